@@ -1,0 +1,90 @@
+"""Settings from the environment and from `.env` / `.env.local`, in small nested groups.
+
+A variable's name follows from its path: field `uri` of group `milvus` is `MILVUS_URI`. The process environment wins
+over `.env.local`, which wins over `.env`.
+"""
+
+import sys
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsGroup(BaseModel):
+    """Base of a group. Unknown variables that share its prefix (other tools use some) are passed over."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+class ServiceSettings(BaseSettings):
+    """Base of a service's settings."""
+
+    model_config = SettingsConfigDict(
+        env_file=(".env", ".env.local"),
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+
+class LogSettings(SettingsGroup):
+    """Logging."""
+
+    level: str = Field(
+        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged."
+    )
+    format: str = Field(default="json", pattern="^(json|console)$", description="json for machines, console for eyes.")
+
+
+class RedisSettings(SettingsGroup):
+    """Redis: broker of the index jobs and second level of the embedding cache. Never a store of record."""
+
+    url: str = Field(
+        default="redis://127.0.0.1:6379/0",
+        pattern=r"^rediss?://|^unix://",
+        description="Address with password, if any, and database number.",
+    )
+
+
+class MilvusSettings(SettingsGroup):
+    """Milvus: the vector index."""
+
+    uri: str = Field(
+        default="http://127.0.0.1:19530",
+        pattern=r"^https?://",
+        description="Address of a Milvus server or of Milvus Lite run as a server. A file path is refused: "
+        "a Lite file can be opened by one process only.",
+    )
+    token: str = Field(default="", description="user:password or API key; empty where the server asks for none.")
+    consistency: str = Field(
+        default="Strong",
+        pattern="^(Strong|Bounded|Session|Eventually)$",
+        description="Strong: a search sees every write acknowledged before it.",
+    )
+    timeout: float = Field(default=10.0, gt=0, description="Seconds until a call is given up.")
+
+
+class ConversationsSettings(SettingsGroup):
+    """The conversations API, as the other services reach it."""
+
+    url: str = Field(
+        default="http://127.0.0.1:8000", pattern=r"^https?://", description="Base address, without /api/v1."
+    )
+    timeout: float = Field(default=10.0, gt=0, description="Seconds until a call is given up.")
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load_settings(settings_class: type[S]) -> S:
+    """Read the settings, or end the process with one line that names each bad variable and what is wrong with it."""
+    try:
+        return settings_class()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}" for fault in error.errors()
+        )
+        sys.exit(f"Settings are not usable. {faults}. Set them in the environment, .env or .env.local.")

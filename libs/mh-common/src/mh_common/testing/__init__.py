@@ -1,0 +1,1 @@
+"""Real peers for tests: an HTTP server that speaks the OpenAI protocol."""

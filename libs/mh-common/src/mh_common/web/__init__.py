@@ -1,0 +1,1 @@
+"""What every API of the platform shares: problem documents, health routes, request ids."""

@@ -1,0 +1,57 @@
+"""Liveness and readiness, the same in every API."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from fastapi import APIRouter, Request, Response
+
+from mh_common.models import DependencyHealth, Readiness
+
+log = structlog.get_logger(__name__)
+
+Check = Callable[[], Awaitable[None]]
+"""Returns when the dependency can be used; raises otherwise."""
+
+CHECK_TIMEOUT: Final = 3.0
+DEPENDENCY_NOT_READY: Final = "dependency_not_ready"
+
+
+async def _run(name: str, check: Check) -> DependencyHealth:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            await check()
+    except TimeoutError:
+        return DependencyHealth(ok=False, detail=f"{name} does not answer within {CHECK_TIMEOUT:.0f} s")
+    except Exception as error:  # whatever a driver raises means: not ready
+        log.warning(DEPENDENCY_NOT_READY, dependency=name, error=type(error).__name__)
+        return DependencyHealth(ok=False, detail=f"{name} cannot be used ({type(error).__name__})")
+    return DependencyHealth(ok=True)
+
+
+def health_routes(checks_of: Callable[[Request], Mapping[str, Check]]) -> APIRouter:
+    """Return the routes /livez and /readyz; `checks_of` gives each dependency's check by name."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/livez")
+    async def live() -> dict[str, str]:
+        """Say that the process answers. Restart it when this fails."""
+        return {"status": "ok"}
+
+    @router.get("/readyz", responses={503: {"model": Readiness}})
+    async def ready(request: Request, response: Response) -> Readiness:
+        """Say whether each dependency can be used now. Send no requests here while this answers 503."""
+        checks = checks_of(request)
+        found = await asyncio.gather(*(_run(name, check) for name, check in checks.items()))
+        health = dict(zip(checks, found, strict=True))
+        answer = Readiness(
+            ready=all(dependency.ok for dependency in found),
+            checked_at=datetime.now(UTC),
+            dependencies=health,
+        )
+        response.status_code = 200 if answer.ready else 503
+        return answer
+
+    return router

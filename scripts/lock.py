@@ -1,0 +1,53 @@
+"""Bring poetry.lock and the hash-pinned exports in requirements/ in step with the pyproject.toml files.
+
+`make lock` runs it; `make lint` runs it and fails when it changed a file. The exports let every machine and image
+install with plain pip (`pip install --require-hashes --no-deps -r ...`), without Poetry.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVICES = ("conversations-api", "indexer-worker", "rag-api")
+RUN = (*SERVICES, "client", "embedded")
+EXPORTS: dict[str, tuple[str, ...]] = {
+    **{service: (service,) for service in SERVICES},
+    "run": RUN,
+    "dev": (*RUN, "test", "lint"),
+}
+
+
+def pip_index() -> str:
+    """Return the simple index that pip itself is set up to use."""
+    configured = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "get", "global.index-url"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    default = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+    return configured or subprocess.check_output([sys.executable, "-c", default], text=True).strip()
+
+
+def poetry(*arguments: str) -> str:
+    """Run Poetry on the root project and return what it printed."""
+    environment = {"POETRY_PYPI_MIRROR_URL": pip_index(), **os.environ, "POETRY_VIRTUALENVS_CREATE": "false"}
+    command = [sys.executable, "-m", "poetry", "--no-interaction", "--directory", str(ROOT), *arguments]
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def main() -> None:
+    """Lock, then write one export per deployable and one each for running and for development."""
+    poetry("lock")
+    for name, groups in EXPORTS.items():
+        only = ",".join(groups)
+        lines = poetry("export", "--only", only, "--format", "requirements.txt").splitlines(keepends=True)
+        # Our own packages are installed from the tree, so their `-e file://` lines are left out.
+        pins = "".join(line for line in lines if not line.startswith("-e "))
+        (ROOT / "requirements" / f"{name}.txt").write_text(pins, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

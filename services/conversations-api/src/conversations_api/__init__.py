@@ -1,0 +1,1 @@
+"""The conversations API: owner of the conversations in MySQL, the platform's only truth."""

@@ -1,0 +1,121 @@
+"""The tables."""
+
+from datetime import datetime
+
+from mh_common.models import IndexStatus, Sentiment
+from sqlalchemy import BigInteger, Enum, ForeignKey, Index, Integer, MetaData, String, Text
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from conversations_api.database import UtcDateTime
+
+_Key = BigInteger().with_variant(Integer, "sqlite")
+_MediumText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+# utf8mb4 for emoji; a collation that MySQL and MariaDB both have and that full-text search folds case with.
+_TABLE = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_unicode_ci",
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_unicode_ci",
+}
+
+
+def _enum(kind: type[Sentiment] | type[IndexStatus], name: str) -> Enum:
+    return Enum(
+        kind,
+        name=name,
+        values_callable=lambda members: [member.value for member in members],
+        create_constraint=True,
+        validate_strings=True,
+    )
+
+
+class Base(DeclarativeBase):
+    """Base of all tables. Constraints have derivable names, so that migrations can address them anywhere."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class ConversationRow(Base):
+    """A question and its answer."""
+
+    __tablename__ = "mental_health_conversations"
+    __table_args__ = (
+        Index("ix_mental_health_conversations_created_at_id", "created_at", "id"),
+        Index("ix_mental_health_conversations_updated_at_id", "updated_at", "id"),
+        Index(
+            "ft_mental_health_conversations_question_answer", "question", "answer", mysql_prefix="FULLTEXT"
+        ).ddl_if(dialect=("mysql", "mariadb")),
+        # Without AUTOINCREMENT SQLite would give a deleted row's id to the next one.
+        {**_TABLE, "sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(_Key, primary_key=True, autoincrement=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    question: Mapped[str] = mapped_column(_MediumText)
+    answer: Mapped[str] = mapped_column(_MediumText)
+    question_sentiment: Mapped[Sentiment] = mapped_column(_enum(Sentiment, "question_sentiment"))
+    answer_sentiment: Mapped[Sentiment] = mapped_column(_enum(Sentiment, "answer_sentiment"))
+    version: Mapped[int] = mapped_column(Integer)
+
+    index_state: Mapped["IndexStateRow"] = relationship(lazy="raise", passive_deletes=True, viewonly=True)
+
+
+class IndexStateRow(Base):
+    """How far the vector index is with one conversation. Apart from it, so that `updated_at` there stands still."""
+
+    __tablename__ = "index_states"
+    __table_args__ = (Index("ix_index_states_status_queued_at", "status", "queued_at"), _TABLE)
+
+    conversation_id: Mapped[int] = mapped_column(
+        _Key, ForeignKey("mental_health_conversations.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    status: Mapped[IndexStatus] = mapped_column(_enum(IndexStatus, "status"))
+    indexed_version: Mapped[int | None] = mapped_column(Integer)
+    attempts: Mapped[int] = mapped_column(Integer)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    queued_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    indexed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class OutboxRow(Base):
+    """A job that is owed to the worker. Written with the change itself, deleted once the broker has the job."""
+
+    __tablename__ = "index_outbox"
+    __table_args__ = (
+        Index("ix_index_outbox_conversation_id_id", "conversation_id", "id"),
+        {**_TABLE, "sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(_Key, primary_key=True, autoincrement=True)
+    conversation_id: Mapped[int] = mapped_column(_Key)
+    job: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    claimed_by: Mapped[str | None] = mapped_column(String(64))
+    claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class IdempotencyKeyRow(Base):
+    """A POST that was done. Holds no text: its answer is made again from the ids kept here (JSON) and the same request."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"), _TABLE)
+
+    # Keys are compared byte for byte; with a case-folding collation "a" and "A" would be one key.
+    key: Mapped[str] = mapped_column(
+        String(255).with_variant(mysql.VARCHAR(255, collation="utf8mb4_bin"), "mysql", "mariadb"), primary_key=True
+    )
+    request_hash: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    conversation_ids: Mapped[str] = mapped_column(Text)

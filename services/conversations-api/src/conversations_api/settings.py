@@ -1,0 +1,64 @@
+"""Settings of the conversations API."""
+
+from functools import cached_property
+
+from mh_common.settings import LogSettings, RedisSettings, ServiceSettings, SettingsGroup
+from pydantic import Field, SecretStr, field_validator
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+_DRIVERS = {"mysql": "mysql+aiomysql", "mariadb": "mysql+aiomysql", "sqlite": "sqlite+aiosqlite"}
+
+
+class DatabaseSettings(SettingsGroup):
+    """MySQL (or MariaDB), and SQLite for one machine without a server."""
+
+    url: str = Field(
+        default="mysql+aiomysql://127.0.0.1:3306/legacy_development",
+        description="mysql+aiomysql://HOST:PORT/DATABASE or sqlite+aiosqlite:///FILE.",
+    )
+    user: str | None = Field(default=None, description="Database user; wins over one in the URL.")
+    password: SecretStr | None = Field(default=None, description="The user's password; wins over one in the URL.")
+    pool_size: int = Field(default=10, ge=1, description="Connections kept open by each process.")
+    max_overflow: int = Field(default=10, ge=0, description="Further connections opened under load.")
+    pool_timeout: float = Field(default=5.0, gt=0, description="Seconds a request waits for a connection.")
+
+    @field_validator("url")
+    @classmethod
+    def _known_scheme(cls, url: str) -> str:
+        try:
+            backend = make_url(url).get_backend_name()
+        except ArgumentError:
+            backend = ""
+        if backend not in _DRIVERS:
+            raise ValueError("must look like mysql+aiomysql://HOST:PORT/DATABASE or sqlite+aiosqlite:///FILE")
+        return url
+
+    @cached_property
+    def address(self) -> URL:
+        """The URL with its async driver, user and password."""
+        url = make_url(self.url)
+        url = url.set(drivername=_DRIVERS[url.get_backend_name()])
+        if self.user is not None:
+            url = url.set(username=self.user)
+        if self.password is not None:
+            url = url.set(password=self.password.get_secret_value())
+        return url
+
+
+class RelaySettings(SettingsGroup):
+    """The relay, which takes outbox rows to the job queue."""
+
+    poll_interval: float = Field(default=2.0, gt=0, description="Seconds between looks when nobody wakes the relay.")
+    lease: float = Field(default=15.0, gt=0, description="Seconds after which another relay may take over a claim.")
+    batch_size: int = Field(default=640, ge=1, description="Most outbox rows claimed at once.")
+    max_backoff: float = Field(default=30.0, gt=0, description="Longest wait in seconds after failed sends.")
+
+
+class Settings(ServiceSettings):
+    """All settings of the conversations API."""
+
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    redis: RedisSettings = Field(default_factory=RedisSettings)
+    relay: RelaySettings = Field(default_factory=RelaySettings)
+    log: LogSettings = Field(default_factory=LogSettings)
