@@ -186,15 +186,23 @@ def ask(client: Client) -> None:
     console.print(Panel(answer.answer, title=f"[bold]{QUESTION}[/bold]", subtitle=f"model: {answer.model}"))
     for number, source in enumerate(answer.sources, start=1):
         text = " ".join(source.question.split())
-        console.print(f"  [{number}] conversation {source.id}, score {source.score:.2f}: {text[:100]}", markup=False)
+        console.print(
+            f"  [{number}] conversation {source.id}, score {source.score:.2f}: {text[:100]}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def print_addresses(url: str) -> None:
     """Print what to open and what to type."""
-    console.print(f"\nServing at {url}  (Ctrl-C stops everything)")
-    console.print(f"  documentation  {url}/docs")
-    console.print(f"  conversations  {url}/api/v1/conversations?limit=5")
-    console.print(f"  ask            .venv/bin/mh --url {url} ask 'How do I help with panic attacks?'")
+    lines = (
+        f"\nServing at {url}  (Ctrl-C stops everything)",
+        f"  documentation  {url}/docs",
+        f"  conversations  {url}/api/v1/conversations?limit=5",
+        f"  ask            .venv/bin/mh --url {url} ask 'How do I help with panic attacks?'",
+    )
+    for line in lines:
+        console.print(line, soft_wrap=True)
 
 
 def serve(var: Path, interrupts: Interrupts, *, demo: bool) -> None:

@@ -39,22 +39,20 @@ class IndexStatus(StrEnum):
     FAILED = "failed"
 
 
-def _storable(text: str) -> str:
-    """Refuse what no store takes: NUL, and halves of surrogate pairs, which have no UTF-8 form."""
+def _without_nul(text: str) -> str:
+    """Refuse what not every store keeps. (Halves of surrogate pairs, which have no UTF-8 form, pydantic refuses.)"""
     if "\x00" in text:
         raise ValueError("must not contain the NUL character (U+0000)")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("must not contain half of a surrogate pair (U+D800 to U+DFFF)")
     return text
 
 
 ConversationText = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH),
-    AfterValidator(_storable),
+    AfterValidator(_without_nul),
 ]
 QueryText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8000), AfterValidator(_storable)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8000), AfterValidator(_without_nul)
 ]
 ConversationId = Annotated[int, Field(ge=1, le=MAX_ID)]
 

@@ -1,16 +1,11 @@
 """Embeddings from OpenAI or any server that speaks its `POST /embeddings`."""
 
 import asyncio
+import itertools
 import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from openai import (
-    APIConnectionError,
-    APIStatusError,
-    APITimeoutError,
-    AsyncOpenAI,
-    omit,
-)
+from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, omit
 from openai.types import CreateEmbeddingResponse, Embedding
 
 from mh_common.embeddings.backoff import Backoff, parse_retry_after
@@ -113,13 +108,13 @@ class OpenAICompatibleEmbedder:
     async def _embed_batch(self, batch: list[str]) -> list[list[float]]:
         waited = 0.0
         async with self._slots:
-            for attempt in range(1, self._max_attempts + 1):
+            for attempt in itertools.count(1):
                 outcome = await self._attempt(batch)
                 if isinstance(outcome, CreateEmbeddingResponse):
                     return self._vectors(outcome, len(batch))
                 error, again = outcome
                 wait = self._backoff.wait(attempt, error.retry_after)
-                if not again or attempt == self._max_attempts or waited + wait > self._max_wait:
+                if not again or attempt >= self._max_attempts or waited + wait > self._max_wait:
                     break
                 waited += wait
                 await self._sleep(wait)
@@ -133,7 +128,7 @@ class OpenAICompatibleEmbedder:
             # The SDK bounds each single read; this bounds the attempt, also against a server that trickles.
             async with asyncio.timeout(self._timeout):
                 # "float" is asked for because not every compatible server knows the SDK's default, base64.
-                return await self._client.embeddings.create(
+                answer = await self._client.embeddings.create(
                     input=batch, model=self.model, dimensions=self._dimensions, encoding_format="float"
                 )
         except APIStatusError as error:
@@ -145,6 +140,10 @@ class OpenAICompatibleEmbedder:
         except Exception as error:  # the SDK lets errors of JSON parsing and of its own checks through as they are
             name = type(error).__name__
             return EmbedderError(f"The embedding server's answer is unreadable ({name})", transient=True), True
+        if isinstance(answer, CreateEmbeddingResponse):
+            return answer
+        # An answer that is not JSON, such as a proxy's page, comes through the SDK as text, against its types.
+        return EmbedderError("The embedding server's answer is not JSON", transient=True), True
 
     def _vectors(self, answer: CreateEmbeddingResponse, expected: int) -> list[list[float]]:
         """Check the answer and bring it in order; the SDK checks nothing."""
@@ -159,14 +158,14 @@ class OpenAICompatibleEmbedder:
         return [self._unit(item) for item in items]
 
     def _unit(self, item: Embedding) -> list[float]:
-        vector = item.embedding
+        vector: object = item.embedding  # the SDK checks no types
         if not isinstance(vector, list) or len(vector) != self.dimension:
             given = len(vector) if isinstance(vector, list) else type(vector).__name__
             message = f"Model {self.model} gave vectors of length {given}, expected {self.dimension}"
             raise EmbedderError(message, transient=True)
         try:
             norm = math.hypot(*vector)
-        except TypeError:
+        except (TypeError, OverflowError):  # not a number; an integer beyond any float
             norm = math.nan
         if not math.isfinite(norm) or norm == 0.0:
             raise EmbedderError("The embedding server gave a vector without direction", transient=False)

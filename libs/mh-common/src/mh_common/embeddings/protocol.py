@@ -1,13 +1,14 @@
 """What every embedder promises, and the one error it raises."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 
 class Embedder(Protocol):
     """Turns texts into vectors of one embedding space.
 
-    An embedder belongs to the event loop it is first used on, and to the process that made it: make it after a fork.
+    An embedder belongs to the process that made it (make it after a fork) and to the event loop that first uses it.
     """
 
     @property
@@ -53,3 +54,7 @@ class EmbedderError(Exception):
         super().__init__(message)
         self.transient = transient
         self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Job queues pickle errors; by default that loses keyword arguments, and unpickling fails.
+        return partial(type(self), transient=self.transient, retry_after=self.retry_after), self.args

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 from fastapi import APIRouter, Request, Response
 
+from mh_common.errors import DomainError
 from mh_common.models import DependencyHealth, Readiness
 
 log = structlog.get_logger(__name__)
@@ -25,14 +26,22 @@ async def _run(name: str, check: Check) -> DependencyHealth:
             await check()
     except TimeoutError:
         return DependencyHealth(ok=False, detail=f"{name} does not answer within {CHECK_TIMEOUT:.0f} s")
+    except DomainError as error:  # its message is made for users, and says more than its name
+        log.warning(DEPENDENCY_NOT_READY, dependency=name, error=type(error).__name__)
+        return DependencyHealth(ok=False, detail=str(error))
     except Exception as error:  # whatever a driver raises means: not ready
         log.warning(DEPENDENCY_NOT_READY, dependency=name, error=type(error).__name__)
         return DependencyHealth(ok=False, detail=f"{name} cannot be used ({type(error).__name__})")
     return DependencyHealth(ok=True)
 
 
-def health_routes(checks_of: Callable[[Request], Mapping[str, Check]]) -> APIRouter:
-    """Return the routes /livez and /readyz; `checks_of` gives each dependency's check by name."""
+def health_routes(
+    checks_of: Callable[[Request], Mapping[str, Check]], optional: frozenset[str] = frozenset()
+) -> APIRouter:
+    """Return the routes /livez and /readyz; `checks_of` gives each dependency's check by name.
+
+    A dependency named in `optional` is shown, but the service does its work without it and stays ready.
+    """
     router = APIRouter(tags=["health"])
 
     @router.get("/livez")
@@ -47,7 +56,7 @@ def health_routes(checks_of: Callable[[Request], Mapping[str, Check]]) -> APIRou
         found = await asyncio.gather(*(_run(name, check) for name, check in checks.items()))
         health = dict(zip(checks, found, strict=True))
         answer = Readiness(
-            ready=all(dependency.ok for dependency in found),
+            ready=all(dependency.ok for name, dependency in health.items() if name not in optional),
             checked_at=datetime.now(UTC),
             dependencies=health,
         )

@@ -17,6 +17,13 @@ log = structlog.get_logger(__name__)
 
 PROBLEM_JSON: Final = "application/problem+json"
 UNEXPECTED_ERROR: Final = "unexpected_error"
+_PLACES: Final = (("body",), ("query",), ("path",), ("header",))
+_PLAIN: Final = {
+    "extra_forbidden": "is not a known name here; leave it out or correct it",
+    "missing": "is required",
+    "model_attributes_type": "must be a JSON object, sent with Content-Type: application/json",
+}
+"""What pydantic says in its own terms, in words that tell what to change; by error type."""
 
 STATUS_OF: Final[dict[type[errors.DomainError], int]] = {
     errors.NotFoundError: 404,
@@ -64,9 +71,11 @@ def field_problems(faults: Sequence[Any]) -> list[FieldProblem]:
     """Translate pydantic's error list; the input itself is never repeated."""
     found = []
     for fault in faults:
-        path = [part for part in fault["loc"] if part not in ("body", "query", "path", "header")]
-        row = next((part for part in path if isinstance(part, int)), None)
-        message = str(fault["msg"]).removeprefix("Value error, ")
+        # The first part tells where the field stands; a field can have the same name ("query").
+        path = fault["loc"][1:] if fault["loc"][:1] in _PLACES else fault["loc"]
+        # The rows of a bulk request travel in `items`.
+        row = path[1] if path[:1] == ("items",) and len(path) > 1 else None
+        message = _PLAIN.get(fault["type"], str(fault["msg"]).removeprefix("Value error, "))
         found.append(FieldProblem(field=".".join(map(str, path)), message=message, row=row))
     return found
 
@@ -77,8 +86,8 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     in_body = all(fault["loc"][:1] == ("body",) for fault in faults)
     if any(fault["type"] == "json_invalid" for fault in faults):
         return problem_response(request, 400, "The body is not valid JSON.")
-    status, place = (422, "body") if in_body else (400, "parameters")
-    detail = f"The request's {place} is not acceptable; see errors." if in_body else "See errors."
+    status, refused = (422, "body is") if in_body else (400, "parameters are")
+    detail = f"The request's {refused} not acceptable; see errors."
     return problem_response(request, status, detail, errors=field_problems(faults))
 
 

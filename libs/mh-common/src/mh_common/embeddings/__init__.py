@@ -1,0 +1,36 @@
+"""Texts to vectors: the `Embedder` protocol, two adapters, a cache, and `make_embedder`, which picks by settings.
+
+Importing this package loads neither openai nor onnxruntime; each comes with the adapter that needs it.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from mh_common.embeddings.cache import CachedEmbedder
+from mh_common.embeddings.factory import make_embedder
+from mh_common.embeddings.protocol import Embedder, EmbedderError
+from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
+
+if TYPE_CHECKING:
+    from mh_common.embeddings.local import LocalEmbedder
+    from mh_common.embeddings.openai_compatible import OpenAICompatibleEmbedder
+
+__all__ = [
+    "CachedEmbedder",
+    "Embedder",
+    "EmbedderError",
+    "EmbeddingSettings",
+    "LocalEmbedder",
+    "OpenAICompatibleEmbedder",
+    "OpenAISettings",
+    "make_embedder",
+]
+
+_ADAPTERS = {"LocalEmbedder": "local", "OpenAICompatibleEmbedder": "openai_compatible"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ADAPTERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_ADAPTERS[name]}"), name)

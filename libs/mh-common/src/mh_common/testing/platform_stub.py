@@ -1,0 +1,208 @@
+"""A real HTTP server that speaks the platform's API as far as the `mh` command uses it; it can be told to go wrong.
+
+with StubPlatform.running() as stub:
+    stub.break_after = 3
+    client = AsyncClient(stub.base_url)
+"""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from mh_common.models import (
+    Answer,
+    BulkCreate,
+    BulkCreated,
+    ConversationCreate,
+    ConversationPage,
+    ConversationStats,
+    FieldProblem,
+    IndexStatus,
+    Problem,
+    SearchHit,
+    SearchResult,
+    Sentiment,
+    Source,
+    Usage,
+)
+
+
+class _BrokenOff(Response):
+    """Begins an answer and never ends it, so that the connection breaks."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 201, "headers": [(b"content-length", b"100")]})
+
+
+class StubPlatform:
+    """The server's state. Every attribute may be read and set from any thread while it runs.
+
+    Attributes:
+        rows: the stored conversations, in the order they came.
+        bulks: the number of rows of each bulk request that came, in order.
+        at_once: the most bulk requests that were in work at the same time.
+        break_after: after so many stored bulk requests, break off each one's answer and refuse every later request.
+        hold: keep bulk requests waiting as long as this is true.
+        refuse: returns why the server refuses a row, or None.
+        pending: the counts of rows that wait for the index, one for each look at the stats; 0 once used up.
+        failed: how many rows the stats call failed.
+        queries: the bodies of search and answer requests, and the parameters of exports.
+        export_pieces: what an export sends; None in it breaks the connection.
+        done: body and ids of every bulk request that was stored, by its key.
+        base_url: set by `running`.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[ConversationCreate] = []
+        self.bulks: list[int] = []
+        self.at_once = 0
+        self.break_after: int | None = None
+        self.hold = False
+        self.refuse: Callable[[ConversationCreate], str | None] = lambda row: None
+        self.pending: list[int] = []
+        self.failed = 0
+        self.queries: list[Mapping[str, Any]] = []
+        self.export_pieces: list[bytes | None] = [b"id,question\r\n", b"1,q\r\n"]
+        self.base_url = ""
+        self.done: dict[str, tuple[bytes, list[int]]] = {}
+        self._in_work = 0
+        self.app = Starlette(
+            routes=[
+                Route("/api/v1/conversations", self._list),
+                Route("/api/v1/conversations/bulk", self._bulk, methods=["POST"]),
+                Route("/api/v1/conversations/stats", self._stats),
+                Route("/api/v1/conversations/export", self._export),
+                Route("/api/v1/search", self._search, methods=["POST"]),
+                Route("/api/v1/answers", self._answer, methods=["POST"]),
+            ]
+        )
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> "Iterator[StubPlatform]":
+        """Serve on a free port of the loopback address, in a thread, until the block is left."""
+        stub = cls()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            stub.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            # Without a log_config uvicorn leaves the logging of the test's process alone.
+            server = uvicorn.Server(uvicorn.Config(stub.app, log_config=None, lifespan="off"))
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="platform-stub")
+            thread.start()
+            try:
+                while not server.started and thread.is_alive():
+                    time.sleep(0.005)
+                yield stub
+            finally:
+                stub.hold = False
+                server.should_exit = True
+                # A caller that was interrupted never reads its answer, and is not waited for.
+                server.force_exit = True
+                thread.join()
+
+    async def _bulk(self, request: Request) -> Response:
+        body = await request.body()
+        bulk = BulkCreate.model_validate_json(body)
+        self.bulks.append(len(bulk.items))
+        self._in_work += 1
+        self.at_once = max(self.at_once, self._in_work)
+        try:
+            while self.hold:  # noqa: ASYNC110 - it is set from another thread
+                await asyncio.sleep(0.005)
+            return self._store(request.headers["Idempotency-Key"], body, bulk)
+        finally:
+            self._in_work -= 1
+
+    def _store(self, key: str, body: bytes, bulk: BulkCreate) -> Response:
+        if self.break_after is not None and len(self.done) >= self.break_after:
+            return _BrokenOff()
+        faults = [
+            FieldProblem(field=f"items.{row}.question", message=reason, row=row)
+            for row, item in enumerate(bulk.items)
+            if (reason := self.refuse(item))
+        ]
+        if faults:
+            return _problem(422, faults)
+        if key not in self.done:
+            self.done[key] = (body, list(range(len(self.rows) + 1, len(self.rows) + 1 + len(bulk.items))))
+            self.rows.extend(bulk.items)
+        stored, ids = self.done[key]
+        if stored != body:
+            return _problem(422, None)
+        if self.break_after is not None and len(self.done) >= self.break_after:
+            return _BrokenOff()
+        return _json(BulkCreated(ids=ids), 201)
+
+    async def _list(self, request: Request) -> Response:
+        return _json(ConversationPage(items=[], next_cursor=None))
+
+    async def _stats(self, request: Request) -> Response:
+        pending = self.pending.pop(0) if self.pending else 0
+        total = len(self.rows)
+        counts = dict.fromkeys(Sentiment, 0)
+        return _json(
+            ConversationStats(
+                total=total,
+                question_sentiment=counts,
+                answer_sentiment=counts,
+                pairs=[],
+                per_month=[],
+                index_status={
+                    IndexStatus.PENDING: pending,
+                    IndexStatus.INDEXED: total - pending - self.failed,
+                    IndexStatus.FAILED: self.failed,
+                },
+            )
+        )
+
+    async def _export(self, request: Request) -> Response:
+        self.queries.append(dict(request.query_params))
+
+        async def pieces() -> Any:
+            for piece in self.export_pieces:
+                if piece is None:
+                    raise ConnectionResetError
+                yield piece
+
+        return StreamingResponse(pieces(), media_type="text/csv")
+
+    async def _search(self, request: Request) -> Response:
+        self.queries.append(await request.json())
+        hits = [
+            SearchHit(
+                id=7,
+                question="How do I [bold]sleep[/bold]?\nReally.",
+                answer="At the same \x1b[31mhour.",
+                question_sentiment=Sentiment.NEGATIVE,
+                answer_sentiment=Sentiment.NEUTRAL,
+                score=0.75,
+            )
+        ]
+        hits = hits if self.queries[-1]["query"] != "nothing" else []
+        return _json(SearchResult(hits=hits, total_hits=len(hits)))
+
+    async def _answer(self, request: Request) -> Response:
+        self.queries.append(await request.json())
+        if self.queries[-1]["question"] == "too much":
+            return _problem(503, None)
+        source = Source(id=7, question="How do I sleep?", answer="At the same hour.", score=0.75)
+        return _json(Answer(answer="At the same hour [1].", sources=[source], model="extractive", usage=Usage()))
+
+
+def _json(model: Any, status: int = 200) -> Response:
+    return Response(model.model_dump_json(), status, media_type="application/json")
+
+
+def _problem(status: int, errors: list[FieldProblem] | None) -> Response:
+    problem = Problem(title="Refused", status=status, detail="The stub refuses.", errors=errors)
+    return Response(problem.model_dump_json(exclude_none=True), status, media_type="application/problem+json")

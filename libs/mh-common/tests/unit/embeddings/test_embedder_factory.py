@@ -1,0 +1,126 @@
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import redis.asyncio
+from mh_common import embeddings
+from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder
+from mh_common.embeddings.cache import CachedEmbedder
+from mh_common.embeddings.local import LocalEmbedder
+from mh_common.embeddings.openai_compatible import OpenAICompatibleEmbedder
+from mh_common.testing.openai_stub import StubOpenAI
+from pydantic import ValidationError
+
+KEY = {"api_key": "key"}
+OTHER = {"base_url": "http://other/v1", "model": "m", "dimension": 3}
+
+
+def make(embedding: dict[str, Any], openai: dict[str, Any]) -> Any:
+    cached = make_embedder(EmbeddingSettings(**embedding), OpenAISettings(**openai))
+    assert isinstance(cached, CachedEmbedder)
+    return cached._inner
+
+
+@pytest.mark.parametrize(
+    ("embedding", "openai"),
+    [
+        ({}, {}),
+        ({}, {"base_url": "http://chat-only/v1"}),
+        ({"api_key": "", "base_url": " ", "model": "", "dimension": "", "model_dir": ""}, {"api_key": ""}),
+        ({"provider": "local"}, KEY),
+        ({"model": "all-MiniLM-L6-v2", "dimension": 384}, {}),
+    ],
+)
+async def test_without_a_key_the_local_model_is_taken(embedding: dict[str, Any], openai: dict[str, Any]) -> None:
+    inner = make(embedding, openai)
+    assert isinstance(inner, LocalEmbedder)
+    await inner.close()
+
+
+@pytest.mark.parametrize(
+    ("embedding", "openai", "model", "dimension", "address", "key"),
+    [
+        ({}, KEY, "text-embedding-3-small", 1536, "https://api.openai.com/v1/", "key"),
+        ({"model": "text-embedding-3-large"}, KEY, "text-embedding-3-large", 3072, "https://api.openai.com/v1/", "key"),
+        ({"dimension": 256}, KEY, "text-embedding-3-small", 256, "https://api.openai.com/v1/", "key"),
+        ({}, KEY | {"base_url": "http://one/v1"}, "text-embedding-3-small", 1536, "http://one/v1/", "key"),
+        ({"api_key": "own"}, KEY, "text-embedding-3-small", 1536, "https://api.openai.com/v1/", "own"),
+        (OTHER, KEY, "m", 3, "http://other/v1/", "none"),
+        (OTHER | {"api_key": "own"}, KEY, "m", 3, "http://other/v1/", "own"),
+        (
+            {"provider": "openai"},
+            {"base_url": "http://one/v1"},
+            "text-embedding-3-small",
+            1536,
+            "http://one/v1/",
+            "none",
+        ),
+    ],
+)
+async def test_with_a_key_or_an_address_a_server_is_asked(
+    embedding: dict[str, Any],
+    openai: dict[str, Any],
+    model: str,
+    dimension: int,
+    address: str,
+    key: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    inner = make(embedding, openai)
+    assert isinstance(inner, OpenAICompatibleEmbedder)
+    assert (inner.model, inner.dimension) == (model, dimension)
+    assert (str(inner._client.base_url), inner._client.api_key) == (address, key)
+    await inner.close()
+
+
+@pytest.mark.parametrize(
+    ("embedding", "openai", "words"),
+    [
+        ({"provider": "openai"}, {}, "OPENAI_API_KEY"),
+        ({"model": "unknown"}, KEY, "EMBEDDING_DIMENSION"),
+        ({"model": "text-embedding-3-small"}, {}, "EMBEDDING_MODEL"),
+        ({"dimension": 1536}, {}, "EMBEDDING_DIMENSION"),
+    ],
+)
+def test_contradictions_name_the_variable(embedding: dict[str, Any], openai: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make(embedding, openai)
+
+
+@pytest.mark.parametrize("bad", [{"batch_size": 0}, {"base_url": "other"}, {"dimension": 0}, {"provider": "magic"}])
+def test_bad_settings_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        EmbeddingSettings(**bad)
+
+
+def test_every_setting_is_described_and_no_key_is_shown() -> None:
+    for group in (EmbeddingSettings, OpenAISettings):
+        assert [name for name, field in group.model_fields.items() if not field.description] == []
+        assert "hidden" not in repr(group(api_key="hidden"))
+
+
+async def test_the_whole_chain_embeds_once_and_remembers(redis_url: str) -> None:
+    with StubOpenAI.running(dimension=3) as stub:
+        openai = OpenAISettings(api_key=stub.api_key, base_url=stub.base_url)
+        client = redis.asyncio.Redis.from_url(redis_url)
+        await client.flushdb()
+        for _ in range(2):
+            embedder = make_embedder(EmbeddingSettings(model="m", dimension=3), openai, redis=client)
+            assert await embedder.embed(["a", "a"]) == await embedder.embed(["a", "a"])
+            await embedder.close()
+        await client.aclose()
+    assert len(stub.requests) == 1
+
+
+def test_the_package_loads_no_providers_library() -> None:
+    code = "import sys, mh_common.embeddings; print({'openai', 'onnxruntime', 'tokenizers', 'redis'} & {*sys.modules})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(getattr(embeddings, name) for name in embeddings.__all__)
+    with pytest.raises(AttributeError, match="Nothing"):
+        _ = embeddings.Nothing

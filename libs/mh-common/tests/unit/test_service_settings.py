@@ -1,0 +1,65 @@
+"""Settings come from the environment, and bad ones end the process with one line."""
+
+from pathlib import Path
+
+import pytest
+from mh_common.settings import MilvusSettings, RedisSettings, ServiceSettings, SettingsGroup, load_settings
+from pydantic import Field
+
+
+class VaultSettings(SettingsGroup):
+    """A group with a required secret."""
+
+    api_token: str = Field(description="secret")
+
+
+class ExampleSettings(ServiceSettings):
+    """Settings of no service."""
+
+    milvus: MilvusSettings = Field(default_factory=MilvusSettings)
+    redis: RedisSettings = Field(default_factory=RedisSettings)
+    vault: VaultSettings
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_variables_name_is_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_API_TOKEN", "t")
+    monkeypatch.setenv("MILVUS_URI", "http://milvus:19530")
+    monkeypatch.setenv("MILVUS_DATA_DIR", "meant for another program")
+
+    settings = load_settings(ExampleSettings)
+
+    assert settings.vault.api_token == "t"
+    assert settings.milvus.uri == "http://milvus:19530"
+    assert settings.redis.url == "redis://127.0.0.1:6379/0"
+
+
+def test_the_environment_wins_over_env_local_and_that_over_env(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_folder / ".env").write_text("VAULT_API_TOKEN=env\nMILVUS_TOKEN=env\nREDIS_URL=redis://env:1/0\n")
+    (empty_folder / ".env.local").write_text("MILVUS_TOKEN=local\nREDIS_URL=redis://local:1/0\n")
+    monkeypatch.setenv("REDIS_URL", "redis://process:1/0")
+
+    settings = load_settings(ExampleSettings)
+
+    assert (settings.vault.api_token, settings.milvus.token) == ("env", "local")
+    assert settings.redis.url == "redis://process:1/0"
+
+
+def test_bad_settings_are_named_in_one_line_without_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILVUS_URI", "/data/s3cret.db")
+
+    with pytest.raises(SystemExit) as ended:
+        load_settings(ExampleSettings)
+
+    message = str(ended.value)
+    assert "MILVUS_URI" in message
+    assert "VAULT_API_TOKEN" in message or "VAULT" in message
+    assert "s3cret" not in message
+    assert "\n" not in message

@@ -1,0 +1,76 @@
+"""What may travel between services and clients, and what may not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mh_common.models import (
+    MAX_TEXT_LENGTH,
+    ConversationCreate,
+    ConversationUpdate,
+    IndexOutcome,
+    IndexStatus,
+    SearchRequest,
+    Sentiment,
+)
+from pydantic import ValidationError
+
+SENTIMENTS = {"question_sentiment": "negative", "answer_sentiment": "positive"}
+
+
+def create(question: str, answer: str = "a") -> ConversationCreate:
+    return ConversationCreate.model_validate({"question": question, "answer": answer, **SENTIMENTS})
+
+
+@given(st.text(min_size=1).filter(lambda text: text.strip() and "\x00" not in text))
+def test_any_unicode_text_is_taken_and_only_trimmed(text: str) -> None:
+    conversation = create(text)
+
+    assert conversation.question in text
+    assert ConversationCreate.model_validate_json(conversation.model_dump_json()) == conversation
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "at least 1 character"),
+        (" \n\t\u2003", "at least 1 character"),
+        ("before\x00after", "NUL"),
+        ("half \ud83d", "valid string"),
+        ("x" * (MAX_TEXT_LENGTH + 1), "at most 1000000 characters"),
+    ],
+)
+def test_text_that_no_store_takes_is_refused_with_its_reason(text: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        create(text)
+
+
+def test_length_counts_after_trimming() -> None:
+    assert len(create(" " * 50 + "x" * MAX_TEXT_LENGTH + "\n").question) == MAX_TEXT_LENGTH
+
+
+def test_an_unknown_field_is_refused() -> None:
+    with pytest.raises(ValidationError, match="themes"):
+        ConversationCreate.model_validate({"question": "q", "answer": "a", **SENTIMENTS, "themes": "sleep"})
+
+
+def test_an_update_names_only_what_it_changes() -> None:
+    update = ConversationUpdate.model_validate({"answer": " new ", "answer_sentiment": "neutral"})
+
+    assert update.changes() == {"answer": "new", "answer_sentiment": Sentiment.NEUTRAL}
+
+
+@pytest.mark.parametrize("body", [{}, {"question": None}, {"question_sentiment": None}, {"question": "  "}])
+def test_an_update_of_nothing_or_to_null_is_refused(body: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ConversationUpdate.model_validate(body)
+
+
+@pytest.mark.parametrize(("status", "reason"), [("pending", None), ("failed", None), ("indexed", "why")])
+def test_a_report_says_what_became_of_a_row_and_why_it_failed(status: str, reason: str | None) -> None:
+    with pytest.raises(ValidationError):
+        IndexOutcome(conversation_id=1, version=1, status=IndexStatus(status), reason=reason)
+
+
+def test_times_in_a_search_need_a_zone() -> None:
+    with pytest.raises(ValidationError, match="timezone"):
+        SearchRequest.model_validate({"query": "q", "created_after": "2026-01-01T00:00:00"})

@@ -1,0 +1,273 @@
+"""The gateway's nginx configuration, run by a real nginx in front of real HTTP servers: where requests go, and how."""
+
+import http.client
+import itertools
+import json
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import httpx
+import local_gateway
+import nginx
+import pytest
+import servers
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mh_common.testing.echo_server import EchoServer, break_off, send_json
+
+pytestmark = pytest.mark.skipif(not nginx.find_nginx() and os.environ.get("CI") != "true", reason=nginx.MISSING)
+
+PROBLEM = "application/problem+json"
+REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+RATES = ("GATEWAY_RATE", "GATEWAY_ANSWERS_RATE")
+BURSTS = ("GATEWAY_BURST", "GATEWAY_ANSWERS_BURST")
+
+
+@dataclass
+class Platform:
+    """A gateway with its two upstreams."""
+
+    client: httpx.Client
+    log: Path
+    conversations: EchoServer
+    rag: EchoServer
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    folder, port = tmp_path_factory.mktemp("nginx"), servers.free_port()
+    with ExitStack() as stack:
+        conversations = stack.enter_context(EchoServer.running(local_gateway.CONVERSATIONS))
+        rag = stack.enter_context(EchoServer.running(local_gateway.RAG))
+        values = {
+            "CONVERSATIONS_UPSTREAM": f"server 127.0.0.1:{conversations.server_port};",
+            "RAG_UPSTREAM": f"server 127.0.0.1:{rag.server_port};",
+            **dict.fromkeys(RATES, "10000r/s"),
+            **dict.fromkeys(BURSTS, "10000"),
+        }
+        stack.callback(nginx.start_nginx(folder, port, values).stop)
+        client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20))
+        yield Platform(client, folder / "nginx.log", conversations, rag)
+
+
+@pytest.fixture
+def platform(running: Platform) -> Platform:
+    """The module's gateway, with upstreams that have seen nothing and echo."""
+    for server in (running.conversations, running.rag):
+        server.seen.clear()
+        server.answer = None
+    return running
+
+
+def assert_problem(response: httpx.Response, status: int) -> dict[str, Any]:
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == PROBLEM
+    problem: dict[str, Any] = response.json()
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["request_id"] == response.headers["X-Request-ID"]
+    return problem
+
+
+PREFIXES = [*local_gateway.ROUTES, "/conversations-api", "/rag-api"]
+SUFFIXES = ["", "/", "/1", "/bulk", "/export", "/stats", "/a/b", "x", "-more", "/openapi.json"]
+
+
+def assert_same_route(platform: Platform, path: str) -> None:
+    response = platform.client.get(path, params={"q": "a b&c"})
+    target = local_gateway.api_of(path)
+    if target is None:
+        assert_problem(response, 404)
+        return
+    name, removed = target
+    assert response.json() == {"upstream": name, "target": (path.removeprefix(removed) or "/") + "?q=a+b%26c"}
+
+
+@pytest.mark.parametrize("path", [prefix + suffix for prefix, suffix in itertools.product(PREFIXES, SUFFIXES)])
+def test_routes_are_those_of_the_embedded_gateway(platform: Platform, path: str) -> None:
+    assert_same_route(platform, path)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    segments=st.lists(
+        st.sampled_from(["api", "v1", "v2", "conversations", "index", "search", "answers", "livez", "readyz"])
+        | st.sampled_from(["bulk", "7", "rag-api", "conversations-api"]),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_any_path_takes_the_embedded_gateways_route(platform: Platform, segments: list[str]) -> None:
+    assert_same_route(platform, "/" + "/".join(segments))
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_the_documentation_page_is_the_embedded_gateways(platform: Platform, path: str) -> None:
+    response = platform.client.get(path)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert response.text.strip() == local_gateway.DOCS.strip()
+
+
+@pytest.mark.parametrize("name", [local_gateway.CONVERSATIONS, local_gateway.RAG])
+def test_an_apis_own_page_finds_its_document_behind_the_prefix(platform: Platform, name: str) -> None:
+    def page(handler: BaseHTTPRequestHandler) -> None:
+        send_json(handler, 200, "SwaggerUIBundle({url: '/openapi.json'})", Content_Type="text/html; charset=utf-8")
+
+    server = platform.conversations if name == local_gateway.CONVERSATIONS else platform.rag
+    server.answer = page
+    assert f"url: '/{name}/openapi.json'" in platform.client.get(f"/{name}/docs").text
+    assert server.seen[-1].target == "/docs"
+
+
+@pytest.mark.parametrize("prefix", ["", "/conversations-api"])
+@pytest.mark.parametrize(
+    ("method", "path", "megabytes"),
+    [
+        ("POST", "/api/v1/conversations/bulk", 64),
+        ("POST", "/api/v1/conversations", 16),
+        ("PUT", "/api/v1/conversations/12", 16),
+        ("POST", "/api/v1/conversations/bulk-delete", 1),
+    ],
+)
+def test_a_body_up_to_the_limit_passes_and_no_larger(
+    platform: Platform, prefix: str, method: str, path: str, megabytes: int
+) -> None:
+    limit = megabytes * 1024 * 1024
+    assert platform.client.request(method, prefix + path, content=b"x" * limit).status_code == 200
+    assert platform.conversations.seen[-1].length == limit
+    problem = assert_problem(declare(platform, method, prefix + path, limit + 1), 413)
+    assert "64 MB" in problem["detail"]
+    assert len(platform.conversations.seen) == 1
+
+
+@pytest.mark.parametrize("path", ["/api/v1/answers", "/api/v1/search", "/rag-api/api/v1/answers"])
+def test_questions_are_limited_to_a_megabyte(platform: Platform, path: str) -> None:
+    assert platform.client.post(path, content=b"x" * 1024 * 1024).status_code == 200
+    assert_problem(declare(platform, "POST", path, 1024 * 1024 + 1), 413)
+
+
+def declare(platform: Platform, method: str, path: str, length: int) -> httpx.Response:
+    """Announce a body without sending it: a client that sends on would race with the refusal."""
+    connection = http.client.HTTPConnection("127.0.0.1", platform.client.base_url.port, timeout=20)
+    connection.putrequest(method, path)
+    connection.putheader("Content-Length", str(length))
+    connection.endheaders()
+    response = connection.getresponse()
+    answer = httpx.Response(response.status, headers=response.getheaders(), content=response.read())
+    connection.close()
+    return answer
+
+
+def test_a_callers_request_id_and_trace_context_are_passed_on(platform: Platform) -> None:
+    trace = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "vendor=1"}
+    response = platform.client.get("/api/v1/conversations", headers={"X-Request-ID": "ward-3.A_1", **trace})
+    assert response.headers.get_list("X-Request-ID") == ["ward-3.A_1"]
+    seen = platform.conversations.seen[-1].headers
+    assert seen["x-request-id"] == "ward-3.A_1"
+    assert {name: seen[name] for name in trace} == trace
+
+
+@pytest.mark.parametrize("given", [None, "", 'a" or b', "x" * 129])
+def test_a_missing_or_harmful_request_id_is_replaced(platform: Platform, given: str | None) -> None:
+    response = platform.client.get("/readyz", headers={} if given is None else {"X-Request-ID": given})
+    assert REQUEST_ID.fullmatch(response.headers["X-Request-ID"])
+    assert platform.rag.seen[-1].headers["x-request-id"] == response.headers["X-Request-ID"]
+
+
+def test_an_upstreams_own_error_and_headers_pass_unchanged(platform: Platform) -> None:
+    platform.conversations.answer = lambda handler: send_json(
+        handler, 503, {"title": "ours"}, Content_Type=PROBLEM, Retry_After="7", X_Request_ID="from-the-api"
+    )
+    response = platform.client.get("/api/v1/conversations", headers={"X-Request-ID": "mine"})
+    assert (response.status_code, response.json()) == (503, {"title": "ours"})
+    assert response.headers.get_list("Retry-After") == ["7"]
+    assert response.headers.get_list("X-Request-ID") == ["mine"]
+
+
+def test_large_json_is_compressed_and_a_weakened_etag_still_works_in_if_match(platform: Platform) -> None:
+    platform.conversations.answer = lambda handler: send_json(handler, 200, "text " * 1000, ETag='"3"')
+    response = platform.client.get("/api/v1/conversations/1", headers={"Accept-Encoding": "gzip"})
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert response.json() == "text " * 1000
+    platform.client.put("/api/v1/conversations/1", headers={"If-Match": response.headers["ETag"]})
+    assert platform.conversations.seen[-1].headers["if-match"] == '"3"'
+    platform.client.put("/api/v1/conversations/1", headers={"If-Match": "*"})
+    assert platform.conversations.seen[-1].headers["if-match"] == "*"
+
+
+def test_an_answer_is_streamed_as_it_comes(platform: Platform) -> None:
+    arrived = threading.Semaphore(0)
+
+    def events(handler: BaseHTTPRequestHandler) -> None:
+        # The end of the connection ends the answer: the framing for which nginx would wait until its buffer is full.
+        handler.close_connection = True
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        in_time = True
+        for number in range(4):
+            handler.wfile.write(b"data: %d\n\n" % number if in_time else b"data: late\n\n")
+            # A gateway that holds an event back keeps the client from saying that it has it.
+            in_time = arrived.acquire(timeout=5)
+
+    platform.rag.answer = events
+    received = []
+    with platform.client.stream("POST", "/api/v1/answers", json={}) as response:
+        for chunk in response.iter_bytes():
+            received.append(chunk)
+            arrived.release()
+    assert received == [b"data: %d\n\n" % number for number in range(4)]
+
+
+def test_connections_to_an_upstream_are_kept(platform: Platform) -> None:
+    before = platform.rag.connections
+    for _ in range(40):
+        platform.client.get("/readyz")
+    # One for each nginx process at most, had there been none.
+    assert platform.rag.connections - before <= (os.cpu_count() or 1)
+
+
+def test_no_log_holds_what_users_search_for(platform: Platform) -> None:
+    platform.conversations.answer = break_off
+    path = "/api/v1/conversations?q=sleepless-and-sad"
+    request_id = assert_problem(platform.client.get(path), 502)["request_id"]
+
+    entry = access_log_entry(platform.log, request_id)
+    assert (entry["path"], entry["status"]) == ("/api/v1/conversations", 502)
+    assert entry["upstream_status"].startswith("502")
+    assert "sleepless" not in platform.log.read_text()
+
+
+def access_log_entry(log: Path, request_id: str) -> dict[str, Any]:
+    """Return a request's line, which nginx writes after the answer."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        lines = [line for line in log.read_text().splitlines(keepends=True) if request_id in line]
+        if lines and lines[0].endswith("\n"):
+            entry: dict[str, Any] = json.loads(lines[0])
+            return entry
+        time.sleep(0.01)
+    pytest.fail(f"no line with {request_id} in the log")
+
+
+def test_a_request_that_makes_no_sense_gets_a_problem(platform: Platform) -> None:
+    with socket.create_connection(("127.0.0.1", platform.client.base_url.port), timeout=20) as connection:
+        connection.sendall(b"NO SENSE AT ALL\r\n\r\n")
+        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert PROBLEM.encode() in head
+    assert json.loads(body)["status"] == 400
+    assert_problem(platform.client.get("/readyz", headers={"X-Long": "x" * 40_000}), 431)
+    assert_problem(platform.client.get("/_problem"), 404)
