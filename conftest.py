@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ import pymysql
 import pytest
 import servers
 from mh_common.testing.openai_stub import StubOpenAI
+
+MYSQL = "MariaDB or MySQL"
+REDIS = "Redis"
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySQL]:
             options = ("--env", "MYSQL_ALLOW_EMPTY_PASSWORD=1", "--env", "MYSQL_ROOT_HOST=%")
             stack.enter_context(servers.docker_server(servers.MYSQL_IMAGE, port, 3306, *options))
         else:
-            _unavailable("MariaDB or MySQL")
+            _unavailable(MYSQL)
         _wait_for_login(port)
         yield MySQL(port)
 
@@ -73,7 +77,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         elif servers.docker_answers():
             stack.enter_context(servers.docker_server(servers.REDIS_IMAGE, port, 6379))
         else:
-            _unavailable("Redis")
+            _unavailable(REDIS)
         yield f"redis://127.0.0.1:{port}/0"
 
 
@@ -91,3 +95,28 @@ def stub_openai() -> Iterator[StubOpenAI]:
     """A server that speaks the OpenAI protocol."""
     with StubOpenAI.running() as stub:
         yield stub
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Ask for full coverage only where every test can run."""
+    if _missing_servers():
+        config.option.cov_fail_under = 0
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests did not run and how to get them, in the last lines."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
+    if not reasons:
+        return
+    terminalreporter.section("not run")
+    for reason, number in sorted(reasons.items()):
+        terminalreporter.write_line(f"{number} tests: {reason.removeprefix('Skipped: ')}")
+    for name, cure in _missing_servers().items():
+        terminalreporter.write_line(f"To run those that need {name}: {cure}, or start Docker, then `make test` again.")
+
+
+def _missing_servers() -> dict[str, str]:
+    """Return how to get each server that is neither here nor to be had from Docker, by name."""
+    missing = {} if servers.find_mysql() else {MYSQL: "install mariadb-server"}
+    missing |= {} if servers.find_redis() else {REDIS: "install redis-server"}
+    return {} if missing and servers.docker_answers() else missing

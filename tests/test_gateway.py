@@ -116,7 +116,7 @@ def test_the_documentation_page_is_the_embedded_gateways(platform: Platform, pat
     response = platform.client.get(path)
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("text/html")
-    assert response.text.strip() == local_gateway.DOCS.strip()
+    assert response.text.strip() == local_gateway.DOCS.read_text(encoding="utf-8").strip()
 
 
 @pytest.mark.parametrize("name", [local_gateway.CONVERSATIONS, local_gateway.RAG])
