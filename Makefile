@@ -27,6 +27,7 @@ lint: $(VENV)/dev.stamp ## ruff, mypy, import rules, lock and exports up to date
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@find services -name conftest.py | xargs -n 1 $(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python scripts/lock.py --check
 	@$(BIN)/python scripts/check_migrations.py

@@ -1,0 +1,1 @@
+"""rag-api: search by meaning, and answers grounded in the nearest conversations."""

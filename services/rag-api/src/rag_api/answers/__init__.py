@@ -1,0 +1,1 @@
+"""Answers to counselors' questions, grounded in the nearest conversations."""

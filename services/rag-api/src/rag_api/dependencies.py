@@ -1,0 +1,38 @@
+"""What routes ask for, taken from the lifespan's state."""
+
+from collections.abc import Mapping
+from typing import Annotated, TypedDict
+
+from fastapi import Depends, Request
+from mh_common.web.health import Check
+
+from rag_api.answers.service import AnswerService
+from rag_api.search.service import SearchService
+
+
+class State(TypedDict):
+    """What lives as long as the application."""
+
+    search: SearchService
+    answers: AnswerService
+    checks: Mapping[str, Check]
+
+
+def get_checks(request: Request) -> Mapping[str, Check]:
+    """Return the readiness checks by name of the dependency."""
+    checks: Mapping[str, Check] = request.state.checks
+    return checks
+
+
+def _get_search(request: Request) -> SearchService:
+    service: SearchService = request.state.search
+    return service
+
+
+def _get_answers(request: Request) -> AnswerService:
+    service: AnswerService = request.state.answers
+    return service
+
+
+Search = Annotated[SearchService, Depends(_get_search)]
+Answers = Annotated[AnswerService, Depends(_get_answers)]

@@ -1,0 +1,255 @@
+"""The shipped app with a real Milvus Lite, a real HTTP server in the conversations API's place, and the OpenAI stub."""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+import uvicorn
+from asgi_lifespan import LifespanManager
+from indexer_worker.collection import ensure_collection
+from mh_common import vector_index as fields
+from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder
+from mh_common.models import Conversation, ConversationPage, IndexStatus, Sentiment
+from mh_common.settings import ConversationsSettings, MilvusSettings
+from mh_common.testing.openai_stub import StubOpenAI
+from pydantic import SecretStr
+from pymilvus import AsyncMilvusClient
+from rag_api.main import create_app
+from rag_api.settings import AnswersSettings, SearchSettings, Settings
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+DIMENSION = 64
+CREATED = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
+
+
+class ConversationsServer:
+    """Serves `table` as the conversations API serves its rows; notes the ids of each request; fails when told to."""
+
+    def __init__(self) -> None:
+        self.table: dict[int, Conversation] = {}
+        self.asked: list[list[int]] = []
+        self.statuses: list[int] = []
+        self.url = ""
+
+    def answer(self, request: Request) -> Response:
+        ids = [int(value) for value in request.query_params.getlist("ids")]
+        limit = int(request.query_params["limit"])
+        self.asked.append(ids)
+        if self.statuses:
+            problem = {"title": "told to fail", "status": self.statuses[0]}
+            return JSONResponse(problem, self.statuses.pop(0), {"Retry-After": "7"})
+        if not 1 <= limit <= 200:
+            return JSONResponse({"title": "bad limit", "status": 400}, 400)
+        items = [self.table[key] for key in sorted(set(ids)) if key in self.table][:limit]
+        page = ConversationPage(items=items, next_cursor=None)
+        return Response(page.model_dump_json(), media_type="application/json")
+
+
+@pytest.fixture(scope="session")
+def conversations_server() -> Iterator[ConversationsServer]:
+    server = ConversationsServer()
+    app = Starlette(routes=[Route("/api/v1/conversations", server.answer)])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # asyncio sets this only on sockets it made; without it an answer can wait 40 ms for an acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        server.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        runner = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not runner.started and thread.is_alive():
+            time.sleep(0.005)
+        yield server
+        runner.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def table(conversations_server: ConversationsServer) -> dict[int, Conversation]:
+    """The rows of the conversations API; a test changes them as it likes."""
+    conversations_server.table.clear()
+    return conversations_server.table
+
+
+@pytest.fixture
+def asked(conversations_server: ConversationsServer) -> list[list[int]]:
+    """The ids of each request to the conversations API."""
+    conversations_server.asked.clear()
+    return conversations_server.asked
+
+
+@pytest.fixture
+def statuses(conversations_server: ConversationsServer) -> Iterator[list[int]]:
+    """What the conversations API answers to its next requests, instead of rows."""
+    yield conversations_server.statuses
+    conversations_server.statuses.clear()
+
+
+@pytest.fixture
+def stub(stub_openai: StubOpenAI) -> Iterator[StubOpenAI]:
+    """The OpenAI stub; texts that share words have near vectors."""
+    before = stub_openai.dimension, stub_openai.bag_of_words, stub_openai.reply
+    stub_openai.reset()
+    stub_openai.dimension, stub_openai.bag_of_words = DIMENSION, True
+    yield stub_openai
+    stub_openai.release()
+    stub_openai.reset()
+    stub_openai.dimension, stub_openai.bag_of_words, stub_openai.reply = before
+
+
+@pytest.fixture
+def settings(milvus_uri: str, conversations_server: ConversationsServer, stub: StubOpenAI) -> Settings:
+    """Settings without a language model; tests copy and change them."""
+    return Settings(
+        _env_file=None,
+        milvus=MilvusSettings(uri=milvus_uri, timeout=5),
+        conversations=ConversationsSettings(url=conversations_server.url, timeout=5),
+        embedding=EmbeddingSettings(
+            provider="openai",
+            base_url=stub.base_url,
+            api_key=SecretStr(stub.api_key),
+            model="stub-embedding",
+            dimension=DIMENSION,
+            max_attempts=1,
+        ),
+        openai=OpenAISettings(),
+        search=SearchSettings(embed_timeout=5),
+        answers=AnswersSettings(time_limit=5, max_retries=0),
+    )
+
+
+@pytest.fixture
+def with_model(settings: Settings, stub: StubOpenAI) -> Settings:
+    """Settings with a language model: the stub."""
+    openai = OpenAISettings(api_key=SecretStr(stub.api_key), base_url=stub.base_url, model="stub-chat", timeout=5)
+    return settings.model_copy(update={"openai": openai})
+
+
+@pytest.fixture
+def running() -> Iterator[Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]]:
+    """Run the app with its lifespan and middleware; gives a client for it."""
+
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+
+    @asynccontextmanager
+    async def run(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+        async with LifespanManager(create_app(settings)) as manager:
+            # As a server does it: an unexpected error is answered, not raised.
+            transport = httpx.ASGITransport(manager.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://rag-api") as client:
+                yield client
+
+    yield run
+    # The app logs to standard output, which is another one in the next test.
+    root.handlers[:] = handlers
+
+
+@pytest.fixture
+async def client(
+    running: Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]], settings: Settings
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the app without a language model."""
+    async with running(settings) as http:
+        yield http
+
+
+@pytest.fixture
+async def milvus_client(milvus_uri: str) -> AsyncIterator[AsyncMilvusClient]:
+    """A client of Milvus, whatever other tests left there."""
+    client = AsyncMilvusClient(milvus_uri, timeout=10, dedicated=True)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def milvus(milvus_client: AsyncMilvusClient) -> AsyncMilvusClient:
+    """A client of Milvus, which has no collection yet."""
+    await milvus_client.drop_collection(fields.COLLECTION)
+    return milvus_client
+
+
+@pytest.fixture
+def conversation() -> Callable[..., Conversation]:
+    """Make a conversation; each has its own id and its own minute."""
+
+    def make(
+        key: int,
+        question: str = "How do I fall asleep?",
+        answer: str = "Keep the same hours each day.",
+        *,
+        version: int = 1,
+        question_sentiment: Sentiment = Sentiment.NEGATIVE,
+        answer_sentiment: Sentiment = Sentiment.POSITIVE,
+        created_at: datetime | None = None,
+        updated_at: datetime | None = None,
+    ) -> Conversation:
+        created = created_at or CREATED + timedelta(minutes=key)
+        return Conversation(
+            id=key,
+            version=version,
+            created_at=created,
+            updated_at=updated_at or created,
+            question=question,
+            answer=answer,
+            question_sentiment=question_sentiment,
+            answer_sentiment=answer_sentiment,
+            index_status=IndexStatus.INDEXED,
+        )
+
+    return make
+
+
+@pytest.fixture
+async def index(
+    milvus_client: AsyncMilvusClient, settings: Settings, table: dict[int, Conversation]
+) -> Callable[[Sequence[Conversation]], Awaitable[None]]:
+    """Put conversations into the API's table and, as the worker does, into Milvus, which has no others."""
+    await _empty(milvus_client, fields.describe("stub-embedding", DIMENSION))
+
+    async def write(rows: Sequence[Conversation]) -> None:
+        embedder = make_embedder(settings.embedding, settings.openai)
+        if not await milvus_client.has_collection(fields.COLLECTION):
+            await ensure_collection(milvus_client, embedder.model, embedder.dimension)
+        vectors = await embedder.embed([row.question for row in rows])
+        await embedder.close()
+        table.update({row.id: row for row in rows})
+        data = [_entity(row, vector) for row, vector in zip(rows, vectors, strict=True)]
+        await milvus_client.upsert(fields.COLLECTION, data=data)
+
+    return write
+
+
+async def _empty(client: AsyncMilvusClient, description: str) -> None:
+    if not await client.has_collection(fields.COLLECTION):
+        return
+    if (await client.describe_collection(fields.COLLECTION))["description"] == description:
+        # Much faster than making it again.
+        await client.delete(fields.COLLECTION, filter=f"{fields.ID} > 0")
+    else:
+        await client.drop_collection(fields.COLLECTION)
+
+
+def _entity(row: Conversation, vector: list[float]) -> dict[str, object]:
+    epoch, microsecond = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+    return {
+        fields.ID: row.id,
+        fields.EMBEDDING: vector,
+        # Never to be shown: hits carry the conversations API's text.
+        fields.QUESTION: "text of the index",
+        fields.TEXT: "text of the index",
+        fields.QUESTION_SENTIMENT: row.question_sentiment.value,
+        fields.ANSWER_SENTIMENT: row.answer_sentiment.value,
+        fields.QUESTION_HASH: hash(row.question),
+        fields.VERSION: row.version,
+        fields.CREATED_AT: (row.created_at - epoch) // microsecond,
+        fields.UPDATED_AT: (row.updated_at - epoch) // microsecond,
+    }

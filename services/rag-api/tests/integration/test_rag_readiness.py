@@ -1,0 +1,176 @@
+"""Start-up, readiness and the OpenAPI document of the shipped app."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import httpx
+import pytest
+import servers
+from indexer_worker.collection import ensure_collection
+from mh_common import vector_index as fields
+from mh_common.models import Conversation
+from mh_common.testing.openai_stub import Fault, StubOpenAI
+from pymilvus import AsyncMilvusClient
+from rag_api.settings import Settings
+
+Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
+Make = Callable[..., Conversation]
+Index = Callable[[Sequence[Conversation]], Awaitable[None]]
+
+SEARCH = "/api/v1/search"
+
+
+async def test_ready_names_each_dependency(
+    client: httpx.AsyncClient, milvus: AsyncMilvusClient, stub: StubOpenAI
+) -> None:
+    for _ in range(3):
+        response = await client.get("/readyz")
+        assert response.status_code == 200
+        names = {name: health["ok"] for name, health in response.json()["dependencies"].items()}
+        assert names == {"milvus": True, "conversations-api": True, "embedder": True}
+    assert len(stub.requests) == 1
+    assert (await client.get("/livez")).json() == {"status": "ok"}
+
+
+async def test_readiness_never_asks_the_language_model(
+    running: Run, with_model: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI
+) -> None:
+    async with running(with_model) as client:
+        assert (await client.get("/readyz")).status_code == 200
+    assert {request.path for request in stub.requests} == {"/v1/embeddings"}
+
+
+async def test_each_dependency_that_is_down_is_named(
+    client: httpx.AsyncClient, milvus: AsyncMilvusClient, stub: StubOpenAI, statuses: list[int]
+) -> None:
+    stub.add_faults(Fault(status=500))
+    statuses += [500, 500, 500]
+    response = await client.get("/readyz")
+    assert response.status_code == 503
+    dependencies = response.json()["dependencies"]
+    assert dependencies["milvus"]["ok"]
+    assert dependencies["conversations-api"]["detail"] == "The conversations API cannot be used now."
+    assert dependencies["embedder"]["detail"].startswith("The embedding model cannot be used now")
+
+
+async def test_starts_while_milvus_is_down_and_finds_it_when_it_comes(
+    running: Run, settings: Settings, tmp_path: Path
+) -> None:
+    port = servers.free_port()
+    away = settings.milvus.model_copy(update={"uri": f"http://127.0.0.1:{port}"})
+    async with running(settings.model_copy(update={"milvus": away})) as client:
+        response = await client.post(SEARCH, json={"query": "fall asleep"})
+        assert response.status_code == 503
+        assert response.headers["retry-after"] == "5"
+        assert response.json()["detail"] == "The vector index (Milvus) cannot be used now."
+        ready = await client.get("/readyz")
+        assert ready.status_code == 503
+        assert not ready.json()["dependencies"]["milvus"]["ok"]
+        assert (await client.get("/livez")).status_code == 200
+
+        server = servers.start_milvus_lite(tmp_path / "late.db", port)
+        try:
+            async with asyncio.timeout(20):
+                while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - the server has no event
+                    await asyncio.sleep(0.05)
+            response = await client.post(SEARCH, json={"query": "fall asleep"})
+            assert response.json() == {"hits": [], "total_hits": 0}
+        finally:
+            server.stop()
+
+
+async def test_milvus_that_hangs_is_given_up(running: Run, settings: Settings) -> None:
+    # The kernel accepts the connection; nobody ever answers on it.
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        uri = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        slow = settings.milvus.model_copy(update={"uri": uri, "timeout": 0.2})
+        async with running(settings.model_copy(update={"milvus": slow})) as client:
+            response = await client.post(SEARCH, json={"query": "fall asleep"})
+    assert response.status_code == 503
+    assert "Milvus" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(("model", "dimension"), [("another-model", 64), ("stub-embedding", 32)])
+async def test_a_collection_of_another_embedding_space_is_refused_and_named(
+    client: httpx.AsyncClient,
+    milvus: AsyncMilvusClient,
+    index: Index,
+    conversation: Make,
+    caplog: pytest.LogCaptureFixture,
+    model: str,
+    dimension: int,
+) -> None:
+    await ensure_collection(milvus, model, dimension)
+    for _ in range(3):
+        response = await client.post(SEARCH, json={"query": "fall asleep"})
+        assert response.status_code == 503
+        assert response.headers["retry-after"] == "60"
+        detail = response.json()["detail"]
+        assert f"'embedding={model};dimension={dimension}'" in detail
+        assert "'embedding=stub-embedding;dimension=64'" in detail
+    ready = await client.get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json()["dependencies"]["milvus"]["detail"] == detail
+    assert caplog.text.count("vector_index_mismatch") == 1
+
+    await milvus.drop_collection(fields.COLLECTION)
+    await index([conversation(1)])
+    assert (await client.post(SEARCH, json={"query": "fall asleep"})).json()["total_hits"] == 1
+
+
+async def test_a_collection_replaced_under_a_running_app_is_noticed(
+    client: httpx.AsyncClient, milvus: AsyncMilvusClient, index: Index, conversation: Make
+) -> None:
+    await index([conversation(1)])
+    assert (await client.post(SEARCH, json={"query": "fall asleep"})).json()["total_hits"] == 1
+    await milvus.drop_collection(fields.COLLECTION)
+    await ensure_collection(milvus, "another-model", 32)
+    # The first search meets an error, and looks at the collection only the next time.
+    assert (await client.post(SEARCH, json={"query": "fall asleep"})).status_code == 503
+    response = await client.post(SEARCH, json={"query": "fall asleep"})
+    assert "another-model" in response.json()["detail"]
+
+
+async def test_a_readiness_check_notices_a_model_that_was_changed_in_place(
+    client: httpx.AsyncClient, milvus: AsyncMilvusClient, index: Index, conversation: Make
+) -> None:
+    await index([conversation(1)])
+    assert (await client.post(SEARCH, json={"query": "fall asleep"})).status_code == 200
+    await milvus.drop_collection(fields.COLLECTION)
+    await ensure_collection(milvus, "another-model", 64)
+    assert (await client.get("/readyz")).status_code == 503
+    assert (await client.post(SEARCH, json={"query": "fall asleep"})).status_code == 503
+
+
+async def test_many_first_requests_at_once(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
+    await index([conversation(1)])
+    responses = await asyncio.gather(*(client.post(SEARCH, json={"query": f"asleep {n}"}) for n in range(20)))
+    assert {response.status_code for response in responses} == {200}
+
+
+async def test_openapi_document_has_examples_and_problems(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    for path in ("/api/v1/search", "/api/v1/answers"):
+        operation = document["paths"][path]["post"]
+        assert operation["responses"]["200"]["content"]["application/json"]["example"]
+        assert "application/problem+json" in operation["responses"]["503"]["content"]
+        name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
+        assert document["components"]["schemas"][name]["examples"]
+    assert {"502", "503", "504"} <= set(document["paths"]["/api/v1/answers"]["post"]["responses"])
+    assert (await client.get("/docs")).status_code == 200
+
+
+async def test_the_request_id_comes_back_with_a_problem(client: httpx.AsyncClient) -> None:
+    response = await client.post(SEARCH, json={}, headers={"X-Request-ID": "counselor-7"})
+    assert response.headers["x-request-id"] == "counselor-7"
+    assert response.json()["request_id"] == "counselor-7"
+
+
+async def test_the_shipped_examples_are_answered(client: httpx.AsyncClient, milvus: AsyncMilvusClient) -> None:
+    schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    for path, name in ((SEARCH, "SearchRequest"), ("/api/v1/answers", "AnswerRequest")):
+        for example in schemas[name]["examples"]:
+            assert (await client.post(path, json=example)).status_code == 200

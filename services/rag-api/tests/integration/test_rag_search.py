@@ -1,0 +1,385 @@
+"""POST /api/v1/search on the shipped app, with real neighbours."""
+
+import random
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from indexer_worker.collection import ensure_collection
+from mh_common import vector_index as fields
+from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder
+from mh_common.models import Conversation, SearchResult, Sentiment
+from mh_common.settings import ConversationsSettings
+from mh_common.testing.openai_stub import Fault, StubOpenAI
+from pymilvus import AsyncMilvusClient
+from rag_api.search import repository
+from rag_api.settings import SearchSettings, Settings
+
+URL = "/api/v1/search"
+Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
+Make = Callable[..., Conversation]
+Index = Callable[[Sequence[Conversation]], Awaitable[None]]
+Table = dict[int, Conversation]
+
+
+async def search(client: httpx.AsyncClient, query: str = "fall asleep", **request: Any) -> SearchResult:
+    response = await client.post(URL, json={"query": query, **request})
+    assert response.status_code == 200, response.text
+    return SearchResult.model_validate_json(response.content)
+
+
+async def test_nearest_conversations_come_first_with_the_apis_text(
+    client: httpx.AsyncClient, index: Index, conversation: Make, asked: list[list[int]]
+) -> None:
+    await index(
+        [
+            conversation(1, "my dog eats shoes"),
+            conversation(2, "I cannot fall asleep at night", "Rise at the same hour. 🌙"),
+            conversation(3, "asleep at work"),
+        ]
+    )
+    result = await search(client, "I cannot fall asleep at night", limit=2)
+    assert [hit.id for hit in result.hits] == [2, 3]
+    assert result.total_hits == 2
+    assert result.hits[0].answer == "Rise at the same hour. 🌙"
+    assert result.hits[0].score == 1
+    assert 0 < result.hits[1].score < 1
+    assert asked == [[2, 3]]
+
+
+async def test_local_model_finds_by_meaning_without_a_shared_word(
+    running: Run, settings: Settings, milvus: AsyncMilvusClient, table: Table, conversation: Make, stub: StubOpenAI
+) -> None:
+    local = settings.model_copy(update={"embedding": EmbeddingSettings(provider="local")})
+    embedder = make_embedder(local.embedding, OpenAISettings())
+    await ensure_collection(milvus, embedder.model, embedder.dimension)
+    questions = ["My husband drinks every evening", "I lie awake for hours", "My child refuses school"]
+    vectors = await embedder.embed(questions)
+    await embedder.close()
+    table.update({key: conversation(key, text) for key, text in enumerate(questions, start=1)})
+    rows = [
+        {
+            **dict.fromkeys((fields.QUESTION, fields.TEXT), ""),
+            **dict.fromkeys((fields.QUESTION_SENTIMENT, fields.ANSWER_SENTIMENT), "neutral"),
+            **dict.fromkeys((fields.QUESTION_HASH, fields.CREATED_AT, fields.UPDATED_AT), 0),
+            fields.ID: key,
+            fields.VERSION: 1,
+            fields.EMBEDDING: vector,
+        }
+        for key, vector in enumerate(vectors, start=1)
+    ]
+    await milvus.upsert(fields.COLLECTION, data=rows)
+    async with running(local) as client:
+        result = await search(client, "insomnia", limit=3)
+    assert result.hits[0].id == 2
+    assert stub.requests == []
+
+
+async def test_before_anything_is_indexed_there_are_no_hits(
+    client: httpx.AsyncClient, milvus: AsyncMilvusClient, index: Index, conversation: Make, asked: list[list[int]]
+) -> None:
+    assert (await search(client)).model_dump() == {"hits": [], "total_hits": 0}
+    assert asked == []
+    await index([conversation(1)])
+    assert (await search(client)).total_hits == 1
+
+
+async def test_equal_scores_are_ordered_by_id_even_at_the_limit(
+    client: httpx.AsyncClient, index: Index, conversation: Make
+) -> None:
+    await index([conversation(key) for key in (9, 4, 7, 1, 8, 2)])
+    result = await search(client, limit=3)
+    assert [hit.id for hit in result.hits] == [1, 2, 4]
+
+
+async def test_gone_and_changed_conversations_are_replaced_by_the_next_ones(
+    client: httpx.AsyncClient, index: Index, conversation: Make, table: Table
+) -> None:
+    await index([conversation(key) for key in range(1, 8)])
+    del table[1]
+    table[2] = conversation(2, "Something else by now", version=2)
+    result = await search(client, limit=3)
+    assert [hit.id for hit in result.hits] == [3, 4, 5]
+
+
+async def test_a_long_run_of_stale_hits_is_passed(
+    client: httpx.AsyncClient, index: Index, conversation: Make, table: Table, asked: list[list[int]]
+) -> None:
+    await index([conversation(key) for key in range(1, 201)])
+    for key in range(1, 150):
+        del table[key]
+    result = await search(client, limit=3)
+    assert [hit.id for hit in result.hits] == [150, 151, 152]
+    assert len(asked) <= 8
+    assert max(map(len, asked)) <= 200
+
+
+async def test_everything_stale_is_no_hits_and_ends(
+    client: httpx.AsyncClient, index: Index, conversation: Make, table: Table, asked: list[list[int]]
+) -> None:
+    await index([conversation(key) for key in range(1, 41)])
+    table.clear()
+    assert (await search(client, limit=100)).hits == []
+    assert sorted(key for ids in asked for key in ids) == list(range(1, 41))
+
+
+async def test_search_goes_no_further_than_milvus_allows(
+    client: httpx.AsyncClient,
+    index: Index,
+    conversation: Make,
+    table: Table,
+    asked: list[list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rag_api.search.service.MAX_MATCHES", 30)
+    await index([conversation(key) for key in range(1, 61)])
+    table.clear()
+    assert (await search(client, limit=10)).hits == []
+    assert len({key for ids in asked for key in ids}) == 30
+
+
+async def test_the_threshold_is_inclusive(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
+    await index([conversation(1, "fall asleep"), conversation(2, "fall from a horse"), conversation(3, "coffee")])
+    scores = {hit.id: hit.score for hit in (await search(client)).hits}
+    assert scores[1] == 1
+    kept = await search(client, similarity_threshold=scores[2])
+    assert [hit.id for hit in kept.hits] == [1, 2]
+    kept = await search(client, similarity_threshold=1)
+    assert [hit.id for hit in kept.hits] == [1]
+
+
+async def test_opposite_vectors_score_zero_not_less(
+    client: httpx.AsyncClient, index: Index, conversation: Make
+) -> None:
+    # Without shared words the stub's cosines are about zero, on both sides of it.
+    await index([conversation(key, f"word{key}") for key in range(1, 60)])
+    scores = [hit.score for hit in (await search(client, "elsewhere", limit=60)).hits]
+    assert len(scores) == 59
+    assert min(scores) == 0
+    assert scores == sorted(scores, reverse=True)
+
+
+def oracle_rows(make: Make) -> list[Conversation]:
+    chance = random.Random(7)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = []
+    for key in range(1, 301):
+        created = start + timedelta(microseconds=chance.randrange(20), hours=chance.randrange(3))
+        rows.append(
+            make(
+                key,
+                f"question number {key}",
+                question_sentiment=chance.choice(list(Sentiment)),
+                answer_sentiment=chance.choice(list(Sentiment)),
+                created_at=created,
+                updated_at=created + timedelta(microseconds=chance.randrange(5)),
+            )
+        )
+    # Long ago: negative microseconds; far ahead: the last moment there is.
+    rows[0] = make(1, created_at=datetime(1900, 1, 1, tzinfo=UTC))
+    rows[1] = make(2, created_at=datetime.max.replace(tzinfo=UTC))
+    return rows
+
+
+moments = st.one_of(
+    st.builds(
+        lambda us, hours: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=us, hours=hours),
+        st.integers(-1, 25),
+        st.integers(0, 3),
+    ),
+    st.datetimes(timezones=st.just(UTC)),
+)
+sentiments = st.lists(st.sampled_from(Sentiment), min_size=1, max_size=4)
+random_filters = st.fixed_dictionaries(
+    {},
+    optional={
+        "question_sentiment": sentiments,
+        "answer_sentiment": sentiments,
+        "created_after": moments,
+        "created_before": moments,
+        "updated_after": moments,
+        "updated_before": moments,
+        "ids": st.lists(st.integers(1, 320) | st.integers(1, 2**63 - 1), min_size=1, max_size=50),
+    },
+)
+
+
+def matches(row: Conversation, filters: dict[str, Any]) -> bool:
+    return all(
+        (
+            row.question_sentiment in filters.get("question_sentiment", Sentiment),
+            row.answer_sentiment in filters.get("answer_sentiment", Sentiment),
+            "created_after" not in filters or row.created_at >= filters["created_after"],
+            "created_before" not in filters or row.created_at < filters["created_before"],
+            "updated_after" not in filters or row.updated_at >= filters["updated_after"],
+            "updated_before" not in filters or row.updated_at < filters["updated_before"],
+            "ids" not in filters or row.id in filters["ids"],
+        )
+    )
+
+
+async def test_filters_agree_with_plain_python(
+    milvus: AsyncMilvusClient, settings: Settings, index: Index, conversation: Make
+) -> None:
+    rows = oracle_rows(conversation)
+    await index(rows)
+    searcher = repository.MilvusIndex(milvus, model="stub-embedding", dimension=64, consistency="Strong", timeout=5)
+    vector = [1.0] + [0.0] * 63
+    drawn: list[dict[str, Any]] = []
+
+    @profile(max_examples=300, deadline=None)
+    @given(random_filters)
+    def draw(filters: dict[str, Any]) -> None:
+        drawn.append(filters)
+
+    draw()
+    for filters in drawn:
+        found = await searcher.search(vector, 1000, repository.Filters(**filters))
+        assert {match.id for match in found} == {row.id for row in rows if matches(row, filters)}, filters
+
+
+async def test_filters_reach_the_index_from_the_request(
+    client: httpx.AsyncClient, index: Index, conversation: Make
+) -> None:
+    noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    rows = [
+        conversation(1, created_at=noon, updated_at=noon + timedelta(hours=2)),
+        conversation(2, created_at=noon + timedelta(hours=1), updated_at=noon + timedelta(hours=1)),
+        conversation(3, created_at=noon, question_sentiment=Sentiment.NEUTRAL, answer_sentiment=Sentiment.NEGATIVE),
+    ]
+    await index(rows)
+    cases: list[tuple[dict[str, Any], list[int]]] = [
+        ({"question_sentiment": ["neutral"]}, [3]),
+        ({"question_sentiment": ["neutral", "negative"]}, [1, 2, 3]),
+        ({"answer_sentiment": ["positive"], "ids": [2, 3, 9]}, [2]),
+        ({"created_after": "2026-05-01T13:00:00Z"}, [2]),
+        ({"created_before": "2026-05-01T15:00:00+02:00"}, [1, 3]),
+        ({"updated_after": "2026-05-01T13:00:00.000001Z"}, [1]),
+        ({"updated_before": "2026-05-01T13:00:00Z"}, [3]),
+        ({"ids": [77]}, []),
+    ]
+    for filters, expected in cases:
+        result = await search(client, **filters)
+        assert sorted(hit.id for hit in result.hits) == expected, filters
+
+
+async def test_any_text_is_only_a_query(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
+    await index([conversation(1), conversation(2, question_sentiment=Sentiment.NEUTRAL)])
+    queries = ['" or id > 0 or "', "] or id in [1", "{{ 7 * 7 }}", "\N{RIGHT-TO-LEFT OVERRIDE}", "\U0001f319"]
+
+    @profile(max_examples=100, deadline=None)
+    @given(st.text(min_size=1, max_size=60).filter(lambda text: text.strip() and "\x00" not in text))
+    def draw(query: str) -> None:
+        queries.append(query)
+
+    draw()
+    for query in queries:
+        result = await search(client, query, question_sentiment=["neutral"])
+        assert [hit.id for hit in result.hits] == [2], query
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"query": "   "}, "query"),
+        ({"query": "a\x00b"}, "query"),
+        ({"query": "x" * 8001}, "query"),
+        ({"query": "x", "limit": 0}, "limit"),
+        ({"query": "x", "limit": 101}, "limit"),
+        ({"query": "x", "similarity_threshold": 1.1}, "similarity_threshold"),
+        ({"query": "x", "question_sentiment": ["angry"]}, "question_sentiment.0"),
+        ({"query": "x", "created_after": "2026-01-01T00:00:00"}, "created_after"),
+        ({"query": "x", "filter": "id > 0"}, "filter"),
+    ],
+)
+async def test_bad_requests_name_the_field(client: httpx.AsyncClient, body: dict[str, Any], field: str) -> None:
+    response = await client.post(URL, json=body)
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    assert [error["field"] for error in response.json()["errors"]] == [field]
+
+
+async def test_conversations_api_down_is_said(
+    client: httpx.AsyncClient, index: Index, conversation: Make, statuses: list[int]
+) -> None:
+    await index([conversation(1)])
+    statuses += [500, 500, 500]
+    response = await client.post(URL, json={"query": "fall asleep"})
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "7"
+    assert response.json()["detail"] == "The conversations API, which holds the texts, answers 500."
+
+
+async def test_conversations_api_unreachable_or_silent_is_said(
+    running: Run, settings: Settings, index: Index, conversation: Make
+) -> None:
+    await index([conversation(1)])
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        for url, words in ((f"http://127.0.0.1:{port}", "not answer in time"), ("http://127.0.0.1:9", "be reached")):
+            away = ConversationsSettings(url=url, timeout=0.2)
+            async with running(settings.model_copy(update={"conversations": away})) as client:
+                response = await client.post(URL, json={"query": "fall asleep"})
+            assert response.status_code == 503
+            assert response.headers["retry-after"] == "5"
+            assert response.json()["detail"].startswith("The conversations API, which holds the texts,")
+            assert words in response.json()["detail"]
+
+
+async def test_conversations_api_that_answers_nonsense_is_said(
+    client: httpx.AsyncClient, index: Index, conversation: Make, statuses: list[int]
+) -> None:
+    await index([conversation(1)])
+    statuses.append(200)
+    response = await client.post(URL, json={"query": "fall asleep"})
+    assert response.status_code == 503
+    assert "gave an unreadable answer" in response.json()["detail"]
+
+
+async def test_embedder_down_is_said(client: httpx.AsyncClient, milvus: AsyncMilvusClient, stub: StubOpenAI) -> None:
+    stub.add_faults(Fault(status=500, headers={"Retry-After": "3"}))
+    response = await client.post(URL, json={"query": "fall asleep"})
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "3"
+    assert "embedding model" in response.json()["detail"]
+    assert (await client.post(URL, json={"query": "fall asleep"})).status_code == 200
+
+
+async def test_slow_embedder_is_said(
+    running: Run, settings: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI
+) -> None:
+    stub.add_faults(Fault(hang=True))
+    async with running(settings.model_copy(update={"search": SearchSettings(embed_timeout=0.05)})) as client:
+        response = await client.post(URL, json={"query": "fall asleep"})
+    assert response.status_code == 503
+    assert response.json()["detail"] == "The embedding model does not answer in time."
+
+
+async def test_a_query_that_the_embedder_refuses_is_the_callers_fault(
+    client: httpx.AsyncClient, stub: StubOpenAI
+) -> None:
+    stub.add_faults(Fault(status=400))
+    response = await client.post(URL, json={"query": "fall asleep"})
+    assert response.status_code == 422
+    assert response.json()["detail"] == "The embedding model refuses this text."
+
+
+async def test_no_text_of_a_query_is_logged(
+    client: httpx.AsyncClient, index: Index, conversation: Make, caplog: pytest.LogCaptureFixture, stub: StubOpenAI
+) -> None:
+    await index([conversation(1, "asleep zebra", "answer of the walrus")])
+    await search(client, "zebra crossing")
+    stub.add_faults(Fault(status=500, body="zebra"))
+    await client.post(URL, json={"query": "zebra again"})
+    logged = caplog.text
+    assert "search_completed" in logged
+    assert "embedder_failed" in logged
+    assert "zebra" not in logged
+    assert "walrus" not in logged

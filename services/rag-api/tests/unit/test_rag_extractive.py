@@ -1,0 +1,169 @@
+"""Answers made of quotes."""
+
+import re
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from mh_common.embeddings import Embedder
+from mh_common.models import Source
+from mh_common.testing.openai_stub import embedding
+from rag_api.answers import extractive
+from rag_api.answers.extractive import Extractive, says_something
+from rag_api.answers.sentences import sentence_spans
+
+
+class WordEmbedder:
+    """Texts that share words are near; counts what it is given."""
+
+    model = "words"
+    dimension = 256
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        self.texts += texts
+        return [embedding(text, self.dimension, bag_of_words=True) for text in texts]
+
+    async def close(self) -> None: ...
+
+
+def sources(*answers: str) -> list[Source]:
+    return [Source(id=n, question="q", answer=answer, score=0.5) for n, answer in enumerate(answers, start=10)]
+
+
+async def write(question: str, *answers: str, embedder: Embedder | None = None) -> str:
+    return await Extractive(embedder or WordEmbedder()).write(question, sources(*answers))
+
+
+def quotes(text: str) -> list[tuple[str, int]]:
+    return [(quote, int(number)) for quote, number in re.findall(r"“(.*?)” \[(\d+)\](?:\n|$)", text, re.DOTALL)]
+
+
+async def test_the_most_relevant_sentences_are_quoted_with_their_source() -> None:
+    text = await write(
+        "How can panic on the bus be calmed?",
+        "Hello and welcome! Cats are lovely pets to have. Panic on the bus can be calmed by slow breathing.",
+        "Plan the bus ride with a friend who stays calm. My uncle had seven red tractors.",
+    )
+    assert text.splitlines()[0] == (
+        "Quotes from 2 similar conversations, chosen by likeness to your question. "
+        "They were written for other people and are not advice for this patient."
+    )
+    assert ("Panic on the bus can be calmed by slow breathing.", 1) in quotes(text)
+    assert ("Plan the bus ride with a friend who stays calm.", 2) in quotes(text)
+    assert "Hello" not in text
+
+
+async def test_quotes_stand_by_source_in_the_order_of_the_text() -> None:
+    text = await write(
+        "sleep sleep sleep",
+        "Coffee late in the day harms the night. Sleep sleep is what you need. Walks in the evening help a bit.",
+        "Good sleep needs regular fixed hours.",
+    )
+    found = [quote for quote, _ in quotes(text)]
+    assert found.index("Coffee late in the day harms the night.") < found.index("Sleep sleep is what you need.")
+    assert [number for _, number in quotes(text)] == sorted(number for _, number in quotes(text))
+
+
+async def test_one_source_does_not_take_all_places() -> None:
+    much = " ".join(f"Sleep advice number {word} is to rest well." for word in ("one", "two", "three", "four", "five"))
+    text = await write("sleep advice rest", much, "Rest when the body asks.", "Advice differs between all people.")
+    numbers = [number for _, number in quotes(text)]
+    assert set(numbers) == {1, 2, 3}
+    assert numbers.count(1) == 2
+
+
+async def test_what_is_said_twice_is_quoted_once() -> None:
+    text = await write(
+        "slow breathing",
+        "Slow breathing helps you a lot. Breathing slow helps you a lot!",
+        "slow breathing helps you a LOT.",
+    )
+    assert len(quotes(text)) == 1
+    assert text.startswith("Quotes from one similar conversation")
+
+
+async def test_long_sentences_are_quoted_only_when_there_is_nothing_else() -> None:
+    long = "sleep " * 100 + "well."
+    assert "sleep sleep" not in await write("sleep", long, "Go to bed early tonight.")
+    assert quotes(await write("sleep", long, "word " * 5000)) == [(long, 1)]
+
+
+async def test_short_sentences_are_quoted_when_there_is_nothing_better() -> None:
+    assert quotes(await write("sleep", "Hello there!", "Just rest.")) == [("Hello there!", 1), ("Just rest.", 2)]
+
+
+async def test_sources_without_a_whole_sentence_are_pointed_to() -> None:
+    embedder = WordEmbedder()
+    text = await write("sleep", "x" * 1_000_000, embedder=embedder)
+    assert text == "The similar conversations hold no sentence short enough to quote; read them in the sources."
+    assert embedder.texts == []
+
+
+async def test_huge_answers_cost_no_more_than_long_ones() -> None:
+    embedder = WordEmbedder()
+    huge = " ".join(f"This is the sentence number {n} of a very long answer." for n in range(18_000))
+    assert len(huge) > 900_000
+    text = await write("What about it?", *[huge] * 20, embedder=embedder)
+    assert len(embedder.texts) == extractive.MAX_EMBEDDED + 1
+    assert 1 <= len(quotes(text)) <= extractive.MAX_QUOTES
+
+
+async def test_sentences_that_share_words_with_the_question_are_compared_first() -> None:
+    filler = " ".join(f"Nothing here is about number {n} at all." for n in range(60))
+    text = await write("insomnia", f"{filler} Insomnia yields to patience and time.")
+    assert ("Insomnia yields to patience and time.", 1) in quotes(text)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("Hello, and thank you for your question!", False),
+        ("Thank you so much for reaching out.", False),
+        ("I'm so sorry to hear that you are going through this.", False),
+        ("I hope this helps.", False),
+        ("Best of luck to you and your family.", False),
+        ("Take good care of yourself!", False),
+        ("Take care of the sleep first.", True),
+        ("Best practice is to ask about sleep first.", True),
+        ("Liebe Grüße von der anderen Seite", False),
+        ("Muchas", False),
+        ("Here are some things that you can try:", False),
+        ('Call a friend and tell her: "Today I miss her more than usual.', False),
+        ('Tell a friend "today I miss her" and see what she says.', True),
+        ("He said “leave it” and then “no, do not leave it.", False),
+        ("https://example.com/a/very/long/link is it", False),
+        ("2.", False),
+        ("休息。", False),
+        ("Thank the patient for each step, and write down together what went well in the week.", True),
+        ("Sleep at fixed hours.", True),
+        ("我建议每天散步三十分钟。", True),
+        ("Hi-fidelity tracking of sleep, done each day in a diary, shows patterns that a patient does not see.", True),
+    ],
+)
+def test_greetings_links_and_leads_say_nothing(sentence: str, expected: bool) -> None:
+    assert says_something(sentence) is expected
+
+
+answers = st.lists(st.text(min_size=1, max_size=300).filter(str.strip), min_size=1, max_size=4)
+
+
+@profile(max_examples=100, deadline=None)
+@given(st.text(min_size=1, max_size=50), answers)
+async def test_every_quote_stands_in_its_source(question: str, texts: list[str]) -> None:
+    written = await write(question, *texts)
+    body = written.split("\n\n", 1)[1] if written.startswith("Quotes") else ""
+    # Taken apart by what is known of the sources, since a quote can itself hold any mark.
+    candidates = {
+        f"“{text[start:end]}” [{number}]"
+        for number, text in enumerate(texts, start=1)
+        for start, end in sentence_spans(text)
+    }
+    rest = body
+    for candidate in sorted(candidates, key=len, reverse=True):
+        rest = rest.replace(candidate, "")
+    assert rest.strip() == ""

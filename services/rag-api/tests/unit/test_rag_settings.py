@@ -1,0 +1,31 @@
+"""Settings from the environment."""
+
+import pytest
+from mh_common.settings import load_settings
+from rag_api.settings import Settings
+
+
+def test_variables_are_named_by_their_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILVUS_URI", "http://milvus:19530")
+    monkeypatch.setenv("SEARCH_EMBED_TIMEOUT", "3")
+    monkeypatch.setenv("ANSWERS_TIME_LIMIT", "20")
+    monkeypatch.setenv("ANSWERS_MAX_CONTEXT_CHARS", "9000")
+    monkeypatch.setenv("OPENAI_MODEL", "gpt-5")
+    settings = Settings(_env_file=None)
+    assert settings.milvus.uri == "http://milvus:19530"
+    assert settings.search.embed_timeout == 3
+    assert (settings.answers.time_limit, settings.answers.max_context_chars) == (20, 9000)
+    assert settings.openai.model == "gpt-5"
+
+
+def test_an_empty_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    assert Settings(_env_file=None).openai.api_key is None
+
+
+def test_a_bad_variable_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSWERS_TIME_LIMIT", "soonish")
+    with pytest.raises(SystemExit) as stopped:
+        load_settings(Settings)
+    assert "ANSWERS_TIME_LIMIT" in str(stopped.value)
+    assert "soonish" not in str(stopped.value)
