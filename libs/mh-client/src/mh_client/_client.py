@@ -1,0 +1,204 @@
+"""Client and AsyncClient: the lines that send and sleep. All decisions are in `_base`."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from mh_client._base import Call, RetryPolicy, resolve_base_url, resolve_timeout, status_error, transport_error
+from mh_client._errors import MHError
+from mh_client.resources._binding import AsyncResource, Resource, asynchronous, sync
+from mh_client.resources.conversations import AsyncConversations, Conversations
+from mh_client.resources.index import AsyncIndex, Index
+from mh_client.resources.rag import answer, search
+
+T = TypeVar("T")
+
+
+class _HTTPSender:
+    def __init__(
+        self,
+        http: httpx.Client,
+        base_url: str,
+        timeout: httpx.Timeout | None,
+        retries: RetryPolicy,
+        sleep: Callable[[float], object],
+    ) -> None:
+        self._http = http
+        self._base_url = base_url
+        self._timeout = timeout
+        self._retries = retries
+        self._sleep = sleep
+
+    def send(self, call: Call[T]) -> T:
+        return call.read(self._open(call, stream=False))
+
+    def stream(self, call: Call[Any]) -> Iterator[bytes]:
+        response = self._open(call, stream=True)
+        try:
+            yield from response.iter_bytes()
+        except httpx.RequestError as error:
+            raise transport_error(error) from error
+        finally:
+            response.close()
+
+    def _open(self, call: Call[Any], *, stream: bool) -> httpx.Response:
+        failures = 0
+        while True:
+            try:
+                return self._attempt(call, stream)
+            except MHError as failure:
+                failures += 1
+                delay = self._retries.delay(call, failure, failures)
+                if delay is None:
+                    raise
+            self._sleep(delay)
+
+    def _attempt(self, call: Call[Any], stream: bool) -> httpx.Response:
+        try:
+            request = call.request(self._http, self._base_url, self._timeout)
+            response = self._http.send(request, stream=stream)
+            if response.is_success:
+                return response
+            response.read()
+        except httpx.RequestError as error:
+            raise transport_error(error) from error
+        raise status_error(response)
+
+
+class _AsyncHTTPSender:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        base_url: str,
+        timeout: httpx.Timeout | None,
+        retries: RetryPolicy,
+        sleep: Callable[[float], Awaitable[object]],
+    ) -> None:
+        self._http = http
+        self._base_url = base_url
+        self._timeout = timeout
+        self._retries = retries
+        self._sleep = sleep
+
+    async def send(self, call: Call[T]) -> T:
+        return call.read(await self._open(call, stream=False))
+
+    async def stream(self, call: Call[Any]) -> AsyncIterator[bytes]:
+        response = await self._open(call, stream=True)
+        try:
+            async for piece in response.aiter_bytes():
+                yield piece
+        except httpx.RequestError as error:
+            raise transport_error(error) from error
+        finally:
+            await response.aclose()
+
+    async def _open(self, call: Call[Any], *, stream: bool) -> httpx.Response:
+        failures = 0
+        while True:
+            try:
+                return await self._attempt(call, stream)
+            except MHError as failure:
+                failures += 1
+                delay = self._retries.delay(call, failure, failures)
+                if delay is None:
+                    raise
+            await self._sleep(delay)
+
+    async def _attempt(self, call: Call[Any], stream: bool) -> httpx.Response:
+        try:
+            request = call.request(self._http, self._base_url, self._timeout)
+            response = await self._http.send(request, stream=stream)
+            if response.is_success:
+                return response
+            await response.aread()
+        except httpx.RequestError as error:
+            raise transport_error(error) from error
+        raise status_error(response)
+
+
+class Client(Resource):
+    """The platform's API. Use it as a context manager, or close it; one client keeps its connections open.
+
+    `base_url`: the gateway or one service; default MH_URL, else http://127.0.0.1:8080.
+    `timeout`: seconds or httpx.Timeout for every call; default 5 s to connect, 30 s to read, 60 s for answers.
+    `max_retries`: further attempts after the first where that is safe.
+    `transport`: an httpx transport, for tests or special networks. `http_client`: an httpx client of your own, which
+    this client then does not close. `sleep`: waits between attempts. Every method raises only `MHError`.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        timeout: float | httpx.Timeout | None = None,
+        max_retries: int = 2,
+        transport: httpx.BaseTransport | None = None,
+        http_client: httpx.Client | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.base_url = resolve_base_url(base_url)
+        http = http_client or httpx.Client(transport=transport)
+        self._own_http = http if http_client is None else None
+        super().__init__(_HTTPSender(http, self.base_url, resolve_timeout(timeout), RetryPolicy(max_retries), sleep))
+        self.conversations = Conversations(self._sender)
+        self.index = Index(self._sender)
+
+    search = sync(search)
+    answer = sync(answer)
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._own_http is not None:
+            self._own_http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncClient(AsyncResource):
+    """The platform's API for asyncio: the same as `Client`, with every method awaited. Bound to one event loop."""
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        timeout: float | httpx.Timeout | None = None,
+        max_retries: int = 2,
+        transport: httpx.AsyncBaseTransport | None = None,
+        http_client: httpx.AsyncClient | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self.base_url = resolve_base_url(base_url)
+        http = http_client or httpx.AsyncClient(transport=transport)
+        self._own_http = http if http_client is None else None
+        super().__init__(
+            _AsyncHTTPSender(http, self.base_url, resolve_timeout(timeout), RetryPolicy(max_retries), sleep)
+        )
+        self.conversations = AsyncConversations(self._sender)
+        self.index = AsyncIndex(self._sender)
+
+    search = asynchronous(search)
+    answer = asynchronous(answer)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._own_http is not None:
+            await self._own_http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

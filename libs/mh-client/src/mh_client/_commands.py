@@ -1,0 +1,258 @@
+"""The commands of `mh`. Each error is one line that says what to do."""
+
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, BinaryIO, Final, NoReturn
+
+import typer
+from mh_common.models import ConversationStats, Sentiment
+from pydantic import BaseModel
+
+from mh_client._client import Client
+from mh_client._errors import (
+    APIConnectionError,
+    ImportRefusedError,
+    InvalidInputError,
+    MHError,
+    RateLimitError,
+    ServerError,
+)
+from mh_client._import_command import import_with_progress
+from mh_client._import_journal import default_state_dir
+from mh_client._terminal import printable, say, shortened
+from mh_client.importing import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions
+from mh_client.labelling import label
+from mh_client.resources.conversations import ExportFormat, ExportQuery
+from mh_client.resources.rag import SearchFilters
+
+REFUSED: Final = 1
+UNUSABLE: Final = 2
+UNREACHABLE: Final = 3
+INTERRUPTED: Final = 130
+
+SHOWN_CHARACTERS: Final = 300
+
+app = typer.Typer(
+    help="Import, export, search and ask the mental health conversations.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def _time(text: str) -> datetime:
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a time such as 2026-03-01 or 2026-03-01T12:00:00+01:00") from None
+    return given if given.tzinfo else given.replace(tzinfo=UTC)
+
+
+Url = Annotated[str | None, typer.Option("--url", help="Address of the platform (default: MH_URL, else local).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")]
+Sentiments = Annotated[list[Sentiment] | None, typer.Option(help="Any of these; may be given several times.")]
+Time = Annotated[datetime | None, typer.Option(parser=_time, metavar="TIME", help="ISO 8601; UTC without a zone.")]
+
+
+def run(args: Sequence[str] | None = None) -> NoReturn:
+    """Run `mh` with these arguments and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        typer.main.get_command(app)(args=args, prog_name="mh")
+    except (ImportRefusedError, InvalidInputError) as error:
+        _fail(UNUSABLE, str(error))
+    except APIConnectionError as error:
+        _fail(UNREACHABLE, f"{error}. Is the platform running there? Name another address with --url or MH_URL.")
+    except (ServerError, RateLimitError) as error:
+        _fail(UNREACHABLE, f"the platform cannot do this now; try again later. It said: {error}")
+    except MHError as error:
+        _fail(REFUSED, str(error))
+    sys.exit(0)
+
+
+def _fail(code: int, message: str) -> NoReturn:
+    say(f"mh: {message}")
+    sys.exit(code)
+
+
+@app.callback()
+def _main(ctx: typer.Context, url: Url = None) -> None:
+    ctx.obj = url
+
+
+@app.command("import")
+def _import(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="CSV file in UTF-8, with a header.")],
+    label_missing: Annotated[
+        bool, typer.Option("--label-missing", help="Label missing sentiments from the VADER lexicon.")
+    ] = False,
+    batch_size: Annotated[int, typer.Option(help="Rows in one request, 1 to 1000.")] = DEFAULT_BATCH_ROWS,
+    concurrency: Annotated[int, typer.Option(help="Requests at the same time.")] = DEFAULT_CONCURRENCY,
+    again: Annotated[
+        bool, typer.Option("--again", help="Import every row anew, whatever earlier runs have done.")
+    ] = False,
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the journals (default: ~/.local/state/mh/imports).")
+    ] = None,
+    rejects: Annotated[Path | None, typer.Option(help="File for rejected rows (default: FILE.rejects.csv).")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Return only when all is searchable.")] = False,
+    url: Url = None,
+) -> None:
+    """Import a CSV file. The same command again goes on after an interruption; nothing is added twice."""
+    options = ImportOptions(
+        batch_rows=batch_size,
+        concurrency=concurrency,
+        labeller=label if label_missing else None,
+        again=again,
+        state_dir=state_dir or default_state_dir(),
+        rejects=rejects,
+    )
+    try:
+        done = asyncio.run(import_with_progress(url or ctx.obj, file, options, wait=wait))
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    if done.rejects:
+        say(f"mh: {done.rejected:,} rows rejected; {done.rejects} has them with line and reason, to repair and import.")
+        raise typer.Exit(REFUSED)
+
+
+@app.command("export")
+def _export(
+    ctx: typer.Context,
+    file_format: Annotated[ExportFormat, typer.Option("--format", help="csv or jsonl.")] = "csv",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File (default: standard output).")] = None,
+    question_sentiment: Sentiments = None,
+    answer_sentiment: Sentiments = None,
+    created_after: Time = None,
+    created_before: Time = None,
+    updated_after: Time = None,
+    updated_before: Time = None,
+    ids: Annotated[list[int] | None, typer.Option("--id", help="Only these; may be given several times.")] = None,
+    q: Annotated[str | None, typer.Option("--q", help="Words in question or answer.")] = None,
+    url: Url = None,
+) -> None:
+    """Write the conversations that match as a CSV or JSON Lines file."""
+    query = ExportQuery(
+        format=file_format,
+        question_sentiment=question_sentiment,
+        answer_sentiment=answer_sentiment,
+        created_after=created_after,
+        created_before=created_before,
+        updated_after=updated_after,
+        updated_before=updated_before,
+        ids=ids,
+        q=q,
+    )
+    with Client(url or ctx.obj) as client, _destination(output) as file:
+        for piece in client.conversations.export(**query):
+            file.write(piece)
+
+
+@contextmanager
+def _destination(output: Path | None) -> Iterator[BinaryIO]:
+    """Give the file to write; a named one is put in its place only when all of it was written."""
+    if output is None:
+        yield sys.stdout.buffer
+        return
+    part = output.with_name(f"{output.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(output)
+    except OSError as error:
+        raise ImportRefusedError(f"{output} cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@app.command("search")
+def _search(
+    ctx: typer.Context,
+    query: str,
+    limit: Annotated[int, typer.Option(help="Most hits, 1 to 100.")] = 10,
+    similarity_threshold: Annotated[float | None, typer.Option(help="Leave out lower scores, 0 to 1.")] = None,
+    question_sentiment: Sentiments = None,
+    answer_sentiment: Sentiments = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Find conversations by meaning, best first."""
+    filters = SearchFilters(
+        limit=limit,
+        similarity_threshold=similarity_threshold,
+        question_sentiment=question_sentiment,
+        answer_sentiment=answer_sentiment,
+    )
+    with Client(url or ctx.obj) as client:
+        result = client.search(query, **filters)
+    if as_json:
+        _print_json(result)
+        return
+    for hit in result.hits:
+        _print(f"{hit.score:.3f}  conversation {hit.id}  ({hit.question_sentiment} / {hit.answer_sentiment})")
+        _print(f"  Q: {shortened(hit.question, SHOWN_CHARACTERS)}")
+        _print(f"  A: {shortened(hit.answer, SHOWN_CHARACTERS)}\n")
+    if not result.hits:
+        _print("Nothing was found.")
+
+
+@app.command("ask")
+def _ask(
+    ctx: typer.Context,
+    question: str,
+    top_k: Annotated[int, typer.Option(help="Conversations to ground the answer in, 1 to 20.")] = 3,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Ask how to help a patient; the answer names its sources."""
+    with Client(url or ctx.obj) as client:
+        result = client.answer(question, top_k=top_k)
+    if as_json:
+        _print_json(result)
+        return
+    _print(f"{result.answer}\n\nSources ({result.model}):")
+    for number, source in enumerate(result.sources, start=1):
+        text = shortened(source.question, SHOWN_CHARACTERS)
+        _print(f"[{number}] conversation {source.id}, score {source.score:.3f}: {text}")
+
+
+@app.command("stats")
+def _stats(ctx: typer.Context, as_json: AsJson = False, url: Url = None) -> None:
+    """Count the conversations by sentiment, month and index state."""
+    with Client(url or ctx.obj) as client:
+        result = client.conversations.stats()
+    if as_json:
+        _print_json(result)
+        return
+    for title, counts in _tables(result).items():
+        _print(title)
+        for name, count in counts.items():
+            _print(f"  {name:<24}{count:>12,}")
+
+
+def _tables(stats: ConversationStats) -> dict[str, dict[str, int]]:
+    pairs = {f"{pair.question_sentiment} / {pair.answer_sentiment}": pair.count for pair in stats.pairs}
+    return {
+        "Conversations": {"total": stats.total},
+        "Question sentiment": {str(name): count for name, count in stats.question_sentiment.items()},
+        "Answer sentiment": {str(name): count for name, count in stats.answer_sentiment.items()},
+        "Question / answer": pairs,
+        "Created in": {month.month: month.count for month in stats.per_month},
+        "Search index": {str(name): count for name, count in stats.index_status.items()},
+    }
+
+
+def _print(text: str) -> None:
+    print(printable(text))
+
+
+def _print_json(result: BaseModel) -> None:
+    print(result.model_dump_json(indent=2))

@@ -1,0 +1,82 @@
+"""What `mh import` does around the import: show progress, wait for the index, give hints."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Final
+
+from mh_common.models import ConversationStats, IndexStatus
+
+from mh_client._client import AsyncClient
+from mh_client._errors import APIConnectionError, RateLimitError, ServerError
+from mh_client._terminal import meter, say
+from mh_client.importing import ImportOptions, ImportProgress, import_file, wait_until_indexed
+
+MAX_RETRIES: Final = 6
+"""Carries an import over a restart of the server: about half a minute."""
+
+STANDSTILL_SECONDS: Final = 60.0
+
+
+async def import_with_progress(url: str | None, file: Path, options: ImportOptions, *, wait: bool) -> ImportProgress:
+    """Import the file, and with `wait` return only when no conversation waits for the index.
+
+    An import that is cut off says that it can be gone on with, and raises what cut it off.
+    """
+    async with AsyncClient(url, max_retries=1) as client:
+        # A wrong address is said at once, not after all the patience that a running import has.
+        await client.conversations.list(limit=1)
+    async with AsyncClient(url, max_retries=MAX_RETRIES) as client:
+        try:
+            done = await _import(client, file, options)
+        except (APIConnectionError, RateLimitError, ServerError, asyncio.CancelledError):
+            say("mh: the import was cut off. What was imported is noted: the same command again goes on from there.")
+            raise
+        if done.skipped and not done.imported:
+            await _hint_at_again(client, done)
+        if wait:
+            await _wait(client)
+    return done
+
+
+async def _import(client: AsyncClient, file: Path, options: ImportOptions) -> ImportProgress:
+    started = time.monotonic()
+    with meter(file.name) as show:
+
+        def on_progress(progress: ImportProgress) -> None:
+            speed = progress.imported / max(time.monotonic() - started, 0.001)
+            text = f"{progress.imported:,} rows imported, {progress.rejected:,} rejected, {speed:,.0f} rows/s"
+            if progress.skipped:
+                text += f", {progress.skipped:,} imported earlier"
+            show(progress.done_bytes, progress.total_bytes, text)
+
+        return await import_file(client, file, options, on_progress)
+
+
+async def _hint_at_again(client: AsyncClient, done: ImportProgress) -> None:
+    total = (await client.conversations.stats()).total
+    if total < done.skipped:
+        say(
+            f"mh: {done.skipped:,} rows of this file were imported earlier, but the platform holds {total:,} "
+            "conversations. If its data was removed, import anew with --again."
+        )
+
+
+async def _wait(client: AsyncClient) -> None:
+    pending_before = -1
+    moved = time.monotonic()
+
+    with meter("search index") as show:
+
+        def on_progress(stats: ConversationStats) -> None:
+            nonlocal pending_before, moved
+            pending, failed = stats.index_status[IndexStatus.PENDING], stats.index_status[IndexStatus.FAILED]
+            text = f"{stats.total - pending:,} of {stats.total:,} rows"
+            show(stats.total - pending, stats.total, f"{text}, {failed:,} failed" if failed else text)
+            if pending != pending_before:
+                pending_before, moved = pending, time.monotonic()
+            elif time.monotonic() - moved > STANDSTILL_SECONDS:
+                say("mh: the index makes no progress; is the indexer worker running? Still waiting, Ctrl-C ends it.")
+                moved = time.monotonic()
+
+        await wait_until_indexed(client, on_progress)

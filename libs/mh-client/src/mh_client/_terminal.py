@@ -1,0 +1,71 @@
+"""What the commands show: a bar on a terminal, plain lines elsewhere; and texts without control characters."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+from unicodedata import category
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_LINES: Final = 2.0
+
+Show = Callable[[float, float, str], None]
+"""Shows how much is done, of how much, and a text."""
+
+
+@contextmanager
+def meter(title: str) -> Iterator[Show]:
+    """Give a function that shows progress on standard error."""
+    console = Console(stderr=True)
+    with _bar(title, console) if console.is_terminal else _lines(title) as show:
+        yield show
+
+
+@contextmanager
+def _bar(title: str, console: Console) -> Iterator[Show]:
+    # The column is a format string, and braces may stand in a file's name.
+    name = TextColumn(printable(title).replace("{", "{{").replace("}", "}}"), markup=False)
+    columns = (name, BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total, text: progress.update(task, completed=done, total=total, description=text)
+
+
+@contextmanager
+def _lines(title: str) -> Iterator[Show]:
+    shown = ""
+    last = ""
+    due = 0.0
+
+    def show(done: float, total: float, text: str) -> None:
+        nonlocal shown, last, due
+        last = f"{title}: {text}"
+        if time.monotonic() >= due and last != shown:
+            say(last)
+            shown = last
+            due = time.monotonic() + SECONDS_BETWEEN_LINES
+
+    try:
+        yield show
+    finally:
+        if last != shown:
+            say(last)
+
+
+def say(line: str) -> None:
+    """Write one line to standard error."""
+    print(printable(line), file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Return the text without what could steer a terminal: control characters but for tab and line feed."""
+    return "".join(mark for mark in text if mark in "\n\t" or category(mark) != "Cc")
+
+
+def shortened(text: str, length: int) -> str:
+    """Return the text on one line, cut to this many characters."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= length else line[: length - 1] + "…"

@@ -1,0 +1,300 @@
+"""The `mh` command as its users meet it: output, exit codes, one clear line for each thing that goes wrong."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mh_client import _import_command
+from mh_client.cli import main
+from mh_common.testing.platform_stub import StubPlatform
+
+ROOT = Path(__file__).parents[3]
+HEADER = ["question", "answer", "question_sentiment", "answer_sentiment"]
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StubPlatform]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with StubPlatform.running() as running:
+        monkeypatch.setenv("MH_URL", running.base_url)
+        yield running
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return write_csv(tmp_path / "file.csv", numbered(25))
+
+
+def write_csv(path: Path, rows: list[list[str]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as target:
+        csv.writer(target).writerows([HEADER, *rows])
+    return path
+
+
+def numbered(count: int) -> list[list[str]]:
+    return [[f"question {number}", "a", "positive", "negative"] for number in range(count)]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def mh(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in this process; returns exit code, standard output and standard error."""
+
+    def run(*args: Any) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as exited:
+            main([str(arg) for arg in args])
+        output, errors = capsys.readouterr()
+        code = exited.value.code
+        assert isinstance(code, int)
+        return code, output, errors
+
+    return run
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_import_says_what_it_did_and_waits_for_the_index(stub: StubPlatform, file: Path, mh: Run) -> None:
+    stub.pending = [9, 0]
+    stub.failed = 2
+    code, output, errors = mh("import", file, "--wait", "--batch-size", 10)
+    assert (code, output, len(stub.rows)) == (0, "", 25)
+    assert "25 rows imported, 0 rejected" in errors
+    assert "search index: 25 of 25 rows, 2 failed" in errors
+    code, _, errors = mh("import", file)
+    assert (code, len(stub.rows)) == (0, 25)
+    assert "25 imported earlier" in errors
+    assert "--again" not in errors
+
+
+def test_import_on_a_terminal_shows_a_bar(
+    stub: StubPlatform, file: Path, mh: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    code, _, errors = mh("import", file.rename(file.with_name("{odd} [bold].csv")))
+    assert code == 0
+    assert "{odd} [bold].csv" in errors
+    assert "100%" in errors
+    assert "25 rows imported" in errors
+
+
+def test_import_with_rejects_names_their_file_and_exits_with_1(stub: StubPlatform, file: Path, mh: Run) -> None:
+    write_csv(file, [*numbered(2), ["", "a", "positive", "negative"]])
+    code, _, errors = mh("import", file)
+    assert code == 1
+    assert f"1 rows rejected; {file}.rejects.csv has them" in errors
+    assert len(stub.rows) == 2
+
+
+def test_import_labels_what_is_missing_only_when_asked(stub: StubPlatform, file: Path, mh: Run) -> None:
+    file.write_text("question,answer\nI hate this horrible pain.,You are wonderful!\n")
+    code, _, errors = mh("import", file)
+    assert code == 2
+    assert "lacks question_sentiment, answer_sentiment; --label-missing" in errors
+    code, _, errors = mh("import", file, "--label-missing")
+    assert code == 0
+    assert [(row.question_sentiment, row.answer_sentiment) for row in stub.rows] == [("negative", "positive")]
+
+
+def test_import_after_the_data_was_removed_points_at_again(stub: StubPlatform, file: Path, mh: Run) -> None:
+    mh("import", file)
+    stub.rows.clear()
+    code, _, errors = mh("import", file)
+    assert code == 0
+    assert "but the platform holds 0 conversations" in errors
+    assert mh("import", file, "--again")[0] == 0
+    assert len(stub.rows) == 25
+
+
+def test_import_goes_on_after_the_server_died(
+    stub: StubPlatform, file: Path, mh: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_import_command, "MAX_RETRIES", 0)
+    stub.break_after = 2
+    code, _, errors = mh("import", file, "--batch-size", 5)
+    assert code == 3
+    assert "the same command again goes on from there" in errors
+    assert "Is the platform running there?" in errors.splitlines()[-1]
+    stub.break_after = None
+    assert mh("import", file, "--batch-size", 5)[0] == 0
+    assert sorted(row.question for row in stub.rows) == sorted(row[0] for row in numbered(25))
+
+
+def test_ctrl_c_leaves_an_import_that_goes_on(stub: StubPlatform, file: Path, mh: Run) -> None:
+    stub.hold = True
+    command = [sys.executable, "scripts/import_conversations.py", str(file), "--batch-size", "5"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: stub.at_once == 4)
+    process.send_signal(signal.SIGINT)
+    stub.hold = False
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command again goes on from there" in errors
+    assert "Traceback" not in errors
+    assert mh("import", file)[0] == 0
+    assert sorted(row.question for row in stub.rows) == sorted(row[0] for row in numbered(25))
+
+
+def test_a_standstill_of_the_index_is_said(
+    stub: StubPlatform, file: Path, mh: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_import_command, "STANDSTILL_SECONDS", 0.0)
+    stub.pending = [5, 5, 0]
+    code, _, errors = mh("import", file, "--wait")
+    assert code == 0
+    assert "is the indexer worker running?" in errors
+
+
+@pytest.mark.parametrize(
+    "args", [("import", "FILE"), ("export",), ("search", "x"), ("ask", "x"), ("stats",), ("export", "-o", "out.csv")]
+)
+def test_no_server_is_one_clear_line_and_exit_code_3(
+    file: Path, mh: Run, args: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, output, errors = mh("--url", NOBODY, *(file if arg == "FILE" else arg for arg in args))
+    assert (code, output) == (3, "")
+    assert errors.count("\n") == 1
+    assert NOBODY in errors
+    assert "--url" in errors
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("import", "absent.csv"), "absent.csv: there is no such file"),
+        (("import", "FILE", "--batch-size", "0"), "the batch size must be 1 to 1000"),
+        (("search", ""), "query: String should have at least 1 character"),
+        (("ask", "x", "--top-k", "99"), "top_k: Input should be less than or equal to 20"),
+        (("--url", "nonsense", "stats"), "base_url: must look like http://host:8080"),
+        (("export", "-o", "absent/out.csv"), "absent/out.csv cannot be written: No such file or directory"),
+        (("export", "--created-after", "soon"), "'soon' is not a time such as 2026-03-01"),
+        (("import",), "Missing argument"),
+    ],
+)
+def test_unusable_arguments_are_one_clear_line_and_exit_code_2(
+    stub: StubPlatform, file: Path, mh: Run, args: tuple[str, ...], message: str
+) -> None:
+    code, output, errors = mh(*(file if arg == "FILE" else arg for arg in args))
+    assert (code, output) == (2, "")
+    assert message in errors.splitlines()[-1]
+
+
+def test_a_refusal_of_the_server_is_one_line(stub: StubPlatform, mh: Run) -> None:
+    code, _, errors = mh("ask", "too much")
+    assert code == 3
+    assert (
+        errors
+        == "mh: the platform cannot do this now; try again later. It said: 503 Service Unavailable: The stub refuses.\n"
+    )
+    stub.app.routes.clear()
+    assert mh("stats") == (1, "", "mh: 404 Not Found\n")
+
+
+def test_search_prints_hits_without_obeying_their_text(stub: StubPlatform, mh: Run) -> None:
+    code, output, _ = mh(
+        "search",
+        "bus",
+        "--limit",
+        5,
+        "--similarity-threshold",
+        0.2,
+        "--question-sentiment",
+        "negative",
+        "--url",
+        stub.base_url,
+    )
+    assert code == 0
+    assert "0.750  conversation 7  (negative / neutral)" in output
+    assert "Q: How do I [bold]sleep[/bold]? Really." in output
+    assert "\x1b" not in output
+    assert stub.queries == [
+        {"query": "bus", "limit": 5, "similarity_threshold": 0.2, "question_sentiment": ["negative"]}
+    ]
+    assert json.loads(mh("search", "bus", "--json")[1])["hits"][0]["id"] == 7
+    assert mh("search", "nothing")[1] == "Nothing was found.\n"
+
+
+def test_ask_prints_the_answer_with_its_sources(stub: StubPlatform, mh: Run) -> None:
+    sources = "Sources (extractive):\n[1] conversation 7, score 0.750: How do I sleep?\n"
+    assert mh("ask", "bus", "--top-k", 2) == (0, f"At the same hour [1].\n\n{sources}", "")
+    assert stub.queries == [{"question": "bus", "top_k": 2}]
+    assert json.loads(mh("ask", "bus", "--json")[1])["model"] == "extractive"
+
+
+def test_stats_are_a_table_or_json(stub: StubPlatform, file: Path, mh: Run) -> None:
+    mh("import", file)
+    _, output, _ = mh("stats")
+    assert [line.split() for line in output.splitlines()[:2]] == [["Conversations"], ["total", "25"]]
+    assert json.loads(mh("stats", "--json")[1])["total"] == 25
+
+
+def test_export_writes_a_file_or_standard_output(
+    stub: StubPlatform, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    target = tmp_path / "out.csv"
+    filters = [
+        "--id",
+        1,
+        "--q",
+        "sleep",
+        "--created-after",
+        "2026-03-01",
+        "--updated-before",
+        "2026-03-01T12:00:00+01:00",
+    ]
+    with pytest.raises(SystemExit):
+        main(["export", "-o", str(target), "--format", "jsonl", *map(str, filters)])
+    assert target.read_bytes() == b"id,question\r\n1,q\r\n"
+    assert stub.queries == [
+        {
+            "format": "jsonl",
+            "created_after": "2026-03-01T00:00:00+00:00",
+            "updated_before": "2026-03-01T12:00:00+01:00",
+            "ids": "1",
+            "q": "sleep",
+        }
+    ]
+    with pytest.raises(SystemExit):
+        main(["export"])
+    assert capfdbinary.readouterr().out == b"id,question\r\n1,q\r\n"
+
+
+def test_an_export_that_breaks_off_leaves_the_old_file(stub: StubPlatform, mh: Run, tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+    target.write_text("old")
+    stub.export_pieces = [b"new", None]
+    code, _, errors = mh("export", "-o", target)
+    assert code == 3
+    assert errors.startswith("mh: GET ")
+    assert target.read_text() == "old"
+    assert [found.name for found in tmp_path.iterdir() if found.is_file()] == ["out.csv"]
+
+
+def test_without_the_extra_the_command_says_how_to_install_it() -> None:
+    program = "import sys; sys.modules['typer'] = None; from mh_client.cli import main; main(['stats'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    said = "mh: the command line is not installed; install it with: pip install 'mh-client[cli]'"
+    assert done.stderr.splitlines() == [said]
+
+
+def test_the_module_can_be_run(stub: StubPlatform) -> None:
+    command = [sys.executable, "-m", "mh_client.cli", "stats", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stdout)["total"] == 0

@@ -1,0 +1,271 @@
+"""What each method sends and returns; every test runs on Client and on AsyncClient."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from operator import attrgetter
+from typing import Any
+
+import httpx
+import pytest
+import respx
+from mh_client import (
+    Answer,
+    AsyncClient,
+    Client,
+    Conversation,
+    ConversationCreate,
+    ConversationStats,
+    IndexOutcome,
+    IndexReport,
+    IndexReportAnswer,
+    IndexState,
+    IndexStatus,
+    InvalidInputError,
+    SearchResult,
+    Sentiment,
+    __version__,
+)
+from mh_common.models import ConversationVersion, Source, Usage
+from pydantic import BaseModel
+
+BASE = "http://platform.test/prefix"
+API = f"{BASE}/api/v1"
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+TEXTS: dict[str, Any] = {
+    "question": "How do I sleep?",
+    "answer": "At the same hour each day.",
+    "question_sentiment": Sentiment.NEGATIVE,
+    "answer_sentiment": Sentiment.NEUTRAL,
+}
+ROW = Conversation(id=7, version=2, created_at=NOW, updated_at=NOW, index_status=IndexStatus.PENDING, **TEXTS)
+
+Call = Callable[..., Any]
+
+
+async def _awaited(path: str, args: Any, kwargs: Any) -> Any:
+    async with AsyncClient(BASE) as client:
+        found = _method(client, path)(*args, **kwargs)
+        return [item async for item in found] if hasattr(found, "__aiter__") else await found
+
+
+def _method(client: Any, path: str) -> Callable[..., Any]:
+    """Look a method up by name, so that one test serves both clients."""
+    method: Callable[..., Any] = attrgetter(path)(client)
+    return method
+
+
+@pytest.fixture(params=["Client", "AsyncClient"])
+def call(request: pytest.FixtureRequest) -> Call:
+    """Call a method by its path, such as `conversations.get`; iterators are read to a list."""
+
+    def sync(path: str, *args: Any, **kwargs: Any) -> Any:
+        with Client(BASE + "/") as client:
+            found = _method(client, path)(*args, **kwargs)
+            return list(found) if isinstance(found, Iterator) else found
+
+    def awaited(path: str, *args: Any, **kwargs: Any) -> Any:
+        return asyncio.run(_awaited(path, args, kwargs))
+
+    return sync if request.param == "Client" else awaited
+
+
+def answer(model: BaseModel, status: int = 200) -> httpx.Response:
+    return httpx.Response(status, content=model.model_dump_json(), headers={"Content-Type": "application/json"})
+
+
+def sent(route: respx.Route) -> Any:
+    return json.loads(route.calls.last.request.content)
+
+
+@respx.mock
+def test_create_sends_the_content_with_a_key_and_returns_the_row(call: Call) -> None:
+    route = respx.post(f"{API}/conversations").mock(answer(ROW, 201))
+    assert call("conversations.create", **TEXTS) == ROW
+    assert sent(route) == TEXTS
+    headers = route.calls.last.request.headers
+    assert len(headers["Idempotency-Key"]) == 36
+    assert headers["User-Agent"] == f"mh-client/{__version__}"
+    assert headers["Content-Type"] == "application/json"
+    first = headers["Idempotency-Key"]
+    call("conversations.create", **TEXTS)
+    assert route.calls.last.request.headers["Idempotency-Key"] != first
+
+
+@respx.mock
+def test_create_keeps_the_callers_key(call: Call) -> None:
+    route = respx.post(f"{API}/conversations").mock(answer(ROW, 201))
+    call("conversations.create", **TEXTS, idempotency_key="mine")
+    assert route.calls.last.request.headers["Idempotency-Key"] == "mine"
+
+
+@respx.mock
+def test_get_and_index_state_return_models(call: Call) -> None:
+    state = IndexState(
+        conversation_id=7,
+        status=IndexStatus.INDEXED,
+        version=2,
+        indexed_version=2,
+        reason=None,
+        attempts=1,
+        queued_at=NOW,
+        indexed_at=NOW,
+        lag_seconds=0.0,
+    )
+    respx.get(f"{API}/conversations/7").mock(answer(ROW))
+    respx.get(f"{API}/conversations/7/index-state").mock(answer(state))
+    assert call("conversations.get", 7) == ROW
+    assert call("conversations.index_state", 7) == state
+
+
+@respx.mock
+@pytest.mark.parametrize(("if_match", "header"), [(2, '"2"'), ('"2-indexed"', '"2-indexed"'), (None, None)])
+def test_changes_name_the_version_they_are_meant_for(
+    call: Call, if_match: int | str | None, header: str | None
+) -> None:
+    put = respx.put(f"{API}/conversations/7").mock(answer(ROW))
+    patch = respx.patch(f"{API}/conversations/7").mock(answer(ROW))
+    delete = respx.delete(f"{API}/conversations/7").respond(204)
+    assert call("conversations.replace", 7, **TEXTS, if_match=if_match) == ROW
+    assert call("conversations.update", 7, answer="Another.", if_match=if_match) == ROW
+    assert call("conversations.delete", 7, if_match=if_match) is None
+    assert sent(put) == TEXTS
+    assert sent(patch) == {"answer": "Another."}
+    assert [route.calls.last.request.headers.get("If-Match") for route in (put, patch, delete)] == [header] * 3
+
+
+@respx.mock
+def test_bulk_calls_carry_a_key_and_return_the_essence(call: Call) -> None:
+    created = respx.post(f"{API}/conversations/bulk").respond(201, json={"ids": [5, 6]})
+    deleted = respx.post(f"{API}/conversations/bulk-delete").respond(200, json={"deleted": 1})
+    items = [ConversationCreate(**TEXTS)] * 2
+    assert call("conversations.bulk_create", items, idempotency_key="mine") == [5, 6]
+    assert call("conversations.bulk_delete", [5, 6]) == 1
+    assert sent(created) == {"items": [TEXTS, TEXTS]}
+    assert sent(deleted) == {"ids": [5, 6]}
+    assert created.calls.last.request.headers["Idempotency-Key"] == "mine"
+    assert deleted.calls.last.request.headers["Idempotency-Key"]
+
+
+@respx.mock
+def test_list_sends_every_filter_as_the_api_spells_it(call: Call) -> None:
+    route = respx.get(f"{API}/conversations").respond(json={"items": [], "next_cursor": None, "total": 0})
+    page = call(
+        "conversations.list",
+        cursor="c",
+        limit=4,
+        sort="-updated_at",
+        question_sentiment=Sentiment.NEGATIVE,
+        answer_sentiment=["positive", Sentiment.NEUTRAL],
+        created_after=datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=2))),
+        updated_before=None,
+        ids=(1, 2),
+        q="a&b c",
+        include_total=True,
+    )
+    assert page.total == 0
+    assert route.calls.last.request.url.params.multi_items() == [
+        ("cursor", "c"),
+        ("limit", "4"),
+        ("sort", "-updated_at"),
+        ("question_sentiment", "negative"),
+        ("answer_sentiment", "positive"),
+        ("answer_sentiment", "neutral"),
+        ("created_after", "2026-01-01T00:00:00+02:00"),
+        ("ids", "1"),
+        ("ids", "2"),
+        ("q", "a&b c"),
+        ("include_total", "true"),
+    ]
+
+
+@respx.mock
+def test_iterate_walks_all_pages_with_the_same_filters(call: Call) -> None:
+    rows = [ROW.model_copy(update={"id": number}) for number in range(5)]
+    pages = {None: (rows[:2], "b"), "b": (rows[2:4], "c"), "c": (rows[4:], None)}
+
+    def page(request: httpx.Request) -> httpx.Response:
+        assert request.url.params["limit"] == "2"
+        assert request.url.params["q"] == "sleep"
+        items, cursor = pages[request.url.params.get("cursor")]
+        return httpx.Response(
+            200, json={"items": [row.model_dump(mode="json") for row in items], "next_cursor": cursor}
+        )
+
+    respx.get(f"{API}/conversations").mock(side_effect=page)
+    assert call("conversations.iterate", limit=2, q="sleep") == rows
+    assert call("conversations.iterate", limit=2, q="sleep", cursor="c") == rows[4:]
+
+
+@respx.mock
+def test_export_streams_the_file(call: Call) -> None:
+    route = respx.get(f"{API}/conversations/export").respond(content=b"id,question\r\n1,\xc3\xa9\r\n")
+    assert b"".join(call("conversations.export", format="csv", ids=[1])) == b"id,question\r\n1,\xc3\xa9\r\n"
+    assert dict(route.calls.last.request.url.params) == {"format": "csv", "ids": "1"}
+
+
+@respx.mock
+def test_stats_search_answer_and_report(call: Call) -> None:
+    counts = ConversationStats(
+        total=1,
+        question_sentiment={Sentiment.NEGATIVE: 1},
+        answer_sentiment={},
+        pairs=[],
+        per_month=[],
+        index_status={IndexStatus.PENDING: 1},
+    )
+    found = SearchResult(hits=[], total_hits=0)
+    suggestion = Answer(
+        answer="Sleep [1].",
+        sources=[Source(id=7, question="q", answer="a", score=0.5)],
+        model="extractive",
+        usage=Usage(),
+    )
+    versions = IndexReportAnswer(versions=[ConversationVersion(conversation_id=7, version=None)])
+    report = IndexReport(outcomes=[IndexOutcome(conversation_id=7, version=2, status=IndexStatus.INDEXED)])
+    respx.get(f"{API}/conversations/stats").mock(answer(counts))
+    search = respx.post(f"{API}/search").mock(answer(found))
+    ask = respx.post(f"{API}/answers").mock(answer(suggestion))
+    index = respx.post(f"{API}/index/reports").mock(answer(versions))
+    assert call("conversations.stats") == counts
+    assert call("search", "bus", limit=3, similarity_threshold=0.2, question_sentiment="negative", ids=[1]) == found
+    assert call("answer", "bus", top_k=2) == suggestion
+    assert call("index.report", report) == versions
+    assert sent(search) == {
+        "query": "bus",
+        "limit": 3,
+        "similarity_threshold": 0.2,
+        "question_sentiment": ["negative"],
+        "ids": [1],
+    }
+    assert sent(ask) == {"question": "bus", "top_k": 2}
+    assert ask.calls.last.request.extensions["timeout"] == {"connect": 5.0, "read": 60.0, "write": 60.0, "pool": 60.0}
+    assert search.calls.last.request.extensions["timeout"]["read"] == 30.0
+    assert IndexReport.model_validate(sent(index)) == report
+
+
+@pytest.mark.parametrize(
+    ("path", "args", "kwargs", "field"),
+    [
+        ("conversations.create", (), {**TEXTS, "question": "secret \x00"}, "question"),
+        ("conversations.update", (7,), {}, ""),
+        ("conversations.update", (7,), {"answer": None}, "answer"),
+        ("conversations.bulk_create", ([],), {}, "items"),
+        ("conversations.bulk_delete", ([0],), {}, "ids.0"),
+        ("conversations.list", (), {"ids": []}, "ids"),
+        ("conversations.list", (), {"created_after": datetime(2026, 1, 1)}, "created_after"),  # noqa: DTZ001 - the point
+        ("search", ("",), {}, "query"),
+        ("search", ("secret",), {"limit": 0}, "limit"),
+        ("answer", ("secret",), {"top_k": 21}, "top_k"),
+    ],
+)
+@respx.mock
+def test_bad_input_is_named_without_its_text_and_nothing_is_sent(
+    call: Call, path: str, args: Any, kwargs: Any, field: str
+) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        call(path, *args, **kwargs)
+    assert [error.field for error in caught.value.errors] == [field]
+    assert "secret" not in str(caught.value)
+    assert not respx.calls

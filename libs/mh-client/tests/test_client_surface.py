@@ -1,0 +1,95 @@
+"""What a user sees of the package: names, signatures, types, and what an import costs."""
+
+import inspect
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, assert_type
+
+import httpx
+import mh_client
+import pytest
+from mh_client import Answer, AsyncClient, Client, Conversation, ConversationPage, SearchResult
+
+
+def _surface(client: Any) -> dict[str, inspect.Signature]:
+    found = {}
+    for name in dir(client):
+        value = getattr(client, name)
+        if name.startswith("_") or isinstance(value, str):
+            continue
+        if inspect.ismethod(value):
+            found[name.replace("aclose", "close")] = inspect.signature(value)
+        else:
+            found |= {f"{name}.{inner}": signature for inner, signature in _surface(value).items()}
+    return found
+
+
+def test_both_clients_have_the_same_methods_with_the_same_parameters() -> None:
+    sync, asynchronous = _surface(Client()), _surface(AsyncClient())
+    assert sync.keys() == asynchronous.keys()
+    assert {name: signature.parameters for name, signature in sync.items()} == {
+        name: signature.parameters for name, signature in asynchronous.items()
+    }
+    assert {"search", "answer", "conversations.list", "conversations.export", "index.report"} <= sync.keys()
+
+
+def test_every_method_is_documented() -> None:
+    for client in (Client(), AsyncClient()):
+        for noun in (client, client.conversations, client.index):
+            for name, method in inspect.getmembers(noun, inspect.ismethod):
+                assert name.startswith("_") or inspect.getdoc(method), name
+
+
+def _types_are_exact(client: Client) -> None:
+    assert_type(client.conversations.get(1), Conversation)
+    assert_type(client.conversations.list(ids=[1], sort="-id"), ConversationPage)
+    assert_type(client.conversations.iterate(q="x"), Iterator[Conversation])
+    assert_type(client.conversations.bulk_create([]), list[int])
+    assert_type(client.conversations.export(format="jsonl"), Iterator[bytes])
+    assert_type(client.search("x", limit=3), SearchResult)
+
+
+async def _awaited_types_are_exact(client: AsyncClient) -> None:
+    assert_type(await client.conversations.get(1), Conversation)
+    assert_type(client.conversations.iterate(q="x"), AsyncIterator[Conversation])
+    assert_type(await client.answer("x"), Answer)
+
+
+def test_every_public_name_exists() -> None:
+    assert sorted(mh_client.__all__) == sorted(set(mh_client.__all__))
+    assert all(hasattr(mh_client, name) for name in mh_client.__all__)
+
+
+def test_importing_the_package_needs_httpx_and_pydantic_only() -> None:
+    # None in sys.modules makes an import fail; httpx uses rich and click where they are there, and does without.
+    heavy = ["rich", "typer", "vaderSentiment", "fastapi", "starlette", "structlog", "pydantic_settings", "sqlalchemy"]
+    program = f"import sys\nfor name in {heavy}: sys.modules[name] = None\nimport mh_client; print(mh_client.Client())"
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=60)
+
+
+def test_the_address_comes_from_the_environment_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MH_URL", raising=False)
+    assert Client().base_url == "http://127.0.0.1:8080"
+    monkeypatch.setenv("MH_URL", "https://platform.test/api/")
+    assert Client().base_url == "https://platform.test/api"
+    assert AsyncClient("http://other.test").base_url == "http://other.test"
+
+
+async def test_a_client_closes_its_own_connections_and_leaves_those_of_the_caller() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"items": [], "next_cursor": None})
+
+    transport = httpx.MockTransport(answer)
+    with httpx.Client(transport=transport) as http:
+        with Client(http_client=http) as client:
+            assert client.conversations.list().items == []
+        assert not http.is_closed
+    async with httpx.AsyncClient(transport=transport) as awaited_http:
+        async with AsyncClient(http_client=awaited_http) as awaited:
+            assert (await awaited.conversations.list()).items == []
+        assert not awaited_http.is_closed
+    async with AsyncClient(transport=transport) as closed:
+        await closed.conversations.list()
+    with pytest.raises(RuntimeError, match="closed"):
+        await closed.conversations.list()

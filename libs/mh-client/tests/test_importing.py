@@ -1,0 +1,299 @@
+"""Importing a file over HTTP: everything arrives once, whatever breaks on the way."""
+
+import asyncio
+import csv
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mh_client import (
+    APIConnectionError,
+    AsyncClient,
+    ImportRefusedError,
+    IndexStatus,
+    Sentiment,
+    UnprocessableError,
+    importing,
+)
+from mh_client.importing import ImportOptions, ImportProgress, import_file, wait_until_indexed
+from mh_common.testing.platform_stub import StubPlatform
+
+HEADER = ["question", "answer", "question_sentiment", "answer_sentiment"]
+
+
+@pytest.fixture
+def stub() -> Iterator[StubPlatform]:
+    with StubPlatform.running() as running:
+        yield running
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> ImportOptions:
+    return ImportOptions(batch_rows=10, state_dir=tmp_path / "state")
+
+
+def write_csv(path: Path, rows: list[list[str]], header: list[str] = HEADER) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+def numbered(count: int) -> list[list[str]]:
+    return [[f"question {number}", f"answer\n{number}", "positive", "negative"] for number in range(count)]
+
+
+async def run(stub: StubPlatform, path: Path, options: ImportOptions, max_retries: int = 0) -> ImportProgress:
+    async with AsyncClient(stub.base_url, max_retries=max_retries, sleep=lambda _: asyncio.sleep(0)) as client:
+        return await import_file(client, path, options)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def questions(stub: StubPlatform) -> list[str]:
+    return sorted(row.question for row in stub.rows)
+
+
+async def test_every_row_arrives_once_however_often_the_file_is_imported(
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "file.csv", numbered(95))
+    first = await run(stub, path, options)
+    assert (first.imported, first.skipped, first.rejected, first.rejects) == (95, 0, 0, None)
+    assert first.done_bytes == first.total_bytes == path.stat().st_size
+    assert questions(stub) == sorted(f"question {number}" for number in range(95))
+    assert {(row.answer, row.question_sentiment) for row in stub.rows} == {
+        (f"answer\n{number}", Sentiment.POSITIVE) for number in range(95)
+    }
+    assert sorted(stub.bulks) == [5] + [10] * 9
+
+    second = await run(stub, path, replace(options, batch_rows=7))
+    assert (second.imported, second.skipped) == (0, 95)
+    assert len(stub.rows) == 95
+
+
+async def test_equal_rows_of_one_file_are_all_kept(stub: StubPlatform, options: ImportOptions, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "file.csv", numbered(1) * 25)
+    await run(stub, path, options)
+    await run(stub, path, options)
+    assert len(stub.rows) == 25
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("stored_before", [1, 3, 9])
+async def test_a_server_that_dies_after_its_commit_costs_and_doubles_nothing(
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path, concurrency: int, stored_before: int
+) -> None:
+    path = write_csv(tmp_path / "file.csv", numbered(95))
+    options = replace(options, concurrency=concurrency)
+    stub.break_after = stored_before
+    with pytest.raises(APIConnectionError):
+        await run(stub, path, options)
+    assert len(stub.rows) >= stored_before * 10 - 5
+
+    stub.break_after = None
+    # Another batch size would cut other batches, which the server has no keys for: the first one's is kept.
+    finished = await run(stub, path, replace(options, batch_rows=1000))
+    assert questions(stub) == sorted(f"question {number}" for number in range(95))
+    assert finished.imported + finished.skipped == 95
+    assert (await run(stub, path, options)).skipped == 95
+
+
+async def test_a_lost_answer_is_made_good_within_one_run(
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "file.csv", numbered(30))
+    stub.break_after = 2
+    calls = 0
+
+    async def mend(seconds: float) -> None:
+        nonlocal calls
+        calls += 1
+        stub.break_after = None
+
+    async with AsyncClient(stub.base_url, sleep=mend) as client:
+        await import_file(client, path, replace(options, concurrency=1))
+    assert calls == 1
+    assert Counter(questions(stub)) == Counter(row[0] for row in numbered(30))
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(1, 8), min_size=1, max_size=4), st.integers(1, 12), st.sets(st.integers(0, 39)))
+def test_any_chain_of_interruptions_ends_with_every_good_row_once(
+    stub: StubPlatform, tmp_path_factory: pytest.TempPathFactory, deaths: list[int], batch_rows: int, bad: set[int]
+) -> None:
+    folder = tmp_path_factory.mktemp("chain")
+    rows = numbered(40)
+    for number in bad:
+        rows[number][2 if number % 2 else 0] = "refused" if number % 2 == 0 else "happy"
+    path = write_csv(folder / "file.csv", rows)
+    options = ImportOptions(batch_rows=batch_rows, concurrency=2, state_dir=folder)
+    stub.rows.clear()
+    stub.refuse = lambda row: "is not wanted" if row.question == "refused" else None
+    for stored in deaths:
+        stub.break_after = len(stub.done) + stored
+        with suppress(APIConnectionError):
+            asyncio.run(run(stub, path, options))
+    stub.break_after = None
+    final = asyncio.run(run(stub, path, options))
+    assert questions(stub) == sorted(f"question {number}" for number in range(40) if number not in bad)
+    assert final.rejected == len(bad)
+
+
+def test_without_rejects_there_is_no_file_of_rejects(
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "file.csv", numbered(3))
+    asyncio.run(run(stub, path, options))
+    assert [found for found in tmp_path.iterdir() if found.is_file()] == [path]
+
+
+async def test_rejected_rows_go_to_a_file_that_can_be_repaired_and_imported(
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path
+) -> None:
+    rows = [*numbered(3), ["", "no question", "positive", "negative"], ["refused", "a", "neutral", "neutral"]]
+    path = write_csv(tmp_path / "file.csv", [[*row, "note"] for row in rows], [*HEADER, "remark"])
+    stub.refuse = lambda row: "is not wanted" if row.question == "refused" else None
+    done = await run(stub, path, options)
+    assert (done.imported, done.rejected) == (3, 2)
+    assert done.rejects == tmp_path / "file.csv.rejects.csv"
+    with done.rejects.open(newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    assert [(row["line"], row["reason"]) for row in found] == [
+        ("8", "question: String should have at least 1 character"),
+        ("9", "question: is not wanted"),
+    ]
+    assert found[0] == {**found[0], "question": "", "answer": "no question", "remark": "note"}
+
+    repaired = done.rejects.read_text().replace(",,no", ",now there,no").replace("refused", "wanted")
+    done.rejects.write_text(repaired)
+    mended = await run(stub, done.rejects, options)
+    assert (mended.imported, mended.rejected, mended.rejects) == (2, 0, None)
+    assert len(stub.rows) == 5
+
+
+async def test_a_batch_of_refused_rows_only_ends_the_import_well(
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path
+) -> None:
+    stub.refuse = lambda row: "is not wanted"
+    rejects = tmp_path / "elsewhere.csv"
+    done = await run(stub, write_csv(tmp_path / "file.csv", numbered(11)), replace(options, rejects=rejects))
+    assert (done.imported, done.rejected, done.rejects) == (0, 11, rejects)
+
+
+async def test_many_rejects_in_a_row_are_not_held_in_memory(
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "file.csv", [["", "a", "neutral", "neutral"]] * 2500)
+    seen: list[int] = []
+    async with AsyncClient(stub.base_url) as client:
+        done = await import_file(client, path, options, lambda progress: seen.append(progress.rejected))
+    assert done.rejected == 2500
+    assert seen == [1000, 2000, 2500]
+
+
+async def test_a_refusal_that_names_no_row_is_raised(
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "file.csv", numbered(3))
+    await run(stub, path, options)
+    journal = next(options.state_dir.iterdir())
+    # The key of the batch is known to the server with other content.
+    stub.done = {key: (b"other", ids) for key, (_, ids) in stub.done.items()}
+    lines = journal.read_text().splitlines()
+    journal.write_text("\n".join(line for line in lines if 'batch"' not in line) + "\n")
+    with pytest.raises(UnprocessableError):
+        await run(stub, path, options)
+
+
+async def test_requests_are_bounded_in_number_and_size(
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_BYTES", 1000)
+    rows = numbered(6)
+    for row in rows:
+        row[1] = "é" * 200
+    rows[3][1] = "x" * 5000
+    path = write_csv(tmp_path / "file.csv", rows)
+    stub.hold = True
+    running = asyncio.create_task(run(stub, path, replace(options, concurrency=2)))
+    await asyncio.to_thread(wait_for, lambda: stub.at_once == 2)
+    stub.hold = False
+    await running
+    assert sorted(stub.bulks) == [1, 1, 2, 2]
+    assert stub.at_once == 2
+    assert len(stub.rows) == 6
+
+
+async def test_labels_are_given_where_they_are_missing_and_a_second_run_adds_what_the_first_rejected(
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path
+) -> None:
+    rows = numbered(5)
+    rows[1][2] = rows[4][3] = ""
+    path = write_csv(tmp_path / "file.csv", rows)
+    first = await run(stub, path, options)
+    assert (first.imported, first.rejected) == (3, 2)
+    labelling = replace(options, labeller=lambda text: Sentiment.NEUTRAL)
+    second = await run(stub, path, labelling)
+    assert (second.imported, second.skipped, second.rejected) == (2, 3, 0)
+    assert Counter(questions(stub)) == Counter(f"question {number}" for number in range(5))
+    assert [row.question_sentiment for row in stub.rows if row.question == "question 1"] == [Sentiment.NEUTRAL]
+
+
+async def test_an_interrupted_import_is_not_finished_with_other_labels(
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "file.csv", numbered(25))
+    stub.break_after = 1
+    with pytest.raises(APIConnectionError):
+        await run(stub, path, options)
+    with pytest.raises(ImportRefusedError, match="without labelling was cut off"):
+        await run(stub, path, replace(options, labeller=lambda text: Sentiment.NEUTRAL))
+
+
+async def test_each_server_has_a_journal_of_its_own(options: ImportOptions, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "file.csv", numbered(3))
+    with StubPlatform.running() as one, StubPlatform.running() as other:
+        await run(one, path, options)
+        await run(other, path, options)
+        assert len(one.rows) == len(other.rows) == 3
+
+
+async def test_a_file_that_is_no_file_is_refused(stub: StubPlatform, options: ImportOptions, tmp_path: Path) -> None:
+    with pytest.raises(ImportRefusedError, match="no such file"):
+        await run(stub, tmp_path / "absent.csv", options)
+    with pytest.raises(ImportRefusedError, match="not a regular file"):
+        await run(stub, tmp_path, options)
+    path = write_csv(tmp_path / "file.csv", numbered(3))
+    with pytest.raises(ImportRefusedError, match="Not a directory"):
+        await run(stub, path, replace(options, state_dir=path))
+    assert stub.bulks == []
+
+
+async def test_a_fault_in_the_middle_of_the_file_ends_the_import_cleanly(
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mh_client._csv_rows.LONGEST_LINE", 1000)
+    path = write_csv(tmp_path / "file.csv", [*numbered(15), ["x" * 2000, "a", "neutral", "neutral"]])
+    with pytest.raises(ImportRefusedError, match="line 32 is longer"):
+        await run(stub, path, options)
+
+
+async def test_waiting_ends_when_nothing_is_pending(stub: StubPlatform) -> None:
+    stub.pending = [3, 1, 0]
+    seen: list[int] = []
+    async with AsyncClient(stub.base_url) as client:
+        await wait_until_indexed(
+            client, lambda stats: seen.append(stats.index_status[IndexStatus.PENDING]), sleep=lambda _: asyncio.sleep(0)
+        )
+    assert seen == [3, 1, 0]

@@ -1,0 +1,1 @@
+"""How far the vector index is with each conversation."""

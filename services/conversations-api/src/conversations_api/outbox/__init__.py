@@ -1,0 +1,1 @@
+"""The jobs that are owed to the worker, and the relay that delivers them."""

@@ -1,0 +1,69 @@
+"""The way to the job queue: Celery messages on Redis."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Protocol
+
+from celery import Celery
+from kombu.exceptions import KombuError
+from mh_common.jobs import INDEX_QUEUE, IndexJob
+from redis.exceptions import RedisError
+
+SOCKET_TIMEOUT: Final = 1.0
+"""Seconds that Redis may take to accept a connection, and again to answer."""
+
+
+class PublishError(Exception):
+    """The queue did not confirm the job. It may have taken it all the same."""
+
+
+class Publisher(Protocol):
+    """Takes jobs to the queue."""
+
+    async def publish(self, job: IndexJob, ids: Sequence[int]) -> None:
+        """Queue one message with 1 to 64 conversation ids; return once the queue has it. Raises only `PublishError`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class CeleryPublisher:
+    """Publishes to Redis in Celery's message format, over a connection that is opened again when it was lost."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._app = Celery("conversations_api", broker=redis_url, set_as_current=False)
+        self._app.conf.update(
+            broker_pool_limit=1,
+            broker_transport_options={
+                "socket_timeout": SOCKET_TIMEOUT,
+                "socket_connect_timeout": SOCKET_TIMEOUT,
+                # The relay tries again, with growing delays. Tries in here would multiply the timeouts.
+                "max_retries": 0,
+            },
+            task_publish_retry=False,
+            task_serializer="json",
+        )
+        # A thread of its own: while Redis hangs, the event loop's shared threads stay free for others.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="publisher")
+
+    async def publish(self, job: IndexJob, ids: Sequence[int]) -> None:
+        """Queue one message; fail within two seconds when Redis does not answer."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._send, job, list(ids))
+        except (KombuError, RedisError, OSError) as error:
+            raise PublishError(type(error.__cause__ or error).__name__) from error
+
+    def _send(self, job: IndexJob, ids: list[int]) -> None:
+        self._app.send_task(job.value, kwargs={"ids": ids}, queue=INDEX_QUEUE, ignore_result=True)
+
+    async def close(self) -> None:
+        """Wait for a message on its way, then close the connection."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+        self._thread.shutdown(wait=False)
+
+    def _disconnect(self) -> None:
+        self._app.pool.force_close_all()
+        self._app.close()

@@ -1,0 +1,159 @@
+"""The relay: takes outbox rows to the job queue, at least once and in order for each conversation."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any, Final
+
+import structlog
+from mh_common.jobs import MAX_JOB_IDS
+from sqlalchemy.exc import SQLAlchemyError
+
+from conversations_api.database import SessionFactory, transaction
+from conversations_api.outbox.publisher import Publisher, PublishError
+from conversations_api.outbox.repository import ClaimedRow, OutboxRepository
+from conversations_api.settings import RelaySettings
+
+log = structlog.get_logger(__name__)
+
+OUTBOX_PUBLISHED: Final = "outbox_published"
+OUTBOX_POSTPONED: Final = "outbox_postponed"
+OUTBOX_DATABASE_FAILED: Final = "outbox_database_failed"
+OUTBOX_RELAY_FAILED: Final = "outbox_relay_failed"
+
+FIRST_BACKOFF: Final = 0.25
+"""Seconds until the second attempt; each further failure doubles it."""
+
+STOP_TIMEOUT: Final = 5.0
+"""Seconds that a cancelled relay may take for the message on its way and for giving its claims back."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def messages(rows: Sequence[ClaimedRow]) -> Iterator[list[ClaimedRow]]:
+    """Cut rows into runs that fit one message each: one job, at most 64 rows, the order kept."""
+    for _, run in groupby(rows, lambda row: row.job):
+        jobs = list(run)
+        for start in range(0, len(jobs), MAX_JOB_IDS):
+            yield jobs[start : start + MAX_JOB_IDS]
+
+
+def backoff(failures: int, longest: float) -> float:
+    """Return the seconds to wait after this many failures in a row: doubled each time, up to `longest`, with jitter."""
+    # The exponent is bounded because 2.0 ** 1024 overflows.
+    ceiling = min(longest, FIRST_BACKOFF * 2.0 ** min(failures - 1, 32))
+    return random.uniform(0.5, 1.0) * ceiling  # noqa: S311 - spreads relays that failed together; no secret
+
+
+class Relay:
+    """Delivers what the outbox holds. Each process runs one; any number of them share the work."""
+
+    def __init__(
+        self,
+        session_factory: SessionFactory,
+        publisher: Publisher,
+        settings: RelaySettings,
+        clock: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self._session_factory = session_factory
+        self._publisher = publisher
+        self._settings = settings
+        self._clock = clock
+        self._owner = uuid.uuid4().hex
+        self._woken = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Say that there is something to deliver. Call it in the event loop that runs the relay."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled. Whatever fails is logged and tried again, later each time."""
+        failures = 0
+        while True:
+            self._woken.clear()
+            try:
+                delivered = await self._unbroken(self._deliver_batch())
+            except Exception as error:  # a relay that ends would strand every later write
+                failures += 1
+                _log_failure(error, failures)
+                # A wake does not shorten this: each write would cost a failing attempt while the queue is down.
+                await asyncio.sleep(backoff(failures, self._settings.max_backoff))
+                continue
+            failures = 0
+            if not delivered:
+                await self._idle()
+
+    async def _unbroken(self, work: Coroutine[Any, Any, bool]) -> bool:
+        """Run `work`; when cancelled, let it come to a good end first, which it does after its present message."""
+        task = asyncio.create_task(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._stopping = True
+            await asyncio.wait({task}, timeout=STOP_TIMEOUT)
+            if not task.done():
+                task.cancel()
+            elif (error := task.exception()) is not None:
+                _log_failure(error, failures=1)
+            raise
+
+    async def _idle(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.poll_interval):
+                await self._woken.wait()
+
+    @asynccontextmanager
+    async def _outbox(self) -> AsyncIterator[OutboxRepository]:
+        """Give the outbox in a transaction of its own, for as long as a claim can be of use.
+
+        The driver would wait without end for a server that vanished without a word.
+        """
+        async with asyncio.timeout(self._settings.lease), transaction(self._session_factory) as session:
+            yield OutboxRepository(session)
+
+    async def _deliver_batch(self) -> bool:
+        """Claim rows, publish them, forget those that were published. Return False when there was nothing to claim."""
+        now = self._clock()
+        async with self._outbox() as outbox:
+            rows = await outbox.claim(self._owner, now, self._settings.lease, self._settings.batch_size)
+        if not rows:
+            return False
+        # Stop in time: after the lease another relay may publish the rest, and then ours would be out of order.
+        await self._publish(rows, until=now + timedelta(seconds=self._settings.lease / 2))
+        return True
+
+    async def _publish(self, rows: Sequence[ClaimedRow], until: datetime) -> None:
+        published = 0
+        try:
+            for message in messages(rows):
+                if self._stopping or (published and self._clock() >= until):
+                    break
+                ids = list(dict.fromkeys(row.conversation_id for row in message))
+                await self._publisher.publish(message[0].job, ids)
+                published += len(message)
+        finally:
+            await self._settle(rows[:published], rows[published:])
+
+    async def _settle(self, published: Sequence[ClaimedRow], rest: Sequence[ClaimedRow]) -> None:
+        async with self._outbox() as outbox:
+            await outbox.delete([row.id for row in published], self._owner)
+            await outbox.release([row.id for row in rest], self._owner)
+        if published:
+            log.info(OUTBOX_PUBLISHED, rows=len(published), released=len(rest))
+
+
+def _log_failure(error: BaseException, failures: int) -> None:
+    kind = type(error).__name__
+    if isinstance(error, PublishError):
+        log.warning(OUTBOX_POSTPONED, error=str(error), failures=failures)
+    elif isinstance(error, SQLAlchemyError | OSError):
+        log.warning(OUTBOX_DATABASE_FAILED, error=kind, failures=failures)
+    else:
+        log.error(OUTBOX_RELAY_FAILED, error=kind, failures=failures, exc_info=error)
