@@ -1,23 +1,53 @@
-"""The engine and its sessions. Column types that differ between MySQL and SQLite are here as well."""
+"""The engine and its sessions. What differs between MySQL, MariaDB and SQLite, but for SQL itself, is here as well."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import DateTime, Dialect, TypeDecorator, event
+import structlog
+from mh_common.errors import UnavailableError
+from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, event, select
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from conversations_api.settings import DatabaseSettings
 
+log = structlog.get_logger(__name__)
+
+Engine: TypeAlias = AsyncEngine
+Session: TypeAlias = AsyncSession
+SessionFactory: TypeAlias = async_sessionmaker[AsyncSession]
+
+DATABASE_UNAVAILABLE: Final = "database_unavailable"
+
 # What MySQL and MariaDB do by default differs; this is what both shall do.
 _MYSQL_SESSION = (
     "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
-    "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 10"
+    "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', "
+    "innodb_lock_wait_timeout = {lock_timeout}"
 )
+
+# Lock wait timeout, deadlock, NOWAIT.
+_MYSQL_LOCKED = frozenset({1205, 1213, 3572})
+# Too many connections, no access, no such database, shutting down, read-only, query or connection killed or timed out,
+# and the driver's own: cannot connect, gone, lost.
+_MYSQL_UNAVAILABLE = _MYSQL_LOCKED | {
+    *(1040, 1203, 1044, 1045, 1698, 1049, 1053, 1290, 1836, 1317, 1927, 1969, 3024, 4031),
+    *(2002, 2003, 2006, 2013, 2055),
+}
+# SQLITE_ERROR, which stands for many things; MySQL's have numbers of their own.
+_NO_SUCH_TABLE_OR_COLUMN = frozenset({1, 1146, 1054})
+# SQLITE_BUSY, SQLITE_LOCKED, SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN.
+_SQLITE_UNAVAILABLE = frozenset({5, 6, 8, 10, 13, 14})
+
+
+class DatabaseNotReadyError(Exception):
+    """The service cannot start on this database. The message says in one line what to do."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -28,7 +58,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
         """MySQL's DATETIME has whole seconds unless told otherwise."""
-        return dialect.type_descriptor(mysql.DATETIME(fsp=6) if dialect.name in ("mysql", "mariadb") else DateTime())
+        return dialect.type_descriptor(mysql.DATETIME(fsp=6) if dialect.name == "mysql" else DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Refuse naive times: nobody could tell their zone."""
@@ -44,27 +74,47 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def make_engine(settings: DatabaseSettings) -> AsyncEngine:
-    """Return the engine. Its owner must `await engine.dispose()` in the event loop that used it."""
-    # A driver's error message repeats the parameters, and these are what patients and counselors wrote.
-    options: dict[str, Any] = {"hide_parameters": True}
-    if settings.address.get_backend_name() == "sqlite":
-        engine = create_async_engine(settings.address, connect_args={"timeout": 30}, **options)
+    """Return the engine for transactions. Its owner must `await engine.dispose()` in the event loop that used it."""
+    engine = create_async_engine(settings.address, **_options(settings))
+    if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
-        return engine
-    engine = create_async_engine(
-        settings.address,
-        # Gap locks of the default level would let the relay's scan hold up inserts.
-        isolation_level="READ COMMITTED",
-        pool_pre_ping=True,
-        pool_recycle=1800,
-        pool_size=settings.pool_size,
-        max_overflow=settings.max_overflow,
-        pool_timeout=settings.pool_timeout,
-        connect_args={"charset": "utf8mb4", "connect_timeout": 5, "init_command": _MYSQL_SESSION},
-        **options,
-    )
     return engine
+
+
+def make_read_engine(settings: DatabaseSettings) -> AsyncEngine:
+    """Return the engine for reads: each statement by itself, with nothing to begin or end, and no writer to wait for.
+
+    Its connections are its own, so that a rush of slow searches leaves those of the writers free.
+    """
+    options = {**_options(settings), "isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+    engine = create_async_engine(settings.address, **options)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _options(settings: DatabaseSettings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        # A driver's error message repeats the parameters, and these are what patients and counselors wrote.
+        "hide_parameters": True,
+        "pool_size": settings.pool_size,
+        "max_overflow": settings.max_overflow,
+        "pool_timeout": settings.pool_timeout,
+        # Whoever gives a connection back has committed or rolled back: a second rollback is a round trip for nothing.
+        "pool_reset_on_return": None,
+    }
+    if settings.address.get_backend_name() == "sqlite":
+        return {**options, "connect_args": {"timeout": settings.lock_timeout}}
+    session = _MYSQL_SESSION.format(lock_timeout=settings.lock_timeout)
+    return {
+        **options,
+        # Gap locks of the default level would let the relay's scan hold up inserts.
+        "isolation_level": "READ COMMITTED",
+        "pool_pre_ping": True,
+        "pool_recycle": 1800,
+        "connect_args": {"charset": "utf8mb4", "connect_timeout": 5, "init_command": session},
+    }
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -74,27 +124,93 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+    # SQLite's own functions know the case of ASCII letters only.
+    connection.create_function("casefold", 1, str.casefold, deterministic=True)
 
 
-def _begin_sqlite(connection: Any) -> None:
-    # A transaction that reads first and writes later fails at once when another wrote in between; one that will write
-    # takes the write lock from its start and waits its turn instead.
-    mode = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
-    connection.exec_driver_sql(f"BEGIN {mode}")
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once when another wrote in between; one that takes the
+    # write lock from its start waits its turn instead.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def make_session_factory(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
-    """Return the factory of sessions that will write."""
+def make_session_factory(engine: AsyncEngine) -> SessionFactory:
+    """Return the factory of sessions on the engine."""
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
-def make_read_session_factory(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
-    """Return the factory of sessions that only read, and so wait for no writer on SQLite either."""
-    return async_sessionmaker(engine.execution_options(sqlite_begin="DEFERRED"), expire_on_commit=False)
-
-
 @asynccontextmanager
-async def transaction(factory: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
+async def transaction(factory: SessionFactory) -> AsyncIterator[AsyncSession]:
     """One unit of work: commits when the block ends, rolls back when it raises."""
     async with factory() as session, session.begin():
         yield session
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn what a busy or absent database raises into `UnavailableError`; anything else it raises is a bug."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeoutError) as error:
+        if not _is_unavailable(error):
+            raise
+        log.warning(DATABASE_UNAVAILABLE, error=type(error).__name__, code=_code(error))
+        raise UnavailableError("The database is busy or cannot be reached. Nothing was changed; try again.") from error
+
+
+async def ping(engine: AsyncEngine) -> None:
+    """Return when the database answers. Raises `DatabaseNotReadyError`."""
+    with _start_errors():
+        async with engine.connect() as connection:
+            await connection.execute(select(1))
+
+
+def is_locked(error: DBAPIError) -> bool:
+    """Return whether the statement failed because another transaction holds a lock."""
+    return _code(error) in _MYSQL_LOCKED
+
+
+def _is_unavailable(error: DBAPIError | PoolTimeoutError) -> bool:
+    if isinstance(error, PoolTimeoutError) or error.connection_invalidated:
+        return True
+    return _code(error) in (_MYSQL_UNAVAILABLE | _SQLITE_UNAVAILABLE)
+
+
+def _code(error: Exception) -> int | None:
+    """Return the server's error number: MySQL's, or SQLite's primary code."""
+    cause = getattr(error, "orig", None)
+    if (sqlite_code := getattr(cause, "sqlite_errorcode", None)) is not None:
+        return int(sqlite_code) & 0xFF
+    arguments = getattr(cause, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+
+
+async def check_database(engine: AsyncEngine, metadata: MetaData) -> None:
+    """Return when every table and column is there. Raises `DatabaseNotReadyError`.
+
+    A newer schema passes, since each migration works with the release before it.
+    """
+    with _start_errors():
+        async with engine.connect() as connection:
+            for table in metadata.sorted_tables:
+                await connection.execute(select(table).limit(0))
+
+
+@contextmanager
+def _start_errors() -> Iterator[None]:
+    """Say in one line what is wrong with the database and how to put it right."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        code = _code(error)
+        if code in _NO_SUCH_TABLE_OR_COLUMN:
+            message = (
+                "The database that DATABASE_URL names has not the tables of this release: "
+                "run `alembic upgrade head` in services/conversations-api."
+            )
+        else:
+            message = (
+                f"The database cannot be used (error {code or type(error).__name__}): check DATABASE_URL, "
+                "DATABASE_USER and DATABASE_PASSWORD, and that the server runs and has the database."
+            )
+        raise DatabaseNotReadyError(message) from error

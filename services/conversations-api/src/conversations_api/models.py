@@ -5,20 +5,17 @@ from datetime import datetime
 from mh_common.models import IndexStatus, Sentiment
 from sqlalchemy import BigInteger, Enum, ForeignKey, Index, Integer, MetaData, String, Text
 from sqlalchemy.dialects import mysql
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from conversations_api.database import UtcDateTime
 
 _Key = BigInteger().with_variant(Integer, "sqlite")
-_MediumText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+_MediumText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 # utf8mb4 for emoji; a collation that MySQL and MariaDB both have and that full-text search folds case with.
 _TABLE = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_unicode_ci",
-    "mariadb_engine": "InnoDB",
-    "mariadb_charset": "utf8mb4",
-    "mariadb_collate": "utf8mb4_unicode_ci",
 }
 
 
@@ -53,9 +50,9 @@ class ConversationRow(Base):
     __table_args__ = (
         Index("ix_mental_health_conversations_created_at_id", "created_at", "id"),
         Index("ix_mental_health_conversations_updated_at_id", "updated_at", "id"),
-        Index(
-            "ft_mental_health_conversations_question_answer", "question", "answer", mysql_prefix="FULLTEXT"
-        ).ddl_if(dialect=("mysql", "mariadb")),
+        Index("ft_mental_health_conversations_question_answer", "question", "answer", mysql_prefix="FULLTEXT").ddl_if(
+            dialect="mysql"
+        ),
         # Without AUTOINCREMENT SQLite would give a deleted row's id to the next one.
         {**_TABLE, "sqlite_autoincrement": True},
     )
@@ -68,8 +65,6 @@ class ConversationRow(Base):
     question_sentiment: Mapped[Sentiment] = mapped_column(_enum(Sentiment, "question_sentiment"))
     answer_sentiment: Mapped[Sentiment] = mapped_column(_enum(Sentiment, "answer_sentiment"))
     version: Mapped[int] = mapped_column(Integer)
-
-    index_state: Mapped["IndexStateRow"] = relationship(lazy="raise", passive_deletes=True, viewonly=True)
 
 
 class IndexStateRow(Base):
@@ -107,14 +102,14 @@ class OutboxRow(Base):
 
 
 class IdempotencyKeyRow(Base):
-    """A POST that was done. Holds no text: its answer is made again from the ids kept here (JSON) and the same request."""
+    """A POST that was done, without its text: the ids kept here (JSON) and the same request make its answer again."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"), _TABLE)
 
     # Keys are compared byte for byte; with a case-folding collation "a" and "A" would be one key.
     key: Mapped[str] = mapped_column(
-        String(255).with_variant(mysql.VARCHAR(255, collation="utf8mb4_bin"), "mysql", "mariadb"), primary_key=True
+        String(255).with_variant(mysql.VARCHAR(255, collation="utf8mb4_bin"), "mysql"), primary_key=True
     )
     request_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,0 +1,1 @@
+"""Conversations: the canonical example of a noun. Read service.py first."""

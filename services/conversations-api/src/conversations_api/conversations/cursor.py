@@ -1,0 +1,61 @@
+"""Cursors: where in a list a page ended. Clients hand them back unread."""
+
+import base64
+import hashlib
+from datetime import datetime
+
+from mh_common.errors import InvalidRequestError
+from mh_common.models import Conversation, ConversationId, FieldProblem
+from pydantic import BaseModel, ConfigDict
+
+from conversations_api.conversations.filters import ListQuery, Sort, UtcTime
+
+
+class Position(BaseModel):
+    """The last row of a page: its id and, where the list is sorted by a time, that time."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: ConversationId
+    at: UtcTime | None = None
+
+    @classmethod
+    def of(cls, conversation: Conversation, sort: Sort) -> "Position":
+        """Return where `conversation` stands in a list sorted this way."""
+        at: datetime | None = None if sort.field == "id" else getattr(conversation, sort.field)
+        return cls(id=conversation.id, at=at)
+
+
+class _Cursor(Position):
+    digest: str
+
+
+def encode(position: Position, query: ListQuery) -> str:
+    """Return the cursor for the page after `position`; it is good for this list only."""
+    cursor = _Cursor(digest=_digest(query), **position.model_dump())
+    return base64.urlsafe_b64encode(cursor.model_dump_json(exclude_none=True).encode()).rstrip(b"=").decode()
+
+
+def decode(query: ListQuery) -> Position | None:
+    """Return the position that the query's cursor stands for; None for the first page. Raises `InvalidRequestError`."""
+    if query.cursor is None:
+        return None
+    try:
+        padded = query.cursor + "=" * (-len(query.cursor) % 4)
+        cursor = _Cursor.model_validate_json(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except ValueError:
+        raise _refused("must be the next_cursor of a page, unchanged") from None
+    if cursor.digest != _digest(query) or (cursor.at is None) != (query.sort.field == "id"):
+        raise _refused("belongs to a list with other filters or another sort; start without a cursor")
+    return Position(id=cursor.id, at=cursor.at)
+
+
+def _refused(message: str) -> InvalidRequestError:
+    return InvalidRequestError("The cursor cannot be used.", [FieldProblem(field="cursor", message=message)])
+
+
+def _digest(query: ListQuery) -> str:
+    """Return a short name of the list that the query pages through, whatever its page size."""
+    asked = query.model_dump(mode="json", exclude={"cursor", "limit", "include_total"})
+    canonical = {name: sorted(value) if isinstance(value, list) else value for name, value in asked.items()}
+    return hashlib.sha256(repr(sorted(canonical.items())).encode()).hexdigest()[:16]

@@ -1,0 +1,77 @@
+"""What the OpenAPI document says about the routes beyond their types: worked examples, headers, possible problems."""
+
+from typing import Any, Final
+
+from mh_common.web.problems import problem_responses
+
+from conversations_api.conversations.export import MEDIA_TYPES
+
+CONVERSATION: Final = {
+    "id": 17,
+    "version": 1,
+    "created_at": "2026-03-01T09:30:00.123456Z",
+    "updated_at": "2026-03-01T09:30:00.123456Z",
+    "question": "I lie awake for hours worrying about work. How do I switch off?",
+    "answer": "Try a fixed hour to write the worries down, well before bed.",
+    "question_sentiment": "negative",
+    "answer_sentiment": "neutral",
+    "index_status": "pending",
+}
+_CONTENT: Final = {
+    name: CONVERSATION[name] for name in ("question", "answer", "question_sentiment", "answer_sentiment")
+}
+_SENTIMENT_COUNTS: Final = {"positive": 0, "negative": 1, "neutral": 0}
+PAGE: Final = {"items": [CONVERSATION], "next_cursor": "eyJpZCI6MTcsImRpZ2VzdCI6Ii4uLiJ9"}
+STATS: Final = {
+    "total": 1,
+    "question_sentiment": _SENTIMENT_COUNTS,
+    "answer_sentiment": {"positive": 0, "negative": 0, "neutral": 1},
+    "pairs": [{"question_sentiment": "negative", "answer_sentiment": "neutral", "count": 1}],
+    "per_month": [{"month": "2026-03", "count": 1}],
+    "index_status": {"pending": 1, "indexed": 0, "failed": 0},
+}
+
+NEW: Final = {"conversation": {"summary": "A question and its answer", "value": _CONTENT}}
+NEW_ROWS: Final = {"two": {"summary": "Two rows", "value": {"items": [_CONTENT, _CONTENT]}}}
+CHANGE: Final = {"sentiment": {"summary": "Change one field", "value": {"question_sentiment": "neutral"}}}
+IDS: Final = {"two": {"summary": "Two conversations", "value": {"ids": [17, 18]}}}
+
+_ETAG: Final = {
+    "ETag": {"description": "Version and index status, for If-Match and If-None-Match.", "schema": {"type": "string"}}
+}
+_LOCATION: Final = {"Location": {"description": "Path of the new conversation.", "schema": {"type": "string"}}}
+_REPLAYED: Final = {
+    "Idempotent-Replayed": {
+        "description": "`true` where the request was done before and its answer is given again.",
+        "schema": {"type": "string"},
+    }
+}
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def _problems(*statuses: int) -> Responses:
+    # Without a default FastAPI would add a 422 in a form of its own, also where there is no body.
+    return {**problem_responses(*statuses, 503), "default": problem_responses(500)[500]}
+
+
+def _answers(example: object, *problems: int, status: int = 200, headers: dict[str, Any] | None = None) -> Responses:
+    success = {"content": {"application/json": {"example": example}}, "headers": headers or {}}
+    return {status: success, **_problems(*problems)}
+
+
+CREATED: Final = _answers(CONVERSATION, 400, 409, 422, status=201, headers={**_ETAG, **_LOCATION, **_REPLAYED})
+READ: Final[Responses] = {
+    **_answers(CONVERSATION, 400, 404, headers=_ETAG),
+    304: {"description": "The client has this representation already.", "headers": _ETAG},
+}
+CHANGED: Final = _answers(CONVERSATION, 400, 404, 412, 422, headers=_ETAG)
+DELETED: Final = _problems(400, 404, 412)
+LISTED: Final = _answers(PAGE, 400)
+COUNTED: Final = _answers(STATS)
+BULK_CREATED: Final = _answers({"ids": [17, 18]}, 400, 409, 422, status=201, headers=_REPLAYED)
+BULK_DELETED: Final = _answers({"deleted": 2}, 400, 409, 422, headers=_REPLAYED)
+EXPORTED: Final[Responses] = {
+    200: {"content": {media.partition(";")[0]: {"schema": {"type": "string"}} for media in MEDIA_TYPES.values()}},
+    **_problems(400),
+}

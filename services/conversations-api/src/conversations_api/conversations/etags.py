@@ -1,0 +1,60 @@
+"""Entity tags: `"VERSION-INDEX_STATUS"`, since a conversation shows both. `If-Match` looks at the version only."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from mh_common.errors import InvalidRequestError, VersionConflictError
+from mh_common.models import Conversation, FieldProblem
+
+_TAG: Final = re.compile(r'(?P<weak>W/)?"(?P<opaque>[\x21\x23-\x7e\x80-\xff]*)"')
+_SEPARATOR: Final = re.compile(r"[ \t]*(,[ \t]*)+")
+_VERSION: Final = re.compile(r"(\d+)(-[a-z]+)?")
+
+
+def etag_of(conversation: Conversation) -> str:
+    """Return the tag of this representation."""
+    return f'"{conversation.version}-{conversation.index_status}"'
+
+
+def is_unmodified(if_none_match: Sequence[str] | None, etag: str) -> bool:
+    """Return whether the client has this representation already. Raises `InvalidRequestError`."""
+    if if_none_match is None:
+        return False
+    tags = _parse("If-None-Match", if_none_match)
+    return tags is None or any(f'"{opaque}"' == etag for _, opaque in tags)
+
+
+def require_version(if_match: Sequence[str] | None, present: int) -> None:
+    """Return when the client's version is the present one, or when it named none.
+
+    Raises:
+        VersionConflictError: The header names other versions only. Weak tags name none.
+        InvalidRequestError: The header is no tag list.
+    """
+    if if_match is None:
+        return
+    tags = _parse("If-Match", if_match)
+    if tags is None:
+        return
+    versions = [_VERSION.fullmatch(opaque) for weak, opaque in tags if not weak]
+    if not any(found is not None and found[1] == str(present) for found in versions):
+        raise VersionConflictError(f"The conversation is at version {present} now. Read it again before you change it.")
+
+
+def _parse(header: str, lines: Sequence[str]) -> list[tuple[bool, str]] | None:
+    """Return the header's tags as (weak, opaque part); None for `*`, which stands for any."""
+    text = ",".join(lines).strip(" \t,")
+    if text == "*":
+        return None
+    tags, position = [], 0
+    while found := _TAG.match(text, position):
+        tags.append((found["weak"] is not None, found["opaque"]))
+        separator = _SEPARATOR.match(text, found.end())
+        position = separator.end() if separator else found.end()
+        if not separator:
+            break
+    if not tags or position != len(text):
+        problem = FieldProblem(field=header, message='must be tags like "3-indexed", with commas between them, or *')
+        raise InvalidRequestError(f"The header {header} cannot be understood.", [problem])
+    return tags

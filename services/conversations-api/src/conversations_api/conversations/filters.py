@@ -1,0 +1,94 @@
+"""What a list of conversations can be asked for: the query parameters of the list and the export."""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Final
+
+from mh_common.models import ConversationId, QueryText, Sentiment
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+MAX_IDS: Final = 1000
+MAX_LIMIT: Final = 200
+
+
+def _iso_8601(value: object) -> object:
+    # Pydantic alone takes bare numbers for seconds since 1970.
+    if isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d[Tt ]", value):
+        raise ValueError("must be an ISO 8601 time with its zone, for example 2026-03-01T00:00:00Z")
+    return value
+
+
+def _to_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
+
+
+UtcTime = Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_to_utc)]
+"""A moment given with its zone, in UTC."""
+
+
+class Sort(StrEnum):
+    """Order of a list; the id, in the same direction, decides between equals."""
+
+    ID = "id"
+    ID_DESCENDING = "-id"
+    CREATED_AT = "created_at"
+    CREATED_AT_DESCENDING = "-created_at"
+    UPDATED_AT = "updated_at"
+    UPDATED_AT_DESCENDING = "-updated_at"
+
+    @property
+    def field(self) -> str:
+        """The field that is sorted by."""
+        return self.value.removeprefix("-")
+
+    @property
+    def descending(self) -> bool:
+        """Whether the greatest comes first."""
+        return self.value.startswith("-")
+
+
+class ConversationFilters(BaseModel):
+    """Which conversations: those that pass all of these. Unknown ones are refused, lest a typing error finds all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    question_sentiment: list[Sentiment] = Field(default=[], description="Any of these; may be repeated.")
+    answer_sentiment: list[Sentiment] = Field(default=[], description="Any of these; may be repeated.")
+    created_after: UtcTime | None = Field(default=None, description="Created at or after this ISO 8601 time.")
+    created_before: UtcTime | None = Field(default=None, description="Created before this time.")
+    updated_after: UtcTime | None = Field(default=None, description="Updated at or after this time.")
+    updated_before: UtcTime | None = Field(default=None, description="Updated before this time.")
+    ids: list[ConversationId] = Field(
+        default=[], max_length=MAX_IDS, description="Only these keys; may be repeated. Absent ones are passed over."
+    )
+    q: Annotated[QueryText, Field(max_length=500)] | None = Field(
+        default=None,
+        description="Words that must all occur in the question or the answer, in either case. On MySQL most words are "
+        "matched whole, through a full-text index; on SQLite every row is read, and words are found inside others too.",
+    )
+
+
+class ListQuery(ConversationFilters):
+    """A page of the list."""
+
+    sort: Sort = Field(default=Sort.ID, description="A leading minus sign turns the order round.")
+    cursor: str | None = Field(default=None, max_length=1000, description="`next_cursor` of the page before.")
+    limit: int = Field(default=50, ge=1, le=MAX_LIMIT, description="Most conversations on the page.")
+    include_total: bool = Field(default=False, description="Count all that pass the filters as well.")
+
+
+class ExportFormat(StrEnum):
+    """How an export is written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+class ExportQuery(ConversationFilters):
+    """An export."""
+
+    format: ExportFormat = Field(default=ExportFormat.CSV, description="CSV as in RFC 4180, or one JSON object a line.")

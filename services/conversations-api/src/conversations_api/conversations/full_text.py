@@ -1,0 +1,77 @@
+"""Cutting a text query into words: which of them MySQL's full-text index holds, and which must be looked for otherwise.
+
+What the index of InnoDB leaves out (short words, stop words, scripts that it does not cut into words) must still be
+found, and what its query language takes for operators must not act.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+
+# Letters that utf8mb4_unicode_ci counts as parts of a word on MySQL and MariaDB alike.
+_LATIN: Final = r"0-9A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
+_GREEK_CYRILLIC: Final = r"0-9\u0386\u0388-\u038a\u038c\u038e-\u03a1\u03a3-\u03ce\u0400-\u0481\u048a-\u0513"
+_WORD: Final = re.compile(f"[{_LATIN}{_GREEK_CYRILLIC}]+")
+# The index holds words of 3 to 84 characters. To its collation "thé" is the stop word "the", and stop words have up to
+# five letters: a short word with accents may be one.
+_INDEXED: Final = re.compile(f"[0-9A-Za-z]{{3,84}}|[{_GREEK_CYRILLIC}]{{3,84}}|[{_LATIN}{_GREEK_CYRILLIC}]{{6,84}}")
+# INFORMATION_SCHEMA.INNODB_FT_DEFAULT_STOPWORD, but for those too short for the index anyway.
+_STOP_WORDS: Final = frozenset(
+    {
+        *("about", "are", "com", "for", "from", "how", "that", "the", "this"),
+        *("und", "was", "what", "when", "where", "who", "will", "with", "www"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Words:
+    """A query's words. `indexed` are in the full-text index as they stand; `others` may stand anywhere in the text."""
+
+    indexed: tuple[str, ...]
+    others: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every word, for a database without a full-text index."""
+        return self.indexed + self.others
+
+
+def split(query: str) -> Words:
+    """Return the query's words, each once. Punctuation around a word is left out, unless there is nothing else."""
+    chunks = query.split() or [query]
+    cores = [core for chunk in chunks if (core := _without_edges(chunk))] or chunks
+    indexed: dict[str, None] = {}
+    others: dict[str, None] = {}
+    for core in cores:
+        parts = _parts(core)
+        if parts is not None:
+            indexed.update(dict.fromkeys(part for part in parts if _is_indexed(part)))
+        if parts is None or parts != [core] or not _is_indexed(core):
+            others[core] = None
+    return Words(tuple(indexed), tuple(others))
+
+
+def _is_punctuation(character: str) -> bool:
+    # The underscore is part of a word to InnoDB. ASCII's symbols are the operators of full-text queries.
+    return character in "+<>~$^`|=" or (unicodedata.category(character)[0] == "P" and character != "_")
+
+
+def _without_edges(chunk: str) -> str:
+    start, end = 0, len(chunk)
+    while start < end and _is_punctuation(chunk[start]):
+        start += 1
+    while end > start and _is_punctuation(chunk[end - 1]):
+        end -= 1
+    return chunk[start:end]
+
+
+def _parts(core: str) -> list[str] | None:
+    """Return the words that punctuation joins, as in self-harm; None where the index may cut elsewhere."""
+    parts = "".join(" " if _is_punctuation(character) else character for character in core).split()
+    return parts if all(_WORD.fullmatch(part) for part in parts) else None
+
+
+def _is_indexed(word: str) -> bool:
+    return _INDEXED.fullmatch(word) is not None and word.lower() not in _STOP_WORDS

@@ -1,0 +1,171 @@
+"""Routes of the conversations. Those with a fixed name stand before those with an id."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Body, Header, Path, Query, Response
+from fastapi.responses import StreamingResponse
+from mh_common.models import (
+    MAX_ID,
+    BulkCreate,
+    BulkCreated,
+    BulkDelete,
+    BulkDeleted,
+    Conversation,
+    ConversationCreate,
+    ConversationPage,
+    ConversationStats,
+    ConversationUpdate,
+    IndexStatus,
+)
+
+from conversations_api.conversations import documentation, export
+from conversations_api.conversations.etags import etag_of, is_unmodified
+from conversations_api.conversations.filters import ExportQuery, ListQuery
+from conversations_api.dependencies import ReadService, ReadSessions, WriteService
+from conversations_api.idempotency.repository import Done, KeyedRequest
+
+PREFIX: Final = "/api/v1/conversations"
+
+router = APIRouter(prefix=PREFIX, tags=["conversations"])
+
+Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The conversation's key.")]
+IfMatch = Annotated[
+    list[str] | None, Header(description='Change only if the version is still this one: `"3"` or `"3-indexed"`.')
+]
+IfNoneMatch = Annotated[list[str] | None, Header(description="Answer 304 if the representation is still this one.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Any text of the client's choice, new for each new request. For 24 hours the same request with the "
+        "same key is answered again and not done again.",
+    ),
+]
+
+
+@router.post("", status_code=201, responses=documentation.CREATED)
+async def create(
+    content: Annotated[ConversationCreate, Body(openapi_examples=documentation.NEW)],
+    service: WriteService,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> Conversation:
+    """Add a conversation. It is searchable a moment later."""
+    done = await service.add([content], KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content))
+    created = Conversation(
+        id=done.ids[0],
+        version=1,
+        created_at=done.at,
+        updated_at=done.at,
+        index_status=IndexStatus.PENDING,
+        **content.model_dump(),
+    )
+    response.headers["Location"] = f"{PREFIX}/{created.id}"
+    response.headers["ETag"] = etag_of(created)
+    _tell_replay(response, done)
+    return created
+
+
+@router.get("", response_model_exclude_unset=True, responses=documentation.LISTED)
+async def list_conversations(query: Annotated[ListQuery, Query()], service: ReadService) -> ConversationPage:
+    """List conversations, a page at a time. No row comes twice or is left out while others are added."""
+    return await service.list(query)
+
+
+@router.post("/bulk", status_code=201, responses=documentation.BULK_CREATED)
+async def create_many(
+    bulk: Annotated[BulkCreate, Body(openapi_examples=documentation.NEW_ROWS)],
+    service: WriteService,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> BulkCreated:
+    """Add up to 1,000 conversations: all of them or, when one is bad, none."""
+    done = await service.add(bulk.items, KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk", bulk))
+    _tell_replay(response, done)
+    return BulkCreated(ids=list(done.ids))
+
+
+@router.post("/bulk-delete", responses=documentation.BULK_DELETED)
+async def delete_many(
+    bulk: Annotated[BulkDelete, Body(openapi_examples=documentation.IDS)],
+    service: WriteService,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> BulkDeleted:
+    """Delete up to 1,000 conversations. Keys that do not exist are passed over."""
+    done = await service.delete_many(bulk.ids, KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk-delete", bulk))
+    _tell_replay(response, done)
+    return BulkDeleted(deleted=len(done.ids))
+
+
+@router.get("/export", response_class=StreamingResponse, responses=documentation.EXPORTED)
+async def export_conversations(query: Annotated[ExportQuery, Query()], sessions: ReadSessions) -> StreamingResponse:
+    """Download all conversations that pass the filters, as a file that can be imported again."""
+    pages = export.pages(sessions, query)
+    # What goes wrong before the first byte can still be said in a proper answer.
+    first = await anext(pages)
+    return StreamingResponse(
+        export.lines(first, pages, query.format),
+        media_type=export.MEDIA_TYPES[query.format],
+        headers={"Content-Disposition": f'attachment; filename="conversations.{query.format}"'},
+    )
+
+
+@router.get("/stats", responses=documentation.COUNTED)
+async def stats(service: ReadService) -> ConversationStats:
+    """Count conversations per sentiment, pair of sentiments, month and index status."""
+    return await service.stats()
+
+
+@router.get("/{conversation_id}", response_model=Conversation, responses=documentation.READ)
+async def get(
+    conversation_id: Id, service: ReadService, response: Response, if_none_match: IfNoneMatch = None
+) -> Conversation | Response:
+    """Return a conversation."""
+    conversation = await service.get(conversation_id)
+    etag = etag_of(conversation)
+    if is_unmodified(if_none_match, etag):
+        return Response(status_code=304, headers={"ETag": etag})
+    response.headers["ETag"] = etag
+    return conversation
+
+
+@router.put("/{conversation_id}", responses=documentation.CHANGED)
+async def replace(
+    conversation_id: Id,
+    content: Annotated[ConversationCreate, Body(openapi_examples=documentation.NEW)],
+    service: WriteService,
+    response: Response,
+    if_match: IfMatch = None,
+) -> Conversation:
+    """Give a conversation new content. The same content again changes nothing."""
+    conversation = await service.replace(conversation_id, content, if_match)
+    response.headers["ETag"] = etag_of(conversation)
+    return conversation
+
+
+@router.patch("/{conversation_id}", responses=documentation.CHANGED)
+async def update(
+    conversation_id: Id,
+    change: Annotated[ConversationUpdate, Body(openapi_examples=documentation.CHANGE)],
+    service: WriteService,
+    response: Response,
+    if_match: IfMatch = None,
+) -> Conversation:
+    """Change some fields of a conversation; those left out stay as they are."""
+    conversation = await service.update(conversation_id, change, if_match)
+    response.headers["ETag"] = etag_of(conversation)
+    return conversation
+
+
+@router.delete("/{conversation_id}", status_code=204, responses=documentation.DELETED)
+async def delete(conversation_id: Id, service: WriteService, if_match: IfMatch = None) -> None:
+    """Delete a conversation; search forgets it a moment later."""
+    await service.delete(conversation_id, if_match)
+
+
+def _tell_replay(response: Response, done: Done) -> None:
+    if done.replayed:
+        response.headers["Idempotent-Replayed"] = "true"

@@ -1,0 +1,1 @@
+"""POSTs that may be sent twice and are done once."""

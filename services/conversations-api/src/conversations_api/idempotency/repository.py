@@ -1,0 +1,120 @@
+"""The table of idempotency keys."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from mh_common.errors import IdempotencyConflictError, IdempotencyMismatchError
+from pydantic import BaseModel
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from conversations_api.database import Session, is_locked
+from conversations_api.models import IdempotencyKeyRow
+
+KEY_LIFETIME: Final = timedelta(hours=24)
+"""How long an answer can be had again."""
+
+PURGE_CHUNK: Final = 500
+
+
+@dataclass(frozen=True)
+class KeyedRequest:
+    """A request that came with an idempotency key. `digest` is equal for equal requests to the same route."""
+
+    key: str
+    digest: str
+
+    @classmethod
+    def of(cls, key: str | None, route: str, body: BaseModel) -> "KeyedRequest | None":
+        """Return the request as it is known by its key; None when it came without one."""
+        if key is None:
+            return None
+        return cls(key, hashlib.sha256(f"{route}\n{body.model_dump_json()}".encode()).hexdigest())
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done for a request: to which conversations, and when."""
+
+    ids: Sequence[int]
+    at: datetime
+    replayed: bool = False
+
+
+class IdempotencyRepository:
+    """Reads and writes keys within the session's transaction.
+
+    A key is taken, the work done and its result kept in one transaction: until its commit the key is locked for others,
+    and when the work fails the key was never there.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    async def take(self, request: KeyedRequest, at: datetime) -> Done | None:
+        """Take the key for the work that follows, or return what was done for it already.
+
+        Raises:
+            IdempotencyConflictError: Another request with the key is in work.
+            IdempotencyMismatchError: The key was used with another request.
+        """
+        row = await self._find_or_insert(request, at)
+        if row is None:
+            return None
+        if row.request_hash != request.digest:
+            raise IdempotencyMismatchError("The Idempotency-Key was used before, with another request.")
+        return Done(json.loads(row.conversation_ids), row.created_at, replayed=True)
+
+    async def keep(self, request: KeyedRequest, done: Done) -> None:
+        """Keep what was done under the key taken before."""
+        await self.session.execute(
+            update(IdempotencyKeyRow)
+            .where(IdempotencyKeyRow.key == request.key)
+            .values(conversation_ids=json.dumps(list(done.ids)))
+            .execution_options(synchronize_session=False)
+        )
+
+    async def delete_older(self, than: datetime) -> int:
+        """Delete some of the keys taken before `than`; return how many, 0 when there are none left."""
+        old = select(IdempotencyKeyRow.key).where(IdempotencyKeyRow.created_at < than).limit(PURGE_CHUNK)
+        keys = (await self.session.scalars(old)).all()
+        if keys:
+            await self.session.execute(
+                delete(IdempotencyKeyRow)
+                .where(IdempotencyKeyRow.key.in_(keys))
+                .execution_options(synchronize_session=False)
+            )
+        return len(keys)
+
+    async def _find_or_insert(self, request: KeyedRequest, at: datetime) -> Row[str, str, datetime] | None:
+        try:
+            # NOWAIT also fails on a row that is inserted but not committed: the request is still in work.
+            row = await self._find(request.key, lock=True)
+            if row is None:
+                await self._insert(request, at)
+        except IntegrityError:  # a request that came at the same time was done first
+            return await self._find(request.key)
+        except DBAPIError as error:
+            if not is_locked(error):
+                raise
+            # A finished one may be locked for a moment by another repetition.
+            row = await self._find(request.key)
+            if row is None:
+                raise IdempotencyConflictError("A request with this Idempotency-Key is still in work.") from error
+        return row
+
+    async def _find(self, key: str, lock: bool = False) -> Row[str, str, datetime] | None:
+        query = select(
+            IdempotencyKeyRow.request_hash, IdempotencyKeyRow.conversation_ids, IdempotencyKeyRow.created_at
+        ).where(IdempotencyKeyRow.key == key)
+        if lock:
+            query = query.with_for_update(nowait=True)
+        return (await self.session.execute(query)).one_or_none()
+
+    async def _insert(self, request: KeyedRequest, at: datetime) -> None:
+        row = {"key": request.key, "request_hash": request.digest, "created_at": at, "conversation_ids": "[]"}
+        await self.session.execute(insert(IdempotencyKeyRow).values(row))

@@ -1,0 +1,136 @@
+"""The application as a whole: start, health, OpenAPI, errors."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import servers
+from conversations_api.database import SessionFactory
+from conversations_api.main import create_app
+from conversations_api.settings import DatabaseSettings, Settings
+
+PATH = "/api/v1/conversations"
+ON_SQLITE = pytest.mark.parametrize("migrated_database", ["sqlite"], indirect=True)
+
+
+async def test_health_names_each_dependency(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/livez")).status_code == 200
+    ready = await client.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json()["dependencies"] == {
+        "database": {"ok": True, "detail": None},
+        "redis": {"ok": True, "detail": None},
+    }
+
+
+async def test_without_its_database_the_application_is_not_ready(
+    run_app: Any, settings: Settings, sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_: object) -> None:
+        raise ConnectionRefusedError("db.internal:3306")
+
+    monkeypatch.setattr("conversations_api.main.ping", refuse)
+    async with run_app(settings) as client:
+        ready = await client.get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json()["dependencies"]["database"]["ok"] is False
+    assert "db.internal" not in ready.text
+
+
+def start(database: DatabaseSettings, folder: Path, port: int) -> subprocess.Popen[str]:
+    """Serve the application as in production."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "--factory", "conversations_api.main:create_app", "--port", str(port)],
+        cwd=folder,
+        env={**os.environ, "DATABASE_URL": database.url, "REDIS_URL": "redis://127.0.0.1:1/0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_a_database_without_tables_stops_the_start_with_one_clear_line(
+    empty_database: DatabaseSettings, tmp_path: Path
+) -> None:
+    process = start(empty_database, tmp_path, servers.free_port())
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in output
+    (line,) = [line for line in output.splitlines() if "alembic upgrade head" in line]
+    assert "DATABASE_URL" in line
+
+
+def test_a_database_that_is_not_there_stops_the_start_with_one_clear_line(tmp_path: Path) -> None:
+    nowhere = DatabaseSettings(url="mysql+aiomysql://root@127.0.0.1:1/legacy_development")
+    process = start(nowhere, tmp_path, servers.free_port())
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in output
+    assert sum("DATABASE_URL" in line for line in output.splitlines()) == 1
+
+
+def test_it_serves_and_stops_cleanly(migrated_database: DatabaseSettings, tmp_path: Path) -> None:
+    port = servers.free_port()
+    process = start(migrated_database, tmp_path, port)
+    try:
+        transport = httpx.HTTPTransport(retries=20)
+        with httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            assert client.get("/readyz").json()["ready"] is True
+            assert client.get(f"{PATH}?q=private+words").status_code == 200
+    finally:
+        process.terminate()
+        output, _ = process.communicate(timeout=60)
+    assert "Traceback" not in output
+    assert "private" not in output
+    assert "request_completed" in output
+
+
+def test_the_openapi_document_tells_all_answers() -> None:
+    document = create_app(Settings()).openapi()
+    assert document["info"]["title"] == "Conversations API"
+    operations = {
+        (method.upper(), path): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if path.startswith(PATH)
+    }
+    assert {
+        ("GET", PATH),
+        ("POST", PATH),
+        ("POST", f"{PATH}/bulk"),
+        ("POST", f"{PATH}/bulk-delete"),
+        ("GET", f"{PATH}/export"),
+        ("GET", f"{PATH}/stats"),
+        *((method, f"{PATH}/{{conversation_id}}") for method in ("GET", "PUT", "PATCH", "DELETE")),
+    } <= set(operations)
+    for name, operation in operations.items():
+        if "index-state" in name[1]:
+            continue
+        answers = operation["responses"]
+        assert {"503", "default"} <= set(answers), name
+        # 422 is for bodies only; parameters are 400.
+        assert ("422" in answers) == ("requestBody" in operation), name
+        for status, answer in answers.items():
+            if status == "default" or int(status) >= 400:
+                assert "application/problem+json" in answer["content"], (name, status)
+            elif status in ("200", "201") and "export" not in name[1]:
+                assert "example" in answer["content"]["application/json"], name
+        if "requestBody" in operation:
+            assert operation["requestBody"]["content"]["application/json"]["examples"], name
+
+
+@ON_SQLITE
+async def test_unknown_paths_and_methods_are_problems(client: httpx.AsyncClient) -> None:
+    for method, path, status in (("GET", "/nowhere", 404), ("DELETE", PATH, 405), ("GET", f"{PATH}/1/2", 404)):
+        answer = await client.request(method, path)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+@ON_SQLITE
+async def test_the_documentation_is_served(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/openapi.json")).status_code == 200
+    assert (await client.get("/docs")).status_code == 200
