@@ -1,0 +1,88 @@
+"""The vector collection: its schema, and making sure that it is there and is the right one."""
+
+from typing import Final
+
+from mh_common import vector_index as fields
+from pymilvus import AsyncMilvusClient, CollectionSchema, DataType, Function, FunctionType, MilvusException
+
+from indexer_worker.errors import IndexMismatchError
+
+SENTIMENT_BYTES: Final = 8
+"""The longest sentiment is "positive"."""
+
+INDEXES: Final = ((fields.EMBEDDING, "AUTOINDEX", "COSINE"), (fields.SPARSE, "SPARSE_INVERTED_INDEX", "BM25"))
+"""Field, type and metric. Scores of COSINE are those of the inner product, as the vectors have unit length."""
+
+
+async def ensure_collection(client: AsyncMilvusClient, model: str, dimension: int) -> None:
+    """Return once the collection exists, fits, has its indexes and is loaded; creates what is missing.
+
+    Safe to run in several processes at once, and again after a run that died half way.
+
+    Raises:
+        IndexMismatchError: the collection that exists has another model, dimension or fields.
+        MilvusException: Milvus does not answer or refuses.
+    """
+    schema = collection_schema(model, dimension)
+    if not await client.has_collection(fields.COLLECTION):
+        try:
+            await client.create_collection(fields.COLLECTION, schema=schema, consistency_level="Strong", retry_times=1)
+        except MilvusException:
+            # Another worker can have been faster; the check below looks at what it made.
+            if not await client.has_collection(fields.COLLECTION):
+                raise
+    await check_collection(client, model, dimension)
+    for field, kind, metric in INDEXES:
+        if not await client.list_indexes(fields.COLLECTION, field):
+            index = client.prepare_index_params(field, index_type=kind, metric_type=metric)
+            await client.create_index(fields.COLLECTION, index)
+    await client.load_collection(fields.COLLECTION)
+
+
+def collection_schema(model: str, dimension: int) -> CollectionSchema:
+    """Return the schema that `mh_common.vector_index` describes, for one embedding space."""
+    schema = AsyncMilvusClient.create_schema(
+        auto_id=False, enable_dynamic_field=False, description=fields.describe(model, dimension)
+    )
+    schema.add_field(fields.ID, DataType.INT64, is_primary=True)
+    schema.add_field(fields.EMBEDDING, DataType.FLOAT_VECTOR, dim=dimension)
+    schema.add_field(fields.QUESTION, DataType.VARCHAR, max_length=fields.MAX_VARCHAR_BYTES)
+    schema.add_field(fields.QUESTION_SENTIMENT, DataType.VARCHAR, max_length=SENTIMENT_BYTES)
+    schema.add_field(fields.ANSWER_SENTIMENT, DataType.VARCHAR, max_length=SENTIMENT_BYTES)
+    for number in (fields.QUESTION_HASH, fields.VERSION, fields.CREATED_AT, fields.UPDATED_AT):
+        schema.add_field(number, DataType.INT64)
+    schema.add_field(fields.TEXT, DataType.VARCHAR, max_length=fields.MAX_VARCHAR_BYTES, enable_analyzer=True)
+    schema.add_field(fields.SPARSE, DataType.SPARSE_FLOAT_VECTOR)
+    schema.add_function(
+        Function(
+            name="bm25",
+            function_type=FunctionType.BM25,
+            input_field_names=[fields.TEXT],
+            output_field_names=[fields.SPARSE],
+        )
+    )
+    return schema
+
+
+async def check_collection(client: AsyncMilvusClient, model: str, dimension: int) -> None:
+    """Return when the collection that exists fits. One small request.
+
+    Milvus Lite stores vectors of any length in a collection of any dimension: nobody else would notice.
+
+    Raises:
+        IndexMismatchError: it has another model, dimension or fields.
+        MilvusException: there is none, or Milvus does not answer.
+    """
+    schema = collection_schema(model, dimension)
+    found = await client.describe_collection(fields.COLLECTION)
+    has = {field["name"]: (field["type"], field["params"].get("dim")) for field in found["fields"]}
+    wanted = {field.name: (field.dtype, field.params.get("dim")) for field in schema.fields}
+    wrong = sorted(name for name in wanted if has.get(name) != wanted[name])
+    if found["description"] == schema.description and not wrong:
+        return
+    raise IndexMismatchError(
+        f"The Milvus collection {fields.COLLECTION} holds '{found['description']}'"
+        + (f" (missing or different fields: {', '.join(wrong)})" if wrong else "")
+        + f", but '{schema.description}' is configured. Put the EMBEDDING settings back to what the collection holds, "
+        "or drop the collection, start the worker and queue every conversation again."
+    )

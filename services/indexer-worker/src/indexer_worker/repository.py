@@ -1,0 +1,147 @@
+"""The vector index as the service sees it: rows in, ids out. `MilvusRepository` is the real one."""
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
+
+from mh_common import vector_index as fields
+from mh_common.models import Conversation
+from pymilvus import AsyncMilvusClient
+
+from indexer_worker.collection import check_collection, ensure_collection
+from indexer_worker.errors import IndexMismatchError, VectorStoreError
+
+WRITE_ATTEMPTS: Final = 5
+"""How often a write is done again because another worker wrote the same rows in the same moment."""
+
+GRPC_OPTIONS: Final = {"grpc.use_local_subchannel_pool": 1, "grpc.max_reconnect_backoff_ms": 1000}
+"""A Milvus that is back is found by the next call, instead of after a pause that grew while it was away."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class VectorRepository(Protocol):
+    """Holds one row for each conversation."""
+
+    async def upsert(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write these rows (from `vector_row`, no id twice) in the place of those with the same ids.
+
+        Raises:
+            VectorStoreError: some of the rows may be written all the same.
+            IndexMismatchError: the collection is not the configured one.
+        """
+        ...
+
+    async def delete(self, ids: Sequence[int]) -> None:
+        """Remove the rows with these ids; absent ones are passed over. Raises as `upsert`."""
+        ...
+
+
+def vector_row(conversation: Conversation, embedding: Sequence[float]) -> dict[str, Any]:
+    """Return a conversation's row. `embedding` is the unit vector of its question."""
+    return {
+        fields.ID: conversation.id,
+        fields.EMBEDDING: list(embedding),
+        fields.QUESTION: fields.cut_to_bytes(conversation.question),
+        fields.TEXT: fields.cut_to_bytes(f"{conversation.question}\n\n{conversation.answer}"),
+        fields.QUESTION_SENTIMENT: conversation.question_sentiment.value,
+        fields.ANSWER_SENTIMENT: conversation.answer_sentiment.value,
+        fields.QUESTION_HASH: question_hash(conversation.question),
+        fields.VERSION: conversation.version,
+        fields.CREATED_AT: _microseconds(conversation.created_at),
+        fields.UPDATED_AT: _microseconds(conversation.updated_at),
+    }
+
+
+def question_hash(question: str) -> int:
+    """Return 63 bits of the question's SHA-256: the same in every process and release, and never negative."""
+    return int.from_bytes(hashlib.sha256(question.encode()).digest()[:8], "big") >> 1
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+class MilvusRepository:
+    """The `VectorRepository` in Milvus or Milvus Lite. Belongs to the event loop that first uses it.
+
+    The collection is made at the first use, and again should it vanish later.
+
+    Args:
+        client: made with `make_client`; closed by who made it.
+        model, dimension: the embedding space of the vectors.
+        timeout: seconds until a call is given up.
+    """
+
+    def __init__(self, client: AsyncMilvusClient, *, model: str, dimension: int, timeout: float) -> None:
+        self._client = client
+        self._model = model
+        self._dimension = dimension
+        self._timeout = timeout
+        self._prepared = False
+
+    async def prepare(self) -> None:
+        """Make sure that the collection is there and fits. Raises as `upsert`."""
+        async with self._calls():
+            # Looked at before each write: it may have been replaced since the last one.
+            look = check_collection if self._prepared else ensure_collection
+            await look(self._client, self._model, self._dimension)
+        self._prepared = True
+
+    async def upsert(self, rows: Sequence[dict[str, Any]]) -> None:
+        """See `VectorRepository.upsert`."""
+        ids = [row[fields.ID] for row in rows]
+        await self.prepare()
+        async with self._calls():
+            for attempt in range(WRITE_ATTEMPTS):
+                await self._client.upsert(fields.COLLECTION, list(rows))
+                if await self._copies(ids) == len(ids):
+                    return
+                await asyncio.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - keeps two workers apart
+        raise VectorStoreError("Other workers kept writing the same rows")
+
+    async def delete(self, ids: Sequence[int]) -> None:
+        """See `VectorRepository.delete`."""
+        await self.prepare()
+        async with self._calls():
+            await self._client.delete(fields.COLLECTION, ids=list(ids))
+
+    async def _copies(self, ids: Sequence[int]) -> int:
+        """Count the stored rows with these ids.
+
+        An upsert is a delete and an insert. Milvus Lite does not keep two of them apart: both can delete first and then
+        both insert, and search goes on to find the older copy. Whoever inserts last sees both here, and writes again.
+        """
+        rows = await self._client.query(
+            fields.COLLECTION,
+            filter=f"{fields.ID} in [{', '.join(f'{key:d}' for key in ids)}]",
+            output_fields=["count(*)"],
+            consistency_level="Strong",
+        )
+        return int(rows[0]["count(*)"])
+
+    @asynccontextmanager
+    async def _calls(self) -> AsyncIterator[None]:
+        """Bound the calls in time, and turn whatever goes wrong into the one error."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                yield
+        except IndexMismatchError:
+            raise
+        except Exception as error:  # pymilvus lets errors of gRPC and of its own through as they come
+            self._prepared = False
+            reason = "did not answer in time" if isinstance(error, TimeoutError) else "could not be written"
+            code = getattr(error, "code", None)
+            raise VectorStoreError(f"Milvus {reason} ({type(error).__name__}, code {code})") from error
+
+
+def make_client(uri: str, token: str, timeout: float) -> AsyncMilvusClient:
+    """Return a client that connects at its first call, so that it can be made while Milvus is down."""
+    # It logs each failed call with its whole trace, on a handler of its own; ours says it in one line.
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+    return AsyncMilvusClient(uri, token=token, timeout=timeout, dedicated=True, grpc_options=GRPC_OPTIONS)

@@ -1,0 +1,66 @@
+"""Settings of the indexer worker."""
+
+from typing import Self
+
+from mh_common.embeddings import EmbeddingSettings, OpenAISettings
+from mh_common.settings import (
+    ConversationsSettings,
+    LogSettings,
+    MilvusSettings,
+    RedisSettings,
+    ServiceSettings,
+    SettingsGroup,
+)
+from pydantic import Field, model_validator
+
+
+class WorkerSettings(SettingsGroup):
+    """How long jobs may take, and what happens to those that fail. Times are in seconds."""
+
+    job_timeout: float = Field(
+        default=45.0, gt=0, description="A job that takes longer is given up, and its rows are tried in smaller jobs."
+    )
+    time_limit: float = Field(
+        default=60.0,
+        gt=0,
+        description="A job that still runs is killed with its process; above WORKER_JOB_TIMEOUT.",
+    )
+    max_retry_delay: float = Field(
+        default=600.0, gt=0, description="Longest wait between attempts of a job; it is never given up."
+    )
+    hold_time: float = Field(
+        default=20.0,
+        gt=0,
+        description="How long a worker holds a job that waits for its next attempt before it gives it back to Redis. "
+        "A job lost with a dead worker is run again after this and two WORKER_TIME_LIMIT.",
+    )
+    max_memory_kb_per_child: int = Field(
+        default=1_000_000, ge=100_000, description="A process that has grown beyond this is replaced after its job."
+    )
+
+    @property
+    def visibility_timeout(self) -> float:
+        """Seconds after which Redis hands an unacknowledged job to another worker.
+
+        Above the longest that a live worker can have one: waiting for its time, then for a free process, then running.
+        A shorter one would start jobs twice, for nothing.
+        """
+        return self.hold_time + 2 * self.time_limit
+
+    @model_validator(mode="after")
+    def _limits_in_order(self) -> Self:
+        if self.job_timeout >= self.time_limit:
+            raise ValueError("WORKER_JOB_TIMEOUT must be below WORKER_TIME_LIMIT")
+        return self
+
+
+class Settings(ServiceSettings):
+    """All settings of the indexer worker."""
+
+    redis: RedisSettings = Field(default_factory=RedisSettings)
+    milvus: MilvusSettings = Field(default_factory=MilvusSettings)
+    conversations: ConversationsSettings = Field(default_factory=ConversationsSettings)
+    embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
+    openai: OpenAISettings = Field(default_factory=OpenAISettings)
+    worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    log: LogSettings = Field(default_factory=LogSettings)

@@ -1,0 +1,221 @@
+"""The jobs in a real Celery worker on a real Redis; what they call is scripted, so that every fault can be had."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+import pytest
+import structlog
+from celery import Celery
+from celery.contrib.testing.worker import start_worker
+from indexer_worker import jobs
+from indexer_worker.celery_app import make_app
+from indexer_worker.errors import IndexingError, JobTimeoutError
+from indexer_worker.settings import Settings, WorkerSettings
+from mh_common.jobs import INDEX_QUEUE, IndexJob
+from mh_common.settings import RedisSettings
+from redis import Redis
+from structlog.testing import LogCapture
+
+pytestmark = pytest.mark.redis
+
+Log = list[dict[str, object]]
+
+
+class ScriptedIndex:
+    """Notes what it is called with, and raises what the script says, call by call; then it works."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+        self.script: list[Exception] = []
+        self.jobs: list[object] = []
+
+    def __call__(self, ids: Sequence[int]) -> None:
+        self.calls.append(list(ids))
+        self.jobs.append(structlog.contextvars.get_contextvars().get("job"))
+        if self.script:
+            raise self.script.pop(0)
+
+
+@pytest.fixture
+def index() -> ScriptedIndex:
+    return ScriptedIndex()
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[Log]:
+    """Everything logged. For each test here: a logger that is first used outside keeps writing where it did then."""
+    capture = LogCapture()
+    former = structlog.get_config()
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, capture], cache_logger_on_first_use=False)
+    yield capture.entries  # type: ignore[misc] # structlog calls the mutable mappings what we call dicts
+    structlog.configure(**former)
+
+
+@contextmanager
+def working(redis_url: str, index: ScriptedIndex, **worker: float) -> Iterator[Celery]:
+    """Run a worker. Its waits for a next attempt are at most 0.2 s, unless told otherwise."""
+    limits = WorkerSettings.model_validate({"max_retry_delay": 0.2} | worker)
+    app = make_app(Settings(redis=RedisSettings(url=redis_url), worker=limits), index)
+    with start_worker(app, perform_ping_check=False):
+        yield app
+    app.close()
+
+
+def send(app: Celery, ids: object, job: IndexJob = IndexJob.CREATED) -> None:
+    app.send_task(job.value, kwargs={"ids": ids}, queue=INDEX_QUEUE)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within 20 s"
+        time.sleep(0.02)
+
+
+def wait_until_idle(redis: Redis) -> None:
+    """Return when Redis holds no job any more: none queued, none unacknowledged."""
+    wait_until(lambda: not redis.llen(INDEX_QUEUE) and not redis.hlen("unacked"))
+
+
+def events(log: Log, name: str) -> Log:
+    return [entry for entry in log if entry["event"] == name]
+
+
+@pytest.mark.parametrize("job", IndexJob)
+def test_each_job_takes_one_id_or_several(redis_url: str, redis: Redis, index: ScriptedIndex, job: IndexJob) -> None:
+    with working(redis_url, index) as app:
+        send(app, 7, job)
+        send(app, [1, 2, 3], job)
+        wait_until(lambda: len(index.calls) == 2)
+        wait_until_idle(redis)
+
+    assert index.calls == [[7], [1, 2, 3]]
+    assert index.jobs == [job.value] * 2
+
+
+@pytest.mark.parametrize(
+    "ids", [[], [0], [-1], [2**63], ["1"], [1.0], [True], "1", None, {"1": 2}, list(range(1, 66)), True]
+)
+def test_a_message_that_is_no_job_is_dropped_and_stops_nothing(
+    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log, ids: object
+) -> None:
+    with working(redis_url, index) as app:
+        send(app, ids)
+        send(app, [1])
+        wait_until(lambda: index.calls)
+        wait_until_idle(redis)
+
+    assert index.calls == [[1]]
+    assert len(events(log, jobs.JOB_REFUSED)) == 1
+
+
+def test_a_job_is_tried_until_it_succeeds(redis_url: str, redis: Redis, index: ScriptedIndex, log: Log) -> None:
+    index.script = [IndexingError("Milvus is away"), IndexingError("busy", retry_after=0.1), IndexingError("busy")]
+
+    with working(redis_url, index) as app:
+        send(app, [1, 2])
+        wait_until(lambda: len(index.calls) == 4)
+        wait_until_idle(redis)
+
+    assert index.calls == [[1, 2]] * 4
+    postponed = events(log, jobs.JOB_POSTPONED)
+    assert [entry["attempts"] for entry in postponed] == [1, 2, 3]
+    assert postponed[0]["reason"] == "Milvus is away"
+    assert postponed[1]["delay"] == pytest.approx(0.1, abs=0.1)
+    assert postponed[0]["job_id"]
+
+
+def test_a_bug_loses_no_row_and_its_message_is_not_logged(
+    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log
+) -> None:
+    index.script = [RuntimeError("I feel so alone")]
+
+    with working(redis_url, index) as app:
+        send(app, [1])
+        wait_until(lambda: len(index.calls) == 2)
+        wait_until_idle(redis)
+
+    (crash,) = events(log, jobs.JOB_CRASHED)
+    assert crash["error"] == "RuntimeError"
+    assert "alone" not in str(log)
+    assert "__call__" in str(crash["stack"])
+
+
+def test_a_job_that_takes_too_long_goes_on_in_halves(redis_url: str, redis: Redis, index: ScriptedIndex) -> None:
+    index.script = [JobTimeoutError("too long")]
+
+    with working(redis_url, index) as app:
+        send(app, [1, 2, 3])
+        wait_until(lambda: len(index.calls) == 3)
+        wait_until_idle(redis)
+
+    assert sorted(index.calls) == [[1], [1, 2, 3], [2, 3]]
+
+
+def test_a_single_row_that_takes_too_long_is_tried_again(redis_url: str, redis: Redis, index: ScriptedIndex) -> None:
+    index.script = [JobTimeoutError("too long")]
+
+    with working(redis_url, index) as app:
+        send(app, [1])
+        wait_until(lambda: len(index.calls) == 2)
+        wait_until_idle(redis)
+
+    assert index.calls == [[1], [1]]
+
+
+def test_a_long_wait_is_made_of_short_ones_and_loses_no_time(
+    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log
+) -> None:
+    """A worker that holds a job for longer than the visibility timeout has it run twice."""
+    index.script = [IndexingError("busy", retry_after=3.0)]
+    holds: list[float] = []
+
+    with working(redis_url, index, hold_time=0.5) as app:
+        send(app, [1])
+        wait_until(lambda: index.calls)
+        failed = time.time()
+        while len(index.calls) < 2:
+            wait_until(lambda: redis.hlen("unacked") or len(index.calls) == 2)
+            holds += [_eta(message) - time.time() for message in redis.hvals("unacked")]
+        wait_until_idle(redis)
+
+    assert time.time() - failed >= 3.0 - 2 * jobs.EARLY_S
+    assert max(holds) <= 0.5
+    assert len(index.calls) == 2
+    assert [entry["attempts"] for entry in events(log, jobs.JOB_POSTPONED)] == [1]
+
+
+def _eta(message: bytes | str) -> float:
+    """Return when a job that a worker holds may start, in seconds since 1970; 0 for at once."""
+    eta = json.loads(message)[0]["headers"]["eta"]
+    return datetime.fromisoformat(eta).timestamp() if eta else 0.0
+
+
+def test_a_next_attempt_that_cannot_be_queued_leaves_the_message_in_the_queue(
+    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.script = [IndexingError("busy")]
+    with working(redis_url, index) as app:
+        with monkeypatch.context() as patch:
+            patch.setattr(app.tasks[IndexJob.CREATED.value], "apply_async", _no_connection)
+            send(app, [1])
+            wait_until(lambda: len(index.calls) == 2)
+        wait_until_idle(redis)
+
+    assert index.calls == [[1], [1]]
+    assert len(events(log, jobs.JOB_NOT_REQUEUED)) == 1
+
+
+def _no_connection(**_: object) -> None:
+    raise ConnectionError("Redis is away")

@@ -1,0 +1,256 @@
+"""IndexService against a real Milvus Lite and a real HTTP server whose rows move at the worst moments."""
+
+import asyncio
+import hashlib
+import math
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from indexer_worker.errors import IndexingError
+from indexer_worker.repository import MilvusRepository
+from indexer_worker.service import MAX_ROUNDS, IndexService
+from mh_client import AsyncClient
+from mh_common import vector_index as fields
+from mh_common.embeddings import Embedder, EmbedderError
+from mh_common.models import IndexStatus
+from mh_common.testing.conversations_stub import StubConversations
+from pymilvus import AsyncMilvusClient
+
+
+class FakeEmbedder:
+    """Unit vectors from a hash. Refuses texts with `poison` in them for good; fails while `broken` is set."""
+
+    model = "fake"
+    dimension = 8
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.broken: EmbedderError | None = None
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        self.calls.append(list(texts))
+        if self.broken:
+            raise self.broken
+        if any("poison" in text for text in texts):
+            raise EmbedderError("The text was refused", transient=False)
+        return [self.vector(text) for text in texts]
+
+    def vector(self, text: str) -> list[float]:
+        numbers = [byte - 127.5 for byte in hashlib.sha256(text.encode()).digest()[: self.dimension]]
+        return [number / math.hypot(*numbers) for number in numbers]
+
+    async def close(self) -> None:
+        raise AssertionError("the service does not own its embedder")
+
+
+@pytest.fixture
+def embedder() -> FakeEmbedder:
+    return FakeEmbedder()
+
+
+@pytest.fixture
+async def service(
+    conversations: StubConversations, embedder: Embedder, milvus: AsyncMilvusClient
+) -> AsyncIterator[IndexService]:
+    repository = MilvusRepository(milvus, model=embedder.model, dimension=embedder.dimension, timeout=10)
+    async with AsyncClient(conversations.base_url, timeout=5, max_retries=0) as client:
+        yield IndexService(client, embedder, repository)
+
+
+async def indexed(milvus: AsyncMilvusClient) -> dict[int, tuple[int, str]]:
+    """Return the version and question of each row in the index, by id; fails when an id is there twice."""
+    everything = {"filter": f"{fields.ID} > 0", "consistency_level": "Strong"}
+    rows = await milvus.query(fields.COLLECTION, output_fields=[fields.VERSION, fields.QUESTION], **everything)
+    counted = await milvus.query(fields.COLLECTION, output_fields=["count(*)"], **everything)
+    assert counted[0]["count(*)"] == len(rows)
+    return {row[fields.ID]: (row[fields.VERSION], row[fields.QUESTION]) for row in rows}
+
+
+async def test_a_job_costs_one_read_one_embedding_of_each_text_and_one_report(
+    service: IndexService, conversations: StubConversations, embedder: FakeEmbedder, milvus: AsyncMilvusClient
+) -> None:
+    for key in range(1, 65):
+        conversations.put(key, f"Question {key % 10}?")
+
+    await service.index(range(1, 65))
+
+    assert await indexed(milvus) == {key: (1, f"Question {key % 10}?") for key in range(1, 65)}
+    assert len(conversations.reads) == 1
+    assert len(embedder.calls) == 1
+    assert sorted(embedder.calls[0]) == [f"Question {digit}?" for digit in range(10)]
+    assert [(outcome.version, outcome.status) for outcome in conversations.outcomes] == [(1, IndexStatus.INDEXED)] * 64
+
+
+async def test_the_written_row_is_found_by_meaning_by_keyword_and_by_filter(
+    service: IndexService, conversations: StubConversations, embedder: FakeEmbedder, milvus: AsyncMilvusClient
+) -> None:
+    conversations.put(1, "I panic on the bus", answer="Breathe slowly and count.")
+    conversations.put(2, "I lie awake", answer="Keep a fixed hour.")
+
+    await service.index([1, 2])
+
+    strong = {"limit": 1, "consistency_level": "Strong"}
+    by_meaning = await milvus.search(
+        fields.COLLECTION, data=[embedder.vector("I lie awake")], anns_field=fields.EMBEDDING, **strong
+    )
+    by_keyword = await milvus.search(fields.COLLECTION, data=["breathe"], anns_field=fields.SPARSE, **strong)
+    by_filter = await milvus.query(
+        fields.COLLECTION,
+        filter=f'{fields.QUESTION_SENTIMENT} == "negative" and {fields.ANSWER_SENTIMENT} == "neutral"',
+        consistency_level="Strong",
+    )
+    assert by_meaning[0][0][fields.ID] == 2
+    assert by_meaning[0][0]["distance"] == pytest.approx(1.0, abs=1e-5)
+    assert [hit[fields.ID] for hit in by_keyword[0]] == [1]
+    assert len(by_filter) == 2
+
+
+async def test_jobs_that_come_twice_late_and_out_of_order_leave_the_present_rows(
+    service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient
+) -> None:
+    conversations.put(1, "old text")
+    conversations.put(1, "new text")
+    conversations.put(2, "stays")
+    conversations.put(3, "is deleted")
+    await service.index([3])
+    conversations.remove(3)
+
+    for job in ([3], [1, 3, 1], [2, 1], [2, 1], [99]):
+        await service.index(job)
+
+    assert await indexed(milvus) == {1: (2, "new text"), 2: (1, "stays")}
+
+
+async def test_a_row_that_changes_between_read_and_report_is_written_again(
+    service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient
+) -> None:
+    conversations.put(1, "first text")
+    conversations.put(2, "quiet row")
+    changes = iter(["second text", "third text"])
+
+    def change(ids: list[int]) -> None:
+        if text := next(changes, None):
+            conversations.put(1, text)
+
+    conversations.after_read = change
+
+    await service.index([1, 2])
+
+    assert await indexed(milvus) == {1: (3, "third text"), 2: (1, "quiet row")}
+    assert conversations.reads == [[1, 2], [1], [1]]
+    assert [outcome.version for outcome in conversations.outcomes if outcome.conversation_id == 1] == [1, 2, 3]
+
+
+async def test_a_row_that_is_deleted_between_read_and_report_does_not_stay_in_the_index(
+    service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient
+) -> None:
+    conversations.put(1, "here")
+    conversations.put(2, "going")
+    conversations.after_read = lambda ids: conversations.remove(2)
+
+    await service.index([1, 2])
+
+    assert await indexed(milvus) == {1: (1, "here")}
+
+
+async def test_a_row_that_never_rests_is_left_to_a_later_attempt(
+    service: IndexService, conversations: StubConversations
+) -> None:
+    conversations.put(1, "text")
+    conversations.after_read = lambda ids: conversations.put(1, "yet another text")
+
+    with pytest.raises(IndexingError, match="changed"):
+        await service.index([1])
+
+    assert len(conversations.reads) == MAX_ROUNDS
+
+
+async def test_refused_texts_fail_alone_with_their_reason(
+    service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient
+) -> None:
+    for key in range(1, 17):
+        conversations.put(key, f"poison {key}" if key in (3, 4, 13) else f"fine {key}")
+
+    await service.index(range(1, 17))
+
+    assert set(await indexed(milvus)) == set(range(1, 17)) - {3, 4, 13}
+    failed = {outcome.conversation_id: outcome.reason for outcome in conversations.outcomes if outcome.reason}
+    assert failed == dict.fromkeys((3, 4, 13), "The text was refused")
+
+
+async def test_a_refused_new_text_takes_the_old_one_out_of_the_index(
+    service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient
+) -> None:
+    conversations.put(1, "fine")
+    await service.index([1])
+    conversations.put(1, "poison")
+
+    await service.index([1])
+
+    assert await indexed(milvus) == {}
+    assert conversations.outcomes[-1].status is IndexStatus.FAILED
+
+
+async def test_a_busy_embedder_fails_no_row_and_its_wish_to_wait_is_passed_on(
+    service: IndexService, conversations: StubConversations, embedder: FakeEmbedder
+) -> None:
+    conversations.put(1, "text")
+    embedder.broken = EmbedderError("The embedding server answered 429", transient=True, retry_after=17.0)
+
+    with pytest.raises(IndexingError, match="429") as failure:
+        await service.index([1])
+
+    assert failure.value.retry_after == 17.0
+    assert conversations.outcomes == []
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+async def test_an_api_that_fails_is_a_reason_to_come_again(
+    service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient, failures: int
+) -> None:
+    conversations.put(1, "text")
+    # One failure hits the read; of two in a row the second hits the read of the next attempt.
+    conversations.failures = failures
+
+    for _ in range(failures):
+        with pytest.raises(IndexingError, match="503"):
+            await service.index([1])
+    await service.index([1])
+
+    assert await indexed(milvus) == {1: (1, "text")}
+
+
+async def test_a_lost_report_is_made_good_by_the_next_attempt(
+    service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient
+) -> None:
+    conversations.put(1, "text")
+    conversations.after_read = lambda ids: setattr(conversations, "failures", 1)
+    with pytest.raises(IndexingError, match="503"):
+        await service.index([1])
+    conversations.after_read = lambda ids: None
+
+    await service.index([1])
+
+    assert await indexed(milvus) == {1: (1, "text")}
+    assert [outcome.version for outcome in conversations.outcomes] == [1]
+
+
+async def test_jobs_for_the_same_rows_at_the_same_time_leave_each_row_once(
+    conversations: StubConversations, embedder: FakeEmbedder, milvus: AsyncMilvusClient
+) -> None:
+    """Milvus Lite keeps both rows of two upserts that overlap."""
+    keys = range(1, 33)
+    for key in keys:
+        conversations.put(key, f"text {key}")
+    async with AsyncClient(conversations.base_url, timeout=5, max_retries=0) as client:
+        services = [
+            IndexService(client, embedder, MilvusRepository(milvus, model="fake", dimension=8, timeout=10))
+            for _ in range(4)
+        ]
+        await services[0].index(keys)
+        for _ in range(5):
+            for key in keys:
+                conversations.put(key, f"text {key} again")
+            await asyncio.gather(*(service.index(keys) for service in services))
+
+    assert await indexed(milvus) == {key: (6, f"text {key} again") for key in keys}

@@ -1,0 +1,334 @@
+"""The worker as it is deployed, a process of its own, on a real Redis and Milvus Lite; and what a kill costs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+import servers
+from celery import Celery
+from mh_common import vector_index as fields
+from mh_common.jobs import INDEX_QUEUE, IndexJob
+from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.openai_stub import StubOpenAI
+from pymilvus import MilvusClient
+from redis import Redis
+
+pytestmark = pytest.mark.redis
+
+# A worker that was killed or hangs is noticed after these.
+SHORT_LIMITS = {"WORKER_JOB_TIMEOUT": "2.5", "WORKER_TIME_LIMIT": "3"}
+FLAGS = ("--without-gossip", "--without-mingle")
+
+Workers = Callable[..., servers.Running]
+Send = Callable[..., None]
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def environment(
+    redis_url: str, empty_milvus_uri: str, conversations: StubConversations, stub_openai: StubOpenAI, tmp_path: Path
+) -> dict[str, str]:
+    return os.environ | {
+        "REDIS_URL": redis_url,
+        "MILVUS_URI": empty_milvus_uri,
+        "CONVERSATIONS_URL": conversations.base_url,
+        "EMBEDDING_BASE_URL": stub_openai.base_url,
+        "EMBEDDING_API_KEY": stub_openai.api_key,
+        "EMBEDDING_MODEL": "stub",
+        "EMBEDDING_DIMENSION": str(stub_openai.dimension),
+        "WORKER_HOLD_TIME": "1",
+        "WORKER_MAX_RETRY_DELAY": "0.5",
+    }
+
+
+@pytest.fixture
+def start_worker(environment: dict[str, str], redis: Redis, tmp_path: Path) -> Iterator[Workers]:
+    """Starts workers, one process for jobs each, and kills what is left of them: ending in peace takes seconds."""
+    running: list[servers.Running] = []
+
+    def start(*options: str, **variables: str) -> servers.Running:
+        command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "indexer_worker.celery_app",
+            "worker",
+            "-c",
+            "1",
+            *FLAGS,
+            *options,
+        ]
+        log = tmp_path / f"worker-{len(running)}.log"
+        running.append(servers.start("the worker", command, log, environment | variables))
+        return running[-1]
+
+    yield start
+    for worker in running:
+        with suppress(ProcessLookupError):
+            os.killpg(worker.process.pid, signal.SIGKILL)
+        worker.process.wait()
+
+
+@pytest.fixture
+def send(redis_url: str) -> Send:
+    return lambda *ids: send_to(redis_url, *ids)
+
+
+def send_to(redis_url: str, *ids: int) -> None:
+    app = Celery("sender", broker=redis_url, set_as_current=False)
+    app.send_task(IndexJob.CREATED.value, kwargs={"ids": ids}, queue=INDEX_QUEUE)
+    app.close()
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within 30 s"
+        time.sleep(0.05)
+
+
+def lines(worker: servers.Running, event: str) -> list[dict[str, object]]:
+    logged = [json.loads(line) for line in worker.log.read_text().splitlines() if line.startswith("{")]
+    return [line for line in logged if line["event"] == event]
+
+
+def last_line(worker: servers.Running) -> str:
+    """Celery's warning to who runs it as root may stand before."""
+    return worker.log.read_text().splitlines()[-1]
+
+
+@contextmanager
+def holding_reads(conversations: StubConversations) -> Iterator[threading.Event]:
+    """Let no read of the worker come back within the block; the event is set when the first one is there."""
+    arrived, released = threading.Event(), threading.Event()
+
+    def hold(_: list[int]) -> None:
+        arrived.set()
+        released.wait(30)
+
+    conversations.after_read = hold
+    yield arrived
+    conversations.after_read = lambda ids: None
+    released.set()
+
+
+def indexed_versions(uri: str) -> dict[int, int]:
+    client = MilvusClient(uri, dedicated=True)
+    try:
+        rows = client.query(
+            fields.COLLECTION, filter=f"{fields.ID} > 0", output_fields=[fields.VERSION], consistency_level="Strong"
+        )
+        return {row[fields.ID]: row[fields.VERSION] for row in rows}
+    finally:
+        client.close()
+
+
+def drop_collection(uri: str) -> None:
+    client = MilvusClient(uri, dedicated=True)
+    client.drop_collection(fields.COLLECTION)
+    client.close()
+
+
+def run_preflight(environment: dict[str, str], **variables: str) -> None:
+    """Make the collection for these settings."""
+    command = [sys.executable, "-m", "indexer_worker.preflight"]
+    subprocess.run(command, env=environment | variables, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("pool", ["prefork", "solo"])
+def test_jobs_are_done_and_logged_and_sigterm_ends_the_worker(
+    start_worker: Workers,
+    send: Send,
+    redis: Redis,
+    conversations: StubConversations,
+    empty_milvus_uri: str,
+    pool: str,
+) -> None:
+    conversations.put(1, "How do I sleep better?")
+    conversations.put(2, "How do I sleep better?")
+
+    worker = start_worker("--pool", pool)
+    send(1, 2)
+    wait_until(lambda: len(conversations.outcomes) == 2)
+    wait_until(lambda: not redis.hlen("unacked"))
+    worker.process.send_signal(signal.SIGTERM)
+
+    assert worker.process.wait(20) == 0
+    assert indexed_versions(empty_milvus_uri) == {1: 1, 2: 1}
+    (done,) = lines(worker, "index_job_done")
+    assert (done["rows"], done["job"], done["service"]) == (2, IndexJob.CREATED, "indexer-worker")
+    assert done["job_id"]
+    assert "sleep better" not in worker.log.read_text()
+
+
+def test_a_job_whose_process_is_killed_runs_again(
+    start_worker: Workers, send: Send, conversations: StubConversations, empty_milvus_uri: str
+) -> None:
+    conversations.put(1, "text")
+    worker = start_worker()
+
+    with holding_reads(conversations) as reading:
+        send(1)
+        assert reading.wait(30)
+        _pool_process(worker).kill()
+    wait_until(lambda: conversations.outcomes)
+
+    assert len(conversations.reads) >= 2
+    assert indexed_versions(empty_milvus_uri) == {1: 1}
+
+
+def _pool_process(worker: servers.Running) -> psutil.Process:
+    (child,) = psutil.Process(worker.process.pid).children()
+    return child
+
+
+def test_a_job_whose_worker_is_killed_runs_in_the_next_worker(
+    start_worker: Workers, send: Send, conversations: StubConversations, empty_milvus_uri: str
+) -> None:
+    conversations.put(1, "text")
+    worker = start_worker(**SHORT_LIMITS)
+
+    with holding_reads(conversations) as reading:
+        send(1)
+        assert reading.wait(30)
+        os.killpg(worker.process.pid, signal.SIGKILL)
+    start_worker(**SHORT_LIMITS)
+    wait_until(lambda: conversations.outcomes)
+
+    assert len(conversations.reads) >= 2
+    assert indexed_versions(empty_milvus_uri) == {1: 1}
+
+
+def test_a_process_that_hangs_is_killed_and_its_job_runs_again(
+    start_worker: Workers, send: Send, conversations: StubConversations, empty_milvus_uri: str
+) -> None:
+    conversations.put(1, "text")
+    worker = start_worker(**SHORT_LIMITS)
+
+    with holding_reads(conversations) as reading:
+        send(1)
+        assert reading.wait(30)
+        stuck = _pool_process(worker)
+        stuck.suspend()
+    wait_until(lambda: conversations.outcomes)
+
+    assert not stuck.is_running()
+    assert indexed_versions(empty_milvus_uri) == {1: 1}
+
+
+def test_a_redis_that_goes_away_during_a_job_costs_neither_the_job_nor_the_worker(
+    start_worker: Workers, conversations: StubConversations, empty_milvus_uri: str, tmp_path: Path
+) -> None:
+    conversations.put(1, "text")
+    conversations.put(2, "text")
+    port = servers.free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    redis = servers.start_redis(tmp_path / "redis", port)
+    try:
+        worker = start_worker(REDIS_URL=url)
+        with holding_reads(conversations) as reading:
+            send_to(url, 1)
+            assert reading.wait(30)
+            redis.stop()
+            wait_until(lambda: "Connection to broker lost" in worker.log.read_text())
+        redis = servers.start_redis(tmp_path / "redis", port)
+        wait_until(lambda: conversations.outcomes)
+        send_to(url, 2)
+        wait_until(lambda: len(conversations.outcomes) == 2)
+    finally:
+        redis.stop()
+
+    assert indexed_versions(empty_milvus_uri) == {1: 1, 2: 1}
+    assert "Traceback" not in worker.log.read_text()
+
+
+def test_a_milvus_that_is_away_at_the_start_is_waited_for(
+    start_worker: Workers, send: Send, conversations: StubConversations, tmp_path: Path
+) -> None:
+    conversations.put(1, "text")
+    port = servers.free_port()
+    uri = f"http://127.0.0.1:{port}"
+    worker = start_worker(MILVUS_URI=uri)
+    send(1)
+    wait_until(lambda: lines(worker, "index_job_postponed"))
+
+    milvus = servers.start_milvus_lite(tmp_path / "late.db", port)
+    try:
+        wait_until(lambda: conversations.outcomes)
+
+        assert indexed_versions(uri) == {1: 1}
+        assert "The indexer worker starts, but its jobs will wait: Milvus" in worker.log.read_text()
+        assert "Traceback" not in worker.log.read_text()
+    finally:
+        milvus.stop()
+
+
+def test_a_foreign_collection_keeps_the_worker_from_starting(
+    environment: dict[str, str], start_worker: Workers
+) -> None:
+    run_preflight(environment)
+
+    worker = start_worker(EMBEDDING_DIMENSION="8")
+
+    assert worker.process.wait(30) == 1
+    line = last_line(worker)
+    assert line.startswith(
+        "The indexer worker cannot start. The Milvus collection mental_health_embeddings_development"
+    )
+    assert (
+        "'embedding=stub;dimension=1536' (missing or different fields: embedding), but 'embedding=stub;dimension=8' is"
+        in line
+    )
+
+
+def test_a_foreign_collection_that_comes_later_stops_the_worker_and_keeps_the_job(
+    start_worker: Workers,
+    environment: dict[str, str],
+    send: Send,
+    redis: Redis,
+    conversations: StubConversations,
+    empty_milvus_uri: str,
+) -> None:
+    conversations.put(1, "text")
+    worker = start_worker()
+    send(1)
+    wait_until(lambda: conversations.outcomes)
+
+    drop_collection(empty_milvus_uri)
+    run_preflight(environment, EMBEDDING_DIMENSION="8")
+    send(1)
+
+    assert worker.process.wait(30) == 0
+    assert lines(worker, "index_mismatch")
+    assert redis.llen(INDEX_QUEUE) + redis.hlen("unacked") == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"WORKER_TIME_LIMIT": "-1"}, "Settings are not usable. WORKER_TIME_LIMIT: "),
+        ({"EMBEDDING_DIMENSION": ""}, "The indexer worker cannot start. EMBEDDING_DIMENSION is needed"),
+    ],
+)
+def test_bad_settings_are_said_in_one_line(start_worker: Workers, variables: dict[str, str], reason: str) -> None:
+    worker = start_worker(**variables)
+
+    assert worker.process.wait(30) == 1
+    assert last_line(worker).startswith(reason)

@@ -1,0 +1,70 @@
+"""The runtime: synchronous jobs on one event loop, with the real clients made from settings."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from indexer_worker.errors import JobTimeoutError, VectorStoreError
+from indexer_worker.runtime import Runtime
+from indexer_worker.settings import Settings
+from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.openai_stub import StubOpenAI
+
+
+@pytest.fixture
+def settings(empty_milvus_uri: str, conversations: StubConversations, stub_openai: StubOpenAI) -> Settings:
+    return Settings.model_validate(
+        {
+            "milvus": {"uri": empty_milvus_uri},
+            "conversations": {"url": conversations.base_url},
+            "embedding": {"base_url": stub_openai.base_url, "api_key": stub_openai.api_key, "dimension": 1536},
+            "worker": {"job_timeout": 2.0},
+        }
+    )
+
+
+@pytest.fixture
+def runtime(settings: Settings) -> Iterator[Runtime]:
+    with closing(Runtime(settings)) as runtime:
+        yield runtime
+
+
+def test_a_job_that_hangs_is_given_up_and_the_next_one_works(
+    runtime: Runtime, conversations: StubConversations
+) -> None:
+    conversations.put(1, "text")
+    released = threading.Event()
+    conversations.after_read = lambda ids: released.wait(30)
+    runtime.prepare()
+
+    with pytest.raises(JobTimeoutError, match="longer than 2 s"):
+        runtime.index([1])
+    released.set()
+    runtime.index([1])
+
+    assert [outcome.version for outcome in conversations.outcomes] == [1]
+
+
+def test_jobs_of_several_threads_run_one_after_the_other(runtime: Runtime, conversations: StubConversations) -> None:
+    for key in range(1, 9):
+        conversations.put(key, f"text {key}")
+
+    threads = [threading.Thread(target=runtime.index, args=([key],)) for key in range(1, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(outcome.conversation_id for outcome in conversations.outcomes) == list(range(1, 9))
+
+
+def test_a_runtime_without_milvus_says_so_and_can_be_closed(settings: Settings) -> None:
+    nowhere = settings.model_copy(update={"milvus": settings.milvus.model_copy(update={"uri": "http://127.0.0.1:1"})})
+
+    with closing(Runtime(nowhere)) as runtime, pytest.raises(VectorStoreError, match="Milvus"):
+        runtime.prepare()
+
+
+def test_a_runtime_that_was_never_used_closes_at_once(settings: Settings) -> None:
+    Runtime(settings).close()

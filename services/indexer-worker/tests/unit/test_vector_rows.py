@@ -1,0 +1,69 @@
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from indexer_worker.repository import question_hash, vector_row
+from mh_common import vector_index as fields
+from mh_common.models import Conversation, IndexStatus, Sentiment
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1)
+TIMES = st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds the zone
+
+
+def conversation(**values: Any) -> Conversation:
+    now = datetime(2026, 5, 4, 3, 2, 1, 987_654, tzinfo=UTC)
+    defaults = {
+        "id": 7,
+        "version": 3,
+        "created_at": now,
+        "updated_at": now,
+        "question": "How?",
+        "answer": "So.",
+        "question_sentiment": Sentiment.NEGATIVE,
+        "answer_sentiment": Sentiment.POSITIVE,
+        "index_status": IndexStatus.PENDING,
+    }
+    return Conversation.model_validate(defaults | values)
+
+
+def test_a_row_holds_what_search_needs_and_every_field_of_the_contract() -> None:
+    row = vector_row(conversation(), [0.6, 0.8])
+
+    assert row == {
+        fields.ID: 7,
+        fields.EMBEDDING: [0.6, 0.8],
+        fields.QUESTION: "How?",
+        fields.TEXT: "How?\n\nSo.",
+        fields.QUESTION_SENTIMENT: "negative",
+        fields.ANSWER_SENTIMENT: "positive",
+        fields.QUESTION_HASH: question_hash("How?"),
+        fields.VERSION: 3,
+        fields.CREATED_AT: 1_777_863_721_987_654,
+        fields.UPDATED_AT: 1_777_863_721_987_654,
+    }
+
+
+@given(question=TEXTS, answer=TEXTS, repeats=st.integers(1, 70_000))
+def test_texts_of_any_length_fit_their_fields(question: str, answer: str, repeats: int) -> None:
+    row = vector_row(conversation(question=question * min(repeats, 500_000 // len(question)), answer=answer), [1.0])
+
+    assert len(row[fields.QUESTION].encode()) <= fields.MAX_VARCHAR_BYTES
+    assert len(row[fields.TEXT].encode()) <= fields.MAX_VARCHAR_BYTES
+    assert row[fields.QUESTION].startswith(question[:1])
+
+
+@given(TEXTS)
+def test_equal_questions_have_equal_hashes_that_fit_a_signed_field(question: str) -> None:
+    expected = int.from_bytes(hashlib.sha256(question.encode()).digest()[:8], "big") // 2
+
+    assert question_hash(question) == expected
+    assert 0 <= question_hash(question) < 2**63
+
+
+@given(TIMES)
+def test_times_keep_their_microseconds(moment: datetime) -> None:
+    row = vector_row(conversation(created_at=moment), [1.0])
+
+    assert datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=row[fields.CREATED_AT]) == moment
