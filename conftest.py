@@ -103,6 +103,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.cov_fail_under = 0
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which tests did not run and how to get them, in the last lines."""
     reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import servers
-from mh_client import Client, NotFoundError
+from mh_client import Client, IndexStatus, NotFoundError
 
 pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
 
@@ -63,7 +63,7 @@ class LocalStack:
         assert text in self.output, self.output
 
     def descendants(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
+        return list(psutil.Process(self.process.pid).children(recursive=True))
 
     def wait(self, timeout: float = 60) -> int:
         """Return the exit code once the process has ended and all it printed is in `output`."""
@@ -109,7 +109,7 @@ def test_a_data_set_goes_in_and_answers_come_out(tmp_path: Path) -> None:
         stack.wait_for("Serving at", timeout=300)
 
         stats = client.conversations.stats()
-        assert stats.total == stats.index_status["indexed"] > 150
+        assert stats.total == stats.index_status[IndexStatus.INDEXED] > 150
         assert rows in (None, stats.total)
 
         answer = client.answer("How do I help a patient who panics in crowded places?")

@@ -13,10 +13,12 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -24,8 +26,8 @@ import redis
 import servers
 from bench.load import requests_per_second
 from bench.stack import ROOT, BenchStack
-from mh_client import Client, ConversationCreate, IndexStatus
-from mh_client.importing import import_csv
+from mh_client import AsyncClient, Client, ConversationCreate, IndexStatus
+from mh_client.importing import ImportOptions, import_file
 from mh_common import vector_index
 from mh_common.embeddings.local import LocalEmbedder
 from mh_common.testing.openai_stub import StubOpenAI
@@ -94,11 +96,17 @@ def measure_import(client: Client, path: Path, rows: list[ConversationCreate]) -
     some = rows[:200]
     for _ in range(ROUNDS):
         empty(client)
-        with tempfile.TemporaryDirectory() as state:
-            importer = len(rows) / timed(lambda: import_csv(client, path, state_dir=Path(state)))
+        importer = len(rows) / timed(lambda: asyncio.run(import_whole(client.base_url, path)))
         naive = len(some) / timed(lambda: [client.conversations.create(**row.model_dump()) for row in some])
         ratios.append(importer / naive)
     return figure("CSV import through the client / one POST per row in sequence", ">= 10", ratios, "times")
+
+
+async def import_whole(url: str, path: Path) -> None:
+    """Import the file as `mh import` does, as if for the first time."""
+    with tempfile.TemporaryDirectory() as state:
+        async with AsyncClient(url) as client:
+            await import_file(client, path, ImportOptions(state_dir=Path(state)))
 
 
 def measure_indexing(stack: BenchStack, client: Client, rows: list[ConversationCreate]) -> Figure:
@@ -177,7 +185,7 @@ def measure_get(stack: BenchStack, client: Client) -> Figure:
 async def ask_directly(stack: BenchStack, stub: StubOpenAI, embedder: LocalEmbedder, question: str) -> float:
     """Return the seconds of the three parts that an answer cannot do without: embed, search, complete."""
     messages = {"model": "stub", "messages": [{"role": "user", "content": question}]}
-    async with httpx.AsyncClient(headers={"Authorization": "Bearer bench"}) as http:
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {stub.api_key}"}) as http:
         milvus = AsyncMilvusClient(stack.milvus_uri)
         await http.get(f"{stub.base_url}/models")
         await milvus.has_collection(vector_index.COLLECTION)
@@ -206,7 +214,7 @@ def measure_answer(stack: BenchStack, stub: StubOpenAI, rows: list[ConversationC
         for chosen in (questions[first : first + 30] for first in range(0, min(len(questions), 30 * ROUNDS), 30)):
             through, direct = [], []
             for number, question in enumerate(chosen):
-                through.append(timed(lambda text=question: rag.answer(text)))  # type: ignore[misc]
+                through.append(timed(partial(rag.answer, question)))
                 direct.append(runner.run(ask_directly(stack, stub, embedder, f"{question} {number}")))
             extra.append((statistics.median(through) - statistics.median(direct)) * 1000)
         runner.run(embedder.close())
@@ -218,16 +226,21 @@ def measure(folder: Path, path: Path) -> list[Figure]:
     rows = read_rows(path)
     with (
         StubOpenAI.running() as stub,
-        BenchStack(folder, OPENAI_API_KEY="bench", OPENAI_BASE_URL=stub.base_url) as stack,
+        BenchStack(folder, OPENAI_API_KEY=stub.api_key, OPENAI_BASE_URL=stub.base_url) as stack,
         Client(stack.api_url, timeout=60) as client,
     ):
-        return [
-            measure_import(client, path, rows),
-            measure_indexing(stack, client, rows),
-            measure_freshness(stack, client, rows),
-            measure_get(stack, client),
-            measure_answer(stack, stub, rows),
-        ]
+        work = (
+            partial(measure_import, client, path, rows),
+            partial(measure_indexing, stack, client, rows),
+            partial(measure_freshness, stack, client, rows),
+            partial(measure_get, stack, client),
+            partial(measure_answer, stack, stub, rows),
+        )
+        figures = []
+        for one in work:
+            figures.append(one())
+            print(table(figures[-1:]).splitlines()[-1], file=sys.stderr, flush=True)
+        return figures
 
 
 def table(figures: list[Figure]) -> str:
