@@ -34,7 +34,8 @@ def configure_logging(settings: LogSettings, service: str) -> None:
     structlog.configure(
         processors=[*_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        # Below the level it does nothing at all, where the standard library's would build the whole event first.
+        wrapper_class=structlog.make_filtering_bound_logger(settings.level),
         cache_logger_on_first_use=True,
     )
     stream = logging.StreamHandler(sys.stdout)

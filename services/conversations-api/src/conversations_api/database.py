@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 from mh_common.errors import UnavailableError
-from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, event, select
+from sqlalchemy import Connection, DateTime, Dialect, MetaData, Result, TypeDecorator, event, select
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -88,10 +88,28 @@ def make_read_engine(settings: DatabaseSettings) -> AsyncEngine:
     Its connections are its own, so that a rush of slow searches leaves those of the writers free.
     """
     options = {**_options(settings), "isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+    options["pool_pre_ping"] = False
     engine = create_async_engine(settings.address, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
+
+
+class ReadingSession(AsyncSession):
+    """A session on the read engine. A statement that finds its connection lost is sent once more, on a new one.
+
+    Safe because each of its statements stands by itself; and it saves a ping, that is a round trip, before every read.
+    """
+
+    async def execute(self, *arguments: Any, **options: Any) -> Result[Any]:
+        """See `AsyncSession.execute`."""
+        try:
+            return await super().execute(*arguments, **options)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            await self.rollback()
+            return await super().execute(*arguments, **options)
 
 
 def _options(settings: DatabaseSettings) -> dict[str, Any]:
@@ -135,8 +153,13 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def make_session_factory(engine: AsyncEngine) -> SessionFactory:
-    """Return the factory of sessions on the engine."""
+    """Return the factory of sessions on the engine for transactions."""
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+def make_read_session_factory(engine: AsyncEngine) -> SessionFactory:
+    """Return the factory of sessions on the read engine."""
+    return async_sessionmaker(engine, class_=ReadingSession, expire_on_commit=False)
 
 
 @asynccontextmanager

@@ -20,9 +20,11 @@ class DatabaseSettings(SettingsGroup):
     user: str | None = Field(default=None, description="Database user; wins over one in the URL.")
     password: SecretStr | None = Field(default=None, description="The user's password; wins over one in the URL.")
     pool_size: int = Field(
-        default=10, ge=1, description="Connections that each process keeps open: as many for reads, as many for writes."
+        default=16, ge=1, description="Connections that each process keeps open: as many for reads, as many for writes."
     )
-    max_overflow: int = Field(default=10, ge=0, description="Further connections opened under load, for each as well.")
+    max_overflow: int = Field(
+        default=0, ge=0, description="Further connections under load, for each as well; they are closed after each use."
+    )
     pool_timeout: float = Field(default=5.0, gt=0, description="Seconds a request waits for a connection.")
     lock_timeout: int = Field(default=10, ge=1, description="Seconds a change waits for another change to commit.")
 

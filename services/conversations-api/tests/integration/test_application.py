@@ -10,8 +10,9 @@ import httpx
 import pytest
 import servers
 from conversations_api.database import SessionFactory
-from conversations_api.main import create_app
+from conversations_api.main import BACKGROUND_TASK_FAILED, create_app
 from conversations_api.settings import DatabaseSettings, Settings
+from structlog.testing import capture_logs
 
 PATH = "/api/v1/conversations"
 ON_SQLITE = pytest.mark.parametrize("migrated_database", ["sqlite"], indirect=True)
@@ -39,6 +40,24 @@ async def test_without_its_database_the_application_is_not_ready(
     assert ready.status_code == 503
     assert ready.json()["dependencies"]["database"]["ok"] is False
     assert "db.internal" not in ready.text
+
+
+@ON_SQLITE
+async def test_a_background_task_that_ends_in_an_error_is_reported(
+    run_app: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    async def fail(_: SessionFactory) -> None:
+        raise RuntimeError("no more")
+
+    monkeypatch.setattr("conversations_api.main.purge_regularly", fail)
+    with capture_logs() as logs:
+
+        async def reported() -> bool:
+            return BACKGROUND_TASK_FAILED in [line["event"] for line in logs]
+
+        async with run_app(settings) as client:
+            await eventually(reported)
+            assert (await client.get(f"{PATH}/stats")).status_code == 200
 
 
 def start(database: DatabaseSettings, folder: Path, port: int) -> subprocess.Popen[str]:

@@ -12,7 +12,7 @@ from indexer_worker.errors import IndexMismatchError, VectorStoreError
 from indexer_worker.repository import MilvusRepository, make_client, vector_row
 from mh_common import vector_index as fields
 from mh_common.models import Conversation, IndexStatus, Sentiment
-from pymilvus import AsyncMilvusClient
+from pymilvus import AsyncMilvusClient, MilvusException
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -83,7 +83,11 @@ async def test_a_worker_that_looked_before_another_made_the_collection_goes_on_w
     async def look_too_early(name: str) -> bool:
         return next(first, None) is None and await look(name)
 
+    async def refuse(*_: object, **__: object) -> None:
+        raise MilvusException(message="collection already exists")  # as a server does; Milvus Lite says nothing
+
     monkeypatch.setattr(milvus, "has_collection", look_too_early)
+    monkeypatch.setattr(milvus, "create_collection", refuse)
 
     await repository(milvus).upsert([row(1)])
 

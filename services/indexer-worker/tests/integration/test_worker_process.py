@@ -252,6 +252,8 @@ def test_a_redis_that_goes_away_during_a_job_costs_neither_the_job_nor_the_worke
         wait_until(lambda: conversations.outcomes)
         send_to(url, 2)
         wait_until(lambda: len(conversations.outcomes) == 2)
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.process.wait(20) == 0
     finally:
         redis.stop()
 
