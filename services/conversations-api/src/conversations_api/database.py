@@ -1,13 +1,14 @@
 """The engine and its sessions. What differs between MySQL, MariaDB and SQLite, but for SQL itself, is here as well."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from functools import partial
+from typing import Any, Final, Protocol, Self, TypeAlias
 
 import structlog
 from mh_common.errors import UnavailableError
-from sqlalchemy import Connection, DateTime, Dialect, MetaData, Result, TypeDecorator, event, select
+from sqlalchemy import Connection, DateTime, Dialect, Executable, MetaData, Result, TypeDecorator, event, select
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -20,8 +21,6 @@ from conversations_api.settings import DatabaseSettings
 log = structlog.get_logger(__name__)
 
 Engine: TypeAlias = AsyncEngine
-Session: TypeAlias = AsyncSession
-SessionFactory: TypeAlias = async_sessionmaker[AsyncSession]
 
 DATABASE_UNAVAILABLE: Final = "database_unavailable"
 
@@ -48,6 +47,67 @@ _SQLITE_UNAVAILABLE = frozenset({5, 6, 8, 10, 13, 14})
 
 class DatabaseNotReadyError(Exception):
     """The service cannot start on this database. The message says in one line what to do."""
+
+
+class Executor(Protocol):
+    """What repositories ask of a database: a session, or a reader."""
+
+    @property
+    def dialect_name(self) -> str:
+        """`mysql` (MariaDB as well) or `sqlite`."""
+        ...
+
+    async def execute(self, statement: Executable, parameters: Any = None, /) -> Result[*tuple[Any, ...]]:
+        """Execute one statement, with the parameters of one row or a sequence of them."""
+        ...
+
+
+class Session(AsyncSession):
+    """A transaction: what is executed becomes visible to others at once, at its commit, or not at all."""
+
+    @property
+    def dialect_name(self) -> str:
+        """See `Executor.dialect_name`."""
+        return self.sync_session.get_bind().dialect.name
+
+
+class Reader:
+    """A connection for statements that only read, each by itself: no transaction, and nothing of a session's cost.
+
+    A statement that finds the connection lost is sent once more, on a new one. That is safe for reads, and saves the
+    ping, a round trip, before each of them.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @property
+    def dialect_name(self) -> str:
+        """See `Executor.dialect_name`."""
+        return self._engine.dialect.name
+
+    async def __aenter__(self) -> Self:
+        """Take a connection of the pool."""
+        self._connection = await self._engine.connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give the connection back."""
+        await self._connection.close()
+
+    async def execute(self, statement: Executable, parameters: Any = None, /) -> Result[*tuple[Any, ...]]:
+        """See `Executor.execute`."""
+        try:
+            return await self._connection.execute(statement, parameters)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            await self._connection.rollback()
+            return await self._connection.execute(statement, parameters)
+
+
+SessionFactory: TypeAlias = async_sessionmaker[Session]
+ReaderFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[Executor]]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -95,23 +155,6 @@ def make_read_engine(settings: DatabaseSettings) -> AsyncEngine:
     return engine
 
 
-class ReadingSession(AsyncSession):
-    """A session on the read engine. A statement that finds its connection lost is sent once more, on a new one.
-
-    Safe because each of its statements stands by itself; and it saves a ping, that is a round trip, before every read.
-    """
-
-    async def execute(self, *arguments: Any, **options: Any) -> Result[Any]:
-        """See `AsyncSession.execute`."""
-        try:
-            return await super().execute(*arguments, **options)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            await self.rollback()
-            return await super().execute(*arguments, **options)
-
-
 def _options(settings: DatabaseSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
         # A driver's error message repeats the parameters, and these are what patients and counselors wrote.
@@ -154,16 +197,16 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def make_session_factory(engine: AsyncEngine) -> SessionFactory:
     """Return the factory of sessions on the engine for transactions."""
-    return async_sessionmaker(engine, expire_on_commit=False)
+    return async_sessionmaker(engine, class_=Session, expire_on_commit=False)
 
 
-def make_read_session_factory(engine: AsyncEngine) -> SessionFactory:
-    """Return the factory of sessions on the read engine."""
-    return async_sessionmaker(engine, class_=ReadingSession, expire_on_commit=False)
+def make_reader_factory(engine: AsyncEngine) -> ReaderFactory:
+    """Return the factory of readers on the read engine."""
+    return partial(Reader, engine)
 
 
 @asynccontextmanager
-async def transaction(factory: SessionFactory) -> AsyncIterator[AsyncSession]:
+async def transaction(factory: SessionFactory) -> AsyncIterator[Session]:
     """One unit of work: commits when the block ends, rolls back when it raises."""
     async with factory() as session, session.begin():
         yield session

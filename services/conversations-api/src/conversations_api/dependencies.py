@@ -7,8 +7,8 @@ from typing import Annotated, Final, cast
 from fastapi import Depends, Request
 from mh_common.web.health import Check
 
-from conversations_api.conversations.service import ConversationService
-from conversations_api.database import Session, SessionFactory, database_errors, transaction
+from conversations_api.conversations.service import ConversationReads, ConversationService
+from conversations_api.database import Executor, ReaderFactory, Session, SessionFactory, database_errors, transaction
 from conversations_api.outbox.relay import Relay
 from conversations_api.outbox.repository import OUTBOX_WRITTEN
 
@@ -21,7 +21,7 @@ class AppState:
     """What lives as long as the application."""
 
     sessions: SessionFactory
-    read_sessions: SessionFactory
+    readers: ReaderFactory
     relay: Relay
     checks: Mapping[str, Check]
 
@@ -41,35 +41,35 @@ async def get_session(request: Request) -> AsyncIterator[Session]:
         state.relay.wake()
 
 
-async def get_read_session(request: Request) -> AsyncIterator[Session]:
-    """Give the request a session that only reads."""
+async def get_reader(request: Request) -> AsyncIterator[Executor]:
+    """Give the request a connection that only reads."""
     with database_errors():
-        async with state_of(request).read_sessions() as session:
-            yield session
+        async with state_of(request).readers() as reader:
+            yield reader
 
 
 # With the default scope, "request", the commit would follow the answer.
 WriteSession = Annotated[Session, Depends(get_session, scope="function")]
-ReadSession = Annotated[Session, Depends(get_read_session, scope="function")]
+Reader = Annotated[Executor, Depends(get_reader, scope="function")]
 
 
-async def get_write_service(session: WriteSession) -> ConversationService:
+async def get_service(session: WriteSession) -> ConversationService:
     """Return the service on the request's transaction."""
     return ConversationService(session)
 
 
-async def get_read_service(session: ReadSession) -> ConversationService:
-    """Return the service on a session that only reads."""
-    return ConversationService(session)
+async def get_reads(reader: Reader) -> ConversationReads:
+    """Return the part of the service that only reads."""
+    return ConversationReads(reader)
 
 
-WriteService = Annotated[ConversationService, Depends(get_write_service, scope="function")]
-ReadService = Annotated[ConversationService, Depends(get_read_service, scope="function")]
+WriteService = Annotated[ConversationService, Depends(get_service, scope="function")]
+ReadService = Annotated[ConversationReads, Depends(get_reads, scope="function")]
 
 
-async def get_read_sessions(request: Request) -> SessionFactory:
-    """Return the factory of read sessions, for an answer that is read from the database while it is sent."""
-    return state_of(request).read_sessions
+async def get_readers(request: Request) -> ReaderFactory:
+    """Return the factory of readers, for an answer that is read from the database while it is sent."""
+    return state_of(request).readers
 
 
-ReadSessions = Annotated[SessionFactory, Depends(get_read_sessions)]
+Readers = Annotated[ReaderFactory, Depends(get_readers)]

@@ -24,7 +24,7 @@ from conversations_api.database import (
     check_database,
     make_engine,
     make_read_engine,
-    make_read_session_factory,
+    make_reader_factory,
     make_session_factory,
     ping,
 )
@@ -88,7 +88,7 @@ def _lifespan_of(settings: Settings) -> Lifespan:
             await stack.enter_async_context(_running(relay.run()))
             await stack.enter_async_context(_running(purge_regularly(sessions)))
             checks: dict[str, Check] = {"database": partial(ping, read_engine), "redis": partial(_ping_redis, redis)}
-            yield {STATE: AppState(sessions, make_read_session_factory(read_engine), relay, checks)}
+            yield {STATE: AppState(sessions, make_reader_factory(read_engine), relay, checks)}
 
     return lifespan
 

@@ -23,6 +23,8 @@ pytestmark = pytest.mark.redis
 
 Log = list[dict[str, object]]
 
+NO_JOBS: list[object] = [[], 0, [0], [-1], [2**63], ["1"], [1.0], True, [True], "1", None, {"1": 2}, list(range(65))]
+
 
 class ScriptedIndex:
     """Notes what it is called with, and raises what the script says, call by call; then it works."""
@@ -92,32 +94,32 @@ def events(log: Log, name: str) -> Log:
     return [entry for entry in log if entry["event"] == name]
 
 
-@pytest.mark.parametrize("job", IndexJob)
-def test_each_job_takes_one_id_or_several(redis_url: str, redis: Redis, index: ScriptedIndex, job: IndexJob) -> None:
+def test_each_job_takes_one_id_or_several(redis_url: str, redis: Redis, index: ScriptedIndex) -> None:
     with working(redis_url, index) as app:
-        send(app, 7, job)
-        send(app, [1, 2, 3], job)
-        wait_until(lambda: len(index.calls) == 2)
+        for job in IndexJob:
+            send(app, 7, job)
+            send(app, [1, 2, 3], job)
+        wait_until(lambda: len(index.calls) == 6)
         wait_until_idle(redis)
 
-    assert index.calls == [[7], [1, 2, 3]]
-    assert index.jobs == [job.value] * 2
+    assert index.calls == [[7], [1, 2, 3]] * 3
+    assert index.jobs == [job.value for job in IndexJob for _ in range(2)]
 
 
-@pytest.mark.parametrize(
-    "ids", [[], [0], [-1], [2**63], ["1"], [1.0], [True], "1", None, {"1": 2}, list(range(1, 66)), True]
-)
-def test_a_message_that_is_no_job_is_dropped_and_stops_nothing(
-    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log, ids: object
+def test_messages_that_are_no_jobs_are_dropped_and_stop_nothing(
+    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log
 ) -> None:
     with working(redis_url, index) as app:
-        send(app, ids)
+        for ids in NO_JOBS:
+            send(app, ids)
+        app.send_task(IndexJob.CREATED.value, kwargs={"foreign": 1}, queue=INDEX_QUEUE)
+        app.send_task("ForeignJob", kwargs={"ids": [1]}, queue=INDEX_QUEUE)
         send(app, [1])
         wait_until(lambda: index.calls)
         wait_until_idle(redis)
 
     assert index.calls == [[1]]
-    assert len(events(log, jobs.JOB_REFUSED)) == 1
+    assert len(events(log, jobs.JOB_REFUSED)) == len(NO_JOBS)
 
 
 def test_a_job_is_tried_until_it_succeeds(redis_url: str, redis: Redis, index: ScriptedIndex, log: Log) -> None:

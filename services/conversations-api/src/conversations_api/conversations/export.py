@@ -10,7 +10,7 @@ from mh_common.models import Conversation
 from conversations_api.conversations.cursor import Position
 from conversations_api.conversations.filters import ConversationFilters, ExportFormat, Sort
 from conversations_api.conversations.repository import ConversationRepository
-from conversations_api.database import SessionFactory, database_errors
+from conversations_api.database import ReaderFactory, database_errors
 
 PAGE_ROWS: Final = 100
 
@@ -32,16 +32,16 @@ MEDIA_TYPES: Final = {
 _LINE_ENDS: Final = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-async def pages(sessions: SessionFactory, filters: ConversationFilters) -> AsyncIterator[Sequence[Conversation]]:
+async def pages(readers: ReaderFactory, filters: ConversationFilters) -> AsyncIterator[Sequence[Conversation]]:
     """Yield the conversations that pass the filters in the order of their keys, in pages of at most `PAGE_ROWS`.
 
-    Each page is a transaction of its own: a slow reader holds no connection. Raises `UnavailableError`.
+    Each page is read by itself: a slow client holds no connection. Raises `UnavailableError`.
     """
     last: Position | None = None
     while True:
         with database_errors():
-            async with sessions() as session:
-                rows = await ConversationRepository(session).list(filters, Sort.ID, last, PAGE_ROWS)
+            async with readers() as reader:
+                rows = await ConversationRepository(reader).list(filters, Sort.ID, last, PAGE_ROWS)
         yield rows
         if len(rows) < PAGE_ROWS:
             return

@@ -35,7 +35,7 @@ from sqlalchemy.dialects.mysql import match
 from conversations_api.conversations import full_text
 from conversations_api.conversations.cursor import Position
 from conversations_api.conversations.filters import ConversationFilters, Sort
-from conversations_api.database import Session
+from conversations_api.database import Executor
 from conversations_api.models import ConversationRow, IndexStateRow
 
 MAX_STATEMENT_BYTES: Final = 6_000_000
@@ -54,11 +54,10 @@ _BY_ID_FOR_UPDATE: Final = _BY_ID.with_for_update()
 
 
 class ConversationRepository:
-    """Reads and writes conversations within the session's transaction."""
+    """Reads and writes conversations; what it writes, within the session's transaction."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Executor) -> None:
         self.session = session
-        self._dialect = session.get_bind().dialect.name
 
     async def get(self, conversation_id: int, for_update: bool = False) -> Conversation:
         """Return a conversation; `for_update` holds off other writers until the commit. Raises `NotFoundError`."""
@@ -83,7 +82,7 @@ class ConversationRepository:
     async def count(self, filters: ConversationFilters) -> int:
         """Return how many conversations pass the filters."""
         query = select(func.count()).select_from(_TABLE).where(*self._conditions(filters))
-        return (await self.session.execute(query)).scalar_one()
+        return int((await self.session.execute(query)).scalar_one())
 
     async def add(self, items: Sequence[ConversationCreate], at: datetime) -> Sequence[int]:
         """Insert conversations with version 1; return their keys in the order of the items."""
@@ -101,7 +100,7 @@ class ConversationRepository:
         The keys of one statement are consecutive on both, also beside other writers: InnoDB reserves as many as there
         are rows, and in SQLite there is one writer at a time.
         """
-        if self._dialect == "sqlite":
+        if self.session.dialect_name == "sqlite":
             return range(reported - count + 1, reported + 1)
         if count == 1:
             return [reported]
@@ -118,7 +117,7 @@ class ConversationRepository:
         """Delete conversations, and with each its index state; return the keys of those that existed."""
         # In the order of their keys, so that two deletes at once wait for each other instead of locking each other out.
         query = select(_ROW.id).where(_ROW.id.in_(ids)).order_by(_ROW.id)
-        found = (await self.session.scalars(query.with_for_update())).all()
+        found = (await self.session.execute(query.with_for_update())).scalars().all()
         if found:
             await self.session.execute(delete(_TABLE).where(_ROW.id.in_(found)))
         return found
@@ -154,7 +153,7 @@ class ConversationRepository:
 
     def _text_conditions(self, words: full_text.Words) -> Iterator[ColumnElement[bool]]:
         question, answer = _ROW.question, _ROW.answer
-        if self._dialect == "sqlite":
+        if self.session.dialect_name == "sqlite":
             for word in words.all:
                 folded = word.casefold()
                 yield or_(*(func.instr(func.casefold(column), folded) > 0 for column in (question, answer)))

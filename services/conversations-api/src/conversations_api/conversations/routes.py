@@ -21,7 +21,7 @@ from mh_common.models import (
 from conversations_api.conversations import documentation, export
 from conversations_api.conversations.etags import etag_of, is_unmodified
 from conversations_api.conversations.filters import ExportQuery, ListQuery
-from conversations_api.dependencies import ReadService, ReadSessions, WriteService
+from conversations_api.dependencies import Readers, ReadService, WriteService
 from conversations_api.idempotency.repository import Done, KeyedRequest
 
 PREFIX: Final = "/api/v1/conversations"
@@ -101,9 +101,9 @@ async def delete_many(
 
 
 @router.get("/export", response_class=StreamingResponse, responses=documentation.EXPORTED)
-async def export_conversations(query: Annotated[ExportQuery, Query()], sessions: ReadSessions) -> StreamingResponse:
+async def export_conversations(query: Annotated[ExportQuery, Query()], readers: Readers) -> StreamingResponse:
     """Download all conversations that pass the filters, as a file that can be imported again."""
-    pages = export.pages(sessions, query)
+    pages = export.pages(readers, query)
     # What goes wrong before the first byte can still be said in a proper answer.
     first = await anext(pages)
     return StreamingResponse(

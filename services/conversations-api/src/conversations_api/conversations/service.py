@@ -22,20 +22,17 @@ from conversations_api.conversations import cursor
 from conversations_api.conversations.etags import require_version
 from conversations_api.conversations.filters import ListQuery
 from conversations_api.conversations.repository import ConversationRepository
-from conversations_api.database import Session
+from conversations_api.database import Executor, Session
 from conversations_api.idempotency.repository import Done, IdempotencyRepository, KeyedRequest
 from conversations_api.index_states.repository import IndexStateRepository
 from conversations_api.outbox.repository import OutboxRepository
 
 
-class ConversationService:
-    """Reads and changes conversations. The session's owner commits."""
+class ConversationReads:
+    """Reads conversations."""
 
-    def __init__(self, session: Session) -> None:
-        self.conversations = ConversationRepository(session)
-        self.index_states = IndexStateRepository(session)
-        self.outbox = OutboxRepository(session)
-        self.keys = IdempotencyRepository(session)
+    def __init__(self, executor: Executor) -> None:
+        self.conversations = ConversationRepository(executor)
 
     async def get(self, conversation_id: int) -> Conversation:
         """Return a conversation. Raises `NotFoundError`."""
@@ -55,6 +52,16 @@ class ConversationService:
     async def stats(self) -> ConversationStats:
         """Count conversations by what they are."""
         return await self.conversations.stats()
+
+
+class ConversationService(ConversationReads):
+    """Reads and changes conversations. The session's owner commits."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.index_states = IndexStateRepository(session)
+        self.outbox = OutboxRepository(session)
+        self.keys = IdempotencyRepository(session)
 
     async def add(self, items: Sequence[ConversationCreate], request: KeyedRequest | None) -> Done:
         """Add conversations, all of them or none; a repeated request adds nothing and returns the first one's keys."""

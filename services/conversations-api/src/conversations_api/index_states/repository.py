@@ -8,7 +8,7 @@ from typing import Any
 from mh_common.models import IndexStatus
 from sqlalchemy import func, insert, select, update
 
-from conversations_api.database import Session
+from conversations_api.database import Executor
 from conversations_api.models import ConversationRow, IndexStateRow
 
 
@@ -47,9 +47,9 @@ _STORED = (
 
 
 class IndexStateRepository:
-    """Reads and writes index states within the session's transaction."""
+    """Reads and writes index states; what it writes, within the session's transaction."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Executor) -> None:
         self.session = session
 
     async def queue_new(self, ids: Sequence[int], at: datetime) -> None:
@@ -76,7 +76,8 @@ class IndexStateRepository:
     async def _update(self, ids: Collection[int], values: dict[str, Any]) -> None:
         if ids:
             statement = update(IndexStateRow).where(IndexStateRow.conversation_id.in_(ids)).values(values)
-            await self.session.execute(statement, execution_options={"synchronize_session": False})
+            # The session holds no row as an object that would have to follow the change.
+            await self.session.execute(statement.execution_options(synchronize_session=False))
 
     async def find(self, conversation_id: int) -> StoredState | None:
         """Return a conversation's index state; None when the conversation does not exist."""

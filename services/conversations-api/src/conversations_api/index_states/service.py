@@ -14,7 +14,7 @@ from mh_common.models import (
     IndexStatus,
 )
 
-from conversations_api.database import Session
+from conversations_api.database import Executor
 from conversations_api.index_states.repository import IndexStateRepository, StateChange, StoredState
 
 
@@ -25,7 +25,7 @@ def _utc_now() -> datetime:
 class IndexStateService:
     """Answers for one request, in its session."""
 
-    def __init__(self, session: Session, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, session: Executor, clock: Callable[[], datetime] = _utc_now) -> None:
         self._states = IndexStateRepository(session)
         self._clock = clock
 

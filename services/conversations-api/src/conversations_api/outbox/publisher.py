@@ -36,7 +36,6 @@ class CeleryPublisher:
     def __init__(self, redis_url: str) -> None:
         self._app = Celery("conversations_api", broker=redis_url, set_as_current=False)
         self._app.conf.update(
-            broker_pool_limit=1,
             broker_transport_options={
                 "socket_timeout": SOCKET_TIMEOUT,
                 "socket_connect_timeout": SOCKET_TIMEOUT,
@@ -46,6 +45,9 @@ class CeleryPublisher:
             task_publish_retry=False,
             task_serializer="json",
         )
+        # Of its own, since Celery's pools belong to the whole process: one application's close would be everybody's.
+        self._connection = self._app.connection_for_write()
+        self._producer = self._app.amqp.Producer(self._connection, auto_declare=False)
         # A thread of its own: while Redis hangs, the event loop's shared threads stay free for others.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="publisher")
 
@@ -57,7 +59,9 @@ class CeleryPublisher:
             raise PublishError(type(error.__cause__ or error).__name__) from error
 
     def _send(self, job: IndexJob, ids: list[int]) -> None:
-        self._app.send_task(job.value, kwargs={"ids": ids}, queue=INDEX_QUEUE, ignore_result=True)
+        self._app.send_task(
+            job.value, kwargs={"ids": ids}, queue=INDEX_QUEUE, ignore_result=True, producer=self._producer
+        )
 
     async def close(self) -> None:
         """Wait for a message on its way, then close the connection."""
@@ -65,5 +69,5 @@ class CeleryPublisher:
         self._thread.shutdown(wait=False)
 
     def _disconnect(self) -> None:
-        self._app.pool.force_close_all()
+        self._connection.release()
         self._app.close()
