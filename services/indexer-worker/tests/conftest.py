@@ -1,12 +1,24 @@
-"""Fixtures of the worker's tests: its collection dropped, a conversations API that can be made to misbehave."""
+"""Fixtures of the worker's tests: the stores emptied, the APIs it calls as stubs, and the worker as a process."""
 
-from collections.abc import AsyncIterator, Iterator
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+import servers
 from indexer_worker.repository import make_client
 from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.openai_stub import StubOpenAI
 from mh_common.vector_index import COLLECTION
 from pymilvus import AsyncMilvusClient, MilvusClient
+from redis import Redis
+
+Workers = Callable[..., servers.Running]
+WaitUntil = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
@@ -29,3 +41,68 @@ async def milvus(empty_milvus_uri: str) -> AsyncIterator[AsyncMilvusClient]:
 def conversations() -> Iterator[StubConversations]:
     with StubConversations.running() as stub:
         yield stub
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def environment(
+    redis_url: str, empty_milvus_uri: str, conversations: StubConversations, stub_openai: StubOpenAI
+) -> dict[str, str]:
+    return os.environ | {
+        "REDIS_URL": redis_url,
+        "MILVUS_URI": empty_milvus_uri,
+        "CONVERSATIONS_URL": conversations.base_url,
+        "EMBEDDING_BASE_URL": stub_openai.base_url,
+        "EMBEDDING_API_KEY": stub_openai.api_key,
+        "EMBEDDING_MODEL": "stub",
+        "EMBEDDING_DIMENSION": str(stub_openai.dimension),
+        "WORKER_HOLD_TIME": "1",
+        "WORKER_MAX_RETRY_DELAY": "0.5",
+    }
+
+
+@pytest.fixture
+def start_worker(environment: dict[str, str], redis: Redis, tmp_path: Path) -> Iterator[Workers]:
+    """Starts workers, one process for jobs each, and kills what is left of them: ending in peace takes seconds."""
+    running: list[servers.Running] = []
+
+    def start(*options: str, **variables: str) -> servers.Running:
+        worker = [
+            "-A",
+            "indexer_worker.celery_app",
+            "worker",
+            "--concurrency",
+            "1",
+            "--without-gossip",
+            "--without-mingle",
+        ]
+        command = [sys.executable, "-m", "celery", *worker, *options]
+        log = tmp_path / f"worker-{len(running)}.log"
+        running.append(servers.start("the worker", command, log, environment | variables))
+        return running[-1]
+
+    yield start
+    for worker in running:
+        with suppress(ProcessLookupError):
+            os.killpg(worker.process.pid, signal.SIGKILL)
+        worker.process.wait()
+
+
+@pytest.fixture
+def wait_until() -> WaitUntil:
+    """Returns once a condition holds."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, "it did not happen within 30 s"
+            time.sleep(0.02)
+
+    return wait

@@ -22,6 +22,7 @@ from structlog.testing import LogCapture
 pytestmark = pytest.mark.redis
 
 Log = list[dict[str, object]]
+WaitUntil = Callable[[Callable[[], object]], None]
 
 NO_JOBS: list[object] = [[], 0, [0], [-1], [2**63], ["1"], [1.0], True, [True], "1", None, {"1": 2}, list(range(65))]
 
@@ -44,14 +45,6 @@ class ScriptedIndex:
 @pytest.fixture
 def index() -> ScriptedIndex:
     return ScriptedIndex()
-
-
-@pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    with Redis.from_url(redis_url) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
 
 
 @pytest.fixture(autouse=True)
@@ -78,36 +71,31 @@ def send(app: Celery, ids: object, job: IndexJob = IndexJob.CREATED) -> None:
     app.send_task(job.value, kwargs={"ids": ids}, queue=INDEX_QUEUE)
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen within 20 s"
-        time.sleep(0.02)
-
-
-def wait_until_idle(redis: Redis) -> None:
-    """Return when Redis holds no job any more: none queued, none unacknowledged."""
-    wait_until(lambda: not redis.llen(INDEX_QUEUE) and not redis.hlen("unacked"))
+def idle(redis: Redis) -> bool:
+    """Whether Redis holds no job any more: none queued, none unacknowledged."""
+    return not redis.llen(INDEX_QUEUE) and not redis.hlen("unacked")
 
 
 def events(log: Log, name: str) -> Log:
     return [entry for entry in log if entry["event"] == name]
 
 
-def test_each_job_takes_one_id_or_several(redis_url: str, redis: Redis, index: ScriptedIndex) -> None:
+def test_each_job_takes_one_id_or_several(
+    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex
+) -> None:
     with working(redis_url, index) as app:
         for job in IndexJob:
             send(app, 7, job)
             send(app, [1, 2, 3], job)
         wait_until(lambda: len(index.calls) == 6)
-        wait_until_idle(redis)
+        wait_until(lambda: idle(redis))
 
     assert index.calls == [[7], [1, 2, 3]] * 3
     assert index.jobs == [job.value for job in IndexJob for _ in range(2)]
 
 
 def test_messages_that_are_no_jobs_are_dropped_and_stop_nothing(
-    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log
+    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, log: Log
 ) -> None:
     with working(redis_url, index) as app:
         for ids in NO_JOBS:
@@ -116,19 +104,21 @@ def test_messages_that_are_no_jobs_are_dropped_and_stop_nothing(
         app.send_task("ForeignJob", kwargs={"ids": [1]}, queue=INDEX_QUEUE)
         send(app, [1])
         wait_until(lambda: index.calls)
-        wait_until_idle(redis)
+        wait_until(lambda: idle(redis))
 
     assert index.calls == [[1]]
     assert len(events(log, jobs.JOB_REFUSED)) == len(NO_JOBS)
 
 
-def test_a_job_is_tried_until_it_succeeds(redis_url: str, redis: Redis, index: ScriptedIndex, log: Log) -> None:
+def test_a_job_is_tried_until_it_succeeds(
+    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, log: Log
+) -> None:
     index.script = [IndexingError("Milvus is away"), IndexingError("busy", retry_after=0.1), IndexingError("busy")]
 
     with working(redis_url, index) as app:
         send(app, [1, 2])
         wait_until(lambda: len(index.calls) == 4)
-        wait_until_idle(redis)
+        wait_until(lambda: idle(redis))
 
     assert index.calls == [[1, 2]] * 4
     postponed = events(log, jobs.JOB_POSTPONED)
@@ -139,14 +129,14 @@ def test_a_job_is_tried_until_it_succeeds(redis_url: str, redis: Redis, index: S
 
 
 def test_a_bug_loses_no_row_and_its_message_is_not_logged(
-    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log
+    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, log: Log
 ) -> None:
     index.script = [RuntimeError("I feel so alone")]
 
     with working(redis_url, index) as app:
         send(app, [1])
         wait_until(lambda: len(index.calls) == 2)
-        wait_until_idle(redis)
+        wait_until(lambda: idle(redis))
 
     (crash,) = events(log, jobs.JOB_CRASHED)
     assert crash["error"] == "RuntimeError"
@@ -154,30 +144,34 @@ def test_a_bug_loses_no_row_and_its_message_is_not_logged(
     assert "__call__" in str(crash["stack"])
 
 
-def test_a_job_that_takes_too_long_goes_on_in_halves(redis_url: str, redis: Redis, index: ScriptedIndex) -> None:
+def test_a_job_that_takes_too_long_goes_on_in_halves(
+    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex
+) -> None:
     index.script = [JobTimeoutError("too long")]
 
     with working(redis_url, index) as app:
         send(app, [1, 2, 3])
         wait_until(lambda: len(index.calls) == 3)
-        wait_until_idle(redis)
+        wait_until(lambda: idle(redis))
 
     assert sorted(index.calls) == [[1], [1, 2, 3], [2, 3]]
 
 
-def test_a_single_row_that_takes_too_long_is_tried_again(redis_url: str, redis: Redis, index: ScriptedIndex) -> None:
+def test_a_single_row_that_takes_too_long_is_tried_again(
+    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex
+) -> None:
     index.script = [JobTimeoutError("too long")]
 
     with working(redis_url, index) as app:
         send(app, [1])
         wait_until(lambda: len(index.calls) == 2)
-        wait_until_idle(redis)
+        wait_until(lambda: idle(redis))
 
     assert index.calls == [[1], [1]]
 
 
 def test_a_long_wait_is_made_of_short_ones_and_loses_no_time(
-    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log
+    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, log: Log
 ) -> None:
     """A worker that holds a job for longer than the visibility timeout has it run twice."""
     index.script = [IndexingError("busy", retry_after=3.0)]
@@ -190,7 +184,7 @@ def test_a_long_wait_is_made_of_short_ones_and_loses_no_time(
         while len(index.calls) < 2:
             wait_until(lambda: redis.hlen("unacked") or len(index.calls) == 2)
             holds += [_eta(message) - time.time() for message in redis.hvals("unacked")]
-        wait_until_idle(redis)
+        wait_until(lambda: idle(redis))
 
     assert time.time() - failed >= 3.0 - 2 * jobs.EARLY_S
     assert max(holds) <= 0.5
@@ -205,7 +199,7 @@ def _eta(message: bytes | str) -> float:
 
 
 def test_a_next_attempt_that_cannot_be_queued_leaves_the_message_in_the_queue(
-    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.script = [IndexingError("busy")]
     with working(redis_url, index) as app:
@@ -213,7 +207,7 @@ def test_a_next_attempt_that_cannot_be_queued_leaves_the_message_in_the_queue(
             patch.setattr(app.tasks[IndexJob.CREATED.value], "apply_async", _no_connection)
             send(app, [1])
             wait_until(lambda: len(index.calls) == 2)
-        wait_until_idle(redis)
+        wait_until(lambda: idle(redis))
 
     assert index.calls == [[1], [1]]
     assert len(events(log, jobs.JOB_NOT_REQUEUED)) == 1

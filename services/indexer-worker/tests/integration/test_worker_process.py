@@ -6,9 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -18,7 +17,6 @@ from celery import Celery
 from mh_common import vector_index as fields
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.testing.conversations_stub import StubConversations
-from mh_common.testing.openai_stub import StubOpenAI
 from pymilvus import MilvusClient
 from redis import Redis
 
@@ -26,64 +24,9 @@ pytestmark = pytest.mark.redis
 
 # A worker that was killed or hangs is noticed after these.
 SHORT_LIMITS = {"WORKER_JOB_TIMEOUT": "2.5", "WORKER_TIME_LIMIT": "3"}
-FLAGS = ("--without-gossip", "--without-mingle")
-
 Workers = Callable[..., servers.Running]
 Send = Callable[..., None]
-
-
-@pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    with Redis.from_url(redis_url) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
-
-
-@pytest.fixture
-def environment(
-    redis_url: str, empty_milvus_uri: str, conversations: StubConversations, stub_openai: StubOpenAI, tmp_path: Path
-) -> dict[str, str]:
-    return os.environ | {
-        "REDIS_URL": redis_url,
-        "MILVUS_URI": empty_milvus_uri,
-        "CONVERSATIONS_URL": conversations.base_url,
-        "EMBEDDING_BASE_URL": stub_openai.base_url,
-        "EMBEDDING_API_KEY": stub_openai.api_key,
-        "EMBEDDING_MODEL": "stub",
-        "EMBEDDING_DIMENSION": str(stub_openai.dimension),
-        "WORKER_HOLD_TIME": "1",
-        "WORKER_MAX_RETRY_DELAY": "0.5",
-    }
-
-
-@pytest.fixture
-def start_worker(environment: dict[str, str], redis: Redis, tmp_path: Path) -> Iterator[Workers]:
-    """Starts workers, one process for jobs each, and kills what is left of them: ending in peace takes seconds."""
-    running: list[servers.Running] = []
-
-    def start(*options: str, **variables: str) -> servers.Running:
-        command = [
-            sys.executable,
-            "-m",
-            "celery",
-            "-A",
-            "indexer_worker.celery_app",
-            "worker",
-            "-c",
-            "1",
-            *FLAGS,
-            *options,
-        ]
-        log = tmp_path / f"worker-{len(running)}.log"
-        running.append(servers.start("the worker", command, log, environment | variables))
-        return running[-1]
-
-    yield start
-    for worker in running:
-        with suppress(ProcessLookupError):
-            os.killpg(worker.process.pid, signal.SIGKILL)
-        worker.process.wait()
+WaitUntil = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
@@ -97,21 +40,9 @@ def send_to(redis_url: str, *ids: int) -> None:
     app.close()
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen within 30 s"
-        time.sleep(0.05)
-
-
 def lines(worker: servers.Running, event: str) -> list[dict[str, object]]:
     logged = [json.loads(line) for line in worker.log.read_text().splitlines() if line.startswith("{")]
     return [line for line in logged if line["event"] == event]
-
-
-def last_line(worker: servers.Running) -> str:
-    """Celery's warning to who runs it as root may stand before."""
-    return worker.log.read_text().splitlines()[-1]
 
 
 @contextmanager
@@ -155,6 +86,7 @@ def run_preflight(environment: dict[str, str], **variables: str) -> None:
 @pytest.mark.parametrize("pool", ["prefork", "solo"])
 def test_jobs_are_done_and_logged_and_sigterm_ends_the_worker(
     start_worker: Workers,
+    wait_until: WaitUntil,
     send: Send,
     redis: Redis,
     conversations: StubConversations,
@@ -179,7 +111,7 @@ def test_jobs_are_done_and_logged_and_sigterm_ends_the_worker(
 
 
 def test_a_job_whose_process_is_killed_runs_again(
-    start_worker: Workers, send: Send, conversations: StubConversations, empty_milvus_uri: str
+    start_worker: Workers, wait_until: WaitUntil, send: Send, conversations: StubConversations, empty_milvus_uri: str
 ) -> None:
     conversations.put(1, "text")
     worker = start_worker()
@@ -200,7 +132,7 @@ def _pool_process(worker: servers.Running) -> psutil.Process:
 
 
 def test_a_job_whose_worker_is_killed_runs_in_the_next_worker(
-    start_worker: Workers, send: Send, conversations: StubConversations, empty_milvus_uri: str
+    start_worker: Workers, wait_until: WaitUntil, send: Send, conversations: StubConversations, empty_milvus_uri: str
 ) -> None:
     conversations.put(1, "text")
     worker = start_worker(**SHORT_LIMITS)
@@ -217,7 +149,7 @@ def test_a_job_whose_worker_is_killed_runs_in_the_next_worker(
 
 
 def test_a_process_that_hangs_is_killed_and_its_job_runs_again(
-    start_worker: Workers, send: Send, conversations: StubConversations, empty_milvus_uri: str
+    start_worker: Workers, wait_until: WaitUntil, send: Send, conversations: StubConversations, empty_milvus_uri: str
 ) -> None:
     conversations.put(1, "text")
     worker = start_worker(**SHORT_LIMITS)
@@ -234,7 +166,11 @@ def test_a_process_that_hangs_is_killed_and_its_job_runs_again(
 
 
 def test_a_redis_that_goes_away_during_a_job_costs_neither_the_job_nor_the_worker(
-    start_worker: Workers, conversations: StubConversations, empty_milvus_uri: str, tmp_path: Path
+    start_worker: Workers,
+    wait_until: WaitUntil,
+    conversations: StubConversations,
+    empty_milvus_uri: str,
+    tmp_path: Path,
 ) -> None:
     conversations.put(1, "text")
     conversations.put(2, "text")
@@ -261,47 +197,9 @@ def test_a_redis_that_goes_away_during_a_job_costs_neither_the_job_nor_the_worke
     assert "Traceback" not in worker.log.read_text()
 
 
-def test_a_milvus_that_is_away_at_the_start_is_waited_for(
-    start_worker: Workers, send: Send, conversations: StubConversations, tmp_path: Path
-) -> None:
-    conversations.put(1, "text")
-    port = servers.free_port()
-    uri = f"http://127.0.0.1:{port}"
-    worker = start_worker(MILVUS_URI=uri)
-    send(1)
-    wait_until(lambda: lines(worker, "index_job_postponed"))
-
-    milvus = servers.start_milvus_lite(tmp_path / "late.db", port)
-    try:
-        wait_until(lambda: conversations.outcomes)
-
-        assert indexed_versions(uri) == {1: 1}
-        assert "The indexer worker starts, but its jobs will wait: Milvus" in worker.log.read_text()
-        assert "Traceback" not in worker.log.read_text()
-    finally:
-        milvus.stop()
-
-
-def test_a_foreign_collection_keeps_the_worker_from_starting(
-    environment: dict[str, str], start_worker: Workers
-) -> None:
-    run_preflight(environment)
-
-    worker = start_worker(EMBEDDING_DIMENSION="8")
-
-    assert worker.process.wait(30) == 1
-    line = last_line(worker)
-    assert line.startswith(
-        "The indexer worker cannot start. The Milvus collection mental_health_embeddings_development"
-    )
-    assert (
-        "'embedding=stub;dimension=1536' (missing or different fields: embedding), but 'embedding=stub;dimension=8' is"
-        in line
-    )
-
-
 def test_a_foreign_collection_that_comes_later_stops_the_worker_and_keeps_the_job(
     start_worker: Workers,
+    wait_until: WaitUntil,
     environment: dict[str, str],
     send: Send,
     redis: Redis,
@@ -320,17 +218,3 @@ def test_a_foreign_collection_that_comes_later_stops_the_worker_and_keeps_the_jo
     assert worker.process.wait(30) == 0
     assert lines(worker, "index_mismatch")
     assert redis.llen(INDEX_QUEUE) + redis.hlen("unacked") == 1
-
-
-@pytest.mark.parametrize(
-    ("variables", "reason"),
-    [
-        ({"WORKER_TIME_LIMIT": "-1"}, "Settings are not usable. WORKER_TIME_LIMIT: "),
-        ({"EMBEDDING_DIMENSION": ""}, "The indexer worker cannot start. EMBEDDING_DIMENSION is needed"),
-    ],
-)
-def test_bad_settings_are_said_in_one_line(start_worker: Workers, variables: dict[str, str], reason: str) -> None:
-    worker = start_worker(**variables)
-
-    assert worker.process.wait(30) == 1
-    assert last_line(worker).startswith(reason)

@@ -1,0 +1,78 @@
+"""What keeps the worker from starting, what does not, and how it says so."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import servers
+from celery import Celery
+from mh_common.jobs import INDEX_QUEUE, IndexJob
+from mh_common.models import IndexStatus
+from mh_common.testing.conversations_stub import StubConversations
+
+pytestmark = pytest.mark.redis
+
+Workers = Callable[..., servers.Running]
+WaitUntil = Callable[[Callable[[], object]], None]
+
+
+def last_line(worker: servers.Running) -> str:
+    """Celery's warning to who runs it as root may stand before."""
+    return worker.log.read_text().splitlines()[-1]
+
+
+def test_a_milvus_that_is_away_at_the_start_is_waited_for(
+    start_worker: Workers, wait_until: WaitUntil, redis_url: str, conversations: StubConversations, tmp_path: Path
+) -> None:
+    conversations.put(1, "text")
+    port = servers.free_port()
+    worker = start_worker(MILVUS_URI=f"http://127.0.0.1:{port}")
+    app = Celery("sender", broker=redis_url, set_as_current=False)
+    app.send_task(IndexJob.CREATED.value, kwargs={"ids": 1}, queue=INDEX_QUEUE)
+    app.close()
+    wait_until(lambda: "index_job_postponed" in worker.log.read_text())
+
+    milvus = servers.start_milvus_lite(tmp_path / "late.db", port)
+    try:
+        wait_until(lambda: conversations.outcomes)
+
+        assert conversations.outcomes[0].status is IndexStatus.INDEXED
+        assert "The indexer worker starts, but its jobs will wait: Milvus" in worker.log.read_text()
+        assert "Traceback" not in worker.log.read_text()
+    finally:
+        milvus.stop()
+
+
+def test_a_foreign_collection_keeps_the_worker_from_starting(
+    environment: dict[str, str], start_worker: Workers
+) -> None:
+    preflight = [sys.executable, "-m", "indexer_worker.preflight"]
+    subprocess.run(preflight, env=environment, check=True, timeout=60)
+
+    worker = start_worker(EMBEDDING_DIMENSION="8")
+
+    assert worker.process.wait(30) == 1
+    line = last_line(worker)
+    assert line.startswith(
+        "The indexer worker cannot start. The Milvus collection mental_health_embeddings_development"
+    )
+    assert (
+        "'embedding=stub;dimension=1536' (missing or different fields: embedding), but 'embedding=stub;dimension=8' is"
+        in line
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"WORKER_TIME_LIMIT": "-1"}, "Settings are not usable. WORKER_TIME_LIMIT: "),
+        ({"EMBEDDING_DIMENSION": ""}, "The indexer worker cannot start. EMBEDDING_DIMENSION is needed"),
+    ],
+)
+def test_bad_settings_are_said_in_one_line(start_worker: Workers, variables: dict[str, str], reason: str) -> None:
+    worker = start_worker(**variables)
+
+    assert worker.process.wait(30) == 1
+    assert last_line(worker).startswith(reason)
