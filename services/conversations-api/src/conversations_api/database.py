@@ -75,7 +75,7 @@ class Reader:
     """A connection for statements that only read, each by itself: no transaction, and nothing of a session's cost.
 
     A statement that finds the connection lost is sent once more, on a new one. That is safe for reads, and saves the
-    ping, a round trip, before each of them.
+    ping, a round trip, before each of them. Raises `UnavailableError` when the database is busy or absent.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -88,7 +88,8 @@ class Reader:
 
     async def __aenter__(self) -> Self:
         """Take a connection of the pool."""
-        self._connection = await self._engine.connect()
+        with database_errors():
+            self._connection = await self._engine.connect()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -97,13 +98,14 @@ class Reader:
 
     async def execute(self, statement: Executable, parameters: Any = None, /) -> Result[*tuple[Any, ...]]:
         """See `Executor.execute`."""
-        try:
-            return await self._connection.execute(statement, parameters)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            await self._connection.rollback()
-            return await self._connection.execute(statement, parameters)
+        with database_errors():
+            try:
+                return await self._connection.execute(statement, parameters)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                await self._connection.rollback()
+                return await self._connection.execute(statement, parameters)
 
 
 SessionFactory: TypeAlias = async_sessionmaker[Session]

@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from mh_common.web.health import Check
 
 from conversations_api.conversations.service import ConversationReads, ConversationService
-from conversations_api.database import Executor, ReaderFactory, Session, SessionFactory, database_errors, transaction
+from conversations_api.database import ReaderFactory, Session, SessionFactory, database_errors, transaction
 from conversations_api.outbox.relay import Relay
 from conversations_api.outbox.repository import OUTBOX_WRITTEN
 
@@ -22,6 +22,7 @@ class AppState:
 
     sessions: SessionFactory
     readers: ReaderFactory
+    reads: ConversationReads
     relay: Relay
     checks: Mapping[str, Check]
 
@@ -41,16 +42,8 @@ async def get_session(request: Request) -> AsyncIterator[Session]:
         state.relay.wake()
 
 
-async def get_reader(request: Request) -> AsyncIterator[Executor]:
-    """Give the request a connection that only reads."""
-    with database_errors():
-        async with state_of(request).readers() as reader:
-            yield reader
-
-
 # With the default scope, "request", the commit would follow the answer.
 WriteSession = Annotated[Session, Depends(get_session, scope="function")]
-Reader = Annotated[Executor, Depends(get_reader, scope="function")]
 
 
 async def get_service(session: WriteSession) -> ConversationService:
@@ -58,18 +51,18 @@ async def get_service(session: WriteSession) -> ConversationService:
     return ConversationService(session)
 
 
-async def get_reads(reader: Reader) -> ConversationReads:
-    """Return the part of the service that only reads."""
-    return ConversationReads(reader)
-
-
 WriteService = Annotated[ConversationService, Depends(get_service, scope="function")]
-ReadService = Annotated[ConversationReads, Depends(get_reads, scope="function")]
 
 
 async def get_readers(request: Request) -> ReaderFactory:
-    """Return the factory of readers, for an answer that is read from the database while it is sent."""
+    """Return the factory of connections that only read."""
     return state_of(request).readers
 
 
+async def get_reads(request: Request) -> ConversationReads:
+    """Return what reads conversations. It takes its connections itself: a dependency that does costs a fourth more."""
+    return state_of(request).reads
+
+
 Readers = Annotated[ReaderFactory, Depends(get_readers)]
+ReadService = Annotated[ConversationReads, Depends(get_reads)]

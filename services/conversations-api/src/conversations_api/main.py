@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conversations_api.conversations.routes import router as conversations
+from conversations_api.conversations.service import ConversationReads
 from conversations_api.database import (
     DatabaseNotReadyError,
     check_database,
@@ -88,7 +89,8 @@ def _lifespan_of(settings: Settings) -> Lifespan:
             await stack.enter_async_context(_running(relay.run()))
             await stack.enter_async_context(_running(purge_regularly(sessions)))
             checks: dict[str, Check] = {"database": partial(ping, read_engine), "redis": partial(_ping_redis, redis)}
-            yield {STATE: AppState(sessions, make_reader_factory(read_engine), relay, checks)}
+            readers = make_reader_factory(read_engine)
+            yield {STATE: AppState(sessions, readers, ConversationReads(readers), relay, checks)}
 
     return lifespan
 

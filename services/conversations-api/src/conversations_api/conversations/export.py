@@ -10,7 +10,7 @@ from mh_common.models import Conversation
 from conversations_api.conversations.cursor import Position
 from conversations_api.conversations.filters import ConversationFilters, ExportFormat, Sort
 from conversations_api.conversations.repository import ConversationRepository
-from conversations_api.database import ReaderFactory, database_errors
+from conversations_api.database import ReaderFactory
 
 PAGE_ROWS: Final = 100
 
@@ -39,9 +39,8 @@ async def pages(readers: ReaderFactory, filters: ConversationFilters) -> AsyncIt
     """
     last: Position | None = None
     while True:
-        with database_errors():
-            async with readers() as reader:
-                rows = await ConversationRepository(reader).list(filters, Sort.ID, last, PAGE_ROWS)
+        async with readers() as reader:
+            rows = await ConversationRepository(reader).list(filters, Sort.ID, last, PAGE_ROWS)
         yield rows
         if len(rows) < PAGE_ROWS:
             return

@@ -22,43 +22,48 @@ from conversations_api.conversations import cursor
 from conversations_api.conversations.etags import require_version
 from conversations_api.conversations.filters import ListQuery
 from conversations_api.conversations.repository import ConversationRepository
-from conversations_api.database import Executor, Session
+from conversations_api.database import ReaderFactory, Session
 from conversations_api.idempotency.repository import Done, IdempotencyRepository, KeyedRequest
 from conversations_api.index_states.repository import IndexStateRepository
 from conversations_api.outbox.repository import OutboxRepository
 
 
 class ConversationReads:
-    """Reads conversations."""
+    """Reads conversations. One serves the whole application: each call takes a connection and gives it back."""
 
-    def __init__(self, executor: Executor) -> None:
-        self.conversations = ConversationRepository(executor)
+    def __init__(self, readers: ReaderFactory) -> None:
+        self._readers = readers
 
     async def get(self, conversation_id: int) -> Conversation:
         """Return a conversation. Raises `NotFoundError`."""
-        return await self.conversations.get(conversation_id)
+        async with self._readers() as reader:
+            return await ConversationRepository(reader).get(conversation_id)
 
     async def list(self, query: ListQuery) -> ConversationPage:
         """Return one page; its `total` is set only when asked for. Raises `InvalidRequestError` for a bad cursor."""
-        found = await self.conversations.list(query, query.sort, cursor.decode(query), query.limit + 1)
-        items = list(found[: query.limit])
-        more = len(found) > query.limit
-        next_cursor = cursor.encode(cursor.Position.of(items[-1], query.sort), query) if more else None
-        page = ConversationPage(items=items, next_cursor=next_cursor)
-        if query.include_total:
-            page.total = await self.conversations.count(query)
+        after = cursor.decode(query)
+        async with self._readers() as reader:
+            conversations = ConversationRepository(reader)
+            found = await conversations.list(query, query.sort, after, query.limit + 1)
+            items = found[: query.limit]
+            more = len(found) > query.limit
+            next_cursor = cursor.encode(cursor.Position.of(items[-1], query.sort), query) if more else None
+            page = ConversationPage(items=list(items), next_cursor=next_cursor)
+            if query.include_total:
+                page.total = await conversations.count(query)
         return page
 
     async def stats(self) -> ConversationStats:
         """Count conversations by what they are."""
-        return await self.conversations.stats()
+        async with self._readers() as reader:
+            return await ConversationRepository(reader).stats()
 
 
-class ConversationService(ConversationReads):
-    """Reads and changes conversations. The session's owner commits."""
+class ConversationService:
+    """Changes conversations. The session's owner commits."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session)
+        self.conversations = ConversationRepository(session)
         self.index_states = IndexStateRepository(session)
         self.outbox = OutboxRepository(session)
         self.keys = IdempotencyRepository(session)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body
 from mh_common.models import ConversationId, IndexReport, IndexReportAnswer, IndexState
 from mh_common.web.problems import problem_responses
 
-from conversations_api.dependencies import Reader, WriteSession
+from conversations_api.dependencies import Readers, WriteSession
 from conversations_api.index_states.service import IndexStateService
 
 router = APIRouter(prefix="/api/v1", tags=["index"])
@@ -43,9 +43,10 @@ def _answers(example: dict[str, Any], *problems: int) -> dict[int | str, dict[st
 
 
 @router.get("/conversations/{conversation_id}/index-state", responses=_answers(_STATE, 400, 404, 503))
-async def get_index_state(conversation_id: ConversationId, reader: Reader) -> IndexState:
+async def get_index_state(conversation_id: ConversationId, readers: Readers) -> IndexState:
     """Say whether search finds the conversation's present version, and if not, since when and why."""
-    return await IndexStateService(reader).get(conversation_id)
+    async with readers() as reader:
+        return await IndexStateService(reader).get(conversation_id)
 
 
 @router.post("/index/reports", responses=_answers(_ANSWER, 400, 422, 503))
