@@ -99,8 +99,7 @@ class Stack:
             self._running.append(servers.start_milvus_lite(self.var / "milvus" / "embeddings.db", milvus_port))
         env = self._environment(redis_port, milvus_port)
         self._migrate(env)
-        worker = ("-m", "celery", "-A", "indexer_worker.celery_app", "worker", "--concurrency", "1")
-        self._start("Index worker", env, *worker, "--queues", "index", "--loglevel", "WARNING", "--without-gossip")
+        self._start("Index worker", env, *servers.WORKER)
         api = ("-m", "uvicorn", "--factory", "local_gateway:create_app", "--host", "127.0.0.1")
         self._start(
             "APIs", env, *api, "--port", str(self._port), "--no-access-log", "--timeout-graceful-shutdown", "10"
@@ -113,6 +112,7 @@ class Stack:
             # The local model unless somebody chose another: the first start must need no key, and an index of one
             # model cannot be searched with another.
             "EMBEDDING_PROVIDER": "local",
+            "EMBEDDING_THREADS": servers.WORKER_THREADS,
             "PYTHONPATH": str(ROOT / "scripts"),
             **os.environ,
             "PYTHONUNBUFFERED": "1",

@@ -23,6 +23,16 @@ START_TIMEOUT = 30.0
 STOP_TIMEOUT = 20.0
 """Seconds that a process may take to end after SIGTERM."""
 
+WORKER_PROCESSES = 2
+"""One embeds while the other writes to the index."""
+WORKER_THREADS = str(max(1, (os.cpu_count() or 1) // WORKER_PROCESSES))
+"""Value of EMBEDDING_THREADS that shares the processors between them."""
+WORKER = (
+    *("-m", "celery", "-A", "indexer_worker.celery_app", "worker", "--queues", "index"),
+    *("--concurrency", str(WORKER_PROCESSES), "--without-gossip", "--without-mingle"),
+)
+"""Arguments that make Python an index worker."""
+
 MYSQL_BINARIES = ("mariadbd", "mysqld")
 MYSQL_IMAGE = "mysql:8.4"
 REDIS_IMAGE = "redis:7.4"

@@ -169,17 +169,17 @@ def measure_freshness(stack: BenchStack, client: Client, rows: list[Conversation
     return Figure(name, "<= 1", percentile(waits, 0.95), statistics.median(waits), max(waits), "s")
 
 
-def measure_get(stack: BenchStack, client: Client) -> Figure:
+def measure_get(stack: BenchStack, client: Client, name: str, factory: str) -> Figure:
     """Requests a second of `GET /{id}` over those of a bare handler with the same query, 16 clients."""
     ids = [row.id for row in client.conversations.list(limit=200).items]
     bare_port = servers.free_port()
-    stack.serve("bare", "bare_api:create_app", bare_port, f"/{ids[0]}")
+    stack.serve(f"bare-{name}", f"bare_api:{factory}", bare_port, f"/{ids[0]}")
     ratios = []
     for _ in range(ROUNDS):
         ours = requests_per_second(stack.api_port, [f"/api/v1/conversations/{i}" for i in ids], 16, 3)
         bare = requests_per_second(bare_port, [f"/{i}" for i in ids], 16, 3)
         ratios.append(ours / bare)
-    return figure("GET /{id} / bare FastAPI handler, requests a second", ">= 0.6", ratios, "times")
+    return figure(f"GET /{{id}} / bare FastAPI handler over {name}, requests a second", ">= 0.6", ratios, "times")
 
 
 async def ask_directly(stack: BenchStack, stub: StubOpenAI, embedder: LocalEmbedder, question: str) -> float:
@@ -233,7 +233,8 @@ def measure(folder: Path, path: Path) -> list[Figure]:
             partial(measure_import, client, path, rows),
             partial(measure_indexing, stack, client, rows),
             partial(measure_freshness, stack, client, rows),
-            partial(measure_get, stack, client),
+            partial(measure_get, stack, client, "raw aiomysql", "create_app"),
+            partial(measure_get, stack, client, "SQLAlchemy", "create_sqlalchemy_app"),
             partial(measure_answer, stack, stub, rows),
         )
         figures = []

@@ -78,10 +78,10 @@ class BenchStack:
 
     @contextmanager
     def worker(self) -> Iterator[servers.Running]:
-        """Run an index worker with one child while the block lasts."""
-        command = [sys.executable, "-m", "celery", "-A", "indexer_worker.celery_app", "worker", "--concurrency", "1"]
-        command += ["--queues", "index", "--loglevel", "WARNING"]
-        server = servers.start("worker", command, self._folder / "worker.log", self.env)
+        """Run an index worker while the block lasts."""
+        env = {**self.env, "EMBEDDING_THREADS": servers.WORKER_THREADS}
+        command = [sys.executable, *servers.WORKER]
+        server = servers.start("worker", command, self._folder / "worker.log", env)
         try:
             yield server
         finally:

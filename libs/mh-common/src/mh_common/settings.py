@@ -44,7 +44,7 @@ class RedisSettings(SettingsGroup):
 
     url: str = Field(
         default="redis://127.0.0.1:6379/0",
-        pattern=r"^rediss?://|^unix://",
+        pattern=r"^rediss?://",
         description="Address with password, if any, and database number.",
     )
 

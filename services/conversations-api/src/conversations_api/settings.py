@@ -55,9 +55,9 @@ class RelaySettings(SettingsGroup):
     """The relay, which takes outbox rows to the job queue."""
 
     poll_interval: float = Field(default=2.0, gt=0, description="Seconds between looks when nobody wakes the relay.")
-    lease: float = Field(default=15.0, gt=0, description="Seconds after which another relay may take over a claim.")
+    lease: float = Field(default=15.0, ge=5, description="Seconds after which another relay may take over a claim.")
     batch_size: int = Field(default=640, ge=1, description="Most outbox rows claimed at once.")
-    max_backoff: float = Field(default=30.0, gt=0, description="Longest wait in seconds after failed sends.")
+    max_backoff: float = Field(default=10.0, gt=0, description="Longest wait in seconds after failed sends.")
 
 
 class Settings(ServiceSettings):
