@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api
 EDITABLE := $(addprefix -e ,libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api)
 
-.PHONY: help run demo test bench lint format lock clean
+.PHONY: help run demo test bench chaos backup restore lint format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,18 @@ lock: $(VENV)/dev.stamp ## Lock the dependencies and write the hash-pinned expor
 bench: $(VENV)/dev.stamp ## Measure the figures that the README states (several minutes)
 	@$(BIN)/python scripts/servers.py
 	@PYTHONPATH=scripts $(BIN)/python -m bench.core
+
+chaos: $(VENV)/dev.stamp ## Kill and stop the platform's parts under load and judge what comes of it (RUNS, SEED, SCALE)
+	@$(BIN)/python scripts/servers.py
+	@PYTHONPATH=scripts$(if $(PYTHONPATH),:$(PYTHONPATH)) $(BIN)/python -m chaos $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(SCALE),--scale $(SCALE))
+
+backup: $(VENV)/run.stamp ## Save the database of DATABASE_URL to FILE, while it is in use
+	@test -n "$(FILE)" || { echo "Say where to: make backup FILE=conversations.backup.gz"; exit 1; }
+	@$(BIN)/python scripts/backup.py backup "$(FILE)"
+
+restore: $(VENV)/run.stamp ## Fill the empty database of DATABASE_URL with FILE; the index is built again from it
+	@test -n "$(FILE)" || { echo "Say what from: make restore FILE=conversations.backup.gz"; exit 1; }
+	@$(BIN)/python scripts/backup.py restore "$(FILE)"
 
 clean: ## Remove the virtual environment and caches; data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

@@ -181,7 +181,7 @@ def start_milvus_lite(database: Path, port: int) -> Running:
 
 
 def start_mysql(directory: Path, port: int, *, durable: bool = False) -> Running:
-    """Start a private MariaDB or MySQL with an empty data directory; user root without password, loopback only.
+    """Start a private MariaDB or MySQL; user root without password, loopback only. New unless `directory` has one.
 
     Without `durable` nothing is synced to disk at a commit: fit for tests, not for measuring.
     """
@@ -190,21 +190,27 @@ def start_mysql(directory: Path, port: int, *, durable: bool = False) -> Running
         raise ServerError("No mariadbd or mysqld on this machine (Debian: apt-get install mariadb-server-core).")
     data, run_as = directory / "data", ["--user=root"] if os.getuid() == 0 else []
     fast = [] if durable else ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"]
+    if not data.exists():
+        _initialise_mysql(binary, data, run_as)
+    options = [f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1", f"--socket={directory}/mysql.sock"]
+    options += [f"--pid-file={directory}/mysql.pid", "--max-connections=300", "--skip-log-bin", *fast, *run_as]
+    server = start("MariaDB/MySQL", [binary, "--no-defaults", *options], directory / "mysql.log")
+    wait_until(server, lambda: listens(port))
+    return server
+
+
+def _initialise_mysql(binary: str, data: Path, run_as: Sequence[str]) -> None:
+    """Make the data directory of an empty server."""
     if Path(binary).name == "mariadbd":
         installer = _on_path("mariadb-install-db") or "mariadb-install-db"
         initialise = [installer, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
         initialise += ["--skip-test-db", *run_as]
     else:
         initialise = [binary, "--no-defaults", "--initialize-insecure", f"--datadir={data}", *run_as]
-    directory.mkdir(parents=True, exist_ok=True)
+    data.parent.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(initialise, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServerError(f"The private database could not be set up: {done.stderr.strip()[-500:]}")
-    options = [f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1", f"--socket={directory}/mysql.sock"]
-    options += [f"--pid-file={directory}/mysql.pid", "--max-connections=300", "--skip-log-bin", *fast, *run_as]
-    server = start("MariaDB/MySQL", [binary, "--no-defaults", *options], directory / "mysql.log")
-    wait_until(server, lambda: listens(port))
-    return server
 
 
 @contextmanager

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 import servers
 from indexer_worker.repository import make_client
-from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.index_stub import StubIndex
 from mh_common.testing.openai_stub import StubOpenAI
-from mh_common.vector_index import COLLECTION
 from pymilvus import AsyncMilvusClient, MilvusClient
 from redis import Redis
 
@@ -23,9 +22,10 @@ WaitUntil = Callable[[Callable[[], object]], None]
 
 @pytest.fixture
 def empty_milvus_uri(milvus_uri: str) -> str:
-    """Address of a Milvus without our collection."""
+    """Address of a Milvus without any collection."""
     client = MilvusClient(milvus_uri, dedicated=True)
-    client.drop_collection(COLLECTION)
+    for name in client.list_collections():
+        client.drop_collection(name)
     client.close()
     return milvus_uri
 
@@ -38,8 +38,9 @@ async def milvus(empty_milvus_uri: str) -> AsyncIterator[AsyncMilvusClient]:
 
 
 @pytest.fixture
-def conversations() -> Iterator[StubConversations]:
-    with StubConversations.running() as stub:
+def conversations() -> Iterator[StubIndex]:
+    with StubIndex.running() as stub:
+        assert isinstance(stub, StubIndex)
         yield stub
 
 
@@ -53,7 +54,7 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture
 def environment(
-    redis_url: str, empty_milvus_uri: str, conversations: StubConversations, stub_openai: StubOpenAI
+    redis_url: str, empty_milvus_uri: str, conversations: StubIndex, stub_openai: StubOpenAI, tmp_path: Path
 ) -> dict[str, str]:
     return os.environ | {
         "REDIS_URL": redis_url,
@@ -65,6 +66,8 @@ def environment(
         "EMBEDDING_DIMENSION": str(stub_openai.dimension),
         "WORKER_HOLD_TIME": "1",
         "WORKER_MAX_RETRY_DELAY": "0.5",
+        "WORKER_HEARTBEAT_FILE": str(tmp_path / "heartbeat.json"),
+        "RECONCILE_SCHEDULE_FILE": str(tmp_path / "beat"),
     }
 
 

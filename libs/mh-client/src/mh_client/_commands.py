@@ -4,16 +4,25 @@ import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final, NoReturn
 
 import typer
 from mh_common.models import ConversationStats, Sentiment
-from pydantic import BaseModel
 
 from mh_client._client import Client
+from mh_client._command_parts import (
+    INTERRUPTED,
+    REFUSED,
+    UNREACHABLE,
+    UNUSABLE,
+    AsJson,
+    Time,
+    Url,
+    print_json,
+    print_text,
+)
 from mh_client._errors import (
     APIConnectionError,
     ImportRefusedError,
@@ -24,16 +33,12 @@ from mh_client._errors import (
 )
 from mh_client._import_command import import_with_progress
 from mh_client._import_journal import default_state_dir
-from mh_client._terminal import printable, say, shortened
+from mh_client._index_commands import app as index_app
+from mh_client._terminal import say, shortened
 from mh_client.importing import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions
 from mh_client.labelling import label
 from mh_client.resources.conversations import ExportFormat, ExportQuery
 from mh_client.resources.rag import SearchFilters
-
-REFUSED: Final = 1
-UNUSABLE: Final = 2
-UNREACHABLE: Final = 3
-INTERRUPTED: Final = 130
 
 SHOWN_CHARACTERS: Final = 300
 
@@ -43,20 +48,10 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.add_typer(index_app, name="index")
 
 
-def _time(text: str) -> datetime:
-    try:
-        given = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a time such as 2026-03-01 or 2026-03-01T12:00:00+01:00") from None
-    return given if given.tzinfo else given.replace(tzinfo=UTC)
-
-
-Url = Annotated[str | None, typer.Option("--url", help="Address of the platform (default: MH_URL, else local).")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")]
 Sentiments = Annotated[list[Sentiment] | None, typer.Option(help="Any of these; may be given several times.")]
-Time = Annotated[datetime | None, typer.Option(parser=_time, metavar="TIME", help="ISO 8601; UTC without a zone.")]
 
 
 def run(args: Sequence[str] | None = None) -> NoReturn:
@@ -194,14 +189,14 @@ def _search(
     with Client(url or ctx.obj) as client:
         result = client.search(query, **filters)
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
     for hit in result.hits:
-        _print(f"{hit.score:.3f}  conversation {hit.id}  ({hit.question_sentiment} / {hit.answer_sentiment})")
-        _print(f"  Q: {shortened(hit.question, SHOWN_CHARACTERS)}")
-        _print(f"  A: {shortened(hit.answer, SHOWN_CHARACTERS)}\n")
+        print_text(f"{hit.score:.3f}  conversation {hit.id}  ({hit.question_sentiment} / {hit.answer_sentiment})")
+        print_text(f"  Q: {shortened(hit.question, SHOWN_CHARACTERS)}")
+        print_text(f"  A: {shortened(hit.answer, SHOWN_CHARACTERS)}\n")
     if not result.hits:
-        _print("Nothing was found.")
+        print_text("Nothing was found.")
 
 
 @app.command("ask")
@@ -216,12 +211,12 @@ def _ask(
     with Client(url or ctx.obj) as client:
         result = client.answer(question, top_k=top_k)
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
-    _print(f"{result.answer}\n\nSources ({result.model}):")
+    print_text(f"{result.answer}\n\nSources ({result.model}):")
     for number, source in enumerate(result.sources, start=1):
         text = shortened(source.question, SHOWN_CHARACTERS)
-        _print(f"[{number}] conversation {source.id}, score {source.score:.3f}: {text}")
+        print_text(f"[{number}] conversation {source.id}, score {source.score:.3f}: {text}")
 
 
 @app.command("stats")
@@ -230,12 +225,12 @@ def _stats(ctx: typer.Context, as_json: AsJson = False, url: Url = None) -> None
     with Client(url or ctx.obj) as client:
         result = client.conversations.stats()
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
     for title, counts in _tables(result).items():
-        _print(title)
+        print_text(title)
         for name, count in counts.items():
-            _print(f"  {name:<24}{count:>12,}")
+            print_text(f"  {name:<24}{count:>12,}")
 
 
 def _tables(stats: ConversationStats) -> dict[str, dict[str, int]]:
@@ -248,11 +243,3 @@ def _tables(stats: ConversationStats) -> dict[str, dict[str, int]]:
         "Created in": {month.month: month.count for month in stats.per_month},
         "Search index": {str(name): count for name, count in stats.index_status.items()},
     }
-
-
-def _print(text: str) -> None:
-    print(printable(text))
-
-
-def _print_json(result: BaseModel) -> None:
-    print(result.model_dump_json(indent=2))

@@ -40,6 +40,10 @@ class IdempotencyMismatchError(DomainError):
     """The idempotency key was used before with another request."""
 
 
+class LeaseConflictError(DomainError):
+    """Somebody else holds what the caller wants to hold, or wants to go on holding."""
+
+
 class UnavailableError(DomainError):
     """A dependency does not answer now; the same request may succeed later."""
 

@@ -20,3 +20,17 @@ class IndexJob(StrEnum):
     CREATED = "CreatedMentalHealthConversationJob"
     UPDATED = "UpdatedMentalHealthConversationJob"
     DELETED = "DeletedMentalHealthConversationJob"
+
+
+class RunJob(StrEnum):
+    """Celery task names of runs over the whole index. Each takes one keyword argument, `run_id`.
+
+    Without it, as the clock sends it, the worker adds a run of its own and carries that out.
+    """
+
+    RECONCILE = "ReconcileIndexJob"
+    REBUILD = "RebuildIndexJob"
+
+
+RUN_LEASE: Final = 60.0
+"""Seconds after a holder's last word during which nobody else may take over its run."""

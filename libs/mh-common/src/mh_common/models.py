@@ -1,6 +1,7 @@
 """The wire models: what travels between the services, the client and their users."""
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
@@ -8,6 +9,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -19,6 +21,9 @@ MAX_TEXT_LENGTH = 1_000_000
 
 MAX_BULK_ROWS = 1000
 """Most conversations in one bulk request."""
+
+MAX_VERSIONS = 5000
+"""Most ids and versions in one page for reconciliation."""
 
 MAX_ID = 2**63 - 1
 
@@ -39,6 +44,25 @@ class IndexStatus(StrEnum):
     FAILED = "failed"
 
 
+class IndexRunKind(StrEnum):
+    """What a run over the whole index does."""
+
+    RECONCILE = "reconcile"
+    """Compares the index with the conversations and queues the differences."""
+
+    REBUILD = "rebuild"
+    """Fills a new index beside the live one and switches."""
+
+
+class IndexRunStatus(StrEnum):
+    """How far a run is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
 def _without_nul(text: str) -> str:
     """Refuse what not every store keeps. (Halves of surrogate pairs, which have no UTF-8 form, pydantic refuses.)"""
     if "\x00" in text:
@@ -55,6 +79,27 @@ QueryText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8000), AfterValidator(_without_nul)
 ]
 ConversationId = Annotated[int, Field(ge=1, le=MAX_ID)]
+
+
+def _iso_8601(value: object) -> object:
+    # Pydantic alone takes bare numbers for seconds since 1970.
+    if isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d[Tt ]", value):
+        raise ValueError("must be an ISO 8601 time with its zone, for example 2026-03-01T00:00:00Z")
+    return value
+
+
+def _to_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
+
+
+UtcTime = Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_to_utc)]
+"""A moment given with its zone, in UTC."""
+
+RunOwner = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
+RunReason = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_without_nul)]
 
 
 # A field of a partial update that was not sent. Pydantic does not check defaults, and a null that is sent is refused.
@@ -238,6 +283,146 @@ class IndexReportAnswer(BaseModel):
     """
 
     versions: list[ConversationVersion]
+
+
+class FailureCount(BaseModel):
+    """Conversations whose indexing failed for one reason."""
+
+    reason: str
+    count: int
+
+
+class IndexSummary(BaseModel):
+    """How far the index is with the whole data set."""
+
+    total: int
+    pending: int
+    indexed: int
+    failed: int
+    oldest_pending_at: AwareDatetime | None = Field(
+        description="When the conversation that waits longest was queued; null when none waits."
+    )
+    lag_seconds: float = Field(ge=0, description="Age of the oldest pending conversation; 0 when none waits.")
+    outbox_depth: int = Field(description="Messages that the job queue has not taken yet, one a conversation.")
+    oldest_outbox_at: AwareDatetime | None = Field(description="When the oldest of these was written; null: none.")
+    failures: list[FailureCount] = Field(description="The 20 most frequent reasons, most frequent first.")
+
+
+class IndexFailurePage(BaseModel):
+    """One page of the conversations whose indexing failed, by id."""
+
+    items: list[IndexState]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class IndexQueue(WireModel):
+    """Conversations to index again; those that do not exist are deleted from the index."""
+
+    ids: list[ConversationId] = Field(min_length=1, max_length=MAX_BULK_ROWS)
+
+
+class IndexQueued(BaseModel):
+    """How many conversations were queued."""
+
+    queued: int
+
+
+class PresentVersion(BaseModel):
+    """A conversation that exists, its present version, and what its index state says.
+
+    The state tells reconciliation damage from what is merely under way: a pending row is left alone for a while, and a
+    failed one that the index does not hold is as it should be.
+    """
+
+    conversation_id: int
+    version: int
+    status: IndexStatus
+    queued_at: AwareDatetime = Field(description="When the present version was queued.")
+
+
+class ConversationVersions(BaseModel):
+    """One page of ids and versions, by id."""
+
+    items: list[PresentVersion]
+    next_after: int | None = Field(description="Give it as `after` for the next page; null on the last one.")
+
+
+class IndexSyncRequest(WireModel):
+    """What a reconciliation looks at."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"since": "2026-03-02T00:00:00Z"}]})
+
+    since: UtcTime | None = Field(
+        default=None,
+        description="Only conversations changed at or after this time. Orphans are then not looked for: what was "
+        "deleted has no time.",
+    )
+    force: bool = Field(default=False, description="Queue every conversation looked at, not only the differences.")
+
+
+class IndexRunCreate(WireModel):
+    """A run that its creator carries out: no message is sent for it."""
+
+    kind: IndexRunKind
+
+
+class IndexRunClaim(WireModel):
+    """Who wants to carry out a run."""
+
+    owner: RunOwner = Field(description="A name that no other worker has, nor this one after a restart.")
+
+
+class RunCounts(WireModel):
+    """What a run found so far. Each is a total, not an addition."""
+
+    checked: int = Field(default=0, ge=0, description="Conversations compared.")
+    missing: int = Field(default=0, ge=0, description="Conversations that the index did not hold.")
+    stale: int = Field(default=0, ge=0, description="Conversations that the index held in another version or model.")
+    orphaned: int = Field(default=0, ge=0, description="Entries of the index whose conversation does not exist.")
+    repaired: int = Field(default=0, ge=0, description="Conversations and orphans queued.")
+
+
+class IndexRunProgress(RunCounts):
+    """The holder's word on its run; it extends the holder's lease."""
+
+    owner: RunOwner
+    status: IndexRunStatus = Field(description="running, done or failed")
+    reason: RunReason | None = Field(
+        default=None, description="For failed: why, in plain words and without any text of a conversation."
+    )
+
+    @model_validator(mode="after")
+    def _is_a_progress(self) -> Self:
+        if self.status is IndexRunStatus.QUEUED:
+            raise ValueError("status must be running, done or failed")
+        if (self.reason is None) == (self.status is IndexRunStatus.FAILED):
+            raise ValueError("give a reason with failed, and only then")
+        return self
+
+
+class IndexRun(BaseModel):
+    """A run over the whole index: asked for, under way or over."""
+
+    id: int
+    kind: IndexRunKind
+    status: IndexRunStatus
+    force: bool
+    since: AwareDatetime | None
+    requested_at: AwareDatetime
+    started_at: AwareDatetime | None
+    finished_at: AwareDatetime | None
+    checked: int
+    missing: int
+    stale: int
+    orphaned: int
+    repaired: int
+    reason: str | None = Field(description="Why the run failed, in plain words; null unless status is failed.")
+
+
+class IndexRunList(BaseModel):
+    """The latest runs, newest first."""
+
+    items: list[IndexRun]
 
 
 class SearchRequest(WireModel):

@@ -3,6 +3,9 @@
 from typing import Final
 
 COLLECTION: Final = "mental_health_embeddings_development"
+"""What readers search and the worker writes: a collection or, on a server that was rebuilt once, an alias of one."""
+REBUILDING: Final = f"{COLLECTION}_rebuilding"
+"""Exists, empty, while `COLLECTION` is filled anew in place and lacks rows: where a server has no aliases."""
 
 ID: Final = "id"
 """INT64 primary key: the conversation's id in MySQL."""
@@ -27,6 +30,16 @@ UPDATED_AT: Final = "updated_at"
 
 MAX_VARCHAR_BYTES: Final = 65_535
 """Milvus's limit of a VARCHAR field, in UTF-8 bytes."""
+
+
+def built_by(run_id: int) -> str:
+    """Return the name of the collection that this rebuild fills. `COLLECTION` becomes its alias."""
+    return f"{COLLECTION}_run{run_id}"
+
+
+def replaced_by(run_id: int) -> str:
+    """Return the name under which this rebuild keeps the former collection until it is done, if that was no alias."""
+    return f"{COLLECTION}_before_run{run_id}"
 
 
 def describe(model: str, dimension: int) -> str:

@@ -8,7 +8,9 @@ from mh_common.models import (
     ConversationCreate,
     ConversationUpdate,
     IndexOutcome,
+    IndexRunProgress,
     IndexStatus,
+    IndexSyncRequest,
     SearchRequest,
     Sentiment,
 )
@@ -74,3 +76,21 @@ def test_a_report_says_what_became_of_a_row_and_why_it_failed(status: str, reaso
 def test_times_in_a_search_need_a_zone() -> None:
     with pytest.raises(ValidationError, match="timezone"):
         SearchRequest.model_validate({"query": "q", "created_after": "2026-01-01T00:00:00"})
+
+
+@pytest.mark.parametrize("values", [{"status": "queued"}, {"status": "failed"}, {"status": "done", "reason": "Why?"}])
+def test_a_runs_progress_is_clear(values: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        IndexRunProgress.model_validate({"owner": "w1", **values})
+
+
+def test_a_run_that_failed_says_why() -> None:
+    failed = IndexRunProgress.model_validate({"owner": "w1", "status": "failed", "reason": "Out of memory."})
+
+    assert (failed.reason, failed.repaired) == ("Out of memory.", 0)
+
+
+@pytest.mark.parametrize("since", ["5", "2026-03-01", "2026-03-01T00:00:00", "0001-01-01T00:00:00+10:00"])
+def test_a_time_that_is_no_moment_is_refused(since: str) -> None:
+    with pytest.raises(ValidationError):
+        IndexSyncRequest.model_validate({"since": since})

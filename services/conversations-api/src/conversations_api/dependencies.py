@@ -1,8 +1,10 @@
 """What routes ask for: the session of the request, and the services on it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Final, cast
+from functools import partial
+from typing import Annotated, Final, TypeAlias, cast
 
 from fastapi import Depends, Request
 from mh_common.web.health import Check
@@ -32,9 +34,9 @@ def state_of(request: Request) -> AppState:
     return cast(AppState, getattr(request.state, STATE))
 
 
-async def get_session(request: Request) -> AsyncIterator[Session]:
-    """Give the request its one transaction. It is committed when the route has returned, before the answer is sent."""
-    state = state_of(request)
+@asynccontextmanager
+async def _unit_of_work(state: AppState) -> AsyncIterator[Session]:
+    """Give one transaction; wake the relay once it is committed and has something for it."""
     with database_errors():
         async with transaction(state.sessions) as session:
             yield session
@@ -42,8 +44,25 @@ async def get_session(request: Request) -> AsyncIterator[Session]:
         state.relay.wake()
 
 
+async def get_session(request: Request) -> AsyncIterator[Session]:
+    """Give the request its one transaction. It is committed when the route has returned, before the answer is sent."""
+    async with _unit_of_work(state_of(request)) as session:
+        yield session
+
+
 # With the default scope, "request", the commit would follow the answer.
 WriteSession = Annotated[Session, Depends(get_session, scope="function")]
+
+
+Transactions: TypeAlias = Callable[[], AbstractAsyncContextManager[Session]]
+
+
+async def get_transactions(request: Request) -> Transactions:
+    """Return what gives a request that does too much for one transaction as many as it needs, one after the other."""
+    return partial(_unit_of_work, state_of(request))
+
+
+WriteTransactions = Annotated[Transactions, Depends(get_transactions)]
 
 
 async def get_service(session: WriteSession) -> ConversationService:

@@ -31,6 +31,7 @@ from conversations_api.database import (
 )
 from conversations_api.dependencies import STATE, AppState, state_of
 from conversations_api.idempotency.purge import purge_regularly
+from conversations_api.index_runs.routes import router as index_runs
 from conversations_api.index_states.routes import router as index_states
 from conversations_api.models import Base
 from conversations_api.outbox.publisher import CeleryPublisher
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health_routes(lambda request: state_of(request).checks, optional=frozenset({"redis"})))
     app.include_router(conversations)
     app.include_router(index_states)
+    app.include_router(index_runs)
     return app
 
 

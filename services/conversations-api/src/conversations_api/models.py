@@ -1,9 +1,10 @@
 """The tables."""
 
 from datetime import datetime
+from enum import StrEnum
 
-from mh_common.models import IndexStatus, Sentiment
-from sqlalchemy import BigInteger, Enum, ForeignKey, Index, Integer, MetaData, String, Text
+from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus, Sentiment
+from sqlalchemy import BigInteger, Boolean, Enum, ForeignKey, Index, Integer, MetaData, String, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -19,7 +20,7 @@ _TABLE = {
 }
 
 
-def _enum(kind: type[Sentiment] | type[IndexStatus], name: str) -> Enum:
+def _enum(kind: type[StrEnum], name: str) -> Enum:
     return Enum(
         kind,
         name=name,
@@ -99,6 +100,38 @@ class OutboxRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class IndexRunRow(Base):
+    """A run over the whole index; its lease; and its message, which is owed until the run is over.
+
+    `message_due_at` is when the worker is to be told of the run, the next time; null once the run is over.
+    """
+
+    __tablename__ = "index_runs"
+    __table_args__ = (
+        Index("ix_index_runs_status_id", "status", "id"),
+        Index("ix_index_runs_message_due_at", "message_due_at"),
+        {**_TABLE, "sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(_Key, primary_key=True, autoincrement=True)
+    kind: Mapped[IndexRunKind] = mapped_column(_enum(IndexRunKind, "kind"))
+    status: Mapped[IndexRunStatus] = mapped_column(_enum(IndexRunStatus, "status"))
+    force: Mapped[bool] = mapped_column(Boolean)
+    since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    checked: Mapped[int] = mapped_column(BigInteger)
+    missing: Mapped[int] = mapped_column(BigInteger)
+    stale: Mapped[int] = mapped_column(BigInteger)
+    orphaned: Mapped[int] = mapped_column(BigInteger)
+    repaired: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    owner: Mapped[str | None] = mapped_column(String(64))
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    message_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class IdempotencyKeyRow(Base):

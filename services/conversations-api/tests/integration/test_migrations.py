@@ -14,12 +14,21 @@ from conversations_api.settings import DatabaseSettings
 from mh_common.models import IndexStatus, Sentiment
 from sqlalchemy import create_engine, insert, inspect, text
 
-TABLES = {"mental_health_conversations", "index_states", "index_outbox", "idempotency_keys", "alembic_version"}
+TABLES = {
+    "mental_health_conversations",
+    "index_states",
+    "index_outbox",
+    "index_runs",
+    "idempotency_keys",
+    "alembic_version",
+}
+
+
+DRIVERS = {"mysql": "mysql+pymysql", "sqlite": "sqlite"}
 
 
 def tables(database: DatabaseSettings) -> set[str]:
-    drivers = {"mysql": "mysql+pymysql", "sqlite": "sqlite"}
-    engine = create_engine(database.address.set(drivername=drivers[database.address.get_backend_name()]))
+    engine = create_engine(database.address.set(drivername=DRIVERS[database.address.get_backend_name()]))
     try:
         return set(inspect(engine).get_table_names())
     finally:
@@ -39,6 +48,25 @@ def test_up_down_and_up_again(empty_database: DatabaseSettings, config: Config) 
     assert tables(empty_database) == {"alembic_version"}
     command.upgrade(config, "head")
     command.check(config)
+
+
+def columns(database: DatabaseSettings) -> dict[str, list[str]]:
+    engine = create_engine(database.address.set(drivername=DRIVERS[database.address.get_backend_name()]))
+    try:
+        found = inspect(engine)
+        return {name: [str(column) for column in found.get_columns(name)] for name in found.get_table_names()}
+    finally:
+        engine.dispose()
+
+
+def test_the_second_migration_leaves_the_release_before_it_what_it_knows(
+    empty_database: DatabaseSettings, config: Config
+) -> None:
+    command.upgrade(config, "0001")
+    before = columns(empty_database)
+    command.upgrade(config, "0002")
+    after = columns(empty_database)
+    assert {name: after[name] for name in before} == before
 
 
 def start(config: Config, database: DatabaseSettings, *arguments: str) -> subprocess.Popen[str]:
@@ -95,7 +123,7 @@ def test_changing_a_table_on_sqlite_keeps_the_rows_that_refer_to_it(
     folder = tmp_path_factory.mktemp("versions")
     (folder / "next.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n"
-        "revision = 'next'\ndown_revision = '0001'\nbranch_labels = None\ndepends_on = None\n"
+        "revision = 'next'\ndown_revision = '0002'\nbranch_labels = None\ndepends_on = None\n"
         "def upgrade():\n"
         "    with op.batch_alter_table('mental_health_conversations', recreate='always') as batch:\n"
         "        batch.add_column(sa.Column('note', sa.Text(), nullable=True))\n"

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from conversations_api.database import SessionFactory, transaction
+from conversations_api.models import OutboxRow
 from conversations_api.outbox.repository import OUTBOX_WRITTEN, OutboxRepository
 from mh_common.jobs import IndexJob
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEASE = 15.0
@@ -110,6 +111,18 @@ async def test_a_later_job_goes_with_the_earlier_one_when_the_claim_expired(sess
     await add(sessions, (IndexJob.UPDATED, [1]))
 
     assert list((await claim(sessions, "b", EXPIRED)).values()) == [1, 1]
+
+
+async def test_jobs_of_another_release_are_left_alone_and_hold_up_nothing(sessions: SessionFactory) -> None:
+    async with transaction(sessions) as session:
+        foreign = [{"conversation_id": key, "job": "JobOfALaterRelease", "created_at": NOW} for key in (1, 2, 3)]
+        await session.execute(insert(OutboxRow), foreign)
+    await add(sessions, (IndexJob.UPDATED, [1, 2]))
+
+    assert list((await claim(sessions, "a", limit=2)).values()) == [1, 2]
+    async with sessions() as session:
+        assert await OutboxRepository(session).unknown_jobs() == ["JobOfALaterRelease"]
+    assert await depth(sessions) == 5
 
 
 async def test_waiting_rows_do_not_use_up_the_limit(sessions: SessionFactory) -> None:

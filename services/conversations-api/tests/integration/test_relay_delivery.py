@@ -13,7 +13,7 @@ from conversations_api.outbox.publisher import Publisher, PublishError
 from conversations_api.outbox.relay import Relay
 from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import DatabaseSettings, RelaySettings
-from mh_common.jobs import IndexJob
+from mh_common.jobs import IndexJob, RunJob
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
@@ -27,6 +27,7 @@ class RecordingPublisher:
 
     def __init__(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
         self.sent: list[Send] = []
+        self.runs: list[tuple[RunJob, int]] = []
         self.attempts = 0
         self._before = before
 
@@ -35,6 +36,12 @@ class RecordingPublisher:
         if self._before is not None:
             await self._before()
         self.sent.append((job, tuple(ids)))
+
+    async def publish_run(self, job: RunJob, run_id: int) -> None:
+        self.attempts += 1
+        if self._before is not None:
+            await self._before()
+        self.runs.append((job, run_id))
 
     async def close(self) -> None:
         return None

@@ -15,7 +15,7 @@ from conversations_api.outbox.publisher import Publisher, PublishError
 from conversations_api.outbox.relay import Relay
 from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import DatabaseSettings, RelaySettings
-from mh_common.jobs import IndexJob
+from mh_common.jobs import IndexJob, RunJob
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
@@ -29,6 +29,7 @@ class RecordingPublisher:
 
     def __init__(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
         self.sent: list[Send] = []
+        self.runs: list[tuple[RunJob, int]] = []
         self.attempts = 0
         self._before = before
 
@@ -37,6 +38,12 @@ class RecordingPublisher:
         if self._before is not None:
             await self._before()
         self.sent.append((job, tuple(ids)))
+
+    async def publish_run(self, job: RunJob, run_id: int) -> None:
+        self.attempts += 1
+        if self._before is not None:
+            await self._before()
+        self.runs.append((job, run_id))
 
     async def close(self) -> None:
         return None
@@ -106,6 +113,8 @@ async def until_empty(sessions: SessionFactory) -> None:
     "migrated_database", [pytest.param("mysql", marks=pytest.mark.mysql)], indirect=True, scope="session"
 )
 async def test_a_database_that_hangs_is_given_up_and_asked_again(sessions: SessionFactory) -> None:
+    # Shorter than settings allow, so that the test is short.
+    hasty = RelaySettings(poll_interval=0.01).model_copy(update={"lease": 0.5})
     async with sessions() as blocker:
 
         async def the_row_gets_locked_once() -> None:
@@ -119,7 +128,7 @@ async def test_a_database_that_hangs_is_given_up_and_asked_again(sessions: Sessi
             return bool(publisher.sent and logs)
 
         with capture_logs() as logs:
-            async with running(Relay(sessions, publisher, RelaySettings(poll_interval=0.01, lease=0.5))):
+            async with running(Relay(sessions, publisher, hasty)):
                 await until(has_failed)
                 await blocker.rollback()
                 await until_empty(sessions)

@@ -1,4 +1,7 @@
-"""The Celery app: `celery -A indexer_worker.celery_app worker`. Pools: prefork (the default) or solo."""
+"""The Celery app: `celery -A indexer_worker.celery_app worker`, and `beat`, its clock.
+
+Pools: prefork (the default) or solo. Two clocks at once do no harm: the API gives a run to one worker at a time.
+"""
 
 import logging
 import subprocess
@@ -11,14 +14,16 @@ import structlog
 from celery import Celery, signals
 from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.consumer import Consumer
-from mh_common.jobs import INDEX_QUEUE
+from mh_common.jobs import INDEX_QUEUE, RunJob
 from mh_common.logging import configure_logging
 from mh_common.settings import load_settings
 
 from indexer_worker.errors import IndexMismatchError, VectorStoreError
-from indexer_worker.jobs import Index, register_jobs
+from indexer_worker.jobs import Work, register_jobs
 from indexer_worker.runtime import Runtime
 from indexer_worker.settings import Settings
+from indexer_worker.starts import Starts
+from indexer_worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
@@ -41,11 +46,11 @@ def _app() -> Celery:
     settings = load_settings(Settings)
     runtime = Runtime(settings)
     _connect_signals(settings, runtime)
-    return make_app(settings, runtime.index)
+    return make_app(settings, runtime)
 
 
-def make_app(settings: Settings, index: Index) -> Celery:
-    """Return an app with the three jobs, which call `index`."""
+def make_app(settings: Settings, work: Work) -> Celery:
+    """Return an app with the jobs, which call `work`."""
     app = Celery("indexer_worker", broker=settings.redis.url, set_as_current=False)
     worker = settings.worker
     app.conf.update(
@@ -79,8 +84,19 @@ def make_app(settings: Settings, index: Index) -> Celery:
             "health_check_interval": 10,
         },
     )
-    register_jobs(app, index, worker)
+    _schedule(app, settings)
+    register_jobs(app, work, worker, Starts(settings.redis))
     return app
+
+
+def _schedule(app: Celery, settings: Settings) -> None:
+    interval = settings.reconcile.interval
+    # A message that is not taken before the next one is dropped, so that none pile up while no worker runs.
+    options = {"queue": INDEX_QUEUE, "expires": interval}
+    app.conf.update(
+        beat_schedule={"reconcile": {"task": RunJob.RECONCILE.value, "schedule": interval, "options": options}},
+        beat_schedule_filename=str(settings.reconcile.schedule_file),
+    )
 
 
 class LossProofConsumer(Consumer):  # type: ignore[misc] # Celery ships no types
@@ -123,9 +139,19 @@ def _connect_signals(settings: Settings, runtime: Runtime) -> None:
         except (VectorStoreError, IndexMismatchError) as error:
             log.warning(WARM_UP_FAILED, reason=str(error))
 
+    def watch(**_: Any) -> None:
+        watchdog.start()
+
     def close(**_: Any) -> None:
         runtime.close()
 
+    def stop_watching(**_: Any) -> None:
+        # A warm shutdown takes no jobs although some wait.
+        watchdog.stop()
+
+    watchdog = Watchdog(settings)
+    signals.worker_ready.connect(watch, weak=False)
+    signals.worker_shutting_down.connect(stop_watching, weak=False)
     signals.setup_logging.connect(configure, weak=False)
     signals.worker_init.connect(preflight, weak=False)
     signals.worker_process_init.connect(warm_up, weak=False)

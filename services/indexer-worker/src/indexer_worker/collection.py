@@ -14,7 +14,9 @@ INDEXES: Final = ((fields.EMBEDDING, "AUTOINDEX", "COSINE"), (fields.SPARSE, "SP
 """Field, type and metric. Scores of COSINE are those of the inner product, as the vectors have unit length."""
 
 
-async def ensure_collection(client: AsyncMilvusClient, model: str, dimension: int) -> None:
+async def ensure_collection(
+    client: AsyncMilvusClient, model: str, dimension: int, name: str = fields.COLLECTION
+) -> None:
     """Return once the collection exists, fits, has its indexes and is loaded; creates what is missing.
 
     Safe to run in several processes at once, and again after a run that died half way.
@@ -24,19 +26,19 @@ async def ensure_collection(client: AsyncMilvusClient, model: str, dimension: in
         MilvusException: Milvus does not answer or refuses.
     """
     schema = collection_schema(model, dimension)
-    if not await client.has_collection(fields.COLLECTION):
+    if not await client.has_collection(name):
         try:
-            await client.create_collection(fields.COLLECTION, schema=schema, consistency_level="Strong", retry_times=1)
+            await client.create_collection(name, schema=schema, consistency_level="Strong", retry_times=1)
         except MilvusException:
             # Another worker can have been faster; the check below looks at what it made.
-            if not await client.has_collection(fields.COLLECTION):
+            if not await client.has_collection(name):
                 raise
-    await check_collection(client, model, dimension)
+    await check_collection(client, model, dimension, name)
     for field, kind, metric in INDEXES:
-        if not await client.list_indexes(fields.COLLECTION, field):
+        if not await client.list_indexes(name, field):
             index = client.prepare_index_params(field, index_type=kind, metric_type=metric)
-            await client.create_index(fields.COLLECTION, index)
-    await client.load_collection(fields.COLLECTION)
+            await client.create_index(name, index)
+    await client.load_collection(name)
 
 
 def collection_schema(model: str, dimension: int) -> CollectionSchema:
@@ -64,7 +66,9 @@ def collection_schema(model: str, dimension: int) -> CollectionSchema:
     return schema
 
 
-async def check_collection(client: AsyncMilvusClient, model: str, dimension: int) -> None:
+async def check_collection(
+    client: AsyncMilvusClient, model: str, dimension: int, name: str = fields.COLLECTION
+) -> None:
     """Return when the collection that exists fits. One small request.
 
     Milvus Lite stores vectors of any length in a collection of any dimension: nobody else would notice.
@@ -74,15 +78,15 @@ async def check_collection(client: AsyncMilvusClient, model: str, dimension: int
         MilvusException: there is none, or Milvus does not answer.
     """
     schema = collection_schema(model, dimension)
-    found = await client.describe_collection(fields.COLLECTION)
+    found = await client.describe_collection(name)
     has = {field["name"]: (field["type"], field["params"].get("dim")) for field in found["fields"]}
     wanted = {field.name: (field.dtype, field.params.get("dim")) for field in schema.fields}
     wrong = sorted(name for name in wanted if has.get(name) != wanted[name])
     if found["description"] == schema.description and not wrong:
         return
     raise IndexMismatchError(
-        f"The Milvus collection {fields.COLLECTION} holds '{found['description']}'"
+        f"The Milvus collection {name} holds '{found['description']}'"
         + (f" (missing or different fields: {', '.join(wrong)})" if wrong else "")
         + f", but '{schema.description}' is configured. Put the EMBEDDING settings back to what the collection holds, "
-        "or drop the collection, start the worker and queue every conversation again."
+        "or build the index anew with: mh index rebuild"
     )

@@ -1,122 +1,173 @@
 """The Celery jobs: what a message may hold, and what becomes of it when its work cannot be done now."""
 
 import time
-import traceback
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final, NoReturn
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Protocol
 
 import structlog
 from celery import Celery, Task
-from celery.exceptions import Reject, Retry
+from celery.exceptions import Retry
 from mh_common.embeddings.backoff import Backoff
-from mh_common.jobs import INDEX_QUEUE, MAX_JOB_IDS, IndexJob
-from mh_common.models import ConversationId
+from mh_common.jobs import MAX_JOB_IDS, IndexJob, RunJob
+from mh_common.models import ConversationId, IndexRunKind
 from pydantic import Field, TypeAdapter, ValidationError
 
-from indexer_worker.errors import IndexingError, IndexMismatchError, JobTimeoutError
+from indexer_worker.attempts import Attempt
+from indexer_worker.errors import JobTimeoutError
 from indexer_worker.settings import WorkerSettings
+from indexer_worker.starts import Starts
+from indexer_worker.steps import Step
 
 log = structlog.get_logger(__name__)
 
 JOB_DONE: Final = "index_job_done"
-JOB_POSTPONED: Final = "index_job_postponed"
-"""The job could not do its work and is tried again later; the reason is logged with it."""
-JOB_CRASHED: Final = "index_job_crashed"
-"""An error that nobody expected: a bug. The job is tried again later all the same."""
 JOB_REFUSED: Final = "index_job_refused"
 """The message was not a job of ours; it is dropped."""
-JOB_NOT_REQUEUED: Final = "index_job_not_requeued"
-"""Redis did not take the job's next attempt; the message itself goes back to the queue instead."""
-INDEX_MISMATCH: Final = "index_mismatch"
-"""The collection belongs to other settings; the worker stops."""
+JOB_SPLIT: Final = "index_job_split"
+"""The job's process died again and again; its conversations go on in two smaller jobs."""
+ROW_GIVEN_UP: Final = "index_row_given_up"
+"""A conversation's job, alone, ended its process again and again; it is marked as failed."""
 
 FIRST_RETRY_CEILING_S: Final = 1.0
-EARLY_S: Final = 0.5
-"""A job that wakes this much before its time runs."""
+DEATHS_TO_SPLIT: Final = 2
+"""One death can come from outside: a machine that goes down, somebody who ends the process."""
 
 _Id = Annotated[ConversationId, Field(strict=True)]
 _IDS: Final[TypeAdapter[list[int]]] = TypeAdapter(
     Annotated[list[_Id], Field(min_length=1, max_length=MAX_JOB_IDS, strict=True)]
 )
 
-Index = Callable[[Sequence[int]], None]
+
+class Work(Protocol):
+    """What the jobs do; see `Runtime`, which does it. Every method can raise IndexingError and IndexMismatchError."""
+
+    def index(self, ids: Sequence[int]) -> None:
+        """Bring the index in step with these conversations."""
+        ...
+
+    def give_up(self, key: int, reason: str) -> None:
+        """Mark a conversation as failed."""
+        ...
+
+    def add_run(self, kind: IndexRunKind) -> int:
+        """Return the id of a run to carry out."""
+        ...
+
+    def carry_on(self, step: Step, attempts: int, deaths: int) -> Step | None:
+        """Do one step of a run and return the next."""
+        ...
 
 
-def register_jobs(app: Celery, index: Index, settings: WorkerSettings) -> None:
-    """Add the three jobs to the app.
+def register_jobs(app: Celery, work: Work, settings: WorkerSettings, starts: Starts) -> None:
+    """Add the jobs to the app.
 
-    They do the same: the present rows are read again, so it does not matter what happened to them. `index` does the
-    work (see `Runtime.index`).
+    Those about conversations do the same: the present rows are read again, so it does not matter what happened to them.
     """
     backoff = Backoff(base_s=FIRST_RETRY_CEILING_S, ceiling_s=settings.max_retry_delay)
 
-    def run(task: Task, ids: object, not_before: float = 0.0) -> None:
+    def index(task: Task, ids: object, not_before: float = 0.0) -> None:
         """`ids`: one conversation id, or up to 64. `not_before`: seconds since 1970; the worker's own, for retries."""
         with structlog.contextvars.bound_contextvars(job_id=task.request.id, job=task.name):
-            _Attempt(task, settings.hold_time, backoff).run(index, ids, not_before)
+            attempt = Attempt(task, settings.hold_time, backoff)
+            _IndexAttempt(attempt, work, settings.max_deaths).run(ids, not_before, starts, task.request.id)
 
+    def carry_on(task: Task, run_id: object = None, step: object = None, not_before: float = 0.0) -> None:
+        """`run_id`: the run; none: add one. `step`, `not_before`: the worker's own, for what follows."""
+        with structlog.contextvars.bound_contextvars(job_id=task.request.id, job=task.name):
+            attempt = Attempt(task, settings.hold_time, backoff)
+            _RunAttempt(attempt, work, _KINDS[RunJob(task.name)]).run(run_id, step, not_before, starts, task.request.id)
+
+    # Not shared: other Celery apps of this process, a publisher say, have no such tasks.
     for job in IndexJob:
-        # Not shared: other Celery apps of this process, a publisher say, have no such tasks.
-        app.task(run, bind=True, name=job.value, shared=False)
+        app.task(index, bind=True, name=job.value, shared=False)
+    for run_job in RunJob:
+        app.task(carry_on, bind=True, name=run_job.value, shared=False)
 
 
-class _Attempt:
-    """One attempt at a job. A job ends when its work is done, or when the next attempt is safely in the queue."""
+_KINDS: Final = {RunJob.RECONCILE: IndexRunKind.RECONCILE, RunJob.REBUILD: IndexRunKind.REBUILD}
 
-    def __init__(self, task: Task, hold_time: float, backoff: Backoff) -> None:
-        self._task = task
-        self._hold_time = hold_time
-        self._backoff = backoff
 
-    def run(self, index: Index, ids: object, not_before: float) -> None:
+class _IndexAttempt:
+    """One attempt at a job about conversations."""
+
+    def __init__(self, attempt: Attempt, work: Work, max_deaths: int) -> None:
+        self._attempt = attempt
+        self._work = work
+        self._max_deaths = max_deaths
+
+    def run(self, ids: object, not_before: float, starts: Starts, job_id: str) -> None:
         try:
             wanted = _IDS.validate_python([ids] if isinstance(ids, int) else ids)
         except ValidationError as error:
             log.error(JOB_REFUSED, faults=error.error_count())
             return
-        if not_before - time.time() > EARLY_S:
-            self._queue(wanted, not_before, self._task.request.retries)
-            raise Retry(when=not_before - time.time())
-        started = time.monotonic()
+        self._attempt.wait_until(not_before, {"ids": wanted})
+        with starts.counted(job_id) as deaths:
+            if deaths >= DEATHS_TO_SPLIT and len(wanted) > 1:
+                self._split(wanted, deaths)
+            started = time.monotonic()
+            try:
+                self._do(wanted, deaths)
+            except Exception as error:  # whatever it is, no row may be forgotten
+                left = list(getattr(error, "left", None) or wanted)
+                parts = _halves(left) if isinstance(error, JobTimeoutError) else [left]
+                self._attempt.failed(error, *({"ids": part} for part in parts), rows=len(left))
+            log.info(JOB_DONE, rows=len(wanted), seconds=round(time.monotonic() - started, 3))
+
+    def _split(self, ids: list[int], deaths: int) -> None:
+        log.error(JOB_SPLIT, rows=len(ids), deaths=deaths)
+        for part in _halves(ids):
+            self._attempt.queue({"ids": part})
+        raise Retry(when=0)
+
+    def _do(self, ids: list[int], deaths: int) -> None:
+        if deaths < self._max_deaths:
+            self._work.index(ids)
+            return
+        for key in ids:
+            log.error(ROW_GIVEN_UP, conversation_id=key, deaths=deaths)
+            self._work.give_up(key, f"The worker's process died while it indexed this conversation alone (deaths: {deaths})")
+
+
+def _halves(ids: list[int]) -> list[list[int]]:
+    middle = len(ids) // 2
+    return [part for part in (ids[:middle], ids[middle:]) if part]
+
+
+class _RunAttempt:
+    """One attempt at a step of a run."""
+
+    def __init__(self, attempt: Attempt, work: Work, kind: IndexRunKind) -> None:
+        self._attempt = attempt
+        self._work = work
+        self._kind = kind
+
+    def run(self, run_id: object, step: object, not_before: float, starts: Starts, job_id: str) -> None:
         try:
-            index(wanted)
-        except Exception as error:  # whatever it is, no row may be forgotten
-            self._failed(wanted, error)
-        log.info(JOB_DONE, rows=len(wanted), seconds=round(time.monotonic() - started, 3))
+            present = self._step(run_id, step, job_id)
+        except ValidationError as error:
+            log.error(JOB_REFUSED, faults=error.error_count())
+            return
+        arguments = {} if present is None else _arguments(present)
+        self._attempt.wait_until(not_before, arguments)
+        with starts.counted(job_id) as deaths:
+            try:
+                if present is None:
+                    present = Step(run_id=self._work.add_run(self._kind), owner=job_id)
+                    arguments = _arguments(present)
+                following = self._work.carry_on(present, self._attempt.number, deaths)
+            except Exception as error:  # a run that is forgotten would be reported as running
+                self._attempt.failed(error, arguments)
+            if following is not None:
+                self._attempt.queue(_arguments(following))
 
-    def _failed(self, ids: list[int], error: Exception) -> NoReturn:
-        attempts = self._task.request.retries + 1
-        delay = self._backoff.wait(attempts, error.retry_after if isinstance(error, IndexingError) else None)
-        _log_failure(error, rows=len(ids), attempts=attempts, delay=round(delay, 1))
-        middle = len(ids) // 2 if isinstance(error, JobTimeoutError) else 0
-        for part in (ids[:middle], ids[middle:]):
-            if part:
-                self._queue(part, time.time() + delay, attempts)
-        if isinstance(error, IndexMismatchError):
-            # Every other job would fail in the same way; the one who starts the worker again is told why it ends.
-            self._task.app.control.shutdown(destination=[self._task.request.hostname])
-        raise Retry(when=delay)
-
-    def _queue(self, ids: list[int], not_before: float, attempts: int) -> None:
-        """Send the next attempt. A long wait is made of several short ones, each below the visibility timeout."""
-        countdown = min(not_before - time.time(), self._hold_time)
-        try:
-            self._task.apply_async(
-                kwargs={"ids": ids, "not_before": not_before},
-                countdown=max(countdown, 0.0),
-                retries=attempts,
-                queue=INDEX_QUEUE,
-            )
-        except Exception as error:
-            log.warning(JOB_NOT_REQUEUED, error=type(error).__name__)
-            raise Reject(type(error).__name__, requeue=True) from error
+    @staticmethod
+    def _step(run_id: object, step: object, job_id: str) -> Step | None:
+        if step is not None:
+            return Step.model_validate(step)
+        # The job's id stays the same when the message comes again, so that its lease is not in its own way.
+        return None if run_id is None else Step.model_validate({"run_id": run_id, "owner": job_id})
 
 
-def _log_failure(error: Exception, **data: Any) -> None:
-    if isinstance(error, IndexMismatchError):
-        log.critical(INDEX_MISMATCH, reason=str(error), **data)
-    elif isinstance(error, IndexingError):
-        log.warning(JOB_POSTPONED, reason=str(error), **data)
-    else:
-        # Not its message, which could repeat what a row holds.
-        log.error(JOB_CRASHED, error=type(error).__name__, stack=traceback.format_tb(error.__traceback__), **data)
+def _arguments(step: Step) -> dict[str, Any]:
+    return {"run_id": step.run_id, "step": step.model_dump(mode="json")}

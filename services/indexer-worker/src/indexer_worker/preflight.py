@@ -15,14 +15,17 @@ from indexer_worker.settings import Settings
 
 
 def main() -> None:
-    """End with one line on standard error when an operator must act first; Milvus being away is no reason."""
+    """End with one line on standard error when an operator must act first.
+
+    Milvus being away is no reason, nor is a collection of another embedding space: only a worker can build it anew.
+    """
     settings = load_settings(Settings)
     with closing(Runtime(settings)) as runtime:
         try:
             runtime.prepare()
-        except VectorStoreError as error:
+        except (VectorStoreError, IndexMismatchError) as error:
             print(f"The indexer worker starts, but its jobs will wait: {error}.", file=sys.stderr)
-        except (IndexMismatchError, EmbedderError, ValueError) as error:
+        except (EmbedderError, ValueError) as error:
             sys.exit(f"The indexer worker cannot start. {error}")
 
 

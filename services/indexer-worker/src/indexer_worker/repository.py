@@ -11,10 +11,10 @@ from typing import Any, Final, Protocol
 
 from mh_common import vector_index as fields
 from mh_common.models import Conversation
-from pymilvus import AsyncMilvusClient
+from pymilvus import AsyncMilvusClient, MilvusException
 
 from indexer_worker.collection import check_collection, ensure_collection
-from indexer_worker.errors import IndexMismatchError, VectorStoreError
+from indexer_worker.errors import IndexMismatchError, RowsRefusedError, VectorStoreError
 
 WRITE_ATTEMPTS: Final = 5
 """How often a write is done again because another worker wrote the same rows in the same moment."""
@@ -22,16 +22,34 @@ WRITE_ATTEMPTS: Final = 5
 GRPC_OPTIONS: Final = {"grpc.use_local_subchannel_pool": 1, "grpc.max_reconnect_backoff_ms": 1000}
 """A Milvus that is back is found by the next call, instead of after a pause that grew while it was away."""
 
+INVALID_PARAMETER: Final = 1100
+"""Milvus's code for data that does not fit the collection."""
+UNCLEAR: Final = frozenset({2000, 65535})
+"""Codes that Milvus gives for bad data and for troubles of its own alike. Milvus Lite has hardly any other."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+Row = dict[str, Any]
 
 
 class VectorRepository(Protocol):
     """Holds one row for each conversation."""
 
-    async def upsert(self, rows: Sequence[dict[str, Any]]) -> None:
+    async def prepare(self) -> None:
+        """Return when rows can be written; `upsert` and `delete` look for themselves.
+
+        Raises:
+            VectorStoreError: the index cannot be used now.
+            IndexMismatchError: the collection is not the configured one.
+        """
+        ...
+
+    async def upsert(self, rows: Sequence[Row]) -> None:
         """Write these rows (from `vector_row`, no id twice) in the place of those with the same ids.
 
         Raises:
+            RowsRefusedError: one of the rows can be the cause.
             VectorStoreError: some of the rows may be written all the same.
             IndexMismatchError: the collection is not the configured one.
         """
@@ -42,7 +60,7 @@ class VectorRepository(Protocol):
         ...
 
 
-def vector_row(conversation: Conversation, embedding: Sequence[float]) -> dict[str, Any]:
+def vector_row(conversation: Conversation, embedding: Sequence[float]) -> Row:
     """Return a conversation's row. `embedding` is the unit vector of its question."""
     return {
         fields.ID: conversation.id,
@@ -76,30 +94,43 @@ class MilvusRepository:
         client: made with `make_client`; closed by who made it.
         model, dimension: the embedding space of the vectors.
         timeout: seconds until a call is given up.
+        collection: another one than that which readers search, while it is being filled.
     """
 
-    def __init__(self, client: AsyncMilvusClient, *, model: str, dimension: int, timeout: float) -> None:
+    def __init__(
+        self,
+        client: AsyncMilvusClient,
+        *,
+        model: str,
+        dimension: int,
+        timeout: float,
+        collection: str = fields.COLLECTION,
+    ) -> None:
         self._client = client
         self._model = model
         self._dimension = dimension
         self._timeout = timeout
+        self._collection = collection
         self._prepared = False
 
     async def prepare(self) -> None:
-        """Make sure that the collection is there and fits. Raises as `upsert`."""
+        """See `VectorRepository.prepare`."""
         async with self._calls():
             # Looked at before each write: it may have been replaced since the last one.
             look = check_collection if self._prepared else ensure_collection
-            await look(self._client, self._model, self._dimension)
+            await look(self._client, self._model, self._dimension, self._collection)
         self._prepared = True
 
-    async def upsert(self, rows: Sequence[dict[str, Any]]) -> None:
+    async def upsert(self, rows: Sequence[Row]) -> None:
         """See `VectorRepository.upsert`."""
         ids = [row[fields.ID] for row in rows]
         await self.prepare()
+        if any(len(row[fields.EMBEDDING]) != self._dimension for row in rows):
+            # Milvus Lite would take it.
+            raise RowsRefusedError(f"The vector's length is not {self._dimension}", permanent=True)
         async with self._calls():
             for attempt in range(WRITE_ATTEMPTS):
-                await self._client.upsert(fields.COLLECTION, list(rows))
+                await self._client.upsert(self._collection, list(rows))
                 if await self._copies(ids) == len(ids):
                     return
                 await asyncio.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - keeps two workers apart
@@ -109,7 +140,7 @@ class MilvusRepository:
         """See `VectorRepository.delete`."""
         await self.prepare()
         async with self._calls():
-            await self._client.delete(fields.COLLECTION, ids=list(ids))
+            await self._client.delete(self._collection, ids=list(ids))
 
     async def _copies(self, ids: Sequence[int]) -> int:
         """Count the stored rows with these ids.
@@ -118,7 +149,7 @@ class MilvusRepository:
         both insert, and search goes on to find the older copy. Whoever inserts last sees both here, and writes again.
         """
         rows = await self._client.query(
-            fields.COLLECTION,
+            self._collection,
             filter=f"{fields.ID} in [{', '.join(f'{key:d}' for key in ids)}]",
             output_fields=["count(*)"],
             consistency_level="Strong",
@@ -135,9 +166,16 @@ class MilvusRepository:
             raise
         except Exception as error:  # pymilvus lets errors of gRPC and of its own through as they come
             self._prepared = False
-            reason = "did not answer in time" if isinstance(error, TimeoutError) else "could not be written"
-            code = getattr(error, "code", None)
-            raise VectorStoreError(f"Milvus {reason} ({type(error).__name__}, code {code})") from error
+            raise vector_store_error(error) from error
+
+
+def vector_store_error(error: Exception) -> VectorStoreError:
+    """Return what an error of pymilvus means, without its message, which could repeat what a row holds."""
+    code = error.code if isinstance(error, MilvusException) else None
+    if code == INVALID_PARAMETER or code in UNCLEAR:
+        return RowsRefusedError(f"Milvus refused the row (code {code})", permanent=code == INVALID_PARAMETER)
+    reason = "did not answer in time" if isinstance(error, TimeoutError) else "cannot be used now"
+    return VectorStoreError(f"Milvus {reason} ({type(error).__name__}{'' if code is None else f', code {code}'})")
 
 
 def make_client(uri: str, token: str, timeout: float) -> AsyncMilvusClient:

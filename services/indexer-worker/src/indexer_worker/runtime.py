@@ -2,19 +2,33 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from contextvars import copy_context
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from mh_common.models import IndexRunKind
 
 from indexer_worker.errors import JobTimeoutError
 from indexer_worker.settings import Settings
+from indexer_worker.steps import Step
 
 if TYPE_CHECKING:
     from indexer_worker.repository import MilvusRepository
+    from indexer_worker.runs import RunService
     from indexer_worker.service import IndexService
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Services:
+    """What does the jobs' work, on one event loop."""
+
+    index: "IndexService"
+    runs: "RunService"
+    repository: "MilvusRepository"
 
 
 class Runtime:
@@ -29,7 +43,7 @@ class Runtime:
         self._lock = threading.Lock()
         self._runner: asyncio.Runner | None = None
         self._clients = AsyncExitStack()
-        self._opened: tuple[IndexService, MilvusRepository] | None = None
+        self._opened: Services | None = None
 
     def prepare(self) -> None:
         """Make the clients and the collection, so that the first job need not.
@@ -47,7 +61,19 @@ class Runtime:
         Raises:
             JobTimeoutError: it took longer than WORKER_JOB_TIMEOUT.
         """
-        self._run(self._index(ids))
+        self._run(self._limited(lambda services: services.index.index(ids)))
+
+    def give_up(self, key: int, reason: str) -> None:
+        """Mark a conversation as failed; see `IndexService.give_up`. Raises as `index`."""
+        self._run(self._limited(lambda services: services.index.give_up(key, reason)))
+
+    def add_run(self, kind: IndexRunKind) -> int:
+        """Return the id of a run to carry out; see `RunService.add`. Raises as `index`."""
+        return self._run(self._limited(lambda services: services.runs.add(kind)))
+
+    def carry_on(self, step: Step, attempts: int, deaths: int) -> Step | None:
+        """Do one step of a run and return the next; see `RunService.carry_on`. Raises as `index`."""
+        return self._run(self._limited(lambda services: services.runs.carry_on(step, attempts, deaths)))
 
     def close(self) -> None:
         """Close the clients and the loop."""
@@ -64,40 +90,24 @@ class Runtime:
             return self._runner.run(coroutine, context=copy_context())
 
     async def _prepare(self) -> None:
-        _, repository = await self._open()
-        await repository.prepare()
+        await (await self._open()).repository.prepare()
 
-    async def _index(self, ids: Sequence[int]) -> None:
-        service, _ = await self._open()
+    async def _limited(self, work: Callable[[Services], Coroutine[Any, Any, T]]) -> T:
+        services = await self._open()
         limit = self._settings.worker.job_timeout
         try:
             async with asyncio.timeout(limit):
-                await service.index(ids)
+                return await work(services)
         except TimeoutError as error:
             raise JobTimeoutError(f"Took longer than {limit:g} s") from error
 
-    async def _open(self) -> "tuple[IndexService, MilvusRepository]":
-        if self._opened is not None:
-            return self._opened
-        # Late also because pymilvus reads .env into the environment when it is loaded, where it would win over
-        # .env.local: the settings must have been read before.
-        from mh_client import AsyncClient
-        from mh_common.embeddings import make_embedder
+    async def _open(self) -> Services:
+        if self._opened is None:
+            # Late also because pymilvus reads .env into the environment when it is loaded, where it would win over
+            # .env.local: the settings must have been read before.
+            from indexer_worker.assembly import assemble
 
-        from indexer_worker.repository import MilvusRepository, make_client
-        from indexer_worker.service import IndexService
-
-        settings = self._settings
-        async with AsyncExitStack() as stack:
-            embedder = make_embedder(settings.embedding, settings.openai)
-            stack.push_async_callback(embedder.close)
-            milvus = make_client(settings.milvus.uri, settings.milvus.token, settings.milvus.timeout)
-            stack.push_async_callback(milvus.close)
-            conversations = AsyncClient(settings.conversations.url, timeout=settings.conversations.timeout)
-            await stack.enter_async_context(conversations)
-            repository = MilvusRepository(
-                milvus, model=embedder.model, dimension=embedder.dimension, timeout=settings.milvus.timeout
-            )
-            self._opened = IndexService(conversations, embedder, repository), repository
-            self._clients = stack.pop_all()
+            async with AsyncExitStack() as stack:
+                self._opened = await assemble(self._settings, stack)
+                self._clients = stack.pop_all()
         return self._opened

@@ -1,27 +1,50 @@
 """Bring the index in step with some conversations, whatever happens to them meanwhile."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
+from uuid import uuid4
 
 import structlog
 from mh_client import AsyncClient, MHError
-from mh_common.embeddings import Embedder, EmbedderError
+from mh_common import vector_index as fields
+from mh_common.embeddings import Embedder, EmbedderError, VectorLengthError
 from mh_common.models import Conversation, IndexOutcome, IndexReport, IndexStatus
 
-from indexer_worker.errors import IndexingError, VectorStoreError
-from indexer_worker.repository import VectorRepository, vector_row
+from indexer_worker.errors import IndexingError, RowsRefusedError, VectorStoreError
+from indexer_worker.repository import Row, VectorRepository, vector_row
 
 log = structlog.get_logger(__name__)
 
 ROW_REFUSED: Final = "index_row_refused"
-"""Logged for each row that the embedder refuses for good; it is reported as failed."""
+"""Logged for each row that the embedder or Milvus refuses for good; it is reported as failed."""
 
 MAX_ROUNDS: Final = 10
 """Rows that change faster than they can be indexed are left to the job's next attempt after so many rounds."""
 
 MAX_REASON: Final = 500
 
+LENGTH_CHECKS: Final = 3
+"""How often in a row a text alone gets a vector of the wrong length, and another text a good one, before it is given
+up: a server that fails now and then must not cost a row."""
+
 Vector = list[float]
+
+
+@dataclass
+class Written:
+    """What became of the rows of one round. `refused` and `stuck` hold reasons, by id."""
+
+    rows: Sequence[Conversation]
+    refused: dict[int, str] = field(default_factory=dict)
+    """These are given up until their text changes or somebody asks for them again."""
+    stuck: dict[int, str] = field(default_factory=dict)
+    """These could not be written, and nobody knows whether it is their own fault."""
+
+    @property
+    def settled(self) -> list[Conversation]:
+        """The rows whose outcome is known."""
+        return [row for row in self.rows if row.id not in self.stuck]
 
 
 class IndexService:
@@ -39,31 +62,87 @@ class IndexService:
         compared with the present versions afterwards, and done again where they moved.
 
         Raises:
-            IndexingError: a service it needs does not answer, or rows change faster than they can be indexed.
+            IndexingError: a service it needs does not answer, rows change faster than they can be indexed, or Milvus
+                does not take some of them; its `left` names those, and the others are done.
             IndexMismatchError: the collection is not the configured one.
         """
         left = list(dict.fromkeys(ids))
+        stuck: dict[int, str] = {}
         try:
             for _ in range(MAX_ROUNDS):
-                left = await self._round(left)
+                left = await self._round(left, stuck)
                 if not left:
-                    return
+                    break
         except (MHError, EmbedderError, VectorStoreError) as error:
             raise IndexingError(str(error), getattr(error, "retry_after", None)) from error
-        raise IndexingError(f"{len(left)} conversations changed in each of {MAX_ROUNDS} rounds")
+        if left:
+            message = f"{len(left)} conversations changed in each of {MAX_ROUNDS} rounds"
+            raise IndexingError(message, left=[*left, *stuck])
+        if stuck:
+            raise IndexingError(next(iter(stuck.values())), left=list(stuck))
 
-    async def _round(self, ids: Sequence[int]) -> list[int]:
-        """Read, write and report once; return the ids of the rows that moved meanwhile."""
+    async def write(self, ids: Sequence[int]) -> int:
+        """Write the present version of these conversations (1 to 64) and return how many the index took.
+
+        For an index that is being filled: nothing is reported, and what changes meanwhile is found later by comparing.
+        Raises as `index`.
+        """
+        try:
+            written = await self._write(ids)
+        except (MHError, EmbedderError, VectorStoreError) as error:
+            raise IndexingError(str(error), getattr(error, "retry_after", None)) from error
+        return len(written.rows) - len(written.refused) - len(written.stuck)
+
+    async def give_up(self, key: int, reason: str) -> None:
+        """Report that a conversation cannot be indexed, and take what the index holds of it away. Reads no text.
+
+        Raises as `index`.
+        """
+        try:
+            page = await self._conversations.index.versions(after=key - 1, limit=1)
+            await self._repository.delete([key])
+            present = [row.version for row in page.items if row.conversation_id == key]
+            if present:
+                await self._conversations.index.report(IndexReport(outcomes=[_failure(key, present[0], reason)]))
+        except (MHError, VectorStoreError) as error:
+            raise IndexingError(str(error)) from error
+
+    async def _round(self, ids: Sequence[int], stuck: dict[int, str]) -> list[int]:
+        """Read, write and report once; add to `stuck`, and return the ids of the rows that moved meanwhile."""
+        written = await self._write(ids)
+        stuck |= written.stuck
+        return await self._report(written.settled, written.refused)
+
+    async def _write(self, ids: Sequence[int]) -> Written:
+        # Before anything is embedded: jobs come again and again while the collection is not the right one.
+        await self._repository.prepare()
         page = await self._conversations.conversations.list(ids=ids, limit=len(ids))
         vectors, refusals = await self._embed(list(dict.fromkeys(row.question for row in page.items)))
+        written = Written(page.items)
+        written.refused = {row.id: refusals[row.question] for row in page.items if row.question in refusals}
         rows = [vector_row(row, vectors[row.question]) for row in page.items if row.question in vectors]
         if rows:
-            await self._repository.upsert(rows)
+            await self._upsert(rows, written)
         # A refused row goes too: an older version of it is of no use to anybody.
-        written = {row.id for row in page.items if row.question in vectors}
-        if absent := [key for key in ids if key not in written]:
+        kept = {row.id for row in page.items} - set(written.refused)
+        if absent := [key for key in ids if key not in kept]:
             await self._repository.delete(absent)
-        return await self._report(page.items, refusals)
+        return written
+
+    async def _upsert(self, rows: list[Row], written: Written) -> None:
+        """Write the rows; note those that Milvus does not take even alone."""
+        try:
+            await self._repository.upsert(rows)
+        except RowsRefusedError as error:
+            if len(rows) == 1:
+                outcome = written.refused if error.permanent else written.stuck
+                outcome[rows[0][fields.ID]] = str(error)[:MAX_REASON]
+                return
+        else:
+            return
+        middle = len(rows) // 2
+        await self._upsert(rows[:middle], written)
+        await self._upsert(rows[middle:], written)
 
     async def _embed(self, texts: list[str]) -> tuple[dict[str, Vector], dict[str, str]]:
         """Return the vectors, and for texts that the embedder refuses for good the reason, by text."""
@@ -72,7 +151,7 @@ class IndexService:
         try:
             return dict(zip(texts, await self._embedder.embed(texts), strict=True)), {}
         except EmbedderError as error:
-            if error.transient:
+            if not await self._at_fault(texts, error):
                 raise
             if len(texts) == 1:
                 return {}, {texts[0]: str(error)[:MAX_REASON]}
@@ -82,11 +161,32 @@ class IndexService:
         more_vectors, more_refusals = await self._embed(texts[middle:])
         return vectors | more_vectors, refusals | more_refusals
 
-    async def _report(self, conversations: Sequence[Conversation], refusals: dict[str, str]) -> list[int]:
+    async def _at_fault(self, texts: list[str], error: EmbedderError) -> bool:
+        """Say whether one of the texts is the cause, and not the embedder or its settings."""
+        if not isinstance(error, VectorLengthError):
+            return not error.transient
+        for _ in range(LENGTH_CHECKS):
+            try:
+                # A text that nobody embedded before, so that no cache answers.
+                await self._embedder.embed([f"A probe: {uuid4()}"])
+            except EmbedderError:
+                return False
+            if len(texts) > 1:
+                return True
+            try:
+                await self._embedder.embed(texts)
+            except VectorLengthError:
+                continue
+            except EmbedderError:
+                pass
+            return False
+        return True
+
+    async def _report(self, conversations: Sequence[Conversation], refused: dict[int, str]) -> list[int]:
         """Tell the API what was done, remove what it no longer has, and return the ids of the rows that moved."""
         if not conversations:
             return []
-        outcomes = [_outcome(conversation, refusals.get(conversation.question)) for conversation in conversations]
+        outcomes = [_outcome(conversation, refused.get(conversation.id)) for conversation in conversations]
         answer = await self._conversations.index.report(IndexReport(outcomes=outcomes))
         present = {entry.conversation_id: entry.version for entry in answer.versions}
         if gone := [outcome.conversation_id for outcome in outcomes if present[outcome.conversation_id] is None]:
@@ -100,10 +200,12 @@ class IndexService:
 
 def _outcome(conversation: Conversation, refusal: str | None) -> IndexOutcome:
     if refusal is not None:
-        log.warning(ROW_REFUSED, conversation_id=conversation.id, version=conversation.version, reason=refusal)
+        return _failure(conversation.id, conversation.version, refusal)
     return IndexOutcome(
-        conversation_id=conversation.id,
-        version=conversation.version,
-        status=IndexStatus.INDEXED if refusal is None else IndexStatus.FAILED,
-        reason=refusal,
+        conversation_id=conversation.id, version=conversation.version, status=IndexStatus.INDEXED, reason=None
     )
+
+
+def _failure(key: int, version: int, reason: str) -> IndexOutcome:
+    log.warning(ROW_REFUSED, conversation_id=key, version=version, reason=reason)
+    return IndexOutcome(conversation_id=key, version=version, status=IndexStatus.FAILED, reason=reason)

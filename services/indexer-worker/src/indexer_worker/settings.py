@@ -1,5 +1,7 @@
 """Settings of the indexer worker."""
 
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Self
 
 from mh_common.embeddings import EmbeddingSettings, OpenAISettings
@@ -38,6 +40,14 @@ class WorkerSettings(SettingsGroup):
         default=1_000_000, ge=100_000, description="A process that has grown beyond this is replaced after its job."
     )
 
+    max_deaths: int = Field(
+        default=5, ge=1, description="A conversation whose job, alone, ends its process so often is marked as failed."
+    )
+    heartbeat_file: Path = Field(
+        default_factory=lambda: Path(gettempdir()) / "indexer-worker.json",
+        description="Where a worker notes its progress for `python -m indexer_worker.health`; one file a worker.",
+    )
+
     @property
     def visibility_timeout(self) -> float:
         """Seconds after which Redis hands an unacknowledged job to another worker.
@@ -47,11 +57,35 @@ class WorkerSettings(SettingsGroup):
         """
         return self.hold_time + 2 * self.time_limit
 
+    @property
+    def stall_timeout(self) -> float:
+        """Seconds without progress, while jobs wait, after which a worker ends itself: no live one needs so long."""
+        return self.visibility_timeout
+
     @model_validator(mode="after")
     def _limits_in_order(self) -> Self:
         if self.job_timeout >= self.time_limit:
             raise ValueError("WORKER_JOB_TIMEOUT must be below WORKER_TIME_LIMIT")
         return self
+
+
+class ReconcileSettings(SettingsGroup):
+    """How often the index is compared with the conversations, and what counts as lost. Times are in seconds."""
+
+    interval: float = Field(default=900.0, ge=1, description="From one comparison to the next.")
+    grace: float = Field(
+        default=60.0,
+        ge=0,
+        description="While no other job waits or runs: a conversation that had waited for so long when the comparison "
+        "was asked for is queued again, as its job must be lost.",
+    )
+    busy_grace: float = Field(
+        default=3600.0, ge=0, description="The same while jobs wait or run, of which one may be that conversation's."
+    )
+    schedule_file: Path = Field(
+        default_factory=lambda: Path(gettempdir()) / "indexer-worker-beat",
+        description="Where Celery beat notes when it sent what. Losing it costs nothing.",
+    )
 
 
 class Settings(ServiceSettings):
@@ -63,4 +97,5 @@ class Settings(ServiceSettings):
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
     openai: OpenAISettings = Field(default_factory=OpenAISettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings)
     log: LogSettings = Field(default_factory=LogSettings)

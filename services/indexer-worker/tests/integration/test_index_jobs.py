@@ -10,11 +10,14 @@ import pytest
 import structlog
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
-from indexer_worker import jobs
+from indexer_worker import attempts, jobs
 from indexer_worker.celery_app import make_app
 from indexer_worker.errors import IndexingError, JobTimeoutError
 from indexer_worker.settings import Settings, WorkerSettings
-from mh_common.jobs import INDEX_QUEUE, IndexJob
+from indexer_worker.starts import Starts
+from indexer_worker.steps import Phase, Step
+from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
+from mh_common.models import IndexRunKind
 from mh_common.settings import RedisSettings
 from redis import Redis
 from structlog.testing import LogCapture
@@ -34,12 +37,28 @@ class ScriptedIndex:
         self.calls: list[list[int]] = []
         self.script: list[Exception] = []
         self.jobs: list[object] = []
+        self.given_up: list[tuple[int, str]] = []
+        self.steps: list[tuple[Step, int, int]] = []
+        self.following: list[Step | Exception | None] = []
 
-    def __call__(self, ids: Sequence[int]) -> None:
+    def index(self, ids: Sequence[int]) -> None:
         self.calls.append(list(ids))
         self.jobs.append(structlog.contextvars.get_contextvars().get("job"))
         if self.script:
             raise self.script.pop(0)
+
+    def give_up(self, key: int, reason: str) -> None:
+        self.given_up.append((key, reason))
+
+    def add_run(self, kind: IndexRunKind) -> int:
+        return {IndexRunKind.RECONCILE: 100, IndexRunKind.REBUILD: 200}[kind]
+
+    def carry_on(self, step: Step, attempts: int, deaths: int) -> Step | None:
+        self.steps.append((step, attempts, deaths))
+        following = self.following.pop(0) if self.following else None
+        if isinstance(following, Exception):
+            raise following
+        return following
 
 
 @pytest.fixture
@@ -121,7 +140,7 @@ def test_a_job_is_tried_until_it_succeeds(
         wait_until(lambda: idle(redis))
 
     assert index.calls == [[1, 2]] * 4
-    postponed = events(log, jobs.JOB_POSTPONED)
+    postponed = events(log, attempts.JOB_POSTPONED)
     assert [entry["attempts"] for entry in postponed] == [1, 2, 3]
     assert postponed[0]["reason"] == "Milvus is away"
     assert postponed[1]["delay"] == pytest.approx(0.1, abs=0.1)
@@ -138,10 +157,10 @@ def test_a_bug_loses_no_row_and_its_message_is_not_logged(
         wait_until(lambda: len(index.calls) == 2)
         wait_until(lambda: idle(redis))
 
-    (crash,) = events(log, jobs.JOB_CRASHED)
+    (crash,) = events(log, attempts.JOB_CRASHED)
     assert crash["error"] == "RuntimeError"
     assert "alone" not in str(log)
-    assert "__call__" in str(crash["stack"])
+    assert "in index" in str(crash["stack"])
 
 
 def test_a_job_that_takes_too_long_goes_on_in_halves(
@@ -186,10 +205,10 @@ def test_a_long_wait_is_made_of_short_ones_and_loses_no_time(
             holds += [_eta(message) - time.time() for message in redis.hvals("unacked")]
         wait_until(lambda: idle(redis))
 
-    assert time.time() - failed >= 3.0 - 2 * jobs.EARLY_S
+    assert time.time() - failed >= 3.0 - 2 * attempts.EARLY_S
     assert max(holds) <= 0.5
     assert len(index.calls) == 2
-    assert [entry["attempts"] for entry in events(log, jobs.JOB_POSTPONED)] == [1]
+    assert [entry["attempts"] for entry in events(log, attempts.JOB_POSTPONED)] == [1]
 
 
 def _eta(message: bytes | str) -> float:
@@ -210,8 +229,104 @@ def test_a_next_attempt_that_cannot_be_queued_leaves_the_message_in_the_queue(
         wait_until(lambda: idle(redis))
 
     assert index.calls == [[1], [1]]
-    assert len(events(log, jobs.JOB_NOT_REQUEUED)) == 1
+    assert len(events(log, attempts.JOB_NOT_REQUEUED)) == 1
 
 
 def _no_connection(**_: object) -> None:
     raise ConnectionError("Redis is away")
+
+
+def test_rows_that_are_done_are_not_done_again_with_those_that_are_not(
+    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex
+) -> None:
+    index.script = [IndexingError("Milvus did not take one", left=[2])]
+
+    with working(redis_url, index) as app:
+        send(app, [1, 2, 3])
+        wait_until(lambda: len(index.calls) == 2)
+        wait_until(lambda: idle(redis))
+
+    assert index.calls == [[1, 2, 3], [2]]
+
+
+@pytest.mark.parametrize(
+    ("ids", "deaths", "calls"),
+    [([1, 2, 3], 1, [[1, 2, 3]]), ([1, 2, 3], 2, [[1], [2, 3]]), ([1], 4, [[1]]), ([1], 5, [])],
+)
+def test_a_job_that_ends_its_process_again_and_again_is_split_until_its_poison_row_is_alone(
+    redis_url: str,
+    wait_until: WaitUntil,
+    redis: Redis,
+    index: ScriptedIndex,
+    ids: list[int],
+    deaths: int,
+    calls: list[list[int]],
+) -> None:
+    starts = Starts(RedisSettings(url=redis_url))
+    for _ in range(deaths):
+        starts.begin("the job")
+
+    with working(redis_url, index) as app:
+        app.send_task(IndexJob.CREATED.value, kwargs={"ids": ids}, queue=INDEX_QUEUE, task_id="the job")
+        wait_until(lambda: index.calls or index.given_up)
+        wait_until(lambda: idle(redis))
+
+    assert sorted(index.calls) == calls
+    if not calls:
+        assert index.given_up == [(1, "The worker's process died while it indexed this conversation alone (deaths: 5)")]
+    assert redis.keys("indexer-worker:starts:*") == []
+
+
+def test_a_run_goes_on_step_by_step_under_one_owner(
+    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex
+) -> None:
+    second = Step(run_id=7, owner="somebody", phase=Phase.COMPARE, after=5000)
+    index.following = [second, IndexingError("Milvus is away"), None]
+
+    with working(redis_url, index) as app:
+        app.send_task(RunJob.RECONCILE.value, kwargs={"run_id": 7}, queue=INDEX_QUEUE, task_id="first")
+        wait_until(lambda: len(index.steps) == 3)
+        wait_until(lambda: idle(redis))
+
+    assert index.steps == [(Step(run_id=7, owner="first"), 0, 0), (second, 0, 0), (second, 1, 0)]
+
+
+@pytest.mark.parametrize(("job", "run_id"), [(RunJob.RECONCILE, 100), (RunJob.REBUILD, 200)])
+def test_the_clock_needs_no_run_of_its_own(
+    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, job: RunJob, run_id: int
+) -> None:
+    index.following = [IndexingError("Milvus is away")]
+    with working(redis_url, index) as app:
+        app.send_task(job.value, queue=INDEX_QUEUE, task_id="tick")
+        wait_until(lambda: len(index.steps) == 2)
+        wait_until(lambda: idle(redis))
+
+    # Tried again, it is the same run with the same owner.
+    assert [step for step, _, _ in index.steps] == [Step(run_id=run_id, owner="tick")] * 2
+
+
+def test_messages_that_are_no_runs_are_dropped(
+    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, log: Log
+) -> None:
+    bad: list[dict[str, object]] = [{"run_id": 0}, {"run_id": "x"}, {"run_id": 1, "step": {"run_id": 1}}]
+    with working(redis_url, index) as app:
+        for kwargs in bad:
+            app.send_task(RunJob.REBUILD.value, kwargs=kwargs, queue=INDEX_QUEUE)
+        send(app, [1])
+        wait_until(lambda: index.calls)
+        wait_until(lambda: idle(redis))
+
+    assert index.steps == []
+    assert len(events(log, jobs.JOB_REFUSED)) == len(bad)
+
+
+def test_jobs_are_done_while_their_starts_cannot_be_counted(
+    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Starts, "_redis", lambda self: Redis(host="127.0.0.1", port=1))
+    with working(redis_url, index) as app:
+        send(app, [1])
+        wait_until(lambda: index.calls)
+        wait_until(lambda: idle(redis))
+
+    assert events(log, "index_job_starts_not_counted")

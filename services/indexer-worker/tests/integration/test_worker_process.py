@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,18 +67,6 @@ def indexed_versions(uri: str) -> dict[int, int]:
         return {row[fields.ID]: row[fields.VERSION] for row in rows}
     finally:
         client.close()
-
-
-def drop_collection(uri: str) -> None:
-    client = MilvusClient(uri, dedicated=True)
-    client.drop_collection(fields.COLLECTION)
-    client.close()
-
-
-def run_preflight(environment: dict[str, str], **variables: str) -> None:
-    """Make the collection for these settings."""
-    command = [sys.executable, "-m", "indexer_worker.preflight"]
-    subprocess.run(command, env=environment | variables, check=True, timeout=60)
 
 
 @pytest.mark.parametrize("pool", ["prefork", "solo"])
@@ -195,26 +181,3 @@ def test_a_redis_that_goes_away_during_a_job_costs_neither_the_job_nor_the_worke
 
     assert indexed_versions(empty_milvus_uri) == {1: 1, 2: 1}
     assert "Traceback" not in worker.log.read_text()
-
-
-def test_a_foreign_collection_that_comes_later_stops_the_worker_and_keeps_the_job(
-    start_worker: Workers,
-    wait_until: WaitUntil,
-    environment: dict[str, str],
-    send: Send,
-    redis: Redis,
-    conversations: StubConversations,
-    empty_milvus_uri: str,
-) -> None:
-    conversations.put(1, "text")
-    worker = start_worker()
-    send(1)
-    wait_until(lambda: conversations.outcomes)
-
-    drop_collection(empty_milvus_uri)
-    run_preflight(environment, EMBEDDING_DIMENSION="8")
-    send(1)
-
-    assert worker.process.wait(30) == 0
-    assert lines(worker, "index_mismatch")
-    assert redis.llen(INDEX_QUEUE) + redis.hlen("unacked") == 1

@@ -10,7 +10,7 @@ import servers
 from celery import Celery
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.models import IndexStatus
-from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.index_stub import StubIndex
 
 pytestmark = pytest.mark.redis
 
@@ -24,7 +24,7 @@ def last_line(worker: servers.Running) -> str:
 
 
 def test_a_milvus_that_is_away_at_the_start_is_waited_for(
-    start_worker: Workers, wait_until: WaitUntil, redis_url: str, conversations: StubConversations, tmp_path: Path
+    start_worker: Workers, wait_until: WaitUntil, redis_url: str, conversations: StubIndex, tmp_path: Path
 ) -> None:
     conversations.put(1, "text")
     port = servers.free_port()
@@ -45,23 +45,27 @@ def test_a_milvus_that_is_away_at_the_start_is_waited_for(
         milvus.stop()
 
 
-def test_a_foreign_collection_keeps_the_worker_from_starting(
-    environment: dict[str, str], start_worker: Workers
+def test_a_foreign_collection_lets_jobs_wait_and_says_what_to_do(
+    environment: dict[str, str], start_worker: Workers, wait_until: WaitUntil, conversations: StubIndex, redis_url: str
 ) -> None:
     preflight = [sys.executable, "-m", "indexer_worker.preflight"]
     subprocess.run(preflight, env=environment, check=True, timeout=60)
+    conversations.put(1, "text")
 
     worker = start_worker(EMBEDDING_DIMENSION="8")
+    app = Celery("sender", broker=redis_url, set_as_current=False)
+    app.send_task(IndexJob.CREATED.value, kwargs={"ids": 1}, queue=INDEX_QUEUE)
+    app.close()
+    wait_until(lambda: worker.log.read_text().count("index_mismatch") >= 2)
 
-    assert worker.process.wait(30) == 1
-    line = last_line(worker)
-    assert line.startswith(
-        "The indexer worker cannot start. The Milvus collection mental_health_embeddings_development"
-    )
+    log = worker.log.read_text()
+    assert "The indexer worker starts, but its jobs will wait: The Milvus collection mental_health_embeddings" in log
     assert (
         "'embedding=stub;dimension=1536' (missing or different fields: embedding), but 'embedding=stub;dimension=8' is"
-        in line
+        in log
     )
+    assert "mh index rebuild" in log
+    assert conversations.outcomes == []
 
 
 @pytest.mark.parametrize(

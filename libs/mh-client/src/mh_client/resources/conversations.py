@@ -1,11 +1,10 @@
 """Conversations: add, read, change, delete, list, export."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
-from enum import StrEnum
 from functools import partial
-from typing import Any, Final, Literal, TypedDict, Unpack
+from typing import Final, Literal, TypedDict, Unpack
 
 from mh_common.models import (
     BulkCreate,
@@ -17,15 +16,14 @@ from mh_common.models import (
     ConversationPage,
     ConversationStats,
     ConversationUpdate,
-    FieldProblem,
     IndexState,
     Sentiment,
 )
 
 from mh_client._base import IDEMPOTENCY_KEY, Call, validated
-from mh_client._errors import InvalidInputError
 from mh_client._pagination import pages, pages_async
 from mh_client.resources._binding import AsyncResource, Resource, asynchronous, sync
+from mh_client.resources._params import query_params
 
 PATH: Final = "/api/v1/conversations"
 
@@ -185,12 +183,12 @@ def bulk_delete(ids: Sequence[int], *, idempotency_key: str | None = None) -> Ca
 
 def list_page(**query: Unpack[ListQuery]) -> Call[ConversationPage]:
     """Return one page (`limit` 1 to 200, default 50); its `next_cursor`, given as `cursor`, returns the next."""
-    return Call(method="GET", path=PATH, params=_params(query), parse=ConversationPage.model_validate_json)
+    return Call(method="GET", path=PATH, params=query_params(query), parse=ConversationPage.model_validate_json)
 
 
 def export(**query: Unpack[ExportQuery]) -> Call[bytes]:
     """Yield the conversations that match as bytes of a CSV or JSON Lines file, as they arrive."""
-    return Call(method="GET", path=f"{PATH}/export", params=_params(query), headers={"Accept": "*/*"}, parse=bytes)
+    return Call(method="GET", path=f"{PATH}/export", params=query_params(query), headers={"Accept": "*/*"}, parse=bytes)
 
 
 def stats() -> Call[ConversationStats]:
@@ -219,7 +217,8 @@ class Conversations(Resource):
 
     def iterate(self, **query: Unpack[IterateQuery]) -> Iterator[Conversation]:
         """Yield every conversation that matches, page after page."""
-        return pages(self._sender, partial(_page_at, query), query.get("cursor"))
+        for page in pages(self._sender, partial(_page_at, query), query.get("cursor")):
+            yield from page.items
 
     def export(self, **query: Unpack[ExportQuery]) -> Iterator[bytes]:
         """Yield a CSV or JSON Lines file of the conversations that match, in pieces, as they arrive."""
@@ -240,9 +239,11 @@ class AsyncConversations(AsyncResource):
     stats = asynchronous(stats)
     index_state = asynchronous(index_state)
 
-    def iterate(self, **query: Unpack[IterateQuery]) -> AsyncIterator[Conversation]:
+    async def iterate(self, **query: Unpack[IterateQuery]) -> AsyncIterator[Conversation]:
         """Yield every conversation that matches, page after page."""
-        return pages_async(self._sender, partial(_page_at, query), query.get("cursor"))
+        async for page in pages_async(self._sender, partial(_page_at, query), query.get("cursor")):
+            for conversation in page.items:
+                yield conversation
 
     def export(self, **query: Unpack[ExportQuery]) -> AsyncIterator[bytes]:
         """Yield a CSV or JSON Lines file of the conversations that match, in pieces, as they arrive."""
@@ -252,27 +253,6 @@ class AsyncConversations(AsyncResource):
 def _page_at(query: IterateQuery, cursor: str | None) -> Call[ConversationPage]:
     page: IterateQuery = {**query, "cursor": cursor}
     return list_page(**page)
-
-
-def _params(query: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    params: list[tuple[str, str]] = []
-    for name, given in query.items():
-        values = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
-        if not values:
-            # Sent as nothing, it would mean everything.
-            raise InvalidInputError([FieldProblem(field=name, message="must name at least one value")])
-        params += [(name, _text(name, value)) for value in values if value is not None]
-    return tuple(params)
-
-
-def _text(name: str, value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise InvalidInputError([FieldProblem(field=name, message="must have a time zone")])
-        return value.isoformat()
-    return value.value if isinstance(value, StrEnum) else str(value)
 
 
 def _key(given: str | None) -> dict[str, str]:

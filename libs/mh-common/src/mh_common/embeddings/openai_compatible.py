@@ -9,7 +9,7 @@ from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpe
 from openai.types import CreateEmbeddingResponse, Embedding
 
 from mh_common.embeddings.backoff import Backoff, parse_retry_after
-from mh_common.embeddings.protocol import EmbedderError
+from mh_common.embeddings.protocol import EmbedderError, VectorLengthError
 
 NATIVE_DIMENSIONS = {
     "text-embedding-3-small": 1536,
@@ -161,8 +161,7 @@ class OpenAICompatibleEmbedder:
         vector: object = item.embedding  # the SDK checks no types
         if not isinstance(vector, list) or len(vector) != self.dimension:
             given = len(vector) if isinstance(vector, list) else type(vector).__name__
-            message = f"Model {self.model} gave vectors of length {given}, expected {self.dimension}"
-            raise EmbedderError(message, transient=True)
+            raise VectorLengthError(f"Model {self.model} gave vectors of length {given}, expected {self.dimension}")
         try:
             norm = math.hypot(*vector)
         except (TypeError, OverflowError):  # not a number; an integer beyond any float

@@ -58,3 +58,11 @@ class EmbedderError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # Job queues pickle errors; by default that loses keyword arguments, and unpickling fails.
         return partial(type(self), transient=self.transient, retry_after=self.retry_after), self.args
+
+
+class VectorLengthError(EmbedderError):
+    """A vector came with another length than the model's. Always transient: mostly it is a wrong setting's fault, for
+    every text. Who has proof that other texts get good vectors may give up this one."""
+
+    def __init__(self, message: str, *, transient: bool = True, retry_after: float | None = None) -> None:
+        super().__init__(message, transient=transient, retry_after=retry_after)

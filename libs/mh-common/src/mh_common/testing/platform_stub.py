@@ -6,9 +6,11 @@ with StubPlatform.running() as stub:
 """
 
 import asyncio
+import json
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -27,8 +29,14 @@ from mh_common.models import (
     ConversationCreate,
     ConversationPage,
     ConversationStats,
+    FailureCount,
     FieldProblem,
+    IndexFailurePage,
+    IndexQueued,
+    IndexRun,
+    IndexState,
     IndexStatus,
+    IndexSummary,
     Problem,
     SearchHit,
     SearchResult,
@@ -59,6 +67,9 @@ class StubPlatform:
         failed: how many rows the stats call failed.
         queries: the bodies of search and answer requests, and the parameters of exports.
         export_pieces: what an export sends; None in it breaks the connection.
+        failures: the conversations whose indexing failed.
+        runs: what successive looks at the index run find, the request itself being the first; the last one stays.
+            None breaks the connection.
         done: body and ids of every bulk request that was stored, by its key.
         base_url: set by `running`.
     """
@@ -74,6 +85,8 @@ class StubPlatform:
         self.failed = 0
         self.queries: list[Mapping[str, Any]] = []
         self.export_pieces: list[bytes | None] = [b"id,question\r\n", b"1,q\r\n"]
+        self.failures: list[IndexState] = []
+        self.runs: list[IndexRun | None] = []
         self.base_url = ""
         self.done: dict[str, tuple[bytes, list[int]]] = {}
         self._in_work = 0
@@ -83,6 +96,12 @@ class StubPlatform:
                 Route("/api/v1/conversations/bulk", self._bulk, methods=["POST"]),
                 Route("/api/v1/conversations/stats", self._stats),
                 Route("/api/v1/conversations/export", self._export),
+                Route("/api/v1/index/summary", self._summary),
+                Route("/api/v1/index/failures", self._failures),
+                Route("/api/v1/index/retry", self._retry, methods=["POST"]),
+                Route("/api/v1/index/sync", self._run, methods=["POST"]),
+                Route("/api/v1/index/rebuild", self._run, methods=["POST"]),
+                Route("/api/v1/index/runs/{run_id}", self._run),
                 Route("/api/v1/search", self._search, methods=["POST"]),
                 Route("/api/v1/answers", self._answer, methods=["POST"]),
             ]
@@ -164,6 +183,38 @@ class StubPlatform:
                 },
             )
         )
+
+    async def _summary(self, request: Request) -> Response:
+        reasons = Counter(state.reason or "" for state in self.failures)
+        return _json(
+            IndexSummary(
+                total=len(self.rows),
+                pending=0,
+                indexed=len(self.rows) - len(self.failures),
+                failed=len(self.failures),
+                oldest_pending_at=None,
+                lag_seconds=0.0,
+                outbox_depth=0,
+                oldest_outbox_at=None,
+                failures=[FailureCount(reason=reason, count=count) for reason, count in reasons.most_common()],
+            )
+        )
+
+    async def _failures(self, request: Request) -> Response:
+        start = int(request.query_params.get("cursor", "0"))
+        page = [state for state in self.failures if state.conversation_id > start][:2]
+        more = page and page[-1] != self.failures[-1]
+        return _json(IndexFailurePage(items=page, next_cursor=str(page[-1].conversation_id) if more else None))
+
+    async def _retry(self, request: Request) -> Response:
+        queued, self.failures = len(self.failures), []
+        return _json(IndexQueued(queued=queued), 202)
+
+    async def _run(self, request: Request) -> Response:
+        if body := await request.body():
+            self.queries.append(json.loads(body))
+        run = self.runs.pop(0) if len(self.runs) > 1 else self.runs[0]
+        return _BrokenOff() if run is None else _json(run, 202)
 
     async def _export(self, request: Request) -> Response:
         self.queries.append(dict(request.query_params))

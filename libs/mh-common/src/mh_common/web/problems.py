@@ -31,6 +31,7 @@ STATUS_OF: Final[dict[type[errors.DomainError], int]] = {
     errors.VersionConflictError: 412,
     errors.IdempotencyConflictError: 409,
     errors.IdempotencyMismatchError: 422,
+    errors.LeaseConflictError: 409,
     errors.UnavailableError: 503,
 }
 

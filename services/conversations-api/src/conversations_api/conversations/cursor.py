@@ -5,10 +5,10 @@ import hashlib
 from datetime import datetime
 
 from mh_common.errors import InvalidRequestError
-from mh_common.models import Conversation, ConversationId, FieldProblem
+from mh_common.models import Conversation, ConversationId, FieldProblem, UtcTime
 from pydantic import BaseModel, ConfigDict
 
-from conversations_api.conversations.filters import ListQuery, Sort, UtcTime
+from conversations_api.conversations.filters import ListQuery, Sort
 
 
 class Position(BaseModel):

@@ -1,33 +1,13 @@
 """What a list of conversations can be asked for: the query parameters of the list and the export."""
 
-import re
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
-from mh_common.models import ConversationId, QueryText, Sentiment
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from mh_common.models import ConversationId, QueryText, Sentiment, UtcTime
+from pydantic import BaseModel, ConfigDict, Field
 
 MAX_IDS: Final = 1000
 MAX_LIMIT: Final = 200
-
-
-def _iso_8601(value: object) -> object:
-    # Pydantic alone takes bare numbers for seconds since 1970.
-    if isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d[Tt ]", value):
-        raise ValueError("must be an ISO 8601 time with its zone, for example 2026-03-01T00:00:00Z")
-    return value
-
-
-def _to_utc(value: datetime) -> datetime:
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
-
-
-UtcTime = Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_to_utc)]
-"""A moment given with its zone, in UTC."""
 
 
 class Sort(StrEnum):

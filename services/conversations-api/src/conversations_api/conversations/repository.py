@@ -122,16 +122,15 @@ class ConversationRepository:
             await self.session.execute(delete(_TABLE).where(_ROW.id.in_(found)))
         return found
 
-    async def stats(self) -> ConversationStats:
-        """Count conversations by sentiments, month and index status, in one pass over the table."""
-        question, answer, status = _ROW.question_sentiment, _ROW.answer_sentiment, _STATES.c.status
+    async def stats(self, indexed: int, failed: int) -> ConversationStats:
+        """Count conversations by sentiments and month, in one pass over the table.
+
+        `indexed` and `failed` of them are known to be so; the rest is pending.
+        """
+        question, answer = _ROW.question_sentiment, _ROW.answer_sentiment
         month = func.substr(_ROW.created_at, 1, 7, type_=String).label("month")
-        query = (
-            select(question, answer, month, status, func.count())
-            .outerjoin_from(_TABLE, _STATES, _STATES.c.conversation_id == _ROW.id)
-            .group_by(question, answer, "month", status)
-        )
-        return _sum_up(await self.session.execute(query))
+        query = select(question, answer, month, func.count()).group_by(question, answer, "month")
+        return _sum_up(await self.session.execute(query), indexed, failed)
 
     def _conditions(self, filters: ConversationFilters) -> Iterator[ColumnElement[bool]]:
         if filters.question_sentiment:
@@ -192,16 +191,15 @@ def _chunks(items: Sequence[ConversationCreate]) -> Iterator[Sequence[Conversati
     yield items[start:]
 
 
-def _sum_up(groups: Iterable[tuple[Sentiment, Sentiment, str, IndexStatus | None, int]]) -> ConversationStats:
+def _sum_up(groups: Iterable[tuple[Sentiment, Sentiment, str, int]], indexed: int, failed: int) -> ConversationStats:
     pairs = {(question, answer): 0 for question in Sentiment for answer in Sentiment}
     months: dict[str, int] = {}
-    statuses = dict.fromkeys(IndexStatus, 0)
-    for question, answer, month, status, count in groups:
+    for question, answer, month, count in groups:
         pairs[question, answer] += count
         months[month] = months.get(month, 0) + count
-        statuses[status or IndexStatus.PENDING] += count
+    total = sum(pairs.values())
     return ConversationStats(
-        total=sum(pairs.values()),
+        total=total,
         question_sentiment={one: sum(pairs[one, other] for other in Sentiment) for one in Sentiment},
         answer_sentiment={one: sum(pairs[other, one] for other in Sentiment) for one in Sentiment},
         pairs=[
@@ -209,5 +207,10 @@ def _sum_up(groups: Iterable[tuple[Sentiment, Sentiment, str, IndexStatus | None
             for (question, answer), count in pairs.items()
         ],
         per_month=[MonthCount(month=month, count=months[month]) for month in sorted(months)],
-        index_status=statuses,
+        index_status={
+            # Never below 0: some may have been deleted since the others were counted.
+            IndexStatus.PENDING: max(total - indexed - failed, 0),
+            IndexStatus.INDEXED: indexed,
+            IndexStatus.FAILED: failed,
+        },
     )

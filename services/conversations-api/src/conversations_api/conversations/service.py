@@ -56,7 +56,11 @@ class ConversationReads:
     async def stats(self) -> ConversationStats:
         """Count conversations by what they are."""
         async with self._readers() as reader:
-            return await ConversationRepository(reader).stats()
+            # Before the conversations: what is indexed in between then counts as pending, and not the other way round.
+            counted = await IndexStateRepository(reader).statuses()
+            return await ConversationRepository(reader).stats(
+                indexed=counted[IndexStatus.INDEXED], failed=counted[IndexStatus.FAILED]
+            )
 
 
 class ConversationService:

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
-from mh_common.models import IndexStatus
-from sqlalchemy import func, insert, select, update
+from mh_common.models import IndexStatus, PresentVersion
+from sqlalchemy import Select, func, insert, select, update
 
 from conversations_api.database import Executor
 from conversations_api.models import ConversationRow, IndexStateRow
@@ -45,6 +45,12 @@ _STORED = (
     IndexStateRow.indexed_at,
 )
 
+_JOINED: Final = select(IndexStateRow.conversation_id, *_STORED).join(
+    ConversationRow, ConversationRow.id == IndexStateRow.conversation_id
+)
+
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class IndexStateRepository:
     """Reads and writes index states; what it writes, within the session's transaction."""
@@ -81,7 +87,8 @@ class IndexStateRepository:
 
     async def find(self, conversation_id: int) -> StoredState | None:
         """Return a conversation's index state; None when the conversation does not exist."""
-        return (await self._read([conversation_id])).get(conversation_id)
+        query = _JOINED.where(IndexStateRow.conversation_id == conversation_id)
+        return (await self._read(query)).get(conversation_id)
 
     async def lock(self, ids: Collection[int]) -> dict[int, StoredState]:
         """Return the states of those conversations that exist, and hold off changes of these until the commit.
@@ -89,20 +96,75 @@ class IndexStateRepository:
         It is the conversations that are locked, as by everyone who changes one together with its state: one lock, taken
         in one order, so that the version read here stays the present one and no two transactions wait for each other.
         """
-        key = ConversationRow.id
-        await self.session.execute(select(key).where(key.in_(ids)).order_by(key).with_for_update())
-        return await self._read(ids)
+        await self.lock_conversations(ids)
+        return await self._read(_JOINED.where(IndexStateRow.conversation_id.in_(ids)))
 
-    async def _read(self, ids: Collection[int]) -> dict[int, StoredState]:
-        query = (
-            select(IndexStateRow.conversation_id, *_STORED)
-            .join(ConversationRow, ConversationRow.id == IndexStateRow.conversation_id)
-            .where(IndexStateRow.conversation_id.in_(ids))
+    async def lock_conversations(self, ids: Collection[int]) -> list[int]:
+        """Return the ids of those conversations that exist, in order; lock them as `lock` does."""
+        key = ConversationRow.id
+        return list(
+            (await self.session.execute(select(key).where(key.in_(ids)).order_by(key).with_for_update())).scalars()
         )
+
+    async def without_state(self, ids: Collection[int]) -> list[int]:
+        """Return those of these conversations that have no state."""
+        query = select(IndexStateRow.conversation_id).where(IndexStateRow.conversation_id.in_(ids))
+        return sorted(set(ids).difference((await self.session.execute(query)).scalars()))
+
+    async def failed(self, after: int, limit: int) -> dict[int, StoredState]:
+        """Return the states of at most `limit` conversations whose indexing failed, with ids above `after`, by id."""
+        query = _JOINED.where(IndexStateRow.status == IndexStatus.FAILED, IndexStateRow.conversation_id > after)
+        return await self._read(query.order_by(IndexStateRow.conversation_id).limit(limit))
+
+    async def _read(self, query: Select[*tuple[Any, ...]]) -> dict[int, StoredState]:
         return {row[0]: StoredState(*row[1:]) for row in await self.session.execute(query)}
 
     async def statuses(self) -> dict[IndexStatus, int]:
-        """Return the number of conversations in each status, with 0 where there is none."""
+        """Return the number of states in each status, with 0 where there is none; the table's index has them all."""
         query = select(IndexStateRow.status, func.count()).group_by(IndexStateRow.status)
         found = {row[0]: row[1] for row in await self.session.execute(query)}
         return {status: found.get(status, 0) for status in IndexStatus}
+
+    async def total(self) -> int:
+        """Return the number of conversations, of which each should have a state."""
+        return int((await self.session.execute(select(func.count()).select_from(ConversationRow))).scalar_one())
+
+    async def oldest_pending(self) -> datetime | None:
+        """Return when the conversation that waits longest was queued; None when none waits."""
+        query = select(func.min(IndexStateRow.queued_at)).where(IndexStateRow.status == IndexStatus.PENDING)
+        return (await self.session.execute(query)).scalar()
+
+    async def failure_reasons(self, limit: int) -> list[tuple[str, int]]:
+        """Return the most frequent reasons of failures with the number of each, the most frequent first."""
+        reason, count = IndexStateRow.reason, func.count()
+        query = select(reason, count).where(IndexStateRow.status == IndexStatus.FAILED).group_by(reason)
+        rows = await self.session.execute(query.order_by(count.desc(), reason).limit(limit))
+        return [(row[0] or "", row[1]) for row in rows]
+
+    async def versions(self, after: int, limit: int, since: datetime | None) -> list[PresentVersion]:
+        """Return the versions of at most `limit` conversations with ids above `after`, by id.
+
+        `since` leaves out those that were changed last before that time. A conversation without a state, which somebody
+        else wrote, has waited for ever.
+        """
+        # By primary key, which holds the texts. An index on (id, version) would be smaller to read, but MariaDB then
+        # locks and updates rows by it as well, which can deadlock with those that go by primary key.
+        row, state = ConversationRow, IndexStateRow
+        query = (
+            select(row.id, row.version, state.status, state.queued_at)
+            .outerjoin(state, state.conversation_id == row.id)
+            .where(row.id > after)
+            .order_by(row.id)
+            .limit(limit)
+        )
+        if since is not None:
+            query = query.where(row.updated_at >= since)
+        return [
+            PresentVersion(
+                conversation_id=found.id,
+                version=found.version,
+                status=found.status or IndexStatus.PENDING,
+                queued_at=found.queued_at or _LONG_AGO,
+            )
+            for found in await self.session.execute(query)
+        ]

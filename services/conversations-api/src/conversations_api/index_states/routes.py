@@ -1,57 +1,91 @@
-"""Routes of the index states: a look at one, and the worker's reports."""
+"""Routes of the index states: how far the index is, what to index again, and the worker's reports."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated
 
-from fastapi import APIRouter, Body
-from mh_common.models import ConversationId, IndexReport, IndexReportAnswer, IndexState
-from mh_common.web.problems import problem_responses
+from fastapi import APIRouter, Body, Path, Query
+from mh_common.models import (
+    MAX_ID,
+    MAX_VERSIONS,
+    ConversationVersions,
+    IndexFailurePage,
+    IndexQueue,
+    IndexQueued,
+    IndexReport,
+    IndexReportAnswer,
+    IndexState,
+    IndexSummary,
+    UtcTime,
+)
 
-from conversations_api.dependencies import Readers, WriteSession
-from conversations_api.index_states.service import IndexStateService
+from conversations_api.dependencies import Readers, WriteSession, WriteTransactions
+from conversations_api.index_states import documentation
+from conversations_api.index_states.service import IndexQueueService, IndexStateService, retry_failed
 
 router = APIRouter(prefix="/api/v1", tags=["index"])
 
-_STATE: Final = {
-    "conversation_id": 17,
-    "status": "indexed",
-    "version": 2,
-    "indexed_version": 2,
-    "reason": None,
-    "attempts": 1,
-    "queued_at": "2026-03-02T09:15:00.120000Z",
-    "indexed_at": "2026-03-02T09:15:00.480000Z",
-    "lag_seconds": 0.36,
-}
-_REPORT: Final = {
-    "outcomes": [
-        {"conversation_id": 17, "version": 2, "status": "indexed"},
-        {"conversation_id": 18, "version": 1, "status": "failed", "reason": "The embedder refused the text."},
-        {"conversation_id": 19, "version": 4, "status": "indexed"},
-    ]
-}
-_ANSWER: Final = {
-    "versions": [
-        {"conversation_id": 17, "version": 2},
-        {"conversation_id": 18, "version": 1},
-        {"conversation_id": 19, "version": None},
-    ]
-}
+Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The conversation's key.")]
+After = Annotated[int, Query(ge=0, le=MAX_ID, description="Only conversations with greater keys.")]
+Cursor = Annotated[int, Query(ge=0, le=MAX_ID, description="`next_cursor` of the page before.")]
 
 
-def _answers(example: dict[str, Any], *problems: int) -> dict[int | str, dict[str, Any]]:
-    return {200: {"content": {"application/json": {"example": example}}}, **problem_responses(*problems)}
-
-
-@router.get("/conversations/{conversation_id}/index-state", responses=_answers(_STATE, 400, 404, 503))
-async def get_index_state(conversation_id: ConversationId, readers: Readers) -> IndexState:
+@router.get("/conversations/{conversation_id}/index-state", responses=documentation.STATE)
+async def get_index_state(conversation_id: Id, readers: Readers) -> IndexState:
     """Say whether search finds the conversation's present version, and if not, since when and why."""
     async with readers() as reader:
         return await IndexStateService(reader).get(conversation_id)
 
 
-@router.post("/index/reports", responses=_answers(_ANSWER, 400, 422, 503))
+@router.post("/conversations/{conversation_id}/reindex", status_code=202, responses=documentation.REINDEXED)
+async def reindex(conversation_id: Id, session: WriteSession) -> IndexState:
+    """Queue a conversation to be indexed again. What search finds meanwhile stays as it is."""
+    return await IndexQueueService(session).reindex(conversation_id)
+
+
+@router.get("/index/summary", responses=documentation.SUMMARY)
+async def get_summary(readers: Readers) -> IndexSummary:
+    """Say how far the index is with the whole data set, and why indexing failed where it did."""
+    async with readers() as reader:
+        return await IndexStateService(reader).summary()
+
+
+@router.get("/index/failures", responses=documentation.FAILURES)
+async def list_failures(
+    readers: Readers, cursor: Cursor = 0, limit: Annotated[int, Query(ge=1, le=200)] = 50
+) -> IndexFailurePage:
+    """List the conversations whose indexing failed, a page at a time, by key."""
+    async with readers() as reader:
+        return await IndexStateService(reader).failures(cursor, limit)
+
+
+@router.post("/index/queue", status_code=202, responses=documentation.QUEUED)
+async def queue(
+    request: Annotated[IndexQueue, Body(openapi_examples=documentation.IDS)], session: WriteSession
+) -> IndexQueued:
+    """Queue conversations to be indexed again; those that do not exist are deleted from the index."""
+    return IndexQueued(queued=await IndexQueueService(session).queue(request.ids))
+
+
+@router.post("/index/retry", status_code=202, responses=documentation.RETRIED)
+async def retry(transactions: WriteTransactions) -> IndexQueued:
+    """Queue every conversation whose indexing failed. A call that was cut off can be repeated."""
+    return IndexQueued(queued=await retry_failed(transactions))
+
+
+@router.get("/index/versions", responses=documentation.VERSIONS)
+async def list_versions(
+    readers: Readers,
+    after: After = 0,
+    limit: Annotated[int, Query(ge=1, le=MAX_VERSIONS)] = 1000,
+    since: Annotated[UtcTime | None, Query(description="Only conversations changed at or after this time.")] = None,
+) -> ConversationVersions:
+    """List keys and present versions, a page at a time, by key."""
+    async with readers() as reader:
+        return await IndexStateService(reader).versions(after, limit, since)
+
+
+@router.post("/index/reports", responses=documentation.REPORTED)
 async def report_index(
-    report: Annotated[IndexReport, Body(openapi_examples={"a job of three": {"value": _REPORT}})],
+    report: Annotated[IndexReport, Body(openapi_examples=documentation.REPORTED_JOB)],
     session: WriteSession,
 ) -> IndexReportAnswer:
     """Take the indexer's report on one job and answer with the present versions.

@@ -1,21 +1,33 @@
 """What is known of the index, and what the worker's reports change in it."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from typing import Final
 
 from mh_common.errors import NotFoundError
+from mh_common.jobs import IndexJob
 from mh_common.models import (
+    MAX_BULK_ROWS,
     ConversationVersion,
+    ConversationVersions,
+    FailureCount,
+    IndexFailurePage,
     IndexOutcome,
     IndexReport,
     IndexReportAnswer,
     IndexState,
     IndexStatus,
+    IndexSummary,
 )
 
-from conversations_api.database import Executor
+from conversations_api.database import Executor, Session
 from conversations_api.index_states.repository import IndexStateRepository, StateChange, StoredState
+from conversations_api.outbox.repository import OutboxReads, OutboxRepository
+
+MAX_REASONS: Final = 20
+"""Reasons of failures that a summary names."""
 
 
 def _utc_now() -> datetime:
@@ -27,6 +39,7 @@ class IndexStateService:
 
     def __init__(self, session: Executor, clock: Callable[[], datetime] = _utc_now) -> None:
         self._states = IndexStateRepository(session)
+        self._outbox = OutboxReads(session)
         self._clock = clock
 
     async def get(self, conversation_id: int) -> IndexState:
@@ -34,6 +47,9 @@ class IndexStateService:
         state = await self._states.find(conversation_id)
         if state is None:
             raise NotFoundError(f"There is no conversation {conversation_id}.")
+        return self._state(conversation_id, state)
+
+    def _state(self, conversation_id: int, state: StoredState) -> IndexState:
         return IndexState(
             conversation_id=conversation_id,
             status=state.status,
@@ -50,6 +66,40 @@ class IndexStateService:
         indexed = state.indexed_at if state.status is IndexStatus.INDEXED else None
         # Times are taken by several processes, whose clocks can differ a little.
         return max(0.0, ((indexed or self._clock()) - state.queued_at).total_seconds())
+
+    async def summary(self) -> IndexSummary:
+        """Count the states and what is owed."""
+        now = self._clock()
+        counts = await self._states.statuses()
+        indexed, failed = counts[IndexStatus.INDEXED], counts[IndexStatus.FAILED]
+        # After the others: what is indexed or deleted in between then counts as pending or not at all.
+        total = max(await self._states.total(), indexed + failed)
+        oldest = await self._states.oldest_pending()
+        reasons = await self._states.failure_reasons(MAX_REASONS)
+        return IndexSummary(
+            total=total,
+            pending=total - indexed - failed,
+            indexed=indexed,
+            failed=failed,
+            oldest_pending_at=oldest,
+            lag_seconds=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
+            outbox_depth=await self._outbox.depth(),
+            oldest_outbox_at=await self._outbox.oldest(),
+            failures=[FailureCount(reason=reason, count=count) for reason, count in reasons],
+        )
+
+    async def failures(self, after: int, limit: int) -> IndexFailurePage:
+        """Return the states of at most `limit` conversations whose indexing failed, with ids above `after`, by id."""
+        found = await self._states.failed(after, limit + 1)
+        items = [self._state(key, state) for key, state in found.items()][:limit]
+        more = len(found) > limit
+        return IndexFailurePage(items=items, next_cursor=str(items[-1].conversation_id) if more else None)
+
+    async def versions(self, after: int, limit: int, since: datetime | None) -> ConversationVersions:
+        """Return id and present version of at most `limit` conversations with ids above `after`, by id."""
+        found = await self._states.versions(after, limit + 1, since)
+        items = found[:limit]
+        return ConversationVersions(items=items, next_after=items[-1].conversation_id if len(found) > limit else None)
 
     async def report(self, report: IndexReport) -> IndexReportAnswer:
         """Note the outcomes and return the present versions, in the order of the report.
@@ -72,6 +122,52 @@ class IndexStateService:
                 for one in report.outcomes
             ]
         )
+
+
+class IndexQueueService:
+    """Queues conversations to be indexed again, in the session's transaction."""
+
+    def __init__(self, session: Session, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._session = session
+        self._states = IndexStateRepository(session)
+        self._outbox = OutboxRepository(session)
+        self._clock = clock
+
+    async def queue(self, ids: Collection[int]) -> int:
+        """Queue those of the conversations that exist to be indexed, the others to be deleted from the index.
+
+        Return how many that are. A conversation without an index state, which somebody else wrote, gets one.
+        """
+        present = await self._states.lock_conversations(ids)
+        absent = sorted(set(ids).difference(present))
+        now = self._clock()
+        await self._states.queue_new(await self._states.without_state(present), now)
+        await self._states.queue_again(present, now)
+        await self._outbox.add(IndexJob.UPDATED, present)
+        await self._outbox.add(IndexJob.DELETED, absent)
+        return len(present) + len(absent)
+
+    async def reindex(self, conversation_id: int) -> IndexState:
+        """Queue one conversation and return its state. Raises `NotFoundError`."""
+        if not await self._states.lock_conversations([conversation_id]):
+            raise NotFoundError(f"There is no conversation {conversation_id}.")
+        await self.queue([conversation_id])
+        return await IndexStateService(self._session, self._clock).get(conversation_id)
+
+
+async def retry_failed(transactions: Callable[[], AbstractAsyncContextManager[Session]]) -> int:
+    """Queue all conversations whose indexing failed, many in each transaction; return how many those are.
+
+    Each is queued once, also when it fails again meanwhile.
+    """
+    after, queued = 0, 0
+    while True:
+        async with transactions() as session:
+            ids = list(await IndexStateRepository(session).failed(after, MAX_BULK_ROWS))
+            queued += await IndexQueueService(session).queue(ids)
+        if len(ids) < MAX_BULK_ROWS:
+            return queued
+        after = ids[-1]
 
 
 def _change(outcome: IndexOutcome, state: StoredState) -> StateChange:

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from celery import Celery
 from kombu.exceptions import KombuError
-from mh_common.jobs import INDEX_QUEUE, IndexJob
+from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
 from redis.exceptions import RedisError
 
 SOCKET_TIMEOUT: Final = 1.0
@@ -23,6 +23,10 @@ class Publisher(Protocol):
 
     async def publish(self, job: IndexJob, ids: Sequence[int]) -> None:
         """Queue one message with 1 to 64 conversation ids; return once the queue has it. Raises only `PublishError`."""
+        ...
+
+    async def publish_run(self, job: RunJob, run_id: int) -> None:
+        """Queue one message that tells of a run; return once the queue has it. Raises only `PublishError`."""
         ...
 
     async def close(self) -> None:
@@ -52,16 +56,21 @@ class CeleryPublisher:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="publisher")
 
     async def publish(self, job: IndexJob, ids: Sequence[int]) -> None:
-        """Queue one message; fail within two seconds when Redis does not answer."""
+        """See `Publisher.publish`; fails within two seconds when Redis does not answer."""
+        await self._publish(job.value, {"ids": list(ids)})
+
+    async def publish_run(self, job: RunJob, run_id: int) -> None:
+        """See `Publisher.publish_run`; fails within two seconds when Redis does not answer."""
+        await self._publish(job.value, {"run_id": run_id})
+
+    async def _publish(self, task: str, kwargs: dict[str, Any]) -> None:
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._send, job, list(ids))
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._send, task, kwargs)
         except (KombuError, RedisError, OSError) as error:
             raise PublishError(type(error.__cause__ or error).__name__) from error
 
-    def _send(self, job: IndexJob, ids: list[int]) -> None:
-        self._app.send_task(
-            job.value, kwargs={"ids": ids}, queue=INDEX_QUEUE, ignore_result=True, producer=self._producer
-        )
+    def _send(self, task: str, kwargs: dict[str, Any]) -> None:
+        self._app.send_task(task, kwargs=kwargs, queue=INDEX_QUEUE, ignore_result=True, producer=self._producer)
 
     async def close(self) -> None:
         """Wait for a message on its way, then close the connection."""

@@ -10,10 +10,12 @@ from itertools import groupby
 from typing import Any, Final
 
 import structlog
-from mh_common.jobs import MAX_JOB_IDS
+from mh_common.jobs import MAX_JOB_IDS, RunJob
+from mh_common.models import IndexRunKind
 from sqlalchemy.exc import SQLAlchemyError
 
-from conversations_api.database import SessionFactory, transaction
+from conversations_api.database import Session, SessionFactory, transaction
+from conversations_api.index_runs.repository import DueRun, IndexRunRepository
 from conversations_api.outbox.publisher import Publisher, PublishError
 from conversations_api.outbox.repository import ClaimedRow, OutboxRepository
 from conversations_api.settings import RelaySettings
@@ -24,12 +26,18 @@ OUTBOX_PUBLISHED: Final = "outbox_published"
 OUTBOX_POSTPONED: Final = "outbox_postponed"
 OUTBOX_DATABASE_FAILED: Final = "outbox_database_failed"
 OUTBOX_RELAY_FAILED: Final = "outbox_relay_failed"
+OUTBOX_UNKNOWN_JOB: Final = "outbox_unknown_job"
 
 FIRST_BACKOFF: Final = 0.25
 """Seconds until the second attempt; each further failure doubles it."""
 
 STOP_TIMEOUT: Final = 5.0
 """Seconds that a cancelled relay may take for the message on its way and for giving its claims back."""
+
+RUN_RESEND: Final = 60.0
+"""Seconds after which the worker is told again of a run that nobody has taken."""
+
+_RUN_JOBS: Final = {IndexRunKind.RECONCILE: RunJob.RECONCILE, IndexRunKind.REBUILD: RunJob.REBUILD}
 
 
 def _utc_now() -> datetime:
@@ -68,6 +76,7 @@ class Relay:
         self._owner = uuid.uuid4().hex
         self._woken = asyncio.Event()
         self._stopping = False
+        self._unknown_jobs: set[str] = set()
 
     def wake(self) -> None:
         """Say that there is something to deliver. Call it in the event loop that runs the relay."""
@@ -110,28 +119,40 @@ class Relay:
                 await self._woken.wait()
 
     @asynccontextmanager
-    async def _outbox(self) -> AsyncIterator[OutboxRepository]:
-        """Give the outbox in a transaction of its own, for as long as a claim can be of use.
+    async def _transaction(self) -> AsyncIterator[Session]:
+        """Give a transaction for as long as a claim can be of use.
 
         The driver would wait without end for a server that vanished without a word.
         """
         async with asyncio.timeout(self._settings.lease), transaction(self._session_factory) as session:
-            yield OutboxRepository(session)
+            yield session
 
     async def _deliver_batch(self) -> bool:
         """Claim rows, publish them, forget those that were published. Return False when there was nothing to claim."""
         now = self._clock()
-        async with self._outbox() as outbox:
+        async with self._transaction() as session:
+            outbox = OutboxRepository(session)
             rows = await outbox.claim(self._owner, now, self._settings.lease, self._settings.batch_size)
-        if not rows:
+            runs = await IndexRunRepository(session).take_due(now, now + timedelta(seconds=RUN_RESEND))
+            unknown = [] if rows else await outbox.unknown_jobs()
+        self._name_unknown(unknown)
+        if not rows and not runs:
             return False
         # Stop in time: after the lease another relay may publish the rest, and then ours would be out of order.
-        await self._publish(rows, until=now + timedelta(seconds=self._settings.lease / 2))
+        await self._publish(runs, rows, until=now + timedelta(seconds=self._settings.lease / 2))
         return True
 
-    async def _publish(self, rows: Sequence[ClaimedRow], until: datetime) -> None:
-        published = 0
+    def _name_unknown(self, jobs: Sequence[str]) -> None:
+        for job in set(jobs) - self._unknown_jobs:
+            log.warning(OUTBOX_UNKNOWN_JOB, job=job)
+        self._unknown_jobs.update(jobs)
+
+    async def _publish(self, runs: Sequence[DueRun], rows: Sequence[ClaimedRow], until: datetime) -> None:
+        told = published = 0
         try:
+            for run in runs:
+                await self._publisher.publish_run(_RUN_JOBS[run.kind], run.id)
+                told += 1
             for message in messages(rows):
                 if self._stopping or (published and self._clock() >= until):
                     break
@@ -139,12 +160,16 @@ class Relay:
                 await self._publisher.publish(message[0].job, ids)
                 published += len(message)
         finally:
-            await self._settle(rows[:published], rows[published:])
+            await self._settle(rows[:published], rows[published:], runs[told:])
 
-    async def _settle(self, published: Sequence[ClaimedRow], rest: Sequence[ClaimedRow]) -> None:
-        async with self._outbox() as outbox:
+    async def _settle(
+        self, published: Sequence[ClaimedRow], rest: Sequence[ClaimedRow], untold: Sequence[DueRun]
+    ) -> None:
+        async with self._transaction() as session:
+            outbox = OutboxRepository(session)
             await outbox.delete([row.id for row in published], self._owner)
             await outbox.release([row.id for row in rest], self._owner)
+            await IndexRunRepository(session).update([run.id for run in untold], message_due_at=self._clock())
         if published:
             log.info(OUTBOX_PUBLISHED, rows=len(published), released=len(rest))
 

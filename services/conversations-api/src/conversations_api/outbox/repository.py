@@ -9,11 +9,14 @@ from mh_common.jobs import IndexJob
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
-from conversations_api.database import Session
+from conversations_api.database import Executor, Session
 from conversations_api.models import OutboxRow
 
 OUTBOX_WRITTEN: Final = "outbox_written"
-"""Key in `session.info`: true once the session wrote a job, so that whoever commits it wakes the relay."""
+"""Key in `session.info`: true once the session owes the worker a message: whoever commits it wakes the relay."""
+
+# Whatever else stands there was written by another release, whose relay knows what to do with it.
+_KNOWN: Final = OutboxRow.job.in_([job.value for job in IndexJob])
 
 _BY_CONVERSATION: Final = "ix_index_outbox_conversation_id_id"
 
@@ -30,10 +33,30 @@ class ClaimedRow:
     job: IndexJob
 
 
-class OutboxRepository:
+class OutboxReads:
+    """Says what the outbox holds."""
+
+    def __init__(self, session: Executor) -> None:
+        self._executor = session
+
+    async def depth(self) -> int:
+        """Return the number of jobs not yet delivered."""
+        return int((await self._executor.execute(select(func.count()).select_from(OutboxRow))).scalar_one())
+
+    async def oldest(self) -> datetime | None:
+        """Return when the oldest undelivered job was written; None when all are delivered."""
+        return (await self._executor.execute(select(OutboxRow.created_at).order_by(OutboxRow.id).limit(1))).scalar()
+
+    async def unknown_jobs(self) -> list[str]:
+        """Return the names of jobs that this release does not know. Their rows are never claimed."""
+        return list((await self._executor.execute(select(OutboxRow.job).where(~_KNOWN).distinct())).scalars())
+
+
+class OutboxRepository(OutboxReads):
     """Reads and writes the outbox within the session's transaction."""
 
     def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self.session = session
 
     async def add(self, job: IndexJob, ids: Sequence[int]) -> None:
@@ -76,7 +99,7 @@ class OutboxRepository:
         )
         query = (
             select(OutboxRow.id, OutboxRow.conversation_id, OutboxRow.job)
-            .where(or_(OutboxRow.claimed_until.is_(None), OutboxRow.claimed_until <= now), ~behind_a_live_claim)
+            .where(_KNOWN, or_(OutboxRow.claimed_until.is_(None), OutboxRow.claimed_until <= now), ~behind_a_live_claim)
             .order_by(OutboxRow.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -94,6 +117,7 @@ class OutboxRepository:
         query = (
             select(OutboxRow.conversation_id, func.min(OutboxRow.id))
             .where(
+                _KNOWN,
                 OutboxRow.conversation_id.in_({row.conversation_id for row in candidates}),
                 OutboxRow.id.not_in([row.id for row in candidates]),
             )
@@ -118,11 +142,3 @@ class OutboxRepository:
             held = update(OutboxRow).where(OutboxRow.id.in_(ids), OutboxRow.claimed_by == owner)
             free = held.values(claimed_by=None, claimed_until=None)
             await self.session.execute(free, execution_options=_NO_OBJECTS)
-
-    async def depth(self) -> int:
-        """Return the number of jobs not yet delivered."""
-        return await self.session.scalar(select(func.count()).select_from(OutboxRow)) or 0
-
-    async def oldest(self) -> datetime | None:
-        """Return when the oldest undelivered job was written; None when all are delivered."""
-        return await self.session.scalar(select(OutboxRow.created_at).order_by(OutboxRow.id).limit(1))

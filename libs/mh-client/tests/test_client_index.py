@@ -1,0 +1,197 @@
+"""`client.index`: what each method sends and returns; every test runs on Client and on AsyncClient."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from operator import attrgetter
+from typing import Any
+
+import httpx
+import pytest
+import respx
+from mh_client import (
+    AsyncClient,
+    Client,
+    ConflictError,
+    ConversationVersions,
+    IndexFailurePage,
+    IndexQueued,
+    IndexRun,
+    IndexRunKind,
+    IndexRunProgress,
+    IndexRunStatus,
+    IndexState,
+    IndexStatus,
+    IndexSummary,
+    InvalidInputError,
+    NotFoundError,
+    PresentVersion,
+)
+from mh_common.models import IndexRunList
+from pydantic import BaseModel
+
+BASE = "http://platform.test/prefix"
+API = f"{BASE}/api/v1/index"
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+STATE = IndexState(
+    conversation_id=7,
+    status=IndexStatus.FAILED,
+    version=2,
+    indexed_version=None,
+    reason="The embedder refused the text.",
+    attempts=1,
+    queued_at=NOW,
+    indexed_at=None,
+    lag_seconds=0.5,
+)
+RUN = IndexRun(
+    id=3,
+    kind=IndexRunKind.RECONCILE,
+    status=IndexRunStatus.QUEUED,
+    force=False,
+    since=None,
+    requested_at=NOW,
+    started_at=None,
+    finished_at=None,
+    checked=0,
+    missing=0,
+    stale=0,
+    orphaned=0,
+    repaired=0,
+    reason=None,
+)
+
+Call = Callable[..., Any]
+
+
+async def _awaited(name: str, args: Any, kwargs: Any) -> Any:
+    async with AsyncClient(BASE, max_retries=0) as client:
+        found = attrgetter(name)(client.index)(*args, **kwargs)
+        return [item async for item in found] if hasattr(found, "__aiter__") else await found
+
+
+@pytest.fixture(params=["Client", "AsyncClient"])
+def call(request: pytest.FixtureRequest) -> Call:
+    """Call a method of `client.index` by its name; iterators are read to a list."""
+
+    def sync(name: str, *args: Any, **kwargs: Any) -> Any:
+        with Client(BASE, max_retries=0) as client:
+            found = attrgetter(name)(client.index)(*args, **kwargs)
+            return list(found) if isinstance(found, Iterator) else found
+
+    def awaited(name: str, *args: Any, **kwargs: Any) -> Any:
+        return asyncio.run(_awaited(name, args, kwargs))
+
+    return sync if request.param == "Client" else awaited
+
+
+def answer(model: BaseModel, status: int = 200) -> httpx.Response:
+    return httpx.Response(status, content=model.model_dump_json(), headers={"Content-Type": "application/json"})
+
+
+def sent(route: respx.Route) -> Any:
+    return json.loads(route.calls.last.request.content)
+
+
+def params(route: respx.Route) -> dict[str, str]:
+    return dict(route.calls.last.request.url.params)
+
+
+@respx.mock
+def test_the_summary_and_single_states(call: Call) -> None:
+    summary = IndexSummary(
+        total=9,
+        pending=2,
+        indexed=6,
+        failed=1,
+        oldest_pending_at=NOW,
+        lag_seconds=1.5,
+        outbox_depth=2,
+        oldest_outbox_at=NOW,
+        failures=[],
+    )
+    respx.get(f"{API}/summary").mock(answer(summary))
+    respx.post(f"{BASE}/api/v1/conversations/7/reindex").mock(answer(STATE, 202))
+    respx.post(f"{API}/retry").mock(answer(IndexQueued(queued=1), 202))
+
+    assert call("summary") == summary
+    assert call("reindex", 7) == STATE
+    assert call("retry").queued == 1
+
+
+@respx.mock
+def test_failures_page_by_page_and_all(call: Call) -> None:
+    other = STATE.model_copy(update={"conversation_id": 8})
+    route = respx.get(f"{API}/failures")
+    route.mock(answer(IndexFailurePage(items=[STATE], next_cursor="7")))
+    assert call("failures", limit=1).items == [STATE]
+    assert params(route) == {"limit": "1"}
+
+    route.side_effect = [
+        answer(IndexFailurePage(items=[STATE], next_cursor="7")),
+        answer(IndexFailurePage(items=[other], next_cursor=None)),
+    ]
+    assert call("iterate_failures") == [STATE, other]
+    assert params(route) == {"cursor": "7"}
+
+
+@respx.mock
+def test_queue_sends_ids_and_refuses_none_of_them(call: Call) -> None:
+    route = respx.post(f"{API}/queue").mock(answer(IndexQueued(queued=2), 202))
+    assert call("queue", [1, 2]) == IndexQueued(queued=2)
+    assert sent(route) == {"ids": [1, 2]}
+    for ids in ([], [0], list(range(1, 1002))):
+        with pytest.raises(InvalidInputError):
+            call("queue", ids)
+
+
+@respx.mock
+def test_versions_after_an_id_and_since_a_time(call: Call) -> None:
+    one = PresentVersion(conversation_id=7, version=2, status=IndexStatus.INDEXED, queued_at=NOW)
+    page = ConversationVersions(items=[one], next_after=7)
+    route = respx.get(f"{API}/versions").mock(answer(page))
+    assert call("versions") == page
+    assert params(route) == {}
+    call("versions", after=7, limit=5000, since=NOW)
+    assert params(route) == {"after": "7", "limit": "5000", "since": NOW.isoformat()}
+    with pytest.raises(InvalidInputError):
+        call("versions", since=NOW.replace(tzinfo=None))
+
+
+@respx.mock
+def test_asking_for_runs(call: Call) -> None:
+    sync = respx.post(f"{API}/sync").mock(answer(RUN, 202))
+    respx.post(f"{API}/rebuild").mock(answer(RUN, 202))
+    created = respx.post(f"{API}/runs").mock(answer(RUN, 201))
+    listed = respx.get(f"{API}/runs").mock(answer(IndexRunList(items=[RUN])))
+    respx.get(f"{API}/runs/3").mock(answer(RUN))
+    respx.get(f"{API}/runs/4").mock(httpx.Response(404))
+
+    assert call("sync") == call("rebuild") == call("create_run", "reconcile") == call("run", 3) == RUN
+    assert sent(sync) == {"since": None, "force": False}
+    assert sent(created) == {"kind": "reconcile"}
+    assert call("runs", limit=1) == [RUN]
+    assert params(listed) == {"limit": "1"}
+    call("sync", since=NOW.astimezone(timezone(timedelta(hours=1))), force=True)
+    assert sent(sync) == {"since": "2026-03-01T12:00:00.123456Z", "force": True}
+    with pytest.raises(NotFoundError):
+        call("run", 4)
+    with pytest.raises(InvalidInputError):
+        call("create_run", "other")
+
+
+@respx.mock
+def test_the_worker_claims_runs_and_reports_on_them(call: Call) -> None:
+    claim = respx.post(f"{API}/runs/3/claim").mock(answer(RUN))
+    report = respx.put(f"{API}/runs/3/progress").mock(answer(RUN))
+    progress = IndexRunProgress(owner="w1", status=IndexRunStatus.RUNNING, checked=5)
+
+    assert call("claim_run", 3, "w1") == call("report_run", 3, progress) == RUN
+    assert sent(claim) == {"owner": "w1"}
+    assert IndexRunProgress.model_validate(sent(report)) == progress
+    report.mock(httpx.Response(409))
+    with pytest.raises(ConflictError):
+        call("report_run", 3, progress)
+    with pytest.raises(InvalidInputError):
+        call("claim_run", 3, "two words")

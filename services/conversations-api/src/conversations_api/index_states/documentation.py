@@ -1,0 +1,78 @@
+"""What the OpenAPI document says about the routes beyond their types: worked examples and possible problems."""
+
+from typing import Any, Final
+
+from mh_common.web.problems import problem_responses
+
+_STATE: Final = {
+    "conversation_id": 17,
+    "status": "indexed",
+    "version": 2,
+    "indexed_version": 2,
+    "reason": None,
+    "attempts": 1,
+    "queued_at": "2026-03-02T09:15:00.120000Z",
+    "indexed_at": "2026-03-02T09:15:00.480000Z",
+    "lag_seconds": 0.36,
+}
+_FAILED: Final = {
+    **_STATE,
+    "status": "failed",
+    "indexed_version": 1,
+    "reason": "The embedder refused the text.",
+    "lag_seconds": 61.2,
+}
+_PENDING: Final = {**_STATE, "status": "pending", "attempts": 0, "lag_seconds": 0.0}
+_REPORT: Final = {
+    "outcomes": [
+        {"conversation_id": 17, "version": 2, "status": "indexed"},
+        {"conversation_id": 18, "version": 1, "status": "failed", "reason": "The embedder refused the text."},
+        {"conversation_id": 19, "version": 4, "status": "indexed"},
+    ]
+}
+_ANSWER: Final = {
+    "versions": [
+        {"conversation_id": 17, "version": 2},
+        {"conversation_id": 18, "version": 1},
+        {"conversation_id": 19, "version": None},
+    ]
+}
+_SUMMARY: Final = {
+    "total": 3512,
+    "pending": 2,
+    "indexed": 3509,
+    "failed": 1,
+    "oldest_pending_at": "2026-03-02T09:15:00.120000Z",
+    "lag_seconds": 0.84,
+    "outbox_depth": 0,
+    "oldest_outbox_at": None,
+    "failures": [{"reason": "The embedder refused the text.", "count": 1}],
+}
+_VERSIONS: Final = {
+    "items": [
+        {"conversation_id": 17, "version": 2, "status": "indexed", "queued_at": "2026-03-02T09:15:00.120000Z"},
+        {"conversation_id": 18, "version": 1, "status": "pending", "queued_at": "2026-03-02T09:16:00.480000Z"},
+    ],
+    "next_after": 18,
+}
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def _answers(example: dict[str, Any], *problems: int, status: int = 200) -> Responses:
+    success = {"content": {"application/json": {"example": example}}}
+    # Without a default FastAPI would add a 422 in a form of its own, also where there is no body.
+    return {status: success, **problem_responses(*problems, 503), "default": problem_responses(500)[500]}
+
+
+REPORTED_JOB: Final = {"job": {"summary": "A job of three", "value": _REPORT}}
+IDS: Final = {"two": {"summary": "Two conversations", "value": {"ids": [17, 18]}}}
+
+STATE: Final = _answers(_STATE, 400, 404)
+REPORTED: Final = _answers(_ANSWER, 400, 422)
+SUMMARY: Final = _answers(_SUMMARY)
+FAILURES: Final = _answers({"items": [_FAILED], "next_cursor": "17"}, 400)
+REINDEXED: Final = _answers(_PENDING, 400, 404, status=202)
+QUEUED: Final = _answers({"queued": 2}, 400, 422, status=202)
+RETRIED: Final = _answers({"queued": 2}, status=202)
+VERSIONS: Final = _answers(_VERSIONS, 400)

@@ -1,0 +1,152 @@
+"""The relay beside conversations: it tells the worker of runs, and leaves alone what another release wrote."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from conversations_api.database import SessionFactory, transaction
+from conversations_api.index_runs.service import IndexRunService
+from conversations_api.models import OutboxRow
+from conversations_api.outbox import relay as relay_module
+from conversations_api.outbox.publisher import Publisher, PublishError
+from conversations_api.outbox.relay import OUTBOX_UNKNOWN_JOB, RUN_RESEND, Relay
+from conversations_api.outbox.repository import OutboxRepository
+from conversations_api.settings import RelaySettings
+from mh_common.jobs import IndexJob, RunJob
+from mh_common.models import IndexRunKind
+from sqlalchemy import insert
+from structlog.testing import capture_logs
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OFTEN = RelaySettings(poll_interval=0.01, max_backoff=0.01)
+
+Sent = tuple[IndexJob | RunJob, tuple[int, ...]]
+Eventually = Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]
+
+
+class Queue:
+    """Keeps what is published, unless it is to refuse everything."""
+
+    def __init__(self, refusing: bool = False) -> None:
+        self.sent: list[Sent] = []
+        self.refusing = refusing
+
+    async def publish(self, job: IndexJob, ids: Sequence[int]) -> None:
+        self._take((job, tuple(ids)))
+
+    async def publish_run(self, job: RunJob, run_id: int) -> None:
+        self._take((job, (run_id,)))
+
+    def _take(self, message: Sent) -> None:
+        if self.refusing:
+            raise PublishError("Down")
+        self.sent.append(message)
+
+    async def close(self) -> None:
+        return None
+
+
+# Checked by mypy: the double keeps to the protocol.
+_: type[Publisher] = Queue
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "FIRST_BACKOFF", 0.001)
+
+
+@asynccontextmanager
+async def running(relay: Relay) -> AsyncIterator[None]:
+    task = asyncio.create_task(relay.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def request(sessions: SessionFactory, kind: IndexRunKind) -> int:
+    async with transaction(sessions) as session:
+        return (await IndexRunService(session, lambda: NOW).request(kind)).id
+
+
+async def add(sessions: SessionFactory, ids: Sequence[int]) -> None:
+    async with transaction(sessions) as session:
+        await OutboxRepository(session).add(IndexJob.UPDATED, ids)
+
+
+async def test_runs_are_sent_again_until_somebody_takes_them(sessions: SessionFactory, eventually: Eventually) -> None:
+    reconcile, rebuild = await request(sessions, IndexRunKind.RECONCILE), await request(sessions, IndexRunKind.REBUILD)
+    await add(sessions, [5])
+    queue, clock = Queue(), Clock()
+
+    async def all_sent() -> bool:
+        return len(queue.sent) == expected
+
+    async with running(Relay(sessions, queue, OFTEN, clock)):
+        expected = 3
+        await eventually(all_sent)
+        clock.now += timedelta(seconds=RUN_RESEND)
+        expected = 5
+        await eventually(all_sent)
+
+    runs: list[Sent] = [(RunJob.RECONCILE, (reconcile,)), (RunJob.REBUILD, (rebuild,))]
+    assert queue.sent == [*runs, (IndexJob.UPDATED, (5,)), *runs]
+
+
+async def test_a_run_that_could_not_be_sent_is_sent_when_the_queue_is_back(
+    sessions: SessionFactory, eventually: Eventually
+) -> None:
+    run_id = await request(sessions, IndexRunKind.RECONCILE)
+    await add(sessions, [5])
+    queue = Queue(refusing=True)
+
+    async def has_failed_twice() -> bool:
+        return len(logs) >= 2
+
+    async def all_sent() -> bool:
+        return len(queue.sent) == 2
+
+    with capture_logs() as logs:
+        async with running(Relay(sessions, queue, OFTEN, lambda: NOW)):
+            await eventually(has_failed_twice)
+            queue.refusing = False
+            await eventually(all_sent)
+
+    assert queue.sent == [(RunJob.RECONCILE, (run_id,)), (IndexJob.UPDATED, (5,))]
+
+
+async def test_a_job_of_another_release_is_named_once_and_holds_up_nothing(
+    sessions: SessionFactory, eventually: Eventually
+) -> None:
+    foreign = {"conversation_id": 1, "job": "JobOfALaterRelease", "created_at": NOW}
+    async with transaction(sessions) as session:
+        await session.execute(insert(OutboxRow), [foreign, foreign])
+    queue = Queue()
+
+    async def is_named() -> bool:
+        return any(line["event"] == OUTBOX_UNKNOWN_JOB for line in logs)
+
+    async def is_delivered() -> bool:
+        async with sessions() as session:
+            return await OutboxRepository(session).depth() == 2
+
+    with capture_logs() as logs:
+        async with running(Relay(sessions, queue, OFTEN)):
+            await eventually(is_named)
+            for key in (1, 2):
+                await add(sessions, [key])
+                await eventually(is_delivered)
+
+    assert [key for _, ids in queue.sent for key in ids] == [1, 2]
+    assert [line["job"] for line in logs if line["event"] == OUTBOX_UNKNOWN_JOB] == ["JobOfALaterRelease"]

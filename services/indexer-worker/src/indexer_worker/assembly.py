@@ -1,0 +1,50 @@
+"""The services with their clients, made from settings. Loads pymilvus and with it gRPC: never before a fork."""
+
+from contextlib import AsyncExitStack
+
+from mh_client import AsyncClient
+from mh_common.embeddings import make_embedder
+
+from indexer_worker.backlog import Backlog
+from indexer_worker.contents import MilvusContents
+from indexer_worker.rebuild import Collections, Rebuilder
+from indexer_worker.reconcile import Reconciler
+from indexer_worker.repository import MilvusRepository, make_client
+from indexer_worker.runs import RunService
+from indexer_worker.runtime import Services
+from indexer_worker.service import IndexService
+from indexer_worker.settings import Settings
+
+
+async def assemble(settings: Settings, stack: AsyncExitStack) -> Services:
+    """Return the services, each client's clean-up on the stack.
+
+    Raises:
+        EmbedderError, ValueError: there is no such embedder.
+    """
+    embedder = make_embedder(settings.embedding, settings.openai)
+    stack.push_async_callback(embedder.close)
+    timeout = settings.milvus.timeout
+    milvus = make_client(settings.milvus.uri, settings.milvus.token, timeout)
+    stack.push_async_callback(milvus.close)
+    conversations = AsyncClient(settings.conversations.url, timeout=settings.conversations.timeout)
+    await stack.enter_async_context(conversations)
+    backlog = Backlog(settings.redis)
+    stack.callback(backlog.close)
+
+    def make_target(collection: str) -> tuple[MilvusContents, IndexService]:
+        repository = MilvusRepository(
+            milvus, model=embedder.model, dimension=embedder.dimension, timeout=timeout, collection=collection
+        )
+        contents = MilvusContents(milvus, timeout=timeout, collection=collection)
+        return contents, IndexService(conversations, embedder, repository)
+
+    repository = MilvusRepository(milvus, model=embedder.model, dimension=embedder.dimension, timeout=timeout)
+    collections = Collections(milvus, model=embedder.model, dimension=embedder.dimension, timeout=timeout)
+    reconciler = Reconciler(conversations, MilvusContents(milvus, timeout=timeout))
+    rebuilder = Rebuilder(conversations, collections, reconciler, make_target)
+    return Services(
+        index=IndexService(conversations, embedder, repository),
+        runs=RunService(conversations, repository, reconciler, rebuilder, backlog, settings.reconcile),
+        repository=repository,
+    )

@@ -1,0 +1,49 @@
+"""How many jobs wait, as Redis tells."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from mh_common.jobs import INDEX_QUEUE
+from mh_common.settings import RedisSettings
+from redis import Redis, RedisError
+
+REDIS_TIMEOUT_S: Final = 5.0
+
+UNACKED: Final = "unacked"
+"""Where Celery's transport keeps what a worker has taken and not done yet."""
+
+
+@dataclass(frozen=True)
+class Depth:
+    """How many jobs no worker has taken yet, and how many are with one."""
+
+    waiting: int
+    taken: int
+
+
+class Backlog:
+    """Looks at the queue of index jobs. Belongs to the process that first uses it."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._url = settings.url
+        self._client: Redis | None = None
+
+    def depth(self) -> Depth | None:
+        """Return the present depth; None when Redis does not answer."""
+        if self._client is None:
+            self._client = Redis.from_url(
+                self._url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
+            )
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.llen(INDEX_QUEUE)
+        pipeline.hlen(UNACKED)
+        try:
+            waiting, taken = pipeline.execute()
+        except RedisError:
+            return None
+        return Depth(int(waiting), int(taken))
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None:
+            self._client.close()

@@ -1,0 +1,128 @@
+"""Reconciliation: compare the index with the conversations, and queue the differences."""
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from mh_client import AsyncClient, MHError
+from mh_common.models import MAX_BULK_ROWS, MAX_ID, MAX_VERSIONS, IndexRun, IndexStatus, PresentVersion
+
+from indexer_worker.contents import MilvusContents, Window
+from indexer_worker.errors import IndexingError, VectorStoreError
+from indexer_worker.steps import STEP_S, Step
+
+
+class Difference(StrEnum):
+    """How the index can differ from a conversation; the names are those of the run's counts."""
+
+    MISSING = "missing"
+    STALE = "stale"
+    ORPHANED = "orphaned"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One stretch of ids: the conversations looked at, up to which id, and what differs, by id."""
+
+    rows: Sequence[PresentVersion]
+    high: int
+    last: bool
+    differences: dict[int, Difference] = field(default_factory=dict)
+
+
+class Reconciler:
+    """Compares the versions in the API with those in the index, stretch after stretch of ids, in constant memory.
+
+    A conversation that waits for the index is no difference before it has waited for long: most are merely under way.
+    One whose indexing failed is as it should be when the index does not hold it.
+    """
+
+    def __init__(self, conversations: AsyncClient, contents: MilvusContents, page: int = MAX_VERSIONS) -> None:
+        self._conversations = conversations
+        self._contents = contents
+        self._page = page
+
+    async def step(self, run: IndexRun, step: Step, overdue: datetime | None) -> tuple[Step, bool]:
+        """Work for some seconds; return where the run stands, and whether it is through.
+
+        Args:
+            run: the run; its `since` and `force` say what is looked at and queued.
+            step: where to begin.
+            overdue: conversations that were queued before this time, and still wait, count as stale; None: all do.
+
+        Raises:
+            IndexingError: the API or Milvus does not answer.
+        """
+        deadline = time.monotonic() + STEP_S
+        try:
+            while True:
+                found = await self._confirmed(step.after, run.since, overdue)
+                queued = await self._queue(found, everything=run.force)
+                kinds = list(found.differences.values())
+                numbers = {kind.value: kinds.count(kind) for kind in Difference}
+                step = step.moved(found.high, checked=len(found.rows), repaired=queued, **numbers)
+                if found.last or time.monotonic() >= deadline:
+                    return step, found.last
+        except (MHError, VectorStoreError) as error:
+            raise IndexingError(str(error), getattr(error, "retry_after", None)) from error
+
+    async def _confirmed(self, after: int, since: datetime | None, overdue: datetime | None) -> Comparison:
+        """Compare the ids behind `after`. Differences count that are seen twice: rows move between two reads."""
+        first = await self._compared(after, since, overdue)
+        if not first.differences:
+            return first
+        second = await self._compared(after, since, overdue)
+        high = min(first.high, second.high)
+        both = {
+            key: kind for key, kind in second.differences.items() if key <= high and first.differences.get(key) is kind
+        }
+        rows = [row for row in second.rows if row.conversation_id <= high]
+        return Comparison(rows, high, last=first.last and second.last, differences=both)
+
+    async def _compared(self, after: int, since: datetime | None, overdue: datetime | None) -> Comparison:
+        page = await self._conversations.index.versions(after=after, limit=self._page, since=since)
+        end = MAX_ID if page.next_after is None else page.next_after
+        if since is None:
+            window = await self._contents.window(after, end)
+        else:
+            window = await self._contents.of([row.conversation_id for row in page.items])
+        high = end if since else window.high
+        rows = [row for row in page.items if row.conversation_id <= high]
+        return Comparison(rows, high, last=high == MAX_ID, differences=differences(rows, window, overdue))
+
+    async def _queue(self, found: Comparison, *, everything: bool) -> int:
+        ids = set(found.differences)
+        if everything:
+            ids.update(row.conversation_id for row in found.rows)
+        queued = 0
+        ordered = sorted(ids)
+        for start in range(0, len(ordered), MAX_BULK_ROWS):
+            queued += (await self._conversations.index.queue(ordered[start : start + MAX_BULK_ROWS])).queued
+        return queued
+
+
+def differences(
+    rows: Collection[PresentVersion], window: Window, overdue: datetime | None = None
+) -> dict[int, Difference]:
+    """Return how the window differs from the conversations of the same ids, by id. `overdue`: see `Reconciler.step`."""
+    found = dict.fromkeys(window.versions, Difference.ORPHANED)
+    for row in rows:
+        found.pop(row.conversation_id, None)
+        if kind := _difference(row, window, overdue):
+            found[row.conversation_id] = kind
+    return found
+
+
+def _difference(row: PresentVersion, window: Window, overdue: datetime | None) -> Difference | None:
+    key = row.conversation_id
+    indexed = window.versions.get(key)
+    if row.status is IndexStatus.PENDING and overdue is not None and row.queued_at >= overdue:
+        return None
+    if row.status is IndexStatus.FAILED:
+        return None if indexed is None else Difference.STALE
+    if indexed is None:
+        return Difference.MISSING
+    agrees = indexed == row.version and key not in window.copied and row.status is IndexStatus.INDEXED
+    return None if agrees else Difference.STALE

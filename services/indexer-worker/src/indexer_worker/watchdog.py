@@ -1,0 +1,112 @@
+"""A worker that takes no jobs although some wait ends itself, and whoever runs it starts it again.
+
+Celery on Redis can stop consuming in silence, and waits for ever for a process that is stopped before it took its job.
+The worker lives all the while and answers pings: only progress proves anything.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from billiard.process import active_children
+from celery.worker import state
+
+from indexer_worker.backlog import Backlog, Depth
+from indexer_worker.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+WORKER_STALLED: Final = "worker_stalled"
+"""The worker made no progress although jobs wait; it ends."""
+QUEUE_DEPTH: Final = "index_queue_depth"
+"""Jobs that wait, and jobs that workers have; once a minute while there are any, from each worker."""
+
+EXIT_CODE: Final = 70
+LOOKS: Final = 20
+"""How often within the time after which a worker counts as stalled."""
+LONGEST_PAUSE_S: Final = 5.0
+REPORT_EVERY_S: Final = 60.0
+
+
+class Watchdog:
+    """Looks every few seconds, in a thread of the worker's first process, whether anything moves."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._limit = settings.worker.stall_timeout
+        self._pause = min(self._limit / LOOKS, LONGEST_PAUSE_S)
+        self._file = settings.worker.heartbeat_file
+        self._backlog = Backlog(settings.redis)
+        self._seen: object = None
+        self._stalled = 0.0
+        self._reported_at = float("-inf")
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Begin to look."""
+        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+
+    def stop(self) -> None:
+        """End in peace: the worker takes no more jobs and finishes those it has."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._pause):
+            self._look()
+            if self._stalled > self._limit:
+                _end_process(self._stalled)
+
+    def _look(self) -> None:
+        depth = self._backlog.depth()
+        present = _progress()
+        waits = bool(state.reserved_requests or state.active_requests) or bool(depth and depth.waiting)
+        # Looks are counted, not the time that passed: a machine that slept did not stall.
+        self._stalled = self._stalled + self._pause if waits and present == self._seen else 0.0
+        self._seen = present
+        self._report(depth)
+        write_heartbeat(self._file, stalled=self._stalled, limit=self._limit, pause=self._pause, depth=depth)
+
+    def _report(self, depth: Depth | None) -> None:
+        if depth is None or not (depth.waiting or depth.taken):
+            return
+        if time.monotonic() - self._reported_at >= REPORT_EVERY_S:
+            self._reported_at = time.monotonic()
+            log.info(QUEUE_DEPTH, waiting=depth.waiting, taken=depth.taken)
+
+
+def write_heartbeat(file: Path, *, stalled: float, limit: float, pause: float, depth: Depth | None) -> None:
+    """Leave word of the progress for `indexer_worker.health`; a file that is half written is never seen."""
+    word = {
+        "at": time.time(),
+        "stalled": stalled,
+        "limit": limit,
+        "pause": pause,
+        "waiting": None if depth is None else depth.waiting,
+        "taken": None if depth is None else depth.taken,
+    }
+    fresh = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        fresh.write_text(json.dumps(word), encoding="utf-8")
+        fresh.replace(file)
+    except OSError as error:
+        # The health command finds an old file and says so.
+        log.warning("worker_heartbeat_not_written", error=type(error).__name__)
+
+
+def _progress() -> Any:
+    """Return something that changes whenever a job is taken, begun or ended."""
+    return state.all_total_count[0], frozenset(state.requests), len(state.active_requests)
+
+
+def _end_process(stalled: float) -> None:
+    log.critical(WORKER_STALLED, seconds=round(stalled))
+    sys.stdout.flush()
+    for child in active_children():
+        # Also one that is stopped, which no other signal reaches.
+        os.kill(child.pid, signal.SIGKILL)
+    os._exit(EXIT_CODE)

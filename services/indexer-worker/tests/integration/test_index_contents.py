@@ -1,0 +1,82 @@
+"""Reading what the index holds, from a real Milvus Lite, beyond the most rows that Milvus returns at once."""
+
+from collections.abc import Iterable
+
+import pytest
+from indexer_worker.collection import ensure_collection
+from indexer_worker.contents import QUERY_LIMIT, MilvusContents, Window
+from indexer_worker.errors import VectorStoreError
+from indexer_worker.repository import make_client
+from mh_common import vector_index as fields
+from mh_common.models import MAX_ID
+from pymilvus import AsyncMilvusClient
+
+
+@pytest.fixture
+async def collection(milvus: AsyncMilvusClient) -> AsyncMilvusClient:
+    await ensure_collection(milvus, "fake", 2)
+    return milvus
+
+
+async def insert(client: AsyncMilvusClient, ids: Iterable[int], version: int = 1) -> None:
+    """Insert rows without looking for those that are there."""
+    texts = dict.fromkeys((fields.QUESTION, fields.TEXT, fields.QUESTION_SENTIMENT, fields.ANSWER_SENTIMENT), "text")
+    numbers = dict.fromkeys((fields.QUESTION_HASH, fields.CREATED_AT, fields.UPDATED_AT), 1)
+    rows = [{fields.ID: key, fields.EMBEDDING: [0.6, 0.8], fields.VERSION: version, **texts, **numbers} for key in ids]
+    for start in range(0, len(rows), 2000):
+        await client.insert(fields.COLLECTION, rows[start : start + 2000])
+
+
+def contents(client: AsyncMilvusClient, most: int = 10_000) -> MilvusContents:
+    return MilvusContents(client, timeout=10, max_window=most)
+
+
+async def windows(reader: MilvusContents, low: int = 0) -> list[Window]:
+    found = []
+    while low < MAX_ID:
+        found.append(await reader.window(low, MAX_ID))
+        low = found[-1].high
+    return found
+
+
+async def test_more_rows_than_milvus_returns_at_once_are_all_seen_in_windows(collection: AsyncMilvusClient) -> None:
+    ids = range(1, QUERY_LIMIT + 4000)
+    await insert(collection, reversed(ids))
+
+    found = await windows(contents(collection))
+
+    assert sorted(key for window in found for key in window.versions) == list(ids)
+    assert max(len(window.versions) for window in found) <= 10_000
+    assert [window.copied for window in found] == [frozenset()] * len(found)
+
+
+@pytest.mark.parametrize("most", [2, 7, 1000])
+async def test_copies_of_one_id_are_found_wherever_the_windows_end(collection: AsyncMilvusClient, most: int) -> None:
+    await insert(collection, range(1, 40))
+    await insert(collection, [7, 8, 39], version=2)
+    await insert(collection, [8] * 9, version=3)
+
+    found = await windows(contents(collection, most))
+
+    assert sorted(key for window in found for key in window.versions) == list(range(1, 40))
+    assert frozenset().union(*(window.copied for window in found)) == {7, 8, 39}
+
+
+async def test_named_ids_are_looked_up_however_many(collection: AsyncMilvusClient) -> None:
+    await insert(collection, range(1, 3001))
+    await insert(collection, [2500], version=4)
+
+    window = await contents(collection).of([*range(2, 2600), 9999])
+
+    assert sorted(window.versions) == list(range(2, 2600))
+    assert window.copied == {2500}
+    assert await contents(collection).of([]) == Window(0, {}, frozenset())
+
+
+async def test_a_milvus_that_is_away_or_empty_handed_is_one_error(milvus: AsyncMilvusClient) -> None:
+    away = make_client("http://127.0.0.1:1", token="", timeout=1)
+
+    for client in (milvus, away):
+        with pytest.raises(VectorStoreError, match="Milvus"):
+            await MilvusContents(client, timeout=1).window(0, 10)
+    await away.close()

@@ -1,0 +1,309 @@
+"""Rebuilds with everything the worker assembles: in place on Milvus Lite, and beside the live index with aliases.
+
+Milvus Lite has no aliases and no rename. `Aliases` gives them to its client, with a server's errors.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from indexer_worker import assembly, rebuild
+from indexer_worker.errors import IndexingError, VectorStoreError
+from indexer_worker.repository import make_client
+from indexer_worker.runtime import Services
+from indexer_worker.settings import Settings
+from indexer_worker.steps import Phase, Step
+from mh_common import vector_index as names
+from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus
+from mh_common.testing.index_stub import StubIndex
+from mh_common.testing.openai_stub import StubOpenAI
+from pymilvus import AsyncMilvusClient, MilvusException
+from redis import Redis
+
+pytestmark = pytest.mark.redis
+
+Assemble = Callable[[str], Any]
+
+
+class Aliases:
+    """A client of Milvus Lite with aliases and rename, as a server has them. Shared by all that are made in a test."""
+
+    def __init__(self) -> None:
+        self.real: dict[str, str] = {}
+        """What Milvus Lite calls a collection, by its name."""
+        self.aliases: dict[str, str] = {}
+        self.log: list[str] = []
+        self.client: Any = None
+
+    def __getattr__(self, method: str) -> Any:
+        call = getattr(self.client, method)
+
+        async def translated(name: str, *arguments: Any, **keywords: Any) -> Any:
+            name = self.aliases.get(name, name)
+            if method == "create_collection":
+                self.real[name] = f"real_{len(self.real)}_{len(self.log)}"
+                self.log.append(name)
+            answer = await call(self.real.get(name, name), *arguments, **keywords)
+            if method == "drop_collection":
+                assert name not in self.aliases.values(), "a server refuses to drop what an alias names"
+                self.real.pop(name, None)
+            return answer
+
+        return call if method in ("close", "prepare_index_params") else translated
+
+    async def list_collections(self) -> list[str]:
+        return list(self.real)
+
+    async def rename_collection(self, old: str, new: str) -> None:
+        self.real[new] = self.real.pop(old)
+
+    async def describe_alias(self, alias: str) -> dict[str, str]:
+        if alias not in self.aliases:
+            raise MilvusException(1600, "alias not found")
+        return {"alias": alias, "collection_name": self.aliases[alias]}
+
+    async def create_alias(self, name: str, alias: str) -> None:
+        if alias in self.real:
+            raise MilvusException(1601, "alias and collection name conflict")
+        self.aliases[alias] = name
+
+    async def alter_alias(self, name: str, alias: str) -> None:
+        self.aliases[alias] = name
+
+
+@pytest.fixture
+def settings(
+    redis: Redis, redis_url: str, empty_milvus_uri: str, conversations: StubIndex, stub_openai: StubOpenAI
+) -> Settings:
+    return Settings.model_validate(
+        {
+            "redis": {"url": redis_url},
+            "milvus": {"uri": empty_milvus_uri},
+            "conversations": {"url": conversations.base_url},
+            "embedding": {
+                "base_url": stub_openai.base_url,
+                "api_key": stub_openai.api_key,
+                "model": "former",
+                "dimension": stub_openai.dimension,
+            },
+        }
+    )
+
+
+@pytest.fixture
+async def assemble(settings: Settings) -> AsyncIterator[Assemble]:
+    """Assembles the services of a worker that is set to a model."""
+    async with AsyncExitStack() as stack:
+
+        async def assembled(model: str) -> Services:
+            embedding = settings.embedding.model_copy(update={"model": model})
+            return await assembly.assemble(settings.model_copy(update={"embedding": embedding}), stack)
+
+        yield assembled
+
+
+@pytest.fixture
+def aliases(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Aliases:
+    aliases = Aliases()
+
+    def client(*arguments: Any) -> Aliases:
+        aliases.client = aliases.client or make_client(*arguments)
+        return aliases
+
+    monkeypatch.setattr(assembly, "make_client", client)
+    return aliases
+
+
+@pytest.fixture
+def little_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step writes one batch of two."""
+    monkeypatch.setattr(rebuild, "STEP_S", -1.0)
+    monkeypatch.setattr(rebuild, "BATCH", 2)
+
+
+async def index_all(services: Services, conversations: StubIndex) -> None:
+    await services.index.index(sorted(conversations.rows))
+
+
+async def finish(services: Services, step: Step | None) -> list[Step]:
+    """Carry the run out; return the steps."""
+    steps = []
+    while step is not None:
+        steps.append(step)
+        step = await services.runs.carry_on(step, attempts=0, deaths=0)
+    return steps
+
+
+async def searched(client: Any) -> dict[int, int]:
+    """Return id and version of all that readers search; fails when an id is there twice."""
+    everything = {"filter": f"{names.ID} > 0", "consistency_level": "Strong"}
+    rows = await client.query(names.COLLECTION, output_fields=[names.VERSION], **everything)
+    counted = await client.query(names.COLLECTION, output_fields=["count(*)"], **everything)
+    assert counted[0]["count(*)"] == len(rows)
+    return {row[names.ID]: row[names.VERSION] for row in rows}
+
+
+async def model(client: Any) -> str:
+    return str((await client.describe_collection(names.COLLECTION))["description"]).split(";")[0]
+
+
+async def carried_out_by_jobs(services: Services, conversations: StubIndex) -> None:
+    """Do what the API would queue."""
+    for ids in conversations.queued:
+        await services.index.index(ids[:64])
+
+
+async def test_in_place_the_index_is_emptied_and_filled_and_says_so_meanwhile(
+    assemble: Assemble, conversations: StubIndex, milvus: AsyncMilvusClient, little_steps: None
+) -> None:
+    for key in range(1, 8):
+        conversations.put(key, f"text {key}")
+    await index_all(await assemble("former"), conversations)
+    services = await assemble("next")
+    step = Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+
+    following = await services.runs.carry_on(step, 0, 0)
+
+    assert following is not None
+    assert await milvus.has_collection(names.REBUILDING)
+    assert await searched(milvus) == {1: 1, 2: 1}
+    # The same step again, as after a death of its process, does not empty it a second time.
+    await services.runs.carry_on(step, 0, 0)
+    assert len(await searched(milvus)) == 4
+    steps = await finish(services, following)
+    assert [one.phase for one in steps][-1] is Phase.COMPARE
+    assert await model(milvus) == "embedding=next"
+    assert await searched(milvus) == dict.fromkeys(range(1, 8), 1)
+    assert await milvus.list_collections() == [names.COLLECTION]
+    assert conversations.runs[step.run_id].status is IndexRunStatus.DONE
+
+
+async def test_with_aliases_the_live_index_stays_whole_until_the_new_one_takes_its_place(
+    assemble: Assemble, conversations: StubIndex, aliases: Aliases, little_steps: None
+) -> None:
+    for key in range(1, 8):
+        conversations.put(key, f"text {key}")
+    await index_all(await assemble("former"), conversations)
+    services = await assemble("next")
+    before_the_switch: list[tuple[str, int]] = []
+
+    for run_id in (1, 2):
+        step: Step | None = Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+        while step is not None and step.phase is not Phase.COMPARE:
+            before_the_switch.append((await model(aliases), len(await searched(aliases))))
+            step = await services.runs.carry_on(step, 0, 0)
+        await finish(services, step)
+        assert aliases.aliases == {names.COLLECTION: names.built_by(run_id)}
+        assert await aliases.list_collections() == [names.built_by(run_id)]
+        assert await searched(aliases) == dict.fromkeys(range(1, 8), 1)
+
+    assert set(before_the_switch) == {("embedding=former", 7), ("embedding=next", 7)}
+    assert await model(aliases) == "embedding=next"
+    assert conversations.queued == []
+
+
+async def test_what_changes_during_a_rebuild_is_not_lost(
+    assemble: Assemble, conversations: StubIndex, aliases: Aliases
+) -> None:
+    """Jobs go on to write the live index until the switch, and report what they wrote there as indexed."""
+    for key in range(1, 8):
+        conversations.put(key, f"text {key}")
+    services = await assemble("former")
+    await index_all(services, conversations)
+    step: Step | None = Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+
+    while step is not None and step.phase is not Phase.COMPARE:
+        following = await services.runs.carry_on(step, 0, 0)
+        if following is not None and following.phase is Phase.COMPARE:
+            # As if these jobs had written just before the switch.
+            conversations.put(1, "changed")
+            conversations.put(8, "added")
+            conversations.remove(2)
+            live, aliases.aliases = aliases.aliases, {names.COLLECTION: names.replaced_by(1)}
+            await services.index.index([1, 2, 8])
+            aliases.aliases = live
+        step = following
+    assert await searched(aliases) == dict.fromkeys(range(1, 8), 1)
+    await finish(services, step)
+    await carried_out_by_jobs(services, conversations)
+
+    assert await searched(aliases) == {1: 2, **dict.fromkeys((3, 4, 5, 6, 7, 8), 1)}
+    assert sorted(conversations.queued[0]) == [1, 2, 8]
+
+
+@pytest.mark.parametrize("died_after", ["rename", "rename and another worker's start", "alias"])
+async def test_a_switch_that_died_half_way_is_finished(
+    assemble: Assemble, conversations: StubIndex, aliases: Aliases, died_after: str
+) -> None:
+    conversations.put(1, "text")
+    services = await assemble("former")
+    await index_all(services, conversations)
+    run = conversations.add_run(IndexRunKind.REBUILD)
+    target = names.built_by(run.id)
+    filled = await services.runs.carry_on(Step(run_id=run.id, owner="me"), 0, 0)
+    assert filled is not None
+    if died_after == "alias":
+        aliases.real[names.replaced_by(run.id)] = aliases.real.pop(names.COLLECTION)
+        aliases.aliases = {names.COLLECTION: target}
+    else:
+        aliases.real[names.replaced_by(run.id)] = aliases.real.pop(names.COLLECTION)
+        if "another" in died_after:
+            with pytest.raises(VectorStoreError):
+                await services.repository.prepare()
+            await services.repository.prepare()
+
+    await finish(services, filled)
+
+    assert aliases.aliases == {names.COLLECTION: target}
+    assert await aliases.list_collections() == [target]
+    assert await searched(aliases) == {1: 1}
+
+
+async def test_a_row_that_failed_before_and_that_the_new_model_takes_is_no_failure_any_more(
+    assemble: Assemble, conversations: StubIndex, milvus: AsyncMilvusClient
+) -> None:
+    for key in range(1, 5):
+        conversations.put(key, f"text {key}")
+    services = await assemble("former")
+    await index_all(services, conversations)
+    await services.index.give_up(3, "refused")
+    assert set(await searched(milvus)) == {1, 2, 4}
+
+    await finish(services, Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"))
+    await carried_out_by_jobs(services, conversations)
+
+    assert set(await searched(milvus)) == {1, 2, 3, 4}
+    assert conversations.queued == [[3]]
+    assert conversations.outcomes[-1].status is IndexStatus.INDEXED
+
+
+async def test_rows_that_end_the_process_are_left_to_jobs_of_their_own(
+    assemble: Assemble, conversations: StubIndex, milvus: AsyncMilvusClient, little_steps: None
+) -> None:
+    for key in range(1, 6):
+        conversations.put(key, f"text {key}")
+    services = await assemble("former")
+    step = Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+
+    skipped = await services.runs.carry_on(step, attempts=0, deaths=2)
+    assert skipped is not None
+    assert skipped.after == 2
+    assert await searched(milvus) == {}
+
+
+async def test_an_answer_that_is_not_understood_never_empties_the_index(
+    assemble: Assemble, conversations: StubIndex, milvus: AsyncMilvusClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversations.put(1, "text")
+    services = await assemble("former")
+    await index_all(services, conversations)
+
+    async def answer(*_: object) -> None:
+        raise MilvusException(5, "internal error")
+
+    monkeypatch.setattr(AsyncMilvusClient, "describe_alias", answer)
+
+    with pytest.raises(IndexingError):
+        await services.runs.carry_on(Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"), 0, 0)
+    assert await searched(milvus) == {1: 1}

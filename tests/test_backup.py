@@ -1,0 +1,241 @@
+"""Backups of the truth: what was saved comes back, on either engine, and the index is built again from it."""
+
+import gzip
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import backup as saving
+import pymysql
+import pytest
+from backup import BackupError, backup, restore
+from conversations_api.models import ConversationRow, IdempotencyKeyRow, IndexStateRow, OutboxRow
+from conversations_api.settings import DatabaseSettings
+from mh_common.jobs import IndexJob
+from mh_common.models import IndexStatus, Sentiment
+from sqlalchemy import URL, Connection, create_engine, delete, func, insert, select
+
+ROOT = Path(__file__).resolve().parent.parent
+ENGINES = ["sqlite", pytest.param("mysql", marks=pytest.mark.mysql)]
+TEXTS = ["plain", "tab\tand\nlines\r\n", "quotes \" ' \\ and %s :name", "emoji 🙂 and \u2028 separators", "x" * 70_000]
+AT = datetime(2026, 3, 2, 9, 15, 0, 123456, tzinfo=UTC)
+
+
+class Server(Protocol):
+    """What the fixture `mariadb` gives."""
+
+    port: int
+
+    def url(self, database: str) -> str: ...
+
+
+MakeDatabase = Callable[[str, str], URL]
+
+
+@pytest.fixture
+def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> MakeDatabase:
+    """Makes an empty database of an engine, anew if there is one of that name."""
+
+    def make(engine: str, name: str) -> URL:
+        if engine == "sqlite":
+            return DatabaseSettings(url=f"sqlite+aiosqlite:///{tmp_path / name}.db").address
+        server: Server = request.getfixturevalue("mariadb")
+        with pymysql.connect(host="127.0.0.1", port=server.port, user="root") as connection:
+            connection.cursor().execute(f"DROP DATABASE IF EXISTS {name}")
+            connection.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
+        return DatabaseSettings(url=server.url(name)).address
+
+    return make
+
+
+def migrate(address: URL) -> None:
+    env = os.environ | {"DATABASE_URL": address.render_as_string(hide_password=False)}
+    folder = ROOT / "services" / "conversations-api"
+    subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=folder, env=env, check=True)
+
+
+def connected(address: URL, work: Callable[[Connection], Any]) -> Any:
+    """Do something in a transaction, and return what it returns."""
+    driver = {"mysql": "mysql+pymysql", "sqlite": "sqlite"}[address.get_backend_name()]
+    engine = create_engine(address.set(drivername=driver))
+    try:
+        with engine.begin() as connection:
+            return work(connection)
+    finally:
+        engine.dispose()
+
+
+def add_rows(connection: Connection, first: int = 1) -> None:
+    """Write one conversation a text, with all that belongs to it."""
+    times = {"created_at": AT, "updated_at": AT}
+    sentiments = {"question_sentiment": Sentiment.NEGATIVE, "answer_sentiment": Sentiment.NEUTRAL}
+    rows = [
+        {"id": first + n, "question": text, "answer": text, "version": n + 1, **times, **sentiments}
+        for n, text in enumerate(TEXTS)
+    ]
+    connection.execute(insert(ConversationRow), rows)
+    state = {"status": IndexStatus.INDEXED, "indexed_version": 1, "attempts": 1, "queued_at": AT, "indexed_at": AT}
+    connection.execute(insert(IndexStateRow), [{"conversation_id": row["id"], **state} for row in rows])
+    key = {"key": f"Key-{first}", "request_hash": "0" * 64, "created_at": AT, "conversation_ids": f"[{first}]"}
+    connection.execute(insert(IdempotencyKeyRow), key)
+
+
+def texts(connection: Connection) -> list[tuple[int, str, str]]:
+    query = select(ConversationRow.id, ConversationRow.question, ConversationRow.answer).order_by(ConversationRow.id)
+    return [(row.id, row.question, row.answer) for row in connection.execute(query)]
+
+
+@pytest.fixture
+def filled(make_database: MakeDatabase, request: pytest.FixtureRequest) -> URL:
+    """A database with conversations, one of which was deleted: the last."""
+    address = make_database(getattr(request, "param", "sqlite"), "backup_source")
+    migrate(address)
+
+    def fill(connection: Connection) -> None:
+        add_rows(connection)
+        add_rows(connection, 101)
+        last = 100 + len(TEXTS)
+        connection.execute(delete(IndexStateRow).where(IndexStateRow.conversation_id == last))
+        connection.execute(delete(ConversationRow).where(ConversationRow.id == last))
+
+    connected(address, fill)
+    return address
+
+
+@pytest.mark.parametrize("target", ENGINES)
+@pytest.mark.parametrize("filled", ENGINES, indirect=True)
+def test_what_was_saved_comes_back_on_either_engine(
+    filled: URL, make_database: MakeDatabase, target: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "saved.gz"
+    empty = make_database(target, "backup_target")
+
+    saved = backup(filled, file)
+    assert restore(empty, file) == saved
+
+    assert saved["mental_health_conversations"].rows == 2 * len(TEXTS) - 1
+    assert connected(empty, texts) == connected(filled, texts)
+    again = tmp_path / "again.gz"
+    assert backup(empty, again)["mental_health_conversations"] == saved["mental_health_conversations"]
+
+
+@pytest.mark.parametrize("filled", ENGINES, indirect=True)
+def test_everything_is_owed_to_the_index_and_no_key_is_given_again(
+    filled: URL, make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    backup(filled, tmp_path / "saved.gz")
+    empty = make_database(filled.get_backend_name(), "backup_target")
+    restore(empty, tmp_path / "saved.gz")
+
+    def look(connection: Connection) -> tuple[list[int], list[int], set[IndexStatus], int]:
+        ids = list(connection.scalars(select(ConversationRow.id).order_by(ConversationRow.id)))
+        owed = connection.execute(select(OutboxRow.conversation_id, OutboxRow.job).order_by(OutboxRow.id)).all()
+        assert {row.job for row in owed} == {IndexJob.UPDATED}
+        states = set(connection.scalars(select(IndexStateRow.status)))
+        row = {"question": "q", "answer": "a", "version": 1, "created_at": AT, "updated_at": AT}
+        row |= {"question_sentiment": Sentiment.NEUTRAL, "answer_sentiment": Sentiment.NEUTRAL}
+        new = connection.execute(insert(ConversationRow).values(row)).inserted_primary_key
+        assert new is not None
+        return ids, [row.conversation_id for row in owed], states, new[0]
+
+    ids, owed, states, new = connected(empty, look)
+    assert owed == ids
+    assert states == {IndexStatus.PENDING}
+    assert new == 100 + len(TEXTS) + 1
+
+
+@pytest.mark.parametrize("filled", ENGINES, indirect=True)
+def test_a_backup_is_of_one_moment(filled: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_meanwhile(connection: Connection, table: Any, columns: Any) -> Any:
+        if table.name == "idempotency_keys":
+            connected(filled, lambda other: add_rows(other, 1001))
+        return lines(connection, table, columns)
+
+    if filled.get_backend_name() == "sqlite":
+        connected(filled, lambda connection: connection.exec_driver_sql("PRAGMA journal_mode = WAL"))
+    before = connected(filled, lambda connection: connection.scalar(select(func.count()).select_from(ConversationRow)))
+    lines = saving._lines
+    monkeypatch.setattr(saving, "_lines", write_meanwhile)
+
+    saved = backup(filled, tmp_path / "saved.gz")
+
+    tables = ("mental_health_conversations", "index_states", "idempotency_keys")
+    assert [saved[name].rows for name in tables] == [before, before, 2]
+
+
+def test_a_backup_is_for_its_owner_and_replaces_no_other(filled: URL, tmp_path: Path) -> None:
+    file = tmp_path / "saved.gz"
+    backup(filled, file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with pytest.raises(BackupError, match=r"saved\.gz exists"):
+        backup(filled, file)
+
+
+def test_a_restore_leaves_a_database_with_rows_alone(filled: URL, tmp_path: Path) -> None:
+    backup(filled, tmp_path / "saved.gz")
+    before = connected(filled, texts)
+    with pytest.raises(BackupError, match="not empty"):
+        restore(filled, tmp_path / "saved.gz")
+    assert connected(filled, texts) == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda lines: [*lines[:2], lines[3], *lines[4:]], "damaged"),
+        (lambda lines: [line.replace("plain", "other") for line in lines], "damaged"),
+        (lambda lines: lines[:-1], "not a whole backup"),
+        (lambda lines: [], "not a whole backup"),
+        (lambda lines: [lines[0].replace('"format": 1', '"format": 9'), *lines[1:]], "format 9"),
+    ],
+    ids=["a row is missing", "a text is another", "the end is missing", "empty", "from a later release"],
+)
+def test_a_damaged_backup_is_refused_before_anything_is_written(
+    filled: URL, make_database: MakeDatabase, tmp_path: Path, damage: Callable[[list[str]], list[str]], told: str
+) -> None:
+    file = tmp_path / "saved.gz"
+    backup(filled, file)
+    with gzip.open(file, "rt", encoding="utf-8", newline="\n") as saved:
+        lines = damage(list(saved))
+    with gzip.open(file, "wt", encoding="utf-8", newline="\n") as damaged:
+        damaged.writelines(lines)
+    empty = make_database("sqlite", "backup_target")
+
+    with pytest.raises(BackupError, match=told):
+        restore(empty, file)
+
+    assert not Path(empty.database or "").exists()
+
+
+def test_a_cut_off_file_is_refused(filled: URL, make_database: MakeDatabase, tmp_path: Path) -> None:
+    file = tmp_path / "saved.gz"
+    backup(filled, file)
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(BackupError, match="not a whole backup"):
+        restore(make_database("sqlite", "backup_target"), file)
+
+
+def test_the_command_prints_counts_and_says_in_one_line_what_is_wrong(filled: URL, tmp_path: Path) -> None:
+    def run(*arguments: str, address: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, str(ROOT / "scripts" / "backup.py"), *arguments]
+        env = os.environ | {"DATABASE_URL": address}
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+    file = str(tmp_path / "saved.gz")
+    done = run("backup", file, address=filled.render_as_string())
+    assert done.returncode == 0, done.stderr
+    assert f"{2 * len(TEXTS) - 1} rows" in done.stdout
+
+    restored = run("restore", file, address=f"sqlite+aiosqlite:///{tmp_path}/new.db")
+    assert restored.returncode == 0, restored.stderr
+    assert "Restored and compared" in restored.stdout
+
+    absent = run("backup", str(tmp_path / "other.gz"), address=f"sqlite+aiosqlite:///{tmp_path}/absent.db")
+    assert (absent.returncode, len(absent.stderr.splitlines())) == (1, 1)
+    unreachable = run("backup", str(tmp_path / "other.gz"), address="mysql+aiomysql://root@127.0.0.1:1/absent")
+    assert (unreachable.returncode, len(unreachable.stderr.splitlines())) == (1, 1)

@@ -1,0 +1,171 @@
+"""A restore as its operator lives it: the platform runs on, with the data and the index of the backup's moment."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+import pymysql
+import pytest
+import servers
+from backup import backup, restore
+from conversations_api.settings import DatabaseSettings
+from mh_client import Client, Conversation, ConversationCreate, IndexStatus, Sentiment
+from mh_common import vector_index as fields
+from mh_common.testing.openai_stub import StubOpenAI
+from pymilvus import MilvusClient
+from redis import Redis
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis]
+
+ROOT = Path(__file__).resolve().parent.parent
+Served = Callable[[str, str], "Platform"]
+
+
+class Server(Protocol):
+    """What the fixture `mariadb` gives."""
+
+    port: int
+
+    def url(self, database: str) -> str: ...
+
+
+class Platform:
+    """One API and one worker on a database, and the index that they share with the next platform."""
+
+    def __init__(self, client: Client, milvus_uri: str) -> None:
+        self.client = client
+        self._milvus_uri = milvus_uri
+
+    def rows(self) -> list[Conversation]:
+        return list(self.client.conversations.iterate(sort="id"))
+
+    def index(self) -> list[tuple[int, int, str]]:
+        """Every row of the index: id, version, question."""
+        wanted = [fields.ID, fields.VERSION, fields.QUESTION]
+        milvus = MilvusClient(self._milvus_uri, dedicated=True)
+        try:
+            found = milvus.query(
+                fields.COLLECTION, filter=f"{fields.ID} > 0", output_fields=wanted, consistency_level="Strong"
+            )
+        finally:
+            milvus.close()
+        return sorted((row[fields.ID], row[fields.VERSION], row[fields.QUESTION]) for row in found)
+
+    def wait_until_it_agrees(self) -> None:
+        """Return when the index holds what the database holds, and nothing besides."""
+        deadline = time.monotonic() + 60
+        while True:
+            rows = self.rows()
+            if all(row.index_status is IndexStatus.INDEXED for row in rows):
+                expected = [(row.id, row.version, row.question) for row in rows]
+                if self.index() == expected:
+                    return
+            assert time.monotonic() < deadline, "index and database do not agree after 60 s"
+            time.sleep(0.2)
+
+
+def migrate(env: dict[str, str]) -> None:
+    folder = ROOT / "services" / "conversations-api"
+    subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=folder, env=env, check=True)
+
+
+@contextmanager
+def platform(env: dict[str, str], folder: Path) -> Iterator[Platform]:
+    """Run the API and the worker while the block lasts."""
+    port = servers.free_port()
+    url = f"http://127.0.0.1:{port}"
+    env = env | {"CONVERSATIONS_URL": url}
+    app = ["uvicorn", "--factory", "conversations_api.main:create_app", "--port", str(port)]
+    worker = ["celery", "-A", "indexer_worker.celery_app", "worker", "--queues", "index", "--concurrency", "1"]
+    with ExitStack() as stack:
+        for name, arguments in (("api", app), ("worker", worker)):
+            server = servers.start(name, [sys.executable, "-m", *arguments], folder / f"{name}.log", env)
+            stack.callback(server.stop)
+            if name == "api":
+                servers.wait_until(server, lambda: answers(f"{url}/readyz"), timeout=60)
+        yield Platform(stack.enter_context(Client(url)), env["MILVUS_URI"])
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture
+def environment(redis_url: str, milvus_uri: str, stub_openai: StubOpenAI) -> dict[str, str]:
+    milvus = MilvusClient(milvus_uri, dedicated=True)
+    milvus.drop_collection(fields.COLLECTION)
+    milvus.close()
+    own_redis = redis_url.removesuffix("/0") + "/13"
+    with Redis.from_url(own_redis) as redis:
+        redis.flushdb()
+    return os.environ | {
+        "REDIS_URL": own_redis,
+        "MILVUS_URI": milvus_uri,
+        "EMBEDDING_BASE_URL": stub_openai.base_url,
+        "EMBEDDING_API_KEY": stub_openai.api_key,
+        "EMBEDDING_MODEL": "stub",
+        "EMBEDDING_DIMENSION": str(stub_openai.dimension),
+    }
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mysql", marks=pytest.mark.mysql)])
+def two_databases(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    """Addresses of two empty databases."""
+    if request.param == "sqlite":
+        return [f"sqlite+aiosqlite:///{tmp_path / name}.db" for name in ("first", "second")]
+    server: Server = request.getfixturevalue("mariadb")
+    names = ["restore_first", "restore_second"]
+    with pymysql.connect(host="127.0.0.1", port=server.port, user="root") as connection:
+        for name in names:
+            connection.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
+    return [server.url(name) for name in names]
+
+
+def conversation(number: int) -> ConversationCreate:
+    return ConversationCreate(
+        question=f"Question {number} about sleep 🙂",
+        answer=f"Answer {number}",
+        question_sentiment=Sentiment.NEGATIVE,
+        answer_sentiment=Sentiment.NEUTRAL,
+    )
+
+
+@pytest.mark.timeout(240)
+def test_after_a_restore_rows_and_index_are_those_of_the_backup(
+    two_databases: list[str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    first, second = ({**environment, "DATABASE_URL": url} for url in two_databases)
+    file = tmp_path / "saved.gz"
+    migrate(first)
+    with platform(first, tmp_path / "first") as before:
+        ids = before.client.conversations.bulk_create([conversation(n) for n in range(150)])
+        before.client.conversations.update(ids[0], question="Changed before the backup")
+        before.client.conversations.delete(ids[-1])
+        before.wait_until_it_agrees()
+        saved = before.rows()
+
+        digests = backup(DatabaseSettings(url=two_databases[0]).address, file)
+
+        before.client.conversations.update(ids[1], question="Changed after the backup")
+        before.client.conversations.bulk_delete(ids[2:10])
+        before.client.conversations.bulk_create([conversation(n) for n in range(1000, 1010)])
+        before.wait_until_it_agrees()
+
+    assert restore(DatabaseSettings(url=two_databases[1]).address, file) == digests
+
+    with platform(second, tmp_path / "second") as after:
+        after.wait_until_it_agrees()
+        assert [row.model_dump() for row in after.rows()] == [row.model_dump() for row in saved]
+        assert digests["mental_health_conversations"].rows == len(saved) == 149
+        new = after.client.conversations.create(**conversation(2000).model_dump())
+        assert new.id > ids[-1]
+        after.wait_until_it_agrees()
