@@ -29,6 +29,7 @@ SETTINGS = {
     "migrate": "conversations_api.settings",
     "conversations-api": "conversations_api.settings",
     "indexer-worker": "indexer_worker.settings",
+    "indexer-beat": "indexer_worker.settings",
     "rag-api": "rag_api.settings",
 }
 ONE_SHOT = {"migrate"}
@@ -77,7 +78,7 @@ def settings_variables(module: str) -> set[str]:
 def test_the_root_file_starts_everything() -> None:
     included = {ROOT / path for path in load(ROOT / "docker-compose.yml")["include"]}
     assert included == set(FILES) - {ROOT / "docker-compose.yml"}
-    assert set(ALL) == {*SETTINGS, *STORES, "gateway"}
+    assert set(ALL) == {*SETTINGS, *STORES, "gateway", "flower"}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -100,7 +101,7 @@ def test_nothing_is_published_beyond_loopback_and_no_store_at_all(name: str) -> 
     assert all(port.startswith(("127.0.0.1:", "${GATEWAY_ADDRESS:-127.0.0.1}:")) for port in ports)
 
 
-@pytest.mark.parametrize("name", [*SETTINGS, "gateway", "redis"])
+@pytest.mark.parametrize("name", [*SETTINGS, "gateway", "redis", "flower"])
 def test_our_services_run_without_privileges_on_a_read_only_root(name: str) -> None:
     service = ALL[name]
     assert service["read_only"] is True

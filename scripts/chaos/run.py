@@ -64,10 +64,9 @@ async def run(plan: Plan, stack: ChaosStack, embedder: StubOpenAI) -> Result:
         ended = await _turmoil(plan, faults, writers)
         await _settle(writers, ended, oracle)
         agreed = await _agreement(stack, ended + CONVERGENCE_S)
-        scheduler.cancel()
+        await _end([scheduler])
         stored = await _at_rest(stack, interposer)
-        for task in background:
-            task.cancel()
+        await _end(background)
     _judge(oracle, stored, agreed)
     converged_in = None if agreed is None else max(agreed - ended, 0.0)
     unexpected, stack.unexpected = stack.unexpected, []
@@ -89,6 +88,15 @@ async def reset(stack: ChaosStack, redis_keeps: bool) -> None:
     await asyncio.to_thread(stack.start, REDIS)
     async with Redis(port=stack.ports[REDIS]) as redis:
         await redis.flushall()
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they end: a client library can take a cancellation for a lost connection, and go on."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=1)
+        print("DEBUG", [t for t in pending if not t.done()])
 
 
 async def _turmoil(plan: Plan, faults: Faults, writers: Sequence[Writer]) -> float:

@@ -465,6 +465,11 @@ class SearchResult(BaseModel):
 
     hits: list[SearchHit]
     total_hits: int = Field(description="Number of hits returned.")
+    index_rebuilding: bool = Field(
+        default=False,
+        description="The index is being built anew in place and does not hold every conversation yet: hits may be "
+        "missing. None is wrong.",
+    )
 
 
 class AnswerRequest(WireModel):
@@ -506,6 +511,11 @@ class Answer(BaseModel):
         "`none` where nothing relevant was found."
     )
     usage: Usage
+    index_rebuilding: bool = Field(
+        default=False,
+        description="The index is being built anew in place and does not hold every conversation yet: sources may be "
+        "missing. None is wrong.",
+    )
 
 
 class FieldProblem(BaseModel):

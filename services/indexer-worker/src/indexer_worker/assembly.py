@@ -1,6 +1,7 @@
 """The services with their clients, made from settings. Loads pymilvus and with it gRPC: never before a fork."""
 
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from mh_client import AsyncClient
 from mh_common.embeddings import make_embedder
@@ -11,9 +12,17 @@ from indexer_worker.rebuild import Collections, Rebuilder
 from indexer_worker.reconcile import Reconciler
 from indexer_worker.repository import MilvusRepository, make_client
 from indexer_worker.runs import RunService
-from indexer_worker.runtime import Services
 from indexer_worker.service import IndexService
 from indexer_worker.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """What does the jobs' work, on one event loop."""
+
+    index: IndexService
+    runs: RunService
+    repository: MilvusRepository
 
 
 async def assemble(settings: Settings, stack: AsyncExitStack) -> Services:

@@ -1,4 +1,4 @@
-"""Say whether this machine's worker makes progress: `python -m indexer_worker.health`.
+"""Say whether this machine's worker makes progress: `python -m indexer_worker.health`, or its clock: `… health beat`.
 
 Prints what the worker last noted, as JSON: the depth of the queue among it. Exit code 1, with one line on standard
 error, when it notes nothing any more, or when jobs wait and it takes none.
@@ -12,11 +12,15 @@ from typing import Any, Final
 
 from mh_common.settings import load_settings
 
-from indexer_worker.settings import Settings
+from indexer_worker.settings import ReconcileSettings, Settings
 
 MISSED_LOOKS: Final = 3
 PATIENCE_S: Final = 15.0
 """What a slow machine or a Redis that does not answer may add to each look."""
+
+MISSED_TICKS: Final = 2
+SYNC_S: Final = 200.0
+"""Celery beat writes its file no more often than each 180 s."""
 
 
 def fault(file: Path) -> str | None:
@@ -34,9 +38,21 @@ def fault(file: Path) -> str | None:
     return None
 
 
+def fault_of_clock(settings: ReconcileSettings) -> str | None:
+    """Return what is wrong with beat, in one line: it writes its file when it starts and when it sends."""
+    # Some of Python's database files have an ending.
+    files = list(settings.schedule_file.parent.glob(f"{settings.schedule_file.name}*"))
+    age = time.time() - max((file.stat().st_mtime for file in files), default=0.0)
+    if age > MISSED_TICKS * settings.interval + SYNC_S:
+        return f"The clock has not noted in {settings.schedule_file} that it sent anything."
+    return None
+
+
 def main() -> None:
     """Look once."""
-    if message := fault(load_settings(Settings).worker.heartbeat_file):
+    settings = load_settings(Settings)
+    clock = sys.argv[1:] == ["beat"]
+    if message := fault_of_clock(settings.reconcile) if clock else fault(settings.worker.heartbeat_file):
         sys.exit(message)
 
 

@@ -126,7 +126,9 @@ class _IndexAttempt:
             return
         for key in ids:
             log.error(ROW_GIVEN_UP, conversation_id=key, deaths=deaths)
-            self._work.give_up(key, f"The worker's process died while it indexed this conversation alone (deaths: {deaths})")
+            self._work.give_up(
+                key, f"The worker's process died while it indexed this conversation alone (deaths: {deaths})"
+            )
 
 
 def _halves(ids: list[int]) -> list[list[int]]:

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from contextvars import copy_context
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mh_common.models import IndexRunKind
@@ -15,20 +14,9 @@ from indexer_worker.settings import Settings
 from indexer_worker.steps import Step
 
 if TYPE_CHECKING:
-    from indexer_worker.repository import MilvusRepository
-    from indexer_worker.runs import RunService
-    from indexer_worker.service import IndexService
+    from indexer_worker.assembly import Services
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Services:
-    """What does the jobs' work, on one event loop."""
-
-    index: "IndexService"
-    runs: "RunService"
-    repository: "MilvusRepository"
 
 
 class Runtime:
@@ -92,7 +80,7 @@ class Runtime:
     async def _prepare(self) -> None:
         await (await self._open()).repository.prepare()
 
-    async def _limited(self, work: Callable[[Services], Coroutine[Any, Any, T]]) -> T:
+    async def _limited(self, work: "Callable[[Services], Coroutine[Any, Any, T]]") -> T:
         services = await self._open()
         limit = self._settings.worker.job_timeout
         try:
@@ -101,7 +89,7 @@ class Runtime:
         except TimeoutError as error:
             raise JobTimeoutError(f"Took longer than {limit:g} s") from error
 
-    async def _open(self) -> Services:
+    async def _open(self) -> "Services":
         if self._opened is None:
             # Late also because pymilvus reads .env into the environment when it is loaded, where it would win over
             # .env.local: the settings must have been read before.

@@ -11,14 +11,18 @@ from indexer_worker.repository import MilvusRepository
 from indexer_worker.service import MAX_ROUNDS, IndexService
 from mh_client import AsyncClient
 from mh_common import vector_index as fields
-from mh_common.embeddings import Embedder, EmbedderError
+from mh_common.embeddings import Embedder, EmbedderError, VectorLengthError
 from mh_common.models import IndexStatus
-from mh_common.testing.conversations_stub import StubConversations
-from pymilvus import AsyncMilvusClient
+from mh_common.testing.index_stub import StubIndex
+from pymilvus import AsyncMilvusClient, MilvusException
 
 
 class FakeEmbedder:
-    """Unit vectors from a hash. Refuses texts with `poison` in them for good; fails while `broken` is set."""
+    """Unit vectors from a hash; fails while `broken` is set.
+
+    Refuses texts with `poison` in them for good, gives texts with `misfit` a vector that fits no collection, and finds
+    vectors of the wrong length for texts with `short` or, while `short` is set, for all.
+    """
 
     model = "fake"
     dimension = 8
@@ -26,6 +30,7 @@ class FakeEmbedder:
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
         self.broken: EmbedderError | None = None
+        self.short = False
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         self.calls.append(list(texts))
@@ -33,7 +38,9 @@ class FakeEmbedder:
             raise self.broken
         if any("poison" in text for text in texts):
             raise EmbedderError("The text was refused", transient=False)
-        return [self.vector(text) for text in texts]
+        if self.short or any("short" in text for text in texts):
+            raise VectorLengthError("Model fake gave vectors of length 7, expected 8")
+        return [self.vector(text)[: 3 if "misfit" in text else None] for text in texts]
 
     def vector(self, text: str) -> list[float]:
         numbers = [byte - 127.5 for byte in hashlib.sha256(text.encode()).digest()[: self.dimension]]
@@ -50,7 +57,7 @@ def embedder() -> FakeEmbedder:
 
 @pytest.fixture
 async def service(
-    conversations: StubConversations, embedder: Embedder, milvus: AsyncMilvusClient
+    conversations: StubIndex, embedder: Embedder, milvus: AsyncMilvusClient
 ) -> AsyncIterator[IndexService]:
     repository = MilvusRepository(milvus, model=embedder.model, dimension=embedder.dimension, timeout=10)
     async with AsyncClient(conversations.base_url, timeout=5, max_retries=0) as client:
@@ -67,7 +74,7 @@ async def indexed(milvus: AsyncMilvusClient) -> dict[int, tuple[int, str]]:
 
 
 async def test_a_job_costs_one_read_one_embedding_of_each_text_and_one_report(
-    service: IndexService, conversations: StubConversations, embedder: FakeEmbedder, milvus: AsyncMilvusClient
+    service: IndexService, conversations: StubIndex, embedder: FakeEmbedder, milvus: AsyncMilvusClient
 ) -> None:
     for key in range(1, 65):
         conversations.put(key, f"Question {key % 10}?")
@@ -82,7 +89,7 @@ async def test_a_job_costs_one_read_one_embedding_of_each_text_and_one_report(
 
 
 async def test_the_written_row_is_found_by_meaning_by_keyword_and_by_filter(
-    service: IndexService, conversations: StubConversations, embedder: FakeEmbedder, milvus: AsyncMilvusClient
+    service: IndexService, conversations: StubIndex, embedder: FakeEmbedder, milvus: AsyncMilvusClient
 ) -> None:
     conversations.put(1, "I panic on the bus", answer="Breathe slowly and count.")
     conversations.put(2, "I lie awake", answer="Keep a fixed hour.")
@@ -106,7 +113,7 @@ async def test_the_written_row_is_found_by_meaning_by_keyword_and_by_filter(
 
 
 async def test_jobs_that_come_twice_late_and_out_of_order_leave_the_present_rows(
-    service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient
+    service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
 ) -> None:
     conversations.put(1, "old text")
     conversations.put(1, "new text")
@@ -122,7 +129,7 @@ async def test_jobs_that_come_twice_late_and_out_of_order_leave_the_present_rows
 
 
 async def test_a_row_that_changes_between_read_and_report_is_written_again(
-    service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient
+    service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
 ) -> None:
     conversations.put(1, "first text")
     conversations.put(2, "quiet row")
@@ -142,7 +149,7 @@ async def test_a_row_that_changes_between_read_and_report_is_written_again(
 
 
 async def test_a_row_that_is_deleted_between_read_and_report_does_not_stay_in_the_index(
-    service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient
+    service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
 ) -> None:
     conversations.put(1, "here")
     conversations.put(2, "going")
@@ -154,7 +161,7 @@ async def test_a_row_that_is_deleted_between_read_and_report_does_not_stay_in_th
 
 
 async def test_a_row_that_never_rests_is_left_to_a_later_attempt(
-    service: IndexService, conversations: StubConversations
+    service: IndexService, conversations: StubIndex
 ) -> None:
     conversations.put(1, "text")
     conversations.after_read = lambda ids: conversations.put(1, "yet another text")
@@ -166,7 +173,7 @@ async def test_a_row_that_never_rests_is_left_to_a_later_attempt(
 
 
 async def test_refused_texts_fail_alone_with_their_reason(
-    service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient
+    service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
 ) -> None:
     for key in range(1, 17):
         conversations.put(key, f"poison {key}" if key in (3, 4, 13) else f"fine {key}")
@@ -179,7 +186,7 @@ async def test_refused_texts_fail_alone_with_their_reason(
 
 
 async def test_a_refused_new_text_takes_the_old_one_out_of_the_index(
-    service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient
+    service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
 ) -> None:
     conversations.put(1, "fine")
     await service.index([1])
@@ -191,8 +198,118 @@ async def test_a_refused_new_text_takes_the_old_one_out_of_the_index(
     assert conversations.outcomes[-1].status is IndexStatus.FAILED
 
 
+async def test_a_text_that_alone_gets_a_vector_of_the_wrong_length_fails_alone(
+    service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
+) -> None:
+    for key in range(1, 17):
+        conversations.put(key, f"short {key}" if key == 5 else f"fine {key}")
+
+    await service.index(range(1, 17))
+
+    assert set(await indexed(milvus)) == set(range(1, 17)) - {5}
+    failed = {outcome.conversation_id: outcome.reason for outcome in conversations.outcomes if outcome.reason}
+    assert failed == {5: "Model fake gave vectors of length 7, expected 8"}
+
+
+async def test_a_wrong_length_for_every_text_is_a_wrong_setting_and_fails_no_row(
+    service: IndexService, conversations: StubIndex, embedder: FakeEmbedder
+) -> None:
+    embedder.short = True
+    for key in (1, 2):
+        conversations.put(key, f"text {key}")
+
+    with pytest.raises(IndexingError, match="length 7"):
+        await service.index([1, 2])
+
+    assert conversations.outcomes == []
+    assert len(embedder.calls) == 2
+
+
+@pytest.mark.parametrize("second", [None, EmbedderError("The embedding server answered 500", transient=True)])
+async def test_a_wrong_length_that_does_not_come_again_fails_no_row(
+    service: IndexService,
+    conversations: StubIndex,
+    embedder: FakeEmbedder,
+    monkeypatch: pytest.MonkeyPatch,
+    second: EmbedderError | None,
+) -> None:
+    conversations.put(1, "text")
+    answers = iter([VectorLengthError("Model fake gave vectors of length 7, expected 8"), None, second])
+
+    async def embed(texts: Sequence[str]) -> list[list[float]]:
+        if error := next(answers, None):
+            raise error
+        return [embedder.vector(text) for text in texts]
+
+    monkeypatch.setattr(embedder, "embed", embed)
+
+    with pytest.raises(IndexingError):
+        await service.index([1])
+    await service.index([1])
+
+    assert [outcome.status for outcome in conversations.outcomes] == [IndexStatus.INDEXED]
+
+
+async def test_rows_that_milvus_cannot_take_fail_alone_with_their_reason(
+    service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
+) -> None:
+    for key in range(1, 9):
+        conversations.put(key, f"misfit {key}" if key in (2, 7) else f"fine {key}")
+
+    await service.index(range(1, 9))
+
+    assert set(await indexed(milvus)) == {1, 3, 4, 5, 6, 8}
+    failed = {outcome.conversation_id: outcome.reason for outcome in conversations.outcomes if outcome.reason}
+    assert failed == dict.fromkeys((2, 7), "The vector's length is not 8")
+
+
+async def test_rows_that_milvus_does_not_take_for_no_clear_reason_are_tried_again_without_the_others(
+    service: IndexService,
+    conversations: StubIndex,
+    milvus: AsyncMilvusClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for key in range(1, 9):
+        conversations.put(key, f"text {key}")
+    upsert = milvus.upsert
+
+    async def refuse_four(name: str, rows: list[dict[str, object]]) -> object:
+        if any(row[fields.ID] == 4 for row in rows):
+            raise MilvusException(65535, "something, perhaps with a secret text")
+        return await upsert(name, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(milvus, "upsert", refuse_four)
+        with pytest.raises(IndexingError) as failure:
+            await service.index(range(1, 9))
+
+    assert failure.value.left == [4]
+    assert "secret" not in str(failure.value)
+    assert set(await indexed(milvus)) == {1, 2, 3, 5, 6, 7, 8}
+    assert {outcome.conversation_id for outcome in conversations.outcomes} == {1, 2, 3, 5, 6, 7, 8}
+    await service.index(failure.value.left)
+    assert set(await indexed(milvus)) == set(range(1, 9))
+
+
+async def test_a_row_that_is_given_up_leaves_the_index_and_says_why(
+    service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
+) -> None:
+    conversations.put(1, "text")
+    await service.index([1])
+
+    await service.give_up(1, "the worker died")
+    await service.give_up(2, "it does not exist")
+
+    assert await indexed(milvus) == {}
+    last = conversations.outcomes[-1]
+    assert (last.conversation_id, last.status, last.reason) == (1, IndexStatus.FAILED, "the worker died")
+    conversations.failures = 1
+    with pytest.raises(IndexingError):
+        await service.give_up(1, "the worker died")
+
+
 async def test_a_busy_embedder_fails_no_row_and_its_wish_to_wait_is_passed_on(
-    service: IndexService, conversations: StubConversations, embedder: FakeEmbedder
+    service: IndexService, conversations: StubIndex, embedder: FakeEmbedder
 ) -> None:
     conversations.put(1, "text")
     embedder.broken = EmbedderError("The embedding server answered 429", transient=True, retry_after=17.0)
@@ -206,7 +323,7 @@ async def test_a_busy_embedder_fails_no_row_and_its_wish_to_wait_is_passed_on(
 
 @pytest.mark.parametrize("failures", [1, 2])
 async def test_an_api_that_fails_is_a_reason_to_come_again(
-    service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient, failures: int
+    service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient, failures: int
 ) -> None:
     conversations.put(1, "text")
     # One failure hits the read; of two in a row the second hits the read of the next attempt.
@@ -221,7 +338,7 @@ async def test_an_api_that_fails_is_a_reason_to_come_again(
 
 
 async def test_a_lost_report_is_made_good_by_the_next_attempt(
-    service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient
+    service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
 ) -> None:
     conversations.put(1, "text")
     conversations.after_read = lambda ids: setattr(conversations, "failures", 1)
@@ -236,7 +353,7 @@ async def test_a_lost_report_is_made_good_by_the_next_attempt(
 
 
 async def test_jobs_for_the_same_rows_at_the_same_time_leave_each_row_once(
-    conversations: StubConversations, embedder: FakeEmbedder, milvus: AsyncMilvusClient
+    conversations: StubIndex, embedder: FakeEmbedder, milvus: AsyncMilvusClient
 ) -> None:
     """Milvus Lite keeps both rows of two upserts that overlap."""
     keys = range(1, 33)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from indexer_worker import assembly, rebuild
+from indexer_worker.assembly import Services
 from indexer_worker.errors import IndexingError, VectorStoreError
 from indexer_worker.repository import make_client
-from indexer_worker.runtime import Services
 from indexer_worker.settings import Settings
 from indexer_worker.steps import Phase, Step
 from mh_common import vector_index as names

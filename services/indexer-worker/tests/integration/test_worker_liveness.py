@@ -16,6 +16,7 @@ import servers
 from celery import Celery
 from indexer_worker import health, watchdog
 from indexer_worker.backlog import Depth
+from indexer_worker.settings import ReconcileSettings
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.models import IndexOutcome, IndexRunStatus, IndexStatus
 from mh_common.testing.index_stub import StubIndex
@@ -167,6 +168,10 @@ def test_the_clock_sends_a_comparison_that_a_worker_carries_out(
             clock.stop()
 
     assert set(map(tuple, conversations.queued)) == {(1,)}
+    ticking = ReconcileSettings(interval=1, schedule_file=tmp_path / "beat-0")
+    assert health.fault_of_clock(ticking) is None
+    stopped = ticking.model_copy(update={"schedule_file": tmp_path / "none"})
+    assert "has not noted" in (health.fault_of_clock(stopped) or "")
 
 
 def test_a_job_whose_process_dies_each_time_ends_as_a_failed_row_and_lets_the_others_through(

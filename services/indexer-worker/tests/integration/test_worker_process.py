@@ -14,7 +14,7 @@ import servers
 from celery import Celery
 from mh_common import vector_index as fields
 from mh_common.jobs import INDEX_QUEUE, IndexJob
-from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.index_stub import StubIndex
 from pymilvus import MilvusClient
 from redis import Redis
 
@@ -44,7 +44,7 @@ def lines(worker: servers.Running, event: str) -> list[dict[str, object]]:
 
 
 @contextmanager
-def holding_reads(conversations: StubConversations) -> Iterator[threading.Event]:
+def holding_reads(conversations: StubIndex) -> Iterator[threading.Event]:
     """Let no read of the worker come back within the block; the event is set when the first one is there."""
     arrived, released = threading.Event(), threading.Event()
 
@@ -75,7 +75,7 @@ def test_jobs_are_done_and_logged_and_sigterm_ends_the_worker(
     wait_until: WaitUntil,
     send: Send,
     redis: Redis,
-    conversations: StubConversations,
+    conversations: StubIndex,
     empty_milvus_uri: str,
     pool: str,
 ) -> None:
@@ -97,7 +97,7 @@ def test_jobs_are_done_and_logged_and_sigterm_ends_the_worker(
 
 
 def test_a_job_whose_process_is_killed_runs_again(
-    start_worker: Workers, wait_until: WaitUntil, send: Send, conversations: StubConversations, empty_milvus_uri: str
+    start_worker: Workers, wait_until: WaitUntil, send: Send, conversations: StubIndex, empty_milvus_uri: str
 ) -> None:
     conversations.put(1, "text")
     worker = start_worker()
@@ -118,7 +118,7 @@ def _pool_process(worker: servers.Running) -> psutil.Process:
 
 
 def test_a_job_whose_worker_is_killed_runs_in_the_next_worker(
-    start_worker: Workers, wait_until: WaitUntil, send: Send, conversations: StubConversations, empty_milvus_uri: str
+    start_worker: Workers, wait_until: WaitUntil, send: Send, conversations: StubIndex, empty_milvus_uri: str
 ) -> None:
     conversations.put(1, "text")
     worker = start_worker(**SHORT_LIMITS)
@@ -135,7 +135,7 @@ def test_a_job_whose_worker_is_killed_runs_in_the_next_worker(
 
 
 def test_a_process_that_hangs_is_killed_and_its_job_runs_again(
-    start_worker: Workers, wait_until: WaitUntil, send: Send, conversations: StubConversations, empty_milvus_uri: str
+    start_worker: Workers, wait_until: WaitUntil, send: Send, conversations: StubIndex, empty_milvus_uri: str
 ) -> None:
     conversations.put(1, "text")
     worker = start_worker(**SHORT_LIMITS)
@@ -154,7 +154,7 @@ def test_a_process_that_hangs_is_killed_and_its_job_runs_again(
 def test_a_redis_that_goes_away_during_a_job_costs_neither_the_job_nor_the_worker(
     start_worker: Workers,
     wait_until: WaitUntil,
-    conversations: StubConversations,
+    conversations: StubIndex,
     empty_milvus_uri: str,
     tmp_path: Path,
 ) -> None:

@@ -8,12 +8,12 @@ import pytest
 from indexer_worker.errors import JobTimeoutError, VectorStoreError
 from indexer_worker.runtime import Runtime
 from indexer_worker.settings import Settings
-from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.index_stub import StubIndex
 from mh_common.testing.openai_stub import StubOpenAI
 
 
 @pytest.fixture
-def settings(empty_milvus_uri: str, conversations: StubConversations, stub_openai: StubOpenAI) -> Settings:
+def settings(empty_milvus_uri: str, conversations: StubIndex, stub_openai: StubOpenAI) -> Settings:
     return Settings.model_validate(
         {
             "milvus": {"uri": empty_milvus_uri},
@@ -30,9 +30,7 @@ def runtime(settings: Settings) -> Iterator[Runtime]:
         yield runtime
 
 
-def test_a_job_that_hangs_is_given_up_and_the_next_one_works(
-    runtime: Runtime, conversations: StubConversations
-) -> None:
+def test_a_job_that_hangs_is_given_up_and_the_next_one_works(runtime: Runtime, conversations: StubIndex) -> None:
     conversations.put(1, "text")
     released = threading.Event()
     conversations.after_read = lambda ids: released.wait(30)
@@ -46,7 +44,7 @@ def test_a_job_that_hangs_is_given_up_and_the_next_one_works(
     assert [outcome.version for outcome in conversations.outcomes] == [1]
 
 
-def test_jobs_of_several_threads_run_one_after_the_other(runtime: Runtime, conversations: StubConversations) -> None:
+def test_jobs_of_several_threads_run_one_after_the_other(runtime: Runtime, conversations: StubIndex) -> None:
     for key in range(1, 9):
         conversations.put(key, f"text {key}")
 

@@ -106,6 +106,7 @@ async def test_nothing_found_is_said_without_asking_the_model(
         "sources": [],
         "model": "none",
         "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+        "index_rebuilding": False,
     }
     assert chats(stub) == []
 

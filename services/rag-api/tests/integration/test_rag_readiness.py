@@ -77,7 +77,7 @@ async def test_starts_while_milvus_is_down_and_finds_it_when_it_comes(
                 while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - the server has no event
                     await asyncio.sleep(0.05)
             response = await client.post(SEARCH, json={"query": "fall asleep"})
-            assert response.json() == {"hits": [], "total_hits": 0}
+            assert response.json() == {"hits": [], "total_hits": 0, "index_rebuilding": False}
         finally:
             server.stop()
 

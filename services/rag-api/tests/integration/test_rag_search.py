@@ -85,7 +85,7 @@ async def test_local_model_finds_by_meaning_without_a_shared_word(
 async def test_before_anything_is_indexed_there_are_no_hits(
     client: httpx.AsyncClient, milvus: AsyncMilvusClient, index: Index, conversation: Make, asked: list[list[int]]
 ) -> None:
-    assert (await search(client)).model_dump() == {"hits": [], "total_hits": 0}
+    assert (await search(client)).model_dump() == {"hits": [], "total_hits": 0, "index_rebuilding": False}
     assert asked == []
     await index([conversation(1)])
     assert (await search(client)).total_hits == 1

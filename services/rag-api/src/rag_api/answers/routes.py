@@ -28,6 +28,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
     ],
     "model": "gpt-4o-mini",
     "usage": {"prompt_tokens": 612, "completion_tokens": 48, "total_tokens": 660},
+    "index_rebuilding": False,
 }
 
 

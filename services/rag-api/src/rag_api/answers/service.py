@@ -115,8 +115,9 @@ class AnswerService:
             AnswerError: one of its kinds, with the sources.
         """
         found = await self._search.search(SearchRequest(query=request.question, limit=request.top_k))
+        rebuilding = found.index_rebuilding
         if not found.hits:
-            return Answer(answer=NOTHING_FOUND, sources=[], model=NO_MODEL, usage=Usage())
+            return Answer(answer=NOTHING_FOUND, sources=[], model=NO_MODEL, usage=Usage(), index_rebuilding=rebuilding)
         sources = [_source(hit) for hit in found.hits]
         started = time.perf_counter()
         try:
@@ -131,7 +132,13 @@ class AnswerService:
             generate_ms=_ms_since(started),
             total_tokens=completion.usage.total_tokens,
         )
-        return Answer(answer=completion.text, sources=sources, model=completion.model, usage=completion.usage)
+        return Answer(
+            answer=completion.text,
+            sources=sources,
+            model=completion.model,
+            usage=completion.usage,
+            index_rebuilding=rebuilding,
+        )
 
 
 def _source(hit: SearchHit) -> Source:

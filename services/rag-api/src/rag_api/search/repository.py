@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import structlog
 from mh_common import vector_index as fields
 from mh_common.models import Sentiment
-from pymilvus import AsyncMilvusClient
+from pymilvus import AsyncMilvusClient, MilvusException
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +21,12 @@ VECTOR_INDEX_FAILED: Final = "vector_index_failed"
 
 RECHECK_S: Final = 30.0
 """How long a collection is trusted to be the right one before it is looked at again."""
+
+RECHECK_REBUILDING_S: Final = 2.0
+"""The same while the index is being built anew in place."""
+
+REPLACED: Final = frozenset({100, 101})
+"""Milvus's codes for a collection that is not there, and for one that is not loaded."""
 
 MAX_MATCHES: Final = 1000
 """Most matches of one search, far below Milvus's own limit of 16,384."""
@@ -65,6 +71,11 @@ class VectorIndexError(Exception):
 class VectorIndex(Protocol):
     """Finds conversations by the vector of their question."""
 
+    @property
+    def rebuilding(self) -> bool:
+        """Whether, by the last look, the index was being filled anew and may lack conversations."""
+        ...
+
     async def search(self, vector: Sequence[float], limit: int, filters: Filters) -> list[Match]:
         """Return the matches nearest to a unit vector, best first, equal scores by id; an absent index has none.
 
@@ -103,26 +114,42 @@ class MilvusIndex:
         self._timeout = timeout
         self._trusted_until = 0.0
         self._reported: str | None = None
+        self._rebuilding = False
         # Held while connecting: the client would connect once for each of the first requests.
         self._checking = asyncio.Lock()
 
     async def search(self, vector: Sequence[float], limit: int, filters: Filters) -> list[Match]:
         """See `VectorIndex.search`."""
         async with self._calls():
-            if not await self._is_there():
-                return []
-            answer = await self._client.search(
-                fields.COLLECTION,
-                data=[list(vector)],
-                filter=expression(filters),
-                limit=min(limit, MAX_MATCHES),
-                anns_field=fields.EMBEDDING,
-                output_fields=[fields.VERSION],
-                consistency_level=self._consistency,
-                retry_times=1,
-            )
+            try:
+                return await self._found(vector, limit, filters)
+            except MilvusException as error:
+                if error.code not in REPLACED:
+                    raise
+            # It was dropped, and another one may be there by now.
+            self._trusted_until = 0.0
+            return await self._found(vector, limit, filters)
+
+    async def _found(self, vector: Sequence[float], limit: int, filters: Filters) -> list[Match]:
+        if not await self._is_there():
+            return []
+        answer = await self._client.search(
+            fields.COLLECTION,
+            data=[list(vector)],
+            filter=expression(filters),
+            limit=min(limit, MAX_MATCHES),
+            anns_field=fields.EMBEDDING,
+            output_fields=[fields.VERSION],
+            consistency_level=self._consistency,
+            retry_times=1,
+        )
         matches = [_match(row) for row in answer[0]]
         return sorted(matches, key=lambda match: (-match.score, match.id))
+
+    @property
+    def rebuilding(self) -> bool:
+        """See `VectorIndex.rebuilding`."""
+        return self._rebuilding
 
     async def check(self) -> None:
         """See `VectorIndex.check`."""
@@ -151,11 +178,12 @@ class MilvusIndex:
         async with self._checking:
             if time.monotonic() < self._trusted_until:
                 return True
+            self._rebuilding = await self._client.has_collection(fields.REBUILDING, retry_times=1)
             if not await self._client.has_collection(fields.COLLECTION, retry_times=1):
                 return False
             found = await self._client.describe_collection(fields.COLLECTION, retry_times=1)
             self._refuse_foreign(str(found["description"]))
-            self._trusted_until = time.monotonic() + RECHECK_S
+            self._trusted_until = time.monotonic() + (RECHECK_REBUILDING_S if self._rebuilding else RECHECK_S)
             return True
 
     def _refuse_foreign(self, description: str) -> None:

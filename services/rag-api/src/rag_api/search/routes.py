@@ -22,6 +22,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
         }
     ],
     "total_hits": 1,
+    "index_rebuilding": False,
 }
 
 
@@ -37,6 +38,7 @@ async def search(request: SearchRequest, service: Search) -> SearchResult:
     """Return the conversations whose question is nearest in meaning to the query, best first.
 
     Filters that are given must all hold. Texts and sentiments are the present ones; a conversation that was changed
-    and is not indexed again yet is left out. Before anything is indexed there are no hits.
+    and is not indexed again yet is left out. Before anything is indexed there are no hits. While the index is built
+    anew in place, `index_rebuilding` is true and hits may be missing.
     """
     return await service.search(request)

@@ -66,7 +66,7 @@ class SearchService:
             embed_ms=round((embedded - started) * 1000, 1),
             find_ms=round((time.perf_counter() - embedded) * 1000, 1),
         )
-        return SearchResult(hits=hits, total_hits=len(hits))
+        return SearchResult(hits=hits, total_hits=len(hits), index_rebuilding=self._index.rebuilding)
 
     async def _hits(self, vector: Sequence[float], request: SearchRequest) -> list[SearchHit]:
         filters = Filters(**request.model_dump(exclude={"query", "limit", "similarity_threshold"}))
