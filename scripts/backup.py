@@ -41,12 +41,13 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.types import TypeEngine
 
 SERVICE: Final = Path(__file__).resolve().parent.parent / "services" / "conversations-api"
 FORMAT: Final = 1
 BATCH: Final = 500
 VERSIONS: Final = "alembic_version"
-_DRIVERS: Final = {"mysql": "mysql+pymysql", "sqlite": "sqlite"}
+DRIVERS: Final = {"mysql": "mysql+pymysql", "sqlite": "sqlite"}
 
 
 class BackupError(Exception):
@@ -84,7 +85,8 @@ def backup(address: URL, file: Path) -> dict[str, Digest]:
             print(json.dumps(head), file=out)
             for table in tables:
                 sums = _Sums()
-                for line in sums.over(_lines(connection, table, head["columns"][table.name])):
+                for line in _lines(connection, table, head["columns"][table.name]):
+                    sums.add(line)
                     print(json.dumps(table.name), line, sep="\t", file=out)
                 digests[table.name] = sums.digest
             print(json.dumps({name: vars(digest) for name, digest in digests.items()}), file=out)
@@ -119,7 +121,7 @@ def restore(address: URL, file: Path) -> dict[str, Digest]:
 @contextlib.contextmanager
 def _engine(address: URL) -> Iterator[Engine]:
     """Give an engine; what goes wrong with the database is a BackupError without any row's text."""
-    engine = create_engine(address.set(drivername=_DRIVERS[address.get_backend_name()]), hide_parameters=True)
+    engine = create_engine(address.set(drivername=DRIVERS[address.get_backend_name()]), hide_parameters=True)
     if engine.dialect.name == "sqlite":
         # The driver would not begin a transaction for reads, and each would see a moment of its own.
         event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
@@ -174,11 +176,6 @@ class _Sums:
 
     def __init__(self) -> None:
         self._rows, self._hash = 0, hashlib.sha256()
-
-    def over(self, lines: Iterable[str]) -> Iterator[str]:
-        for line in lines:
-            self.add(line)
-            yield line
 
     def add(self, line: str) -> None:
         self._rows += 1
@@ -249,11 +246,13 @@ def _batches(file: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def _decode(table: Table, columns: Sequence[str], rows: Iterable[str]) -> list[dict[str, Any]]:
-    times = {name for name in columns if isinstance(table.c[name].type, DateTime)}
-    decoded = [dict(zip(columns, json.loads(row), strict=True)) for row in rows]
-    for row in decoded:
-        row.update({name: datetime.fromisoformat(row[name]) for name in times if row[name] is not None})
-    return decoded
+    types = {name: table.c[name].type for name in columns}
+    decoded = (zip(columns, json.loads(row), strict=True) for row in rows)
+    return [{name: _typed(types[name], value) for name, value in row} for row in decoded]
+
+
+def _typed(kind: TypeEngine[Any], value: Any) -> Any:
+    return datetime.fromisoformat(value) if isinstance(kind, DateTime) and value is not None else value
 
 
 def _owe_everything(connection: Connection) -> None:
@@ -261,15 +260,15 @@ def _owe_everything(connection: Connection) -> None:
     now = datetime.now(UTC).replace(tzinfo=None)
     tables = {table.name: table for table in _tables(connection)}
     unknown = {"attempts": 0, "reason": None, "indexed_version": None, "indexed_at": None}
-    states = tables["index_states"].update().values(status=IndexStatus.PENDING.value, queued_at=now, **unknown)
-    connection.execute(states)
+    pending = {"status": IndexStatus.PENDING.value, "queued_at": now}
+    connection.execute(tables["index_states"].update().values(pending | unknown))
     owed = select(tables["mental_health_conversations"].c.id, literal(IndexJob.UPDATED.value), literal(now))
-    outbox = tables["index_outbox"].insert()
-    connection.execute(outbox.from_select(["conversation_id", "job", "created_at"], owed.order_by("id")))
+    outbox = tables["index_outbox"].insert().from_select(["conversation_id", "job", "created_at"], owed.order_by("id"))
+    connection.execute(outbox)
     # It finds what the index holds beyond the backup.
     run = {"kind": IndexRunKind.RECONCILE.value, "status": IndexRunStatus.QUEUED.value, "force": False}
-    counts = dict.fromkeys(RunCounts.model_fields, 0)
-    connection.execute(tables["index_runs"].insert().values(requested_at=now, message_due_at=now, **run, **counts))
+    run |= dict.fromkeys(RunCounts.model_fields, 0) | {"requested_at": now, "message_due_at": now}
+    connection.execute(tables["index_runs"].insert().values(run))
 
 
 def _migrate(address: URL, revision: str) -> None:

@@ -96,7 +96,6 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
         for task in pending:
             task.cancel()
         await asyncio.wait(pending, timeout=1)
-        print("DEBUG", [t for t in pending if not t.done()])
 
 
 async def _turmoil(plan: Plan, faults: Faults, writers: Sequence[Writer]) -> float:
