@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from chaos.oracle import Oracle, Shown, Verdict, marks_of
-from chaos.plan import APIS, RAG
+from chaos.plan import APIS, RAG, Plan, actor_rng
 from mh_client import (
     APIStatusError,
     AsyncClient,
@@ -62,9 +62,10 @@ class _Import:
 class Writer:
     """Adds, changes and deletes until told to stop. What it adds it sends again with the same key until it is told."""
 
-    def __init__(self, name: str, seed: int, rng: random.Random, clients: Clients, oracle: Oracle) -> None:
-        self._name = f"w{seed}.{name}"
-        self._rng = rng
+    def __init__(self, name: str, plan: Plan, clients: Clients, oracle: Oracle) -> None:
+        self._name = f"w{plan.seed}.{name}"
+        self._rng = actor_rng(plan.seed, name)
+        self._pause = plan.pause
         self._clients = clients
         self._oracle = oracle
         self._number = 0
@@ -74,13 +75,13 @@ class Writer:
         """Write single rows until it is over."""
         acts = (self.create, self.update, self.hurry, self.replace, self.delete, self.settle)
         while not over.is_set():
-            await asyncio.sleep(self._rng.uniform(0, 0.16))
+            await asyncio.sleep(self._rng.uniform(0, 2 * self._pause))
             await self._rng.choices(acts, (5, 5, 4, 3, 2, 2))[0]()
 
     async def load(self, over: asyncio.Event) -> None:
         """Write many rows at a time until it is over."""
         while not over.is_set():
-            await asyncio.sleep(self._rng.uniform(0, 1.2))
+            await asyncio.sleep(self._rng.uniform(0.5, 1.5) * (0.5 + 2 * self._pause))
             await self._rng.choices((self.bulk_create, self.bulk_delete, self.settle), (3, 1, 2))[0]()
 
     async def create(self) -> None:

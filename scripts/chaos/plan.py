@@ -89,11 +89,14 @@ class Plan:
     """All faults of a run, in the order of their beginning.
 
     `redis_keeps`: Redis has an append-only file. `latency`: seconds that the embedder takes for an answer, at times.
+    `pause`: seconds that a writer rests after each write, in the mean. Few writes let workers overtake each other, many
+    make a backlog.
     """
 
     seed: int
     redis_keeps: bool
     latency: float
+    pause: float
     faults: tuple[Fault, ...]
     window: float
 
@@ -117,7 +120,7 @@ def actor_rng(seed: int, actor: str) -> random.Random:
 def make_plan(seed: int, scale: float) -> Plan:
     """Draw a run's faults. `scale` multiplies every time; the choices are the same at each scale."""
     rng = actor_rng(seed, "faults")
-    redis_keeps, latency = rng.random() < 0.5, rng.choice((0.03, 0.1, 0.2))
+    redis_keeps, latency, pause = rng.random() < 0.5, rng.choice((0.03, 0.1, 0.2)), rng.choice((0.05, 0.4))
     faults: list[Fault] = []
     # Three more of the one kind that can meet each of eight processes.
     kinds = [*Kind, *[Kind.STOP] * 3]
@@ -133,7 +136,7 @@ def make_plan(seed: int, scale: float) -> Plan:
         if all(_apart(fault, other) for other in faults):
             faults.append(fault)
     scaled = (Fault(one.at * scale, one.kind, one.target, one.lasts * scale) for one in faults)
-    return Plan(seed, redis_keeps, latency, tuple(sorted(scaled)), WINDOW_S * scale)
+    return Plan(seed, redis_keeps, latency, pause, tuple(sorted(scaled)), WINDOW_S * scale)
 
 
 def _apart(one: Fault, other: Fault, gap: float = 2.0) -> bool:

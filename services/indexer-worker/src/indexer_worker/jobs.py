@@ -121,14 +121,12 @@ class _IndexAttempt:
         raise Retry(when=0)
 
     def _do(self, ids: list[int], deaths: int) -> None:
-        if deaths < self._max_deaths:
+        if len(ids) > 1 or deaths < self._max_deaths:
             self._work.index(ids)
             return
-        for key in ids:
-            log.error(ROW_GIVEN_UP, conversation_id=key, deaths=deaths)
-            self._work.give_up(
-                key, f"The worker's process died while it indexed this conversation alone (deaths: {deaths})"
-            )
+        log.error(ROW_GIVEN_UP, conversation_id=ids[0], deaths=deaths)
+        reason = f"The worker's process died while it indexed this conversation alone (deaths: {deaths})"
+        self._work.give_up(ids[0], reason)
 
 
 def _halves(ids: list[int]) -> list[list[int]]:

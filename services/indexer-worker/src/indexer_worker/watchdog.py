@@ -55,21 +55,25 @@ class Watchdog:
         """End in peace: the worker takes no more jobs and finishes those it has."""
         self._ended.set()
 
-    def _run(self) -> None:
-        while not self._ended.wait(self._pause):
-            self._look()
-            if self._stalled > self._limit:
-                _end_process(self._stalled)
+    def depth(self) -> Depth | None:
+        """Return the queue's depth; see `Backlog.depth`."""
+        return self._backlog.depth()
 
-    def _look(self) -> None:
-        depth = self._backlog.depth()
-        present = _progress()
+    def look(self) -> bool:
+        """Look once, leave word of it, and say whether the worker is stalled."""
+        depth, present = self.depth(), _progress()
         waits = bool(state.reserved_requests or state.active_requests) or bool(depth and depth.waiting)
         # Looks are counted, not the time that passed: a machine that slept did not stall.
         self._stalled = self._stalled + self._pause if waits and present == self._seen else 0.0
         self._seen = present
         self._report(depth)
         write_heartbeat(self._file, stalled=self._stalled, limit=self._limit, pause=self._pause, depth=depth)
+        return self._stalled > self._limit
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._pause):
+            if self.look():
+                _end_process(self._stalled)
 
     def _report(self, depth: Depth | None) -> None:
         if depth is None or not (depth.waiting or depth.taken):

@@ -117,8 +117,9 @@ def aliases(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Aliases:
 
 @pytest.fixture
 def little_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each step writes one batch of two."""
+    """Each step writes one batch of two, of pages of four."""
     monkeypatch.setattr(rebuild, "STEP_S", -1.0)
+    monkeypatch.setattr(rebuild, "FILL_PAGE", 4)
     monkeypatch.setattr(rebuild, "BATCH", 2)
 
 
@@ -201,6 +202,26 @@ async def test_with_aliases_the_live_index_stays_whole_until_the_new_one_takes_i
     assert set(before_the_switch) == {("embedding=former", 7), ("embedding=next", 7)}
     assert await model(aliases) == "embedding=next"
     assert conversations.queued == []
+
+
+async def test_a_collection_that_a_worker_with_former_settings_made_meanwhile_is_emptied_again(
+    assemble: Assemble, conversations: StubIndex, milvus: AsyncMilvusClient, little_steps: None
+) -> None:
+    for key in range(1, 8):
+        conversations.put(key, f"text {key}")
+    former, services = await assemble("former"), await assemble("next")
+    step = Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+    await services.runs.carry_on(step, 0, 0)
+    await milvus.drop_collection(names.COLLECTION)
+    with pytest.raises(IndexingError):
+        await former.index.index([1])
+    await former.index.index([1])
+    assert await model(milvus) == "embedding=former"
+
+    await finish(services, step)
+
+    assert await model(milvus) == "embedding=next"
+    assert await searched(milvus) == dict.fromkeys(range(1, 8), 1)
 
 
 async def test_what_changes_during_a_rebuild_is_not_lost(

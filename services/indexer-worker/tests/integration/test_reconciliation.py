@@ -290,6 +290,30 @@ async def _nothing_answers(*_: object, **__: object) -> None:
     raise TimeoutError
 
 
+async def test_an_api_that_fails_on_the_way_is_a_reason_to_come_again(
+    setting: Setting, conversations: StubIndex
+) -> None:
+    run = conversations.add_run()
+    conversations.failures = 1
+
+    with pytest.raises(IndexingError, match="503"):
+        await setting.runs.carry_on(Step(run_id=run.id, owner="me"), 0, 0)
+    assert await setting.runs.carry_on(Step(run_id=run.id, owner="me"), 1, 0) is None
+    assert conversations.runs[run.id].status is IndexRunStatus.DONE
+
+
+async def test_while_redis_is_away_rows_that_wait_are_left_alone(
+    setting: Setting, conversations: StubIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversations.put(1, "text")
+    conversations.waits_since(1, timedelta(minutes=2))
+    away = Backlog(RedisSettings(url="redis://127.0.0.1:1/0"))
+    monkeypatch.setattr(setting.runs, "_backlog", away)
+
+    assert counts(await setting.run()) == (1, 0, 0, 0, 0)
+    away.close()
+
+
 async def test_an_api_that_is_away_is_a_reason_to_come_again(setting: Setting) -> None:
     async with AsyncClient("http://127.0.0.1:1", timeout=1, max_retries=0) as nobody:
         service = Setting(setting.api, nobody, setting.milvus, "redis://127.0.0.1:1/0").runs

@@ -8,6 +8,8 @@ import pytest
 from indexer_worker.errors import JobTimeoutError, VectorStoreError
 from indexer_worker.runtime import Runtime
 from indexer_worker.settings import Settings
+from indexer_worker.steps import Step
+from mh_common.models import IndexRunKind, IndexRunStatus
 from mh_common.testing.index_stub import StubIndex
 from mh_common.testing.openai_stub import StubOpenAI
 
@@ -55,6 +57,17 @@ def test_jobs_of_several_threads_run_one_after_the_other(runtime: Runtime, conve
         thread.join()
 
     assert sorted(outcome.conversation_id for outcome in conversations.outcomes) == list(range(1, 9))
+
+
+def test_a_run_is_added_and_carried_out_and_a_row_given_up(runtime: Runtime, conversations: StubIndex) -> None:
+    conversations.put(1, "text")
+    runtime.give_up(1, "the worker died")
+
+    step = Step(run_id=runtime.add_run(IndexRunKind.RECONCILE), owner="me")
+
+    assert runtime.carry_on(step, attempts=0, deaths=0) is None
+    assert conversations.runs[step.run_id].status is IndexRunStatus.DONE
+    assert [outcome.reason for outcome in conversations.outcomes] == ["the worker died"]
 
 
 def test_a_runtime_without_milvus_says_so_and_can_be_closed(settings: Settings) -> None:

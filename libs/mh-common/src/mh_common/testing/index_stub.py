@@ -35,7 +35,7 @@ class StubIndex(StubConversations):
         runs: the runs, by id; add one with `add_run`.
         queued: the ids of every call that queued some, in order.
         on_queue: called with these ids; may send the jobs that the API would send.
-        pages: the `after` of every page of versions, in order.
+        pages: the `after` of every page of versions, in order. `failures` counts for these, too.
         after_versions: called between taking a page of versions and answering it.
         owners: who holds a run and until when (seconds of the monotonic clock), by id.
     """
@@ -81,6 +81,8 @@ class StubIndex(StubConversations):
         since = request.query_params.get("since")
         self.pages.append(after)
         with self._lock:
+            if self._fails():
+                return Response(status_code=503)
             said = {(one.conversation_id, one.version): one.status for one in self.outcomes}
             keys = sorted(key for key in self.rows if key > after)
             if since:

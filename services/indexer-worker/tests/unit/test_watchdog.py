@@ -1,0 +1,80 @@
+"""What the watchdog takes for a stall, without a worker: its looks, one after the other."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from indexer_worker import watchdog
+from indexer_worker.backlog import Depth
+from indexer_worker.settings import Settings, WorkerSettings
+from indexer_worker.watchdog import Watchdog
+from structlog.testing import capture_logs
+
+
+@pytest.fixture
+def state(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Celery's own state of a worker: what it has, and how many jobs it began."""
+    state = SimpleNamespace(requests={}, reserved_requests=set(), active_requests=set(), all_total_count=[0])
+    monkeypatch.setattr(watchdog, "state", state)
+    return state
+
+
+@pytest.fixture
+def heartbeat(tmp_path: Path) -> Path:
+    return tmp_path / "heartbeat.json"
+
+
+@pytest.fixture
+def dog(heartbeat: Path) -> Watchdog:
+    # A worker with these is stalled after 3 s: 20 looks.
+    worker = WorkerSettings(hold_time=1, job_timeout=0.5, time_limit=1, heartbeat_file=heartbeat)
+    return Watchdog(Settings(worker=worker))
+
+
+def stalled_after(dog: Watchdog, monkeypatch: pytest.MonkeyPatch, depth: Depth | None, looks: int = 30) -> bool:
+    monkeypatch.setattr(dog, "depth", lambda: depth)
+    return any([dog.look() for _ in range(looks)])
+
+
+def test_waiting_jobs_and_no_progress_are_a_stall(
+    state: Any, dog: Watchdog, heartbeat: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not stalled_after(dog, monkeypatch, Depth(1, 0), looks=20)
+    assert stalled_after(dog, monkeypatch, Depth(1, 0), looks=3)
+    assert json.loads(heartbeat.read_text())["stalled"] > 3
+
+
+@pytest.mark.parametrize("depth", [Depth(0, 5), None])
+def test_no_jobs_and_no_word_from_redis_are_none(
+    state: Any, dog: Watchdog, monkeypatch: pytest.MonkeyPatch, depth: Depth | None
+) -> None:
+    assert not stalled_after(dog, monkeypatch, depth)
+
+
+@pytest.mark.parametrize("which", ["reserved_requests", "active_requests"])
+def test_a_job_that_was_taken_and_never_ends_is_one(
+    state: Any, dog: Watchdog, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    getattr(state, which).add("a job")
+
+    assert stalled_after(dog, monkeypatch, Depth(0, 1))
+
+
+def test_each_job_that_is_begun_starts_the_clock_anew(
+    state: Any, dog: Watchdog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        assert not stalled_after(dog, monkeypatch, Depth(9, 1), looks=15)
+        state.all_total_count[0] += 1
+
+
+def test_the_depth_of_the_queue_is_logged_once_a_minute_while_there_is_any(
+    state: Any, dog: Watchdog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with capture_logs() as log:
+        for depth in (Depth(0, 0), None, Depth(7, 2), Depth(8, 2)):
+            stalled_after(dog, monkeypatch, depth, looks=1)
+
+    assert log == [{"event": watchdog.QUEUE_DEPTH, "waiting": 7, "taken": 2, "log_level": "info"}]
