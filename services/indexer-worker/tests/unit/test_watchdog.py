@@ -35,7 +35,7 @@ def dog(heartbeat: Path) -> Watchdog:
 
 def stalled_after(dog: Watchdog, monkeypatch: pytest.MonkeyPatch, depth: Depth | None, looks: int = 30) -> bool:
     monkeypatch.setattr(dog, "depth", lambda: depth)
-    return any([dog.look() for _ in range(looks)])
+    return any(dog.look() for _ in range(looks))
 
 
 def test_waiting_jobs_and_no_progress_are_a_stall(
