@@ -15,7 +15,7 @@ import pytest
 import servers
 from mh_client import Client, IndexStatus, NotFoundError
 
-pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
+pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "scripts" / "sample" / "conversations.csv"
