@@ -210,7 +210,7 @@ async def test_an_api_that_fails_is_a_reason_to_come_again(
 ) -> None:
     conversations.put(1, "text")
     # One failure hits the read; of two in a row the second hits the read of the next attempt.
-    conversations.failures = failures
+    conversations.statuses += [503] * failures
 
     for _ in range(failures):
         with pytest.raises(IndexingError, match="503"):
@@ -224,7 +224,7 @@ async def test_a_lost_report_is_made_good_by_the_next_attempt(
     service: IndexService, conversations: StubConversations, milvus: AsyncMilvusClient
 ) -> None:
     conversations.put(1, "text")
-    conversations.after_read = lambda ids: setattr(conversations, "failures", 1)
+    conversations.after_read = lambda ids: conversations.statuses.append(503)
     with pytest.raises(IndexingError, match="503"):
         await service.index([1])
     conversations.after_read = lambda ids: None

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -46,8 +47,8 @@ def lines(worker: servers.Running, event: str) -> list[dict[str, object]]:
 
 
 @contextmanager
-def holding_reads(conversations: StubConversations) -> Iterator[threading.Event]:
-    """Let no read of the worker come back within the block; the event is set when the first one is there."""
+def job_at_work(conversations: StubConversations, send: Send) -> Iterator[None]:
+    """Send a job for conversation 1; within the block its read has arrived and is not answered."""
     arrived, released = threading.Event(), threading.Event()
 
     def hold(_: list[int]) -> None:
@@ -55,7 +56,9 @@ def holding_reads(conversations: StubConversations) -> Iterator[threading.Event]
         released.wait(30)
 
     conversations.after_read = hold
-    yield arrived
+    send(1)
+    assert arrived.wait(30)
+    yield
     conversations.after_read = lambda ids: None
     released.set()
 
@@ -116,9 +119,7 @@ def test_a_job_whose_process_is_killed_runs_again(
     conversations.put(1, "text")
     worker = start_worker()
 
-    with holding_reads(conversations) as reading:
-        send(1)
-        assert reading.wait(30)
+    with job_at_work(conversations, send):
         _pool_process(worker).kill()
     wait_until(lambda: conversations.outcomes)
 
@@ -137,9 +138,7 @@ def test_a_job_whose_worker_is_killed_runs_in_the_next_worker(
     conversations.put(1, "text")
     worker = start_worker(**SHORT_LIMITS)
 
-    with holding_reads(conversations) as reading:
-        send(1)
-        assert reading.wait(30)
+    with job_at_work(conversations, send):
         os.killpg(worker.process.pid, signal.SIGKILL)
     start_worker(**SHORT_LIMITS)
     wait_until(lambda: conversations.outcomes)
@@ -154,9 +153,7 @@ def test_a_process_that_hangs_is_killed_and_its_job_runs_again(
     conversations.put(1, "text")
     worker = start_worker(**SHORT_LIMITS)
 
-    with holding_reads(conversations) as reading:
-        send(1)
-        assert reading.wait(30)
+    with job_at_work(conversations, send):
         stuck = _pool_process(worker)
         stuck.suspend()
     wait_until(lambda: conversations.outcomes)
@@ -179,9 +176,7 @@ def test_a_redis_that_goes_away_during_a_job_costs_neither_the_job_nor_the_worke
     redis = servers.start_redis(tmp_path / "redis", port)
     try:
         worker = start_worker(REDIS_URL=url)
-        with holding_reads(conversations) as reading:
-            send_to(url, 1)
-            assert reading.wait(30)
+        with job_at_work(conversations, partial(send_to, url)):
             redis.stop()
             wait_until(lambda: "Connection to broker lost" in worker.log.read_text())
         redis = servers.start_redis(tmp_path / "redis", port)

@@ -6,14 +6,10 @@ with StubPlatform.running() as stub:
 """
 
 import asyncio
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -29,13 +25,13 @@ from mh_common.models import (
     ConversationStats,
     FieldProblem,
     IndexStatus,
-    Problem,
     SearchHit,
     SearchResult,
     Sentiment,
     Source,
     Usage,
 )
+from mh_common.testing.server import json_response, problem_response, serving
 
 
 class _BrokenOff(Response):
@@ -93,22 +89,11 @@ class StubPlatform:
     def running(cls) -> "Iterator[StubPlatform]":
         """Serve on a free port of the loopback address, in a thread, until the block is left."""
         stub = cls()
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            stub.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            # Without a log_config uvicorn leaves the logging of the test's process alone.
-            server = uvicorn.Server(uvicorn.Config(stub.app, log_config=None, lifespan="off"))
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="platform-stub")
-            thread.start()
+        with serving(stub.app) as stub.base_url:
             try:
-                while not server.started and thread.is_alive():
-                    time.sleep(0.005)
                 yield stub
             finally:
                 stub.hold = False
-                server.should_exit = True
-                # A caller that was interrupted never reads its answer, and is not waited for.
-                server.force_exit = True
-                thread.join()
 
     async def _bulk(self, request: Request) -> Response:
         body = await request.body()
@@ -132,25 +117,25 @@ class StubPlatform:
             if (reason := self.refuse(item))
         ]
         if faults:
-            return _problem(422, faults)
+            return problem_response(422, faults)
         if key not in self.done:
             self.done[key] = (body, list(range(len(self.rows) + 1, len(self.rows) + 1 + len(bulk.items))))
             self.rows.extend(bulk.items)
         stored, ids = self.done[key]
         if stored != body:
-            return _problem(422, None)
+            return problem_response(422)
         if self.break_after is not None and len(self.done) >= self.break_after:
             return _BrokenOff()
-        return _json(BulkCreated(ids=ids), 201)
+        return json_response(BulkCreated(ids=ids), 201)
 
     async def _list(self, request: Request) -> Response:
-        return _json(ConversationPage(items=[], next_cursor=None))
+        return json_response(ConversationPage(items=[], next_cursor=None))
 
     async def _stats(self, request: Request) -> Response:
         pending = self.pending.pop(0) if self.pending else 0
         total = len(self.rows)
         counts = dict.fromkeys(Sentiment, 0)
-        return _json(
+        return json_response(
             ConversationStats(
                 total=total,
                 question_sentiment=counts,
@@ -189,20 +174,13 @@ class StubPlatform:
             )
         ]
         hits = hits if self.queries[-1]["query"] != "nothing" else []
-        return _json(SearchResult(hits=hits, total_hits=len(hits)))
+        return json_response(SearchResult(hits=hits, total_hits=len(hits)))
 
     async def _answer(self, request: Request) -> Response:
         self.queries.append(await request.json())
         if self.queries[-1]["question"] == "too much":
-            return _problem(503, None)
+            return problem_response(503)
         source = Source(id=7, question="How do I sleep?", answer="At the same hour.", score=0.75)
-        return _json(Answer(answer="At the same hour [1].", sources=[source], model="extractive", usage=Usage()))
-
-
-def _json(model: Any, status: int = 200) -> Response:
-    return Response(model.model_dump_json(), status, media_type="application/json")
-
-
-def _problem(status: int, errors: list[FieldProblem] | None) -> Response:
-    problem = Problem(title="Refused", status=status, detail="The stub refuses.", errors=errors)
-    return Response(problem.model_dump_json(exclude_none=True), status, media_type="application/problem+json")
+        return json_response(
+            Answer(answer="At the same hour [1].", sources=[source], model="extractive", usage=Usage())
+        )

@@ -39,7 +39,9 @@ _ANSWER: Final = {
 
 
 def _answers(example: dict[str, Any], *problems: int) -> dict[int | str, dict[str, Any]]:
-    return {200: {"content": {"application/json": {"example": example}}}, **problem_responses(*problems)}
+    success = {"content": {"application/json": {"example": example}}}
+    # Without a default FastAPI would add a 422 in a form of its own, also where there is no body.
+    return {200: success, **problem_responses(*problems), "default": problem_responses(500)[500]}
 
 
 @router.get("/conversations/{conversation_id}/index-state", responses=_answers(_STATE, 400, 404, 503))
