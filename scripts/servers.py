@@ -196,7 +196,10 @@ def start_mysql(directory: Path, port: int, *, durable: bool = False) -> Running
     binary = find_mysql()
     if binary is None:
         raise ServerError("No mariadbd or mysqld on this machine (Debian: apt-get install mariadb-server-core).")
-    data, run_as = directory / "data", ["--user=root"] if os.getuid() == 0 else []
+    data, temporary = directory / "data", directory / "tmp"
+    # Its own: at its start a server removes what it takes for its own left-overs there, and so those of others.
+    temporary.mkdir(parents=True, exist_ok=True)
+    run_as = [f"--tmpdir={temporary}", *(["--user=root"] if os.getuid() == 0 else [])]
     fast = [] if durable else ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"]
     if Path(binary).name == "mariadbd":
         installer = _on_path("mariadb-install-db") or "mariadb-install-db"
