@@ -33,8 +33,16 @@ ROUTES = {
 }
 """Which API serves the paths that begin with a prefix, in whole segments. Besides, /NAME/... goes to NAME as /..."""
 
-DOCS = Path(__file__).resolve().parent.parent / "infra" / "gateway" / "docs.html"
-"""The page that nginx serves at / as well."""
+_FOLDER = Path(__file__).resolve().parent.parent / "infra" / "gateway" / "pages"
+PAGES = {
+    "/": _FOLDER / "index.html",
+    "/docs": _FOLDER / "docs.html",
+    "/pages/app.css": _FOLDER / "app.css",
+    "/pages/app.js": _FOLDER / "app.js",
+}
+"""The pages that nginx serves as well, by path."""
+POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+"""What the counselor's page may load and talk to: the gateway, and nobody else."""
 
 
 class GatewaySettings(ServiceSettings):
@@ -61,7 +69,7 @@ class Gateway:
         self._apis = apis
         self._states: dict[str, dict[str, Any]] = {}
         self._pages = Starlette(
-            routes=[Route("/", self._docs), Route("/docs", self._docs)],
+            routes=[Route(path, self._page) for path in PAGES],
             exception_handlers={404: self._not_found},
             lifespan=self._lifespan,
         )
@@ -86,8 +94,10 @@ class Gateway:
         await app(scope, receive, send)
 
     @staticmethod
-    async def _docs(_: Request) -> Response:
-        return FileResponse(DOCS)
+    async def _page(request: Request) -> Response:
+        path = request.url.path
+        headers = {"X-Content-Type-Options": "nosniff"}
+        return FileResponse(PAGES[path], headers=headers | ({"Content-Security-Policy": POLICY} if path == "/" else {}))
 
     @staticmethod
     async def _not_found(request: Request, _: Exception) -> Response:

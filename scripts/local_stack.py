@@ -20,6 +20,7 @@ import servers
 from mh_client import Client, IndexStatus, MHError
 from rich.console import Console
 from rich.panel import Panel
+from rich.text import Text
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "scripts" / "sample" / "conversations.csv"
@@ -183,7 +184,8 @@ def wait_until_searchable(stack: Stack, client: Client) -> None:
 def ask(client: Client) -> None:
     """Ask the sample question and print the answer with its sources."""
     answer = client.answer(QUESTION)
-    console.print(Panel(answer.answer, title=f"[bold]{QUESTION}[/bold]", subtitle=f"model: {answer.model}"))
+    console.print(f"\n[bold]{QUESTION}[/bold]", soft_wrap=True)
+    console.print(Panel(Text(answer.answer), subtitle=f"model: {answer.model}"))
     for number, source in enumerate(answer.sources, start=1):
         text = " ".join(source.question.split())
         console.print(

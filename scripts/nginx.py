@@ -36,7 +36,7 @@ def start_nginx(directory: Path, port: int, values: Mapping[str, str]) -> server
     here = {
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
         "GATEWAY_TMP": str(directory),
-        "GATEWAY_PAGES": str(FOLDER),
+        "GATEWAY_PAGES": str(FOLDER / "pages"),
         "GATEWAY_RESOLVER": "127.0.0.1",
         "GATEWAY_TRUSTED_PROXY": "127.0.0.1",
     }

@@ -2,7 +2,8 @@
 
 Each listens on loopback only, on its own port, and keeps its data in the directory it is given. The embedded stack and
 the tests start their servers here. As a command (`python scripts/servers.py`) it makes sure that the servers which the
-tests need are on this machine: found on PATH, else installed through apt (root on Debian), else run by Docker.
+tests need are on this machine: found on PATH, else installed through apt (root on Debian); Docker can stand in for the
+stores.
 """
 
 import importlib.util
@@ -84,8 +85,14 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def start(name: str, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> Running:
-    """Start a process in a group of its own, with its output in `log`."""
+def start(
+    name: str,
+    command: Sequence[str | Path],
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Running:
+    """Start a process in a group of its own, with its output in `log`; in this folder, else in the present one."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -94,6 +101,7 @@ def start(name: str, command: Sequence[str | Path], log: Path, env: Mapping[str,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=None if env is None else dict(env),
+            cwd=folder,
             start_new_session=True,
         )
     return Running(name, process, log)
@@ -188,7 +196,10 @@ def start_mysql(directory: Path, port: int, *, durable: bool = False) -> Running
     binary = find_mysql()
     if binary is None:
         raise ServerError("No mariadbd or mysqld on this machine (Debian: apt-get install mariadb-server-core).")
-    data, run_as = directory / "data", ["--user=root"] if os.getuid() == 0 else []
+    data, temporary = directory / "data", directory / "tmp"
+    # Its own: at its start a server removes what it takes for its own left-overs there, and so those of others.
+    temporary.mkdir(parents=True, exist_ok=True)
+    run_as = [f"--tmpdir={temporary}", *(["--user=root"] if os.getuid() == 0 else [])]
     fast = [] if durable else ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"]
     if not data.exists():
         _initialise_mysql(binary, data, run_as)
@@ -232,6 +243,7 @@ def _install_with_apt() -> None:
     packages = [] if find_mysql() else ["mariadb-server-core", "mariadb-client-core"]
     packages += [] if _on_path("redis-server") else ["redis-server"]
     packages += [] if _on_path("nginx") else ["nginx-light"]
+    packages += [] if _on_path("chromedriver") else ["chromium", "chromium-driver"]
     # RUNLEVEL=1 keeps the packages from starting services of their own: only private instances are wanted.
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     print(f"Installing {', '.join(packages)} through apt for the tests ...", flush=True)
@@ -244,12 +256,13 @@ def _install_with_apt() -> None:
 
 def ensure() -> list[str]:
     """Make the tests' servers available; return the names of those that could not be had."""
-    if not (find_mysql() and _on_path("redis-server") and _on_path("nginx")):
+    if not (find_mysql() and all(_on_path(name) for name in ("redis-server", "nginx", "chromedriver"))):
         _install_with_apt()
-    found = {"MariaDB or MySQL": find_mysql(), "Redis": find_redis(), "nginx": _on_path("nginx")}
-    missing = [name for name, binary in found.items() if binary is None]
-    # Docker stands in for the stores; the gateway's tests start nginx themselves.
-    return [name for name in missing if name == "nginx"] if missing and docker_answers() else missing
+    stores = {"MariaDB or MySQL": find_mysql(), "Redis": find_redis()}
+    others = {"nginx": _on_path("nginx"), "Chromium with its driver": _on_path("chromedriver")}
+    # Docker stands in for the stores.
+    needed = others if None in stores.values() and docker_answers() else stores | others
+    return [name for name, binary in needed.items() if binary is None]
 
 
 def main() -> None:

@@ -111,12 +111,15 @@ def test_any_path_takes_the_embedded_gateways_route(platform: Platform, segments
     assert_same_route(platform, "/" + "/".join(segments))
 
 
-@pytest.mark.parametrize("path", ["/", "/docs"])
-def test_the_documentation_page_is_the_embedded_gateways(platform: Platform, path: str) -> None:
+@pytest.mark.parametrize("path", local_gateway.PAGES)
+def test_the_pages_are_the_embedded_gateways(platform: Platform, path: str) -> None:
     response = platform.client.get(path)
     assert response.status_code == 200
-    assert response.headers["Content-Type"].startswith("text/html")
-    assert response.text.strip() == local_gateway.DOCS.read_text(encoding="utf-8").strip()
+    assert response.text == local_gateway.PAGES[path].read_text(encoding="utf-8")
+    kind = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}[local_gateway.PAGES[path].suffix]
+    assert response.headers["Content-Type"].startswith(kind)
+    policy = response.headers.get("Content-Security-Policy")
+    assert policy == (local_gateway.POLICY if path == "/" else None)
 
 
 @pytest.mark.parametrize("name", [local_gateway.CONVERSATIONS, local_gateway.RAG])

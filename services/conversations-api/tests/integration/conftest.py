@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -16,8 +16,13 @@ from alembic.config import Config
 from asgi_lifespan import LifespanManager
 from conversations_api.database import SessionFactory, make_engine, make_session_factory, transaction
 from conversations_api.main import create_app
-from conversations_api.models import Base
+from conversations_api.models import Base, OutboxRow
+from conversations_api.outbox import relay as relay_module
+from conversations_api.outbox.publisher import Publisher
+from conversations_api.outbox.relay import Relay
+from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import DatabaseSettings, Settings
+from mh_common.jobs import IndexJob, RunJob
 from mh_common.settings import RedisSettings
 from sqlalchemy import CursorResult, delete, func, select, text
 
@@ -109,18 +114,132 @@ def row_counts(sessions: SessionFactory) -> Callable[[], Awaitable[dict[str, int
     return count
 
 
+async def _eventually(condition: Callable[[], Awaitable[object]]) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.02)
+
+
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]:
     """Wait until a condition holds."""
+    return _eventually
 
-    async def wait(condition: Callable[[], Awaitable[object]]) -> None:
-        async with asyncio.timeout(20):
-            while True:
-                if await condition():
-                    return
-                await asyncio.sleep(0.02)
+
+@pytest.fixture
+def until_logged() -> Callable[[Sequence[Mapping[str, Any]], str], Awaitable[None]]:
+    """Wait until an event is among the captured log lines."""
+
+    async def wait(logs: Sequence[Mapping[str, Any]], event: str) -> None:
+        async def is_logged() -> bool:
+            return event in [line["event"] for line in logs]
+
+        await _eventually(is_logged)
 
     return wait
+
+
+class Outbox:
+    """The outbox in a database, past the application: what a test writes into it and what is left in it."""
+
+    def __init__(self, sessions: SessionFactory) -> None:
+        self._sessions = sessions
+
+    async def add(self, job: IndexJob, ids: Sequence[int]) -> None:
+        async with transaction(self._sessions) as session:
+            await OutboxRepository(session).add(job, ids)
+
+    async def left(self) -> list[tuple[int, bool]]:
+        """Return conversation and whether it is claimed, for each row that is still there."""
+        rows = select(OutboxRow.conversation_id, OutboxRow.claimed_by).order_by(OutboxRow.id)
+        async with self._sessions() as session:
+            return [(row.conversation_id, row.claimed_by is not None) for row in await session.execute(rows)]
+
+    async def until_left(self, *expected: tuple[int, bool]) -> None:
+        """Wait until these are left, as `left` has them."""
+
+        async def is_left() -> bool:
+            return await self.left() == list(expected)
+
+        await _eventually(is_left)
+
+    async def until_empty(self) -> None:
+        await self.until_left()
+
+
+@pytest.fixture
+def outbox_of() -> Callable[[SessionFactory], Outbox]:
+    """Return the outbox in a database of the test's own."""
+    return Outbox
+
+
+@pytest.fixture
+def outbox(sessions: SessionFactory) -> Outbox:
+    """The outbox in `database`."""
+    return Outbox(sessions)
+
+
+class RecordingPublisher:
+    """Keeps what is published. `before` runs ahead of each message and may raise or wait."""
+
+    def __init__(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
+        self.sent: list[tuple[IndexJob, tuple[int, ...]]] = []
+        self.runs: list[tuple[RunJob, int]] = []
+        self.attempts = 0
+        self._before = before
+
+    async def publish(self, job: IndexJob, ids: Sequence[int]) -> None:
+        self.attempts += 1
+        if self._before is not None:
+            await self._before()
+        self.sent.append((job, tuple(ids)))
+
+    async def publish_run(self, job: RunJob, run_id: int) -> None:
+        self.attempts += 1
+        if self._before is not None:
+            await self._before()
+        self.runs.append((job, run_id))
+
+    async def close(self) -> None:
+        return None
+
+
+# Checked by mypy: the double keeps to the protocol.
+_: type[Publisher] = RecordingPublisher
+
+
+@pytest.fixture
+def recording() -> Callable[..., RecordingPublisher]:
+    """Make a publisher that keeps what is published."""
+    return RecordingPublisher
+
+
+@asynccontextmanager
+async def _run_relay(relay: Relay) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(relay.run())
+    try:
+        yield task
+    finally:
+        # A second cancellation would cut short the good end that the first one asked for.
+        if not task.cancelling():
+            task.cancel()
+        async with asyncio.timeout(30):
+            await asyncio.wait([task])
+        assert task.cancelled(), "a relay ends by being cancelled only"
+
+
+@pytest.fixture
+def run_relay() -> Callable[[Relay], AbstractAsyncContextManager[asyncio.Task[None]]]:
+    """Run a relay until the block is left, or until the block cancels its task."""
+    return _run_relay
+
+
+@pytest.fixture
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let relays try again at once."""
+    monkeypatch.setattr(relay_module, "FIRST_BACKOFF", 0.001)
 
 
 @pytest.fixture

@@ -45,19 +45,15 @@ async def test_without_its_database_the_application_is_not_ready(
 
 @ON_SQLITE
 async def test_a_background_task_that_ends_in_an_error_is_reported(
-    run_app: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, eventually: Any
+    run_app: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, until_logged: Any
 ) -> None:
     async def fail(_: SessionFactory) -> None:
         raise RuntimeError("no more")
 
     monkeypatch.setattr("conversations_api.main.purge_regularly", fail)
     with capture_logs() as logs:
-
-        async def reported() -> bool:
-            return BACKGROUND_TASK_FAILED in [line["event"] for line in logs]
-
         async with run_app(settings) as client:
-            await eventually(reported)
+            await until_logged(logs, BACKGROUND_TASK_FAILED)
             assert (await client.get(f"{PATH}/stats")).status_code == 200
 
 

@@ -180,7 +180,9 @@ async def test_old_keys_are_forgotten_while_the_application_runs(
         await eventually(lambda: no_keys(query))
 
 
-async def test_a_failed_purge_is_made_up_for(sessions: SessionFactory, query: Any, eventually: Any) -> None:
+async def test_a_failed_purge_is_made_up_for(
+    sessions: SessionFactory, query: Any, eventually: Any, until_logged: Any
+) -> None:
     async with transaction(sessions) as session:
         old = datetime.now(UTC) - 2 * KEY_LIFETIME
         assert await IdempotencyRepository(session).take(KeyedRequest("old", "digest"), old) is None
@@ -188,11 +190,7 @@ async def test_a_failed_purge_is_made_up_for(sessions: SessionFactory, query: An
     task = asyncio.create_task(purge_regularly(sessions, interval=0.05))
     try:
         with capture_logs() as logs:
-
-            async def failed() -> bool:
-                return PURGE_FAILED in [line["event"] for line in logs]
-
-            await eventually(failed)
+            await until_logged(logs, PURGE_FAILED)
         await query("ALTER TABLE hidden RENAME TO idempotency_keys")
         await eventually(lambda: no_keys(query))
     finally:

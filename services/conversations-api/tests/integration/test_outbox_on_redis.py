@@ -5,8 +5,8 @@ import base64
 import json
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,10 +14,9 @@ import httpx
 import pytest
 import redis
 import servers
-from conversations_api.database import SessionFactory, transaction
+from conversations_api.database import SessionFactory
 from conversations_api.outbox.publisher import CeleryPublisher, PublishError
 from conversations_api.outbox.relay import OUTBOX_POSTPONED, Relay
-from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import RelaySettings, Settings
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.settings import RedisSettings
@@ -26,6 +25,8 @@ from structlog.testing import capture_logs
 RunApp = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 pytestmark = pytest.mark.redis
+
+SOON = RelaySettings(poll_interval=0.01, max_backoff=0.05)
 
 
 class PrivateRedis:
@@ -211,71 +212,50 @@ async def test_a_redis_that_never_answers_fails_the_send(hanging: CeleryPublishe
         await fails(hanging.publish(IndexJob.UPDATED, [1]))
 
 
-async def add(sessions: SessionFactory, job: IndexJob, ids: Sequence[int]) -> None:
-    async with transaction(sessions) as session:
-        await OutboxRepository(session).add(job, ids)
-
-
-async def until_delivered(sessions: SessionFactory) -> None:
-    for _ in range(6000):
-        async with sessions() as session:
-            if await OutboxRepository(session).depth() == 0:
-                return
-        await asyncio.sleep(0.005)
-    pytest.fail("not delivered in time")
-
-
-async def until_logged(logs: Sequence[Mapping[str, Any]], event: str) -> None:
-    for _ in range(6000):
-        if any(line["event"] == event for line in logs):
-            return
-        await asyncio.sleep(0.005)
-    pytest.fail("not logged in time")
-
-
-@asynccontextmanager
-async def relaying(sessions: SessionFactory, publisher: CeleryPublisher) -> AsyncIterator[Relay]:
-    relay = Relay(sessions, publisher, RelaySettings(poll_interval=0.01, max_backoff=0.05))
-    task = asyncio.create_task(relay.run())
-    yield relay
-    task.cancel()
-    await asyncio.wait([task])
-
-
 async def test_jobs_written_while_redis_is_down_are_delivered_in_order_when_it_is_back(
-    sessions: SessionFactory, private_redis: PrivateRedis, publisher: CeleryPublisher
+    sessions: SessionFactory,
+    outbox: Any,
+    run_relay: Any,
+    until_logged: Any,
+    private_redis: PrivateRedis,
+    publisher: CeleryPublisher,
 ) -> None:
     private_redis.stop()
     with capture_logs() as logs:
-        async with relaying(sessions, publisher):
-            await add(sessions, IndexJob.CREATED, [1, 2])
-            await add(sessions, IndexJob.UPDATED, [1])
+        async with run_relay(Relay(sessions, publisher, SOON)):
+            await outbox.add(IndexJob.CREATED, [1, 2])
+            await outbox.add(IndexJob.UPDATED, [1])
             await until_logged(logs, OUTBOX_POSTPONED)
-            await add(sessions, IndexJob.DELETED, [2])
+            await outbox.add(IndexJob.DELETED, [2])
             private_redis.start()
-            await until_delivered(sessions)
+            await outbox.until_empty()
 
     assert private_redis.jobs() == [(IndexJob.CREATED, [1, 2]), (IndexJob.UPDATED, [1]), (IndexJob.DELETED, [2])]
 
 
 async def test_jobs_written_while_redis_is_frozen_are_delivered_when_it_thaws(
-    sessions: SessionFactory, private_redis: PrivateRedis, publisher: CeleryPublisher
+    sessions: SessionFactory,
+    outbox: Any,
+    run_relay: Any,
+    until_logged: Any,
+    private_redis: PrivateRedis,
+    publisher: CeleryPublisher,
 ) -> None:
     await publisher.publish(IndexJob.CREATED, [1])
     private_redis.server.process.send_signal(signal.SIGSTOP)
     with capture_logs() as logs:
-        async with relaying(sessions, publisher):
-            await add(sessions, IndexJob.UPDATED, [1])
+        async with run_relay(Relay(sessions, publisher, SOON)):
+            await outbox.add(IndexJob.UPDATED, [1])
             await until_logged(logs, OUTBOX_POSTPONED)
             private_redis.server.process.send_signal(signal.SIGCONT)
-            await until_delivered(sessions)
+            await outbox.until_empty()
 
     # The first try may have arrived as well: at least once.
     assert set(map(str, private_redis.jobs()[1:])) == {str((IndexJob.UPDATED.value, [1]))}
 
 
 async def test_a_change_through_the_api_reaches_the_queue_without_waiting_for_a_poll(
-    sessions: SessionFactory, settings: Settings, run_app: RunApp, private_redis: PrivateRedis
+    outbox: Any, settings: Settings, run_app: RunApp, private_redis: PrivateRedis
 ) -> None:
     own = {"redis": RedisSettings(url=private_redis.url), "relay": RelaySettings(poll_interval=3600)}
     content = {
@@ -286,10 +266,10 @@ async def test_a_change_through_the_api_reaches_the_queue_without_waiting_for_a_
     }
     async with run_app(settings.model_copy(update=own)) as client:
         created = (await client.post("/api/v1/conversations", json=content)).json()["id"]
-        await until_delivered(sessions)
+        await outbox.until_empty()
         await client.patch(f"/api/v1/conversations/{created}", json={"answer": "Deeply."})
-        await until_delivered(sessions)
+        await outbox.until_empty()
         await client.delete(f"/api/v1/conversations/{created}")
-        await until_delivered(sessions)
+        await outbox.until_empty()
 
     assert private_redis.jobs() == [(job, [created]) for job in IndexJob]

@@ -39,3 +39,10 @@ def test_another_database_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch
     assert message.startswith("Settings are not usable. DATABASE_URL: ")
     assert "mysql+aiomysql://HOST:PORT/DATABASE" in message
     assert "\n" not in message
+
+
+def test_sqlite_has_no_user_so_one_meant_for_a_server_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "sqlite:////data/x.db")
+    monkeypatch.setenv("DATABASE_USER", "counselor")
+    monkeypatch.setenv("DATABASE_PASSWORD", "p@ss/word")
+    assert Settings().database.address.render_as_string(hide_password=False) == "sqlite+aiosqlite:////data/x.db"

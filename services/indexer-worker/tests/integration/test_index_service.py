@@ -303,7 +303,7 @@ async def test_a_row_that_is_given_up_leaves_the_index_and_says_why(
     assert await indexed(milvus) == {}
     last = conversations.outcomes[-1]
     assert (last.conversation_id, last.status, last.reason) == (1, IndexStatus.FAILED, "the worker died")
-    conversations.failures = 1
+    conversations.statuses = [503]
     with pytest.raises(IndexingError):
         await service.give_up(1, "the worker died")
 
@@ -327,7 +327,7 @@ async def test_an_api_that_fails_is_a_reason_to_come_again(
 ) -> None:
     conversations.put(1, "text")
     # One failure hits the read; of two in a row the second hits the read of the next attempt.
-    conversations.failures = failures
+    conversations.statuses += [503] * failures
 
     for _ in range(failures):
         with pytest.raises(IndexingError, match="503"):
@@ -341,7 +341,7 @@ async def test_a_lost_report_is_made_good_by_the_next_attempt(
     service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
 ) -> None:
     conversations.put(1, "text")
-    conversations.after_read = lambda ids: setattr(conversations, "failures", 1)
+    conversations.after_read = lambda ids: conversations.statuses.append(503)
     with pytest.raises(IndexingError, match="503"):
         await service.index([1])
     conversations.after_read = lambda ids: None

@@ -294,7 +294,7 @@ async def test_an_api_that_fails_on_the_way_is_a_reason_to_come_again(
     setting: Setting, conversations: StubIndex
 ) -> None:
     run = conversations.add_run()
-    conversations.failures = 1
+    conversations.statuses = [503]
 
     with pytest.raises(IndexingError, match="503"):
         await setting.runs.carry_on(Step(run_id=run.id, owner="me"), 0, 0)

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -44,8 +45,8 @@ def lines(worker: servers.Running, event: str) -> list[dict[str, object]]:
 
 
 @contextmanager
-def holding_reads(conversations: StubIndex) -> Iterator[threading.Event]:
-    """Let no read of the worker come back within the block; the event is set when the first one is there."""
+def job_at_work(conversations: StubIndex, send: Send) -> Iterator[None]:
+    """Send a job for conversation 1; within the block its read has arrived and is not answered."""
     arrived, released = threading.Event(), threading.Event()
 
     def hold(_: list[int]) -> None:
@@ -53,7 +54,9 @@ def holding_reads(conversations: StubIndex) -> Iterator[threading.Event]:
         released.wait(30)
 
     conversations.after_read = hold
-    yield arrived
+    send(1)
+    assert arrived.wait(30)
+    yield
     conversations.after_read = lambda ids: None
     released.set()
 
@@ -102,9 +105,7 @@ def test_a_job_whose_process_is_killed_runs_again(
     conversations.put(1, "text")
     worker = start_worker()
 
-    with holding_reads(conversations) as reading:
-        send(1)
-        assert reading.wait(30)
+    with job_at_work(conversations, send):
         _pool_process(worker).kill()
     wait_until(lambda: conversations.outcomes)
 
@@ -123,9 +124,7 @@ def test_a_job_whose_worker_is_killed_runs_in_the_next_worker(
     conversations.put(1, "text")
     worker = start_worker(**SHORT_LIMITS)
 
-    with holding_reads(conversations) as reading:
-        send(1)
-        assert reading.wait(30)
+    with job_at_work(conversations, send):
         os.killpg(worker.process.pid, signal.SIGKILL)
     start_worker(**SHORT_LIMITS)
     wait_until(lambda: conversations.outcomes)
@@ -140,9 +139,7 @@ def test_a_process_that_hangs_is_killed_and_its_job_runs_again(
     conversations.put(1, "text")
     worker = start_worker(**SHORT_LIMITS)
 
-    with holding_reads(conversations) as reading:
-        send(1)
-        assert reading.wait(30)
+    with job_at_work(conversations, send):
         stuck = _pool_process(worker)
         stuck.suspend()
     wait_until(lambda: conversations.outcomes)
@@ -165,9 +162,7 @@ def test_a_redis_that_goes_away_during_a_job_costs_neither_the_job_nor_the_worke
     redis = servers.start_redis(tmp_path / "redis", port)
     try:
         worker = start_worker(REDIS_URL=url)
-        with holding_reads(conversations) as reading:
-            send_to(url, 1)
-            assert reading.wait(30)
+        with job_at_work(conversations, partial(send_to, url)):
             redis.stop()
             wait_until(lambda: "Connection to broker lost" in worker.log.read_text())
         redis = servers.start_redis(tmp_path / "redis", port)

@@ -1,96 +1,55 @@
-"""The shipped app with a real Milvus Lite, a real HTTP server in the conversations API's place, and the OpenAI stub."""
+"""The shipped app with a real Milvus Lite and the stubs of the conversations API and of OpenAI."""
 
 import logging
-import socket
-import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-import uvicorn
 from asgi_lifespan import LifespanManager
 from indexer_worker.collection import ensure_collection
 from mh_common import vector_index as fields
 from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder
-from mh_common.models import Conversation, ConversationPage, IndexStatus, Sentiment
+from mh_common.models import Conversation, IndexStatus, Sentiment
 from mh_common.settings import ConversationsSettings, MilvusSettings
+from mh_common.testing.conversations_stub import StubConversations
 from mh_common.testing.openai_stub import StubOpenAI
 from pydantic import SecretStr
 from pymilvus import AsyncMilvusClient
 from rag_api.main import create_app
 from rag_api.settings import AnswersSettings, SearchSettings, Settings
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 DIMENSION = 64
 CREATED = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
 
 
-class ConversationsServer:
-    """Serves `table` as the conversations API serves its rows; notes the ids of each request; fails when told to."""
-
-    def __init__(self) -> None:
-        self.table: dict[int, Conversation] = {}
-        self.asked: list[list[int]] = []
-        self.statuses: list[int] = []
-        self.url = ""
-
-    def answer(self, request: Request) -> Response:
-        ids = [int(value) for value in request.query_params.getlist("ids")]
-        limit = int(request.query_params["limit"])
-        self.asked.append(ids)
-        if self.statuses:
-            problem = {"title": "told to fail", "status": self.statuses[0]}
-            return JSONResponse(problem, self.statuses.pop(0), {"Retry-After": "7"})
-        if not 1 <= limit <= 200:
-            return JSONResponse({"title": "bad limit", "status": 400}, 400)
-        items = [self.table[key] for key in sorted(set(ids)) if key in self.table][:limit]
-        page = ConversationPage(items=items, next_cursor=None)
-        return Response(page.model_dump_json(), media_type="application/json")
-
-
 @pytest.fixture(scope="session")
-def conversations_server() -> Iterator[ConversationsServer]:
-    server = ConversationsServer()
-    app = Starlette(routes=[Route("/api/v1/conversations", server.answer)])
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        # asyncio sets this only on sockets it made; without it an answer can wait 40 ms for an acknowledgement.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        server.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        runner = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
-        thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]})
-        thread.start()
-        while not runner.started and thread.is_alive():
-            time.sleep(0.005)
-        yield server
-        runner.should_exit = True
-        thread.join()
+def conversations_stub() -> Iterator[StubConversations]:
+    """The conversations API; shared, so use `table`, `asked` and `statuses`."""
+    with StubConversations.running() as stub:
+        yield stub
 
 
 @pytest.fixture
-def table(conversations_server: ConversationsServer) -> dict[int, Conversation]:
+def table(conversations_stub: StubConversations) -> dict[int, Conversation]:
     """The rows of the conversations API; a test changes them as it likes."""
-    conversations_server.table.clear()
-    return conversations_server.table
+    conversations_stub.rows.clear()
+    return conversations_stub.rows
 
 
 @pytest.fixture
-def asked(conversations_server: ConversationsServer) -> list[list[int]]:
+def asked(conversations_stub: StubConversations) -> list[list[int]]:
     """The ids of each request to the conversations API."""
-    conversations_server.asked.clear()
-    return conversations_server.asked
+    conversations_stub.reads.clear()
+    return conversations_stub.reads
 
 
 @pytest.fixture
-def statuses(conversations_server: ConversationsServer) -> Iterator[list[int]]:
+def statuses(conversations_stub: StubConversations) -> Iterator[list[int]]:
     """What the conversations API answers to its next requests, instead of rows."""
-    yield conversations_server.statuses
-    conversations_server.statuses.clear()
+    yield conversations_stub.statuses
+    conversations_stub.statuses.clear()
 
 
 @pytest.fixture
@@ -106,12 +65,12 @@ def stub(stub_openai: StubOpenAI) -> Iterator[StubOpenAI]:
 
 
 @pytest.fixture
-def settings(milvus_uri: str, conversations_server: ConversationsServer, stub: StubOpenAI) -> Settings:
+def settings(milvus_uri: str, conversations_stub: StubConversations, stub: StubOpenAI) -> Settings:
     """Settings without a language model; tests copy and change them."""
     return Settings(
         _env_file=None,
         milvus=MilvusSettings(uri=milvus_uri, timeout=5),
-        conversations=ConversationsSettings(url=conversations_server.url, timeout=5),
+        conversations=ConversationsSettings(url=conversations_stub.base_url, timeout=5),
         embedding=EmbeddingSettings(
             provider="openai",
             base_url=stub.base_url,

@@ -1,1 +1,1 @@
-"""Real peers for tests: an HTTP server that speaks the OpenAI protocol."""
+"""Real peers for tests: HTTP servers that stand in for what the services and the client call."""

@@ -1,19 +1,16 @@
-"""A real HTTP server that speaks the two calls the indexer worker makes to the conversations API, for its tests.
+"""A real HTTP server that speaks what the indexer worker and rag-api ask of the conversations API, for their tests.
 
 with StubConversations.running() as stub:
     stub.put(1, "How do I sleep better?")
     client = AsyncClient(stub.base_url)
 """
 
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,20 +26,24 @@ from mh_common.models import (
     IndexStatus,
     Sentiment,
 )
+from mh_common.testing.server import json_response, problem_response, serving
 
 CREATED = datetime(2026, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)
+MAX_PAGE = 200
+RETRY_AFTER = 7
+"""Seconds, sent with each of `statuses`."""
 
 
 class StubConversations:
     """The server's state. Every attribute may be read and set from any thread while it runs.
 
     Attributes:
-        rows: the conversations, by id; change them with `put` and `remove`.
-        reads: the ids of every read, in order.
+        rows: the conversations, by id; `put` and `remove` change them as writers do, one version at a time.
+        reads: the ids of every read, in order, also of those that failed.
         outcomes: every reported outcome, in order.
         after_read: called with the ids between taking the rows of a read and answering it; may block, as this is a
-            thread of its own: whatever it does, the worker does not know yet.
-        failures: answer so many requests with 503 first.
+            thread of its own: whatever it does, the reader does not know yet.
+        statuses: what the next requests are answered with, one each, instead of their answer.
         base_url: set by `running`.
     """
 
@@ -51,7 +52,7 @@ class StubConversations:
         self.reads: list[list[int]] = []
         self.outcomes: list[IndexOutcome] = []
         self.after_read: Callable[[list[int]], object] = lambda ids: None
-        self.failures = 0
+        self.statuses: list[int] = []
         self.base_url = ""
         self._lock = threading.Lock()
         self.app = Starlette(
@@ -87,39 +88,28 @@ class StubConversations:
     def running(cls) -> "Iterator[StubConversations]":
         """Serve on a free port of the loopback address, in a thread, until the block is left."""
         stub = cls()
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            stub.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            # Without a log_config uvicorn leaves the logging of the test's process alone.
-            server = uvicorn.Server(uvicorn.Config(stub.app, log_config=None, lifespan="off"))
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="conversations-stub")
-            thread.start()
-            try:
-                while not server.started and thread.is_alive():
-                    time.sleep(0.005)
-                yield stub
-            finally:
-                server.should_exit = True
-                # A caller that was killed never reads its answer, and is not waited for.
-                server.force_exit = True
-                thread.join()
+        with serving(stub.app) as stub.base_url:
+            yield stub
 
     # Plain functions run in threads of their own, so that `after_read` may block.
     def _list(self, request: Request) -> Response:
         ids = [int(key) for key in request.query_params.getlist("ids")]
         with self._lock:
             self.reads.append(ids)
-            if self._fails():
-                return Response(status_code=503)
-            found = [self.rows[key] for key in sorted(ids) if key in self.rows]
+            if self.statuses:
+                return self._refuse()
+            found = [self.rows[key] for key in sorted(set(ids)) if key in self.rows]
         self.after_read(ids)
         limit = int(request.query_params["limit"])
-        return _json(ConversationPage(items=found[:limit], next_cursor=None))
+        if not 1 <= limit <= MAX_PAGE:
+            return problem_response(400)
+        return json_response(ConversationPage(items=found[:limit], next_cursor=None))
 
     async def _report(self, request: Request) -> Response:
         report = IndexReport.model_validate_json(await request.body())
         with self._lock:
-            if self._fails():
-                return Response(status_code=503)
+            if self.statuses:
+                return self._refuse()
             self.outcomes.extend(report.outcomes)
             versions = [
                 ConversationVersion(
@@ -128,12 +118,7 @@ class StubConversations:
                 )
                 for outcome in report.outcomes
             ]
-        return _json(IndexReportAnswer(versions=versions))
+        return json_response(IndexReportAnswer(versions=versions))
 
-    def _fails(self) -> bool:
-        self.failures -= 1
-        return self.failures >= 0
-
-
-def _json(model: ConversationPage | IndexReportAnswer) -> Response:
-    return Response(model.model_dump_json(), media_type="application/json")
+    def _refuse(self) -> Response:
+        return problem_response(self.statuses.pop(0), headers={"Retry-After": str(RETRY_AFTER)})

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -26,6 +25,7 @@ from mh_common.models import (
     PresentVersion,
 )
 from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.server import json_response
 
 
 class StubIndex(StubConversations):
@@ -35,7 +35,7 @@ class StubIndex(StubConversations):
         runs: the runs, by id; add one with `add_run`.
         queued: the ids of every call that queued some, in order.
         on_queue: called with these ids; may send the jobs that the API would send.
-        pages: the `after` of every page of versions, in order. `failures` counts for these, too.
+        pages: the `after` of every page of versions, in order. `statuses` are for these, too.
         after_versions: called between taking a page of versions and answering it.
         owners: who holds a run and until when (seconds of the monotonic clock), by id.
     """
@@ -81,8 +81,8 @@ class StubIndex(StubConversations):
         since = request.query_params.get("since")
         self.pages.append(after)
         with self._lock:
-            if self._fails():
-                return Response(status_code=503)
+            if self.statuses:
+                return self._refuse()
             said = {(one.conversation_id, one.version): one.status for one in self.outcomes}
             keys = sorted(key for key in self.rows if key > after)
             if since:
@@ -98,16 +98,16 @@ class StubIndex(StubConversations):
             ]
         self.after_versions()
         more = len(keys) > limit
-        return _json(ConversationVersions(items=items, next_after=items[-1].conversation_id if more else None))
+        return json_response(ConversationVersions(items=items, next_after=items[-1].conversation_id if more else None))
 
     async def _queue(self, request: Request) -> Response:
         ids = IndexQueue.model_validate_json(await request.body()).ids
         self.queued.append(ids)
         self.on_queue(ids)
-        return _json(IndexQueued(queued=len(ids)))
+        return json_response(IndexQueued(queued=len(ids)))
 
     async def _create(self, request: Request) -> Response:
-        return _json(self.add_run(IndexRunCreate.model_validate_json(await request.body()).kind))
+        return json_response(self.add_run(IndexRunCreate.model_validate_json(await request.body()).kind))
 
     async def _claim(self, request: Request) -> Response:
         key = request.path_params["key"]
@@ -134,8 +134,4 @@ class StubIndex(StubConversations):
     def _keep(self, key: int, owner: str, **values: Any) -> Response:
         self.owners[key] = (owner, time.monotonic() + RUN_LEASE)
         self.runs[key] = self.runs[key].model_copy(update=values)
-        return _json(self.runs[key])
-
-
-def _json(model: BaseModel) -> Response:
-    return Response(model.model_dump_json(), media_type="application/json")
+        return json_response(self.runs[key])

@@ -15,10 +15,8 @@ import itertools
 import json
 import math
 import re
-import socket
 import struct
 import threading
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +29,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+
+from mh_common.testing.server import serving
 
 CREATED = 1_700_000_000  # fixed, so that answers can be compared
 MAX_INPUTS = 2048
@@ -134,22 +134,12 @@ class StubOpenAI:
     def running(cls, *, dimension: int = 1536, bag_of_words: bool = False) -> "Iterator[StubOpenAI]":
         """Serve on a free port of the loopback address, in a thread, until the block is left."""
         stub = cls(dimension=dimension, bag_of_words=bag_of_words)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            # asyncio sets this only on sockets it made; without it an answer can wait 40 ms for an acknowledgement.
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            stub.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-            # Without a log_config uvicorn leaves the logging of the test's process alone.
-            server = uvicorn.Server(uvicorn.Config(stub.app, log_config=None, lifespan="off"))
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="openai-stub")
-            thread.start()
+        with serving(stub.app) as url:
+            stub.base_url = f"{url}/v1"
             try:
-                while not server.started and thread.is_alive():
-                    time.sleep(0.005)
                 yield stub
             finally:
                 stub.release()
-                server.should_exit = True
-                thread.join()
 
     async def _receive(self, request: Request) -> tuple[dict[str, Any], Fault, Response | None]:
         """Note the request; give its JSON, the fault to apply, and the answer if it is settled already."""

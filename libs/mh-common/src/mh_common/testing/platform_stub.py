@@ -7,15 +7,11 @@ with StubPlatform.running() as stub:
 
 import asyncio
 import json
-import socket
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -37,13 +33,13 @@ from mh_common.models import (
     IndexState,
     IndexStatus,
     IndexSummary,
-    Problem,
     SearchHit,
     SearchResult,
     Sentiment,
     Source,
     Usage,
 )
+from mh_common.testing.server import json_response, problem_response, serving
 
 
 class _BrokenOff(Response):
@@ -112,22 +108,11 @@ class StubPlatform:
     def running(cls) -> "Iterator[StubPlatform]":
         """Serve on a free port of the loopback address, in a thread, until the block is left."""
         stub = cls()
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            stub.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            # Without a log_config uvicorn leaves the logging of the test's process alone.
-            server = uvicorn.Server(uvicorn.Config(stub.app, log_config=None, lifespan="off"))
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="platform-stub")
-            thread.start()
+        with serving(stub.app) as stub.base_url:
             try:
-                while not server.started and thread.is_alive():
-                    time.sleep(0.005)
                 yield stub
             finally:
                 stub.hold = False
-                server.should_exit = True
-                # A caller that was interrupted never reads its answer, and is not waited for.
-                server.force_exit = True
-                thread.join()
 
     async def _bulk(self, request: Request) -> Response:
         body = await request.body()
@@ -151,25 +136,25 @@ class StubPlatform:
             if (reason := self.refuse(item))
         ]
         if faults:
-            return _problem(422, faults)
+            return problem_response(422, faults)
         if key not in self.done:
             self.done[key] = (body, list(range(len(self.rows) + 1, len(self.rows) + 1 + len(bulk.items))))
             self.rows.extend(bulk.items)
         stored, ids = self.done[key]
         if stored != body:
-            return _problem(422, None)
+            return problem_response(422)
         if self.break_after is not None and len(self.done) >= self.break_after:
             return _BrokenOff()
-        return _json(BulkCreated(ids=ids), 201)
+        return json_response(BulkCreated(ids=ids), 201)
 
     async def _list(self, request: Request) -> Response:
-        return _json(ConversationPage(items=[], next_cursor=None))
+        return json_response(ConversationPage(items=[], next_cursor=None))
 
     async def _stats(self, request: Request) -> Response:
         pending = self.pending.pop(0) if self.pending else 0
         total = len(self.rows)
         counts = dict.fromkeys(Sentiment, 0)
-        return _json(
+        return json_response(
             ConversationStats(
                 total=total,
                 question_sentiment=counts,
@@ -186,7 +171,7 @@ class StubPlatform:
 
     async def _summary(self, request: Request) -> Response:
         reasons = Counter(state.reason or "" for state in self.failures)
-        return _json(
+        return json_response(
             IndexSummary(
                 total=len(self.rows),
                 pending=0,
@@ -204,17 +189,17 @@ class StubPlatform:
         start = int(request.query_params.get("cursor", "0"))
         page = [state for state in self.failures if state.conversation_id > start][:2]
         more = page and page[-1] != self.failures[-1]
-        return _json(IndexFailurePage(items=page, next_cursor=str(page[-1].conversation_id) if more else None))
+        return json_response(IndexFailurePage(items=page, next_cursor=str(page[-1].conversation_id) if more else None))
 
     async def _retry(self, request: Request) -> Response:
         queued, self.failures = len(self.failures), []
-        return _json(IndexQueued(queued=queued), 202)
+        return json_response(IndexQueued(queued=queued), 202)
 
     async def _run(self, request: Request) -> Response:
         if body := await request.body():
             self.queries.append(json.loads(body))
         run = self.runs.pop(0) if len(self.runs) > 1 else self.runs[0]
-        return _BrokenOff() if run is None else _json(run, 202)
+        return _BrokenOff() if run is None else json_response(run, 202)
 
     async def _export(self, request: Request) -> Response:
         self.queries.append(dict(request.query_params))
@@ -240,20 +225,13 @@ class StubPlatform:
             )
         ]
         hits = hits if self.queries[-1]["query"] != "nothing" else []
-        return _json(SearchResult(hits=hits, total_hits=len(hits)))
+        return json_response(SearchResult(hits=hits, total_hits=len(hits)))
 
     async def _answer(self, request: Request) -> Response:
         self.queries.append(await request.json())
         if self.queries[-1]["question"] == "too much":
-            return _problem(503, None)
+            return problem_response(503)
         source = Source(id=7, question="How do I sleep?", answer="At the same hour.", score=0.75)
-        return _json(Answer(answer="At the same hour [1].", sources=[source], model="extractive", usage=Usage()))
-
-
-def _json(model: Any, status: int = 200) -> Response:
-    return Response(model.model_dump_json(), status, media_type="application/json")
-
-
-def _problem(status: int, errors: list[FieldProblem] | None) -> Response:
-    problem = Problem(title="Refused", status=status, detail="The stub refuses.", errors=errors)
-    return Response(problem.model_dump_json(exclude_none=True), status, media_type="application/problem+json")
+        return json_response(
+            Answer(answer="At the same hour [1].", sources=[source], model="extractive", usage=Usage())
+        )

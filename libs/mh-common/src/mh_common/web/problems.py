@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 
 PROBLEM_JSON: Final = "application/problem+json"
 UNEXPECTED_ERROR: Final = "unexpected_error"
+_SCHEMAS: Final = "#/components/schemas/{model}"
 _PLACES: Final = (("body",), ("query",), ("path",), ("header",))
 _PLAIN: Final = {
     "extra_forbidden": "is not a known name here; leave it out or correct it",
@@ -41,8 +42,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": HTTPStatus(status).phrase,
-            "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            "model": Problem,
+            "content": {PROBLEM_JSON: {"schema": {"$ref": _SCHEMAS.format(model="Problem")}}},
         }
         for status in statuses
     }
@@ -118,3 +118,21 @@ def install_problems(app: FastAPI, statuses: Mapping[type[errors.DomainError], i
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(Exception, _unexpected)
+    _document_problems(app)
+
+
+def _document_problems(app: FastAPI) -> None:
+    """Add the problem's schema to the application's OpenAPI document.
+
+    Given as a route's `model` it would also be documented as application/json, which problems never are.
+    """
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        schema = Problem.model_json_schema(ref_template=_SCHEMAS)
+        parts = schema.pop("$defs", {})
+        document.setdefault("components", {}).setdefault("schemas", {}).update({"Problem": schema, **parts})
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

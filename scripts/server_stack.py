@@ -1,0 +1,134 @@
+"""The platform as separate processes on real servers: MariaDB or MySQL, Redis, Milvus Lite, both APIs under uvicorn.
+
+An index worker runs where it is asked for.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+import pymysql
+import servers
+
+ROOT = Path(__file__).resolve().parent.parent
+DATABASE = "legacy_development"
+SETTINGS = (
+    *("ANSWERS_", "CONVERSATIONS_", "DATABASE_", "EMBEDDING_", "LOG_", "MILVUS_", "OPENAI_", "REDIS_", "RELAY_"),
+    *("SEARCH_", "WORKER_"),
+)
+"""Beginnings of the services' variables."""
+
+
+class ServerStack:
+    """Context manager; the worker runs only where it is asked for, so that it takes no time from measurements.
+
+    `folder` gets data and logs. A store whose place is given is used as it is (MySQL: user root without password); the
+    others are started, and stopped at the end. `database` is created. `durable`: the database that is started syncs at
+    each commit. Further keywords are environment variables of the APIs and workers.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        mysql_port: int | None = None,
+        redis_url: str | None = None,
+        milvus_uri: str | None = None,
+        database: str = DATABASE,
+        durable: bool = False,
+        **environment: str,
+    ) -> None:
+        self._folder = folder
+        self._durable = durable
+        self._given = {"mysql": mysql_port, "redis": redis_url, "milvus": milvus_uri}
+        self._running: list[servers.Running] = []
+        self._redis_port, self._milvus_port = servers.free_port(), servers.free_port()
+        self.api_port, self.rag_port = servers.free_port(), servers.free_port()
+        self.mysql_port, self.database = mysql_port or servers.free_port(), database
+        self.milvus_uri = milvus_uri or f"http://127.0.0.1:{self._milvus_port}"
+        self.api_url = f"http://127.0.0.1:{self.api_port}"
+        self.rag_url = f"http://127.0.0.1:{self.rag_port}"
+        self.env: dict[str, str] = {
+            # Not the settings of whoever runs this: nothing of theirs is touched, no key of theirs is charged.
+            **{name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)},
+            "DATABASE_URL": f"mysql+aiomysql://root@127.0.0.1:{self.mysql_port}/{database}",
+            "REDIS_URL": redis_url or f"redis://127.0.0.1:{self._redis_port}/0",
+            "MILVUS_URI": self.milvus_uri,
+            "CONVERSATIONS_URL": self.api_url,
+            "EMBEDDING_PROVIDER": "local",
+            "LOG_LEVEL": "WARNING",
+            # So that what stands beside this file can be served too.
+            "PYTHONPATH": str(ROOT / "scripts"),
+            **environment,
+        }
+
+    def __enter__(self) -> Self:
+        try:
+            self._start_stores()
+            self._create_database()
+            self.serve("conversations-api", "conversations_api.main:create_app", self.api_port, "/readyz")
+            self.serve("rag-api", "rag_api.main:create_app", self.rag_port, "/readyz")
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._running:
+            self._running.pop().stop()
+
+    def _start_stores(self) -> None:
+        if self._given["mysql"] is None:
+            self._running.append(servers.start_mysql(self._folder / "mysql", self.mysql_port, durable=self._durable))
+        if self._given["redis"] is None:
+            self._running.append(servers.start_redis(self._folder / "redis", self._redis_port))
+        if self._given["milvus"] is None:
+            self._running.append(servers.start_milvus_lite(self._folder / "milvus" / "stack.db", self._milvus_port))
+
+    def _create_database(self) -> None:
+        with self.connect_to_mysql() as connection:
+            name = f"`{self.database}`"
+            connection.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
+        config = ROOT / "services" / "conversations-api" / "alembic.ini"
+        migrate = [sys.executable, "-m", "alembic", "-c", str(config), "upgrade", "head"]
+        subprocess.run(migrate, cwd=self._folder, env=self.env, check=True)
+
+    def connect_to_mysql(self, database: str | None = None) -> pymysql.Connection:
+        """Return a connection of the driver beside the APIs; whoever asks closes it."""
+        return pymysql.connect(host="127.0.0.1", port=self.mysql_port, user="root", database=database)
+
+    def serve(self, name: str, factory: str, port: int, ready: str) -> None:
+        """Start one ASGI application under uvicorn, one process, and wait until it answers `ready` with 200."""
+        command = [sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(port), "--no-access-log"]
+        server = self._start(name, *command, "--log-level", "warning")
+        self._running.append(server)
+        servers.wait_until(server, lambda: _answers(f"http://127.0.0.1:{port}{ready}"), timeout=60)
+
+    @contextmanager
+    def worker(self, name: str = "worker") -> Iterator[servers.Running]:
+        """Run an index worker while the block lasts; several at once have names of their own."""
+        command = [sys.executable, *servers.WORKER, "--hostname", f"{name}@%h"]
+        server = self._start(name, *command, EMBEDDING_THREADS=servers.WORKER_THREADS)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+    def _start(self, name: str, *command: str, **environment: str) -> servers.Running:
+        # In a folder without a developer's .env.
+        return servers.start(name, command, self._folder / f"{name}.log", self.env | environment, self._folder)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False

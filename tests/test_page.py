@@ -1,0 +1,136 @@
+"""The counselor's page in a real browser, behind the real gateway, on the real platform."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import httpx
+import nginx
+import pytest
+import servers
+from mh_client import Client, IndexStatus, Sentiment
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+from server_stack import ServerStack
+
+HERE = {name: shutil.which(name, path=servers.SEARCH_PATH) for name in ("nginx", "chromium", "chromedriver")}
+MISSING = "nginx or Chromium with its driver is missing (Debian: apt-get install nginx-light chromium-driver)"
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(None in HERE.values() and os.environ.get("CI") != "true", reason=MISSING),
+]
+
+# Markup in a row must be shown, never obeyed.
+HOSTILE = "<img src=x onerror=\"document.title='owned'\"> My patient panics on the bus"
+ROWS = [
+    (HOSTILE, "Ride one stop with a friend first, then alone. Slow breathing helps in between.", Sentiment.NEGATIVE),
+    (
+        "My mother died in spring and I cannot cry.",
+        "Grief has no timetable. Ask what he misses most.",
+        Sentiment.NEGATIVE,
+    ),
+    ("We talk again, thank you!", "That took courage from both of you. Keep the weekly hour.", Sentiment.POSITIVE),
+]
+
+
+@pytest.fixture(scope="module")
+def gateway(platform: ServerStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the gateway, with a few conversations behind it."""
+    port = servers.free_port()
+    upstreams = {"CONVERSATIONS_UPSTREAM": platform.api_url, "RAG_UPSTREAM": platform.rag_url}
+    values = {name: f"server {url.removeprefix('http://')};" for name, url in upstreams.items()}
+    rates = {"GATEWAY_RATE": "1000r/s", "GATEWAY_ANSWERS_RATE": "1000r/s"}
+    bursts = {"GATEWAY_BURST": "1000", "GATEWAY_ANSWERS_BURST": "1000"}
+    server = nginx.start_nginx(tmp_path_factory.mktemp("nginx"), port, {**values, **rates, **bursts})
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chrome]:
+    """A headless Chromium that talks to nobody but the page's server."""
+    options = ChromeOptions()
+    options.binary_location = HERE["chromium"] or ""
+    for argument in ("headless", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking"):
+        options.add_argument(f"--{argument}")
+    for argument in ("disable-component-update", "disable-sync", "disable-quic", "disable-dev-shm-usage"):
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chrome = Chrome(options=options, service=Service(HERE["chromedriver"]))
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture
+def page(browser: Chrome, gateway: str) -> Iterator[Chrome]:
+    """The page, freshly opened on three indexed conversations; nothing on it may fail to load."""
+    with Client(gateway) as client:
+        while ids := [row.id for row in client.conversations.list(limit=200).items]:
+            client.conversations.bulk_delete(ids)
+        for question, answer, sentiment in ROWS:
+            client.conversations.create(
+                question=question, answer=answer, question_sentiment=sentiment, answer_sentiment=Sentiment.NEUTRAL
+            )
+        wait = WebDriverWait(browser, 60)
+        wait.until(lambda _: client.conversations.stats().index_status[IndexStatus.PENDING] == 0)
+    browser.get(gateway)
+    yield browser
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
+
+
+def submit(page: Chrome, form: str, **fields: str) -> None:
+    for name, text in fields.items():
+        page.find_element(By.CSS_SELECTOR, f"#{form} [name={name}]").send_keys(text)
+    page.find_element(By.CSS_SELECTOR, f"#{form} button").click()
+
+
+def shown(page: Chrome, css: str) -> list[str]:
+    """The visible texts of these elements, as soon as there are any."""
+    WebDriverWait(page, 30).until(lambda _: page.find_elements(By.CSS_SELECTOR, css))
+    return [element.text for element in page.find_elements(By.CSS_SELECTOR, css)]
+
+
+def test_a_question_is_answered_with_links_to_its_sources(page: Chrome) -> None:
+    submit(page, "ask", question="panics on the bus?")
+
+    assert shown(page, "#conversations .question")[0] == HOSTILE
+    assert page.title == "Mental health conversations"
+    links = page.find_elements(By.CSS_SELECTOR, "#answer a")
+    assert links[0].text == "[1]"
+    links[0].click()
+    assert page.current_url.endswith("#source-1")
+    assert page.find_element(By.ID, "source-1").is_displayed()
+
+
+def test_browsing_finds_words_and_filters_sentiments(page: Chrome) -> None:
+    page.find_element(By.CSS_SELECTOR, "[data-view=browse]").click()
+    submit(page, "browse", q="mother")
+    assert shown(page, "#conversations .question") == [ROWS[1][0]]
+
+    page.find_element(By.ID, "words").clear()
+    submit(page, "browse", question_sentiment="positive")
+    WebDriverWait(page, 30).until(lambda _: shown(page, "#conversations .question") == [ROWS[2][0]])
+    assert page.find_element(By.ID, "message").text == "1 of 1 conversations."
+
+
+def test_searching_by_meaning_shows_the_nearest_first(page: Chrome) -> None:
+    page.find_element(By.CSS_SELECTOR, "[data-view=search]").click()
+    submit(page, "search", query="the loss of a parent")
+
+    assert shown(page, "#conversations .question")[0] == ROWS[1][0]
+    assert "likeness 0." in shown(page, "#conversations .facts")[0]
+
+
+def test_what_goes_wrong_is_said_on_the_page(page: Chrome, gateway: str) -> None:
+    assert httpx.get(f"{gateway}/api/v1/conversations", params={"cursor": "x"}).status_code == 400
+    page.find_element(By.CSS_SELECTOR, "[data-view=browse]").click()
+    page.execute_script("document.querySelector('#browse [name=question_sentiment]').add(new Option('bogus'))")
+    submit(page, "browse", question_sentiment="bogus")
+
+    WebDriverWait(page, 30).until(lambda _: "not acceptable" in page.find_element(By.ID, "message").text)
+    assert page.find_element(By.ID, "message").get_attribute("class") == "error"
+    # The browser itself notes every answer of 400.
+    page.get_log("browser")

@@ -1,0 +1,164 @@
+"""Conversations on the whole platform, as users of both published clients meet them."""
+
+import uuid
+from itertools import product
+from typing import Any
+
+import pytest
+from mh_client import (
+    AsyncClient,
+    BadRequestError,
+    ConflictError,
+    ConversationCreate,
+    IndexStatus,
+    InvalidInputError,
+    NotFoundError,
+    PreconditionFailedError,
+    Sentiment,
+    UnprocessableError,
+)
+from server_stack import ServerStack
+
+pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis, pytest.mark.timeout(300)]
+
+CONTENT: dict[str, Any] = {
+    "question": "Why do I wake at four?",
+    "answer": "Tell me about your evenings.",
+    "question_sentiment": "negative",
+    "answer_sentiment": "neutral",
+}
+
+
+def row(question: str = "Why?", **fields: Any) -> ConversationCreate:
+    return ConversationCreate(**CONTENT | {"question": question} | fields)
+
+
+async def test_a_conversation_lives_from_create_to_delete(api: AsyncClient) -> None:
+    created = await api.conversations.create(**CONTENT | {"question": "  Why do I wake at four? 🌙\r\nEvery night  "})
+    assert (created.version, created.index_status) == (1, IndexStatus.PENDING)
+    assert created.question == "Why do I wake at four? 🌙\r\nEvery night"
+
+    changed = await api.conversations.update(created.id, if_match=1, answer_sentiment="positive")
+    assert (changed.version, changed.answer_sentiment, changed.question) == (2, Sentiment.POSITIVE, created.question)
+    assert changed.created_at == created.created_at < changed.updated_at
+
+    replaced = await api.conversations.replace(created.id, if_match=2, **CONTENT)
+    assert replaced.version == 3
+    assert ConversationCreate(**replaced.model_dump(include=set(CONTENT))) == ConversationCreate(**CONTENT)
+    read = await api.conversations.get(created.id)
+    assert read.model_dump(exclude={"index_status"}) == replaced.model_dump(exclude={"index_status"})
+
+    await api.conversations.delete(created.id, if_match=3)
+    with pytest.raises(NotFoundError):
+        await api.conversations.get(created.id)
+
+
+async def test_a_change_meant_for_another_version_is_refused(api: AsyncClient) -> None:
+    created = await api.conversations.create(**CONTENT)
+    await api.conversations.update(created.id, question="Changed by a colleague")
+
+    with pytest.raises(PreconditionFailedError) as refused:
+        await api.conversations.update(created.id, if_match=1, question="Mine")
+    with pytest.raises(PreconditionFailedError):
+        await api.conversations.replace(created.id, if_match=1, **CONTENT)
+    with pytest.raises(PreconditionFailedError):
+        await api.conversations.delete(created.id, if_match=1)
+
+    assert refused.value.status_code == 412
+    assert refused.value.problem is not None
+    assert "version 2" in (refused.value.problem.detail or "")
+    assert (await api.conversations.get(created.id)).question == "Changed by a colleague"
+
+
+async def test_what_is_not_there_is_said_with_a_request_id(api: AsyncClient) -> None:
+    gone = (await api.conversations.create(**CONTENT)).id
+    await api.conversations.delete(gone)
+
+    for call in (
+        lambda: api.conversations.get(gone),
+        lambda: api.conversations.update(gone, question="Anybody?"),
+        lambda: api.conversations.replace(gone, **CONTENT),
+        lambda: api.conversations.delete(gone),
+        lambda: api.conversations.index_state(gone),
+    ):
+        with pytest.raises(NotFoundError) as missing:
+            await call()
+        assert missing.value.request_id
+        assert missing.value.problem is not None
+        assert missing.value.problem.status == 404
+
+
+async def test_bad_fields_are_named_before_anything_is_sent(api: AsyncClient) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        await api.conversations.create(**CONTENT | {"question": " ", "answer_sentiment": "glad"})
+    assert {error.field for error in refused.value.errors} == {"question", "answer_sentiment"}
+    with pytest.raises(InvalidInputError):
+        await api.conversations.bulk_create([row()] * 1001)
+    assert (await api.conversations.stats()).total == 0
+
+
+async def test_bad_rows_of_a_bulk_request_are_named_and_none_is_stored(api: AsyncClient) -> None:
+    # Not validated by the client, as by one that is older than the server.
+    bad = row().model_copy(update={"question": "nul \x00", "answer": " "})
+    with pytest.raises(UnprocessableError) as refused:
+        await api.conversations.bulk_create([row(), bad, row(), bad])
+    assert refused.value.problem is not None
+    assert {(error.row, error.field) for error in refused.value.problem.errors or []} == {
+        (number, f"items.{number}.{field}") for number, field in product((1, 3), ("question", "answer"))
+    }
+    assert "nul " not in str(refused.value)
+    assert (await api.conversations.stats()).total == 0
+
+
+async def test_a_parameter_that_makes_no_sense_is_refused(api: AsyncClient) -> None:
+    await api.conversations.bulk_create([row(), row(), row()])
+    page = await api.conversations.list(limit=2, sort="-id")
+    with pytest.raises(BadRequestError) as refused:
+        await api.conversations.list(limit=2, sort="id", cursor=page.next_cursor)
+    assert refused.value.problem is not None
+    assert [error.field for error in refused.value.problem.errors or []] == ["cursor"]
+    with pytest.raises(BadRequestError):
+        await api.conversations.list(limit=201)
+
+
+async def test_a_repeated_request_is_answered_again_and_not_done_again(api: AsyncClient) -> None:
+    key, bulk_key, delete_key = (str(uuid.uuid4()) for _ in range(3))
+    first = await api.conversations.create(**CONTENT, idempotency_key=key)
+    await api.conversations.update(first.id, question="Changed meanwhile")
+    assert await api.conversations.create(**CONTENT, idempotency_key=key) == first
+
+    ids = await api.conversations.bulk_create([row("a"), row("b")], idempotency_key=bulk_key)
+    assert await api.conversations.bulk_create([row("a"), row("b")], idempotency_key=bulk_key) == ids
+    assert (await api.conversations.stats()).total == 3
+    for _ in range(2):
+        assert await api.conversations.bulk_delete([*ids, ids[0] + 1000], idempotency_key=delete_key) == 2
+
+    with pytest.raises(UnprocessableError) as refused:
+        await api.conversations.create(**CONTENT | {"answer": "Another"}, idempotency_key=key)
+    assert "Idempotency-Key" in str(refused.value)
+    assert (await api.conversations.stats()).total == 1
+
+
+async def test_a_request_whose_twin_is_still_in_work_is_a_conflict(api: AsyncClient, platform: ServerStack) -> None:
+    key = str(uuid.uuid4())
+    with platform.connect_to_mysql(platform.database) as twin:
+        taken = (
+            "INSERT INTO idempotency_keys (`key`, request_hash, created_at, conversation_ids) "
+            "VALUES (%s, '', NOW(6), '[]')"
+        )
+        twin.cursor().execute(taken, (key,))
+        with pytest.raises(ConflictError):
+            await api.conversations.create(**CONTENT, idempotency_key=key)
+        twin.rollback()
+
+    await api.conversations.create(**CONTENT, idempotency_key=key)
+    assert (await api.conversations.stats()).total == 1
+
+
+async def test_a_thousand_rows_go_in_as_one(api: AsyncClient) -> None:
+    rows = [row(f"Question of kind {number % 5}", answer=f"Answer {number}") for number in range(1000)]
+    ids = await api.conversations.bulk_create(rows)
+    stored = {one.id: one.answer async for one in api.conversations.iterate(limit=200)}
+    assert [stored[key] for key in ids] == [one.answer for one in rows]
+    assert len(stored) == 1000
+    assert await api.conversations.bulk_delete(ids) == 1000
