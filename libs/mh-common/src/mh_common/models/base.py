@@ -1,0 +1,59 @@
+"""What the models of all nouns share: the base of what clients send, and the types of their fields."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+MAX_TEXT_LENGTH = 1_000_000
+"""Longest question or answer in characters, after trimming."""
+
+MAX_ID = 2**63 - 1
+
+
+def without_nul(text: str) -> str:
+    """Refuse what not every store keeps. (Halves of surrogate pairs, which have no UTF-8 form, pydantic refuses.)"""
+    if "\x00" in text:
+        raise ValueError("must not contain the NUL character (U+0000)")
+    return text
+
+
+ConversationText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH),
+    AfterValidator(without_nul),
+]
+
+QueryText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8000), AfterValidator(without_nul)
+]
+
+ConversationId = Annotated[int, Field(ge=1, le=MAX_ID)]
+
+
+def _iso_8601(value: object) -> object:
+    # Pydantic alone takes bare numbers for seconds since 1970.
+    if isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d[Tt ]", value):
+        raise ValueError("must be an ISO 8601 time with its zone, for example 2026-03-01T00:00:00Z")
+    return value
+
+
+def _to_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
+
+
+UtcTime = Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_to_utc)]
+"""A moment given with its zone, in UTC."""
+
+# A field of a partial update that was not sent. Pydantic does not check defaults, and a null that is sent is refused.
+LEFT_OUT: Any = None
+
+
+class WireModel(BaseModel):
+    """Base of what clients send: a field that nobody knows is an error, not silence."""
+
+    model_config = ConfigDict(extra="forbid")
