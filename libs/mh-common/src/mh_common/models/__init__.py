@@ -1,6 +1,8 @@
 """The wire models: what travels between the services, the client and their users."""
 
+from mh_common.models.answers import Answer, AnswerRequest, Source, Usage
 from mh_common.models.base import (
+    MAX_BULK_ROWS,
     MAX_ID,
     MAX_TEXT_LENGTH,
     ConversationId,
@@ -10,7 +12,6 @@ from mh_common.models.base import (
     WireModel,
 )
 from mh_common.models.conversations import (
-    MAX_BULK_ROWS,
     BulkCreate,
     BulkCreated,
     BulkDelete,
@@ -54,7 +55,7 @@ from mh_common.models.index_states import (
     PresentVersion,
 )
 from mh_common.models.problems import DependencyHealth, FieldProblem, Problem, Readiness
-from mh_common.models.retrieval import Answer, AnswerRequest, SearchHit, SearchRequest, SearchResult, Source, Usage
+from mh_common.models.search import SearchHit, SearchRequest, SearchResult
 
 __all__ = [
     "MAX_BULK_ROWS",

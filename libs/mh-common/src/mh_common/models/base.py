@@ -9,6 +9,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 MAX_TEXT_LENGTH = 1_000_000
 """Longest question or answer in characters, after trimming."""
 
+MAX_BULK_ROWS = 1000
+"""Most conversations in one bulk request."""
+
 MAX_ID = 2**63 - 1
 
 

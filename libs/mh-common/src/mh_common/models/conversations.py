@@ -5,11 +5,8 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from mh_common.models.base import LEFT_OUT, ConversationId, ConversationText, WireModel
+from mh_common.models.base import LEFT_OUT, MAX_BULK_ROWS, ConversationId, ConversationText, WireModel
 from mh_common.models.index_states import IndexStatus
-
-MAX_BULK_ROWS = 1000
-"""Most conversations in one bulk request."""
 
 
 class Sentiment(StrEnum):

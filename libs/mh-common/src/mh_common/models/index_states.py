@@ -5,8 +5,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
-from mh_common.models.base import ConversationId, WireModel
-from mh_common.models.conversations import MAX_BULK_ROWS
+from mh_common.models.base import MAX_BULK_ROWS, ConversationId, WireModel
 
 MAX_VERSIONS = 5000
 """Most ids and versions in one page for reconciliation."""
