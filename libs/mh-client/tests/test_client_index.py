@@ -17,8 +17,6 @@ from mh_client import (
     ConversationVersions,
     IndexFailurePage,
     IndexQueued,
-    IndexRun,
-    IndexRunKind,
     IndexRunProgress,
     IndexRunStatus,
     IndexState,
@@ -29,6 +27,7 @@ from mh_client import (
     PresentVersion,
 )
 from mh_common.models import IndexRunList
+from mh_common.testing.runs import queued_run
 from pydantic import BaseModel
 
 BASE = "http://platform.test/prefix"
@@ -45,22 +44,7 @@ STATE = IndexState(
     indexed_at=None,
     lag_seconds=0.5,
 )
-RUN = IndexRun(
-    id=3,
-    kind=IndexRunKind.RECONCILE,
-    status=IndexRunStatus.QUEUED,
-    force=False,
-    since=None,
-    requested_at=NOW,
-    started_at=None,
-    finished_at=None,
-    checked=0,
-    missing=0,
-    stale=0,
-    orphaned=0,
-    repaired=0,
-    reason=None,
-)
+RUN = queued_run(3, NOW)
 
 Call = Callable[..., Any]
 

@@ -6,28 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from mh_client import IndexRun, IndexRunKind, IndexRunStatus, IndexState, IndexStatus, Sentiment, _index_commands
+from mh_client import IndexRunKind, IndexRunStatus, IndexState, IndexStatus, Sentiment, _index_commands
 from mh_client.cli import main
 from mh_common.models import ConversationCreate
 from mh_common.testing.platform_stub import StubPlatform
+from mh_common.testing.runs import queued_run
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-QUEUED = IndexRun(
-    id=7,
-    kind=IndexRunKind.RECONCILE,
-    status=IndexRunStatus.QUEUED,
-    force=False,
-    since=None,
-    requested_at=NOW,
-    started_at=None,
-    finished_at=None,
-    checked=0,
-    missing=0,
-    stale=0,
-    orphaned=0,
-    repaired=0,
-    reason=None,
-)
+QUEUED = queued_run(7, NOW)
 RUNNING = QUEUED.model_copy(update={"status": IndexRunStatus.RUNNING, "started_at": NOW, "checked": 2})
 DONE = RUNNING.model_copy(
     update={"status": IndexRunStatus.DONE, "finished_at": NOW, "checked": 3512, "stale": 2, "repaired": 2}

@@ -25,6 +25,7 @@ from mh_common.models import (
     PresentVersion,
 )
 from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.runs import queued_run
 from mh_common.testing.server import json_response
 
 
@@ -65,10 +66,7 @@ class StubIndex(StubConversations):
 
     def add_run(self, kind: IndexRunKind = IndexRunKind.RECONCILE, **values: Any) -> IndexRun:
         """Add a run that waits."""
-        counts = dict.fromkeys(("checked", "missing", "stale", "orphaned", "repaired"), 0)
-        times = {"requested_at": datetime.now(UTC), "started_at": None, "finished_at": None}
-        defaults = {"status": IndexRunStatus.QUEUED, "since": None, "force": False, "reason": None}
-        run = IndexRun.model_validate({"id": len(self.runs) + 1, "kind": kind, **times, **defaults, **counts, **values})
+        run = queued_run(len(self.runs) + 1, datetime.now(UTC), kind, **values)
         self.runs[run.id] = run
         return run
 
