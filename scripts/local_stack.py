@@ -17,7 +17,7 @@ from types import FrameType
 
 import httpx
 import servers
-from mh_client import Client, IndexStatus, MHError
+from mh_client import Client, IndexRunStatus, IndexStatus, MHError
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
@@ -100,7 +100,7 @@ class Stack:
             self._running.append(servers.start_milvus_lite(self.var / "milvus" / "embeddings.db", milvus_port))
         env = self._environment(redis_port, milvus_port)
         self._migrate(env)
-        self._start("Index worker", env, *servers.WORKER)
+        self._start("Index worker", env, *servers.WORKER, "--beat")
         api = ("-m", "uvicorn", "--factory", "local_gateway:create_app", "--host", "127.0.0.1")
         self._start(
             "APIs", env, *api, "--port", str(self._port), "--no-access-log", "--timeout-graceful-shutdown", "10"
@@ -121,6 +121,7 @@ class Stack:
             "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
             "MILVUS_URI": f"http://127.0.0.1:{milvus_port}",
             "CONVERSATIONS_URL": self.url,
+            "RECONCILE_SCHEDULE_FILE": str(self.var / "beat"),
         }
 
     def _start(self, name: str, env: Mapping[str, str], *arguments: str) -> None:
@@ -173,6 +174,18 @@ def import_data(stack: Stack, client: Client) -> None:
     marker.unlink()
 
 
+def reconcile(stack: Stack, client: Client) -> None:
+    """Queue whatever the index lost since the last start; its file or the queue's may have been deleted."""
+    with console.status("Comparing the index with the conversations"):
+        run = client.index.sync()
+        while run.status in (IndexRunStatus.QUEUED, IndexRunStatus.RUNNING):
+            stack.check()
+            time.sleep(0.1)
+            run = client.index.run(run.id)
+    if run.status is IndexRunStatus.FAILED:
+        raise servers.ServerError(f"The index could not be compared with the conversations: {run.reason}")
+
+
 def wait_until_searchable(stack: Stack, client: Client) -> None:
     """Return when no conversation waits for the index."""
     with console.status("Waiting until everything is searchable"):
@@ -215,6 +228,7 @@ def serve(var: Path, interrupts: Interrupts, *, demo: bool) -> None:
         with console.status("Starting Redis, Milvus Lite, the APIs and the worker"):
             stack.start()
         with Client(stack.url, timeout=60) as client:
+            reconcile(stack, client)
             import_data(stack, client)
             wait_until_searchable(stack, client)
             ask(client)

@@ -161,6 +161,15 @@ def test_after_the_demo_a_second_start_on_the_same_data_then_sigterm(filled: Pat
 
 
 @pytest.mark.timeout(200)
+def test_an_index_whose_file_was_deleted_is_filled_again_at_the_next_start(filled: Path) -> None:
+    shutil.rmtree(filled / "milvus")
+    with running(filled, "--demo") as stack:
+        assert stack.wait(150) == 0, stack.output
+    assert "imported" not in stack.output
+    assert "[1] conversation" in stack.output
+
+
+@pytest.mark.timeout(200)
 def test_ctrl_c_in_the_middle_of_the_import_leaves_nothing_and_the_next_start_goes_on(tmp_path: Path) -> None:
     with running(tmp_path) as stack:
         stack.wait_for("mport")
