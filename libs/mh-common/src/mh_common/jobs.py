@@ -32,5 +32,8 @@ class RunJob(StrEnum):
     REBUILD = "RebuildIndexJob"
 
 
-RUN_LEASE: Final = 60.0
-"""Seconds after a holder's last word during which nobody else may take over its run."""
+RUN_LEASE: Final = 30.0
+"""Seconds after a holder's last word during which nobody else may take over its run.
+
+A holder at work says that it lives well within it, so it need not be longer than the work. What the index lost while
+a holder died is found after that time, so it should be short."""

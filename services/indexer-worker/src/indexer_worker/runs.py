@@ -1,11 +1,14 @@
 """Runs over the whole index, step by step, under the lease that the API gives to one worker at a time."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from mh_client import AsyncClient, ConflictError, MHError, NotFoundError
+from mh_common.jobs import RUN_LEASE
 from mh_common.models import IndexRun, IndexRunKind, IndexRunStatus
 
 from indexer_worker.backlog import Backlog
@@ -23,6 +26,9 @@ RUN_DONE: Final = "index_run_done"
 RUN_FAILED: Final = "index_run_failed"
 RUN_LEFT: Final = "index_run_left_to_others"
 """Another worker has the lease, or the run is over."""
+
+HEARTBEAT_S: Final = RUN_LEASE / 3
+"""Seconds from one word to the API that this worker still has the run to the next."""
 
 MAX_ATTEMPTS: Final = 8
 """A step of a reconciliation that fails so often is given up; the clock sends the next run. A rebuild is not."""
@@ -42,6 +48,7 @@ class RunService:
         rebuilder: Rebuilder,
         backlog: Backlog,
         settings: ReconcileSettings,
+        heartbeat: float = HEARTBEAT_S,
     ) -> None:
         self._conversations = conversations
         self._repository = repository
@@ -49,6 +56,7 @@ class RunService:
         self._rebuilder = rebuilder
         self._backlog = backlog
         self._settings = settings
+        self._heartbeat = heartbeat
 
     async def add(self, kind: IndexRunKind) -> int:
         """Return the id of a run to carry out. Raises IndexingError."""
@@ -70,7 +78,8 @@ class RunService:
         try:
             run = await self._conversations.index.claim_run(step.run_id, step.owner)
             try:
-                return await self._step(run, step, attempts, deaths)
+                async with self._kept(step):
+                    return await self._step(run, step, attempts, deaths)
             except IndexMismatchError as error:
                 await self._fail(step, str(error))
             except IndexingError as error:
@@ -82,6 +91,23 @@ class RunService:
         except MHError as error:
             raise IndexingError(str(error), getattr(error, "retry_after", None)) from error
         return None
+
+    @asynccontextmanager
+    async def _kept(self, step: Step) -> AsyncIterator[None]:
+        """Extend the lease while the block works: one call to a slow service can take longer than it lasts."""
+        claiming = asyncio.create_task(self._claim_again(step))
+        try:
+            yield
+        finally:
+            claiming.cancel()
+            await asyncio.wait([claiming])
+
+    async def _claim_again(self, step: Step) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat)
+            # Whether the run is still this worker's, the API says when the step is reported.
+            with suppress(MHError):
+                await self._conversations.index.claim_run(step.run_id, step.owner)
 
     async def _step(self, run: IndexRun, step: Step, attempts: int, deaths: int) -> Step | None:
         if run.kind is IndexRunKind.REBUILD:

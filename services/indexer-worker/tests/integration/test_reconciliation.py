@@ -1,5 +1,6 @@
 """Reconciliation against a real Milvus Lite and a stub of the API: what it finds, leaves alone, and costs."""
 
+import threading
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -299,6 +300,22 @@ async def test_an_api_that_fails_on_the_way_is_a_reason_to_come_again(
     with pytest.raises(IndexingError, match="503"):
         await setting.runs.carry_on(Step(run_id=run.id, owner="me"), 0, 0)
     assert await setting.runs.carry_on(Step(run_id=run.id, owner="me"), 1, 0) is None
+    assert conversations.runs[run.id].status is IndexRunStatus.DONE
+
+
+async def test_a_step_that_takes_long_keeps_its_lease(
+    setting: Setting, conversations: StubIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setting.runs, "_heartbeat", 0.01)
+    claimed_again = threading.Event()
+    conversations.on_claim = lambda: claimed_again.set() if len(conversations.claims) == 4 else None
+    conversations.after_versions = lambda: claimed_again.wait(30)
+    run = conversations.add_run()
+
+    assert await setting.runs.carry_on(Step(run_id=run.id, owner="me"), 0, 0) is None
+
+    assert claimed_again.is_set()
+    assert set(conversations.claims) == {(run.id, "me")}
     assert conversations.runs[run.id].status is IndexRunStatus.DONE
 
 

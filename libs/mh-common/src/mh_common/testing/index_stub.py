@@ -38,6 +38,7 @@ class StubIndex(StubConversations):
         on_queue: called with these ids; may send the jobs that the API would send.
         pages: the `after` of every page of versions, in order. `statuses` are for these, too.
         after_versions: called between taking a page of versions and answering it.
+        claims: the run and the owner of every claim, in order; `on_claim` is called after each.
         owners: who holds a run and until when (seconds of the monotonic clock), by id.
     """
 
@@ -48,6 +49,8 @@ class StubIndex(StubConversations):
         self.on_queue: Callable[[list[int]], object] = lambda ids: None
         self.pages: list[int] = []
         self.after_versions: Callable[[], object] = lambda: None
+        self.claims: list[tuple[int, str]] = []
+        self.on_claim: Callable[[], object] = lambda: None
         self.owners: dict[int, tuple[str, float]] = {}
         self._queued_at: dict[int, datetime] = {}
         prefix = "/api/v1/index"
@@ -110,6 +113,8 @@ class StubIndex(StubConversations):
     async def _claim(self, request: Request) -> Response:
         key = request.path_params["key"]
         owner = IndexRunClaim.model_validate_json(await request.body()).owner
+        self.claims.append((key, owner))
+        self.on_claim()
         if key not in self.runs:
             return Response(status_code=404)
         held = {run: name for run, (name, until) in self.owners.items() if until > time.monotonic()}

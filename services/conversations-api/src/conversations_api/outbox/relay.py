@@ -34,7 +34,7 @@ FIRST_BACKOFF: Final = 0.25
 STOP_TIMEOUT: Final = 5.0
 """Seconds that a cancelled relay may take for the message on its way and for giving its claims back."""
 
-RUN_RESEND: Final = 60.0
+RUN_RESEND: Final = 30.0
 """Seconds after which the worker is told again of a run that nobody has taken."""
 
 _RUN_JOBS: Final = {IndexRunKind.RECONCILE: RunJob.RECONCILE, IndexRunKind.REBUILD: RunJob.REBUILD}
