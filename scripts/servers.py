@@ -152,12 +152,15 @@ def _package_file(package: str, *parts: str) -> Path | None:
 
 
 def start_redis(directory: Path, port: int, *, keep: bool = False) -> Running:
-    """Start Redis. `keep`: its data outlives it (append-only file)."""
+    """Start Redis. `keep`: its data outlives it (append-only file).
+
+    With `everysec` Redis holds back for up to 2 s what it has acknowledged while the disk is busy.
+    """
     binary = find_redis()
     if binary is None:
         raise ServerError("No redis-server on this machine. Install it (Debian: apt-get install redis-server).")
     directory.mkdir(parents=True, exist_ok=True)
-    persistence = ["--appendonly", "yes" if keep else "no", "--save", ""]
+    persistence = ["--save", "", *(["--appendonly", "yes", "--appendfsync", "always"] if keep else [])]
     command: list[str | Path] = [binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", directory, *persistence]
     server = start("Redis", command, directory / "redis.log")
     wait_until(server, lambda: _redis_answers(port))
