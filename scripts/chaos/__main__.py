@@ -78,6 +78,8 @@ def table(results: Sequence[Result]) -> str:
     rows += [("writes acknowledged", counts["acknowledged"]), ("writes of unknown outcome", counts["unknown"])]
     rows += [("rows shown to readers", counts["shown"]), ("reads refused", counts["reads refused"])]
     rows += [(str(verdict), lies[verdict]) for verdict in Verdict]
+    needed = sum(result.needed_reconciliation for result in results)
+    rows.append(("runs that lost a job with a worker or Redis, found again", needed))
     if times:
         rows.append(("time to converge, p50 / max", f"{statistics.median(times):.1f} s / {max(times):.1f} s"))
     width = max(len(name) for name, _ in rows)

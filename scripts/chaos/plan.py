@@ -107,6 +107,14 @@ class Plan:
         return Kind.FLUSH in kinds or (Kind.KILL_REDIS in kinds and not self.redis_keeps)
 
     @property
+    def may_lose_a_message(self) -> bool:
+        """Whether a job that a worker has popped, and not yet noted in Redis as taken, can be lost with either.
+
+        Celery's transport does the two one after the other.
+        """
+        return bool({Kind.KILL_REDIS, Kind.KILL_WORKER} & {fault.kind for fault in self.faults})
+
+    @property
     def end(self) -> float:
         """When the last fault is over, and clients stop to write."""
         return max(self.window, *(fault.end for fault in self.faults))
