@@ -73,7 +73,7 @@ class NotFoundError(APIStatusError):
 
 
 class ConflictError(APIStatusError):
-    """409: a request with the same Idempotency-Key is still in work."""
+    """409: a request with the same Idempotency-Key is in work, a run is with somebody else, or a setting forbids it."""
 
 
 class PreconditionFailedError(APIStatusError):

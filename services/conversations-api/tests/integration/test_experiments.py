@@ -18,6 +18,8 @@ NEW: dict[str, Any] = {
     "note": "a note",
 }
 KEY = {"Idempotency-Key": "key-1"}
+# Where no statement is sent, one database tells it all.
+ON_SQLITE = pytest.mark.parametrize("migrated_database", ["sqlite"], indirect=True)
 
 
 async def test_an_experiment_comes_back_as_it_was_given(client: httpx.AsyncClient) -> None:
@@ -79,6 +81,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return {**NEW, first: {**NEW[first], rest: value} if rest else value}
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -108,6 +111,7 @@ async def test_what_is_no_experiment_is_refused_with_the_reason(
     assert words in refused.text
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("text", ['{"k": NaN}', '{"k": -Infinity}', '{"k":' + "[" * 3000 + "]" * 3000 + "}"])
 async def test_what_is_no_json_for_everybody_is_refused(client: httpx.AsyncClient, text: str) -> None:
     body = f'{{"name": "n", "configuration": {text}}}'
@@ -116,6 +120,7 @@ async def test_what_is_no_json_for_everybody_is_refused(client: httpx.AsyncClien
     assert refused.headers["content-type"] == "application/problem+json"
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("target", ["/0", "/x", "?cursor=0", "?limit=0", "?limit=201", "?data_set_sha256=12"])
 async def test_bad_parameters_are_bad_requests(client: httpx.AsyncClient, target: str) -> None:
     refused = await client.get(f"{PATH}{target}")

@@ -18,6 +18,8 @@ from structlog.testing import capture_logs
 
 PATH = "/api/v1/history"
 ALICE, BOB = {"X-User-Id": "alice"}, {"X-User-Id": "bob"}
+# Where no statement is sent, one database tells it all.
+ON_SQLITE = pytest.mark.parametrize("migrated_database", ["sqlite"], indirect=True)
 
 
 def new(user_id: str | None = "alice", **fields: Any) -> dict[str, Any]:
@@ -147,6 +149,7 @@ async def test_deleting_leaves_nothing(client: httpx.AsyncClient, row_counts: An
     assert (await row_counts())["query_history"] == 1
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("method", "target", "headers", "field"),
     [
@@ -169,6 +172,7 @@ async def test_bad_parameters_are_bad_requests(
     assert refused.json()["errors"][0]["field"].lower() == field
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -196,6 +200,7 @@ async def test_what_is_no_entry_is_refused_with_the_reason_and_without_its_text(
     assert "patient" not in refused.text + str(logs)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("body", [{}, {"rating": "meh"}, {"rating": "up", "comment": ""}, {"rating": "up", "user": 1}])
 async def test_what_is_no_feedback_is_refused(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
     refused = await client.put(f"{await stored(client)}/feedback", json=body, headers=ALICE)
@@ -273,7 +278,8 @@ async def test_the_application_purges_by_its_retention_also_when_turned_off(
     history = HistorySettings(enabled=False, retention_days=7)
 
     async def one_is_left() -> bool:
-        return (await row_counts()).get("query_history") == 1
+        counts: dict[str, int] = await row_counts()
+        return counts.get("query_history") == 1
 
     async with run_app(settings.model_copy(update={"history": history})):
         await eventually(one_is_left)
