@@ -31,6 +31,7 @@ from mh_client._errors import (
     RateLimitError,
     ServerError,
 )
+from mh_client._history_commands import app as history_app
 from mh_client._import_command import import_with_progress
 from mh_client._import_journal import default_state_dir
 from mh_client._index_commands import app as index_app
@@ -49,6 +50,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(index_app, name="index")
+app.add_typer(history_app, name="history")
 
 
 Sentiments = Annotated[list[Sentiment] | None, typer.Option(help="Any of these; may be given several times.")]
