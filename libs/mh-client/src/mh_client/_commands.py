@@ -25,12 +25,15 @@ from mh_client._command_parts import (
 )
 from mh_client._errors import (
     APIConnectionError,
+    EvaluationRefusedError,
     ImportRefusedError,
     InvalidInputError,
     MHError,
     RateLimitError,
     ServerError,
 )
+from mh_client._eval_command import evaluate
+from mh_client._experiment_commands import app as experiments_app
 from mh_client._history_commands import app as history_app
 from mh_client._import_command import import_with_progress
 from mh_client._import_journal import default_state_dir
@@ -51,6 +54,8 @@ app = typer.Typer(
 )
 app.add_typer(index_app, name="index")
 app.add_typer(history_app, name="history")
+app.add_typer(experiments_app, name="experiments")
+app.command("eval")(evaluate)
 
 
 Sentiments = Annotated[list[Sentiment] | None, typer.Option(help="Any of these; may be given several times.")]
@@ -63,7 +68,7 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     try:
         typer.main.get_command(app)(args=args, prog_name="mh")
-    except (ImportRefusedError, InvalidInputError) as error:
+    except (ImportRefusedError, EvaluationRefusedError, InvalidInputError) as error:
         _fail(UNUSABLE, str(error))
     except APIConnectionError as error:
         _fail(UNREACHABLE, f"{error}. Is the platform running there? Name another address with --url or MH_URL.")

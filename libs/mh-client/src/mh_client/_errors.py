@@ -26,6 +26,10 @@ class ImportRefusedError(MHError):
     """The file, or the import as it was asked for, cannot be used at all."""
 
 
+class EvaluationRefusedError(MHError):
+    """The labelled queries, or the evaluation as it was asked for, cannot be used."""
+
+
 class APIConnectionError(MHError):
     """The server could not be reached, or broke off. Whether it did the work is not known."""
 
