@@ -72,7 +72,9 @@ def figure(values: Sequence[float]) -> Figure:
 
 
 def difference(reference: Sequence[float], other: Sequence[float]) -> Difference:
-    """Compare two experiments over the same cases, in the same order."""
+    """Compare two experiments over the same cases, in the same order. A single case tells nothing: p is 1."""
+    if len(reference) == 1:
+        return Difference(_rounded(other[0] - reference[0]), -1, 1, 1)
     pairs = np.asarray(other), np.asarray(reference)
     test = stats.permutation_test(
         pairs,
@@ -84,7 +86,7 @@ def difference(reference: Sequence[float], other: Sequence[float]) -> Difference
         rng=np.random.default_rng(SEED),
     )
     between = pairs[0] - pairs[1]
-    low, high = _interval(between) if len(between) > 1 else (-1.0, 1.0)
+    low, high = _interval(between)
     return Difference(_rounded(np.mean(between)), low, high, float(test.pvalue))
 
 

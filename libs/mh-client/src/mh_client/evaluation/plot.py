@@ -15,7 +15,7 @@ _SPREAD: Final = 0.6
 
 
 def plot(path: Path, experiments: Sequence[tuple[str, ExperimentCreate]]) -> list[Path]:
-    """Draw the experiments, each with its label, into PATH.png and PATH.svg; return these.
+    """Draw the experiments, each with its label, into PATH.png and PATH.svg; return these. PATH may end in either.
 
     Raises:
         EvaluationRefusedError: the files cannot be written.
@@ -43,7 +43,8 @@ def plot(path: Path, experiments: Sequence[tuple[str, ExperimentCreate]]) -> lis
     axes.set_title(", ".join(dict.fromkeys(one.data_set.name for _, one in experiments)))
     axes.grid(axis="y", alpha=0.3)
     axes.legend()
-    files = [path.with_suffix(suffix) for suffix in FORMATS]
+    stem = path.stem if path.suffix in FORMATS else path.name
+    files = [path.with_name(stem + suffix) for suffix in FORMATS]
     try:
         for file in files:
             canvas.savefig(file)
