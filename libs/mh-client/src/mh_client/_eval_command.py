@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -79,18 +80,18 @@ def evaluate(
     configurations = combinations(parse_assignments([*(f"mode={one}" for one in mode or ()), *(param or ())]), name)
     labels = {key: values[-1] for key, values in parse_assignments(label or ()).items()}
     options = run.Options(tuple(sorted(set(ks or run.DEFAULT_KS))), concurrency, labels, note)
+    labelled = read_queries(queries) if queries else None
     with Client(url or ctx.obj) as client:
-        kept = [client.experiments.get(key) for key in compare or ()]
-        runs = _run(run, client.base_url, read_queries(queries), configurations, options) if queries else []
+        columns = [report.kept(client.experiments.get(key)) for key in compare or ()]
+        runs = _run(run, client, labelled, configurations, options, save) if labelled else []
         ids = [client.experiments.add(one).id if save else None for one in runs]
-    columns = [*map(report.kept, kept), *map(report.Column, ids, runs)]
-    show(columns, as_json, plot)
+    _show([*columns, *map(report.Column, ids, runs)], as_json, plot)
     if failures := gate.failures(runs):
         say("\n".join(f"mh: {failure}" for failure in failures))
         raise typer.Exit(REFUSED)
 
 
-def show(columns: "Sequence[Column]", as_json: bool, plot: Path | None) -> None:
+def _show(columns: "Sequence[Column]", as_json: bool, plot: Path | None) -> None:
     """Print the experiments side by side, and draw them where asked to."""
     report = _needing("eval", "report")
     comparison = report.compare(columns)
@@ -106,32 +107,39 @@ def show(columns: "Sequence[Column]", as_json: bool, plot: Path | None) -> None:
 
 def _run(
     run: ModuleType,
-    address: str,
+    client: Client,
     queries: LabelledQueries,
     configurations: Sequence[Configuration],
     options: "Options",
+    save: bool,
 ) -> list[ExperimentCreate]:
+    if save:
+        # Where nothing can be kept, that is said before the work and not after it.
+        client.experiments.list(limit=1)
+
     async def run_all() -> list[ExperimentCreate]:
-        async with AsyncClient(address) as client:
-            return [await one(client, configuration) for configuration in configurations]
-
-    async def one(client: AsyncClient, configuration: Configuration) -> ExperimentCreate:
-        done = 0
-        total = len(queries.cases)
-        with meter(configuration.name) as bar:
-
-            def advance() -> None:
-                nonlocal done
-                done += 1
-                bar(done, total, f"{done:,} of {total:,} queries")
-
-            found: ExperimentCreate = await run.evaluate(client, queries, configuration, options, advance)
-        return found
+        async with AsyncClient(client.base_url) as searching:
+            return [await _run_one(run, searching, queries, one, options) for one in configurations]
 
     try:
         return asyncio.run(run_all())
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+
+
+async def _run_one(
+    run: ModuleType, client: AsyncClient, queries: LabelledQueries, configuration: Configuration, options: "Options"
+) -> ExperimentCreate:
+    done = itertools.count(1)
+    total = len(queries.cases)
+    with meter(configuration.name) as bar:
+
+        def advance() -> None:
+            number = next(done)
+            bar(number, total, f"{number:,} of {total:,} queries")
+
+        experiment: ExperimentCreate = await run.evaluate(client, queries, configuration, options, advance)
+    return experiment
 
 
 def _needing(extra: str, module: str) -> ModuleType:

@@ -83,22 +83,6 @@ class _ExperimentFields(WireModel):
 class ExperimentCreate(_ExperimentFields):
     """An experiment to keep."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "mode=hybrid",
-                    "configuration": {"mode": "hybrid", "limit": 100},
-                    "data_set": {"name": "queries.jsonl", "sha256": "9f" * 32, "cases": 2},
-                    "metrics": {"figures": {"hit@3": {"value": 0.5, "low": 0.0, "high": 1.0}}, "themes": {}},
-                    "per_case": {"hit@3": [1.0, 0.0]},
-                    "duration_seconds": 0.4,
-                }
-            ]
-        },
-    )
-
     per_case: dict[MeasureName, list[Share]] = Field(
         default={},
         max_length=MAX_MEASURES,

@@ -4,7 +4,7 @@ It holds the text of questions. Who keeps it is told so in docs/history.md.
 """
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
@@ -20,19 +20,6 @@ MAX_FILTERS_BYTES = 65_536
 
 UserId = Annotated[str, StringConstraints(pattern=USER_ID_PATTERN)]
 _Label = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(without_nul)]
-_EXAMPLE: dict[str, Any] = {
-    "answer_id": "0190f3c2-7d0e-7c4e-9b1a-2f4f6a1b8c11",
-    "user_id": "counselor-7",
-    "question": "How do I help a patient who panics on the bus?",
-    "standalone_query": None,
-    "filters": {"question_sentiment": ["negative"]},
-    "hits": [{"id": 17, "version": 1, "score": 0.781204}],
-    "answer": "Practise slow breathing at home first, then on short rides [1].",
-    "model": "gpt-4o-mini",
-    "prompt_version": "answer-1",
-    "usage": {"prompt_tokens": 612, "completion_tokens": 48, "total_tokens": 660},
-    "latency_ms": 1840.2,
-}
 
 
 class Rating(StrEnum):
@@ -44,10 +31,6 @@ class Rating(StrEnum):
 
 class FeedbackCreate(WireModel):
     """What a user thinks of an answer. Given again, it takes the place of what was given before."""
-
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"rating": "up", "comment": "Just what I needed."}]}
-    )
 
     rating: Rating
     comment: (
@@ -94,8 +77,6 @@ class _EntryFields(WireModel):
 
 class HistoryEntryCreate(_EntryFields):
     """An answer to remember. The same `answer_id` again, with the same content, changes nothing."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
 
 
 class HistoryEntry(_EntryFields):

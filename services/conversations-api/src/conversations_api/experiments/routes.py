@@ -7,8 +7,7 @@ from mh_common.models import MAX_ID, Experiment, ExperimentCreate, ExperimentDet
 from mh_common.web.problems import problem_responses
 
 from conversations_api.dependencies import IdempotencyKey, Readers, WriteSession
-from conversations_api.experiments.repository import ExperimentRepository
-from conversations_api.experiments.service import ExperimentService, list_page
+from conversations_api.experiments.service import ExperimentReads, ExperimentService
 from conversations_api.idempotency.repository import KeyedRequest
 
 PREFIX: Final = "/api/v1/experiments"
@@ -79,14 +78,14 @@ async def list_experiments(
 ) -> ExperimentPage:
     """List experiments, newest first, a page at a time, without their values case by case."""
     async with readers() as reader:
-        return await list_page(reader, cursor, limit, data_set_sha256)
+        return await ExperimentReads(reader).list(cursor, limit, data_set_sha256)
 
 
 @router.get("/{experiment_id}", responses=_answers({**_EXPERIMENT, "per_case": _PER_CASE}, 400, 404))
 async def get(experiment_id: Id, readers: Readers) -> ExperimentDetail:
     """Return an experiment with its values case by case."""
     async with readers() as reader:
-        return await ExperimentRepository(reader).get(experiment_id)
+        return await ExperimentReads(reader).get(experiment_id)
 
 
 @router.delete("/{experiment_id}", status_code=204, responses=_problems(400, 404))

@@ -2,11 +2,28 @@
 
 from datetime import UTC, datetime
 
-from mh_common.models import ExperimentCreate, ExperimentPage
+from mh_common.models import ExperimentCreate, ExperimentDetail, ExperimentPage
 
 from conversations_api.database import Executor, Session
 from conversations_api.experiments.repository import ExperimentRepository
 from conversations_api.idempotency.repository import Done, IdempotencyRepository, KeyedRequest
+
+
+class ExperimentReads:
+    """Reads experiments."""
+
+    def __init__(self, session: Executor) -> None:
+        self._experiments = ExperimentRepository(session)
+
+    async def get(self, experiment_id: int) -> ExperimentDetail:
+        """Return an experiment. Raises `NotFoundError`."""
+        return await self._experiments.get(experiment_id)
+
+    async def list(self, before: int | None, limit: int, data_set_sha256: str | None) -> ExperimentPage:
+        """Return one page, newest first; `before` is the cursor of the page before."""
+        found = await self._experiments.list(before, limit + 1, data_set_sha256)
+        items = found[:limit]
+        return ExperimentPage(items=items, next_cursor=str(items[-1].id) if len(found) > limit else None)
 
 
 class ExperimentService:
@@ -33,10 +50,3 @@ class ExperimentService:
     async def delete(self, experiment_id: int) -> None:
         """Delete an experiment. Raises `NotFoundError`."""
         await self._experiments.delete(experiment_id)
-
-
-async def list_page(session: Executor, before: int | None, limit: int, data_set_sha256: str | None) -> ExperimentPage:
-    """Return one page, newest first; `before` is the last key of the page before."""
-    found = await ExperimentRepository(session).list(before, limit + 1, data_set_sha256)
-    items = found[:limit]
-    return ExperimentPage(items=items, next_cursor=str(items[-1].id) if len(found) > limit else None)
