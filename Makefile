@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api
 EDITABLE := $(addprefix -e ,libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api)
 
-.PHONY: help run demo test bench chaos backup restore lint format lock clean
+.PHONY: help run demo test bench eval chaos backup restore lint format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ lock: $(VENV)/dev.stamp ## Lock the dependencies and write the hash-pinned expor
 bench: $(VENV)/dev.stamp ## Measure the figures that the README states (several minutes)
 	@$(BIN)/python scripts/servers.py
 	@PYTHONPATH=scripts $(BIN)/python -m bench.core
+
+eval: $(VENV)/dev.stamp ## Measure what search finds and compare with the baseline (EVAL_QUERIES, EVAL_ARGS; MH_URL: a running platform)
+	@EVAL_QUERIES="$(EVAL_QUERIES)" $(BIN)/python scripts/evaluate.py $(EVAL_ARGS)
 
 chaos: $(VENV)/dev.stamp ## Kill and stop the platform's parts under load and judge what comes of it (RUNS, SEED, SCALE)
 	@$(BIN)/python scripts/servers.py

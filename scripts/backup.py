@@ -31,6 +31,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Engine,
+    Float,
     MetaData,
     Table,
     create_engine,
@@ -145,6 +146,11 @@ def _tables(connection: Connection) -> list[Table]:
     """Return the tables that are there, those first that others refer to."""
     metadata = MetaData()
     metadata.reflect(connection)
+    for table in metadata.sorted_tables:
+        for column in table.columns:
+            if isinstance(column.type, Float):
+                # Read as it is; as a decimal, which MySQL's dialect makes of it, it would be rounded.
+                column.type.asdecimal = False
     return [table for table in metadata.sorted_tables if table.name != VERSIONS]
 
 

@@ -26,6 +26,8 @@ RAG = "rag-api"
 ROUTES = {
     "/api/v1/conversations": CONVERSATIONS,
     "/api/v1/index": CONVERSATIONS,
+    "/api/v1/experiments": CONVERSATIONS,
+    "/api/v1/history": CONVERSATIONS,
     "/api/v1/search": RAG,
     "/api/v1/answers": RAG,
     "/livez": RAG,

@@ -14,7 +14,14 @@ import backup as saving
 import pymysql
 import pytest
 from backup import BackupError, backup, restore
-from conversations_api.models import ConversationRow, IdempotencyKeyRow, IndexStateRow, OutboxRow
+from conversations_api.models import (
+    ConversationRow,
+    ExperimentRow,
+    HistoryRow,
+    IdempotencyKeyRow,
+    IndexStateRow,
+    OutboxRow,
+)
 from conversations_api.settings import DatabaseSettings
 from mh_common.jobs import IndexJob
 from mh_common.models import IndexStatus, Sentiment
@@ -83,6 +90,14 @@ def add_rows(connection: Connection, first: int = 1) -> None:
     connection.execute(insert(IndexStateRow), [{"conversation_id": row["id"], **state} for row in rows])
     key = {"key": f"Key-{first}", "request_hash": "0" * 64, "created_at": AT, "conversation_ids": f"[{first}]"}
     connection.execute(insert(IdempotencyKeyRow), key)
+    json_texts = dict.fromkeys(("configuration", "metrics", "per_case"), '{"text": "🙂"}')
+    data_set = {"data_set_name": "q.jsonl", "data_set_sha256": "0" * 64, "data_set_cases": 2}
+    experiment = {"id": first, "created_at": AT, "name": "n", "duration_seconds": 0.1 + 0.2, "note": None}
+    connection.execute(insert(ExperimentRow), {**experiment, **json_texts, **data_set})
+    answer = {"id": first, "answer_id": f"answer-{first}", "user_id": "alice", "created_at": AT, "model": "m"}
+    texts_of = dict.fromkeys(("question", "standalone_query", "answer", "comment"), TEXTS[0])
+    found = {"filters": "{}", "hits": "[]", "usage": "{}", "latency_ms": 1e-7, "rating": "up", "feedback_at": AT}
+    connection.execute(insert(HistoryRow), {**answer, **texts_of, **found})
 
 
 def texts(connection: Connection) -> list[tuple[int, str, str]]:

@@ -102,7 +102,7 @@ def test_routes_are_those_of_the_embedded_gateway(platform: Platform, path: str)
 @given(
     segments=st.lists(
         st.sampled_from(["api", "v1", "v2", "conversations", "index", "search", "answers", "livez", "readyz"])
-        | st.sampled_from(["bulk", "7", "rag-api", "conversations-api"]),
+        | st.sampled_from(["experiments", "history", "bulk", "7", "rag-api", "conversations-api"]),
         min_size=1,
         max_size=5,
     )

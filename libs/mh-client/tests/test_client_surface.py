@@ -29,12 +29,19 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters() -> None:
     assert {name: signature.parameters for name, signature in sync.items()} == {
         name: signature.parameters for name, signature in asynchronous.items()
     }
-    assert {"search", "answer", "conversations.list", "conversations.export", "index.report"} <= sync.keys()
+    assert {
+        "search",
+        "answer",
+        "conversations.list",
+        "conversations.export",
+        "index.report",
+        "history.add",
+    } <= sync.keys()
 
 
 def test_every_method_is_documented() -> None:
     for client in (Client(), AsyncClient()):
-        for noun in (client, client.conversations, client.index):
+        for noun in (client, client.conversations, client.index, client.experiments, client.history):
             for name, method in inspect.getmembers(noun, inspect.ismethod):
                 assert name.startswith("_") or inspect.getdoc(method), name
 

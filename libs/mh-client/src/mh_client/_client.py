@@ -12,6 +12,8 @@ from mh_client._base import Call, RetryPolicy, resolve_base_url, resolve_timeout
 from mh_client._errors import MHError
 from mh_client.resources._binding import AsyncResource, Resource, asynchronous, sync
 from mh_client.resources.conversations import AsyncConversations, Conversations
+from mh_client.resources.experiments import AsyncExperiments, Experiments
+from mh_client.resources.history import AsyncHistory, History
 from mh_client.resources.index import AsyncIndex, Index
 from mh_client.resources.rag import answer, search
 
@@ -147,6 +149,8 @@ class Client(Resource):
         super().__init__(_HTTPSender(http, self.base_url, resolve_timeout(timeout), RetryPolicy(max_retries), sleep))
         self.conversations = Conversations(self._sender)
         self.index = Index(self._sender)
+        self.experiments = Experiments(self._sender)
+        self.history = History(self._sender)
 
     search = sync(search)
     answer = sync(answer)
@@ -186,6 +190,8 @@ class AsyncClient(AsyncResource):
         )
         self.conversations = AsyncConversations(self._sender)
         self.index = AsyncIndex(self._sender)
+        self.experiments = AsyncExperiments(self._sender)
+        self.history = AsyncHistory(self._sender)
 
     search = asynchronous(search)
     answer = asynchronous(answer)

@@ -25,12 +25,16 @@ from mh_client._command_parts import (
 )
 from mh_client._errors import (
     APIConnectionError,
+    EvaluationRefusedError,
     ImportRefusedError,
     InvalidInputError,
     MHError,
     RateLimitError,
     ServerError,
 )
+from mh_client._eval_command import evaluate
+from mh_client._experiment_commands import app as experiments_app
+from mh_client._history_commands import app as history_app
 from mh_client._import_command import import_with_progress
 from mh_client._import_journal import default_state_dir
 from mh_client._index_commands import app as index_app
@@ -49,6 +53,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(index_app, name="index")
+app.add_typer(history_app, name="history")
+app.add_typer(experiments_app, name="experiments")
+app.command("eval")(evaluate)
 
 
 Sentiments = Annotated[list[Sentiment] | None, typer.Option(help="Any of these; may be given several times.")]
@@ -61,7 +68,7 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     try:
         typer.main.get_command(app)(args=args, prog_name="mh")
-    except (ImportRefusedError, InvalidInputError) as error:
+    except (ImportRefusedError, EvaluationRefusedError, InvalidInputError) as error:
         _fail(UNUSABLE, str(error))
     except APIConnectionError as error:
         _fail(UNREACHABLE, f"{error}. Is the platform running there? Name another address with --url or MH_URL.")

@@ -26,6 +26,10 @@ class ImportRefusedError(MHError):
     """The file, or the import as it was asked for, cannot be used at all."""
 
 
+class EvaluationRefusedError(MHError):
+    """The labelled queries, or the evaluation as it was asked for, cannot be used."""
+
+
 class APIConnectionError(MHError):
     """The server could not be reached, or broke off. Whether it did the work is not known."""
 
@@ -73,7 +77,7 @@ class NotFoundError(APIStatusError):
 
 
 class ConflictError(APIStatusError):
-    """409: a request with the same Idempotency-Key is still in work."""
+    """409: a request with the same Idempotency-Key is in work, a run is with somebody else, or a setting forbids it."""
 
 
 class PreconditionFailedError(APIStatusError):

@@ -44,6 +44,10 @@ class LeaseConflictError(DomainError):
     """Somebody else holds what the caller wants to hold, or wants to go on holding."""
 
 
+class TurnedOffError(DomainError):
+    """A setting turned off what was asked for; the message names it."""
+
+
 class UnavailableError(DomainError):
     """A dependency does not answer now; the same request may succeed later."""
 

@@ -76,6 +76,17 @@ class ConversationsSettings(SettingsGroup):
     timeout: float = Field(default=10.0, gt=0, description="Seconds until a call is given up.")
 
 
+class HistorySettings(SettingsGroup):
+    """Query history: what was asked and answered, by user. It holds the text of questions."""
+
+    enabled: bool = Field(
+        default=True, description="false: nothing is stored or shown; what was stored before can still be deleted."
+    )
+    retention_days: int = Field(
+        default=90, ge=1, le=36_500, description="Days after which an entry is deleted for good."
+    )
+
+
 S = TypeVar("S", bound=BaseSettings)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Final, TypeAlias, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from mh_common.web.health import Check
 
 from conversations_api.conversations.service import ConversationReads, ConversationService
@@ -27,6 +27,7 @@ class AppState:
     reads: ConversationReads
     relay: Relay
     checks: Mapping[str, Check]
+    history_enabled: bool
 
 
 def state_of(request: Request) -> AppState:
@@ -85,3 +86,14 @@ async def get_reads(request: Request) -> ConversationReads:
 
 Readers = Annotated[ReaderFactory, Depends(get_readers)]
 ReadService = Annotated[ConversationReads, Depends(get_reads)]
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Any text of the client's choice, new for each new request. For 24 hours the same request with the "
+        "same key is answered again and not done again.",
+    ),
+]

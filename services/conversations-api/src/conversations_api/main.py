@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
@@ -30,6 +31,9 @@ from conversations_api.database import (
     ping,
 )
 from conversations_api.dependencies import STATE, AppState, state_of
+from conversations_api.experiments.routes import router as experiments
+from conversations_api.history.purge import purge_regularly as purge_history_regularly
+from conversations_api.history.routes import router as history
 from conversations_api.idempotency.purge import purge_regularly
 from conversations_api.index_runs.routes import router as index_runs
 from conversations_api.index_states.routes import router as index_states
@@ -67,6 +71,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(conversations)
     app.include_router(index_states)
     app.include_router(index_runs)
+    app.include_router(experiments)
+    app.include_router(history)
     return app
 
 
@@ -90,9 +96,12 @@ def _lifespan_of(settings: Settings) -> Lifespan:
             relay = Relay(sessions, publisher, settings.relay)
             await stack.enter_async_context(_running(relay.run()))
             await stack.enter_async_context(_running(purge_regularly(sessions)))
+            retention = timedelta(days=settings.history.retention_days)
+            await stack.enter_async_context(_running(purge_history_regularly(sessions, retention)))
             checks: dict[str, Check] = {"database": partial(ping, read_engine), "redis": partial(_ping_redis, redis)}
             readers = make_reader_factory(read_engine)
-            yield {STATE: AppState(sessions, readers, ConversationReads(readers), relay, checks)}
+            reads = ConversationReads(readers)
+            yield {STATE: AppState(sessions, readers, reads, relay, checks, settings.history.enabled)}
 
     return lifespan
 

@@ -3,8 +3,20 @@
 from datetime import datetime
 from enum import StrEnum
 
-from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus, Sentiment
-from sqlalchemy import BigInteger, Boolean, Enum, ForeignKey, Index, Integer, MetaData, String, Text
+from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus, Rating, Sentiment
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Double,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -132,6 +144,60 @@ class IndexRunRow(Base):
     owner: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     message_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class ExperimentRow(Base):
+    """An evaluation of retrieval. `configuration`, `metrics` and `per_case` are JSON; no query's text is among them."""
+
+    __tablename__ = "experiments"
+    __table_args__ = (
+        Index("ix_experiments_data_set_sha256_id", "data_set_sha256", "id"),
+        {**_TABLE, "sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(_Key, primary_key=True, autoincrement=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    name: Mapped[str] = mapped_column(String(200))
+    configuration: Mapped[str] = mapped_column(_MediumText)
+    data_set_name: Mapped[str] = mapped_column(String(200))
+    data_set_sha256: Mapped[str] = mapped_column(String(64))
+    data_set_cases: Mapped[int] = mapped_column(Integer)
+    metrics: Mapped[str] = mapped_column(_MediumText)
+    per_case: Mapped[str] = mapped_column(_MediumText)
+    duration_seconds: Mapped[float] = mapped_column(Double)
+    note: Mapped[str | None] = mapped_column(Text)
+
+
+class HistoryRow(Base):
+    """A question and its answer, as a user met them, and the user's feedback. `filters`, `hits`, `usage` are JSON."""
+
+    __tablename__ = "query_history"
+    __table_args__ = (
+        UniqueConstraint("answer_id"),
+        Index("ix_query_history_user_id_id", "user_id", "id"),
+        Index("ix_query_history_created_at", "created_at"),
+        {**_TABLE, "sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(_Key, primary_key=True, autoincrement=True)
+    answer_id: Mapped[str] = mapped_column(String(36))
+    # Compared byte for byte: with a case-folding collation one user would see another's entries.
+    user_id: Mapped[str | None] = mapped_column(
+        String(128).with_variant(mysql.VARCHAR(128, collation="utf8mb4_bin"), "mysql")
+    )
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    question: Mapped[str] = mapped_column(_MediumText)
+    standalone_query: Mapped[str | None] = mapped_column(_MediumText)
+    filters: Mapped[str] = mapped_column(_MediumText)
+    hits: Mapped[str] = mapped_column(_MediumText)
+    answer: Mapped[str] = mapped_column(_MediumText)
+    model: Mapped[str] = mapped_column(String(200))
+    prompt_version: Mapped[str | None] = mapped_column(String(200))
+    usage: Mapped[str] = mapped_column(Text)
+    latency_ms: Mapped[float] = mapped_column(Double)
+    rating: Mapped[Rating | None] = mapped_column(_enum(Rating, "rating"))
+    comment: Mapped[str | None] = mapped_column(Text)
+    feedback_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class IdempotencyKeyRow(Base):

@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 
 PATH = "/api/v1/conversations"
 INDEX = "/api/v1/index"
+EXPERIMENTS = "/api/v1/experiments"
+HISTORY = "/api/v1/history"
 ON_SQLITE = pytest.mark.parametrize("migrated_database", ["sqlite"], indirect=True)
 
 
@@ -112,7 +114,7 @@ def test_the_openapi_document_tells_all_answers() -> None:
         (method.upper(), path): operation
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
-        if path.startswith((PATH, INDEX))
+        if path.startswith((PATH, INDEX, EXPERIMENTS, HISTORY))
     }
     assert {
         ("GET", PATH),
@@ -124,6 +126,11 @@ def test_the_openapi_document_tells_all_answers() -> None:
         ("GET", f"{INDEX}/summary"),
         ("POST", f"{INDEX}/sync"),
         *((method, f"{PATH}/{{conversation_id}}") for method in ("GET", "PUT", "PATCH", "DELETE")),
+        *((method, EXPERIMENTS) for method in ("GET", "POST")),
+        *((method, f"{EXPERIMENTS}/{{experiment_id}}") for method in ("GET", "DELETE")),
+        *((method, HISTORY) for method in ("GET", "POST", "DELETE")),
+        *((method, f"{HISTORY}/{{answer_id}}") for method in ("GET", "DELETE")),
+        ("PUT", f"{HISTORY}/{{answer_id}}/feedback"),
     } <= set(operations)
     for name, operation in operations.items():
         answers = operation["responses"]

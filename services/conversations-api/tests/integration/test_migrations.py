@@ -20,6 +20,8 @@ TABLES = {
     "index_outbox",
     "index_runs",
     "idempotency_keys",
+    "experiments",
+    "query_history",
     "alembic_version",
 }
 
@@ -123,7 +125,7 @@ def test_changing_a_table_on_sqlite_keeps_the_rows_that_refer_to_it(
     folder = tmp_path_factory.mktemp("versions")
     (folder / "next.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n"
-        "revision = 'next'\ndown_revision = '0002'\nbranch_labels = None\ndepends_on = None\n"
+        "revision = 'next'\ndown_revision = '0005'\nbranch_labels = None\ndepends_on = None\n"
         "def upgrade():\n"
         "    with op.batch_alter_table('mental_health_conversations', recreate='always') as batch:\n"
         "        batch.add_column(sa.Column('note', sa.Text(), nullable=True))\n"

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from mh_common.web.health import Check
 
 from rag_api.answers.service import AnswerService
+from rag_api.feedback.service import FeedbackService
 from rag_api.search.service import SearchService
 
 
@@ -15,6 +16,7 @@ class State(TypedDict):
 
     search: SearchService
     answers: AnswerService
+    feedback: FeedbackService
     checks: Mapping[str, Check]
 
 
@@ -34,5 +36,11 @@ def _get_answers(request: Request) -> AnswerService:
     return service
 
 
+def _get_feedback(request: Request) -> FeedbackService:
+    service: FeedbackService = request.state.feedback
+    return service
+
+
 Search = Annotated[SearchService, Depends(_get_search)]
 Answers = Annotated[AnswerService, Depends(_get_answers)]
+AnswerFeedback = Annotated[FeedbackService, Depends(_get_feedback)]

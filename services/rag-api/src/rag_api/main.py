@@ -18,6 +18,7 @@ from mh_common.web.request_ids import RequestIdMiddleware
 from openai import AsyncOpenAI
 
 import rag_api.answers.routes
+import rag_api.feedback.routes
 import rag_api.search.routes
 from rag_api.answers.extractive import Extractive
 from rag_api.answers.llm import OpenAILanguageModel
@@ -32,6 +33,7 @@ from rag_api.answers.service import (
     QuoteGenerator,
 )
 from rag_api.dependencies import State, get_checks
+from rag_api.feedback.service import FeedbackService
 from rag_api.search.repository import MilvusIndex, VectorIndex, VectorIndexError, make_client
 from rag_api.search.service import QueryRefusedError, SearchService
 from rag_api.settings import Settings
@@ -69,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health_routes(get_checks))
     app.include_router(rag_api.search.routes.router)
     app.include_router(rag_api.answers.routes.router)
+    app.include_router(rag_api.feedback.routes.router)
     return app
 
 
@@ -103,7 +106,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> State:
     )
     search = SearchService(embedder, index, conversations, settings.search)
     answers = AnswerService(search, _generator(settings, embedder, stack))
-    return State(search=search, answers=answers, checks=_checks(index, conversations, embedder))
+    feedback = FeedbackService(conversations)
+    return State(search=search, answers=answers, feedback=feedback, checks=_checks(index, conversations, embedder))
 
 
 def _generator(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> Generator:

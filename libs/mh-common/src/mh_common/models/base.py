@@ -1,6 +1,8 @@
 """What the models of all nouns share: the base of what clients send, and the types of their fields."""
 
+import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -20,6 +22,19 @@ def without_nul(text: str) -> str:
     if "\x00" in text:
         raise ValueError("must not contain the NUL character (U+0000)")
     return text
+
+
+def json_of_at_most(size: int) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return the check that a JSON object, written without spaces, has at most `size` bytes."""
+
+    def check(value: dict[str, Any]) -> dict[str, Any]:
+        # NaN and infinity, which some parsers pass, are refused here.
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        if len(text.encode()) > size:
+            raise ValueError(f"must be at most {size:,} bytes of JSON")
+        return value
+
+    return check
 
 
 ConversationText = Annotated[

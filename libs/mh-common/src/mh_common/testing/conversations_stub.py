@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -17,9 +18,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from mh_common.models import (
+    USER_ID_HEADER,
     Conversation,
     ConversationPage,
     ConversationVersion,
+    Feedback,
+    FeedbackCreate,
     IndexOutcome,
     IndexReport,
     IndexReportAnswer,
@@ -43,6 +47,8 @@ class StubConversations:
         outcomes: every reported outcome, in order.
         after_read: called with the ids between taking the rows of a read and answering it; may block, as this is a
             thread of its own: whatever it does, the reader does not know yet.
+        answers: whose each answer of the query history is (None: nobody's), by its id.
+        feedback: what was said of the answers, by their ids.
         statuses: what the next requests are answered with, one each, instead of their answer.
         base_url: set by `running`.
     """
@@ -52,6 +58,8 @@ class StubConversations:
         self.reads: list[list[int]] = []
         self.outcomes: list[IndexOutcome] = []
         self.after_read: Callable[[list[int]], object] = lambda ids: None
+        self.answers: dict[UUID, str | None] = {}
+        self.feedback: dict[UUID, Feedback] = {}
         self.statuses: list[int] = []
         self.base_url = ""
         self._lock = threading.Lock()
@@ -59,6 +67,7 @@ class StubConversations:
             routes=[
                 Route("/api/v1/conversations", self._list, methods=["GET"]),
                 Route("/api/v1/index/reports", self._report, methods=["POST"]),
+                Route("/api/v1/history/{answer_id:uuid}/feedback", self._rate, methods=["PUT"]),
             ]
         )
 
@@ -119,6 +128,17 @@ class StubConversations:
                 for outcome in report.outcomes
             ]
         return json_response(IndexReportAnswer(versions=versions))
+
+    async def _rate(self, request: Request) -> Response:
+        if self.statuses:
+            return self._refuse()
+        answer_id = request.path_params["answer_id"]
+        user = request.headers.get(USER_ID_HEADER)
+        if answer_id not in self.answers or self.answers[answer_id] not in (None, user):
+            return problem_response(404)
+        given = FeedbackCreate.model_validate_json(await request.body())
+        self.feedback[answer_id] = Feedback(rating=given.rating, comment=given.comment, at=CREATED)
+        return json_response(self.feedback[answer_id])
 
     def _refuse(self) -> Response:
         return problem_response(self.statuses.pop(0), headers={"Retry-After": str(RETRY_AFTER)})

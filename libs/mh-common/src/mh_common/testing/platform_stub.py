@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -105,7 +105,7 @@ class StubPlatform:
 
     @classmethod
     @contextmanager
-    def running(cls) -> "Iterator[StubPlatform]":
+    def running(cls) -> Iterator[Self]:
         """Serve on a free port of the loopback address, in a thread, until the block is left."""
         stub = cls()
         with serving(stub.app) as stub.base_url:

@@ -33,6 +33,7 @@ STATUS_OF: Final[dict[type[errors.DomainError], int]] = {
     errors.IdempotencyConflictError: 409,
     errors.IdempotencyMismatchError: 422,
     errors.LeaseConflictError: 409,
+    errors.TurnedOffError: 409,
     errors.UnavailableError: 503,
 }
 

@@ -21,7 +21,7 @@ from mh_common.models import (
 from conversations_api.conversations import documentation, export
 from conversations_api.conversations.etags import etag_of, is_unmodified
 from conversations_api.conversations.filters import ExportQuery, ListQuery
-from conversations_api.dependencies import Readers, ReadService, WriteService
+from conversations_api.dependencies import IdempotencyKey, Readers, ReadService, WriteService
 from conversations_api.idempotency.repository import Done, KeyedRequest
 
 PREFIX: Final = "/api/v1/conversations"
@@ -33,16 +33,6 @@ IfMatch = Annotated[
     list[str] | None, Header(description='Change only if the version is still this one: `"3"` or `"3-indexed"`.')
 ]
 IfNoneMatch = Annotated[list[str] | None, Header(description="Answer 304 if the representation is still this one.")]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Any text of the client's choice, new for each new request. For 24 hours the same request with the "
-        "same key is answered again and not done again.",
-    ),
-]
 
 
 @router.post("", status_code=201, responses=documentation.CREATED)

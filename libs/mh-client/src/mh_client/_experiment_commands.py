@@ -1,0 +1,52 @@
+"""The commands of `mh experiments`: evaluations that were kept."""
+
+from typing import Annotated, Final
+
+import typer
+
+from mh_client._client import Client
+from mh_client._command_parts import AsJson, Url, print_json, print_text
+
+SHOWN_MEASURES: Final = ("hit@3", "ndcg@10")
+
+app = typer.Typer(help="Look at kept evaluations of search.", no_args_is_help=True, rich_markup_mode=None)
+
+Id = Annotated[int, typer.Argument(min=1, help="The experiment's id; mh eval --compare shows its figures.")]
+
+
+@app.command("list")
+def _list(
+    ctx: typer.Context,
+    data_set: Annotated[str | None, typer.Option(metavar="SHA256", help="Only those over this data set.")] = None,
+    limit: Annotated[int, typer.Option(help="Most experiments to list, 1 to 200.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Where the list before ended.")] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """List experiments, newest first."""
+    with Client(url or ctx.obj) as client:
+        page = client.experiments.list(data_set, cursor, limit)
+    if as_json:
+        print_json(page)
+        return
+    for one in page.items:
+        known = [name for name in SHOWN_MEASURES if name in one.metrics.figures]
+        figures = "  ".join(f"{name} {one.metrics.figures[name].value:.3f}" for name in known)
+        print_text(f"{one.id:>6}  {one.created_at:%Y-%m-%d %H:%M}  {one.data_set.sha256[:8]}  {figures}  {one.name}")
+    if page.next_cursor:
+        print_text(f"There are more: --cursor {page.next_cursor}")
+
+
+@app.command("show")
+def _show(ctx: typer.Context, experiment_id: Id, url: Url = None) -> None:
+    """Print all that is kept of an experiment, as JSON."""
+    with Client(url or ctx.obj) as client:
+        print_json(client.experiments.get(experiment_id))
+
+
+@app.command("delete")
+def _delete(ctx: typer.Context, experiment_id: Id, url: Url = None) -> None:
+    """Delete an experiment for good."""
+    with Client(url or ctx.obj) as client:
+        client.experiments.delete(experiment_id)
+    print_text("Deleted.")

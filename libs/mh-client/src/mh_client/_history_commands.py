@@ -1,0 +1,93 @@
+"""The commands of `mh history`: what a user asked, and forgetting it."""
+
+from typing import Annotated, Final
+from uuid import UUID
+
+import typer
+from mh_common.models import HistoryEntry
+
+from mh_client._client import Client
+from mh_client._command_parts import UNUSABLE, AsJson, Url, print_json, print_text
+from mh_client._terminal import say, shortened
+
+SHOWN_CHARACTERS: Final = 100
+
+app = typer.Typer(
+    help="Look at what was asked and answered, or delete it.", no_args_is_help=True, rich_markup_mode=None
+)
+
+User = Annotated[str, typer.Option("--user", envvar="MH_USER", help="Whose history (or set MH_USER).")]
+MaybeUser = Annotated[str | None, typer.Option("--user", envvar="MH_USER", help="Whose entry (or set MH_USER).")]
+AnswerId = Annotated[UUID, typer.Argument(help="The answer's id.")]
+
+
+@app.command("list")
+def _list(
+    ctx: typer.Context,
+    user: User,
+    limit: Annotated[int, typer.Option(help="Most entries to list, 1 to 100.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Where the list before ended.")] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """List a user's questions, newest first."""
+    with Client(url or ctx.obj) as client:
+        page = client.history.list(user, cursor, limit)
+    if as_json:
+        print_json(page)
+        return
+    for entry in page.items:
+        rating = f"  [{entry.feedback.rating}]" if entry.feedback else ""
+        print_text(f"{entry.answer_id}  {entry.created_at:%Y-%m-%d %H:%M}{rating}")
+        print_text(f"  {shortened(entry.question, SHOWN_CHARACTERS)}")
+    if page.next_cursor:
+        print_text(f"There are more: --cursor {page.next_cursor}")
+    elif not page.items:
+        print_text("The history is empty.")
+
+
+@app.command("show")
+def _show(
+    ctx: typer.Context, answer_id: AnswerId, user: MaybeUser = None, as_json: AsJson = False, url: Url = None
+) -> None:
+    """Show a question with its answer, what was found for it, and the feedback."""
+    with Client(url or ctx.obj) as client:
+        entry = client.history.get(answer_id, user)
+    if as_json:
+        print_json(entry)
+        return
+    for line in _lines(entry):
+        print_text(line)
+
+
+def _lines(entry: HistoryEntry) -> list[str]:
+    searched = [f"Searched for: {entry.standalone_query}"] if entry.standalone_query else []
+    filters = [f"Filters: {entry.filters}"] if entry.filters else []
+    rating = [f"Feedback: {entry.feedback.rating} {entry.feedback.comment or ''}".rstrip()] if entry.feedback else []
+    hits = [
+        f"[{number}] conversation {hit.id}, version {hit.version}, score {hit.score:.3f}"
+        for number, hit in enumerate(entry.hits, start=1)
+    ]
+    written = f"{entry.model}, {entry.latency_ms:,.0f} ms, {entry.usage.total_tokens:,} tokens"
+    asked = [f"{entry.created_at:%Y-%m-%d %H:%M} UTC", f"Q: {entry.question}"]
+    return [*asked, *searched, *filters, f"A: {entry.answer}", f"({written})", *hits, *rating]
+
+
+@app.command("delete")
+def _delete(
+    ctx: typer.Context,
+    answer_id: Annotated[UUID | None, typer.Argument(help="The answer's id.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Delete all of the user's entries.")] = False,
+    user: MaybeUser = None,
+    url: Url = None,
+) -> None:
+    """Delete an entry, or all of a user's, for good."""
+    with Client(url or ctx.obj) as client:
+        if answer_id is not None and not everything:
+            client.history.delete(answer_id, user)
+            print_text("Deleted.")
+        elif everything and user is not None and answer_id is None:
+            print_text(f"{client.history.clear(user):,} deleted.")
+        else:
+            say("mh: name an answer's id, or --all with --user (or MH_USER)")
+            raise typer.Exit(UNUSABLE)

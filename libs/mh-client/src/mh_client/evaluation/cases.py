@@ -1,0 +1,89 @@
+"""Labelled queries: a JSON Lines file with a query and what is relevant to it on each line."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Self
+
+from mh_common.models import ConversationId, DataSet, QueryText, SearchHit
+from mh_common.models.experiments import MAX_CASES, MAX_THEMES, Name
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from mh_client._base import field_problems
+from mh_client._errors import EvaluationRefusedError
+
+
+class Case(BaseModel):
+    """A query and what is relevant to it: one question by its text, or conversations by their ids."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    query: QueryText
+    relevant_question: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None = None
+    relevant_ids: Annotated[list[ConversationId], Field(min_length=1)] | None = None
+    theme: Name | None = None
+
+    @model_validator(mode="after")
+    def _says_what_is_relevant(self) -> Self:
+        if (self.relevant_question is None) == (self.relevant_ids is None):
+            raise ValueError("give either relevant_question or relevant_ids")
+        return self
+
+    def relevant(self) -> set[str]:
+        """Return the keys of what is relevant, as `ranked` makes them."""
+        return {self.relevant_question} if self.relevant_question else {str(key) for key in self.relevant_ids or ()}
+
+    def ranked(self, hits: Sequence[SearchHit]) -> list[str]:
+        """Return the keys of the hits, best first: their questions, each once, or their ids where ids are relevant."""
+        if self.relevant_ids is None:
+            return list(dict.fromkeys(hit.question.strip() for hit in hits))
+        return list(dict.fromkeys(str(hit.id) for hit in hits))
+
+
+@dataclass(frozen=True)
+class LabelledQueries:
+    """A data set and its cases, in the file's order."""
+
+    data_set: DataSet
+    cases: tuple[Case, ...]
+
+    def by_theme(self) -> dict[str, list[int]]:
+        """Return the indexes of the cases of each theme, by name; cases without a theme are in none."""
+        themes: dict[str, list[int]] = {}
+        for index, case in enumerate(self.cases):
+            if case.theme is not None:
+                themes.setdefault(case.theme, []).append(index)
+        return dict(sorted(themes.items()))
+
+
+def read_queries(path: Path) -> LabelledQueries:
+    """Read the file; empty lines are passed over.
+
+    Raises:
+        EvaluationRefusedError: it cannot be read, or a line is no case; the message names the line, not its text.
+    """
+    try:
+        content = path.read_bytes()
+        lines = content.decode("utf-8").split("\n")
+    except OSError as error:
+        raise EvaluationRefusedError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise EvaluationRefusedError(f"{path} is not UTF-8 (byte {error.start})") from None
+    cases = tuple(_case(path, number, line) for number, line in enumerate(lines, start=1) if line.strip())
+    if not 1 <= len(cases) <= MAX_CASES:
+        raise EvaluationRefusedError(f"{path} holds {len(cases):,} queries; 1 to {MAX_CASES:,} can be evaluated")
+    data_set = DataSet(name=path.name[-200:], sha256=hashlib.sha256(content).hexdigest(), cases=len(cases))
+    queries = LabelledQueries(data_set, cases)
+    if len(queries.by_theme()) > MAX_THEMES:
+        raise EvaluationRefusedError(f"{path} has more than {MAX_THEMES} themes")
+    return queries
+
+
+def _case(path: Path, number: int, line: str) -> Case:
+    try:
+        return Case.model_validate_json(line)
+    except ValidationError as error:
+        problem = field_problems(error)[0]
+        where = f"{problem.field}: " if problem.field else ""
+        raise EvaluationRefusedError(f"{path}, line {number}: {where}{problem.message}") from None

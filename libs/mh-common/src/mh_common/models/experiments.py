@@ -1,0 +1,122 @@
+"""Experiments: evaluations of retrieval over a labelled data set, kept to be compared."""
+
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
+
+from mh_common.models.base import WireModel, json_of_at_most, without_nul
+
+MAX_CASES = 10_000
+"""Most cases of a data set."""
+
+MAX_MEASURES = 32
+MAX_THEMES = 200
+MAX_CONFIGURATION_BYTES = 16_384
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+MeasureName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_@.]{0,31}$")]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(without_nul)
+]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class DataSet(WireModel):
+    """The labelled queries that were run. Only experiments with the same hash can be compared case by case."""
+
+    name: Name = Field(description="The file's name.")
+    sha256: Sha256 = Field(description="SHA-256 of the file's bytes, in small hexadecimal digits.")
+    cases: int = Field(ge=1, le=MAX_CASES, description="Number of labelled queries.")
+
+
+class Figure(WireModel):
+    """A mean over cases and its confidence interval (95 %)."""
+
+    value: Share
+    low: Share
+    high: Share
+
+    @model_validator(mode="after")
+    def _is_an_interval(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("low must not be above high")
+        return self
+
+
+Figures = Annotated[dict[MeasureName, Figure], Field(min_length=1, max_length=MAX_MEASURES)]
+
+
+class ThemeMetrics(WireModel):
+    """The figures over the cases of one theme."""
+
+    cases: int = Field(ge=1, le=MAX_CASES)
+    figures: Figures
+
+
+class ExperimentMetrics(WireModel):
+    """The figures over all cases, and over those of each theme."""
+
+    figures: Figures = Field(description="By measure, for example hit@3 or ndcg@10.")
+    themes: dict[Name, ThemeMetrics] = Field(default={}, max_length=MAX_THEMES, description="By theme.")
+
+
+class _ExperimentFields(WireModel):
+    name: Name = Field(description="What tells it from others, for example mode=hybrid.")
+    configuration: Annotated[dict[str, JsonValue], AfterValidator(json_of_at_most(MAX_CONFIGURATION_BYTES))] = Field(
+        description="What was evaluated: mode, model, fusion, filters, k …; up to 16 KiB of JSON."
+    )
+    data_set: DataSet
+    metrics: ExperimentMetrics
+    duration_seconds: float = Field(ge=0, le=1e9, allow_inf_nan=False, description="From the first query to the last.")
+    note: Annotated[str, StringConstraints(max_length=2000), AfterValidator(without_nul)] | None = None
+
+
+class ExperimentCreate(_ExperimentFields):
+    """An experiment to keep."""
+
+    per_case: dict[MeasureName, list[Share]] = Field(
+        default={},
+        max_length=MAX_MEASURES,
+        description="Each measure's value for every case, in the data set's order.",
+    )
+
+    @model_validator(mode="after")
+    def _fits_the_data_set(self) -> Self:
+        if any(len(values) != self.data_set.cases for values in self.per_case.values()):
+            raise ValueError("per_case must hold one value for each of data_set.cases")
+        if self.per_case and self.per_case.keys() != self.metrics.figures.keys():
+            raise ValueError("per_case must name the same measures as metrics.figures, or none")
+        return self
+
+
+class Experiment(_ExperimentFields):
+    """An experiment as stored, without its values case by case."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: int
+    created_at: AwareDatetime = Field(description="UTC, microseconds.")
+
+
+class ExperimentDetail(Experiment):
+    """An experiment with its values case by case, for tests that pair them."""
+
+    per_case: dict[str, list[float]] = Field(
+        description="Each measure's value for every case, in the data set's order; empty where none were given."
+    )
+
+
+class ExperimentPage(BaseModel):
+    """One page of experiments, newest first."""
+
+    items: list[Experiment]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")

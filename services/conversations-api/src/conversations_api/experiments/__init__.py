@@ -1,0 +1,1 @@
+"""Experiments: evaluations of retrieval, kept to be compared."""

@@ -1,0 +1,94 @@
+"""Routes of the experiments."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Body, Path, Query, Response
+from mh_common.models import MAX_ID, Experiment, ExperimentCreate, ExperimentDetail, ExperimentPage, Sha256
+from mh_common.web.problems import problem_responses
+
+from conversations_api.dependencies import IdempotencyKey, Readers, WriteSession
+from conversations_api.experiments.service import ExperimentReads, ExperimentService
+from conversations_api.idempotency.repository import KeyedRequest
+
+PREFIX: Final = "/api/v1/experiments"
+
+router = APIRouter(prefix=PREFIX, tags=["experiments"])
+
+_FIGURES: Final = {
+    "hit@3": {"value": 0.571, "low": 0.522, "high": 0.618},
+    "ndcg@10": {"value": 0.561, "low": 0.52, "high": 0.6},
+}
+_NEW: Final = {
+    "name": "mode=semantic",
+    "configuration": {"mode": "semantic", "model": "all-MiniLM-L6-v2", "limit": 100},
+    "data_set": {"name": "queries.jsonl", "sha256": "9f" * 32, "cases": 2},
+    "metrics": {"figures": _FIGURES, "themes": {"sleep": {"cases": 2, "figures": _FIGURES}}},
+    "duration_seconds": 12.5,
+    "note": "After the change of the analyzer.",
+}
+_PER_CASE: Final = {"hit@3": [1.0, 0.0], "ndcg@10": [0.63093, 0.0]}
+_EXPERIMENT: Final = {"id": 3, "created_at": "2026-03-02T09:15:00.120000Z", **_NEW}
+_NEW_EXAMPLES: Final = {"experiment": {"summary": "One run", "value": {**_NEW, "per_case": _PER_CASE}}}
+_HEADERS: Final = {
+    "Location": {"description": "Path of the new experiment.", "schema": {"type": "string"}},
+    "Idempotent-Replayed": {
+        "description": "`true` where the request was done before and its answer is given again.",
+        "schema": {"type": "string"},
+    },
+}
+
+
+def _answers(example: object, *problems: int, status: int = 200, **more: Any) -> dict[int | str, dict[str, Any]]:
+    success = {"content": {"application/json": {"example": example}}, **more}
+    return {status: success, **_problems(*problems)}
+
+
+def _problems(*problems: int) -> dict[int | str, dict[str, Any]]:
+    # Without a default FastAPI would add a 422 in a form of its own, also where there is no body.
+    return {**problem_responses(*problems, 503), "default": problem_responses(500)[500]}
+
+
+Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The experiment's key.")]
+Cursor = Annotated[int | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the page before.")]
+DataSetHash = Annotated[Sha256 | None, Query(description="Only experiments over the data set with this hash.")]
+
+
+@router.post("", status_code=201, responses=_answers(_EXPERIMENT, 400, 409, 422, status=201, headers=_HEADERS))
+async def create(
+    content: Annotated[ExperimentCreate, Body(openapi_examples=_NEW_EXAMPLES)],
+    session: WriteSession,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> Experiment:
+    """Keep an experiment: what was evaluated over which data set, and the figures."""
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content)
+    done = await ExperimentService(session).add(content, request)
+    response.headers["Location"] = f"{PREFIX}/{done.ids[0]}"
+    if done.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return Experiment(id=done.ids[0], created_at=done.at, **content.model_dump(exclude={"per_case"}))
+
+
+@router.get("", responses=_answers({"items": [_EXPERIMENT], "next_cursor": "3"}, 400))
+async def list_experiments(
+    readers: Readers,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    data_set_sha256: DataSetHash = None,
+) -> ExperimentPage:
+    """List experiments, newest first, a page at a time, without their values case by case."""
+    async with readers() as reader:
+        return await ExperimentReads(reader).list(cursor, limit, data_set_sha256)
+
+
+@router.get("/{experiment_id}", responses=_answers({**_EXPERIMENT, "per_case": _PER_CASE}, 400, 404))
+async def get(experiment_id: Id, readers: Readers) -> ExperimentDetail:
+    """Return an experiment with its values case by case."""
+    async with readers() as reader:
+        return await ExperimentReads(reader).get(experiment_id)
+
+
+@router.delete("/{experiment_id}", status_code=204, responses=_problems(400, 404))
+async def delete(experiment_id: Id, session: WriteSession) -> None:
+    """Delete an experiment for good."""
+    await ExperimentService(session).delete(experiment_id)

@@ -1,0 +1,52 @@
+"""What can be done with experiments: keep one, look at them, delete one."""
+
+from datetime import UTC, datetime
+
+from mh_common.models import ExperimentCreate, ExperimentDetail, ExperimentPage
+
+from conversations_api.database import Executor, Session
+from conversations_api.experiments.repository import ExperimentRepository
+from conversations_api.idempotency.repository import Done, IdempotencyRepository, KeyedRequest
+
+
+class ExperimentReads:
+    """Reads experiments."""
+
+    def __init__(self, session: Executor) -> None:
+        self._experiments = ExperimentRepository(session)
+
+    async def get(self, experiment_id: int) -> ExperimentDetail:
+        """Return an experiment. Raises `NotFoundError`."""
+        return await self._experiments.get(experiment_id)
+
+    async def list(self, before: int | None, limit: int, data_set_sha256: str | None) -> ExperimentPage:
+        """Return one page, newest first; `before` is the cursor of the page before."""
+        found = await self._experiments.list(before, limit + 1, data_set_sha256)
+        items = found[:limit]
+        return ExperimentPage(items=items, next_cursor=str(items[-1].id) if len(found) > limit else None)
+
+
+class ExperimentService:
+    """Changes experiments. The session's owner commits."""
+
+    def __init__(self, session: Session) -> None:
+        self._experiments = ExperimentRepository(session)
+        self._keys = IdempotencyRepository(session)
+
+    async def add(self, content: ExperimentCreate, request: KeyedRequest | None) -> Done:
+        """Keep an experiment; a repeated request keeps nothing and returns the first one's key and time.
+
+        Raises:
+            IdempotencyConflictError, IdempotencyMismatchError: The request's key is in work, or was another request's.
+        """
+        now = datetime.now(UTC)
+        if request and (done := await self._keys.take(request, now)):
+            return done
+        done = Done([await self._experiments.add(content, now)], now)
+        if request:
+            await self._keys.keep(request, done)
+        return done
+
+    async def delete(self, experiment_id: int) -> None:
+        """Delete an experiment. Raises `NotFoundError`."""
+        await self._experiments.delete(experiment_id)

@@ -1,0 +1,1 @@
+"""Query history: what users asked, what they were answered, and their feedback."""

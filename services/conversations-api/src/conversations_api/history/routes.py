@@ -1,0 +1,94 @@
+"""Routes of the query history.
+
+`X-User-Id` is believed: the platform logs nobody in. Whoever runs it puts a proxy in front that does, and that sets the
+header itself, whatever the client sent.
+"""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
+from mh_common.errors import TurnedOffError
+from mh_common.models import (
+    MAX_ID,
+    USER_ID_HEADER,
+    USER_ID_PATTERN,
+    Feedback,
+    FeedbackCreate,
+    HistoryDeleted,
+    HistoryEntry,
+    HistoryEntryCreate,
+    HistoryPage,
+)
+
+from conversations_api.dependencies import Readers, WriteSession, state_of
+from conversations_api.history import documentation
+from conversations_api.history.service import HistoryReads, HistoryService
+
+router = APIRouter(prefix="/api/v1/history", tags=["history"])
+
+
+async def _turned_on(request: Request) -> None:
+    if not state_of(request).history_enabled:
+        message = "The query history is turned off (HISTORY_ENABLED): nothing is stored or shown. Deleting works."
+        raise TurnedOffError(message)
+
+
+TURNED_ON = [Depends(_turned_on)]
+_USER = Header(alias=USER_ID_HEADER, pattern=USER_ID_PATTERN, description="The user, as the gateway's log-in has it.")
+
+AnswerId = Annotated[UUID, Path(description="The answer's id.")]
+User = Annotated[str, _USER]
+OptionalUser = Annotated[str | None, _USER]
+Cursor = Annotated[int | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the page before.")]
+
+
+@router.post("", status_code=201, responses=documentation.ADDED, dependencies=TURNED_ON)
+async def add(
+    content: Annotated[HistoryEntryCreate, Body(openapi_examples=documentation.NEW)],
+    session: WriteSession,
+    response: Response,
+) -> HistoryEntry:
+    """Remember an answer; for what answers, not for users. The same again answers 200 and changes nothing."""
+    entry, new = await HistoryService(session).add(content)
+    response.status_code = 201 if new else 200
+    return entry
+
+
+@router.get("", responses=documentation.LISTED, dependencies=TURNED_ON)
+async def list_history(
+    user_id: User, readers: Readers, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
+) -> HistoryPage:
+    """List the user's own entries, newest first, a page at a time."""
+    async with readers() as reader:
+        return await HistoryReads(reader).list(user_id, cursor, limit)
+
+
+@router.delete("", responses=documentation.CLEARED)
+async def clear(user_id: User, session: WriteSession) -> HistoryDeleted:
+    """Delete all of the user's entries for good."""
+    return HistoryDeleted(deleted=await HistoryService(session).clear(user_id))
+
+
+@router.get("/{answer_id}", responses=documentation.READ, dependencies=TURNED_ON)
+async def get(answer_id: AnswerId, readers: Readers, user_id: OptionalUser = None) -> HistoryEntry:
+    """Return an entry: one of the user's own, or one that was stored without a user."""
+    async with readers() as reader:
+        return await HistoryReads(reader).get(answer_id, user_id)
+
+
+@router.delete("/{answer_id}", status_code=204, responses=documentation.DELETED)
+async def delete(answer_id: AnswerId, session: WriteSession, user_id: OptionalUser = None) -> None:
+    """Delete an entry for good: one of the user's own, or one that was stored without a user."""
+    await HistoryService(session).delete(answer_id, user_id)
+
+
+@router.put("/{answer_id}/feedback", responses=documentation.RATED, dependencies=TURNED_ON)
+async def set_feedback(
+    answer_id: AnswerId,
+    content: Annotated[FeedbackCreate, Body(openapi_examples=documentation.NEW_FEEDBACK)],
+    session: WriteSession,
+    user_id: OptionalUser = None,
+) -> Feedback:
+    """Say whether an answer helped. What was said before is replaced."""
+    return await HistoryService(session).set_feedback(answer_id, user_id, content)

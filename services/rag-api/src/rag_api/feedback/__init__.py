@@ -1,0 +1,1 @@
+"""Feedback on answers: taken here, where answers come from, and kept by the conversations API."""
