@@ -140,8 +140,8 @@ def test_ctrl_c_leaves_an_import_that_goes_on(stub: StubPlatform, file: Path, mh
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: stub.at_once == 4)
     process.send_signal(signal.SIGINT)
-    stub.hold = False
     _, errors = process.communicate(timeout=60)
+    stub.hold = False
     assert process.returncode == 130
     assert "the same command again goes on from there" in errors
     assert "Traceback" not in errors
