@@ -15,6 +15,7 @@ class State(TypedDict):
 
     search: SearchService
     answers: AnswerService
+    heartbeat: float
     checks: Mapping[str, Check]
 
 
@@ -34,5 +35,11 @@ def _get_answers(request: Request) -> AnswerService:
     return service
 
 
+def _get_heartbeat(request: Request) -> float:
+    seconds: float = request.state.heartbeat
+    return seconds
+
+
 Search = Annotated[SearchService, Depends(_get_search)]
 Answers = Annotated[AnswerService, Depends(_get_answers)]
+Heartbeat = Annotated[float, Depends(_get_heartbeat)]

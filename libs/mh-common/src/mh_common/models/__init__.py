@@ -1,6 +1,22 @@
 """The wire models: what travels between the services, the client and their users."""
 
-from mh_common.models.answers import Answer, AnswerRequest, Source, Usage
+from mh_common.models.answers import (
+    ANSWER_EVENTS,
+    MAX_HISTORY_LENGTH,
+    MAX_TURNS,
+    Answer,
+    AnswerDone,
+    AnswerEvent,
+    AnswerLatency,
+    AnswerRequest,
+    AnswerSources,
+    AnswerToken,
+    AnswerUsage,
+    ConversationTurn,
+    QueryOrigin,
+    Source,
+    Usage,
+)
 from mh_common.models.base import (
     MAX_BULK_ROWS,
     MAX_ID,
@@ -58,12 +74,21 @@ from mh_common.models.problems import DependencyHealth, FieldProblem, Problem, R
 from mh_common.models.search import SearchHit, SearchRequest, SearchResult
 
 __all__ = [
+    "ANSWER_EVENTS",
     "MAX_BULK_ROWS",
+    "MAX_HISTORY_LENGTH",
     "MAX_ID",
     "MAX_TEXT_LENGTH",
+    "MAX_TURNS",
     "MAX_VERSIONS",
     "Answer",
+    "AnswerDone",
+    "AnswerEvent",
+    "AnswerLatency",
     "AnswerRequest",
+    "AnswerSources",
+    "AnswerToken",
+    "AnswerUsage",
     "BulkCreate",
     "BulkCreated",
     "BulkDelete",
@@ -74,6 +99,7 @@ __all__ = [
     "ConversationPage",
     "ConversationStats",
     "ConversationText",
+    "ConversationTurn",
     "ConversationUpdate",
     "ConversationVersion",
     "ConversationVersions",
@@ -100,6 +126,7 @@ __all__ = [
     "MonthCount",
     "PresentVersion",
     "Problem",
+    "QueryOrigin",
     "QueryText",
     "Readiness",
     "RunCounts",

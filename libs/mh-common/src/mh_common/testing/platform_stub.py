@@ -8,9 +8,10 @@ with StubPlatform.running() as stub:
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -19,7 +20,14 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from mh_common.models import (
+    ANSWER_EVENTS,
     Answer,
+    AnswerDone,
+    AnswerEvent,
+    AnswerLatency,
+    AnswerSources,
+    AnswerToken,
+    AnswerUsage,
     BulkCreate,
     BulkCreated,
     ConversationCreate,
@@ -33,6 +41,7 @@ from mh_common.models import (
     IndexState,
     IndexStatus,
     IndexSummary,
+    QueryOrigin,
     SearchHit,
     SearchResult,
     Sentiment,
@@ -66,6 +75,10 @@ class StubPlatform:
         failures: the conversations whose indexing failed.
         runs: what successive looks at the index run find, the request itself being the first; the last one stays.
             None breaks the connection.
+        users: the X-User-Id of each question.
+        tokens: the parts of the answer's text.
+        stream_end: what a streamed answer ends with after its first two tokens, instead of its own end.
+        stream_breaks: break the connection at the end of a streamed answer.
         done: body and ids of every bulk request that was stored, by its key.
         base_url: set by `running`.
     """
@@ -83,6 +96,10 @@ class StubPlatform:
         self.export_pieces: list[bytes | None] = [b"id,question\r\n", b"1,q\r\n"]
         self.failures: list[IndexState] = []
         self.runs: list[IndexRun | None] = []
+        self.users: list[str | None] = []
+        self.tokens = ["At the", " same hour", " [1]."]
+        self.stream_end: str | None = None
+        self.stream_breaks = False
         self.base_url = ""
         self.done: dict[str, tuple[bytes, list[int]]] = {}
         self._in_work = 0
@@ -229,9 +246,36 @@ class StubPlatform:
 
     async def _answer(self, request: Request) -> Response:
         self.queries.append(await request.json())
+        self.users.append(request.headers.get("X-User-Id"))
         if self.queries[-1]["question"] == "too much":
             return problem_response(503)
-        source = Source(id=7, question="How do I sleep?", answer="At the same hour.", score=0.75)
-        return json_response(
-            Answer(answer="At the same hour [1].", sources=[source], model="extractive", usage=Usage())
-        )
+        if request.headers["Accept"] != "text/event-stream":
+            parts = {name: value for one in _ANSWER for name, value in one.model_dump().items()}
+            return json_response(Answer(answer="".join(self.tokens), **parts))
+        return StreamingResponse(self._answer_events(), media_type="text/event-stream")
+
+    async def _answer_events(self) -> AsyncIterator[bytes]:
+        """The answer as events, cut wherever a network may cut it."""
+        sources, usage, done = _ANSWER
+        events: list[AnswerEvent] = [sources, *(AnswerToken(text=token) for token in self.tokens), usage, done]
+        names = {kind: name for name, kind in ANSWER_EVENTS.items()}
+        whole = [f"event: {names[type(event)]}\ndata: {event.model_dump_json()}\n\n" for event in events]
+        stream = (
+            ": ping\n\n" + "".join(whole) if self.stream_end is None else "".join(whole[:3]) + self.stream_end
+        ).encode()
+        for start in range(0, len(stream), 100):
+            yield stream[start : start + 100]
+        if self.stream_breaks:
+            raise ConnectionResetError
+
+
+_ANSWER = (
+    AnswerSources(
+        answer_id=UUID(int=7),
+        sources=[Source(id=7, question="How do I sleep?", answer="At the same hour.", score=0.75)],
+        standalone_query="How do I sleep?",
+        query_origin=QueryOrigin.QUESTION,
+    ),
+    AnswerUsage(usage=Usage(), latency_ms=AnswerLatency(condense=0, search=1, generate=1, total=2)),
+    AnswerDone(model="extractive", grounded=True),
+)
