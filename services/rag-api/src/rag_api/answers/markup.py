@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Set
 from typing import Final
 
-LINK_REMOVED: Final = "[link removed]"
+LINK_REMOVED: Final = "⟨link removed⟩"
 
 # What steers how text is read or shown without being seen: control characters but tab and line feed, the soft hyphen,
 # marks that turn the direction of writing, blanks of no width, tags, selectors of variants but the two of emoji.
