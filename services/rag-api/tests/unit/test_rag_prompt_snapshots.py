@@ -1,7 +1,9 @@
 """The prompts as a language model gets them, word for word, kept beside this file.
 
-After a change that is meant: MH_UPDATE_SNAPSHOTS=1 pytest services/rag-api/tests/unit/test_rag_prompt_snapshots.py, then
-read the difference as carefully as code.
+After a change that is meant, this writes them anew; read the difference as carefully as code, and raise VERSION of
+rag_api.answers.prompts:
+
+    MH_UPDATE_SNAPSHOTS=1 .venv/bin/pytest services/rag-api/tests/unit/test_rag_prompt_snapshots.py
 """
 
 import os
@@ -13,7 +15,7 @@ from rag_api.answers.prompts import Prompt, Prompts, make_environment
 from rag_api.answers.tokens import EstimatingCounter
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
-PROMPTS = Prompts(make_environment(), EstimatingCounter(), 2600, make_mark=lambda: "0123456789abcdef")
+PROMPTS = Prompts(make_environment(), EstimatingCounter(), 1500, make_mark=lambda: "0123456789abcdef")
 
 SOURCES = [
     Source(
