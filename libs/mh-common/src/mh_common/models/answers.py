@@ -14,6 +14,9 @@ MAX_TURNS: Final = 20
 MAX_HISTORY_LENGTH: Final = 32_000
 """Most characters of all these turns together, after trimming."""
 
+USER_ID_PATTERN: Final = r"^[A-Za-z0-9._@+-]{1,128}$"
+"""What the header X-User-Id may hold."""
+
 NOTICE: Final = (
     "A suggestion for a professional, drawn from conversations of other people. It is no substitute for clinical "
     "judgement or for your crisis protocol."

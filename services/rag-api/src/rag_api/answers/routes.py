@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Request, Response
-from mh_common.models import ANSWER_EVENTS, Answer, AnswerRequest
+from mh_common.models import ANSWER_EVENTS, USER_ID_PATTERN, Answer, AnswerRequest
 from mh_common.web.event_streams import EVENT_STREAM, EventStreamResponse, event, problem_event, while_connected
 from mh_common.web.media_types import accepted
 from mh_common.web.problems import problem_responses
@@ -27,7 +27,7 @@ UserId = Annotated[
     str | None,
     Header(
         alias="X-User-Id",
-        pattern=r"^[A-Za-z0-9._@+-]{1,128}$",
+        pattern=USER_ID_PATTERN,
         description="Who asks; kept with the answer where a history is kept. 1 to 128 of A-Z a-z 0-9 . _ @ + -",
     ),
 ]
