@@ -163,7 +163,9 @@ async def test_who_goes_away_while_the_model_is_silent_stops_it_too(
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
     stub.reply = "One two three four five six."
-    with served(with_model) as url:
+    # Neither a sign of life nor the time limit ends it before the test gives up.
+    patient = AnswersSettings(time_limit=100, max_retries=0, heartbeat=100)
+    with served(with_model.model_copy(update={"answers": patient})) as url:
         async with http.stream("POST", url + PATH, json={"question": QUESTION}) as response:
             async for text in response.aiter_text():
                 if "event: token" in text:
@@ -282,6 +284,24 @@ async def test_what_goes_wrong_midway_is_an_event(
     # They were given before.
     assert "sources" not in problem
     assert "zebra" not in json.dumps(problem) + capsys.readouterr().out
+
+
+async def test_a_fault_of_our_own_is_told_without_its_words(
+    served: Serve,
+    with_model: Settings,
+    indexed: list[Conversation],
+    http: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(text: str) -> None:
+        raise RuntimeError(f"zebra {text}")
+
+    monkeypatch.setattr("rag_api.answers.generators.ground", broken)
+    with served(with_model) as url:
+        stream = await ask(http, url)
+    assert names(stream)[-1] == "error"
+    assert stream[-1][1]["status"] == 500
+    assert "zebra" not in json.dumps(stream)
 
 
 async def test_only_what_fails_before_the_first_token_is_tried_again(

@@ -10,7 +10,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Message, Send
 
 EVENT_STREAM: Final = "text/event-stream"
 
@@ -80,8 +80,9 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    message: Message = {}
+    while message.get("type") != "http.disconnect":
+        message = await request.receive()
 
 
 async def _with_heartbeats(events: AsyncGenerator[bytes], interval: float) -> AsyncGenerator[bytes]:
