@@ -163,9 +163,12 @@ async def test_who_goes_away_while_the_model_is_silent_stops_it_too(
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
     stub.reply = "One two three four five six."
-    # Neither a sign of life nor the time limit ends it before the test gives up.
-    patient = AnswersSettings(time_limit=100, max_retries=0, heartbeat=100)
-    with served(with_model.model_copy(update={"answers": patient})) as url:
+    # Neither a sign of life nor a time limit ends it before the test gives up.
+    patient = {
+        "answers": AnswersSettings(time_limit=100, max_retries=0, heartbeat=100),
+        "openai": with_model.openai.model_copy(update={"timeout": 100}),
+    }
+    with served(with_model.model_copy(update=patient)) as url:
         async with http.stream("POST", url + PATH, json={"question": QUESTION}) as response:
             async for text in response.aiter_text():
                 if "event: token" in text:
