@@ -14,7 +14,7 @@ from server_stack import ServerStack
 Connect = Callable[[str], Awaitable[AsyncClient]]
 Eventually = Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]
 
-STREAMS = {"iterate", "export"}
+STREAMS = {"iterate", "export", "answer_stream"}
 
 
 class Awaited:
@@ -28,7 +28,7 @@ class Awaited:
         if not callable(found):
             return found if isinstance(found, str) else Awaited(found)
         if name in STREAMS:
-            return lambda **query: _awaited_pieces(found(**query))
+            return lambda *arguments, **named: _awaited_pieces(found(*arguments, **named))
 
         async def call(*arguments: Any, **named: Any) -> Any:
             return await asyncio.to_thread(found, *arguments, **named)

@@ -1,27 +1,23 @@
 """The counselor's page in a real browser, behind the real gateway, on the real platform."""
 
 import os
-import shutil
 from collections.abc import Iterator
 
+import browser as browser_of_this_machine
 import httpx
 import nginx
 import pytest
 import servers
 from mh_client import Client, IndexStatus, Sentiment
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 from server_stack import ServerStack
 
-HERE = {name: shutil.which(name, path=servers.SEARCH_PATH) for name in ("nginx", "chromium", "chromedriver")}
-MISSING = "nginx or Chromium with its driver is missing (Debian: apt-get install nginx-light chromium-driver)"
+MISSING = f"{nginx.MISSING}; or {browser_of_this_machine.MISSING}"
+HERE = nginx.find_nginx() and browser_of_this_machine.find_browser()
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(None in HERE.values() and os.environ.get("CI") != "true", reason=MISSING),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not HERE and os.environ.get("CI") != "true", reason=MISSING)]
 
 # Markup in a row must be shown, never obeyed.
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"> My patient panics on the bus"
@@ -51,17 +47,9 @@ def gateway(platform: ServerStack, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chrome]:
-    """A headless Chromium that talks to nobody but the page's server."""
-    options = ChromeOptions()
-    options.binary_location = HERE["chromium"] or ""
-    for argument in ("headless", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking"):
-        options.add_argument(f"--{argument}")
-    for argument in ("disable-component-update", "disable-sync", "disable-quic", "disable-dev-shm-usage"):
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = Chrome(options=options, service=Service(HERE["chromedriver"]))
-    yield chrome
-    chrome.quit()
+    """One for all tests."""
+    with browser_of_this_machine.chromium() as chrome:
+        yield chrome
 
 
 @pytest.fixture

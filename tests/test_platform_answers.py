@@ -5,7 +5,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from mh_client import AsyncClient, ConversationCreate, IndexStatus, InvalidInputError
+from mh_client import (
+    AnswerDone,
+    AnswerSources,
+    AnswerToken,
+    AsyncClient,
+    ConversationCreate,
+    IndexStatus,
+    InvalidInputError,
+)
 
 Eventually = Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]
 Indexed = Callable[[AsyncClient], Awaitable[None]]
@@ -109,6 +117,19 @@ async def test_an_answer_cites_conversations_that_exist(api: AsyncClient, rag: A
     assert quotes
     for quote, number in quotes:
         assert quote in answer.sources[int(number) - 1].answer
+
+
+async def test_a_streamed_answer_is_the_same_answer(rag: AsyncClient, ids: list[int]) -> None:
+    question = "How do I help a patient who panics on public transport?"
+    turns = [{"role": "user", "content": "My patient fears the bus."}]
+    events = [event async for event in rag.answer_stream(question, 2, turns, user_id="dr.ana")]
+    whole = await rag.answer(question, 2, turns)
+    assert isinstance(events[0], AnswerSources)
+    assert events[0].sources == whole.sources
+    assert events[0].standalone_query == whole.standalone_query == f"My patient fears the bus.\n{question}"
+    assert "".join(event.text for event in events if isinstance(event, AnswerToken)) == whole.answer
+    assert isinstance(events[-1], AnswerDone)
+    assert events[-1].model == "extractive"
 
 
 async def test_an_answer_without_conversations_says_so(api: AsyncClient, rag: AsyncClient) -> None:

@@ -3,8 +3,14 @@
 
 const PAGE_SIZE = 20;
 const find = (id) => document.getElementById(id);
+const EVENT_STREAM = "text/event-stream";
+const MAX_TURNS = 20;
+const MAX_TURN_LENGTH = 8000;
+const MAX_HISTORY_LENGTH = 32000;
 let nextPage = null;
 let latest = 0;
+let underWay = null;
+let turns = [];
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -26,20 +32,49 @@ function clear() {
   nextPage = null;
 }
 
-async function request(path, body) {
-  const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+async function send(path, body, accept = "application/json", signal = undefined) {
+  const headers = { Accept: accept, ...(body && { "Content-Type": "application/json" }) };
+  const options = { headers, signal, ...(body && { method: "POST", body: JSON.stringify(body) }) };
   let response;
   try {
     response = await fetch(path, options);
-  } catch {
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
     throw new Error("The platform cannot be reached. Is it running?");
   }
-  const found = await response.json().catch(() => ({}));
-  if (response.ok) return found;
-  const faults = (found.errors || []).map((fault) => `${fault.field}: ${fault.message}`).join("; ");
-  const error = new Error([found.detail || found.title || `Error ${response.status}`, faults].filter(Boolean).join(" "));
-  error.sources = found.sources;
-  throw error;
+  if (response.ok) return response;
+  throw problemError(await response.json().catch(() => ({})), response.status);
+}
+
+function problemError(problem, status) {
+  const faults = (problem.errors || []).map((fault) => `${fault.field}: ${fault.message}`).join("; ");
+  const error = new Error([problem.detail || problem.title || `Error ${status}`, faults].filter(Boolean).join(" "));
+  error.sources = problem.sources;
+  return error;
+}
+
+async function request(path, body) {
+  return (await send(path, body)).json();
+}
+
+// Server-sent events of a response to POST, which EventSource cannot read.
+async function* serverEvents(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let buffer = "";
+  for (;;) {
+    const { value, done } = await reader.read().catch((error) => {
+      if (error.name === "AbortError") throw error;
+      return { done: true };
+    });
+    if (done) return;
+    buffer += value;
+    const blocks = buffer.split("\n\n");
+    buffer = blocks.pop();
+    for (const block of blocks) {
+      const field = (name) => block.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+      if (field("event")) yield { name: field("event"), data: JSON.parse(field("data")) };
+    }
+  }
 }
 
 function show(conversations) {
@@ -57,31 +92,86 @@ function show(conversations) {
   }
 }
 
-// Citations such as [2] become links to the source they name.
-function showAnswer(answer) {
-  const box = find("answer");
-  for (const part of answer.answer.split(/(\[\d+\])/)) {
+// Citations such as [2] become links to the source they name. None is torn: the server gives each as a whole.
+function addText(text, count) {
+  for (const part of text.split(/(\[\d+\])/)) {
     const number = /^\[(\d+)\]$/.exec(part)?.[1];
-    if (number && Number(number) >= 1 && Number(number) <= answer.sources.length) {
+    if (number && Number(number) >= 1 && Number(number) <= count) {
       const link = element("a", "", part);
       link.href = `#source-${number}`;
-      box.append(link);
+      find("answer").append(link);
     } else {
-      box.append(part);
+      find("answer").append(part);
     }
   }
-  const origin = { extractive: "Quoted, not written by a language model.", none: "" }[answer.model];
-  box.append(element("small", "", origin ?? `Written by ${answer.model} from the conversations below. Check it against them.`));
-  box.hidden = false;
 }
 
-async function ask(fields) {
-  const answer = await request("/api/v1/answers", { question: fields.question, top_k: Number(fields.top_k) });
-  return () => {
-    showAnswer(answer);
-    show(answer.sources);
-    say("");
-  };
+function addOrigin(done) {
+  const origin = { extractive: "Quoted, not written by a language model.", none: "" }[done.model];
+  const uncited = done.uncited_sentences.length;
+  const parts = [origin ?? `Written by ${done.model} from the conversations below. Check it against them.`];
+  if (uncited) parts.push(`${uncited === 1 ? "One sentence names" : `${uncited} sentences name`} no source.`);
+  find("answer").append(element("small", "", parts.join(" ")));
+}
+
+function remember(question, answer) {
+  turns.push({ role: "user", content: question }, { role: "assistant", content: answer.slice(0, MAX_TURN_LENGTH) });
+  const length = () => turns.reduce((sum, turn) => sum + turn.content.length, 0);
+  while (turns.length > MAX_TURNS || length() > MAX_HISTORY_LENGTH) turns.splice(0, 2);
+  find("follow-up").hidden = false;
+}
+
+// Shows an answer as it is written: its sources first.
+async function ask(fields, isLatest) {
+  if (!fields.follow_up) turns = [];
+  const body = { question: fields.question.trim(), top_k: Number(fields.top_k), conversation_history: turns };
+  const response = await send("/api/v1/answers", body, EVENT_STREAM, underWay.signal);
+  let count = 0;
+  let text = "";
+  for await (const { name, data } of serverEvents(response)) {
+    if (!isLatest()) return;
+    if (name === "sources") {
+      count = data.sources.length;
+      show(data.sources);
+      say(data.query_origin === "question" ? "" : `Searched for: ${data.standalone_query}`);
+      find("answer").hidden = false;
+    } else if (name === "token") {
+      text += data.text;
+      addText(data.text, count);
+    } else if (name === "done") {
+      addOrigin(data);
+      remember(body.question, text);
+      return;
+    } else if (name === "error") {
+      throw problemError(data, data.status);
+    }
+  }
+  throw new Error("The answer broke off; what is shown is not all of it.");
+}
+
+async function runAsk(fields) {
+  const mine = ++latest;
+  underWay = new AbortController();
+  find("stop").hidden = false;
+  find("answer").setAttribute("aria-busy", "true");
+  say("One moment …");
+  try {
+    await ask(fields, () => mine === latest);
+  } catch (error) {
+    if (mine !== latest) return;
+    if (error.name === "AbortError") say("Stopped; what is shown is not the whole answer.");
+    else say(error.message, true);
+    if (error.sources) show(error.sources);
+  } finally {
+    if (mine === latest) settle();
+  }
+}
+
+function settle() {
+  underWay?.abort();
+  underWay = null;
+  find("stop").hidden = true;
+  find("answer").setAttribute("aria-busy", "false");
 }
 
 async function search(fields) {
@@ -123,13 +213,18 @@ async function run(work) {
   }
 }
 
-const WORK = { ask, search, browse };
+const WORK = {
+  ask: runAsk,
+  search: (fields) => run(() => search(fields)),
+  browse: (fields) => run(() => browse(fields)),
+};
 
 for (const [name, work] of Object.entries(WORK)) {
   find(name).addEventListener("submit", (event) => {
     event.preventDefault();
+    settle();
     clear();
-    run(() => work(Object.fromEntries(new FormData(event.target))));
+    work(Object.fromEntries(new FormData(event.target)));
   });
 }
 
@@ -137,6 +232,7 @@ document.querySelector("nav").addEventListener("click", (event) => {
   const view = event.target.dataset.view;
   if (!view) return;
   latest += 1;
+  settle();
   for (const button of document.querySelectorAll("nav [data-view]")) button.removeAttribute("aria-current");
   event.target.setAttribute("aria-current", "page");
   for (const name of Object.keys(WORK)) find(name).hidden = name !== view;
@@ -145,6 +241,7 @@ document.querySelector("nav").addEventListener("click", (event) => {
   find(view).querySelector("input, textarea").focus();
 });
 
+find("stop").addEventListener("click", () => underWay?.abort());
 find("more").addEventListener("click", () => nextPage?.());
 find("question").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find("ask").requestSubmit();

@@ -230,13 +230,6 @@ def test_search_prints_hits_without_obeying_their_text(stub: StubPlatform, mh: R
     assert mh("search", "nothing")[1] == "Nothing was found.\n"
 
 
-def test_ask_prints_the_answer_with_its_sources(stub: StubPlatform, mh: Run) -> None:
-    sources = "Sources (extractive):\n[1] conversation 7, score 0.750: How do I sleep?\n"
-    assert mh("ask", "bus", "--top-k", 2) == (0, f"At the same hour [1].\n\n{sources}", "")
-    assert stub.queries == [{"question": "bus", "top_k": 2}]
-    assert json.loads(mh("ask", "bus", "--json")[1])["model"] == "extractive"
-
-
 def test_stats_are_a_table_or_json(stub: StubPlatform, file: Path, mh: Run) -> None:
     mh("import", file)
     _, output, _ = mh("stats")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -27,7 +28,7 @@ from mh_client import (
     Sentiment,
     __version__,
 )
-from mh_common.models import ConversationVersion, Source, Usage
+from mh_common.models import AnswerLatency, ConversationVersion, QueryOrigin, Source, Usage
 from pydantic import BaseModel
 
 BASE = "http://platform.test/prefix"
@@ -221,6 +222,11 @@ def test_stats_search_answer_and_report(call: Call) -> None:
         sources=[Source(id=7, question="q", answer="a", score=0.5)],
         model="extractive",
         usage=Usage(),
+        answer_id=UUID(int=7),
+        standalone_query="bus",
+        query_origin=QueryOrigin.QUESTION,
+        latency_ms=AnswerLatency(condense=0, search=1, generate=1, total=2),
+        grounded=True,
     )
     versions = IndexReportAnswer(versions=[ConversationVersion(conversation_id=7, version=None)])
     report = IndexReport(outcomes=[IndexOutcome(conversation_id=7, version=2, status=IndexStatus.INDEXED)])
@@ -258,6 +264,13 @@ def test_stats_search_answer_and_report(call: Call) -> None:
         ("search", ("",), {}, "query"),
         ("search", ("secret",), {"limit": 0}, "limit"),
         ("answer", ("secret",), {"top_k": 21}, "top_k"),
+        ("answer_stream", ("secret",), {"user_id": "secret name"}, "user_id"),
+        (
+            "answer_stream",
+            ("x",),
+            {"conversation_history": [{"role": "no", "content": "x"}]},
+            "conversation_history.0.role",
+        ),
     ],
 )
 @respx.mock

@@ -41,7 +41,17 @@ ROW = {
     "updated_at": "2026-03-01T12:00:00Z",
     "index_status": "pending",
 }
-ANSWER = {"answer": "a", "sources": [], "model": "none", "usage": {}}
+ANSWER = {
+    "answer": "a",
+    "sources": [],
+    "model": "none",
+    "usage": {},
+    "grounded": False,
+    "answer_id": "00000000-0000-0000-0000-000000000007",
+    "standalone_query": "q",
+    "query_origin": "question",
+    "latency_ms": {"condense": 0, "search": 1, "generate": 1, "total": 2},
+}
 
 
 class Caller:

@@ -1,13 +1,13 @@
 """What a user sees of the package: names, signatures, types."""
 
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import Any, assert_type
 
 import httpx
 import mh_client
 import pytest
-from mh_client import Answer, AsyncClient, Client, Conversation, ConversationPage, SearchResult
+from mh_client import Answer, AnswerEvent, AsyncClient, Client, Conversation, ConversationPage, SearchResult
 
 
 def _surface(client: Any) -> dict[str, inspect.Signature]:
@@ -53,12 +53,14 @@ def _types_are_exact(client: Client) -> None:
     assert_type(client.conversations.bulk_create([]), list[int])
     assert_type(client.conversations.export(format="jsonl"), Iterator[bytes])
     assert_type(client.search("x", limit=3), SearchResult)
+    assert_type(client.answer_stream("x"), Generator[AnswerEvent])
 
 
 async def _awaited_types_are_exact(client: AsyncClient) -> None:
     assert_type(await client.conversations.get(1), Conversation)
     assert_type(client.conversations.iterate(q="x"), AsyncIterator[Conversation])
     assert_type(await client.answer("x"), Answer)
+    assert_type(client.answer_stream("x"), AsyncGenerator[AnswerEvent])
 
 
 def test_every_public_name_exists() -> None:

@@ -2,20 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
+from mh_common.models import AnswerEvent
 
 from mh_client._base import Call, RetryPolicy, resolve_base_url, resolve_timeout, status_error, transport_error
 from mh_client._errors import MHError
 from mh_client.resources._binding import AsyncResource, Resource, asynchronous, sync
+from mh_client.resources.answers import Turns, answer, answer_events, read_events, read_events_async
 from mh_client.resources.conversations import AsyncConversations, Conversations
 from mh_client.resources.experiments import AsyncExperiments, Experiments
 from mh_client.resources.history import AsyncHistory, History
 from mh_client.resources.index import AsyncIndex, Index
-from mh_client.resources.rag import answer, search
+from mh_client.resources.rag import search
 
 T = TypeVar("T")
 
@@ -38,7 +40,7 @@ class _HTTPSender:
     def send(self, call: Call[T]) -> T:
         return call.read(self._open(call, stream=False))
 
-    def stream(self, call: Call[Any]) -> Iterator[bytes]:
+    def stream(self, call: Call[Any]) -> Generator[bytes]:
         response = self._open(call, stream=True)
         try:
             yield from response.iter_bytes()
@@ -89,7 +91,7 @@ class _AsyncHTTPSender:
     async def send(self, call: Call[T]) -> T:
         return call.read(await self._open(call, stream=False))
 
-    async def stream(self, call: Call[Any]) -> AsyncIterator[bytes]:
+    async def stream(self, call: Call[Any]) -> AsyncGenerator[bytes]:
         response = await self._open(call, stream=True)
         try:
             async for piece in response.aiter_bytes():
@@ -155,6 +157,20 @@ class Client(Resource):
     search = sync(search)
     answer = sync(answer)
 
+    def answer_stream(
+        self,
+        question: str,
+        top_k: int = 3,
+        conversation_history: Turns = (),
+        user_id: str | None = None,
+    ) -> Generator[AnswerEvent]:
+        """Yield an answer as it is written: its sources, the parts of its text, what it cost, how it was written.
+
+        Closing the iterator, or leaving the loop, stops the language model. Cannot be resumed: APIConnectionError says
+        that the answer is not whole, APIStatusError why the server could not go on.
+        """
+        return read_events(self._sender.stream(answer_events(question, top_k, conversation_history, user_id)))
+
     def close(self) -> None:
         """Close the connections."""
         if self._own_http is not None:
@@ -195,6 +211,21 @@ class AsyncClient(AsyncResource):
 
     search = asynchronous(search)
     answer = asynchronous(answer)
+
+    def answer_stream(
+        self,
+        question: str,
+        top_k: int = 3,
+        conversation_history: Turns = (),
+        user_id: str | None = None,
+    ) -> AsyncGenerator[AnswerEvent]:
+        """Yield an answer as it is written: its sources, the parts of its text, what it cost, how it was written.
+
+        Closing the iterator stops the language model: use `contextlib.aclosing` where the loop may be left early.
+        Cannot be resumed: APIConnectionError says that the answer is not whole, APIStatusError why the server could not
+        go on.
+        """
+        return read_events_async(self._sender.stream(answer_events(question, top_k, conversation_history, user_id)))
 
     async def aclose(self) -> None:
         """Close the connections."""

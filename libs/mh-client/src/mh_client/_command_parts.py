@@ -13,6 +13,9 @@ UNUSABLE: Final = 2
 UNREACHABLE: Final = 3
 INTERRUPTED: Final = 130
 
+SHOWN_CHARACTERS: Final = 300
+"""Characters of a text in lists."""
+
 
 def _time(text: str) -> datetime:
     try:

@@ -6,15 +6,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final, NoReturn
+from typing import Annotated, BinaryIO, NoReturn
 
 import typer
 from mh_common.models import ConversationStats, Sentiment
 
+from mh_client._answer_output import print_answer
 from mh_client._client import Client
 from mh_client._command_parts import (
     INTERRUPTED,
     REFUSED,
+    SHOWN_CHARACTERS,
     UNREACHABLE,
     UNUSABLE,
     AsJson,
@@ -43,8 +45,6 @@ from mh_client.importing import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportO
 from mh_client.labelling import label
 from mh_client.resources.conversations import ExportFormat, ExportQuery
 from mh_client.resources.rag import SearchFilters
-
-SHOWN_CHARACTERS: Final = 300
 
 app = typer.Typer(
     help="Import, export, search and ask the mental health conversations.",
@@ -214,16 +214,12 @@ def _ask(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Ask how to help a patient; the answer names its sources."""
+    """Ask how to help a patient; the answer names its sources, and appears as it is written."""
     with Client(url or ctx.obj) as client:
-        result = client.answer(question, top_k=top_k)
-    if as_json:
-        print_json(result)
-        return
-    print_text(f"{result.answer}\n\nSources ({result.model}):")
-    for number, source in enumerate(result.sources, start=1):
-        text = shortened(source.question, SHOWN_CHARACTERS)
-        print_text(f"[{number}] conversation {source.id}, score {source.score:.3f}: {text}")
+        if as_json:
+            print_json(client.answer(question, top_k=top_k))
+        else:
+            print_answer(client.answer_stream(question, top_k=top_k))
 
 
 @app.command("stats")

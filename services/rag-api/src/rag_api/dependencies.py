@@ -17,6 +17,7 @@ class State(TypedDict):
     search: SearchService
     answers: AnswerService
     feedback: FeedbackService
+    heartbeat: float
     checks: Mapping[str, Check]
 
 
@@ -41,6 +42,12 @@ def _get_feedback(request: Request) -> FeedbackService:
     return service
 
 
+def _get_heartbeat(request: Request) -> float:
+    seconds: float = request.state.heartbeat
+    return seconds
+
+
 Search = Annotated[SearchService, Depends(_get_search)]
 Answers = Annotated[AnswerService, Depends(_get_answers)]
 AnswerFeedback = Annotated[FeedbackService, Depends(_get_feedback)]
+Heartbeat = Annotated[float, Depends(_get_heartbeat)]

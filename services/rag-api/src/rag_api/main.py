@@ -20,18 +20,20 @@ from openai import AsyncOpenAI
 import rag_api.answers.routes
 import rag_api.feedback.routes
 import rag_api.search.routes
+from rag_api.answers.condensing import Condenser, ModelCondenser, RuleCondenser
 from rag_api.answers.extractive import Extractive
+from rag_api.answers.generators import Generator, ModelGenerator, QuoteGenerator
+from rag_api.answers.history import HistoryRecorder
 from rag_api.answers.llm import OpenAILanguageModel
-from rag_api.answers.prompts import Prompts, make_environment
+from rag_api.answers.prompts import Prompts, QuestionTooLongError, make_environment
+from rag_api.answers.records import AnswerRecorder, RecordQueue
 from rag_api.answers.service import (
     AnswerService,
-    Generator,
     GeneratorRefusedError,
     GeneratorTimeoutError,
     GeneratorUnavailableError,
-    ModelGenerator,
-    QuoteGenerator,
 )
+from rag_api.answers.tokens import make_counter
 from rag_api.dependencies import State, get_checks
 from rag_api.feedback.service import FeedbackService
 from rag_api.search.repository import MilvusIndex, VectorIndex, VectorIndexError, make_client
@@ -40,6 +42,7 @@ from rag_api.settings import Settings
 
 STATUS_OF: Final[dict[type[DomainError], int]] = {
     QueryRefusedError: 422,
+    QuestionTooLongError: 422,
     GeneratorUnavailableError: 502,
     GeneratorRefusedError: 503,
     GeneratorTimeoutError: 504,
@@ -53,8 +56,11 @@ DESCRIPTION: Final = (
 CONVERSATIONS_RETRIES: Final = 1
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return the application; without `settings` they come from the environment. Starts while Milvus is down."""
+def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None = None) -> FastAPI:
+    """Return the application; without `settings` they come from the environment. Starts while Milvus is down.
+
+    `recorder` keeps the answers that are given; without one the conversations API does, where the settings say so.
+    """
     settings = settings or load_settings(Settings)
     configure_logging(settings.log, "rag-api")
     app = FastAPI(
@@ -64,7 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_url="/openapi.json",
         docs_url="/docs",
         redoc_url=None,
-        lifespan=_lifespan(settings),
+        lifespan=_lifespan(settings, recorder),
     )
     app.add_middleware(RequestIdMiddleware)
     install_problems(app, STATUS_OF)
@@ -75,16 +81,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+def _lifespan(
+    settings: Settings, recorder: AnswerRecorder | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as stack:
-            yield await _start(settings, stack)
+            yield await _start(settings, recorder, stack)
 
     return lifespan
 
 
-async def _start(settings: Settings, stack: AsyncExitStack) -> State:
+async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: AsyncExitStack) -> State:
     """Make everything that lives as long as the application, each with its clean-up on the stack."""
     embedder = make_embedder(settings.embedding, settings.openai)
     stack.push_async_callback(embedder.close)
@@ -105,15 +113,25 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> State:
         )
     )
     search = SearchService(embedder, index, conversations, settings.search)
-    answers = AnswerService(search, _generator(settings, embedder, stack))
-    feedback = FeedbackService(conversations)
-    return State(search=search, answers=answers, feedback=feedback, checks=_checks(index, conversations, embedder))
+    if recorder is None and settings.history.enabled:
+        recorder = HistoryRecorder(conversations)
+    records = RecordQueue(recorder) if recorder else None
+    if records:
+        await stack.enter_async_context(records.running())
+    answers = AnswerService(search, *_writers(settings, embedder, stack), settings.answers, records)
+    return State(
+        search=search,
+        answers=answers,
+        feedback=FeedbackService(conversations),
+        heartbeat=settings.answers.heartbeat,
+        checks=_checks(index, conversations, embedder),
+    )
 
 
-def _generator(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> Generator:
+def _writers(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> tuple[Condenser, Generator]:
     key = settings.openai.api_key
     if key is None:
-        return QuoteGenerator(Extractive(embedder), settings.answers.time_limit)
+        return RuleCondenser(), QuoteGenerator(Extractive(embedder))
     client = AsyncOpenAI(
         api_key=key.get_secret_value(),
         base_url=settings.openai.base_url,
@@ -121,8 +139,11 @@ def _generator(settings: Settings, embedder: Embedder, stack: AsyncExitStack) ->
         max_retries=settings.answers.max_retries,
     )
     stack.push_async_callback(client.close)
-    language_model = OpenAILanguageModel(client, model=settings.openai.model, time_limit=settings.answers.time_limit)
-    return ModelGenerator(language_model, Prompts(make_environment(), settings.answers.max_context_chars))
+    language_model = OpenAILanguageModel(client, model=settings.openai.model)
+    counter = make_counter(settings.embedding.model_dir)
+    budget = settings.answers.context_window - settings.answers.reserved_tokens
+    prompts = Prompts(make_environment(), counter, budget)
+    return ModelCondenser(language_model, prompts), ModelGenerator(language_model, prompts)
 
 
 def _checks(index: VectorIndex, conversations: AsyncClient, embedder: Embedder) -> Mapping[str, Check]:

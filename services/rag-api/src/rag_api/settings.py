@@ -1,8 +1,17 @@
 """Settings of rag-api."""
 
+from typing import Self
+
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
-from mh_common.settings import ConversationsSettings, LogSettings, MilvusSettings, ServiceSettings, SettingsGroup
-from pydantic import Field
+from mh_common.settings import (
+    ConversationsSettings,
+    HistorySettings,
+    LogSettings,
+    MilvusSettings,
+    ServiceSettings,
+    SettingsGroup,
+)
+from pydantic import Field, model_validator
 
 
 class SearchSettings(SettingsGroup):
@@ -17,15 +26,40 @@ class AnswersSettings(SettingsGroup):
     """Answers grounded in the conversations found."""
 
     time_limit: float = Field(
-        default=60.0, gt=0, description="Seconds, retries included, until writing the answer is given up."
+        default=60.0,
+        gt=0,
+        description="Seconds, retries included, from the request until the last word of the answer is given up.",
     )
-    max_retries: int = Field(default=1, ge=0, le=5, description="Further attempts at the language model.")
-    max_context_chars: int = Field(
-        default=24_000,
-        ge=1000,
-        description="Characters of conversations in one prompt: about 6,000 tokens of English. What is over is left "
-        "out by whole sentences, from the end of the least similar conversation first.",
+    condense_time_limit: float = Field(
+        default=10.0,
+        gt=0,
+        description="Of these, seconds until putting a follow-up question together with the conversation is given up.",
     )
+    max_retries: int = Field(
+        default=1, ge=0, le=5, description="Further attempts at the language model, before the answer begins."
+    )
+    context_window: int = Field(
+        default=8192,
+        ge=2048,
+        description="Tokens that the language model takes, prompt and answer together. Where the conversations do not "
+        "fit, whole sentences are left out, from the end of the least similar conversation first.",
+    )
+    reserved_tokens: int = Field(default=1024, ge=256, description="Of these, tokens kept free for the answer.")
+    relevance_threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Score below which a conversation is not relevant to a question; empty: as the search has it.",
+    )
+    heartbeat: float = Field(
+        default=10.0, gt=0, description="Seconds without an event after which a streamed answer shows a sign of life."
+    )
+
+    @model_validator(mode="after")
+    def _prompt_fits(self) -> Self:
+        if self.context_window < 2 * self.reserved_tokens:
+            raise ValueError("ANSWERS_RESERVED_TOKENS must be at most half of ANSWERS_CONTEXT_WINDOW")
+        return self
 
 
 class Settings(ServiceSettings):
@@ -37,4 +71,5 @@ class Settings(ServiceSettings):
     openai: OpenAISettings = Field(default_factory=OpenAISettings)
     search: SearchSettings = Field(default_factory=SearchSettings)
     answers: AnswersSettings = Field(default_factory=AnswersSettings)
+    history: HistorySettings = Field(default_factory=HistorySettings)
     log: LogSettings = Field(default_factory=LogSettings)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -15,8 +15,10 @@ from mh_common.models import Conversation, IndexStatus, Sentiment
 from mh_common.settings import ConversationsSettings, MilvusSettings
 from mh_common.testing.conversations_stub import StubConversations
 from mh_common.testing.openai_stub import StubOpenAI
+from mh_common.testing.server import serving
 from pydantic import SecretStr
 from pymilvus import AsyncMilvusClient
+from rag_api.answers.records import AnswerRecorder
 from rag_api.main import create_app
 from rag_api.settings import AnswersSettings, SearchSettings, Settings
 
@@ -55,13 +57,13 @@ def statuses(conversations_stub: StubConversations) -> Iterator[list[int]]:
 @pytest.fixture
 def stub(stub_openai: StubOpenAI) -> Iterator[StubOpenAI]:
     """The OpenAI stub; texts that share words have near vectors."""
-    before = stub_openai.dimension, stub_openai.bag_of_words, stub_openai.reply
+    before = stub_openai.dimension, stub_openai.bag_of_words, stub_openai.reply, stub_openai.pieces
     stub_openai.reset()
     stub_openai.dimension, stub_openai.bag_of_words = DIMENSION, True
     yield stub_openai
     stub_openai.release()
     stub_openai.reset()
-    stub_openai.dimension, stub_openai.bag_of_words, stub_openai.reply = before
+    stub_openai.dimension, stub_openai.bag_of_words, stub_openai.reply, stub_openai.pieces = before
 
 
 @pytest.fixture
@@ -109,6 +111,21 @@ def running() -> Iterator[Callable[[Settings], AbstractAsyncContextManager[httpx
 
     yield run
     # The app logs to standard output, which is another one in the next test.
+    root.handlers[:] = handlers
+
+
+@pytest.fixture
+def served() -> Iterator[Callable[..., AbstractContextManager[str]]]:
+    """Serve the app as it is deployed, by uvicorn on a port of its own; gives its address."""
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+
+    @contextmanager
+    def serve(settings: Settings, recorder: AnswerRecorder | None = None) -> Iterator[str]:
+        with serving(create_app(settings, recorder), lifespan=True) as url:
+            yield url
+
+    yield serve
     root.handlers[:] = handlers
 
 

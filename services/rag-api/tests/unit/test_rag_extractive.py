@@ -12,6 +12,7 @@ from mh_common.models import Source
 from mh_common.testing.openai_stub import embedding
 from rag_api.answers import extractive
 from rag_api.answers.extractive import Extractive, says_something
+from rag_api.answers.markup import without_unseen
 from rag_api.answers.sentences import sentence_spans
 
 
@@ -36,7 +37,7 @@ def sources(*answers: str) -> list[Source]:
 
 
 async def write(question: str, *answers: str, embedder: Embedder | None = None) -> str:
-    return await Extractive(embedder or WordEmbedder()).write(question, sources(*answers))
+    return "".join(await Extractive(embedder or WordEmbedder()).write(question, sources(*answers)))
 
 
 def quotes(text: str) -> list[tuple[str, int]]:
@@ -51,7 +52,8 @@ async def test_the_most_relevant_sentences_are_quoted_with_their_source() -> Non
     )
     assert text.splitlines()[0] == (
         "Quotes from 2 similar conversations, chosen by likeness to your question. "
-        "They were written for other people and are not advice for this patient."
+        "They were written for other people and are not advice for this patient; "
+        "where there may be a risk, follow your crisis protocol first."
     )
     assert ("Panic on the bus can be calmed by slow breathing.", 1) in quotes(text)
     assert ("Plan the bus ride with a friend who stays calm.", 2) in quotes(text)
@@ -119,6 +121,15 @@ async def test_sentences_that_share_words_with_the_question_are_compared_first()
     assert ("Insomnia yields to patience and time.", 1) in quotes(text)
 
 
+async def test_no_quote_passes_for_a_citation_or_for_markup() -> None:
+    text = await write(
+        "How does sleep come?",
+        "Sleep comes with fixed hours, as studies show [2]. Sleep ![comes](https://evil.example/a) with a story. "
+        "Sleep comes <b>sooner</b> without a screen at night. Sleep comes to who rises \u202eearly each day.",
+    )
+    assert quotes(text) == [("Sleep comes to who rises early each day.", 1)]
+
+
 @pytest.mark.parametrize(
     ("sentence", "expected"),
     [
@@ -160,7 +171,7 @@ async def test_every_quote_stands_in_its_source(question: str, texts: list[str])
     # Taken apart by what is known of the sources, since a quote can itself hold any mark.
     candidates = {
         f"“{text[start:end]}” [{number}]"
-        for number, text in enumerate(texts, start=1)
+        for number, text in enumerate(map(without_unseen, texts), start=1)
         for start, end in sentence_spans(text)
     }
     rest = body

@@ -9,12 +9,12 @@ def test_variables_are_named_by_their_path(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("MILVUS_URI", "http://milvus:19530")
     monkeypatch.setenv("SEARCH_EMBED_TIMEOUT", "3")
     monkeypatch.setenv("ANSWERS_TIME_LIMIT", "20")
-    monkeypatch.setenv("ANSWERS_MAX_CONTEXT_CHARS", "9000")
+    monkeypatch.setenv("ANSWERS_CONTEXT_WINDOW", "9000")
     monkeypatch.setenv("OPENAI_MODEL", "gpt-5")
     settings = Settings(_env_file=None)
     assert settings.milvus.uri == "http://milvus:19530"
     assert settings.search.embed_timeout == 3
-    assert (settings.answers.time_limit, settings.answers.max_context_chars) == (20, 9000)
+    assert (settings.answers.time_limit, settings.answers.context_window) == (20, 9000)
     assert settings.openai.model == "gpt-5"
 
 
@@ -29,3 +29,10 @@ def test_a_bad_variable_is_named_without_its_value(monkeypatch: pytest.MonkeyPat
         load_settings(Settings)
     assert "ANSWERS_TIME_LIMIT" in str(stopped.value)
     assert "soonish" not in str(stopped.value)
+
+
+def test_the_answer_must_not_take_the_window_from_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSWERS_CONTEXT_WINDOW", "4096")
+    monkeypatch.setenv("ANSWERS_RESERVED_TOKENS", "3000")
+    with pytest.raises(SystemExit, match="at most half of ANSWERS_CONTEXT_WINDOW"):
+        load_settings(Settings)

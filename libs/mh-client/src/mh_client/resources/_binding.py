@@ -1,6 +1,6 @@
 """Turn a function that describes a call into the method that sends it: one description, two methods, exact types."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from inspect import Parameter, signature
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_args
 
@@ -17,7 +17,7 @@ class Sender(Protocol):
         """Return the answer. Raises MHError."""
         ...
 
-    def stream(self, call: Call[Any]) -> Iterator[bytes]:
+    def stream(self, call: Call[Any]) -> Generator[bytes]:
         """Yield the answer as it arrives. Raises MHError."""
         ...
 
@@ -29,7 +29,7 @@ class AsyncSender(Protocol):
         """Return the answer. Raises MHError."""
         ...
 
-    def stream(self, call: Call[Any]) -> AsyncIterator[bytes]:
+    def stream(self, call: Call[Any]) -> AsyncGenerator[bytes]:
         """Yield the answer as it arrives. Raises MHError."""
         ...
 

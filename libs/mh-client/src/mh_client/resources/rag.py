@@ -1,16 +1,13 @@
-"""Search and answers."""
+"""Search."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
-from mh_common.models import Answer, AnswerRequest, SearchRequest, SearchResult, Sentiment
+from mh_common.models import SearchRequest, SearchResult, Sentiment
 
-from mh_client._base import Call, Retry, validated
+from mh_client._base import Call, validated
 from mh_client.resources.conversations import SentimentName
-
-ANSWER_READ_TIMEOUT: Final = 60.0
-"""Seconds: a language model takes its time."""
 
 
 class SearchFilters(TypedDict, total=False):
@@ -42,20 +39,4 @@ def search(query: str, **filters: Unpack[SearchFilters]) -> Call[SearchResult]:
         path="/api/v1/search",
         content=request.model_dump_json(exclude_none=True).encode(),
         parse=SearchResult.model_validate_json,
-    )
-
-
-def answer(question: str, top_k: int = 3) -> Call[Answer]:
-    """Suggest how to help a patient, grounded in the `top_k` (1 to 20) nearest conversations.
-
-    Waits up to 60 s. Sent again only when the server did no work: a language model charges each time.
-    """
-    request = validated(AnswerRequest, {"question": question, "top_k": top_k})
-    return Call(
-        method="POST",
-        path="/api/v1/answers",
-        content=request.model_dump_json().encode(),
-        parse=Answer.model_validate_json,
-        retry=Retry.WHEN_NOT_STARTED,
-        read_timeout=ANSWER_READ_TIMEOUT,
     )

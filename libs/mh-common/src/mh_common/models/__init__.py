@@ -1,10 +1,27 @@
 """The wire models: what travels between the services, the client and their users."""
 
-from mh_common.models.answers import Answer, AnswerRequest, Source, Usage
+from mh_common.models.answers import (
+    ANSWER_EVENTS,
+    MAX_HISTORY_LENGTH,
+    MAX_TURNS,
+    Answer,
+    AnswerDone,
+    AnswerEvent,
+    AnswerLatency,
+    AnswerRequest,
+    AnswerSources,
+    AnswerToken,
+    AnswerUsage,
+    ConversationTurn,
+    QueryOrigin,
+    Source,
+    Usage,
+)
 from mh_common.models.base import (
     MAX_BULK_ROWS,
     MAX_ID,
     MAX_TEXT_LENGTH,
+    USER_ID_PATTERN,
     ConversationId,
     ConversationText,
     QueryText,
@@ -38,7 +55,6 @@ from mh_common.models.experiments import (
 )
 from mh_common.models.history import (
     USER_ID_HEADER,
-    USER_ID_PATTERN,
     Feedback,
     FeedbackCreate,
     HistoryDeleted,
@@ -82,14 +98,23 @@ from mh_common.models.problems import DependencyHealth, FieldProblem, Problem, R
 from mh_common.models.search import SearchHit, SearchRequest, SearchResult
 
 __all__ = [
+    "ANSWER_EVENTS",
     "MAX_BULK_ROWS",
+    "MAX_HISTORY_LENGTH",
     "MAX_ID",
     "MAX_TEXT_LENGTH",
+    "MAX_TURNS",
     "MAX_VERSIONS",
     "USER_ID_HEADER",
     "USER_ID_PATTERN",
     "Answer",
+    "AnswerDone",
+    "AnswerEvent",
+    "AnswerLatency",
     "AnswerRequest",
+    "AnswerSources",
+    "AnswerToken",
+    "AnswerUsage",
     "BulkCreate",
     "BulkCreated",
     "BulkDelete",
@@ -100,6 +125,7 @@ __all__ = [
     "ConversationPage",
     "ConversationStats",
     "ConversationText",
+    "ConversationTurn",
     "ConversationUpdate",
     "ConversationVersion",
     "ConversationVersions",
@@ -140,6 +166,7 @@ __all__ = [
     "MonthCount",
     "PresentVersion",
     "Problem",
+    "QueryOrigin",
     "QueryText",
     "Rating",
     "Readiness",

@@ -14,6 +14,9 @@ MAX_TEXT_LENGTH = 1_000_000
 MAX_BULK_ROWS = 1000
 """Most conversations in one bulk request."""
 
+USER_ID_PATTERN = r"^[\x21-\x7e]{1,128}$"
+"""What the header X-User-Id may hold."""
+
 MAX_ID = 2**63 - 1
 
 

@@ -10,9 +10,8 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from mh_common.models.answers import Usage
-from mh_common.models.base import ConversationId, QueryText, WireModel, json_of_at_most, without_nul
+from mh_common.models.base import USER_ID_PATTERN, ConversationId, QueryText, WireModel, json_of_at_most, without_nul
 
-USER_ID_PATTERN = r"^[\x21-\x7e]{1,128}$"
 USER_ID_HEADER = "X-User-Id"
 """Names the user. Whoever stands before the platform and logs users in sets it; the platform believes it."""
 

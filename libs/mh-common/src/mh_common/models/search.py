@@ -39,6 +39,7 @@ class SearchHit(BaseModel):
     question_sentiment: Sentiment
     answer_sentiment: Sentiment
     score: float = Field(ge=0, le=1, description="Similarity of query and question; 1 is the same text.")
+    version: int = Field(description="The conversation's version.")
 
 
 class SearchResult(BaseModel):

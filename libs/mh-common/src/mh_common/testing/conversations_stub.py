@@ -24,6 +24,8 @@ from mh_common.models import (
     ConversationVersion,
     Feedback,
     FeedbackCreate,
+    HistoryEntry,
+    HistoryEntryCreate,
     IndexOutcome,
     IndexReport,
     IndexReportAnswer,
@@ -48,6 +50,7 @@ class StubConversations:
         after_read: called with the ids between taking the rows of a read and answering it; may block, as this is a
             thread of its own: whatever it does, the reader does not know yet.
         answers: whose each answer of the query history is (None: nobody's), by its id.
+        history: every answer that the stub was told of, in order.
         feedback: what was said of the answers, by their ids.
         statuses: what the next requests are answered with, one each, instead of their answer.
         base_url: set by `running`.
@@ -59,6 +62,7 @@ class StubConversations:
         self.outcomes: list[IndexOutcome] = []
         self.after_read: Callable[[list[int]], object] = lambda ids: None
         self.answers: dict[UUID, str | None] = {}
+        self.history: list[HistoryEntryCreate] = []
         self.feedback: dict[UUID, Feedback] = {}
         self.statuses: list[int] = []
         self.base_url = ""
@@ -67,6 +71,7 @@ class StubConversations:
             routes=[
                 Route("/api/v1/conversations", self._list, methods=["GET"]),
                 Route("/api/v1/index/reports", self._report, methods=["POST"]),
+                Route("/api/v1/history", self._remember, methods=["POST"]),
                 Route("/api/v1/history/{answer_id:uuid}/feedback", self._rate, methods=["PUT"]),
             ]
         )
@@ -128,6 +133,13 @@ class StubConversations:
                 for outcome in report.outcomes
             ]
         return json_response(IndexReportAnswer(versions=versions))
+
+    async def _remember(self, request: Request) -> Response:
+        entry = HistoryEntryCreate.model_validate_json(await request.body())
+        with self._lock:
+            self.history.append(entry)
+            self.answers[entry.answer_id] = entry.user_id
+        return json_response(HistoryEntry(**entry.model_dump(), created_at=CREATED), 201)
 
     async def _rate(self, request: Request) -> Response:
         if self.statuses:

@@ -30,6 +30,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from mh_common.testing.chat_events import chat_events, words
 from mh_common.testing.server import serving
 
 CREATED = 1_700_000_000  # fixed, so that answers can be compared
@@ -48,6 +49,7 @@ class Fault:
         hang: wait first until `StubOpenAI.release` is called.
         wrong_dimension: vectors have one component more than asked for.
         drop: break the connection off in the middle of the answer; a stream ends after its first words.
+        stall: a stream says no more after its first words until `StubOpenAI.release` is called.
         path: go wrong only for this path, as `/v1/embeddings`; None for any.
     """
 
@@ -58,6 +60,7 @@ class Fault:
     hang: bool = False
     wrong_dimension: bool = False
     drop: bool = False
+    stall: bool = False
     path: str | None = None
 
 
@@ -86,6 +89,8 @@ class StubOpenAI:
         latency: seconds added to every answer.
         event_delay: seconds after each event of a streamed answer.
         reply: what the chat model says, or a function that makes it from the request's JSON.
+        pieces: cuts the reply into the pieces of a streamed answer; usually into words.
+        abandoned: streamed answers whose caller went before their end.
         requests: every request received, in order, while `remember` is true.
         base_url: set by `running`.
     """
@@ -99,6 +104,8 @@ class StubOpenAI:
         self.event_delay = 0.0
         self.remember = True
         self.reply: str | Callable[[dict[str, Any]], str] = "This is the stub's reply."
+        self.pieces: Callable[[str], list[str]] = words
+        self.abandoned = 0
         self.requests: list[ReceivedRequest] = []
         self.base_url = ""
         self.app = Starlette(
@@ -127,6 +134,7 @@ class StubOpenAI:
         with self._lock:
             self._faults.clear()
             self.requests.clear()
+            self.abandoned = 0
         self._released.clear()
 
     @classmethod
@@ -205,17 +213,24 @@ class StubOpenAI:
         usage = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
         if body.get("stream"):
             with_usage = (body.get("stream_options") or {}).get("include_usage")
-            events = _events(head, reply, usage if with_usage else None)
+            events = chat_events(head, self.pieces(reply), usage if with_usage else None)
             if fault.drop:
                 return _CutResponse("".join(events[:3]), media_type="text/event-stream")
-            return StreamingResponse(self._stream(events), media_type="text/event-stream")
+            return StreamingResponse(self._stream(events, fault), media_type="text/event-stream")
         choice = {"index": 0, "message": {"role": "assistant", "content": reply}, "finish_reason": "stop"}
         return _whole({**head, "object": "chat.completion", "choices": [choice], "usage": usage}, fault)
 
-    async def _stream(self, events: list[str]) -> AsyncIterator[str]:
-        for event in events:
-            yield event
-            await asyncio.sleep(self.event_delay)
+    async def _stream(self, events: list[str], fault: Fault) -> AsyncIterator[str]:
+        whole = False
+        try:
+            for number, event in enumerate(events):
+                while fault.stall and number == 3 and not self._released.is_set():  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                yield event
+                await asyncio.sleep(self.event_delay)
+            whole = True
+        finally:
+            self.abandoned += not whole
 
 
 def embedding(text: str, dimension: int, bag_of_words: bool) -> list[float]:
@@ -256,19 +271,6 @@ def _error(status: int, message: str, code: str, headers: Mapping[str, str] | No
 
 def _base64(vector: list[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
-
-
-def _events(head: dict[str, Any], reply: str, usage: dict[str, int] | None) -> list[str]:
-    """The reply as server-sent events, a word each."""
-    words = [{"content": part} for part in re.findall(r"\s*\S+|\s+$", reply)]
-    deltas: list[dict[str, str]] = [{"role": "assistant", "content": ""}, *words, {}]
-    chunks: list[dict[str, Any]] = [
-        {"choices": [{"index": 0, "delta": delta, "finish_reason": None if delta else "stop"}]} for delta in deltas
-    ]
-    if usage:
-        chunks.append({"choices": [], "usage": usage})
-    whole = ({**head, "object": "chat.completion.chunk", **chunk} for chunk in chunks)
-    return [*(f"data: {json.dumps(chunk)}\n\n" for chunk in whole), "data: [DONE]\n\n"]
 
 
 def main() -> None:

@@ -8,9 +8,10 @@ with StubPlatform.running() as stub:
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
+from uuid import UUID
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -19,7 +20,14 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from mh_common.models import (
+    ANSWER_EVENTS,
     Answer,
+    AnswerDone,
+    AnswerEvent,
+    AnswerLatency,
+    AnswerSources,
+    AnswerToken,
+    AnswerUsage,
     BulkCreate,
     BulkCreated,
     ConversationCreate,
@@ -33,6 +41,7 @@ from mh_common.models import (
     IndexState,
     IndexStatus,
     IndexSummary,
+    QueryOrigin,
     SearchHit,
     SearchResult,
     Sentiment,
@@ -40,6 +49,13 @@ from mh_common.models import (
     Usage,
 )
 from mh_common.testing.server import json_response, problem_response, serving
+
+
+def _torn(text: str) -> Iterator[bytes]:
+    """Cut a text as a network may: anywhere, in the middle of a character too."""
+    data = text.encode()
+    for start in range(0, len(data), 99):
+        yield data[start : start + 99]
 
 
 class _BrokenOff(Response):
@@ -66,6 +82,12 @@ class StubPlatform:
         failures: the conversations whose indexing failed.
         runs: what successive looks at the index run find, the request itself being the first; the last one stays.
             None breaks the connection.
+        users: the X-User-Id of each question.
+        tokens: the parts of the answer's text.
+        uncited: the sentences of the answer that cite no source.
+        stream_end: what a streamed answer ends with after its first two tokens, instead of its own end.
+        stream_pauses: say no more after the first two tokens of a streamed answer, as long as this is true.
+        stream_breaks: break the connection at the end of a streamed answer.
         done: body and ids of every bulk request that was stored, by its key.
         base_url: set by `running`.
     """
@@ -83,6 +105,12 @@ class StubPlatform:
         self.export_pieces: list[bytes | None] = [b"id,question\r\n", b"1,q\r\n"]
         self.failures: list[IndexState] = []
         self.runs: list[IndexRun | None] = []
+        self.users: list[str | None] = []
+        self.tokens = ["At the", " same hour", " [1]."]
+        self.uncited: list[str] = []
+        self.stream_end: str | None = None
+        self.stream_pauses = False
+        self.stream_breaks = False
         self.base_url = ""
         self.done: dict[str, tuple[bytes, list[int]]] = {}
         self._in_work = 0
@@ -112,7 +140,7 @@ class StubPlatform:
             try:
                 yield stub
             finally:
-                stub.hold = False
+                stub.hold = stub.stream_pauses = False
 
     async def _bulk(self, request: Request) -> Response:
         body = await request.body()
@@ -229,9 +257,37 @@ class StubPlatform:
 
     async def _answer(self, request: Request) -> Response:
         self.queries.append(await request.json())
+        self.users.append(request.headers.get("X-User-Id"))
         if self.queries[-1]["question"] == "too much":
             return problem_response(503)
-        source = Source(id=7, question="How do I sleep?", answer="At the same hour.", score=0.75)
-        return json_response(
-            Answer(answer="At the same hour [1].", sources=[source], model="extractive", usage=Usage())
+        if request.headers["Accept"] != "text/event-stream":
+            parts = {name: value for one in self._answer_parts() for name, value in one.model_dump().items()}
+            return json_response(Answer(answer="".join(self.tokens), **parts))
+        return StreamingResponse(self._answer_events(), media_type="text/event-stream")
+
+    async def _answer_events(self) -> AsyncIterator[bytes]:
+        """The answer as events, cut wherever a network may cut it."""
+        sources, usage, done = self._answer_parts()
+        events: list[AnswerEvent] = [sources, *(AnswerToken(text=token) for token in self.tokens), usage, done]
+        names = {kind: name for name, kind in ANSWER_EVENTS.items()}
+        texts = [f"event: {names[type(event)]}\ndata: {event.model_dump_json()}\n\n" for event in events]
+        begun, rest = ": ping\n\n" + "".join(texts[:3]), "".join(texts[3:])
+        for piece in _torn(begun):
+            yield piece
+        while self.stream_pauses:  # noqa: ASYNC110 - it is set from another thread
+            await asyncio.sleep(0.005)
+        for piece in _torn(rest if self.stream_end is None else self.stream_end):
+            yield piece
+        if self.stream_breaks:
+            raise ConnectionResetError
+
+    def _answer_parts(self) -> tuple[AnswerSources, AnswerUsage, AnswerDone]:
+        sources = AnswerSources(
+            answer_id=UUID(int=7),
+            sources=[Source(id=7, question="How do I sleep?", answer="At the same hour.", score=0.75)],
+            standalone_query="How do I sleep?",
+            query_origin=QueryOrigin.QUESTION,
         )
+        latency = AnswerLatency(condense=0, search=1, generate=1, total=2)
+        done = AnswerDone(model="extractive", grounded=not self.uncited, uncited_sentences=self.uncited)
+        return sources, AnswerUsage(usage=Usage(), latency_ms=latency), done

@@ -15,8 +15,12 @@ from mh_common.models import FieldProblem, Problem
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[str]:
+def serving(app: ASGIApp, *, lifespan: bool = False) -> Iterator[str]:
     """Serve on a free port of the loopback address, in a thread, until the block is left.
+
+    Args:
+        app: what to serve.
+        lifespan: whether it has a start-up and a shutdown.
 
     Yields:
         The server's address without a slash at its end, such as `http://127.0.0.1:49152`.
@@ -29,7 +33,7 @@ def serving(app: ASGIApp) -> Iterator[str]:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # Without a log_config uvicorn leaves the logging of the test's process alone. Whoever has no answer a second
         # after the stop is not waited for.
-        config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, log_config=None, lifespan="on" if lifespan else "off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         run = thread.submit(server.run, sockets=[listener])
         try:

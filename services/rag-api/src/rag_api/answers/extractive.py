@@ -9,6 +9,8 @@ from typing import Final
 from mh_common.embeddings import Embedder
 from mh_common.models import Source
 
+from rag_api.answers.citations import cite_only
+from rag_api.answers.markup import addresses, defuse, without_unseen
 from rag_api.answers.sentences import sentence_spans
 
 MODEL: Final = "extractive"
@@ -25,7 +27,8 @@ NEAR_DUPLICATE: Final = 0.9
 
 _INTRO = (
     "Quotes from {conversations}, chosen by likeness to your question. "
-    "They were written for other people and are not advice for this patient."
+    "They were written for other people and are not advice for this patient; "
+    "where there may be a risk, follow your crisis protocol first."
 )
 _NOTHING_TO_QUOTE = "The similar conversations hold no sentence short enough to quote; read them in the sources."
 
@@ -62,25 +65,29 @@ class Extractive:
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
 
-    async def write(self, question: str, sources: Sequence[Source]) -> str:
-        """Return an introduction and up to MAX_QUOTES sentences, each whole, verbatim and with its source's number.
+    async def write(self, question: str, sources: Sequence[Source]) -> list[str]:
+        """Return an introduction and up to MAX_QUOTES sentences, each whole, with its source's number.
+
+        Put together, these parts are the answer. The sentences are verbatim but for characters that nobody sees.
 
         Raises:
             EmbedderError: the sentences cannot be compared with the question.
         """
         candidates = _shortlist(question, _candidates(sources))
         if not candidates:
-            return _NOTHING_TO_QUOTE
+            return [_NOTHING_TO_QUOTE]
         vectors = await self._embedder.embed([question, *(candidate.text for candidate in candidates)])
         return _render(_choose(candidates, vectors[0], vectors[1:]))
 
 
 def _candidates(sources: Sequence[Source]) -> list[Candidate]:
     """The sentences worth quoting; where there are none the short ones, and where there are none the long ones."""
+    texts = [without_unseen(source.answer[: 2 * MAX_SCANNED]) for source in sources]
     found = [
-        Candidate(number, start, source.answer[start:end])
-        for number, source in enumerate(sources, start=1)
-        for start, end in sentence_spans(source.answer, MAX_SCANNED)
+        Candidate(number, start, text[start:end])
+        for number, text in enumerate(texts, start=1)
+        for start, end in sentence_spans(text, MAX_SCANNED)
+        if _is_plain(text[start:end])
     ]
     short = [candidate for candidate in found if len(candidate.text) <= MAX_QUOTE_LENGTH]
     long = sorted(found, key=lambda candidate: len(candidate.text))[:1]
@@ -96,6 +103,11 @@ def says_something(sentence: str) -> bool:
     if words <= _COURTESY_WORDS and _COURTESY.match(sentence):
         return False
     return words >= _LEAST_WORDS or len(_UNSPACED.findall(sentence)) >= _LEAST_UNSPACED
+
+
+def _is_plain(sentence: str) -> bool:
+    """Whether nothing in it would pass for a citation of ours, or for markup where the answer is shown."""
+    return cite_only(defuse(sentence, addresses([sentence])), ()) == sentence
 
 
 def _is_torn(sentence: str) -> bool:
@@ -141,8 +153,13 @@ def _dot(left: Sequence[float], right: Sequence[float]) -> float:
     return sum(a * b for a, b in zip(left, right, strict=True))
 
 
-def _render(quotes: Sequence[Candidate]) -> str:
+def _render(quotes: Sequence[Candidate]) -> list[str]:
     groups = [list(group) for _, group in itertools.groupby(quotes, key=lambda quote: quote.source)]
     conversations = "one similar conversation" if len(groups) == 1 else f"{len(groups)} similar conversations"
-    quoted = ("\n".join(f"“{quote.text}” [{quote.source}]" for quote in group) for group in groups)
-    return "\n\n".join([_INTRO.format(conversations=conversations), *quoted])
+    parts = [_INTRO.format(conversations=conversations)]
+    for group in groups:
+        between = "\n\n"
+        for quote in group:
+            parts.append(f"{between}“{quote.text}” [{quote.source}]")
+            between = "\n"
+    return parts

@@ -1,15 +1,19 @@
 """The language model. `OpenAILanguageModel` is any server that speaks OpenAI's protocol."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeVar
 
 from mh_common.models import Usage
-from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
+from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, AsyncOpenAI, AsyncStream
 from openai.types import CompletionUsage
-from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
+from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessageParam
+from openai.types.chat.chat_completion import Choice
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Completion:
-    """What the model answered (never blank), which model it was, and the tokens it counted."""
+    """What the model answered, which model it was, and the tokens it counted. Of a stream the text was given before."""
 
     text: str
     model: str
@@ -46,13 +50,23 @@ class LanguageModelError(Exception):
 
 
 class LanguageModel(Protocol):
-    """Completes a conversation."""
+    """Completes a conversation. `deadline` is a time of the event loop, in seconds, by which all must be done."""
 
-    async def complete(self, messages: Sequence[Message]) -> Completion:
-        """Return the model's answer.
+    async def complete(self, messages: Sequence[Message], deadline: float) -> Completion:
+        """Return the model's answer, which is not blank.
 
         Raises:
             LanguageModelError: the only error.
+        """
+        ...
+
+    def stream(self, messages: Sequence[Message], deadline: float) -> AsyncGenerator[str | Completion]:
+        """Yield the answer in pieces as they come, and last a completion without text.
+
+        Who stops iterating closes the iterator, which ends the call.
+
+        Raises:
+            LanguageModelError: the only error. What was yielded before is not the whole answer.
         """
         ...
 
@@ -71,48 +85,103 @@ class OpenAILanguageModel:
     """A chat model of OpenAI or of a compatible server.
 
     Args:
-        client: its retries and its timeout of one attempt lie within `time_limit`; closed by who made it.
+        client: retries what fails before the answer begins; closed by who made it.
         model: the model's name.
-        time_limit: seconds until an answer is given up, retries included.
     """
 
-    def __init__(self, client: AsyncOpenAI, *, model: str, time_limit: float) -> None:
+    def __init__(self, client: AsyncOpenAI, *, model: str) -> None:
         self._client = client
         self._model = model
-        self._time_limit = time_limit
 
-    async def complete(self, messages: Sequence[Message]) -> Completion:
+    async def complete(self, messages: Sequence[Message], deadline: float) -> Completion:
         """See `LanguageModel.complete`."""
-        outcome = await self._ask([_param(message) for message in messages])
-        if isinstance(outcome, LanguageModelError):
-            # Raised here, where the SDK's error is no longer the context: it quotes what the server said.
-            raise outcome
-        return outcome
-
-    async def _ask(self, messages: list[ChatCompletionMessageParam]) -> Completion | LanguageModelError:
-        try:
-            async with asyncio.timeout(self._time_limit):
-                answer = await self._client.chat.completions.create(model=self._model, messages=messages)
-            return self._completion(answer)
-        except LanguageModelError as error:
-            return error
-        except (APITimeoutError, TimeoutError):
-            return LanguageModelError(FailureKind.TIMEOUT, "The language model did not answer in time.")
-        except APIStatusError as error:
-            return _from_status(error)
-        except APIConnectionError:
-            return _unavailable("cannot be reached")
-        except Exception as error:  # the SDK checks no shape, and lets errors of JSON parsing through as they are
-            return _unavailable(f"gave an unreadable answer ({type(error).__name__})")
-
-    def _completion(self, answer: ChatCompletion) -> Completion:
-        choice = answer.choices[0]
-        if choice.finish_reason == "content_filter" or choice.message.refusal:
+        params = [_param(message) for message in messages]
+        create = self._client.chat.completions.create(model=self._model, messages=params)
+        part = _read(await _by(deadline, create))
+        if part.refused:
             raise _refused()
-        text = (choice.message.content or "").strip()
-        if not text:
-            raise _unavailable("gave an empty answer")
-        return Completion(text, answer.model or self._model, _usage(answer.usage))
+        if not part.text.strip():
+            raise empty_answer()
+        return Completion(part.text.strip(), part.model or self._model, part.usage or Usage())
+
+    async def stream(self, messages: Sequence[Message], deadline: float) -> AsyncGenerator[str | Completion]:
+        """See `LanguageModel.stream`."""
+        params = [_param(message) for message in messages]
+        create = self._client.chat.completions.create(
+            model=self._model, messages=params, stream=True, stream_options={"include_usage": True}
+        )
+        answer = await _by(deadline, create)
+        try:
+            async with aclosing(self._pieces(answer, deadline)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            await answer.close()
+
+    async def _pieces(
+        self, answer: AsyncStream[ChatCompletionChunk], deadline: float
+    ) -> AsyncGenerator[str | Completion]:
+        model, usage, finished = self._model, Usage(), False
+        while chunk := await _by(deadline, anext(answer, None)):
+            part = _read(chunk)
+            model = part.model or model
+            usage = part.usage or usage
+            finished = finished or part.finished
+            if part.refused:
+                raise _refused()
+            if part.text:
+                yield part.text
+        if not finished:
+            raise _unavailable("broke off in the middle of its answer")
+        yield Completion("", model, usage)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """An answer, or what one event of a streamed one adds."""
+
+    text: str = ""
+    model: str | None = None
+    usage: Usage | None = None
+    finished: bool = False
+    refused: bool = False
+
+
+def _read(answer: ChatCompletion | ChatCompletionChunk) -> _Part:
+    try:
+        usage = _usage(answer.usage) if answer.usage else None
+        for choice in answer.choices or ():
+            message = choice.message if isinstance(choice, Choice) else choice.delta
+            return _Part(
+                text=message.content or "",
+                model=answer.model,
+                usage=usage,
+                finished=choice.finish_reason is not None,
+                refused=choice.finish_reason == "content_filter" or bool(message.refusal),
+            )
+        return _Part(model=answer.model, usage=usage)
+    except Exception as error:  # the SDK checks no shape
+        failure = _unreadable(error)
+    raise failure
+
+
+async def _by(deadline: float, work: Awaitable[T]) -> T:
+    """Await a call to the SDK until the deadline; every failure becomes a LanguageModelError."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await work
+    except (APITimeoutError, TimeoutError):
+        failure = LanguageModelError(FailureKind.TIMEOUT, "The language model did not answer in time.")
+    except APIStatusError as error:
+        failure = _from_status(error)
+    except APIConnectionError:
+        failure = _unavailable("cannot be reached, or broke off")
+    except APIError as error:  # said in the stream itself
+        failure = _refused() if error.code in _POLICY_CODES else _unavailable("failed in the middle of its answer")
+    except Exception as error:  # the SDK checks no shape, and lets errors of JSON parsing through as they are
+        failure = _unreadable(error)
+    # Raised here, where the SDK's error is no longer the context: it quotes what the server said.
+    raise failure
 
 
 def _param(message: Message) -> ChatCompletionMessageParam:
@@ -121,9 +190,7 @@ def _param(message: Message) -> ChatCompletionMessageParam:
     return {"role": "user", "content": message.content}
 
 
-def _usage(counted: CompletionUsage | None) -> Usage:
-    if counted is None:
-        return Usage()
+def _usage(counted: CompletionUsage) -> Usage:
     return Usage(
         prompt_tokens=counted.prompt_tokens or 0,
         completion_tokens=counted.completion_tokens or 0,
@@ -139,6 +206,15 @@ def _from_status(error: APIStatusError) -> LanguageModelError:
 
 def _unavailable(reason: str) -> LanguageModelError:
     return LanguageModelError(FailureKind.UNAVAILABLE, f"The language model {reason}.")
+
+
+def _unreadable(error: Exception) -> LanguageModelError:
+    return _unavailable(f"gave an unreadable answer ({type(error).__name__})")
+
+
+def empty_answer() -> LanguageModelError:
+    """Return the error for an answer in which nothing stands."""
+    return _unavailable("gave an empty answer")
 
 
 def _refused() -> LanguageModelError:

@@ -2,25 +2,43 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID, uuid4
 
 import structlog
-from mh_common.embeddings import EmbedderError
 from mh_common.errors import DomainError
-from mh_common.models import Answer, AnswerRequest, SearchHit, SearchRequest, Source, Usage
+from mh_common.models import (
+    Answer,
+    AnswerDone,
+    AnswerEvent,
+    AnswerLatency,
+    AnswerRequest,
+    AnswerSources,
+    AnswerToken,
+    AnswerUsage,
+    QueryOrigin,
+    SearchHit,
+    SearchRequest,
+    SearchResult,
+    Source,
+)
 
-from rag_api.answers.extractive import MODEL, Extractive
-from rag_api.answers.llm import Completion, FailureKind, LanguageModel, LanguageModelError, Message
-from rag_api.answers.prompts import Prompts
+from rag_api.answers.condensing import Condenser, Query
+from rag_api.answers.generators import Draft, FixedDraft, Generator, Question, Written
+from rag_api.answers.llm import FailureKind, LanguageModelError
+from rag_api.answers.records import AnswerRecord, RecordedHit, RecordQueue
 from rag_api.search.service import SearchService
+from rag_api.settings import AnswersSettings
 
 log = structlog.get_logger(__name__)
 
 ANSWER_COMPLETED: Final = "answer_completed"
 ANSWER_FAILED: Final = "answer_failed"
 
-NO_MODEL: Final = "none"
 NOTHING_FOUND: Final = (
     "Nothing relevant was found: no indexed conversation is near this question, so there is nothing to ground an "
     "answer in. If the patient may be at risk, follow your crisis protocol."
@@ -54,96 +72,200 @@ _ERROR_OF: Final[dict[FailureKind, type[AnswerError]]] = {
 }
 
 
-class Generator(Protocol):
-    """Writes an answer from sources."""
+@dataclass(frozen=True)
+class Begun:
+    """An answer whose sources are found and whose text is still to be written."""
 
-    async def generate(self, question: str, sources: Sequence[Source]) -> Completion:
-        """Return the answer to the question; `sources` is not empty, the most similar first.
+    answer_id: UUID
+    user: str | None
+    question: str
+    query: Query
+    search: SearchRequest
+    result: SearchResult
+    draft: Draft
+    deadline: float
+    started: float
+    condense_ms: float
+    search_ms: float
 
-        Raises:
-            LanguageModelError: the only error.
-        """
-        ...
-
-
-class ModelGenerator:
-    """Lets a language model write."""
-
-    def __init__(self, language_model: LanguageModel, prompts: Prompts) -> None:
-        self._language_model = language_model
-        self._prompts = prompts
-
-    async def generate(self, question: str, sources: Sequence[Source]) -> Completion:
-        """See `Generator.generate`."""
-        prompt = self._prompts.answer(question, sources)
-        return await self._language_model.complete([Message("system", prompt.system), Message("user", prompt.user)])
-
-
-class QuoteGenerator:
-    """Quotes, without a language model."""
-
-    def __init__(self, extractive: Extractive, time_limit: float) -> None:
-        self._extractive = extractive
-        self._time_limit = time_limit
-
-    async def generate(self, question: str, sources: Sequence[Source]) -> Completion:
-        """See `Generator.generate`."""
-        try:
-            async with asyncio.timeout(self._time_limit):
-                text = await self._extractive.write(question, sources)
-        except TimeoutError as error:
-            message = "The embedding model, which chooses the quotes, did not answer in time."
-            raise LanguageModelError(FailureKind.TIMEOUT, message) from error
-        except EmbedderError as error:
-            message = "The embedding model, which chooses the quotes, cannot be used now."
-            raise LanguageModelError(FailureKind.UNAVAILABLE, message) from error
-        return Completion(text, MODEL, Usage())
+    @property
+    def sources(self) -> AnswerSources:
+        """What is known of the answer before it is written."""
+        return AnswerSources(
+            answer_id=self.answer_id,
+            sources=[_source(hit) for hit in self.result.hits],
+            standalone_query=self.query.text,
+            query_origin=self.query.origin,
+            index_rebuilding=self.result.index_rebuilding,
+        )
 
 
 class AnswerService:
-    """Suggests how to help a patient, grounded in the nearest conversations."""
+    """Suggests how to help a patient, grounded in the nearest conversations.
 
-    def __init__(self, search: SearchService, generator: Generator) -> None:
+    Args:
+        search: finds the conversations.
+        condenser: makes sense of follow-up questions.
+        generator: writes.
+        settings: time limits and threshold.
+        records: takes what was answered; None: nothing is recorded.
+    """
+
+    def __init__(
+        self,
+        search: SearchService,
+        condenser: Condenser,
+        generator: Generator,
+        settings: AnswersSettings,
+        records: RecordQueue | None = None,
+    ) -> None:
         self._search = search
+        self._condenser = condenser
         self._generator = generator
+        self._settings = settings
+        self._records = records
 
-    async def answer(self, request: AnswerRequest) -> Answer:
+    async def answer(self, request: AnswerRequest, user: str | None = None) -> Answer:
         """Return the suggestion and its sources.
 
         Raises:
             QueryRefusedError, UnavailableError: as the search does; nothing was found then.
+            QuestionTooLongError: the question leaves no room for sources in the language model's window.
             AnswerError: one of its kinds, with the sources.
         """
-        found = await self._search.search(SearchRequest(query=request.question, limit=request.top_k))
-        rebuilding = found.index_rebuilding
-        if not found.hits:
-            return Answer(answer=NOTHING_FOUND, sources=[], model=NO_MODEL, usage=Usage(), index_rebuilding=rebuilding)
-        sources = [_source(hit) for hit in found.hits]
+        begun = await self.begin(request, user)
+        text, parts = "", begun.sources.model_dump()
+        async with aclosing(self._write(begun, streamed=False)) as events:
+            async for event in events:
+                if isinstance(event, AnswerToken):
+                    text += event.text
+                else:
+                    parts |= event.model_dump()
+        return Answer(answer=text, **parts)
+
+    async def begin(self, request: AnswerRequest, user: str | None = None) -> Begun:
+        """Find the sources and prepare the answer. Raises what `answer` raises but for AnswerError."""
         started = time.perf_counter()
+        deadline = asyncio.get_running_loop().time() + self._settings.time_limit
+        query = await self._query(request, deadline)
+        condensed = time.perf_counter()
+        search = SearchRequest(
+            query=query.text, limit=request.top_k, similarity_threshold=self._settings.relevance_threshold
+        )
+        result = await self._search.search(search)
+        question = Question(request.question, query.text if query.text != request.question else None)
+        return Begun(
+            answer_id=uuid4(),
+            user=user,
+            question=request.question,
+            query=query,
+            search=search,
+            result=result,
+            draft=await self._draft(question, result.hits),
+            deadline=deadline,
+            started=started,
+            condense_ms=_ms(condensed - started),
+            search_ms=_ms(time.perf_counter() - condensed),
+        )
+
+    async def stream(self, begun: Begun) -> AsyncGenerator[AnswerEvent]:
+        """Yield the sources, the text in pieces as it is written, what it cost and how it was written.
+
+        Who stops iterating closes the iterator, which ends the call of the language model.
+
+        Raises:
+            AnswerError: one of its kinds; what was yielded before is not the whole answer.
+        """
+        yield begun.sources
         try:
-            completion = await self._generator.generate(request.question, sources)
+            async with aclosing(self._write(begun, streamed=True)) as events:
+                async for event in events:
+                    yield event
+        except AnswerError as error:
+            error.members = {}  # the sources were given first
+            raise
+
+    async def _query(self, request: AnswerRequest, deadline: float) -> Query:
+        if not request.conversation_history:
+            return Query(request.question, QueryOrigin.QUESTION)
+        limit = asyncio.get_running_loop().time() + self._settings.condense_time_limit
+        return await self._condenser.condense(request.question, request.conversation_history, min(deadline, limit))
+
+    async def _draft(self, question: Question, hits: Sequence[SearchHit]) -> Draft:
+        if not hits:
+            return FixedDraft(NOTHING_FOUND)
+        return await self._generator.draft(question, [_source(hit) for hit in hits])
+
+    async def _write(self, begun: Begun, *, streamed: bool) -> AsyncGenerator[AnswerToken | AnswerUsage | AnswerDone]:
+        started = time.perf_counter()
+        text = ""
+        try:
+            async with aclosing(begun.draft.write(begun.deadline, streamed=streamed)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, str):
+                        text += piece
+                        yield AnswerToken(text=piece)
+                    else:
+                        for event in self._complete(begun, text, piece, _ms(time.perf_counter() - started)):
+                            yield event
         except LanguageModelError as error:
-            log.warning(ANSWER_FAILED, kind=error.kind, sources=len(sources), generate_ms=_ms_since(started))
+            sources = begun.sources.sources
+            generate_ms = _ms(time.perf_counter() - started)
+            log.warning(ANSWER_FAILED, kind=error.kind, sources=len(sources), generate_ms=generate_ms)
             raise _ERROR_OF[error.kind](str(error), sources) from error
+
+    def _complete(
+        self, begun: Begun, text: str, written: Written, generate_ms: float
+    ) -> tuple[AnswerUsage, AnswerDone]:
+        total_ms = _ms(time.perf_counter() - begun.started)
+        cost = AnswerUsage(
+            usage=begun.query.usage + written.usage,
+            latency_ms=AnswerLatency(
+                condense=begun.condense_ms, search=begun.search_ms, generate=generate_ms, total=total_ms
+            ),
+        )
+        done = AnswerDone(
+            model=written.model,
+            grounded=written.grounding.grounded,
+            uncited_sentences=list(written.grounding.uncited_sentences),
+            prompt_version=written.prompt.version if written.prompt else None,
+            template_hash=written.prompt.template_hash if written.prompt else None,
+        )
         log.info(
             ANSWER_COMPLETED,
-            model=completion.model,
-            sources=len(sources),
-            generate_ms=_ms_since(started),
-            total_tokens=completion.usage.total_tokens,
+            answer_id=str(begun.answer_id),
+            model=done.model,
+            sources=len(begun.result.hits),
+            query_origin=begun.query.origin,
+            grounded=done.grounded,
+            generate_ms=generate_ms,
+            total_tokens=cost.usage.total_tokens,
         )
-        return Answer(
-            answer=completion.text,
-            sources=sources,
-            model=completion.model,
-            usage=completion.usage,
-            index_rebuilding=rebuilding,
-        )
+        if self._records is not None:
+            self._records.add(_record(begun, text, cost, done))
+        return cost, done
+
+
+def _record(begun: Begun, text: str, cost: AnswerUsage, done: AnswerDone) -> AnswerRecord:
+    return AnswerRecord(
+        answer_id=begun.answer_id,
+        user=begun.user,
+        question=begun.question,
+        standalone_query=begun.query.text,
+        filters=begun.search.model_dump(mode="json", exclude={"query", "limit"}, exclude_none=True),
+        hits=tuple(RecordedHit(hit.id, hit.version, hit.score) for hit in begun.result.hits),
+        answer=text,
+        model=done.model,
+        prompt_version=done.prompt_version,
+        usage=cost.usage,
+        latency_ms=cost.latency_ms,
+        created_at=datetime.now(UTC),
+    )
 
 
 def _source(hit: SearchHit) -> Source:
     return Source(id=hit.id, question=hit.question, answer=hit.answer, score=hit.score)
 
 
-def _ms_since(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 1)
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)

@@ -147,6 +147,7 @@ def _unavailable(error: MHError) -> UnavailableError:
 def _hit(row: Conversation, score: float) -> SearchHit:
     return SearchHit(
         id=row.id,
+        version=row.version,
         question=row.question,
         answer=row.answer,
         question_sentiment=row.question_sentiment,

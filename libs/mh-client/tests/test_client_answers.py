@@ -1,0 +1,155 @@
+"""Streamed answers, from a real server; every test runs on Client and on AsyncClient."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mh_client import (
+    AnswerDone,
+    AnswerEvent,
+    AnswerSources,
+    AnswerToken,
+    AnswerUsage,
+    APIConnectionError,
+    APIStatusError,
+    AsyncClient,
+    Client,
+    ConversationTurn,
+    ResponseDecodeError,
+    ServerError,
+)
+from mh_client._event_stream import EventDecoder, ServerEvent
+from mh_common.testing.platform_stub import StubPlatform
+
+Stream = Callable[..., list[AnswerEvent]]
+PROBLEM = json.dumps({"title": "Bad Gateway", "status": 502, "detail": "The model broke off.", "request_id": "r-1"})
+
+
+@pytest.fixture
+def stub() -> Iterator[StubPlatform]:
+    with StubPlatform.running() as running:
+        yield running
+
+
+@pytest.fixture(params=["Client", "AsyncClient"])
+def stream(request: pytest.FixtureRequest, stub: StubPlatform) -> Stream:
+    """Ask for a streamed answer and give its events; those that came before an error are in `seen`."""
+
+    def sync(seen: list[AnswerEvent], args: Any, kwargs: Any) -> None:
+        with Client(stub.base_url, max_retries=0) as client:
+            for event in client.answer_stream(*args, **kwargs):
+                seen.append(event)  # noqa: PERF402 - what came before an error is kept
+
+    async def awaited(seen: list[AnswerEvent], args: Any, kwargs: Any) -> None:
+        async with AsyncClient(stub.base_url, max_retries=0) as client:
+            async for event in client.answer_stream(*args, **kwargs):
+                seen.append(event)  # noqa: PERF401 - what came before an error is kept
+
+    def run(*args: Any, seen: list[AnswerEvent] | None = None, **kwargs: Any) -> list[AnswerEvent]:
+        events = [] if seen is None else seen
+        if request.param == "Client":
+            sync(events, args, kwargs)
+        else:
+            asyncio.run(awaited(events, args, kwargs))
+        return events
+
+    return run
+
+
+def test_events_are_typed_and_come_in_order(stub: StubPlatform, stream: Stream) -> None:
+    stub.tokens = ["Schlaf\u2028 ist", " gut ☕️", " [1]."]
+    events = stream("bus", top_k=2)
+    assert [type(event) for event in events] == [AnswerSources, *[AnswerToken] * 3, AnswerUsage, AnswerDone]
+    assert "".join(event.text for event in events if isinstance(event, AnswerToken)) == "".join(stub.tokens)
+    assert isinstance(events[0], AnswerSources)
+    assert events[0].sources[0].id == 7
+    assert stub.queries == [{"question": "bus", "top_k": 2}]
+    assert stub.users == [None]
+
+
+def test_history_and_user_travel_along(stub: StubPlatform, stream: Stream) -> None:
+    turns = [ConversationTurn(role="user", content="How?"), {"role": "assistant", "content": "So."}]
+    stream("And then?", conversation_history=turns, user_id="dr.ana")
+    history = [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "So."}]
+    assert stub.queries == [{"question": "And then?", "top_k": 3, "conversation_history": history}]
+    assert stub.users == ["dr.ana"]
+
+
+@pytest.mark.parametrize("breaks", [True, False])
+def test_an_answer_that_is_not_whole_is_an_error(stub: StubPlatform, stream: Stream, breaks: bool) -> None:
+    stub.stream_end = "event: done\ndata: {"
+    stub.stream_breaks = breaks
+    seen: list[AnswerEvent] = []
+    with pytest.raises(APIConnectionError):
+        stream("bus", seen=seen)
+    assert [type(event) for event in seen] == [AnswerSources, AnswerToken, AnswerToken]
+
+
+def test_an_error_in_the_stream_is_the_servers_error(stub: StubPlatform, stream: Stream) -> None:
+    stub.stream_end = f"event: error\ndata: {PROBLEM}\n\n"
+    seen: list[AnswerEvent] = []
+    with pytest.raises(ServerError, match="502 Bad Gateway: The model broke off") as caught:
+        stream("bus", seen=seen)
+    assert (caught.value.status_code, caught.value.request_id) == (502, "r-1")
+    assert caught.value.problem is not None
+    assert len(seen) == 3
+
+
+def test_an_error_before_the_stream_is_the_servers_error(stub: StubPlatform, stream: Stream) -> None:
+    with pytest.raises(APIStatusError) as caught:
+        stream("too much")
+    assert caught.value.status_code == 503
+
+
+@pytest.mark.parametrize("end", ["event: done\ndata: {}\n\n", "event: error\ndata: no\n\n"])
+def test_an_event_in_another_shape_is_named(stub: StubPlatform, stream: Stream, end: str) -> None:
+    stub.stream_end = end
+    with pytest.raises(ResponseDecodeError, match=r"`(done|error)` in a shape"):
+        stream("bus")
+
+
+def test_an_event_of_a_later_release_is_passed_over(stub: StubPlatform, stream: Stream) -> None:
+    done = AnswerDone(model="m", grounded=True).model_dump_json()
+    stub.stream_end = f"event: mood\ndata: good\n\ndata: nameless\n\nevent: done\ndata: {done}\n\n"
+    assert isinstance(stream("bus")[-1], AnswerDone)
+
+
+async def test_who_leaves_early_closes_the_connection(stub: StubPlatform) -> None:
+    stub.stream_end = ": waiting\n\n"
+    async with AsyncClient(stub.base_url) as client, aclosing(client.answer_stream("bus")) as events:
+        async for event in events:
+            assert isinstance(event, AnswerSources)
+            break
+    with Client(stub.base_url) as sync_client:
+        for event in sync_client.answer_stream("bus"):
+            assert isinstance(event, AnswerSources)
+            break
+
+
+EVENTS = st.lists(
+    st.builds(
+        ServerEvent,
+        st.sampled_from(["token", "done", "message"]),
+        st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\r"), min_size=1, max_size=20),
+    ),
+    max_size=5,
+)
+
+
+@given(EVENTS, st.sampled_from([b"\n", b"\r\n", b"\r"]), st.data())
+def test_events_are_the_same_however_they_are_cut(events: list[ServerEvent], end: bytes, data: st.DataObject) -> None:
+    whole = b""
+    for event in events:
+        lines = [f"event: {event.name}", ": a comment", *(f"data: {line}" for line in event.data.split("\n"))]
+        whole += b"".join(line.encode() + end for line in [*lines, "id: 1", "retry", ""])
+    # The last line's end may be the first half of a longer one, unless something follows.
+    whole += b": " + end
+    places = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=10)))
+    decoder = EventDecoder()
+    pieces = [whole[start:stop] for start, stop in zip([0, *places], [*places, len(whole)], strict=True)]
+    assert [event for piece in pieces for event in decoder.feed(piece)] == events

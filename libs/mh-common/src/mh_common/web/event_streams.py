@@ -1,0 +1,105 @@
+"""Answers that come as server-sent events (WHATWG HTML, 9.2), and work that ends when nobody waits for it any more."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
+from typing import Any, Final, TypeVar
+
+from fastapi import Request
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
+from starlette.types import Message, Send
+
+EVENT_STREAM: Final = "text/event-stream"
+
+T = TypeVar("T")
+
+
+class EventStreamResponse(StreamingResponse):
+    """Sends events as they come, and a comment whenever there was none for a while, so that no proxy gives up.
+
+    When the client goes, `events` is closed at once: what it waits for is cancelled.
+
+    Args:
+        events: made by `event`.
+        heartbeat: seconds without an event after which a comment is sent.
+    """
+
+    media_type = EVENT_STREAM
+
+    def __init__(self, events: AsyncGenerator[bytes], heartbeat: float) -> None:
+        # The second header tells nginx not to collect what is to be passed on.
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        self._content = _with_heartbeats(events, heartbeat)
+        super().__init__(self._content, headers=headers)
+
+    async def stream_response(self, send: Send) -> None:
+        """Send all events. A task of its own: Starlette cancels this one again at each step of its clean-up."""
+        task = asyncio.create_task(self._send_all(send))
+        try:
+            await asyncio.shield(task)
+        finally:
+            task.cancel()
+
+    async def _send_all(self, send: Send) -> None:
+        async with aclosing(self._content):
+            await super().stream_response(send)
+
+
+def event(name: str, data: BaseModel) -> bytes:
+    """Return an event with JSON as its data."""
+    return format_sse_event(event=name, data_str=data.model_dump_json())
+
+
+async def problem_event(request: Request, error: Exception) -> bytes:
+    """Return the event `error` with the problem document that the application answers this error with."""
+    handlers = request.app.exception_handlers
+    answer = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
+    response = await answer(request, error)
+    return format_sse_event(event="error", data_str=response.body.decode())
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Return what the work returns; cancel it when the client goes.
+
+    Raises:
+        ClientDisconnect: the client went.
+    """
+    task, gone = asyncio.create_task(work), asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnect
+        return task.result()
+    finally:
+        task.cancel()
+        gone.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def _disconnected(request: Request) -> None:
+    message: Message = {}
+    while message.get("type") != "http.disconnect":
+        message = await request.receive()
+
+
+async def _with_heartbeats(events: AsyncGenerator[bytes], interval: float) -> AsyncGenerator[bytes]:
+    following: asyncio.Future[bytes | None] | None = None
+    try:
+        while True:
+            following = following or asyncio.ensure_future(anext(events, None))
+            done, _ = await asyncio.wait({following}, timeout=interval)
+            if not done:
+                yield KEEPALIVE_COMMENT
+                continue
+            data, following = following.result(), None
+            if data is None:
+                return
+            yield data
+    finally:
+        if following is not None:
+            following.cancel()
+            await asyncio.wait({following})
+        await events.aclose()

@@ -1,0 +1,27 @@
+"""Which sentences of an answer cite a source, and which do not."""
+
+import re
+from dataclasses import dataclass
+
+from rag_api.answers.extractive import says_something
+from rag_api.answers.sentences import sentence_spans
+
+_CITATION = re.compile(r"\[\d+\]")
+# "… at night. [1] Then …": the citation belongs to the sentence before it.
+_AFTER_ITS_SENTENCE = re.compile(r"([.!?…。\uff01\uff1f]+[\"'”\u2019»)*_]*)((?:[^\S\n]*\[\d+\])+)")
+
+
+@dataclass(frozen=True)
+class Grounding:
+    """Whether each sentence that says something cites a source; those that do not, in order."""
+
+    grounded: bool
+    uncited_sentences: tuple[str, ...] = ()
+
+
+def ground(text: str) -> Grounding:
+    """Look at every sentence but greetings, headings and the like. Citations must have the form [1][2]."""
+    joined = _AFTER_ITS_SENTENCE.sub(r"\2\1 ", text)
+    sentences = [joined[start:end] for start, end in sentence_spans(joined)]
+    uncited = tuple(one for one in sentences if says_something(one) and not _CITATION.search(one))
+    return Grounding(grounded=not uncited and _CITATION.search(text) is not None, uncited_sentences=uncited)

@@ -1,0 +1,368 @@
+"""POST /api/v1/answers as a stream of events, from the shipped app under uvicorn, with the OpenAI stub behind it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import httpx
+import pytest
+from mh_common.models import Answer, Conversation
+from mh_common.testing.openai_stub import Fault, StubOpenAI
+from pymilvus import AsyncMilvusClient
+from rag_api.settings import AnswersSettings, Settings
+
+PATH = "/api/v1/answers"
+CHAT = "/v1/chat/completions"
+QUESTION = "How do I help a patient who cannot fall asleep?"
+HEADERS = {"Accept": "text/event-stream"}
+Serve = Callable[..., AbstractContextManager[str]]
+Make = Callable[..., Conversation]
+Index = Callable[[Sequence[Conversation]], Awaitable[None]]
+Event = tuple[str, dict[str, Any]]
+
+
+@pytest.fixture
+async def indexed(index: Index, conversation: Make) -> list[Conversation]:
+    rows = [
+        conversation(1, "I cannot fall asleep", "Rise at the same hour every day. Leave the bed when awake."),
+        conversation(2, "My patient cannot sleep", "Help the patient to write worries down before bed."),
+        conversation(3, "How can a patient fall asleep again", "Read a dull book in another room until sleepy."),
+    ]
+    await index(rows)
+    return rows
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=20, headers=HEADERS) as client:
+        yield client
+
+
+def events(text: str) -> list[Event]:
+    """The events of a whole stream; comments are passed over."""
+    found = []
+    for block in text.removesuffix("\n\n").split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
+        if lines:
+            found.append((lines["event"], json.loads(lines["data"])))
+    return found
+
+
+async def ask(http: httpx.AsyncClient, url: str, **request: Any) -> list[Event]:
+    response = await http.post(url + PATH, json={"question": QUESTION, **request})
+    assert response.status_code == 200, response.text
+    assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["X-Accel-Buffering"] == "no"
+    return events(response.text)
+
+
+def put_together(stream: list[Event]) -> Answer:
+    text = "".join(data["text"] for name, data in stream if name == "token")
+    parts = {key: value for name, data in stream if name != "token" for key, value in data.items()}
+    return Answer(answer=text, **parts)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+
+
+def names(stream: list[Event]) -> list[str]:
+    return [name for name, _ in stream]
+
+
+async def test_sources_come_first_then_tokens_then_usage(
+    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
+) -> None:
+    stub.reply = "Agree on fixed hours first [1]. Then write all worries down [2]."
+    with served(with_model) as url:
+        stream = await ask(http, url)
+        whole = Answer.model_validate(
+            (await http.post(url + PATH, json={"question": QUESTION}, headers={"Accept": "*/*"})).json()
+        )
+    assert names(stream) == ["sources", *["token"] * (len(stream) - 3), "usage", "done"]
+    assert len(stream) > 10
+    answer = put_together(stream)
+    assert answer.answer == whole.answer == stub.reply
+    assert answer.grounded
+    same = {
+        "sources",
+        "standalone_query",
+        "query_origin",
+        "model",
+        "usage",
+        "grounded",
+        "prompt_version",
+        "template_hash",
+    }
+    assert answer.model_dump(include=same) == whole.model_dump(include=same)
+    assert answer.usage.total_tokens > 0
+    assert len(answer.template_hash or "") == 64
+    assert answer.answer_id != whole.answer_id
+
+
+async def test_the_sources_are_there_before_the_model_says_a_word(
+    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
+) -> None:
+    stub.add_faults(Fault(hang=True, path=CHAT))
+    quick = with_model.model_copy(update={"answers": AnswersSettings(time_limit=30, max_retries=0, heartbeat=0.05)})
+    with served(quick) as url:
+        async with http.stream("POST", url + PATH, json={"question": QUESTION}) as response:
+            received, silent = "", True
+            async for text in response.aiter_text():
+                received += text
+                # Signs of life keep proxies from giving up.
+                if silent and received.count(": ping\n\n") >= 2:
+                    silent = False
+                    assert names(events(received)) == ["sources"]
+                    stub.release()
+    assert names(events(received))[-2:] == ["usage", "done"]
+
+
+async def test_a_citation_in_pieces_is_held_back_until_it_is_checked(
+    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
+) -> None:
+    stub.reply = "Rise early each day [9]. Write the worries down [2, 7][1-3]. See ![x](https://evil.example/?q=1)."
+    stub.pieces = list
+    with served(with_model) as url:
+        stream = await ask(http, url)
+        whole = (await http.post(url + PATH, json={"question": QUESTION}, headers={"Accept": "*/*"})).json()
+    tokens = [data["text"] for name, data in stream if name == "token"]
+    assert "".join(tokens) == "Rise early each day. Write the worries down [2][1][2][3]. See [x] (⟨link removed⟩)."
+    assert len(tokens) > 5
+    assert whole["answer"] == "".join(tokens)
+    assert put_together(stream).uncited_sentences == ["Rise early each day.", "See [x] (⟨link removed⟩)."]
+    assert not put_together(stream).grounded
+
+
+async def test_who_goes_away_stops_the_model(
+    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
+) -> None:
+    stub.reply = "word " * 10_000
+    stub.event_delay = 0.01
+    try:
+        with served(with_model) as url:
+            async with http.stream("POST", url + PATH, json={"question": QUESTION}) as response:
+                async for text in response.aiter_text():
+                    if "event: token" in text:
+                        break
+            # The connection is closed, and so is that to the model, long before the end of its answer.
+            await eventually(lambda: stub.abandoned == 1)
+    finally:
+        stub.event_delay = 0.0
+
+
+async def test_who_goes_away_while_the_model_is_silent_stops_it_too(
+    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
+) -> None:
+    stub.add_faults(Fault(stall=True, path=CHAT))
+    stub.reply = "One two three four five six."
+    # Neither a sign of life nor a time limit ends it before the test gives up.
+    patient = {
+        "answers": AnswersSettings(time_limit=100, max_retries=0, heartbeat=100),
+        "openai": with_model.openai.model_copy(update={"timeout": 100}),
+    }
+    with served(with_model.model_copy(update=patient)) as url:
+        async with http.stream("POST", url + PATH, json={"question": QUESTION}) as response:
+            async for text in response.aiter_text():
+                if "event: token" in text:
+                    break
+        await eventually(lambda: stub.abandoned == 1)
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
+async def test_who_goes_away_before_the_answer_begins_costs_no_answer(
+    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, accept: str
+) -> None:
+    def chats() -> int:
+        return sum(request.path == CHAT for request in stub.requests)
+
+    stub.add_faults(Fault(hang=True, path=CHAT))
+    history = [{"role": "user", "content": "My patient wakes at night."}]
+    with served(with_model) as url:
+        async with httpx.AsyncClient(headers={"Accept": accept}) as http:
+            request = http.post(url + PATH, json={"question": "And then?", "conversation_history": history})
+            task = asyncio.create_task(request)
+            await eventually(lambda: chats() == 1)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        # The next one waits its turn behind what the first one left behind.
+        stub.release()
+        async with httpx.AsyncClient(timeout=20) as http:
+            await http.post(url + PATH, json={"question": QUESTION})
+    assert chats() == 2
+
+
+async def test_quotes_are_streamed_as_well(
+    served: Serve, settings: Settings, indexed: list[Conversation], http: httpx.AsyncClient
+) -> None:
+    with served(settings) as url:
+        stream = await ask(http, url)
+        whole = (await http.post(url + PATH, json={"question": QUESTION}, headers={"Accept": "*/*"})).json()
+    assert names(stream)[:3] == ["sources", "token", "token"]
+    answer = put_together(stream)
+    assert answer.answer == whole["answer"]
+    assert (answer.model, answer.grounded, answer.prompt_version) == ("extractive", True, None)
+
+
+async def test_nothing_found_is_said_in_the_stream(
+    served: Serve, with_model: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI, http: httpx.AsyncClient
+) -> None:
+    with served(with_model) as url:
+        stream = await ask(http, url)
+    assert names(stream) == ["sources", "token", "usage", "done"]
+    assert put_together(stream).answer.startswith("Nothing relevant was found")
+    assert put_together(stream).model == "none"
+    assert not [request for request in stub.requests if request.path == CHAT]
+
+
+def chunks(*parts: dict[str, Any], end: str = "data: [DONE]\n\n") -> str:
+    base = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "stub-chat"}
+    return "".join(f"data: {json.dumps({**base, **part})}\n\n" for part in parts) + end
+
+
+def delta(finish_reason: str | None = None, **message: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": message, "finish_reason": finish_reason}]}
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words", "tokens"),
+    [
+        (Fault(status=500, path=CHAT), 502, "answered 500", 0),
+        (Fault(status=401, path=CHAT), 502, "refuses this service's key", 0),
+        (Fault(body=chunks(delta(content="One two ")), path=CHAT), 502, "broke off", 1),
+        (Fault(drop=True, path=CHAT), 502, "broke off", 1),
+        (Fault(body=chunks(delta(content="One two ")) + "data: {\n\n", path=CHAT), 502, "broke off", 1),
+        (Fault(body=chunks(delta(content="One two "), end="data: {]\n\n"), path=CHAT), 502, "unreadable", 1),
+        (Fault(body=chunks(delta(content="One two "), end='data: "x"\n\n'), path=CHAT), 502, "unreadable", 1),
+        (
+            Fault(body=chunks(delta(content="One two "), end='data: {"error": {"message": "zebra"}}\n\n'), path=CHAT),
+            502,
+            "failed in the middle",
+            1,
+        ),
+        (
+            Fault(body=chunks(delta(content="One two "), delta("content_filter")), path=CHAT),
+            503,
+            "refuses to answer",
+            1,
+        ),
+        (Fault(body=chunks(delta(refusal="No.")), path=CHAT), 503, "refuses to answer", 0),
+        (Fault(body=chunks(delta(content="[9]"), delta("stop")), path=CHAT), 502, "empty", 0),
+        (Fault(body=chunks(), path=CHAT), 502, "broke off", 0),
+        (Fault(stall=True, path=CHAT), 504, "did not answer in time", 1),
+    ],
+)
+async def test_what_goes_wrong_midway_is_an_event(
+    served: Serve,
+    with_model: Settings,
+    indexed: list[Conversation],
+    stub: StubOpenAI,
+    http: httpx.AsyncClient,
+    fault: Fault,
+    status: int,
+    words: str,
+    tokens: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stub.add_faults(fault)
+    stub.reply = "One two three four five six seven eight."
+    limits = AnswersSettings(time_limit=1 if fault.stall else 10, max_retries=0)
+    with served(with_model.model_copy(update={"answers": limits})) as url:
+        stream = await ask(http, url)
+    assert names(stream)[0] == "sources"
+    assert names(stream)[-1] == "error"
+    assert bool(names(stream).count("token")) == bool(tokens)
+    problem = stream[-1][1]
+    assert problem["status"] == status
+    assert words in problem["detail"]
+    assert problem["instance"] == PATH
+    assert problem["request_id"]
+    # They were given before.
+    assert "sources" not in problem
+    assert "zebra" not in json.dumps(problem) + capsys.readouterr().out
+
+
+async def test_a_fault_of_our_own_is_told_without_its_words(
+    served: Serve,
+    with_model: Settings,
+    indexed: list[Conversation],
+    http: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(text: str) -> None:
+        raise RuntimeError(f"zebra {text}")
+
+    monkeypatch.setattr("rag_api.answers.generators.ground", broken)
+    with served(with_model) as url:
+        stream = await ask(http, url)
+    assert names(stream)[-1] == "error"
+    assert stream[-1][1]["status"] == 500
+    assert "zebra" not in json.dumps(stream)
+
+
+async def test_only_what_fails_before_the_first_token_is_tried_again(
+    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
+) -> None:
+    def chats() -> int:
+        return sum(request.path == CHAT for request in stub.requests)
+
+    limits = AnswersSettings(time_limit=10, max_retries=2)
+    with served(with_model.model_copy(update={"answers": limits})) as url:
+        stub.add_faults(Fault(status=503, path=CHAT, headers={"Retry-After": "0"}))
+        assert names(await ask(http, url))[-1] == "done"
+        assert chats() == 2
+        stub.add_faults(Fault(drop=True, path=CHAT))
+        assert names(await ask(http, url))[-1] == "error"
+        assert chats() == 3
+
+
+async def test_what_goes_wrong_before_the_first_event_is_an_ordinary_problem(
+    served: Serve, with_model: Settings, indexed: list[Conversation], statuses: list[int], http: httpx.AsyncClient
+) -> None:
+    statuses += [500, 500]
+    with served(with_model) as url:
+        response = await http.post(url + PATH, json={"question": QUESTION})
+        assert response.status_code == 503
+        assert response.headers["Content-Type"] == "application/problem+json"
+        response = await http.post(url + PATH, json={"question": ""})
+        assert (response.status_code, response.headers["Content-Type"]) == (422, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        (None, "application/json"),
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("application/*", "application/json"),
+        ("text/event-stream", "text/event-stream; charset=utf-8"),
+        ("text/*", "text/event-stream; charset=utf-8"),
+        ("Text/Event-Stream; charset=utf-8", "text/event-stream; charset=utf-8"),
+        ("text/event-stream, */*", "text/event-stream; charset=utf-8"),
+        ("application/json, text/event-stream", "application/json"),
+        ("application/json;q=0.5, text/event-stream", "text/event-stream; charset=utf-8"),
+        ("text/event-stream;q=0.1, */*;q=0.2", "application/json"),
+        ("*/*, application/json;q=0", "text/event-stream; charset=utf-8"),
+    ],
+)
+async def test_the_form_is_the_one_asked_for(
+    client: httpx.AsyncClient, milvus: AsyncMilvusClient, accept: str | None, expected: str
+) -> None:
+    client.headers.pop("Accept")
+    headers = {"Accept": accept} if accept else {}
+    response = await client.post(PATH, json={"question": QUESTION}, headers=headers)
+    assert (response.status_code, response.headers["Content-Type"]) == (200, expected)
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/xml, image/*", "text/event-stream;q=0", "*/*;q=high"])
+async def test_a_form_that_there_is_not_is_refused(client: httpx.AsyncClient, accept: str) -> None:
+    response = await client.post(PATH, json={"question": QUESTION}, headers={"Accept": accept})
+    assert (response.status_code, response.headers["Content-Type"]) == (406, "application/problem+json")
+    assert "application/json or text/event-stream" in response.json()["detail"]

@@ -1,0 +1,160 @@
+"""The token budget of a prompt: kept, spent on the most relevant text, and by whole sentences."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from mh_common.models import Source
+from rag_api.answers.context import Excerpt, fit
+from rag_api.answers.prompts import MESSAGE_TOKENS, Prompts, as_data, make_environment
+from rag_api.answers.sentences import sentence_spans
+from rag_api.answers.tokens import EstimatingCounter, TokenCounter, WordPieceCounter, bytes_of, count, make_counter
+
+ESTIMATE = EstimatingCounter()
+WORD_PIECE = make_counter(None)
+COUNTERS = [ESTIMATE, WORD_PIECE]
+BUDGET = 1400
+
+both = pytest.mark.parametrize("counter", COUNTERS, ids=["estimate", "word_piece"])
+
+
+def source(question: str, answer: str) -> Source:
+    return Source(id=1, question=question, answer=answer, score=0.5)
+
+
+def shown(excerpts: list[Excerpt]) -> list[tuple[int, str, str, bool]]:
+    return [(one.number, one.question, one.answer, one.is_cut) for one in excerpts]
+
+
+@both
+def test_what_fits_stands_whole(counter: TokenCounter) -> None:
+    assert shown(fit([source("Why?", "So."), source("How?", "Thus.")], 100, counter)) == [
+        (1, "Why?", "So.", False),
+        (2, "How?", "Thus.", False),
+    ]
+
+
+@both
+def test_the_least_relevant_text_is_left_out_first_at_a_sentence(counter: TokenCounter) -> None:
+    answer = "The first step is to breathe slowly. " * 3
+    sources = [source("First?", answer.strip()), source("Second?", answer.strip()), source("Third?", "Short.")]
+    whole = sum(count(counter, one.question) + count(counter, one.answer) + 4 for one in sources[:2])
+    excerpts = fit(sources, whole - 5, counter)
+    assert shown(excerpts) == [
+        (1, "First?", answer.strip(), False),
+        # Though the third would fit, it is less relevant than what is left out here.
+        (2, "Second?", "The first step is to breathe slowly. The first step is to breathe slowly.", True),
+    ]
+
+
+def test_a_huge_question_of_a_source_leaves_room_for_its_answer() -> None:
+    (excerpt,) = fit([source("Why is it so? " * 70_000, "Because of it. " * 60_000)], 1000, WORD_PIECE)
+    assert 350 <= count(WORD_PIECE, excerpt.question) <= 500
+    assert 900 <= count(WORD_PIECE, excerpt.question) + count(WORD_PIECE, excerpt.answer) <= 1000
+    assert excerpt.answer.endswith("it.")
+
+
+@both
+def test_a_sentence_too_long_for_the_window_hides_no_other_source(counter: TokenCounter) -> None:
+    endless = "word " * 5000
+    assert shown(fit([source("Q1", endless), source("Q2", "Short.")], 300, counter)) == [(2, "Q2", "Short.", False)]
+    # A question that is too long does not cost the answer its place.
+    assert shown(fit([source(endless, "Short.")], 300, counter)) == [(1, "", "Short.", True)]
+    # Nor does one that leaves too little.
+    tight = source("word " * 80, "word " * 150 + "ends.")
+    assert [one.question for one in fit([tight], 200, WORD_PIECE)] == [""]
+
+
+@both
+def test_nothing_fits_into_nothing(counter: TokenCounter) -> None:
+    assert fit([source("Q", "A")], 0, counter) == []
+    assert fit([source("Q", "A")], -50, counter) == []
+
+
+sentences = st.sampled_from(
+    (
+        *(
+            "Breathe slowly.",
+            "Go on!",
+            "睡前写下你的担忧。",
+            "Why not? ",
+            "¿Cómo está?",
+            "🌙🌙 is a moon.",
+            "a-b-c_d!!! ",
+        ),
+        "\n\n",
+        "An endless clause, and so on, and so on, and so on, and so on, and so on, and so on, and so on, forever. ",
+        "https://example.org/a/b?c=d&e=f ",
+    )
+)
+texts = st.one_of(st.lists(sentences, min_size=1, max_size=60).map(" ".join), st.text(max_size=200))
+sources_given = st.lists(st.builds(source, texts, texts), min_size=1, max_size=6)
+
+
+def whole_sentences(kept: str, text: str) -> bool:
+    return kept in ("", text) or len(kept) in {end for _, end in sentence_spans(text)}
+
+
+@profile(max_examples=150, deadline=None)
+@given(st.sampled_from(COUNTERS), st.text(max_size=300), sources_given, st.booleans())
+def test_a_prompt_keeps_to_the_budget(
+    counter: TokenCounter, question: str, given_sources: list[Source], more: bool
+) -> None:
+    prompts = Prompts(make_environment(), counter, BUDGET)
+    assume(prompts.room(question, question if more else "") >= 256)
+    prompt = prompts.answer(question, given_sources, question if more else None)
+    assert count(counter, prompt.system) + count(counter, prompt.user) + MESSAGE_TOKENS <= BUDGET
+
+
+@profile(max_examples=150, deadline=None)
+@given(st.sampled_from(COUNTERS), sources_given, st.integers(0, 400), st.integers(0, 30))
+def test_whole_sentences_of_the_most_relevant_sources(
+    counter: TokenCounter, given_sources: list[Source], budget: int, each: int
+) -> None:
+    excerpts = fit(given_sources, budget, counter, each)
+    used = sum(count(counter, one.question) + count(counter, one.answer) + each for one in excerpts)
+    assert used <= max(budget, 0)
+    kept = {one.number: one for one in excerpts}
+    for number, one in enumerate(given_sources, start=1):
+        if number not in kept:
+            # Left out before a less relevant one only where it could not stand there even alone.
+            assert number > max(kept, default=0) or fit([one], budget, counter, each) == []
+            continue
+        excerpt = kept[number]
+        assert one.question.startswith(excerpt.question)
+        assert one.answer.startswith(excerpt.answer)
+        assert whole_sentences(excerpt.question, one.question)
+        assert whole_sentences(excerpt.answer, one.answer)
+        assert excerpt.is_cut == ((excerpt.question, excerpt.answer) != (one.question, one.answer))
+        assert not excerpt.is_cut or number == max(kept)
+
+
+@given(st.text(max_size=300))
+def test_no_text_counts_more_than_its_bytes_or_less_than_nothing(text: str) -> None:
+    for counter in COUNTERS:
+        assert count(counter, text) <= bytes_of(as_data(text)) + bytes_of(text)
+        if text.strip():
+            assert count(counter, text) > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "least"),
+    [
+        ("My patient has panic attacks on the bus and walks everywhere now.", 13),
+        ("睡前写下你的担忧很有帮助。", 13),
+        ("!!!???...---___", 15),
+        ("\n" * 30 + "x", 30),
+        ("a" + " " * 30, 29),
+        ("🌙🌙🌙", 6),
+        ("QmFzZTY0IGVuY29kZWQgc3RyaW5nIGhlcmUg" * 8, 96),
+    ],
+)
+def test_what_costs_many_tokens_elsewhere_counts_as_many_here(text: str, least: int) -> None:
+    assert count(WORD_PIECE, text) >= least
+
+
+def test_the_tokenizer_is_taken_where_it_is(tmp_path: Path) -> None:
+    assert isinstance(make_counter(None), WordPieceCounter)
+    assert isinstance(make_counter(tmp_path), EstimatingCounter)
