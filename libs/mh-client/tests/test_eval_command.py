@@ -22,6 +22,7 @@ Run = Callable[..., tuple[int, str, str]]
 def hit(key: int, question: str) -> SearchHit:
     return SearchHit(
         id=key,
+        version=1,
         question=question,
         answer="a",
         question_sentiment=Sentiment.NEUTRAL,

@@ -22,6 +22,7 @@ KS = (1, 3, 10)
 def hit(key: int, question: str) -> SearchHit:
     return SearchHit(
         id=key,
+        version=1,
         question=question,
         answer="a",
         question_sentiment=Sentiment.NEUTRAL,

@@ -97,7 +97,7 @@ async def test_the_history_is_told_of_each_answer_unless_it_is_off(
     with_model: Settings,
     indexed: None,
     stub: StubOpenAI,
-    conversations: StubConversations,
+    conversations_stub: StubConversations,
     enabled: bool,
 ) -> None:
     stub.reply = "Rise at the same hour each day [1]."
@@ -108,9 +108,9 @@ async def test_the_history_is_told_of_each_answer_unless_it_is_off(
             response = await http.post(url + PATH, json={"question": QUESTION}, headers={"X-User-Id": "ana"})
     answer = Answer.model_validate(response.json())
     if not enabled:
-        assert conversations.history == []
+        assert conversations_stub.history == []
         return
-    (entry,) = conversations.history
+    (entry,) = conversations_stub.history
     assert (entry.answer_id, entry.user_id, entry.question) == (answer.answer_id, "ana", QUESTION)
     assert (entry.answer, entry.model, entry.usage) == (answer.answer, answer.model, answer.usage)
     assert entry.standalone_query is None
@@ -182,6 +182,6 @@ async def test_the_end_waits_for_a_hanging_recorder_only_so_long(monkeypatch: py
 
 @pytest.mark.parametrize("user", ["", " ", "a b", "a" * 129, "ü", "x\ty"])
 async def test_a_user_has_a_plain_name(client: httpx.AsyncClient, user: str) -> None:
-    response = await client.post(PATH, json={"question": "x"}, headers={"X-User-Id": user.encode()})
+    response = await client.post(PATH, json={"question": "x"}, headers={b"X-User-Id": user.encode()})
     assert response.status_code == 400
     assert [error["field"] for error in response.json()["errors"]] == ["X-User-Id"]

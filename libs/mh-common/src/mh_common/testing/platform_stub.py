@@ -245,6 +245,7 @@ class StubPlatform:
         hits = [
             SearchHit(
                 id=7,
+                version=1,
                 question="How do I [bold]sleep[/bold]?\nReally.",
                 answer="At the same \x1b[31mhour.",
                 question_sentiment=Sentiment.NEGATIVE,
