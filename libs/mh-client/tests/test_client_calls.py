@@ -42,6 +42,18 @@ TEXTS: dict[str, Any] = {
 }
 ROW = Conversation(id=7, version=2, created_at=NOW, updated_at=NOW, index_status=IndexStatus.PENDING, **TEXTS)
 
+SUGGESTION = Answer(
+    answer="Sleep [1].",
+    sources=[Source(id=7, question="q", answer="a", score=0.5)],
+    model="extractive",
+    usage=Usage(),
+    answer_id=UUID(int=7),
+    standalone_query="bus",
+    query_origin=QueryOrigin.QUESTION,
+    latency_ms=AnswerLatency(condense=0, search=1, generate=1, total=2),
+    grounded=True,
+)
+
 Call = Callable[..., Any]
 
 
@@ -217,26 +229,15 @@ def test_stats_search_answer_and_report(call: Call) -> None:
         index_status={IndexStatus.PENDING: 1},
     )
     found = SearchResult(hits=[], total_hits=0)
-    suggestion = Answer(
-        answer="Sleep [1].",
-        sources=[Source(id=7, question="q", answer="a", score=0.5)],
-        model="extractive",
-        usage=Usage(),
-        answer_id=UUID(int=7),
-        standalone_query="bus",
-        query_origin=QueryOrigin.QUESTION,
-        latency_ms=AnswerLatency(condense=0, search=1, generate=1, total=2),
-        grounded=True,
-    )
     versions = IndexReportAnswer(versions=[ConversationVersion(conversation_id=7, version=None)])
     report = IndexReport(outcomes=[IndexOutcome(conversation_id=7, version=2, status=IndexStatus.INDEXED)])
     respx.get(f"{API}/conversations/stats").mock(answer(counts))
     search = respx.post(f"{API}/search").mock(answer(found))
-    ask = respx.post(f"{API}/answers").mock(answer(suggestion))
+    ask = respx.post(f"{API}/answers").mock(answer(SUGGESTION))
     index = respx.post(f"{API}/index/reports").mock(answer(versions))
     assert call("conversations.stats") == counts
     assert call("search", "bus", limit=3, similarity_threshold=0.2, question_sentiment="negative", ids=[1]) == found
-    assert call("answer", "bus", top_k=2) == suggestion
+    assert call("answer", "bus", top_k=2) == SUGGESTION
     assert call("index.report", report) == versions
     assert sent(search) == {
         "query": "bus",

@@ -1,6 +1,5 @@
 """POST /api/v1/answers as a stream of events, from the shipped app under uvicorn, with the OpenAI stub behind it."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
@@ -63,14 +62,6 @@ def put_together(stream: list[Event]) -> Answer:
     text = "".join(data["text"] for name, data in stream if name == "token")
     parts = {key: value for name, data in stream if name != "token" for key, value in data.items()}
     return Answer(answer=text, **parts)
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 def names(stream: list[Event]) -> list[str]:
@@ -139,64 +130,6 @@ async def test_a_citation_in_pieces_is_held_back_until_it_is_checked(
     assert whole["answer"] == "".join(tokens)
     assert put_together(stream).uncited_sentences == ["Rise early each day.", "See [x] (⟨link removed⟩)."]
     assert not put_together(stream).grounded
-
-
-async def test_who_goes_away_stops_the_model(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
-) -> None:
-    stub.reply = "word " * 10_000
-    stub.event_delay = 0.01
-    try:
-        with served(with_model) as url:
-            async with http.stream("POST", url + PATH, json={"question": QUESTION}) as response:
-                async for text in response.aiter_text():
-                    if "event: token" in text:
-                        break
-            # The connection is closed, and so is that to the model, long before the end of its answer.
-            await eventually(lambda: stub.abandoned == 1)
-    finally:
-        stub.event_delay = 0.0
-
-
-async def test_who_goes_away_while_the_model_is_silent_stops_it_too(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
-) -> None:
-    stub.add_faults(Fault(stall=True, path=CHAT))
-    stub.reply = "One two three four five six."
-    # Neither a sign of life nor a time limit ends it before the test gives up.
-    patient = {
-        "answers": AnswersSettings(time_limit=100, max_retries=0, heartbeat=100),
-        "openai": with_model.openai.model_copy(update={"timeout": 100}),
-    }
-    with served(with_model.model_copy(update=patient)) as url:
-        async with http.stream("POST", url + PATH, json={"question": QUESTION}) as response:
-            async for text in response.aiter_text():
-                if "event: token" in text:
-                    break
-        await eventually(lambda: stub.abandoned == 1)
-
-
-@pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
-async def test_who_goes_away_before_the_answer_begins_costs_no_answer(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, accept: str
-) -> None:
-    def chats() -> int:
-        return sum(request.path == CHAT for request in stub.requests)
-
-    stub.add_faults(Fault(hang=True, path=CHAT))
-    history = [{"role": "user", "content": "My patient wakes at night."}]
-    with served(with_model) as url:
-        async with httpx.AsyncClient(headers={"Accept": accept}) as http:
-            request = http.post(url + PATH, json={"question": "And then?", "conversation_history": history})
-            task = asyncio.create_task(request)
-            await eventually(lambda: chats() == 1)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        # The next one waits its turn behind what the first one left behind.
-        stub.release()
-        async with httpx.AsyncClient(timeout=20) as http:
-            await http.post(url + PATH, json={"question": QUESTION})
-    assert chats() == 2
 
 
 async def test_quotes_are_streamed_as_well(
@@ -333,36 +266,3 @@ async def test_what_goes_wrong_before_the_first_event_is_an_ordinary_problem(
         assert response.headers["Content-Type"] == "application/problem+json"
         response = await http.post(url + PATH, json={"question": ""})
         assert (response.status_code, response.headers["Content-Type"]) == (422, "application/problem+json")
-
-
-@pytest.mark.parametrize(
-    ("accept", "expected"),
-    [
-        (None, "application/json"),
-        ("*/*", "application/json"),
-        ("application/json", "application/json"),
-        ("application/*", "application/json"),
-        ("text/event-stream", "text/event-stream; charset=utf-8"),
-        ("text/*", "text/event-stream; charset=utf-8"),
-        ("Text/Event-Stream; charset=utf-8", "text/event-stream; charset=utf-8"),
-        ("text/event-stream, */*", "text/event-stream; charset=utf-8"),
-        ("application/json, text/event-stream", "application/json"),
-        ("application/json;q=0.5, text/event-stream", "text/event-stream; charset=utf-8"),
-        ("text/event-stream;q=0.1, */*;q=0.2", "application/json"),
-        ("*/*, application/json;q=0", "text/event-stream; charset=utf-8"),
-    ],
-)
-async def test_the_form_is_the_one_asked_for(
-    client: httpx.AsyncClient, milvus: AsyncMilvusClient, accept: str | None, expected: str
-) -> None:
-    client.headers.pop("Accept")
-    headers = {"Accept": accept} if accept else {}
-    response = await client.post(PATH, json={"question": QUESTION}, headers=headers)
-    assert (response.status_code, response.headers["Content-Type"]) == (200, expected)
-
-
-@pytest.mark.parametrize("accept", ["text/html", "application/xml, image/*", "text/event-stream;q=0", "*/*;q=high"])
-async def test_a_form_that_there_is_not_is_refused(client: httpx.AsyncClient, accept: str) -> None:
-    response = await client.post(PATH, json={"question": QUESTION}, headers={"Accept": accept})
-    assert (response.status_code, response.headers["Content-Type"]) == (406, "application/problem+json")
-    assert "application/json or text/event-stream" in response.json()["detail"]

@@ -182,6 +182,6 @@ async def test_the_end_waits_for_a_hanging_recorder_only_so_long(monkeypatch: py
 
 @pytest.mark.parametrize("user", ["", " ", "a b", "a" * 129, "ü", "x\ty"])
 async def test_a_user_has_a_plain_name(client: httpx.AsyncClient, user: str) -> None:
-    response = await client.post(PATH, json={"question": "x"}, headers={b"X-User-Id": user.encode()})
+    response = await client.post(PATH, json={"question": "x"}, headers=httpx.Headers([(b"X-User-Id", user.encode())]))
     assert response.status_code == 400
     assert [error["field"] for error in response.json()["errors"]] == ["X-User-Id"]

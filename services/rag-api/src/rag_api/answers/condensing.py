@@ -1,5 +1,6 @@
 """What a follow-up question means in full, so that it can be searched for."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -51,7 +52,8 @@ class ModelCondenser:
     async def condense(self, question: str, turns: Sequence[ConversationTurn], deadline: float) -> Query:
         """See `Condenser.condense`."""
         try:
-            prompt = self._prompts.condense(question, turns)
+            # A thread, since counting the tokens of long texts takes its time.
+            prompt = await asyncio.to_thread(self._prompts.condense, question, turns)
             messages = [Message("system", prompt.system), Message("user", prompt.user)]
             completion = await self._language_model.complete(messages, deadline)
         except (LanguageModelError, QuestionTooLongError) as error:

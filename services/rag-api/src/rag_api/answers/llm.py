@@ -150,16 +150,17 @@ class _Part:
 def _read(answer: ChatCompletion | ChatCompletionChunk) -> _Part:
     try:
         usage = _usage(answer.usage) if answer.usage else None
-        for choice in answer.choices or ():
-            message = choice.message if isinstance(choice, Choice) else choice.delta
-            return _Part(
-                text=message.content or "",
-                model=answer.model,
-                usage=usage,
-                finished=choice.finish_reason is not None,
-                refused=choice.finish_reason == "content_filter" or bool(message.refusal),
-            )
-        return _Part(model=answer.model, usage=usage)
+        if not answer.choices:
+            return _Part(model=answer.model, usage=usage)
+        choice = answer.choices[0]
+        message = choice.message if isinstance(choice, Choice) else choice.delta
+        return _Part(
+            text=message.content or "",
+            model=answer.model,
+            usage=usage,
+            finished=choice.finish_reason is not None,
+            refused=choice.finish_reason == "content_filter" or bool(message.refusal),
+        )
     except Exception as error:  # the SDK checks no shape
         failure = _unreadable(error)
     raise failure

@@ -28,7 +28,8 @@ UserId = Annotated[
     Header(
         alias="X-User-Id",
         pattern=USER_ID_PATTERN,
-        description="Who asks; kept with the answer where a history is kept. 1 to 128 ASCII characters, no spaces.",
+        description="Who asks, as told by whoever let the request in; kept with the answer where answers are kept. "
+        "1 to 128 ASCII characters, no spaces.",
     ),
 ]
 

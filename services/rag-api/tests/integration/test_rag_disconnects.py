@@ -1,0 +1,95 @@
+"""Who asks and goes away: nobody works on for them. The shipped app under uvicorn, with the OpenAI stub behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+
+import httpx
+import pytest
+from mh_common.models import Conversation
+from mh_common.testing.openai_stub import Fault, StubOpenAI
+from rag_api.settings import AnswersSettings, Settings
+
+PATH = "/api/v1/answers"
+CHAT = "/v1/chat/completions"
+QUESTION = "How do I help a patient who cannot fall asleep?"
+Serve = Callable[..., AbstractContextManager[str]]
+Make = Callable[..., Conversation]
+Index = Callable[[Sequence[Conversation]], Awaitable[None]]
+
+
+@pytest.fixture
+async def indexed(index: Index, conversation: Make) -> None:
+    await index([conversation(1, "I cannot fall asleep", "Rise at the same hour every day.")])
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=20, headers={"Accept": "text/event-stream"}) as client:
+        yield client
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_who_goes_away_stops_the_model(
+    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
+) -> None:
+    stub.reply = "word " * 10_000
+    stub.event_delay = 0.01
+    try:
+        with served(with_model) as url:
+            async with http.stream("POST", url + PATH, json={"question": QUESTION}) as response:
+                async for text in response.aiter_text():
+                    if "event: token" in text:
+                        break
+            # The connection is closed, and so is that to the model, long before the end of its answer.
+            await eventually(lambda: stub.abandoned == 1)
+    finally:
+        stub.event_delay = 0.0
+
+
+async def test_who_goes_away_while_the_model_is_silent_stops_it_too(
+    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
+) -> None:
+    stub.add_faults(Fault(stall=True, path=CHAT))
+    stub.reply = "One two three four five six."
+    # Neither a sign of life nor a time limit ends it before the test gives up.
+    patient = {
+        "answers": AnswersSettings(time_limit=100, max_retries=0, heartbeat=100),
+        "openai": with_model.openai.model_copy(update={"timeout": 100}),
+    }
+    with served(with_model.model_copy(update=patient)) as url:
+        async with http.stream("POST", url + PATH, json={"question": QUESTION}) as response:
+            async for text in response.aiter_text():
+                if "event: token" in text:
+                    break
+        await eventually(lambda: stub.abandoned == 1)
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
+async def test_who_goes_away_before_the_answer_begins_costs_no_answer(
+    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, accept: str
+) -> None:
+    def chats() -> int:
+        return sum(request.path == CHAT for request in stub.requests)
+
+    stub.add_faults(Fault(hang=True, path=CHAT))
+    history = [{"role": "user", "content": "My patient wakes at night."}]
+    with served(with_model) as url:
+        async with httpx.AsyncClient(headers={"Accept": accept}) as http:
+            request = http.post(url + PATH, json={"question": "And then?", "conversation_history": history})
+            task = asyncio.create_task(request)
+            await eventually(lambda: chats() == 1)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        # The next one waits its turn behind what the first one left behind.
+        stub.release()
+        async with httpx.AsyncClient(timeout=20) as http:
+            await http.post(url + PATH, json={"question": QUESTION})
+    assert chats() == 2
