@@ -1,4 +1,4 @@
-"""Structured logs on standard output: one JSON object a line, with the request's or job's id on each.
+"""Structured logs on standard output: one JSON object a line, with the ids of request, job and trace on each.
 
 Event names are constants in snake case; data goes into keywords. No text of a conversation or of a question is logged.
 """
@@ -9,9 +9,11 @@ import sys
 import structlog
 
 from mh_common.settings import LogSettings
+from mh_common.tracing import add_trace_id
 
 _PROCESSORS: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
+    add_trace_id,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.stdlib.ExtraAdder(),
