@@ -11,6 +11,7 @@ from mh_common.web.health import Check
 
 from conversations_api.conversations.service import ConversationReads, ConversationService
 from conversations_api.database import ReaderFactory, Session, SessionFactory, database_errors, transaction
+from conversations_api.gauges import Gauges
 from conversations_api.outbox.relay import Relay
 from conversations_api.outbox.repository import OUTBOX_WRITTEN
 
@@ -27,6 +28,7 @@ class AppState:
     reads: ConversationReads
     relay: Relay
     checks: Mapping[str, Check]
+    gauges: Gauges
 
 
 def state_of(request: Request) -> AppState:

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 
-from mh_common.settings import LogSettings, RedisSettings, ServiceSettings, SettingsGroup
+from mh_common.settings import LogSettings, OtelSettings, RedisSettings, ServiceSettings, SettingsGroup
 from pydantic import Field, SecretStr, field_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -70,3 +70,4 @@ class Settings(ServiceSettings):
     redis: RedisSettings = Field(default_factory=RedisSettings)
     relay: RelaySettings = Field(default_factory=RelaySettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    otel: OtelSettings = Field(default_factory=OtelSettings)

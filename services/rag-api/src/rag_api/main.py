@@ -1,10 +1,12 @@
 """The application: `uvicorn --factory rag_api.main:create_app`."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
 
+import httpx
 from fastapi import FastAPI
 from mh_client import AsyncClient, MHError
 from mh_common.embeddings import Embedder, EmbedderError, make_embedder
@@ -12,7 +14,9 @@ from mh_common.errors import DomainError, UnavailableError
 from mh_common.logging import configure_logging
 from mh_common.models import MAX_ID
 from mh_common.settings import load_settings
+from mh_common.tracing import start_tracing, tie
 from mh_common.web.health import Check, health_routes
+from mh_common.web.metrics import NO_TELEMETRY, metrics_routes
 from mh_common.web.problems import install_problems
 from mh_common.web.request_ids import RequestIdMiddleware
 from openai import AsyncOpenAI
@@ -21,6 +25,7 @@ import rag_api.answers.routes
 import rag_api.search.routes
 from rag_api.answers.extractive import Extractive
 from rag_api.answers.llm import OpenAILanguageModel
+from rag_api.answers.measured import MeasuredLanguageModel
 from rag_api.answers.prompts import Prompts, make_environment
 from rag_api.answers.service import (
     AnswerService,
@@ -48,13 +53,15 @@ DESCRIPTION: Final = (
     "What it returns helps a professional to think; it is no substitute for clinical judgement."
 )
 
+SERVICE: Final = "rag-api"
+
 CONVERSATIONS_RETRIES: Final = 1
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the application; without `settings` they come from the environment. Starts while Milvus is down."""
     settings = settings or load_settings(Settings)
-    configure_logging(settings.log, "rag-api")
+    configure_logging(settings.log, SERVICE)
     app = FastAPI(
         title="Search and answers",
         description=DESCRIPTION,
@@ -63,10 +70,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
         lifespan=_lifespan(settings),
+        telemetry=NO_TELEMETRY,
     )
     app.add_middleware(RequestIdMiddleware)
     install_problems(app, STATUS_OF)
     app.include_router(health_routes(get_checks))
+    app.include_router(metrics_routes())
     app.include_router(rag_api.search.routes.router)
     app.include_router(rag_api.answers.routes.router)
     return app
@@ -83,6 +92,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> State:
     """Make everything that lives as long as the application, each with its clean-up on the stack."""
+    stack.push_async_callback(asyncio.to_thread, start_tracing(settings.otel, SERVICE))
     embedder = make_embedder(settings.embedding, settings.openai)
     stack.push_async_callback(embedder.close)
     milvus = make_client(settings.milvus.uri, settings.milvus.token, settings.milvus.timeout)
@@ -94,11 +104,13 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> State:
         consistency=settings.milvus.consistency,
         timeout=settings.milvus.timeout,
     )
+    http = await stack.enter_async_context(httpx.AsyncClient(event_hooks={"request": [tie]}))
     conversations = await stack.enter_async_context(
         AsyncClient(
             settings.conversations.url,
             timeout=settings.conversations.timeout,
             max_retries=CONVERSATIONS_RETRIES,
+            http_client=http,
         )
     )
     search = SearchService(embedder, index, conversations, settings.search)
@@ -118,7 +130,12 @@ def _generator(settings: Settings, embedder: Embedder, stack: AsyncExitStack) ->
     )
     stack.push_async_callback(client.close)
     language_model = OpenAILanguageModel(client, model=settings.openai.model, time_limit=settings.answers.time_limit)
-    return ModelGenerator(language_model, Prompts(make_environment(), settings.answers.max_context_chars))
+    measured = MeasuredLanguageModel(
+        language_model,
+        prompt_price=settings.openai.prompt_price,
+        completion_price=settings.openai.completion_price,
+    )
+    return ModelGenerator(measured, Prompts(make_environment(), settings.answers.max_context_chars))
 
 
 def _checks(index: VectorIndex, conversations: AsyncClient, embedder: Embedder) -> Mapping[str, Check]:

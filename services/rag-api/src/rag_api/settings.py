@@ -1,7 +1,14 @@
 """Settings of rag-api."""
 
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
-from mh_common.settings import ConversationsSettings, LogSettings, MilvusSettings, ServiceSettings, SettingsGroup
+from mh_common.settings import (
+    ConversationsSettings,
+    LogSettings,
+    MilvusSettings,
+    OtelSettings,
+    ServiceSettings,
+    SettingsGroup,
+)
 from pydantic import Field
 
 
@@ -38,3 +45,4 @@ class Settings(ServiceSettings):
     search: SearchSettings = Field(default_factory=SearchSettings)
     answers: AnswersSettings = Field(default_factory=AnswersSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    otel: OtelSettings = Field(default_factory=OtelSettings)

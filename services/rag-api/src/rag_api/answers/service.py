@@ -10,6 +10,7 @@ from mh_common.embeddings import EmbedderError
 from mh_common.errors import DomainError
 from mh_common.models import Answer, AnswerRequest, SearchHit, SearchRequest, Source, Usage
 
+from rag_api import metrics
 from rag_api.answers.extractive import MODEL, Extractive
 from rag_api.answers.llm import Completion, FailureKind, LanguageModel, LanguageModelError, Message
 from rag_api.answers.prompts import Prompts
@@ -117,14 +118,17 @@ class AnswerService:
         found = await self._search.search(SearchRequest(query=request.question, limit=request.top_k))
         rebuilding = found.index_rebuilding
         if not found.hits:
+            metrics.ANSWERS.labels("none").inc()
             return Answer(answer=NOTHING_FOUND, sources=[], model=NO_MODEL, usage=Usage(), index_rebuilding=rebuilding)
         sources = [_source(hit) for hit in found.hits]
         started = time.perf_counter()
         try:
             completion = await self._generator.generate(request.question, sources)
         except LanguageModelError as error:
+            metrics.ANSWERS.labels("failed").inc()
             log.warning(ANSWER_FAILED, kind=error.kind, sources=len(sources), generate_ms=_ms_since(started))
             raise _ERROR_OF[error.kind](str(error), sources) from error
+        metrics.ANSWERS.labels("extractive" if completion.model == MODEL else "llm").inc()
         log.info(
             ANSWER_COMPLETED,
             model=completion.model,
