@@ -34,10 +34,14 @@ def known_method(method: str) -> str:
 
 
 def observe_request(method: str, route: str | None, status: int, seconds: float) -> None:
-    """Count a request. `route`: the template of the route that served it; None where there is none."""
-    known, template = known_method(method), route or _OTHER
-    REQUESTS.labels(known, template, status).inc()
-    REQUEST_SECONDS.labels(known, template).observe(seconds)
+    """Count a request.
+
+    Args:
+        method: from `known_method`.
+        route: the template of the route that served it; None where there is none.
+    """
+    REQUESTS.labels(method, route or _OTHER, status).inc()
+    REQUEST_SECONDS.labels(method, route or _OTHER).observe(seconds)
 
 
 Refresh = Callable[[Request], Awaitable[tuple[Collector, ...]]]

@@ -59,7 +59,7 @@ class RequestIdMiddleware:
             await self.app(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
-            method, route = scope["method"], getattr(scope.get("route"), "path", None)
+            method, route = metrics.known_method(scope["method"]), getattr(scope.get("route"), "path", None)
             metrics.observe_request(method, route, status, seconds)
             if span is not None:
                 _describe(span, method, route, status)
@@ -68,9 +68,8 @@ class RequestIdMiddleware:
 
 def _describe(span: Span, method: str, route: str | None, status: int) -> None:
     """Name a request's span by its route; not by its path, in which a caller can write anything."""
-    known = metrics.known_method(method)
-    span.update_name(f"{known} {route or '(no route)'}")
-    span.set_attributes({"http.request.method": known, "http.response.status_code": status})
+    span.update_name(f"{method} {route or '(no route)'}")
+    span.set_attributes({"http.request.method": method, "http.response.status_code": status})
     if route is not None:
         span.set_attribute("http.route", route)
     if status >= 500:
