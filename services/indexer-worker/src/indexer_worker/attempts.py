@@ -108,5 +108,6 @@ def _log_failure(error: Exception, **data: Any) -> metrics.JobOutcome:
         log.warning(JOB_POSTPONED, reason=str(error), **data)
         return "postponed"
     # Not its message, which could repeat what a row holds.
-    log.error(JOB_CRASHED, error=type(error).__name__, stack=traceback.format_tb(error.__traceback__), **data)
+    stack = "".join(traceback.format_tb(error.__traceback__))
+    log.error(JOB_CRASHED, error=type(error).__name__, stack=stack, **data)
     return "crashed"
