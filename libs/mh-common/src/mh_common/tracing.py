@@ -9,7 +9,7 @@ of its own. Without an endpoint what makes and sends spans is not even imported.
 """
 
 from collections.abc import Callable, Collection, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import structlog
@@ -74,7 +74,12 @@ def is_tracing() -> bool:
 
 @contextmanager
 def span(
-    name: str, kind: Kind = "internal", origins: Collection[str | None] = (), **attributes: str | int | float
+    name: str,
+    kind: Kind = "internal",
+    origins: Collection[str | None] = (),
+    *,
+    alone: bool = False,
+    **attributes: str | int | float,
 ) -> "Iterator[Span | None]":
     """Let the block be a span; yield it, or None without tracing.
 
@@ -84,31 +89,28 @@ def span(
         origins: traceparents of what caused it, from other processes. One becomes the parent. Of several none can, as a
             span has one parent: a trace begins here and refers to each of them. Without any, the parent is the span
             under way. What is no traceparent is passed over.
+        alone: spans in the block are no parts of it. So an asynchronous generator may yield within the block.
         attributes: an underscore in a name stands for a dot.
     """
     if _tracer is None:
         yield None
         return
-    from opentelemetry.trace import SpanKind, StatusCode
+    from opentelemetry.trace import SpanKind, StatusCode, use_span
 
     parent, links = _causes(origins)
     named = {key.replace("_", "."): value for key, value in attributes.items()}
-    with _tracer.start_as_current_span(
-        name,
-        context=parent,
-        kind=SpanKind[kind.upper()],
-        attributes=named,
-        links=links,
-        # An error's message can repeat what a row holds.
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as present:
-        try:
+    present = _tracer.start_span(name, context=parent, kind=SpanKind[kind.upper()], attributes=named, links=links)
+    # Of errors the type alone: a message can repeat what a row holds.
+    current = use_span(present, record_exception=False, set_status_on_exception=False)
+    try:
+        with nullcontext() if alone else current:
             yield present
-        except Exception as error:
-            present.set_attribute("error.type", type(error).__name__)
-            present.set_status(StatusCode.ERROR)
-            raise
+    except Exception as error:
+        present.set_attribute("error.type", type(error).__name__)
+        present.set_status(StatusCode.ERROR)
+        raise
+    finally:
+        present.end()
 
 
 def _causes(origins: Collection[str | None]) -> "tuple[Context | None, list[Link]]":

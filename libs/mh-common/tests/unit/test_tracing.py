@@ -1,8 +1,9 @@
 """Spans as a collector gets them, and that there is nothing of them without one."""
 
+import asyncio
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -129,3 +130,23 @@ def test_no_service_loads_the_sdk_without_an_endpoint(service: str) -> None:
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert service in loaded
     assert [name for name in loaded if name.startswith(("opentelemetry.sdk.trace", "opentelemetry.exporter"))] == []
+
+
+async def test_a_generator_may_yield_within_a_span_that_is_alone(collector: StubCollector, stop: Stop) -> None:
+    async def pieces() -> AsyncGenerator[int]:
+        with tracing.span("streams", alone=True):
+            yield 1
+            yield 2
+
+    with tracing.span("request"):
+        generator = pieces()
+        assert await anext(generator) == 1
+        with tracing.span("beside"):
+            pass
+    # Closed in another context than the one it was begun in, as a server does when its caller is gone.
+    await asyncio.create_task(generator.aclose())
+    stop()
+
+    request, streams, beside = (only(collector.named(name)) for name in ("request", "streams", "beside"))
+    assert {streams.parent_id, beside.parent_id} == {request.span_id}
+    assert not streams.failed

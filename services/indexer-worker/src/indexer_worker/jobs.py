@@ -12,6 +12,7 @@ from mh_common.jobs import MAX_JOB_IDS, IndexJob, RunJob
 from mh_common.models import ConversationId, IndexRunKind
 from pydantic import Field, TypeAdapter, ValidationError
 
+from indexer_worker import metrics
 from indexer_worker.attempts import Attempt
 from indexer_worker.errors import JobTimeoutError
 from indexer_worker.settings import WorkerSettings
@@ -82,6 +83,7 @@ def register_jobs(app: Celery, work: Work, settings: WorkerSettings, starts: Sta
         app.task(index, bind=True, name=job.value, shared=False)
     for run_job in RunJob:
         app.task(carry_on, bind=True, name=run_job.value, shared=False)
+    metrics.show_jobs([*IndexJob, *RunJob])
 
 
 _KINDS: Final = {RunJob.RECONCILE: IndexRunKind.RECONCILE, RunJob.REBUILD: IndexRunKind.REBUILD}

@@ -1,8 +1,8 @@
 """What the jobs do, in numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from mh_common.metrics import FAST_BUCKETS, SLOW_BUCKETS, Counter, Histogram
 from mh_common.models import IndexRunKind, IndexRunStatus, RunCounts
@@ -32,6 +32,18 @@ FOUND: Final = Counter(
     "by a rebuild, written.",
     ("kind", "finding"),
 )
+
+
+def show_jobs(jobs: Iterable[str]) -> None:
+    """Let every count of these jobs, and of runs, be seen from 0 on: the first of anything shall be a rise."""
+    for job in jobs:
+        for outcome in get_args(JobOutcome):
+            JOBS.labels(job, outcome)
+    for kind in IndexRunKind:
+        for status in (IndexRunStatus.DONE, IndexRunStatus.FAILED):
+            RUNS.labels(kind.value, status.value)
+        for finding in RunCounts.model_fields:
+            FOUND.labels(kind.value, finding)
 
 
 def count_job(job: str, outcome: JobOutcome) -> None:

@@ -16,6 +16,7 @@ PART_SECONDS: Final = Histogram(
     ("part",),
     buckets=FAST_BUCKETS,
 )
+PART_FAILURES: Final = Counter("mh_search_part_failures_total", "Parts of searches that failed.", ("part",))
 HITS: Final = Histogram("mh_search_hits", "Hits of a search.", buckets=(0, 1, 2, 3, 5, 10, 20, 50, 100))
 TOP_SCORE: Final = Histogram(
     "mh_search_top_score",
@@ -30,7 +31,11 @@ ANSWERS: Final = Counter(
     "Answers by what wrote them: llm, extractive, none where nothing was found, failed where it could not.",
     ("kind",),
 )
-LLM_CALLS: Final = Counter("mh_llm_calls_total", "Calls of the language model, by how they ended.", ("outcome",))
+LLM_CALLS: Final = Counter(
+    "mh_llm_calls_total",
+    "Calls of the language model: ok, unavailable, timeout, refused, or abandoned where nobody waited any more.",
+    ("outcome",),
+)
 LLM_SECONDS: Final = Histogram(
     "mh_llm_call_duration_seconds", "Time of a call of the language model.", buckets=SLOW_BUCKETS
 )
@@ -46,7 +51,11 @@ LLM_COST: Final = Counter(
 def search_part(part: Literal["embed", "search", "fetch"]) -> Iterator[None]:
     """Measure the block as one part of a search."""
     with span(f"search {part}"), PART_SECONDS.labels(part).time():
-        yield
+        try:
+            yield
+        except Exception:
+            PART_FAILURES.labels(part).inc()
+            raise
 
 
 def count_search(scores: Sequence[float]) -> None:

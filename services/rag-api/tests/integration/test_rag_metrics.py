@@ -1,13 +1,17 @@
 """What GET /metrics of rag-api shows."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import httpx
 import pytest
+from mh_common.metrics import exposition
 from mh_common.models import Conversation
 from mh_common.testing.exposition import metric_value
 from mh_common.testing.openai_stub import Fault, StubOpenAI
+from rag_api.answers.llm import Completion, Message
+from rag_api.answers.measured import MeasuredLanguageModel
 from rag_api.settings import Settings
 
 Index = Callable[[Sequence[Conversation]], Awaitable[None]]
@@ -117,3 +121,33 @@ async def test_without_a_price_there_is_no_cost(client: httpx.AsyncClient) -> No
 
 async def test_metrics_are_no_part_of_the_documented_api(client: httpx.AsyncClient) -> None:
     assert "/metrics" not in (await client.get("/openapi.json")).json()["paths"]
+
+
+async def test_a_part_that_fails_is_counted(
+    running: Run, settings: Settings, index: Index, statuses: list[int], conversation: Callable[..., Conversation]
+) -> None:
+    await index([conversation(1, "cannot sleep before exams")])
+    async with running(settings) as client:
+        counted = await Counted.since_now(client)
+        statuses.extend([500] * 9)
+        assert (await client.post("/api/v1/search", json={"query": "cannot sleep"})).status_code == 503
+        assert await counted("mh_search_part_failures_total", part="fetch") == 1
+        assert await counted("mh_search_part_failures_total", part="search") == 0
+
+
+async def test_a_call_that_nobody_waits_for_any_more_is_counted_apart() -> None:
+    asked = asyncio.Event()
+
+    class Silent:
+        async def complete(self, messages: Sequence[Message]) -> Completion:
+            asked.set()
+            await asyncio.Event().wait()
+            raise AssertionError("nothing sets the event")
+
+    before = metric_value(exposition().decode(), "mh_llm_calls_total", outcome="abandoned")
+    model = MeasuredLanguageModel(Silent(), prompt_price=0, completion_price=0)
+    call = asyncio.create_task(model.complete([Message("user", "anything")]))
+    await asked.wait()
+    call.cancel()
+    await asyncio.wait([call])
+    assert metric_value(exposition().decode(), "mh_llm_calls_total", outcome="abandoned") == before + 1

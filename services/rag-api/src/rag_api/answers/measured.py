@@ -1,14 +1,17 @@
 """A language model whose calls are counted, timed and traced."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
+from mh_common.models import Usage
 from mh_common.tracing import span
 
 from rag_api import metrics
 from rag_api.answers.llm import Completion, LanguageModel, LanguageModelError, Message
 
 _OK: Final = "ok"
+_ABANDONED: Final = "abandoned"
 
 
 class MeasuredLanguageModel:
@@ -25,12 +28,26 @@ class MeasuredLanguageModel:
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
         """See `LanguageModel.complete`."""
-        with span("llm", "client"), metrics.LLM_SECONDS.time():
-            try:
-                completion = await self._inner.complete(messages)
-            except LanguageModelError as error:
-                metrics.LLM_CALLS.labels(error.kind.value).inc()
-                raise
-        metrics.LLM_CALLS.labels(_OK).inc()
-        metrics.count_tokens(completion.usage, *self._prices)
+        with self._call() as done:
+            completion = await self._inner.complete(messages)
+            done(completion.usage)
         return completion
+
+    @contextmanager
+    def _call(self) -> Iterator[Callable[[Usage], None]]:
+        """Measure the block as one call; it says when it has the whole answer."""
+        outcome = _ABANDONED
+
+        def done(usage: Usage) -> None:
+            nonlocal outcome
+            outcome = _OK
+            metrics.count_tokens(usage, *self._prices)
+
+        try:
+            with span("llm", "client", alone=True), metrics.LLM_SECONDS.time():
+                yield done
+        except LanguageModelError as error:
+            outcome = error.kind.value
+            raise
+        finally:
+            metrics.LLM_CALLS.labels(outcome).inc()
