@@ -150,11 +150,11 @@ def test_lines_carry_what_they_belong_to(observed: Observed) -> None:
 
 def test_the_worker_shows_what_all_of_its_processes_did(observed: Observed) -> None:
     observed.write("How do I say no?")
-    job = {"job": "CreatedMentalHealthConversationJob"}
+    task = {"task": "CreatedMentalHealthConversationJob"}
     observed.until(lambda: metric_value(httpx.get(observed.metrics_url).text, "mh_queue_taken") == 0)
     text = httpx.get(observed.metrics_url).raise_for_status().text
-    assert metric_value(text, "mh_jobs_total", outcome="done", **job) >= 1
-    assert metric_value(text, "mh_job_duration_seconds_count", **job) >= 1
+    assert metric_value(text, "mh_jobs_total", outcome="done", **task) >= 1
+    assert metric_value(text, "mh_job_duration_seconds_count", **task) >= 1
     assert metric_value(text, "mh_index_rows_total", outcome="indexed") >= 1
     assert metric_value(text, "mh_milvus_write_duration_seconds_count", operation="upsert") >= 1
     assert metric_value(text, "mh_embedding_calls_total", outcome="ok") >= 1

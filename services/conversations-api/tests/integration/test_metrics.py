@@ -86,11 +86,11 @@ async def test_any_number_of_scrapes_looks_once_in_two_seconds(database: Databas
 
 async def test_the_relay_counts_what_it_delivers(client: httpx.AsyncClient, eventually: Eventually) -> None:
     job = "CreatedMentalHealthConversationJob"
-    before = metric_value(await scrape(client), "mh_outbox_published_total", job=job)
+    before = metric_value(await scrape(client), "mh_outbox_published_total", task=job)
     await client.post(PATH, json=ROW)
 
     async def counted() -> bool:
-        return metric_value(await scrape(client), "mh_outbox_published_total", job=job) == before + 1
+        return metric_value(await scrape(client), "mh_outbox_published_total", task=job) == before + 1
 
     await eventually(counted)
 

@@ -10,11 +10,11 @@ from mh_common.tracing import span
 
 JobOutcome = Literal["done", "postponed", "mismatch", "crashed", "split", "refused", "not_requeued"]
 
-JOBS: Final = Counter("mh_jobs_total", "Attempts at jobs, by how they ended.", ("job", "outcome"))
+JOBS: Final = Counter("mh_jobs_total", "Attempts at jobs, by Celery task and by how they ended.", ("task", "outcome"))
 JOB_SECONDS: Final = Histogram(
     "mh_job_duration_seconds",
     "Time of an attempt at a job, without its wait in the queue.",
-    ("job",),
+    ("task",),
     buckets=SLOW_BUCKETS,
 )
 ROWS: Final = Counter(

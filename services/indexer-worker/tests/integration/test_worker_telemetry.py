@@ -67,7 +67,7 @@ def working(redis_url: str, work: Script) -> Iterator[Celery]:
 
 
 def counted(outcome: str) -> float:
-    return metric_value(metrics.exposition().decode(), "mh_jobs_total", job=JOB.value, outcome=outcome)
+    return metric_value(metrics.exposition().decode(), "mh_jobs_total", task=JOB.value, outcome=outcome)
 
 
 @pytest.fixture
