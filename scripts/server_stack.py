@@ -19,8 +19,8 @@ import servers
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE = "legacy_development"
 SETTINGS = (
-    *("ANSWERS_", "CONVERSATIONS_", "DATABASE_", "EMBEDDING_", "HISTORY_", "LOG_", "MILVUS_", "OPENAI_", "REDIS_"),
-    *("RELAY_", "SEARCH_", "WORKER_"),
+    *("ANSWERS_", "CONVERSATIONS_", "DATABASE_", "EMBEDDING_", "HISTORY_", "LOG_", "METRICS_", "MILVUS_"),
+    *("OPENAI_", "OTEL_", "PROMETHEUS_", "REDIS_", "RELAY_", "SEARCH_", "WORKER_"),
 )
 """Beginnings of the services' variables."""
 
@@ -113,10 +113,10 @@ class ServerStack:
         servers.wait_until(server, lambda: _answers(f"http://127.0.0.1:{port}{ready}"), timeout=60)
 
     @contextmanager
-    def worker(self, name: str = "worker") -> Iterator[servers.Running]:
+    def worker(self, name: str = "worker", **environment: str) -> Iterator[servers.Running]:
         """Run an index worker while the block lasts; several at once have names of their own."""
         command = [sys.executable, *servers.WORKER, "--hostname", f"{name}@%h"]
-        server = self._start(name, *command, EMBEDDING_THREADS=servers.WORKER_THREADS)
+        server = self._start(name, *command, EMBEDDING_THREADS=servers.WORKER_THREADS, **environment)
         try:
             yield server
         finally:

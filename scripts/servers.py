@@ -136,6 +136,11 @@ def find_mysql() -> str | None:
     return next((found for name in MYSQL_BINARIES if (found := _on_path(name))), None)
 
 
+def find_promtool() -> str | None:
+    """Return the tool that checks Prometheus's files, from PATH."""
+    return _on_path("promtool")
+
+
 def docker_answers() -> bool:
     """Say whether a Docker engine can be used from here."""
     if shutil.which("docker") is None:
@@ -247,6 +252,7 @@ def _install_with_apt() -> None:
     packages += [] if _on_path("redis-server") else ["redis-server"]
     packages += [] if _on_path("nginx") else ["nginx-light"]
     packages += [] if _on_path("chromedriver") else ["chromium", "chromium-driver"]
+    packages += [] if find_promtool() else ["prometheus"]
     # RUNLEVEL=1 keeps the packages from starting services of their own: only private instances are wanted.
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     print(f"Installing {', '.join(packages)} through apt for the tests ...", flush=True)
@@ -259,10 +265,14 @@ def _install_with_apt() -> None:
 
 def ensure() -> list[str]:
     """Make the tests' servers available; return the names of those that could not be had."""
-    if not (find_mysql() and all(_on_path(name) for name in ("redis-server", "nginx", "chromedriver"))):
+    if not (find_mysql() and all(_on_path(name) for name in ("redis-server", "nginx", "chromedriver", "promtool"))):
         _install_with_apt()
     stores = {"MariaDB or MySQL": find_mysql(), "Redis": find_redis()}
-    others = {"nginx": _on_path("nginx"), "Chromium with its driver": _on_path("chromedriver")}
+    others = {
+        "nginx": _on_path("nginx"),
+        "Chromium with its driver": _on_path("chromedriver"),
+        "promtool": find_promtool(),
+    }
     # Docker stands in for the stores.
     needed = others if None in stores.values() and docker_answers() else stores | others
     return [name for name, binary in needed.items() if binary is None]

@@ -22,6 +22,7 @@ FILES = [
     ROOT / "docker-compose.yml",
     ROOT / "infra" / "stores" / "docker-compose.yml",
     ROOT / "infra" / "gateway" / "docker-compose.yml",
+    ROOT / "infra" / "monitoring" / "docker-compose.yml",
     *(ROOT / "services" / name / "docker-compose.yml" for name in SERVICES),
 ]
 # Which settings classes know the variables of a compose service.
@@ -78,7 +79,7 @@ def settings_variables(module: str) -> set[str]:
 def test_the_root_file_starts_everything() -> None:
     included = {ROOT / path for path in load(ROOT / "docker-compose.yml")["include"]}
     assert included == set(FILES) - {ROOT / "docker-compose.yml"}
-    assert set(ALL) == {*SETTINGS, *STORES, "gateway", "flower"}
+    assert set(ALL) == {*SETTINGS, *STORES, "gateway", "flower", "prometheus", "grafana"}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -101,7 +102,7 @@ def test_nothing_is_published_beyond_loopback_and_no_store_at_all(name: str) -> 
     assert all(port.startswith(("127.0.0.1:", "${GATEWAY_ADDRESS:-127.0.0.1}:")) for port in ports)
 
 
-@pytest.mark.parametrize("name", [*SETTINGS, "gateway", "redis", "flower"])
+@pytest.mark.parametrize("name", [*SETTINGS, "gateway", "redis", "flower", "prometheus", "grafana"])
 def test_our_services_run_without_privileges_on_a_read_only_root(name: str) -> None:
     service = ALL[name]
     assert service["read_only"] is True

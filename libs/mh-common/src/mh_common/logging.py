@@ -1,17 +1,22 @@
-"""Structured logs on standard output: one JSON object a line, with the request's or job's id on each.
+"""Structured logs on standard output: one JSON object a line, with the ids of request, job and trace on each.
 
-Event names are constants in snake case; data goes into keywords. No text of a conversation or of a question is logged.
+Event names are constants in snake case; data goes into keywords. No text of a conversation or of a question is logged,
+and so no message of an error that nobody expected: it can repeat one.
 """
 
 import logging
 import sys
+import traceback
+from collections.abc import Iterator
 
 import structlog
 
 from mh_common.settings import LogSettings
+from mh_common.tracing import add_trace_id
 
 _PROCESSORS: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
+    add_trace_id,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.stdlib.ExtraAdder(),
@@ -45,7 +50,7 @@ def configure_logging(settings: LogSettings, service: str) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 add_service,
-                structlog.processors.format_exc_info,
+                show_stack,
                 renderer,
             ],
         )
@@ -60,3 +65,26 @@ def configure_logging(settings: LogSettings, service: str) -> None:
         logging.getLogger(name).propagate = True
     for noisy in ("httpx", "httpx2", "httpcore", "openai", "pymilvus"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def show_stack(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Put places and types of an error, and of those that led to it, on a log line, as structlog's processors do."""
+    given = event.pop("exc_info", None)
+    if given is True:
+        given = sys.exc_info()
+    error = given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        event["exception"] = "".join(_lines(error))
+    return event
+
+
+def _lines(error: BaseException) -> Iterator[str]:
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if earlier is not None:
+        yield from _lines(earlier)
+        yield "which led to\n"
+    for part in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        yield from _lines(part)
+        yield "is part of\n"
+    yield from traceback.format_tb(error.__traceback__)
+    yield f"{type(error).__module__}.{type(error).__qualname__}\n"

@@ -5,10 +5,18 @@ over `.env.local`, which wins over `.env`.
 """
 
 import sys
-from typing import TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _blank_is_none(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+BLANK_IS_NONE: Final = BeforeValidator(_blank_is_none)
+"""Compose hands an unset variable down as an empty one."""
 
 
 class SettingsGroup(BaseModel):
@@ -37,6 +45,16 @@ class LogSettings(SettingsGroup):
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged."
     )
     format: str = Field(default="json", pattern="^(json|console)$", description="json for machines, console for eyes.")
+
+
+class OtelSettings(SettingsGroup):
+    """Traces. OpenTelemetry reads its other variables, such as OTEL_TRACES_SAMPLER, from the process environment."""
+
+    exporter_otlp_endpoint: Annotated[str | None, Field(pattern=r"^https?://"), BLANK_IS_NONE] = Field(
+        default=None,
+        description="Base address of an OTLP/HTTP collector, such as http://127.0.0.1:4318; /v1/traces is added. "
+        "Empty: there are no traces, and they cost nothing.",
+    )
 
 
 class RedisSettings(SettingsGroup):

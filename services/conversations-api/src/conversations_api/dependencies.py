@@ -11,6 +11,7 @@ from mh_common.web.health import Check
 
 from conversations_api.conversations.service import ConversationReads, ConversationService
 from conversations_api.database import ReaderFactory, Session, SessionFactory, database_errors, transaction
+from conversations_api.gauges import Gauges
 from conversations_api.outbox.relay import Relay
 from conversations_api.outbox.repository import OUTBOX_WRITTEN
 
@@ -28,6 +29,7 @@ class AppState:
     relay: Relay
     checks: Mapping[str, Check]
     history_enabled: bool
+    gauges: Gauges
 
 
 def state_of(request: Request) -> AppState:

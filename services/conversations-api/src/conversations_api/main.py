@@ -12,11 +12,15 @@ from typing import Any, Final
 import structlog
 from fastapi import FastAPI
 from mh_common.logging import configure_logging
+from mh_common.metrics import Collector
 from mh_common.settings import load_settings
+from mh_common.tracing import start_tracing
 from mh_common.web.health import Check, health_routes
+from mh_common.web.metrics import NO_TELEMETRY, metrics_routes
 from mh_common.web.problems import install_problems
 from mh_common.web.request_ids import RequestIdMiddleware
 from redis.asyncio import Redis
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conversations_api.conversations.routes import router as conversations
@@ -32,6 +36,7 @@ from conversations_api.database import (
 )
 from conversations_api.dependencies import STATE, AppState, state_of
 from conversations_api.experiments.routes import router as experiments
+from conversations_api.gauges import Gauges
 from conversations_api.history.purge import purge_regularly as purge_history_regularly
 from conversations_api.history.routes import router as history
 from conversations_api.idempotency.purge import purge_regularly
@@ -44,6 +49,7 @@ from conversations_api.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+SERVICE: Final = "conversations-api"
 BACKGROUND_TASK_FAILED: Final = "background_task_failed"
 
 DESCRIPTION: Final = (
@@ -56,18 +62,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the application; without `settings` it reads them from the environment and sets up logging."""
     if settings is None:
         settings = load_settings(Settings)
-        configure_logging(settings.log, "conversations-api")
+        configure_logging(settings.log, SERVICE)
     app = FastAPI(
         title="Conversations API",
         description=DESCRIPTION,
-        version=version("conversations-api"),
+        version=version(SERVICE),
         lifespan=_lifespan_of(settings),
+        telemetry=NO_TELEMETRY,
     )
     install_problems(app)
     app.add_middleware(RequestIdMiddleware)
     app.add_middleware(OneLineStartupErrors)
     # Writes need the database alone: their jobs wait in the outbox until Redis is back.
     app.include_router(health_routes(lambda request: state_of(request).checks, optional=frozenset({"redis"})))
+    app.include_router(metrics_routes(_gauges))
     app.include_router(conversations)
     app.include_router(index_states)
     app.include_router(index_runs)
@@ -83,6 +91,7 @@ def _lifespan_of(settings: Settings) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(asyncio.to_thread, start_tracing(settings.otel, SERVICE))
             engine, read_engine = make_engine(settings.database), make_read_engine(settings.database)
             stack.push_async_callback(engine.dispose)
             stack.push_async_callback(read_engine.dispose)
@@ -101,9 +110,15 @@ def _lifespan_of(settings: Settings) -> Lifespan:
             checks: dict[str, Check] = {"database": partial(ping, read_engine), "redis": partial(_ping_redis, redis)}
             readers = make_reader_factory(read_engine)
             reads = ConversationReads(readers)
-            yield {STATE: AppState(sessions, readers, reads, relay, checks, settings.history.enabled)}
+            yield {STATE: AppState(sessions, readers, reads, relay, checks, settings.history.enabled, Gauges(readers))}
 
     return lifespan
+
+
+async def _gauges(request: Request) -> tuple[Collector, ...]:
+    gauges = state_of(request).gauges
+    await gauges.refresh()
+    return (gauges,)
 
 
 async def _ping_redis(redis: Redis) -> None:

@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus, Rating, Sentiment
+from mh_common.tracing import MAX_TRACEPARENT
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -112,6 +113,8 @@ class OutboxRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # The traceparent of the request that made the change.
+    trace_context: Mapped[str | None] = mapped_column(String(MAX_TRACEPARENT))
 
 
 class IndexRunRow(Base):

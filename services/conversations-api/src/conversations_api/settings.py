@@ -2,7 +2,7 @@
 
 from functools import cached_property
 
-from mh_common.settings import HistorySettings, LogSettings, RedisSettings, ServiceSettings, SettingsGroup
+from mh_common.settings import HistorySettings, LogSettings, OtelSettings, RedisSettings, ServiceSettings, SettingsGroup
 from pydantic import Field, SecretStr, field_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -71,3 +71,4 @@ class Settings(ServiceSettings):
     relay: RelaySettings = Field(default_factory=RelaySettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    otel: OtelSettings = Field(default_factory=OtelSettings)

@@ -71,6 +71,21 @@ def test_the_second_migration_leaves_the_release_before_it_what_it_knows(
     assert {name: after[name] for name in before} == before
 
 
+def test_the_release_before_the_third_migration_goes_on_to_write(
+    empty_database: DatabaseSettings, config: Config
+) -> None:
+    command.upgrade(config, "0003")
+    engine = create_engine(empty_database.address.set(drivername=DRIVERS[empty_database.address.get_backend_name()]))
+    with engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO index_outbox (conversation_id, job, created_at) VALUES (1, 'j', '2026-01-01 00:00:00')")
+        )
+    command.downgrade(config, "0002")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT conversation_id, job FROM index_outbox")).all() == [(1, "j")]
+    engine.dispose()
+
+
 def start(config: Config, database: DatabaseSettings, *arguments: str) -> subprocess.Popen[str]:
     """Run `alembic` as an operator does."""
     assert config.config_file_name is not None

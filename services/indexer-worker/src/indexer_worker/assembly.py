@@ -3,8 +3,10 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+import httpx
 from mh_client import AsyncClient
 from mh_common.embeddings import make_embedder
+from mh_common.tracing import tie
 
 from indexer_worker.backlog import Backlog
 from indexer_worker.contents import MilvusContents
@@ -36,8 +38,8 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Services:
     timeout = settings.milvus.timeout
     milvus = make_client(settings.milvus.uri, settings.milvus.token, timeout)
     stack.push_async_callback(milvus.close)
-    conversations = AsyncClient(settings.conversations.url, timeout=settings.conversations.timeout)
-    await stack.enter_async_context(conversations)
+    http = await stack.enter_async_context(httpx.AsyncClient(event_hooks={"request": [tie]}))
+    conversations = AsyncClient(settings.conversations.url, timeout=settings.conversations.timeout, http_client=http)
     backlog = Backlog(settings.redis)
     stack.callback(backlog.close)
 

@@ -2,7 +2,8 @@
 
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
 import structlog
@@ -10,7 +11,9 @@ from celery import Task
 from celery.exceptions import Reject, Retry
 from mh_common.embeddings.backoff import Backoff
 from mh_common.jobs import INDEX_QUEUE
+from mh_common.tracing import TRACEPARENT, span, traceparent
 
+from indexer_worker import metrics
 from indexer_worker.errors import IndexingError, IndexMismatchError
 
 log = structlog.get_logger(__name__)
@@ -43,11 +46,27 @@ class Attempt:
         self._task = task
         self._hold_time = hold_time
         self._backoff = backoff
+        headers = task.request.headers or {}
+        self._origin: str | None = headers.get(TRACEPARENT)
 
     @property
     def number(self) -> int:
         """How often the job failed before."""
         return int(self._task.request.retries)
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Let the block be the work of this attempt, in metrics and traces."""
+        name = self._task.name
+        with span(f"job {name}", "consumer", [self._origin], mh_failures=self.number):
+            # Further attempts and steps stay beside this one, in the trace of what caused the first.
+            self._origin = self._origin or traceparent()
+            with metrics.JOB_SECONDS.labels(name).time():
+                yield
+
+    def ended(self, outcome: metrics.JobOutcome) -> None:
+        """Count the attempt."""
+        metrics.count_job(self._task.name, outcome)
 
     def wait_until(self, not_before: float, arguments: Arguments) -> None:
         """Return when it is time (seconds since 1970); else queue the job again and end it."""
@@ -59,7 +78,7 @@ class Attempt:
         """Queue the next attempt, as one job for each of `parts`, and end this one."""
         attempts = self.number + 1
         delay = self._backoff.wait(attempts, error.retry_after if isinstance(error, IndexingError) else None)
-        _log_failure(error, attempts=attempts, delay=round(delay, 1), **data)
+        self.ended(_log_failure(error, attempts=attempts, delay=round(delay, 1), **data))
         for arguments in parts:
             self.queue(arguments, time.time() + delay, attempts)
         raise Retry(when=delay)
@@ -73,17 +92,22 @@ class Attempt:
                 countdown=max(countdown, 0.0),
                 retries=attempts,
                 queue=INDEX_QUEUE,
+                headers={} if self._origin is None else {TRACEPARENT: self._origin},
             )
         except Exception as error:
+            self.ended("not_requeued")
             log.warning(JOB_NOT_REQUEUED, error=type(error).__name__)
             raise Reject(type(error).__name__, requeue=True) from error
 
 
-def _log_failure(error: Exception, **data: Any) -> None:
+def _log_failure(error: Exception, **data: Any) -> metrics.JobOutcome:
     if isinstance(error, IndexMismatchError):
         log.critical(INDEX_MISMATCH, reason=str(error), **data)
-    elif isinstance(error, IndexingError):
+        return "mismatch"
+    if isinstance(error, IndexingError):
         log.warning(JOB_POSTPONED, reason=str(error), **data)
-    else:
-        # Not its message, which could repeat what a row holds.
-        log.error(JOB_CRASHED, error=type(error).__name__, stack=traceback.format_tb(error.__traceback__), **data)
+        return "postponed"
+    # Not its message, which could repeat what a row holds.
+    stack = "".join(traceback.format_tb(error.__traceback__))
+    log.error(JOB_CRASHED, error=type(error).__name__, stack=stack, **data)
+    return "crashed"

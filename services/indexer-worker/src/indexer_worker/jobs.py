@@ -12,6 +12,7 @@ from mh_common.jobs import MAX_JOB_IDS, IndexJob, RunJob
 from mh_common.models import ConversationId, IndexRunKind
 from pydantic import Field, TypeAdapter, ValidationError
 
+from indexer_worker import metrics
 from indexer_worker.attempts import Attempt
 from indexer_worker.errors import JobTimeoutError
 from indexer_worker.settings import WorkerSettings
@@ -82,6 +83,7 @@ def register_jobs(app: Celery, work: Work, settings: WorkerSettings, starts: Sta
         app.task(index, bind=True, name=job.value, shared=False)
     for run_job in RunJob:
         app.task(carry_on, bind=True, name=run_job.value, shared=False)
+    metrics.show_jobs([*IndexJob, *RunJob])
 
 
 _KINDS: Final = {RunJob.RECONCILE: IndexRunKind.RECONCILE, RunJob.REBUILD: IndexRunKind.REBUILD}
@@ -99,10 +101,11 @@ class _IndexAttempt:
         try:
             wanted = _IDS.validate_python([ids] if isinstance(ids, int) else ids)
         except ValidationError as error:
+            self._attempt.ended("refused")
             log.error(JOB_REFUSED, faults=error.error_count())
             return
         self._attempt.wait_until(not_before, {"ids": wanted})
-        with starts.counted(job_id) as deaths:
+        with starts.counted(job_id) as deaths, self._attempt.measured():
             if deaths >= DEATHS_TO_SPLIT and len(wanted) > 1:
                 self._split(wanted, deaths)
             started = time.monotonic()
@@ -112,9 +115,11 @@ class _IndexAttempt:
                 left = list(getattr(error, "left", None) or wanted)
                 parts = _halves(left) if isinstance(error, JobTimeoutError) else [left]
                 self._attempt.failed(error, *({"ids": part} for part in parts), rows=len(left))
+            self._attempt.ended("done")
             log.info(JOB_DONE, rows=len(wanted), seconds=round(time.monotonic() - started, 3))
 
     def _split(self, ids: list[int], deaths: int) -> None:
+        self._attempt.ended("split")
         log.error(JOB_SPLIT, rows=len(ids), deaths=deaths)
         for part in _halves(ids):
             self._attempt.queue({"ids": part})
@@ -146,11 +151,12 @@ class _RunAttempt:
         try:
             present = self._step(run_id, step, job_id)
         except ValidationError as error:
+            self._attempt.ended("refused")
             log.error(JOB_REFUSED, faults=error.error_count())
             return
         arguments = {} if present is None else _arguments(present)
         self._attempt.wait_until(not_before, arguments)
-        with starts.counted(job_id) as deaths:
+        with starts.counted(job_id) as deaths, self._attempt.measured():
             try:
                 if present is None:
                     present = Step(run_id=self._work.add_run(self._kind), owner=job_id)
@@ -160,6 +166,7 @@ class _RunAttempt:
                 self._attempt.failed(error, arguments)
             if following is not None:
                 self._attempt.queue(_arguments(following))
+            self._attempt.ended("done")
 
     @staticmethod
     def _step(run_id: object, step: object, job_id: str) -> Step | None:

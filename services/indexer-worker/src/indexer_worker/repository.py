@@ -13,6 +13,7 @@ from mh_common import vector_index as fields
 from mh_common.models import Conversation
 from pymilvus import AsyncMilvusClient, MilvusException
 
+from indexer_worker import metrics
 from indexer_worker.collection import check_collection, ensure_collection
 from indexer_worker.errors import IndexMismatchError, RowsRefusedError, VectorStoreError
 
@@ -129,18 +130,23 @@ class MilvusRepository:
             # Milvus Lite would take it.
             raise RowsRefusedError(f"The vector's length is not {self._dimension}", permanent=True)
         async with self._calls():
-            for attempt in range(WRITE_ATTEMPTS):
-                await self._client.upsert(self._collection, list(rows))
-                if await self._copies(ids) == len(ids):
-                    return
-                await asyncio.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - keeps two workers apart
+            with metrics.milvus_write("upsert", len(rows)):
+                await self._write(rows, ids)
+
+    async def _write(self, rows: Sequence[Row], ids: Sequence[int]) -> None:
+        for attempt in range(WRITE_ATTEMPTS):
+            await self._client.upsert(self._collection, list(rows))
+            if await self._copies(ids) == len(ids):
+                return
+            await asyncio.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - keeps two workers apart
         raise VectorStoreError("Other workers kept writing the same rows")
 
     async def delete(self, ids: Sequence[int]) -> None:
         """See `VectorRepository.delete`."""
         await self.prepare()
         async with self._calls():
-            await self._client.delete(self._collection, ids=list(ids))
+            with metrics.milvus_write("delete", len(ids)):
+                await self._client.delete(self._collection, ids=list(ids))
 
     async def _copies(self, ids: Sequence[int]) -> int:
         """Count the stored rows with these ids.

@@ -11,6 +11,7 @@ from mh_client import AsyncClient, ConflictError, MHError, NotFoundError
 from mh_common.jobs import RUN_LEASE
 from mh_common.models import IndexRun, IndexRunKind, IndexRunStatus
 
+from indexer_worker import metrics
 from indexer_worker.backlog import Backlog
 from indexer_worker.errors import IndexingError, IndexMismatchError, VectorStoreError
 from indexer_worker.rebuild import Rebuilder
@@ -81,11 +82,11 @@ class RunService:
                 async with self._kept(step):
                     return await self._step(run, step, attempts, deaths)
             except IndexMismatchError as error:
-                await self._fail(step, str(error))
+                await self._fail(run, step, str(error))
             except IndexingError as error:
                 if run.kind is IndexRunKind.REBUILD or attempts + 1 < MAX_ATTEMPTS:
                     raise
-                await self._fail(step, str(error))
+                await self._fail(run, step, str(error))
         except (ConflictError, NotFoundError):
             log.info(RUN_LEFT, run_id=step.run_id)
         except MHError as error:
@@ -117,8 +118,10 @@ class RunService:
             following, last = await self._reconciler.step(run, step, await self._overdue(run))
         status = IndexRunStatus.DONE if last else IndexRunStatus.RUNNING
         await self._conversations.index.report_run(step.run_id, following.progress(status))
+        metrics.count_found(run.kind, step.counts, following.counts)
         if not last:
             return following
+        metrics.count_run(run.kind, status)
         log.info(RUN_DONE, run_id=run.id, kind=run.kind.value, **following.counts.model_dump())
         return None
 
@@ -140,6 +143,7 @@ class RunService:
         grace = self._settings.grace if idle else self._settings.busy_grace
         return run.requested_at - timedelta(seconds=grace)
 
-    async def _fail(self, step: Step, reason: str) -> None:
+    async def _fail(self, run: IndexRun, step: Step, reason: str) -> None:
+        metrics.count_run(run.kind, IndexRunStatus.FAILED)
         log.error(RUN_FAILED, run_id=step.run_id, reason=reason)
         await self._conversations.index.report_run(step.run_id, step.progress(IndexRunStatus.FAILED, reason))

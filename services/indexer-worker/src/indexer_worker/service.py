@@ -11,6 +11,7 @@ from mh_common import vector_index as fields
 from mh_common.embeddings import Embedder, EmbedderError, VectorLengthError
 from mh_common.models import Conversation, IndexOutcome, IndexReport, IndexStatus
 
+from indexer_worker import metrics
 from indexer_worker.errors import IndexingError, RowsRefusedError, VectorStoreError
 from indexer_worker.repository import Row, VectorRepository, vector_row
 
@@ -127,6 +128,9 @@ class IndexService:
         kept = {row.id for row in page.items} - set(written.refused)
         if absent := [key for key in ids if key not in kept]:
             await self._repository.delete(absent)
+        refused, stuck = len(written.refused), len(written.stuck)
+        indexed = len(page.items) - refused - stuck
+        metrics.count_rows(indexed=indexed, failed=refused, deleted=len(absent) - refused)
         return written
 
     async def _upsert(self, rows: list[Row], written: Written) -> None:
@@ -191,6 +195,7 @@ class IndexService:
         present = {entry.conversation_id: entry.version for entry in answer.versions}
         if gone := [outcome.conversation_id for outcome in outcomes if present[outcome.conversation_id] is None]:
             await self._repository.delete(gone)
+            metrics.count_rows(deleted=len(gone))
         return [
             outcome.conversation_id
             for outcome in outcomes

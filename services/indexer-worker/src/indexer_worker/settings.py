@@ -1,14 +1,18 @@
 """Settings of the indexer worker."""
 
+import os
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Self
+from typing import Annotated, Self
 
 from mh_common.embeddings import EmbeddingSettings, OpenAISettings
+from mh_common.metrics import FOLDER_VARIABLE
 from mh_common.settings import (
+    BLANK_IS_NONE,
     ConversationsSettings,
     LogSettings,
     MilvusSettings,
+    OtelSettings,
     RedisSettings,
     ServiceSettings,
     SettingsGroup,
@@ -88,6 +92,24 @@ class ReconcileSettings(SettingsGroup):
     )
 
 
+class MetricsSettings(SettingsGroup):
+    """Where the worker shows its metrics. It needs PROMETHEUS_MULTIPROC_DIR as well, in the process environment."""
+
+    port: Annotated[int | None, Field(ge=1, le=65535), BLANK_IS_NONE] = Field(
+        default=None, description="Port of /metrics; empty: they are not shown."
+    )
+    address: str = Field(default="127.0.0.1", description="Address that it listens on; 0.0.0.0 for all.")
+
+    @model_validator(mode="after")
+    def _has_folder(self) -> Self:
+        if self.port is not None and not os.environ.get(FOLDER_VARIABLE):
+            raise ValueError(
+                f"METRICS_PORT needs {FOLDER_VARIABLE}, in the process environment: a folder of this worker alone, in "
+                "which its processes keep their numbers"
+            )
+        return self
+
+
 class Settings(ServiceSettings):
     """All settings of the indexer worker."""
 
@@ -99,3 +121,5 @@ class Settings(ServiceSettings):
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    otel: OtelSettings = Field(default_factory=OtelSettings)

@@ -21,8 +21,10 @@ from indexer_worker.settings import ReconcileSettings
 from indexer_worker.steps import Step
 from mh_client import AsyncClient
 from mh_common import vector_index as fields
+from mh_common.metrics import exposition
 from mh_common.models import IndexOutcome, IndexRun, IndexRunStatus, IndexStatus, PresentVersion, RunCounts
 from mh_common.settings import RedisSettings
+from mh_common.testing.exposition import metric_value
 from mh_common.testing.index_stub import StubIndex
 from pymilvus import AsyncMilvusClient
 from redis import Redis
@@ -118,9 +120,19 @@ async def test_missing_stale_doubled_and_orphaned_rows_are_found_and_only_they_a
     for key in (50, 99):
         setting.api.remove(key)
 
+    before = exposition().decode()
     run = await setting.run()
 
     assert (run.status, counts(run)) == (IndexRunStatus.DONE, (98, 2, 2, 2, 6))
+    after = exposition().decode()
+    for name, labels, number in (
+        ("mh_index_runs_total", {"outcome": "done"}, 1),
+        *(("mh_index_run_rows_total", {"finding": kind}, 2) for kind in ("missing", "stale", "orphaned")),
+        ("mh_index_run_rows_total", {"finding": "checked"}, 98),
+        ("mh_index_run_rows_total", {"finding": "repaired"}, 6),
+    ):
+        labels = {"kind": "reconcile", **labels}
+        assert metric_value(after, name, **labels) - metric_value(before, name, **labels) == number
     assert setting.queued == [5, 30, 40, 50, 99, 100]
 
 

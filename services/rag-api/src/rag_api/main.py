@@ -1,10 +1,12 @@
 """The application: `uvicorn --factory rag_api.main:create_app`."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
 
+import httpx
 from fastapi import FastAPI
 from mh_client import AsyncClient, MHError
 from mh_common.embeddings import Embedder, EmbedderError, make_embedder
@@ -12,7 +14,9 @@ from mh_common.errors import DomainError, UnavailableError
 from mh_common.logging import configure_logging
 from mh_common.models import MAX_ID
 from mh_common.settings import load_settings
+from mh_common.tracing import start_tracing, tie
 from mh_common.web.health import Check, health_routes
+from mh_common.web.metrics import NO_TELEMETRY, metrics_routes
 from mh_common.web.problems import install_problems
 from mh_common.web.request_ids import RequestIdMiddleware
 from openai import AsyncOpenAI
@@ -25,6 +29,7 @@ from rag_api.answers.extractive import Extractive
 from rag_api.answers.generators import Generator, ModelGenerator, QuoteGenerator
 from rag_api.answers.history import HistoryRecorder
 from rag_api.answers.llm import OpenAILanguageModel
+from rag_api.answers.measured import MeasuredLanguageModel
 from rag_api.answers.prompts import Prompts, QuestionTooLongError, make_environment
 from rag_api.answers.records import AnswerRecorder, RecordQueue
 from rag_api.answers.service import (
@@ -53,6 +58,8 @@ DESCRIPTION: Final = (
     "What it returns helps a professional to think; it is no substitute for clinical judgement."
 )
 
+SERVICE: Final = "rag-api"
+
 CONVERSATIONS_RETRIES: Final = 1
 
 
@@ -62,7 +69,7 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
     `recorder` keeps the answers that are given; without one the conversations API does, where the settings say so.
     """
     settings = settings or load_settings(Settings)
-    configure_logging(settings.log, "rag-api")
+    configure_logging(settings.log, SERVICE)
     app = FastAPI(
         title="Search and answers",
         description=DESCRIPTION,
@@ -71,10 +78,12 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
         docs_url="/docs",
         redoc_url=None,
         lifespan=_lifespan(settings, recorder),
+        telemetry=NO_TELEMETRY,
     )
     app.add_middleware(RequestIdMiddleware)
     install_problems(app, STATUS_OF)
     app.include_router(health_routes(get_checks))
+    app.include_router(metrics_routes())
     app.include_router(rag_api.search.routes.router)
     app.include_router(rag_api.answers.routes.router)
     app.include_router(rag_api.feedback.routes.router)
@@ -94,6 +103,7 @@ def _lifespan(
 
 async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: AsyncExitStack) -> State:
     """Make everything that lives as long as the application, each with its clean-up on the stack."""
+    stack.push_async_callback(asyncio.to_thread, start_tracing(settings.otel, SERVICE))
     embedder = make_embedder(settings.embedding, settings.openai)
     stack.push_async_callback(embedder.close)
     milvus = make_client(settings.milvus.uri, settings.milvus.token, settings.milvus.timeout)
@@ -105,11 +115,13 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
         consistency=settings.milvus.consistency,
         timeout=settings.milvus.timeout,
     )
+    http = await stack.enter_async_context(httpx.AsyncClient(event_hooks={"request": [tie]}))
     conversations = await stack.enter_async_context(
         AsyncClient(
             settings.conversations.url,
             timeout=settings.conversations.timeout,
             max_retries=CONVERSATIONS_RETRIES,
+            http_client=http,
         )
     )
     search = SearchService(embedder, index, conversations, settings.search)
@@ -139,7 +151,11 @@ def _writers(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> t
         max_retries=settings.answers.max_retries,
     )
     stack.push_async_callback(client.close)
-    language_model = OpenAILanguageModel(client, model=settings.openai.model)
+    language_model = MeasuredLanguageModel(
+        OpenAILanguageModel(client, model=settings.openai.model),
+        prompt_price=settings.openai.prompt_price,
+        completion_price=settings.openai.completion_price,
+    )
     counter = make_counter(settings.embedding.model_dir)
     budget = settings.answers.context_window - settings.answers.reserved_tokens
     prompts = Prompts(make_environment(), counter, budget)

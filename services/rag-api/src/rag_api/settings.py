@@ -8,6 +8,7 @@ from mh_common.settings import (
     HistorySettings,
     LogSettings,
     MilvusSettings,
+    OtelSettings,
     ServiceSettings,
     SettingsGroup,
 )
@@ -73,3 +74,4 @@ class Settings(ServiceSettings):
     answers: AnswersSettings = Field(default_factory=AnswersSettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    otel: OtelSettings = Field(default_factory=OtelSettings)

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from mh_common.embeddings import metrics
 from mh_common.embeddings.protocol import Embedder
 
 if TYPE_CHECKING:
@@ -87,9 +88,11 @@ class CachedEmbedder:
         wanted = dict(zip(keys, texts, strict=True))
         found = self._from_memory(wanted)
         self.hits_memory += len(found)
+        metrics.count_cache("memory", len(found))
         if unknown := [key for key in wanted if key not in found]:
             from_redis = await self._from_redis(unknown)
             self.hits_redis += len(from_redis)
+            metrics.count_cache("redis", len(from_redis))
             made = await self._make({key: wanted[key] for key in unknown if key not in from_redis})
             found |= from_redis | made
             self._remember(from_redis | made)
@@ -114,7 +117,9 @@ class CachedEmbedder:
         if not texts:
             return {}
         self.misses += len(texts)
-        vectors = await self._inner.embed(list(texts.values()))
+        metrics.count_cache("none", len(texts))
+        with metrics.embedder_call(self.model, len(texts)):
+            vectors = await self._inner.embed(list(texts.values()))
         made = {key: self._format.pack(*vector) for key, vector in zip(texts, vectors, strict=True)}
         await self._to_redis(made)
         return made

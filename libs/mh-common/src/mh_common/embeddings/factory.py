@@ -71,4 +71,5 @@ def _openai(embedding: EmbeddingSettings, openai: OpenAISettings) -> Embedder:
         max_attempts=embedding.max_attempts,
         max_wait=embedding.max_wait,
         max_text_bytes=embedding.max_text_bytes,
+        token_price=embedding.token_price,
     )

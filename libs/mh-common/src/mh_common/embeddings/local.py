@@ -18,6 +18,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 from tokenizers import Tokenizer
 
+from mh_common.embeddings import metrics
 from mh_common.embeddings.protocol import EmbedderError
 
 MODEL = "all-MiniLM-L6-v2"
@@ -86,6 +87,7 @@ class LocalEmbedder:
         except Exception as error:  # onnxruntime has no common base for its errors
             failure = EmbedderError(f"The local model failed ({type(error).__name__})", transient=True)
         else:
+            metrics.count_tokens(MODEL, sum(map(len, tokens)))
             return vectors.tolist()
         raise failure
 

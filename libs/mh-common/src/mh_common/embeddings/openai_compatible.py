@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, omit
 from openai.types import CreateEmbeddingResponse, Embedding
 
+from mh_common.embeddings import metrics
 from mh_common.embeddings.backoff import Backoff, parse_retry_after
 from mh_common.embeddings.protocol import EmbedderError, VectorLengthError
 
@@ -49,6 +50,7 @@ class OpenAICompatibleEmbedder:
         max_attempts: most attempts for one request.
         max_wait: most seconds spent waiting between the attempts of one request.
         max_text_bytes: longer texts (in UTF-8) are cut here; a server with a smaller window needs a smaller value.
+        token_price: of a million tokens, for the metrics; 0 when it is not known.
         backoff, sleep: for tests, which must not wait.
     """
 
@@ -65,6 +67,7 @@ class OpenAICompatibleEmbedder:
         max_attempts: int = 5,
         max_wait: float = 60.0,
         max_text_bytes: int = MAX_TEXT_BYTES,
+        token_price: float = 0.0,
         backoff: Backoff | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -75,6 +78,7 @@ class OpenAICompatibleEmbedder:
         self._max_attempts = max_attempts
         self._max_wait = max_wait
         self._max_text_bytes = max_text_bytes
+        self._token_price = token_price
         self._backoff = backoff or Backoff()
         self._sleep = sleep
         self._slots = asyncio.Semaphore(max_concurrency)
@@ -132,18 +136,35 @@ class OpenAICompatibleEmbedder:
                     input=batch, model=self.model, dimensions=self._dimensions, encoding_format="float"
                 )
         except APIStatusError as error:
+            self._count(str(error.status_code))
             return _from_status(error)
         except (APITimeoutError, TimeoutError):
+            self._count("timeout")
             return EmbedderError("The embedding server did not answer in time", transient=True), True
         except APIConnectionError:
+            self._count("unreachable")
             return EmbedderError("The embedding server cannot be reached", transient=True), True
         except Exception as error:  # the SDK lets errors of JSON parsing and of its own checks through as they are
+            self._count("unreadable")
             name = type(error).__name__
             return EmbedderError(f"The embedding server's answer is unreadable ({name})", transient=True), True
         if isinstance(answer, CreateEmbeddingResponse):
+            self._count("200")
+            self._count_tokens(answer)
             return answer
+        self._count("unreadable")
         # An answer that is not JSON, such as a proxy's page, comes through the SDK as text, against its types.
         return EmbedderError("The embedding server's answer is not JSON", transient=True), True
+
+    def _count(self, status: str) -> None:
+        metrics.ATTEMPTS.labels(self.model, status).inc()
+
+    def _count_tokens(self, answer: CreateEmbeddingResponse) -> None:
+        counted: object = getattr(
+            answer.usage, "prompt_tokens", None
+        )  # not every server tells; the SDK checks no types
+        if isinstance(counted, int) and counted > 0:
+            metrics.count_tokens(self.model, counted, self._token_price)
 
     def _vectors(self, answer: CreateEmbeddingResponse, expected: int) -> list[list[float]]:
         """Check the answer and bring it in order; the SDK checks nothing."""

@@ -1,22 +1,16 @@
 """Settings of the embedder, and of OpenAI, whose key and address it shares with the answering of questions."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from mh_common.settings import SettingsGroup
+from mh_common.settings import BLANK_IS_NONE, SettingsGroup
 
-
-def _blank_is_none(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-# Compose hands an unset variable down as an empty one; an empty key must not count as a key.
-_BlankIsNone = BeforeValidator(_blank_is_none)
-_Key = Annotated[SecretStr | None, _BlankIsNone]
-_Text = Annotated[str | None, _BlankIsNone]
-_Url = Annotated[Annotated[str, Field(pattern=r"^https?://")] | None, _BlankIsNone]
+# An empty key must not count as a key.
+_Key = Annotated[SecretStr | None, BLANK_IS_NONE]
+_Text = Annotated[str | None, BLANK_IS_NONE]
+_Url = Annotated[Annotated[str, Field(pattern=r"^https?://")] | None, BLANK_IS_NONE]
 
 
 class OpenAISettings(SettingsGroup):
@@ -26,6 +20,13 @@ class OpenAISettings(SettingsGroup):
     base_url: _Url = Field(default=None, description="Address up to and with /v1; empty for OpenAI itself.")
     model: str = Field(default="gpt-4o-mini", description="Model that answers questions.")
     timeout: float = Field(default=60.0, gt=0, description="Seconds until a call is given up.")
+    prompt_price: float = Field(
+        default=0.0,
+        ge=0,
+        description="Price of a million tokens that are sent to the model, in any currency, for the estimated cost "
+        "among the metrics. 0: not known, and no cost is shown.",
+    )
+    completion_price: float = Field(default=0.0, ge=0, description="The same for tokens that the model writes.")
 
 
 class EmbeddingSettings(SettingsGroup):
@@ -40,7 +41,7 @@ class EmbeddingSettings(SettingsGroup):
     model: _Text = Field(
         default=None, description="Embedding model; empty for text-embedding-3-small, or the local model."
     )
-    dimension: Annotated[int | None, _BlankIsNone] = Field(
+    dimension: Annotated[int | None, BLANK_IS_NONE] = Field(
         default=None,
         ge=1,
         description="Length of a vector; empty for the model's own. Needed for models other than OpenAI's.",
@@ -58,8 +59,14 @@ class EmbeddingSettings(SettingsGroup):
     max_text_bytes: int = Field(
         default=24_000, ge=1, description="Texts sent to a server are cut here, counted in UTF-8; fits 8,192 tokens."
     )
+    token_price: float = Field(
+        default=0.0,
+        ge=0,
+        description="Price of a million tokens at the embedding server, in any currency, for the estimated cost among "
+        "the metrics. 0: not known, and no cost is shown.",
+    )
     threads: int = Field(default=0, ge=0, description="Threads of the local model; 0 for all processors, at most 4.")
-    model_dir: Annotated[Path | None, _BlankIsNone] = Field(
+    model_dir: Annotated[Path | None, BLANK_IS_NONE] = Field(
         default=None, description="Folder with the local model's files; empty for the installed package."
     )
     cache_size: int = Field(default=10_000, ge=0, description="Vectors kept in memory by each process.")

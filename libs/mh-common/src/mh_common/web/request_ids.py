@@ -1,4 +1,4 @@
-"""One id for each request, on every log line and in the answer; and one log line for each request."""
+"""One id for each request, on every log line and in the answer; and one log line, count and span for each request."""
 
 import re
 import time
@@ -6,14 +6,19 @@ import uuid
 from typing import Final
 
 import structlog
+from opentelemetry.trace import Span, StatusCode
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mh_common import tracing
+from mh_common.web import metrics
+
 log = structlog.get_logger(__name__)
 
-HEADER: Final = "X-Request-ID"
+HEADER: Final = tracing.REQUEST_ID
 REQUEST_COMPLETED: Final = "request_completed"
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_UNTRACED: Final = frozenset({"/livez", "/readyz", metrics.PATH})
 
 
 class RequestIdMiddleware:
@@ -27,9 +32,19 @@ class RequestIdMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
+        headers = Headers(scope=scope)
+        given = headers.get(HEADER, "")
         request_id = given if _ACCEPTABLE.fullmatch(given) else uuid.uuid4().hex
         scope["request_id"] = request_id
+        # Every request has a context of its own, which ends with it.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        if not tracing.is_tracing() or scope["path"] in _UNTRACED:
+            await self._serve(scope, receive, send, request_id, None)
+            return
+        with tracing.span("HTTP", "server", [headers.get(tracing.TRACEPARENT)]) as span:
+            await self._serve(scope, receive, send, request_id, span)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str, span: Span | None) -> None:
         status = 500
 
         async def send_with_id(message: Message) -> None:
@@ -40,15 +55,22 @@ class RequestIdMiddleware:
             await send(message)
 
         started = time.perf_counter()
-        # Every request has a context of its own, which ends with it.
-        structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            log.info(
-                REQUEST_COMPLETED,
-                method=scope["method"],
-                route=getattr(scope.get("route"), "path", None),
-                status=status,
-                duration_ms=round((time.perf_counter() - started) * 1000, 1),
-            )
+            seconds = time.perf_counter() - started
+            method, route = metrics.known_method(scope["method"]), getattr(scope.get("route"), "path", None)
+            metrics.observe_request(method, route, status, seconds)
+            if span is not None:
+                _describe(span, method, route, status)
+            log.info(REQUEST_COMPLETED, method=method, route=route, status=status, duration_ms=round(seconds * 1000, 1))
+
+
+def _describe(span: Span, method: str, route: str | None, status: int) -> None:
+    """Name a request's span by its route; not by its path, in which a caller can write anything."""
+    span.update_name(f"{method} {route or '(no route)'}")
+    span.set_attributes({"http.request.method": method, "http.response.status_code": status})
+    if route is not None:
+        span.set_attribute("http.route", route)
+    if status >= 500:
+        span.set_status(StatusCode.ERROR)

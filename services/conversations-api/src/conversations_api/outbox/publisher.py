@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from celery import Celery
 from kombu.exceptions import KombuError
 from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
+from mh_common.tracing import TRACEPARENT, traceparent
 from redis.exceptions import RedisError
 
 SOCKET_TIMEOUT: Final = 1.0
@@ -64,13 +65,17 @@ class CeleryPublisher:
         await self._publish(job.value, {"run_id": run_id})
 
     async def _publish(self, task: str, kwargs: dict[str, Any]) -> None:
+        # Read here: the thread does not know of the span under way.
+        headers = {} if (parent := traceparent()) is None else {TRACEPARENT: parent}
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._send, task, kwargs)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._send, task, kwargs, headers)
         except (KombuError, RedisError, OSError) as error:
             raise PublishError(type(error.__cause__ or error).__name__) from error
 
-    def _send(self, task: str, kwargs: dict[str, Any]) -> None:
-        self._app.send_task(task, kwargs=kwargs, queue=INDEX_QUEUE, ignore_result=True, producer=self._producer)
+    def _send(self, task: str, kwargs: dict[str, Any], headers: dict[str, str]) -> None:
+        self._app.send_task(
+            task, kwargs=kwargs, queue=INDEX_QUEUE, ignore_result=True, producer=self._producer, headers=headers
+        )
 
     async def close(self) -> None:
         """Wait for a message on its way, then close the connection."""

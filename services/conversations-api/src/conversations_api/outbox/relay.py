@@ -3,6 +3,7 @@
 import asyncio
 import random
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,10 @@ from typing import Any, Final
 import structlog
 from mh_common.jobs import MAX_JOB_IDS, RunJob
 from mh_common.models import IndexRunKind
+from mh_common.tracing import span
 from sqlalchemy.exc import SQLAlchemyError
 
+from conversations_api import metrics
 from conversations_api.database import Session, SessionFactory, transaction
 from conversations_api.index_runs.repository import DueRun, IndexRunRepository
 from conversations_api.outbox.publisher import Publisher, PublishError
@@ -157,7 +160,8 @@ class Relay:
                 if self._stopping or (published and self._clock() >= until):
                     break
                 ids = list(dict.fromkeys(row.conversation_id for row in message))
-                await self._publisher.publish(message[0].job, ids)
+                with span("publish", "producer", [row.trace_context for row in message], mh_rows=len(message)):
+                    await self._publisher.publish(message[0].job, ids)
                 published += len(message)
         finally:
             await self._settle(rows[:published], rows[published:], runs[told:])
@@ -171,14 +175,19 @@ class Relay:
             await outbox.release([row.id for row in rest], self._owner)
             await IndexRunRepository(session).update([run.id for run in untold], message_due_at=self._clock())
         if published:
+            for job, number in Counter(row.job for row in published).items():
+                metrics.PUBLISHED.labels(job.value).inc(number)
             log.info(OUTBOX_PUBLISHED, rows=len(published), released=len(rest))
 
 
 def _log_failure(error: BaseException, failures: int) -> None:
     kind = type(error).__name__
     if isinstance(error, PublishError):
+        metrics.FAILURES.labels("queue").inc()
         log.warning(OUTBOX_POSTPONED, error=str(error), failures=failures)
     elif isinstance(error, SQLAlchemyError | OSError):
+        metrics.FAILURES.labels("database").inc()
         log.warning(OUTBOX_DATABASE_FAILED, error=kind, failures=failures)
     else:
+        metrics.FAILURES.labels("relay").inc()
         log.error(OUTBOX_RELAY_FAILED, error=kind, failures=failures, exc_info=error)

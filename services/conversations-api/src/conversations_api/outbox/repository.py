@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mh_common.jobs import IndexJob
+from mh_common.tracing import traceparent
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
@@ -31,6 +32,7 @@ class ClaimedRow:
     id: int
     conversation_id: int
     job: IndexJob
+    trace_context: str | None = None
 
 
 class OutboxReads:
@@ -64,8 +66,8 @@ class OutboxRepository(OutboxReads):
         if not ids:
             return
         now = datetime.now(UTC)
-        rows = [{"conversation_id": conversation_id, "job": job, "created_at": now} for conversation_id in ids]
-        await self.session.execute(insert(OutboxRow), rows)
+        same = {"job": job, "created_at": now, "trace_context": traceparent()}
+        await self.session.execute(insert(OutboxRow), [{"conversation_id": key, **same} for key in ids])
         self.session.info[OUTBOX_WRITTEN] = True
 
     async def claim(self, owner: str, now: datetime, lease_seconds: float, limit: int) -> list[ClaimedRow]:
@@ -98,14 +100,14 @@ class OutboxRepository(OutboxReads):
             .exists()
         )
         query = (
-            select(OutboxRow.id, OutboxRow.conversation_id, OutboxRow.job)
+            select(OutboxRow.id, OutboxRow.conversation_id, OutboxRow.job, OutboxRow.trace_context)
             .where(_KNOWN, or_(OutboxRow.claimed_until.is_(None), OutboxRow.claimed_until <= now), ~behind_a_live_claim)
             .order_by(OutboxRow.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
         found = await self.session.execute(query)
-        return [ClaimedRow(row.id, row.conversation_id, IndexJob(row.job)) for row in found]
+        return [ClaimedRow(row.id, row.conversation_id, IndexJob(row.job), row.trace_context) for row in found]
 
     async def _in_turn(self, candidates: Sequence[ClaimedRow]) -> list[ClaimedRow]:
         """Leave out rows behind one that another relay is claiming right now.

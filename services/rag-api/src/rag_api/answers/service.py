@@ -27,8 +27,10 @@ from mh_common.models import (
     Source,
 )
 
+from rag_api import metrics
 from rag_api.answers.condensing import Condenser, Query
-from rag_api.answers.generators import Draft, FixedDraft, Generator, Question, Written
+from rag_api.answers.extractive import MODEL as EXTRACTIVE
+from rag_api.answers.generators import NO_MODEL, Draft, FixedDraft, Generator, Question, Written
 from rag_api.answers.llm import FailureKind, LanguageModelError
 from rag_api.answers.records import AnswerRecord, RecordedHit, RecordQueue
 from rag_api.search.service import SearchService
@@ -211,6 +213,7 @@ class AnswerService:
         except LanguageModelError as error:
             sources = begun.sources.sources
             generate_ms = _ms(time.perf_counter() - started)
+            metrics.ANSWERS.labels("failed").inc()
             log.warning(ANSWER_FAILED, kind=error.kind, sources=len(sources), generate_ms=generate_ms)
             raise _ERROR_OF[error.kind](str(error), sources) from error
 
@@ -231,6 +234,7 @@ class AnswerService:
             prompt_version=written.prompt.version if written.prompt else None,
             template_hash=written.prompt.template_hash if written.prompt else None,
         )
+        metrics.ANSWERS.labels(done.model if done.model in (NO_MODEL, EXTRACTIVE) else "llm").inc()
         log.info(
             ANSWER_COMPLETED,
             answer_id=str(begun.answer_id),

@@ -12,6 +12,7 @@ from mh_common.embeddings import Embedder, EmbedderError
 from mh_common.errors import DomainError, UnavailableError
 from mh_common.models import Conversation, SearchHit, SearchRequest, SearchResult
 
+from rag_api import metrics
 from rag_api.search.repository import MAX_MATCHES, Filters, Match, VectorIndex, VectorIndexError
 from rag_api.settings import SearchSettings
 
@@ -59,6 +60,7 @@ class SearchService:
         vector = await self._embed(request.query)
         embedded = time.perf_counter()
         hits = await self._hits(vector, request)
+        metrics.count_search([hit.score for hit in hits])
         log.info(
             SEARCH_COMPLETED,
             hits=len(hits),
@@ -94,8 +96,9 @@ class SearchService:
 
     async def _embed(self, query: str) -> list[float]:
         try:
-            async with asyncio.timeout(self._embed_timeout):
-                return (await self._embedder.embed([query]))[0]
+            with metrics.search_part("embed"):
+                async with asyncio.timeout(self._embed_timeout):
+                    return (await self._embedder.embed([query]))[0]
         except TimeoutError:
             failure: DomainError = UnavailableError("The embedding model does not answer in time.", retry_after=5)
         except EmbedderError as error:
@@ -109,7 +112,8 @@ class SearchService:
 
     async def _matches(self, vector: Sequence[float], limit: int, filters: Filters) -> list[Match]:
         try:
-            return await self._index.search(vector, limit, filters)
+            with metrics.search_part("search"):
+                return await self._index.search(vector, limit, filters)
         except VectorIndexError as error:
             raise UnavailableError(str(error), error.retry_after) from error
 
@@ -122,12 +126,14 @@ class SearchService:
             if match.id in present and present[match.id].version == match.version
         ]
         if len(hits) < len(matches):
+            metrics.STALE_HITS.inc(len(matches) - len(hits))
             log.info(STALE_HITS_DROPPED, count=len(matches) - len(hits))
         return hits
 
     async def _rows(self, ids: Sequence[int]) -> list[Conversation]:
         try:
-            return (await self._conversations.conversations.list(ids=ids, limit=len(ids))).items
+            with metrics.search_part("fetch"):
+                return (await self._conversations.conversations.list(ids=ids, limit=len(ids))).items
         except MHError as error:
             log.warning(CONVERSATIONS_FAILED, error=type(error).__name__)
             raise _unavailable(error) from error

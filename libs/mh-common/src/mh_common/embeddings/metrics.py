@@ -1,0 +1,60 @@
+"""What embedding costs, in numbers. Every metric has a label, so that a process that embeds nothing leaves no file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Literal
+
+from mh_common import tracing
+from mh_common.embeddings.protocol import EmbedderError
+from mh_common.metrics import SLOW_BUCKETS, Counter, Histogram
+
+_MILLION: Final = 1_000_000
+
+CACHE: Final = Counter(
+    "mh_embedding_cache_total", "Distinct texts of a call, by where their vector came from.", ("source",)
+)
+CALLS: Final = Counter("mh_embedding_calls_total", "Calls of the embedder behind the cache.", ("model", "outcome"))
+CALL_SECONDS: Final = Histogram(
+    "mh_embedding_call_duration_seconds",
+    "Time of a call of the embedder behind the cache, with its repeated attempts.",
+    ("model",),
+    buckets=SLOW_BUCKETS,
+)
+TEXTS: Final = Counter("mh_embedding_texts_total", "Texts that the embedder behind the cache embedded.", ("model",))
+TOKENS: Final = Counter("mh_embedding_tokens_total", "Tokens of these texts, where the embedder tells.", ("model",))
+COST: Final = Counter(
+    "mh_embedding_cost_total",
+    "Estimated cost of these tokens, in the currency of EMBEDDING_TOKEN_PRICE; absent without that.",
+    ("model",),
+)
+ATTEMPTS: Final = Counter(
+    "mh_embedding_attempts_total",
+    "Requests to the embedding server, each repetition as well, by HTTP status or by what came in its place.",
+    ("model", "status"),
+)
+
+
+@contextmanager
+def embedder_call(model: str, texts: int) -> Iterator[None]:
+    """Measure the block as one call of the embedder behind the cache."""
+    with tracing.span("embed", mh_model=model, mh_texts=texts), CALL_SECONDS.labels(model).time():
+        try:
+            yield
+        except EmbedderError as error:
+            CALLS.labels(model, "failed" if error.transient else "refused").inc()
+            raise
+    CALLS.labels(model, "ok").inc()
+    TEXTS.labels(model).inc(texts)
+
+
+def count_cache(source: Literal["memory", "redis", "none"], texts: int) -> None:
+    """Count where the vectors of so many distinct texts came from; none: they had to be made."""
+    if texts:
+        CACHE.labels(source).inc(texts)
+
+
+def count_tokens(model: str, tokens: int, price: float = 0.0) -> None:
+    """Count tokens and, with a price for a million of them, what they cost."""
+    TOKENS.labels(model).inc(tokens)
+    if price:
+        COST.labels(model).inc(tokens * price / _MILLION)

@@ -1,0 +1,26 @@
+"""Reading what /metrics shows."""
+
+from prometheus_client.parser import text_string_to_metric_families
+
+
+def metric_names(text: str) -> set[str]:
+    """Return the names of our metrics; those of counters with `_total`, as queries have them."""
+    families = text_string_to_metric_families(text)
+    return {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in families
+        if family.name.startswith("mh_")
+    }
+
+
+def metric_value(text: str, name: str, **labels: str) -> float:
+    """Return the sum of a metric's samples that have these labels; 0 where there is none.
+
+    `name` is a sample's: that of a histogram ends in `_count`, `_sum` or `_bucket`.
+    """
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )

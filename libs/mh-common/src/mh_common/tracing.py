@@ -1,0 +1,165 @@
+"""Traces for operators who name an endpoint (OpenTelemetry, sent by OTLP over HTTP); nothing at all for the others.
+
+A span holds its name, numbers, ids and names of kinds, never text of a conversation or of a question, and of an error
+its type only. That is why no library's ready-made instrumentation is in use: these note addresses with their query
+strings, which hold what users search for, and the messages of errors.
+
+The tracer belongs to the process and not to OpenTelemetry's global registry, so that no library finds it and adds spans
+of its own. Without an endpoint what makes and sends spans is not even imported.
+"""
+
+from collections.abc import Callable, Collection, Iterator, MutableMapping
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+import structlog
+
+from mh_common.settings import OtelSettings
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Link, Span, Tracer
+
+TRACEPARENT: Final = "traceparent"
+"""Name of the header that carries a span's identity (W3C Trace Context), in HTTP and in Celery's messages alike."""
+
+MAX_TRACEPARENT: Final = 64
+"""Most characters of a traceparent that are kept; the present version of the format has 55."""
+
+REQUEST_ID: Final = "X-Request-ID"
+
+STOP_TIMEOUT_MS: Final = 3000
+
+Kind = Literal["internal", "server", "client", "producer", "consumer"]
+
+_tracer: "Tracer | None" = None
+
+
+def start_tracing(settings: OtelSettings, service: str) -> Callable[[], None]:
+    """Send spans from now on; return what ends that, and sends the last ones. Without an endpoint both do nothing.
+
+    Call it in the process that makes the spans, after any fork. In a process that traces already it does nothing.
+    """
+    global _tracer
+    if settings.exporter_otlp_endpoint is None or _tracer is not None:
+        return _nothing
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    exporter = OTLPSpanExporter(endpoint=f"{settings.exporter_otlp_endpoint.rstrip('/')}/v1/traces")
+    processor = BatchSpanProcessor(exporter)
+    provider = TracerProvider(resource=Resource.create({"service.name": service}), shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    _tracer = provider.get_tracer("mh")
+
+    def stop() -> None:
+        global _tracer
+        _tracer = None
+        provider.force_flush(STOP_TIMEOUT_MS)
+        provider.shutdown()
+
+    return stop
+
+
+def _nothing() -> None:
+    pass
+
+
+def is_tracing() -> bool:
+    """Say whether spans are sent."""
+    return _tracer is not None
+
+
+@contextmanager
+def span(
+    name: str,
+    kind: Kind = "internal",
+    origins: Collection[str | None] = (),
+    *,
+    alone: bool = False,
+    **attributes: str | int | float,
+) -> "Iterator[Span | None]":
+    """Let the block be a span; yield it, or None without tracing.
+
+    Args:
+        name: one of few.
+        kind: its role towards other processes.
+        origins: traceparents of what caused it, from other processes. One becomes the parent. Of several none can, as a
+            span has one parent: a trace begins here and refers to each of them. Without any, the parent is the span
+            under way. What is no traceparent is passed over.
+        alone: spans in the block are no parts of it. So an asynchronous generator may yield within the block.
+        attributes: an underscore in a name stands for a dot.
+    """
+    if _tracer is None:
+        yield None
+        return
+    from opentelemetry.trace import SpanKind, StatusCode, use_span
+
+    parent, links = _causes(origins)
+    named = {key.replace("_", "."): value for key, value in attributes.items()}
+    present = _tracer.start_span(name, context=parent, kind=SpanKind[kind.upper()], attributes=named, links=links)
+    # Of errors the type alone: a message can repeat what a row holds.
+    current = use_span(present, record_exception=False, set_status_on_exception=False)
+    try:
+        with nullcontext() if alone else current:
+            yield present
+    except Exception as error:
+        present.set_attribute("error.type", type(error).__name__)
+        present.set_status(StatusCode.ERROR)
+        raise
+    finally:
+        present.end()
+
+
+def _causes(origins: Collection[str | None]) -> "tuple[Context | None, list[Link]]":
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Link, get_current_span
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    read = TraceContextTextMapPropagator().extract
+    contexts = [read({TRACEPARENT: origin}, Context()) for origin in dict.fromkeys(origins) if origin]
+    valid = [context for context in contexts if get_current_span(context).get_span_context().is_valid]
+    if len(valid) == 1:
+        return valid[0], []
+    return (Context() if valid else None), [Link(get_current_span(context).get_span_context()) for context in valid]
+
+
+def traceparent() -> str | None:
+    """Return the identity of the span under way, to be sent to whom the work goes on with; None where there is none."""
+    if _tracer is None:
+        return None
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return carrier.get(TRACEPARENT)
+
+
+def add_trace_id(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Put trace and span on a log line, as structlog's processors do."""
+    if _tracer is not None:
+        from opentelemetry.trace import get_current_span
+
+        context = get_current_span().get_span_context()
+        if context.is_valid:
+            event["trace_id"], event["span_id"] = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+    return event
+
+
+class _Request(Protocol):
+    @property
+    def headers(self) -> MutableMapping[str, str]: ...
+
+
+async def tie(request: _Request) -> None:
+    """Let a request to another service of the platform carry what it belongs to: httpx's event hook "request".
+
+    The span under way goes with it, and the id of the request, or of the job, that is being served.
+    """
+    if (parent := traceparent()) is not None:
+        request.headers[TRACEPARENT] = parent
+    bound = structlog.contextvars.get_contextvars()
+    if served := bound.get("request_id") or bound.get("job_id"):
+        request.headers[REQUEST_ID] = str(served)

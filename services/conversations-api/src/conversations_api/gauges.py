@@ -1,0 +1,101 @@
+"""How much is owed to the index, looked up in the database when somebody scrapes, but not for each of them."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from mh_common.metrics import Collector, GaugeMetricFamily, Metric
+from mh_common.models import IndexStatus
+
+from conversations_api.database import ReaderFactory
+from conversations_api.index_states.repository import IndexStateRepository
+from conversations_api.outbox.repository import OutboxReads
+
+log = structlog.get_logger(__name__)
+
+GAUGES_INCOMPLETE: Final = "gauges_incomplete"
+"""The database did not answer, or not in time: figures are missing among the metrics."""
+
+KEPT_S: Final = 2.0
+"""Any number of scrapes within this time cost one look."""
+TIME_LIMIT_S: Final = 2.0
+"""What is not found within this time is left out: a scrape must not hang on a slow database."""
+
+
+@dataclass
+class Figures:
+    """What one look found; None, or no entry, where it found nothing."""
+
+    depth: int | None = None
+    relay_lag: float | None = None
+    index_lag: float | None = None
+    statuses: dict[IndexStatus, int] = field(default_factory=dict)
+
+
+class Gauges(Collector):
+    """Shows what the database says. That it is away is a figure, too, and never an error."""
+
+    def __init__(self, readers: ReaderFactory, clock: Callable[[], float] = time.monotonic) -> None:
+        self._readers = readers
+        self._clock = clock
+        self._figures = Figures()
+        self._valid_until = float("-inf")
+        self._looking = asyncio.Lock()
+
+    async def refresh(self) -> None:
+        """Look again, unless that was done a moment ago."""
+        async with self._looking:
+            if self._clock() < self._valid_until:
+                return
+            figures = Figures()
+            try:
+                async with asyncio.timeout(TIME_LIMIT_S):
+                    await self._look(figures)
+            except Exception as error:  # whatever it is, the other metrics must still be shown
+                log.warning(GAUGES_INCOMPLETE, error=type(error).__name__)
+            self._figures, self._valid_until = figures, self._clock() + KEPT_S
+
+    async def _look(self, figures: Figures) -> None:
+        async with self._readers() as reader:
+            outbox, states = OutboxReads(reader), IndexStateRepository(reader)
+            figures.relay_lag = _age(await outbox.oldest())
+            figures.depth = await outbox.depth()
+            figures.index_lag = _age(await states.oldest_pending())
+            # Last, as it reads the whole of an index and so takes longest.
+            figures.statuses = await states.statuses()
+
+    def collect(self) -> Iterator[Metric]:
+        """See `Collector`."""
+        figures = self._figures
+        up = float(figures.depth is not None)
+        yield GaugeMetricFamily("mh_database_up", "1 when the database answered the last scrape, else 0.", up)
+        yield _gauge("mh_outbox_depth", "Jobs not yet taken to the queue.", figures.depth)
+        yield _gauge("mh_outbox_oldest_seconds", "Age of the oldest of these: the relay's lag.", figures.relay_lag)
+        yield _gauge(
+            "mh_index_oldest_pending_seconds",
+            "How long the conversation that waits longest has waited for the index: the index's lag.",
+            figures.index_lag,
+        )
+        states = GaugeMetricFamily(
+            "mh_index_conversations", "Conversations by what is known of the index.", labels=["status"]
+        )
+        for status, number in figures.statuses.items():
+            states.add_metric([status.value], number)
+        yield states
+
+
+def _gauge(name: str, text: str, value: float | None) -> GaugeMetricFamily:
+    """Return a metric; without a value it is shown by name only."""
+    family = GaugeMetricFamily(name, text, labels=())
+    if value is not None:
+        family.add_metric([], value)
+    return family
+
+
+def _age(moment: datetime | None) -> float:
+    """Return how long ago that was, in seconds; 0 for nothing, and for clocks that differ a little."""
+    return 0.0 if moment is None else max(0.0, (datetime.now(UTC) - moment).total_seconds())

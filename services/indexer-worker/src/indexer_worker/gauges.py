@@ -1,0 +1,48 @@
+"""The depth of the queue, looked up in Redis when somebody scrapes, but not for each of them."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from mh_common.metrics import Collector, GaugeMetricFamily, Metric
+
+from indexer_worker.backlog import Backlog, Depth
+
+KEPT_S: Final = 2.0
+"""Any number of scrapes within this time cost one look."""
+
+
+class QueueGauges(Collector):
+    """Shows what Redis says. That it is away is a figure, too, and never an error."""
+
+    def __init__(self, backlog: Backlog, clock: Callable[[], float] = time.monotonic) -> None:
+        self._backlog = backlog
+        self._clock = clock
+        self._depth: Depth | None = None
+        self._valid_until = float("-inf")
+        self._looking = threading.Lock()
+
+    def describe(self) -> Iterator[Metric]:
+        """See `Collector`; without a look, which would make a connection before the worker forks."""
+        yield from _metrics(None)
+
+    def collect(self) -> Iterator[Metric]:
+        """See `Collector`."""
+        with self._looking:
+            if self._clock() >= self._valid_until:
+                self._depth = self._backlog.depth()
+                self._valid_until = self._clock() + KEPT_S
+            depth = self._depth
+        yield from _metrics(depth)
+
+
+def _metrics(depth: Depth | None) -> Iterator[Metric]:
+    yield GaugeMetricFamily("mh_redis_up", "1 when Redis answered the last scrape, else 0.", float(depth is not None))
+    waiting = GaugeMetricFamily("mh_queue_waiting", "Jobs that no worker has taken yet.", labels=())
+    taken = GaugeMetricFamily("mh_queue_taken", "Jobs that are with a worker and not done.", labels=())
+    if depth is not None:
+        waiting.add_metric([], depth.waiting)
+        taken.add_metric([], depth.taken)
+    yield waiting
+    yield taken

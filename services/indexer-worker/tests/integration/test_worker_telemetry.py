@@ -1,0 +1,175 @@
+"""What the jobs count and trace, in a real Celery worker on a real Redis; what they call is scripted."""
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import servers
+from celery import Celery
+from celery.contrib.testing.worker import start_worker as start_celery_worker
+from indexer_worker.backlog import Backlog
+from indexer_worker.celery_app import make_app
+from indexer_worker.errors import IndexingError, IndexMismatchError
+from indexer_worker.gauges import QueueGauges
+from indexer_worker.settings import Settings, WorkerSettings
+from indexer_worker.starts import Starts
+from indexer_worker.steps import Phase, Step
+from mh_common import metrics
+from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
+from mh_common.models import IndexRunKind
+from mh_common.settings import OtelSettings, RedisSettings
+from mh_common.testing.exposition import metric_value
+from mh_common.testing.index_stub import StubIndex
+from mh_common.testing.otlp_stub import StubCollector
+from mh_common.tracing import span, start_tracing
+from redis import Redis
+
+pytestmark = pytest.mark.redis
+
+WaitUntil = Callable[[Callable[[], object]], None]
+TRACE = "7bf92f3577b34da6a3ce929d0e0e4739"
+PARENT = "00f067aa0ba902b7"
+JOB = IndexJob.UPDATED
+
+
+class Script:
+    """Does what the script says, call by call; then it works."""
+
+    def __init__(self, *script: Exception) -> None:
+        self.script = list(script)
+        self.steps = 2
+
+    def index(self, ids: Sequence[int]) -> None:
+        if self.script:
+            raise self.script.pop(0)
+
+    def give_up(self, key: int, reason: str) -> None:
+        raise AssertionError("not in this script")
+
+    def add_run(self, kind: IndexRunKind) -> int:
+        return 1
+
+    def carry_on(self, step: Step, attempts: int, deaths: int) -> Step | None:
+        self.steps -= 1
+        with span("step"):
+            return step.entered(Phase.COMPARE) if self.steps else None
+
+
+@contextmanager
+def working(redis_url: str, work: Script) -> Iterator[Celery]:
+    limits = WorkerSettings(max_retry_delay=0.05)
+    app = make_app(Settings(redis=RedisSettings(url=redis_url), worker=limits), work)
+    with start_celery_worker(app, perform_ping_check=False):
+        yield app
+    app.close()
+
+
+def counted(outcome: str) -> float:
+    return metric_value(metrics.exposition().decode(), "mh_jobs_total", task=JOB.value, outcome=outcome)
+
+
+@pytest.fixture
+def idle(redis: Redis, wait_until: WaitUntil) -> Callable[[], None]:
+    """Waits until Redis holds no job any more."""
+    return lambda: wait_until(lambda: not redis.llen(INDEX_QUEUE) and not redis.hlen("unacked"))
+
+
+@pytest.mark.parametrize(
+    ("ids", "error", "deaths", "outcomes"),
+    [
+        ([1], None, 0, {"done": 1}),
+        ([1], IndexingError("Milvus is away"), 0, {"postponed": 1, "done": 1}),
+        ([1], IndexMismatchError("another model"), 0, {"mismatch": 1, "done": 1}),
+        ([1], RuntimeError("a bug"), 0, {"crashed": 1, "done": 1}),
+        (["no id"], None, 0, {"refused": 1}),
+        ([1, 2], None, 2, {"split": 1, "done": 2}),
+    ],
+)
+def test_each_attempt_is_counted_by_how_it_ended(
+    redis_url: str,
+    idle: Callable[[], None],
+    wait_until: WaitUntil,
+    ids: list[int],
+    error: Exception | None,
+    deaths: int,
+    outcomes: dict[str, int],
+) -> None:
+    starts = Starts(RedisSettings(url=redis_url))
+    for _ in range(deaths):
+        starts.begin("the job")
+    before = {outcome: counted(outcome) for outcome in outcomes}
+
+    with working(redis_url, Script(*[error] if error else [])) as app:
+        app.send_task(JOB.value, kwargs={"ids": ids}, queue=INDEX_QUEUE, task_id="the job")
+        wait_until(lambda: {outcome: counted(outcome) - before[outcome] for outcome in outcomes} == outcomes)
+        idle()
+
+
+def test_further_attempts_and_steps_stay_in_the_trace_of_what_caused_the_first(
+    redis_url: str, redis: Redis, idle: Callable[[], None], wait_until: WaitUntil
+) -> None:
+    header = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+    with StubCollector.running() as collector:
+        stop = start_tracing(OtelSettings(exporter_otlp_endpoint=collector.base_url), "tests")
+        work = Script(IndexingError("Milvus is away"), IndexingError("Milvus is away"))
+        before = counted("done")
+        with working(redis_url, work) as app:
+            app.send_task(JOB.value, kwargs={"ids": [1]}, queue=INDEX_QUEUE, headers=header)
+            app.send_task(RunJob.RECONCILE.value, queue=INDEX_QUEUE)
+            wait_until(lambda: counted("done") == before + 1 and not work.steps)
+            idle()
+        stop()
+
+    attempts = collector.named(f"job {JOB.value}")
+    assert [(one.trace_id, one.parent_id) for one in attempts] == [(TRACE, PARENT)] * 3
+    assert sorted((one.attributes["mh.failures"], one.failed) for one in attempts) == [(0, True), (1, True), (2, False)]
+    # Nobody caused what the clock sends: its first step is the trace's root.
+    root, following = sorted(collector.named(f"job {RunJob.RECONCILE.value}"), key=lambda one: one.parent_id)
+    assert (root.parent_id, following.parent_id, following.trace_id) == ("", root.span_id, root.trace_id)
+    assert [one.parent_id for one in collector.named("step")] == [root.span_id, following.span_id]
+
+
+def test_the_queue_s_depth_is_looked_up_once_in_two_seconds(redis_url: str, redis: Redis) -> None:
+    now = 100.0
+    backlog = Backlog(RedisSettings(url=redis_url))
+    gauges = QueueGauges(backlog, clock=lambda: now)
+
+    def waiting() -> float:
+        text = metrics.exposition(gauges).decode()
+        assert metric_value(text, "mh_redis_up") == 1
+        return metric_value(text, "mh_queue_waiting")
+
+    assert waiting() == 0
+    redis.rpush(INDEX_QUEUE, "{}")
+    assert waiting() == 0
+    now += 2.1
+    assert waiting() == 1
+    backlog.close()
+
+
+def test_a_redis_that_is_away_costs_its_figures_only() -> None:
+    nowhere = Backlog(RedisSettings(url=f"redis://127.0.0.1:{servers.free_port()}/0"))
+    text = metrics.exposition(QueueGauges(nowhere)).decode()
+    assert metric_value(text, "mh_redis_up") == 0
+    assert "\nmh_queue_waiting " not in text
+    assert "mh_jobs_total" in text
+
+
+def test_a_port_that_is_taken_keeps_no_job_from_its_work(
+    start_worker: Callable[..., servers.Running],
+    wait_until: WaitUntil,
+    redis_url: str,
+    conversations: StubIndex,
+    tmp_path: Path,
+) -> None:
+    conversations.put(1, "text")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        worker = start_worker(METRICS_PORT=port, PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "numbers"))
+        app = Celery("sender", broker=redis_url, set_as_current=False)
+        app.send_task(IndexJob.CREATED.value, kwargs={"ids": 1}, queue=INDEX_QUEUE)
+        app.close()
+        wait_until(lambda: conversations.outcomes)
+    assert '"event": "metrics_not_shown"' in worker.log.read_text()

@@ -1,0 +1,62 @@
+"""A language model whose calls are counted, timed and traced."""
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from typing import Final
+
+from mh_common.models import Usage
+from mh_common.tracing import span
+
+from rag_api import metrics
+from rag_api.answers.llm import Completion, LanguageModel, LanguageModelError, Message
+
+_OK: Final = "ok"
+_ABANDONED: Final = "abandoned"
+
+
+class MeasuredLanguageModel:
+    """The `LanguageModel` that asks another one.
+
+    Args:
+        inner: does the work.
+        prompt_price, completion_price: of a million tokens; 0 where it is not known.
+    """
+
+    def __init__(self, inner: LanguageModel, *, prompt_price: float, completion_price: float) -> None:
+        self._inner = inner
+        self._prices = prompt_price, completion_price
+
+    async def complete(self, messages: Sequence[Message], deadline: float) -> Completion:
+        """See `LanguageModel.complete`."""
+        with self._call() as done:
+            completion = await self._inner.complete(messages, deadline)
+            done(completion.usage)
+        return completion
+
+    async def stream(self, messages: Sequence[Message], deadline: float) -> AsyncGenerator[str | Completion]:
+        """See `LanguageModel.stream`."""
+        with self._call() as done:
+            async with aclosing(self._inner.stream(messages, deadline)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Completion):
+                        done(piece.usage)
+                    yield piece
+
+    @contextmanager
+    def _call(self) -> Iterator[Callable[[Usage], None]]:
+        """Measure the block as one call; it says when it has the whole answer."""
+        outcome = _ABANDONED
+
+        def done(usage: Usage) -> None:
+            nonlocal outcome
+            outcome = _OK
+            metrics.count_tokens(usage, *self._prices)
+
+        try:
+            with span("llm", "client", alone=True), metrics.LLM_SECONDS.time():
+                yield done
+        except LanguageModelError as error:
+            outcome = error.kind.value
+            raise
+        finally:
+            metrics.LLM_CALLS.labels(outcome).inc()

@@ -1,0 +1,153 @@
+"""What GET /metrics of rag-api shows."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+import httpx
+import pytest
+from mh_common.metrics import exposition
+from mh_common.models import Conversation
+from mh_common.testing.exposition import metric_value
+from mh_common.testing.openai_stub import Fault, StubOpenAI
+from rag_api.answers.llm import Completion, Message
+from rag_api.answers.measured import MeasuredLanguageModel
+from rag_api.settings import Settings
+
+Index = Callable[[Sequence[Conversation]], Awaitable[None]]
+Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+class Counted:
+    """How much metrics have grown since this was made."""
+
+    def __init__(self, client: httpx.AsyncClient, before: str) -> None:
+        self._client = client
+        self._before = before
+
+    @classmethod
+    async def since_now(cls, client: httpx.AsyncClient) -> "Counted":
+        return cls(client, (await client.get("/metrics")).text)
+
+    async def __call__(self, name: str, **labels: str) -> float:
+        present = (await self._client.get("/metrics")).text
+        return metric_value(present, name, **labels) - metric_value(self._before, name, **labels)
+
+
+async def test_a_search_is_measured_in_its_parts(
+    client: httpx.AsyncClient, index: Index, conversation: Callable[..., Conversation], table: dict[int, Conversation]
+) -> None:
+    await index([conversation(1, "cannot sleep before exams"), conversation(2, "exams and sleep")])
+    table[2] = conversation(2, "another text", version=2)
+    counted = await Counted.since_now(client)
+
+    for _ in range(2):
+        (await client.post("/api/v1/search", json={"query": "cannot sleep before exams"})).raise_for_status()
+
+    for part in ("embed", "search", "fetch"):
+        assert await counted("mh_search_part_duration_seconds_count", part=part) >= 2
+    assert await counted("mh_search_hits_count") == 2
+    assert await counted("mh_search_hits_sum") == 2
+    assert await counted("mh_search_stale_hits_total") >= 2
+    assert await counted("mh_search_top_score_sum") == pytest.approx(2, abs=1e-4)
+    assert await counted("mh_embedding_cache_total", source="none") == 1
+    assert await counted("mh_embedding_cache_total", source="memory") == 1
+    assert await counted("mh_embedding_texts_total", model="stub-embedding") == 1
+
+
+async def test_a_refusing_and_a_failing_embedder_are_told_apart(client: httpx.AsyncClient, stub: StubOpenAI) -> None:
+    counted = await Counted.since_now(client)
+    stub.add_faults(Fault(status=400), Fault(status=429), Fault(body="nonsense"))
+    for number in range(3):
+        await client.post("/api/v1/search", json={"query": f"number {number}"})
+    assert await counted("mh_embedding_calls_total", outcome="refused") == 1
+    assert await counted("mh_embedding_calls_total", outcome="failed") == 2
+    for status in ("400", "429", "unreadable"):
+        assert await counted("mh_embedding_attempts_total", status=status) == 1
+
+
+async def test_the_language_model_s_calls_tokens_and_cost_are_counted(
+    running: Run,
+    with_model: Settings,
+    index: Index,
+    conversation: Callable[..., Conversation],
+    stub: StubOpenAI,
+) -> None:
+    await index([conversation(1, "cannot sleep before exams")])
+    priced = with_model.openai.model_copy(update={"prompt_price": 2.0, "completion_price": 8.0})
+    async with running(with_model.model_copy(update={"openai": priced})) as client:
+        counted = await Counted.since_now(client)
+        question = {"question": "cannot sleep before exams"}
+        usage = (await client.post("/api/v1/answers", json=question)).raise_for_status().json()["usage"]
+        stub.add_faults(*[Fault(status=500, path="/v1/chat/completions")] * 9)
+        assert (await client.post("/api/v1/answers", json=question)).status_code == 502
+        stub.reset()
+
+        assert await counted("mh_answers_total", kind="llm") == 1
+        assert await counted("mh_answers_total", kind="failed") == 1
+        assert await counted("mh_llm_calls_total", outcome="ok") == 1
+        assert await counted("mh_llm_calls_total", outcome="unavailable") == 1
+        assert await counted("mh_llm_call_duration_seconds_count") == 2
+        assert await counted("mh_llm_tokens_total", kind="prompt") == usage["prompt_tokens"] > 0
+        assert await counted("mh_llm_cost_total", kind="prompt") == pytest.approx(usage["prompt_tokens"] * 2e-6)
+        assert await counted("mh_llm_cost_total", kind="completion") == pytest.approx(usage["completion_tokens"] * 8e-6)
+
+
+async def test_answers_without_a_model_are_counted_by_what_wrote_them(
+    client: httpx.AsyncClient, index: Index, conversation: Callable[..., Conversation]
+) -> None:
+    counted = await Counted.since_now(client)
+    await index([conversation(1, "cannot sleep before exams")])
+    await client.post("/api/v1/answers", json={"question": "cannot sleep before exams"})
+    assert await counted("mh_answers_total", kind="extractive") == 1
+    assert await counted("mh_llm_calls_total") == 0
+
+
+async def test_an_answer_without_any_hit_is_counted_apart(client: httpx.AsyncClient, index: Index) -> None:
+    await index([])
+    counted = await Counted.since_now(client)
+    (await client.post("/api/v1/answers", json={"question": "anything"})).raise_for_status()
+    assert await counted("mh_answers_total", kind="none") == 1
+    assert await counted("mh_search_hits_sum") == 0
+    assert await counted("mh_search_top_score_count") == 0
+
+
+async def test_without_a_price_there_is_no_cost(client: httpx.AsyncClient) -> None:
+    await client.post("/api/v1/search", json={"query": "anything"})
+    text = (await client.get("/metrics")).text
+    assert metric_value(text, "mh_embedding_tokens_total", model="stub-embedding") > 0
+    assert 'mh_embedding_cost_total{model="stub-embedding"' not in text
+
+
+async def test_metrics_are_no_part_of_the_documented_api(client: httpx.AsyncClient) -> None:
+    assert "/metrics" not in (await client.get("/openapi.json")).json()["paths"]
+
+
+async def test_a_part_that_fails_is_counted(
+    running: Run, settings: Settings, index: Index, statuses: list[int], conversation: Callable[..., Conversation]
+) -> None:
+    await index([conversation(1, "cannot sleep before exams")])
+    async with running(settings) as client:
+        counted = await Counted.since_now(client)
+        statuses.extend([500] * 9)
+        assert (await client.post("/api/v1/search", json={"query": "cannot sleep"})).status_code == 503
+        assert await counted("mh_search_part_failures_total", part="fetch") == 1
+        assert await counted("mh_search_part_failures_total", part="search") == 0
+
+
+async def test_a_call_that_nobody_waits_for_any_more_is_counted_apart() -> None:
+    asked = asyncio.Event()
+
+    class Silent:
+        async def complete(self, messages: Sequence[Message]) -> Completion:
+            asked.set()
+            await asyncio.Event().wait()
+            raise AssertionError("nothing sets the event")
+
+    before = metric_value(exposition().decode(), "mh_llm_calls_total", outcome="abandoned")
+    model = MeasuredLanguageModel(Silent(), prompt_price=0, completion_price=0)
+    call = asyncio.create_task(model.complete([Message("user", "anything")]))
+    await asked.wait()
+    call.cancel()
+    await asyncio.wait([call])
+    assert metric_value(exposition().decode(), "mh_llm_calls_total", outcome="abandoned") == before + 1
