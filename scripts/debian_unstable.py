@@ -31,7 +31,9 @@ def fetch(package: str) -> Path:
     if root := unpacked(package):
         return root
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb") and KEYRING.exists()):
-        raise UnavailableError(f"{package} comes through apt-get, dpkg-deb and debian-archive-keyring: this is no Debian")
+        raise UnavailableError(
+            f"{package} comes through apt-get, dpkg-deb and debian-archive-keyring: this is no Debian"
+        )
     HOME.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=HOME) as folder:
         try:

@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import re
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -117,17 +116,6 @@ def test_routes_are_those_of_the_embedded_gateway(platform: Platform, path: str)
 @given(segments=st.lists(st.sampled_from(WORDS), min_size=1, max_size=5))
 def test_any_path_takes_the_embedded_gateways_route(platform: Platform, segments: list[str]) -> None:
     assert_same_route(platform, "/" + "/".join(segments))
-
-
-@pytest.mark.parametrize("path", local_gateway.PAGES)
-def test_the_pages_are_the_embedded_gateways(platform: Platform, path: str) -> None:
-    response = platform.client.get(path)
-    assert response.status_code == 200
-    assert response.text == local_gateway.PAGES[path].read_text(encoding="utf-8")
-    kind = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}[local_gateway.PAGES[path].suffix]
-    assert response.headers["Content-Type"].startswith(kind)
-    policy = response.headers.get("Content-Security-Policy")
-    assert policy == (local_gateway.POLICY if path == "/" else None)
 
 
 @pytest.mark.parametrize("name", [local_gateway.CONVERSATIONS, local_gateway.RAG])
@@ -282,37 +270,6 @@ def access_log_entry(log: Path, request_id: str) -> dict[str, Any]:
             return entry
         time.sleep(0.01)
     pytest.fail(f"no line with {request_id} in the log")
-
-
-def test_a_request_that_makes_no_sense_gets_a_problem(platform: Platform) -> None:
-    with socket.create_connection(("127.0.0.1", platform.client.base_url.port), timeout=20) as connection:
-        connection.sendall(b"NO SENSE AT ALL\r\n\r\n")
-        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 400 ")
-    assert PROBLEM.encode() in head
-    assert json.loads(body)["status"] == 400
-    assert_problem(platform.client.get("/readyz", headers={"X-Long": "x" * 40_000}), 431)
-    assert_problem(platform.client.get("/_problem"), 404)
-
-
-@pytest.mark.parametrize(
-    ("method", "headers", "status"),
-    [
-        ("POST", {}, 405),
-        ("GET", {"Range": "bytes=999999-"}, 416),
-        ("GET", {"If-Unmodified-Since": "Thu, 01 Jan 1970 00:00:01 GMT"}, 412),
-        ("POST", {"Transfer-Encoding": "gzip"}, 501),
-    ],
-)
-def test_what_the_gateway_itself_refuses_is_a_problem(
-    platform: Platform, method: str, headers: dict[str, str], status: int
-) -> None:
-    assert_problem(platform.client.request(method, "/docs", headers=headers), status)
-
-
-def test_the_pages_carry_a_request_id(platform: Platform) -> None:
-    for path in local_gateway.PAGES:
-        assert platform.client.get(path, headers={"X-Request-ID": "mine"}).headers.get_list("X-Request-ID") == ["mine"]
 
 
 def test_our_own_services_reach_the_conversations_and_nothing_else(platform: Platform) -> None:

@@ -12,6 +12,7 @@ import pytest
 import servers
 from mh_common.models import Problem
 from mh_common.testing.echo_server import EchoServer, break_off
+from stack import environment
 
 pytestmark = pytest.mark.skipif(not nginx.find_nginx() and os.environ.get("CI") != "true", reason=nginx.MISSING)
 

@@ -1,4 +1,4 @@
-"""`make stack` as its operator meets it: started from the files that containers use, walked through, shot at, renewed."""
+"""`make stack` as its operator meets it: started from the containers' files, walked through, shot at, renewed."""
 
 import asyncio
 import itertools
@@ -112,8 +112,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def test_every_process_has_what_the_environment_files_say_and_nothing_else_of_ours(stack: Stack) -> None:
     at = {name: f"127.0.0.1:{port}" for name, port in stack.state["ports"].items()}
     addresses = {
-        **{"MYSQL_ADDRESS": at["mysql"], "REDIS_ADDRESS": at["redis"]},
-        **{"MILVUS_URI": f"http://{at['milvus']}", "CONVERSATIONS_URL": f"http://{at['services']}"},
+        "MYSQL_ADDRESS": at["mysql"],
+        "REDIS_ADDRESS": at["redis"],
+        "MILVUS_URI": f"http://{at['milvus']}",
+        "CONVERSATIONS_URL": f"http://{at['services']}",
     }
     own = {"EMBEDDING_THREADS", "PYTHONUNBUFFERED", "RECONCILE_SCHEDULE_FILE", "WORKER_HEARTBEAT_FILE"}
     processes = {

@@ -19,7 +19,6 @@ from typing import Any, Final
 
 import servers
 from local_stack import Interrupts, sole_owner
-
 from stack import environment
 from stack.parts import Parts
 from stack.supervisor import Supervisor
@@ -37,7 +36,7 @@ def run(var: Path) -> None:
     """Run the stack until a signal comes. Raises ServerError."""
     interrupts = Interrupts()
     with sole_owner(var), ExitStack() as cleanup:
-        supervisor = Supervisor(var / STATE, interrupts, say)
+        supervisor = Supervisor(var / STATE, interrupts.held, say)
         cleanup.callback(supervisor.stop)
         signal.signal(signal.SIGUSR1, lambda *_: supervisor.ask_for_rolling_restart())
         given = environment.chosen(var)

@@ -16,7 +16,6 @@ import httpx
 import nginx
 import pymysql
 import servers
-
 from stack import environment
 
 DATABASE: Final = "legacy_development"
@@ -102,9 +101,7 @@ class Parts:
     def _make_database(self) -> None:
         user, password = self._given.get("MYSQL_USER") or "conversations", self._given["MYSQL_PASSWORD"]
         with closing(self._connect_to_mysql()) as connection, connection.cursor() as cursor:
-            cursor.execute(
-                f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"
-            )
+            cursor.execute(f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
             cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", (user, password))
             cursor.execute(f"GRANT ALL ON {DATABASE}.* TO %s@'%%'", (user,))
             cursor.execute("ALTER USER root@localhost IDENTIFIED BY %s", (self._given["MYSQL_ROOT_PASSWORD"],))

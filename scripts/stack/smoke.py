@@ -18,7 +18,6 @@ from typing import Final
 import httpx
 import servers
 from mh_client import Client, MHError
-
 from stack import environment
 from stack.__main__ import VAR, read_state, say
 

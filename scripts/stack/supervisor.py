@@ -5,12 +5,11 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
 import servers
-from local_stack import Interrupts
-
 from stack.parts import CONVERSATIONS, FAIL_TIMEOUT_S, RAG, STOP_S, WORKERS, Part
 
 ROLLED: Final = (*CONVERSATIONS, *RAG, *WORKERS)
@@ -23,11 +22,17 @@ QUIET_S: Final = 60.0
 
 
 class Supervisor:
-    """The running parts. `state` is a file that tells others how things are: see `note`."""
+    """The running parts.
 
-    def __init__(self, state: Path, interrupts: Interrupts, say: Callable[[str], None]) -> None:
+    `state` is a file that tells others how things are: see `note`. `held` puts signals off, so that no process is
+    forgotten that is just being started or stopped.
+    """
+
+    def __init__(
+        self, state: Path, held: Callable[[], AbstractContextManager[None]], say: Callable[[str], None]
+    ) -> None:
         self._state = state
-        self._interrupts = interrupts
+        self._held = held
         self._say = say
         self._parts: dict[str, Part] = {}
         self._running: dict[str, servers.Running] = {}
@@ -50,7 +55,7 @@ class Supervisor:
             self._wait(self._parts[name].ready, name)
 
     def note(self, **about: object) -> None:
-        """Write the state: `about`, the process id of each part, rolling restarts done, what was wrong with the last."""
+        """Write the state: `about`, each part's process id, rolling restarts done, what was wrong with the last."""
         self._about |= about
         pids = {name: running.process.pid for name, running in self._running.items()}
         state = {**self._about, "parts": pids, "rolled": self._rolled, "fault": self._fault}
@@ -73,7 +78,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """End every part: the gateway, what stands behind it, then the stores; the parts of each step together."""
-        with self._interrupts.held():
+        with self._held():
             for step in sorted({part.step for part in self._parts.values()}, reverse=True):
                 ending = [running for name, running in self._running.items() if self._parts[name].step == step]
                 for running in ending:
@@ -90,9 +95,9 @@ class Supervisor:
                 self._restart(name)
         except servers.ServerError as error:
             self._fault = f"The rolling restart stopped: {error}"
-            self._say(self._fault)
         self._rolled += 1
         self.note()
+        self._say(self._fault or "Every replica was restarted")
 
     def _restart(self, name: str) -> None:
         running = self._running[name]
@@ -112,7 +117,7 @@ class Supervisor:
         self._wait(lambda: time.monotonic() > settled, name)
 
     def _start(self, name: str) -> None:
-        with self._interrupts.held():
+        with self._held():
             self._running[name] = self._parts[name].start()
         self._started[name] = time.monotonic()
         self._due.pop(name, None)
@@ -123,7 +128,9 @@ class Supervisor:
         while not condition():
             self._tend()
             if time.monotonic() > deadline:
-                raise servers.ServerError(f"{name} is not ready after {READY_S:.0f} s; its log: {self._running[name].log}")
+                raise servers.ServerError(
+                    f"{name} is not ready after {READY_S:.0f} s; its log: {self._running[name].log}"
+                )
             time.sleep(PAUSE_S)
 
     def _tend(self) -> None:
@@ -135,10 +142,10 @@ class Supervisor:
                     raise servers.ServerError(ended)
                 self._ends[name] = 1 if now - self._started[name] > QUIET_S else self._ends[name] + 1
                 delay = min(2.0 ** (self._ends[name] - 1) - 1, LONGEST_DELAY_S)
-                self._say(f"{ended}; it is started again" + (f" in {delay:.0f} s" if delay else ""))
                 # What it left of its group goes first.
                 running.stop(0)
                 self._due[name] = now + delay
+                self._say(f"{ended}; it is started again" + (f" in {delay:.0f} s" if delay else ""))
             if self._due.get(name, float("inf")) <= now:
                 self._try_to_start(name)
 
@@ -146,7 +153,8 @@ class Supervisor:
         try:
             self._start(name)
         except servers.ServerError as error:
-            self._say(str(error))
             self._ends[name] += 1
             self._due[name] = time.monotonic() + min(2.0 ** self._ends[name], LONGEST_DELAY_S)
-
+            self._say(str(error))
+        else:
+            self._say(f"{name} runs again")

@@ -1,6 +1,7 @@
 """Settings from files: DATABASE_PASSWORD_FILE=/run/secrets/password stands for a DATABASE_PASSWORD of that content.
 
-So secrets that Docker or Kubernetes mount need not be in the environment, where whoever may look at the process sees them.
+So secrets that Docker or Kubernetes mount need not be in the environment, where whoever may look at the process sees
+them.
 """
 
 import os

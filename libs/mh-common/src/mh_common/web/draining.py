@@ -45,7 +45,7 @@ class DrainingWorker(ASGIWorker):  # type: ignore[misc] # Gunicorn ships no type
     def load_wsgi(self) -> None:
         """Load the application, and let its answers say when a connection is over."""
         super().load_wsgi()
-        self.asgi = _Announcing(self.asgi, self)
+        self.asgi: ASGIApp = _Announcing(self.asgi, self)
 
     def handle_exit_signal(self) -> None:
         """Begin to drain; a second SIGTERM changes nothing."""
