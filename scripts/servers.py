@@ -162,18 +162,8 @@ def start_redis(directory: Path, port: int, *, keep: bool = False, password: str
     config = directory / "redis.conf"
     config.touch(mode=0o600)
     config.write_text(f'requirepass "{password}"\n' if password else "", encoding="utf-8")
-    command: list[str | Path] = [
-        binary,
-        config,
-        "--bind",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--dir",
-        directory,
-        *persistence,
-    ]
-    server = start("Redis", command, directory / "redis.log")
+    options: list[str | Path] = ["--bind", "127.0.0.1", "--port", str(port), "--dir", directory, *persistence]
+    server = start("Redis", [binary, config, *options], directory / "redis.log")
     wait_until(server, lambda: _redis_answers(port))
     return server
 

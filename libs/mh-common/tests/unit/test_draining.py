@@ -9,12 +9,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
-from mh_common.web.draining import refuse_connections
+from mh_common.web.draining import LISTENER_NOT_DRAINED, admit_connections, refuse_connections
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="draining without loss needs Linux")
 
@@ -113,18 +115,24 @@ def _has_client(port: int) -> bool:
     return any(f":{port:04X}" in (columns := line.split())[1] and columns[3] == "01" for line in lines[1:])
 
 
+def ask(port: int) -> str:
+    """Return the answer to a request on a connection of its own, or what came in its place."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        try:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: replica\r\nConnection: close\r\n\r\n")
+            answer = connection.makefile("rb").read()
+        except OSError as error:
+            return type(error).__name__
+    return answer.partition(b"\r\n\r\n")[2].decode()
+
+
 def test_nobody_who_gets_a_connection_stays_without_an_answer(replica: Replica) -> None:
     outcomes: Counter[str] = Counter()
 
     def ask_until_refused() -> None:
-        while True:
-            with replica.client() as client:
-                try:
-                    outcomes[client.get("/").text] += 1
-                except httpx.ConnectError:
-                    return
-                except httpx.HTTPError as error:
-                    outcomes[type(error).__name__] += 1
+        with suppress(ConnectionRefusedError):
+            while True:
+                outcomes[ask(replica.port)] += 1
 
     clients = [threading.Thread(target=ask_until_refused) for _ in range(20)]
     for client in clients:
@@ -138,6 +146,30 @@ def test_nobody_who_gets_a_connection_stays_without_an_answer(replica: Replica) 
     assert replica.process.wait(20) == 0
 
 
+def test_a_reload_goes_on_with_the_listener_and_loses_nobody(replica: Replica) -> None:
+    outcomes: Counter[str] = Counter()
+    over = threading.Event()
+
+    def ask_until_over() -> None:
+        while not over.is_set():
+            outcomes[ask(replica.port)] += 1
+
+    master = psutil.Process(replica.process.pid)
+    before = {worker.pid for worker in master.children()}
+    clients = [threading.Thread(target=ask_until_over) for _ in range(10)]
+    for client in clients:
+        client.start()
+    replica.process.send_signal(signal.SIGHUP)
+    eventually(lambda: len(master.children()) == 2 and not before & {worker.pid for worker in master.children()})
+    renewed = outcomes["ok"]
+    eventually(lambda: outcomes["ok"] > renewed + 100)
+    over.set()
+    for client in clients:
+        client.join()
+
+    assert set(outcomes) == {"ok"}
+
+
 def test_a_listener_that_refuses_still_accepts_who_was_there_before() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         early = socket.create_connection(listener.getsockname())
@@ -149,6 +181,9 @@ def test_a_listener_that_refuses_still_accepts_who_was_there_before() -> None:
         assert accepted.recv(10) == b"still here"
         early.close()
         accepted.close()
+        for _ in range(2):
+            admit_connections(listener)
+        socket.create_connection(listener.getsockname(), timeout=5).close()
 
 
 def test_a_kernel_that_offers_no_filter_is_no_reason_to_fail(caplog: pytest.LogCaptureFixture) -> None:
@@ -156,4 +191,4 @@ def test_a_kernel_that_offers_no_filter_is_no_reason_to_fail(caplog: pytest.LogC
     # Of a closed one the kernel takes nothing at all.
     listener.close()
     refuse_connections(listener)
-    assert "listener_not_drained" in caplog.text
+    assert LISTENER_NOT_DRAINED in caplog.text

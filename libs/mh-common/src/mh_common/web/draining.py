@@ -8,6 +8,9 @@ same holds for a connection that waits to be accepted when its listener is close
 2. `SETTLE_S` in which the kernel lets nobody begin a connection, while those that had begun are accepted;
 3. the end of the listener: the next attempt is refused, and a balancer goes elsewhere with what it never sent;
 4. Gunicorn's own graceful shutdown: what runs may end within `graceful_timeout`, idle connections may still be used.
+
+Processes of one replica share the listener. Where others go on with it (Gunicorn was told to reload, or to have fewer
+processes), they open it again within a second, in which the kernel has not yet given up on anybody.
 """
 
 import ctypes
@@ -15,6 +18,7 @@ import logging
 import socket
 import struct
 import sys
+from contextlib import suppress
 from typing import Any, Final
 
 from gunicorn.workers.gasgi import ASGIWorker
@@ -22,10 +26,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
+LISTENER_NOT_DRAINED: Final = "listener_not_drained"
+"""The system has no such filter: connections that nobody has accepted yet may be reset."""
+
 ANNOUNCE_S: Final = 1.5
 SETTLE_S: Final = 0.2
 
 _SO_ATTACH_FILTER: Final = 26
+_SO_DETACH_FILTER: Final = 27
 # Of a segment, byte 13 has the flags; SYN is the second of them. What begins a connection is dropped, the rest passes.
 _DROP_SYN: Final = (
     (0x30, 0, 0, 13),  # load the byte at 13
@@ -53,6 +61,13 @@ class DrainingWorker(ASGIWorker):  # type: ignore[misc] # Gunicorn ships no type
             return
         self.draining = True
         self.loop.call_later(ANNOUNCE_S, self._refuse)
+
+    def notify(self) -> None:
+        """Tell the master, once a second, that this process lives; and open what others closed and it goes on with."""
+        super().notify()
+        if not self.draining:
+            for listener in self.sockets:
+                admit_connections(listener.sock)
 
     def _refuse(self) -> None:
         for listener in self.sockets:
@@ -90,10 +105,16 @@ def refuse_connections(listener: socket.socket) -> None:
     """
     if not sys.platform.startswith("linux"):
         return
-    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _DROP_SYN))
+    steps = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _DROP_SYN))
+    program = struct.pack("HP", len(_DROP_SYN), ctypes.addressof(steps))
     try:
-        listener.setsockopt(
-            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(_DROP_SYN), ctypes.addressof(program))
-        )
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
     except OSError as error:  # some sandboxes do not offer it
-        log.warning("listener_not_drained", extra={"error": str(error)})
+        log.warning(LISTENER_NOT_DRAINED, extra={"error": str(error)})
+
+
+def admit_connections(listener: socket.socket) -> None:
+    """Undo `refuse_connections`."""
+    if sys.platform.startswith("linux"):
+        with suppress(OSError):  # there is nothing to undo
+            listener.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
