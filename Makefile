@@ -8,16 +8,26 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api
 EDITABLE := $(addprefix -e ,libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api)
 
-.PHONY: help run demo test bench eval chaos backup restore lint format lock clean
+.PHONY: help run demo stack smoke rolling-restart test bench eval chaos backup restore lint format lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.stamp ## Set up and start the platform on this machine; Ctrl-C stops it (MH_PORT, MH_DATASET)
 	@exec $(BIN)/python scripts/local_stack.py
 
 demo: $(VENV)/run.stamp ## The same, but exit after the sample question is answered
 	@exec $(BIN)/python scripts/local_stack.py --demo
+
+stack: $(VENV)/dev.stamp ## Start the platform as it is deployed, without Docker; Ctrl-C stops it (GATEWAY_PORT, MILVUS_URI)
+	@$(BIN)/python scripts/servers.py
+	@PYTHONPATH=scripts exec $(BIN)/python -m stack
+
+smoke: $(VENV)/dev.stamp ## Run the README's examples through the gateway of the running stack
+	@PYTHONPATH=scripts $(BIN)/python -m stack.smoke
+
+rolling-restart: $(VENV)/dev.stamp ## Restart every replica of the running stack, one at a time, without losing a request
+	@PYTHONPATH=scripts $(BIN)/python -m stack restart
 
 test: $(VENV)/dev.stamp ## Run every test, against a real MariaDB or MySQL and a real Redis
 	@$(BIN)/python scripts/servers.py

@@ -26,14 +26,26 @@ RAG = "rag-api"
 ROUTES = {
     "/api/v1/conversations": CONVERSATIONS,
     "/api/v1/index": CONVERSATIONS,
+    "/api/v1/stats": CONVERSATIONS,
     "/api/v1/experiments": CONVERSATIONS,
     "/api/v1/history": CONVERSATIONS,
     "/api/v1/search": RAG,
     "/api/v1/answers": RAG,
+    "/api/chat": RAG,
+    "/api/health": RAG,
+    "/documents": RAG,
+    "/healthcheck": RAG,
     "/livez": RAG,
+    "/mcp": RAG,
     "/readyz": RAG,
+    "/retrieval": RAG,
+    "/search": RAG,
+    "/search-simple": RAG,
+    "/v1": RAG,
 }
 """Which API serves the paths that begin with a prefix, in whole segments. Besides, /NAME/... goes to NAME as /..."""
+PRIVATE = "/metrics"
+"""What /NAME/... does not lead to: for whoever gathers metrics, from inside."""
 
 _FOLDER = Path(__file__).resolve().parent.parent / "infra" / "gateway" / "pages"
 PAGES = {
@@ -56,12 +68,16 @@ class GatewaySettings(ServiceSettings):
 def api_of(path: str) -> tuple[str, str] | None:
     """Return the name of the API that serves `path`, and the path's part that the API does not see; None: nobody."""
     for name in (CONVERSATIONS, RAG):
-        if path == f"/{name}" or path.startswith(f"/{name}/"):
-            return name, f"/{name}"
+        if _begins_with(path, f"/{name}"):
+            return None if _begins_with(path, f"/{name}{PRIVATE}") else (name, f"/{name}")
     for prefix, name in ROUTES.items():
-        if path == prefix or path.startswith(f"{prefix}/"):
+        if _begins_with(path, prefix):
             return name, ""
     return None
+
+
+def _begins_with(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(f"{prefix}/")
 
 
 class Gateway:

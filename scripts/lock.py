@@ -15,7 +15,7 @@ RUN = (*SERVICES, "client", "embedded")
 EXPORTS: dict[str, tuple[str, ...]] = {
     **{service: (service,) for service in SERVICES},
     "run": RUN,
-    "dev": (*RUN, "test", "lint"),
+    "dev": (*RUN, "stack", "test", "lint"),
 }
 
 

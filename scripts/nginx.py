@@ -35,6 +35,7 @@ def start_nginx(directory: Path, port: int, values: Mapping[str, str]) -> server
     directory.mkdir(parents=True, exist_ok=True)
     here = {
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        "GATEWAY_SERVICES_LISTEN": f"127.0.0.1:{servers.free_port()}",
         "GATEWAY_TMP": str(directory),
         "GATEWAY_PAGES": str(FOLDER / "pages"),
         "GATEWAY_RESOLVER": "127.0.0.1",

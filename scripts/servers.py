@@ -156,8 +156,8 @@ def _package_file(package: str, *parts: str) -> Path | None:
     return path if path.exists() else None
 
 
-def start_redis(directory: Path, port: int, *, keep: bool = False) -> Running:
-    """Start Redis. `keep`: its data outlives it (append-only file).
+def start_redis(directory: Path, port: int, *, keep: bool = False, password: str = "") -> Running:
+    """Start Redis. `keep`: its data outlives it (append-only file). Without a password it asks for none.
 
     With `everysec` Redis holds back for up to 2 s what it has acknowledged while the disk is busy.
     """
@@ -166,8 +166,12 @@ def start_redis(directory: Path, port: int, *, keep: bool = False) -> Running:
         raise ServerError("No redis-server on this machine. Install it (Debian: apt-get install redis-server).")
     directory.mkdir(parents=True, exist_ok=True)
     persistence = ["--save", "", *(["--appendonly", "yes", "--appendfsync", "always"] if keep else [])]
-    command: list[str | Path] = [binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", directory, *persistence]
-    server = start("Redis", command, directory / "redis.log")
+    # In a file, since everybody sees the arguments of a process.
+    config = directory / "redis.conf"
+    config.touch(mode=0o600)
+    config.write_text(f'requirepass "{password}"\n' if password else "", encoding="utf-8")
+    options: list[str | Path] = ["--bind", "127.0.0.1", "--port", str(port), "--dir", directory, *persistence]
+    server = start("Redis", [binary, config, *options], directory / "redis.log")
     wait_until(server, lambda: _redis_answers(port))
     return server
 
@@ -176,7 +180,7 @@ def _redis_answers(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
             connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
+            return connection.recv(16).startswith((b"+PONG", b"-NOAUTH"))
     except OSError:
         return False
 
@@ -213,6 +217,8 @@ def start_mysql(directory: Path, port: int, *, durable: bool = False) -> Running
         _initialise_mysql(binary, data, run_as)
     options = [f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1", f"--socket={directory}/mysql.sock"]
     options += [f"--pid-file={directory}/mysql.pid", "--max-connections=300", "--skip-log-bin", *fast, *run_as]
+    # A bulk request of 64 MB travels as one statement.
+    options.append("--max-allowed-packet=256M")
     server = start("MariaDB/MySQL", [binary, "--no-defaults", *options], directory / "mysql.log")
     wait_until(server, lambda: listens(port))
     return server

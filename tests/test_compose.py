@@ -1,20 +1,23 @@
 """What the compose files, the images and .env.example promise to who operates them."""
 
 import importlib
+import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import debian_unstable
+import docker_compose
 import nginx
 import pytest
 import yaml  # type: ignore[import-untyped]  # ships no type information
 from pydantic import BaseModel
 from pydantic_settings import BaseSettings
+from stack import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("conversations-api", "indexer-worker", "rag-api")
@@ -42,8 +45,19 @@ Service = dict[str, Any]
 
 
 def load(file: Path) -> dict[str, Any]:
+    """A compose file; `environment` holds what its services get from environment files, too."""
     document: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for service in document.get("services", {}).values():
+        files = [(file.parent / name).resolve() for name in service.get("env_file", [])]
+        lines = [line for name in files for line in assignments(name)]
+        named = {name: value if equals else None for name, equals, value in lines}
+        service["environment"] = {**named, **service.get("environment", {})}
     return document
+
+
+def assignments(file: Path) -> list[tuple[str, str, str]]:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [line.partition("=") for line in lines if line and not line.startswith("#")]
 
 
 def all_services() -> dict[str, Service]:
@@ -52,11 +66,21 @@ def all_services() -> dict[str, Service]:
 
 
 ALL = all_services()
+# Which environment file a service takes.
+ENVIRONMENT = {
+    "migrate": "conversations-api",
+    "conversations-api": "conversations-api",
+    "indexer-worker": "indexer-worker",
+    "indexer-beat": "indexer-worker",
+    "rag-api": "rag-api",
+    "flower": "flower",
+    "gateway": "gateway",
+}
 
 
 def variables() -> Iterator[tuple[str, str]]:
-    """Each ${NAME...} of the compose files, with what follows the name."""
-    for file in FILES:
+    """Each ${NAME...} of the compose files and environment files, with what follows the name."""
+    for file in [*FILES, *sorted(environment.FOLDER.glob("*.env"))]:
         text = re.sub(r"^\s*#.*$", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
         yield from VARIABLE.findall(text)
 
@@ -79,7 +103,7 @@ def settings_variables(module: str) -> set[str]:
 def test_the_root_file_starts_everything() -> None:
     included = {ROOT / path for path in load(ROOT / "docker-compose.yml")["include"]}
     assert included == set(FILES) - {ROOT / "docker-compose.yml"}
-    assert set(ALL) == {*SETTINGS, *STORES, "gateway", "flower", "prometheus", "grafana"}
+    assert set(ALL) == {*ENVIRONMENT, *STORES, "prometheus", "grafana"}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -136,7 +160,16 @@ def test_no_secret_has_a_default() -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_variable_of_a_service_is_one_that_its_settings_know(name: str) -> None:
-    assert set(ALL[name]["environment"]) <= settings_variables(SETTINGS[name])
+    # Gunicorn takes the number of its processes from the environment.
+    assert set(ALL[name]["environment"]) - {"WEB_CONCURRENCY"} <= settings_variables(SETTINGS[name])
+
+
+@pytest.mark.parametrize("file", sorted(environment.FOLDER.glob("*.env")), ids=lambda file: file.stem)
+def test_an_environment_file_holds_no_secret(file: Path) -> None:
+    for name, equals, value in assignments(file):
+        if equals and SECRET.search(name):
+            assert VARIABLE.search(value), f"{name} is written down"
+    assert file.stem in ENVIRONMENT.values()
 
 
 def test_worker_and_rag_api_embed_alike() -> None:
@@ -188,42 +221,66 @@ def test_an_image_takes_only_locked_packages_and_runs_as_nobody(name: str) -> No
     assert lines[-1].startswith('CMD ["')
 
 
-def compose_command() -> list[str] | None:
-    """Return how docker compose is called here, or None where there is none that knows `include`."""
-    for command in (["docker", "compose"], ["docker-compose"]):
-        if shutil.which(command[0]):
-            found = subprocess.run([*command, "version", "--short"], capture_output=True, text=True, check=False)
-            version = re.match(r"v?(\d+)\.(\d+)", found.stdout)
-            if version and (int(version[1]), int(version[2])) >= (2, 20):
-                return command
-    return None
-
-
 @pytest.fixture(scope="module")
 def compose() -> list[str]:
-    command = compose_command()
-    if command is None:
-        pytest.skip("docker compose 2.20 or newer, the plugin or the command docker-compose, is not on this machine")
-    return command
+    """How docker compose is called here; fetched where it is missing and can be had."""
+    try:
+        return docker_compose.ensure()
+    except debian_unstable.UnavailableError as error:
+        pytest.skip(f"the compose files are not checked: {error}")
 
 
-def run_config(compose: list[str], file: Path, env_file: Path) -> subprocess.CompletedProcess[str]:
-    command = [*compose, "--file", str(file), "--env-file", str(env_file), "config", "--quiet"]
+def run_config(compose: list[str], file: Path, env_file: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [*compose, "--file", str(file), "--env-file", str(env_file), "config", *options]
     # The machine's own variables would fill in what the file leaves empty.
     env = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    """The example, filled in as its first lines tell."""
+    file = tmp_path / "filled.env"
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    file.write_text(re.sub(r"^([A-Z_]+)=$", r"\1=secret", example, flags=re.MULTILINE))
+    return file
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.parent.relative_to(ROOT)))
 def test_docker_compose_accepts_each_file_and_refuses_empty_secrets(
-    compose: list[str], tmp_path: Path, file: Path
+    compose: list[str], filled: Path, file: Path
 ) -> None:
-    example = ROOT / ".env.example"
-    refused = run_config(compose, file, example)
+    refused = run_config(compose, file, ROOT / ".env.example", "--quiet")
     assert refused.returncode != 0
     assert re.search(r"required variable \w+ is missing a value: set it in .env", refused.stderr)
 
-    filled = tmp_path / "filled.env"
-    filled.write_text(re.sub(r"^([A-Z_]+)=$", r"\1=secret", example.read_text(encoding="utf-8"), flags=re.MULTILINE))
-    accepted = run_config(compose, file, filled)
+    accepted = run_config(compose, file, filled, "--quiet")
     assert (accepted.returncode, accepted.stderr) == (0, "")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "chosen", [{}, {"MILVUS_URI": "http://10.0.0.7:19530", "LOG_LEVEL": "DEBUG", "OPENAI_API_KEY": ""}]
+)
+def test_docker_compose_reads_the_environment_files_as_the_stack_without_docker_does(
+    compose: list[str], filled: Path, chosen: dict[str, str]
+) -> None:
+    with filled.open("a") as file:
+        file.writelines(f"{name}={value}\n" for name, value in chosen.items())
+    given = dict(re.findall(r"^([A-Z_]+)=(.*)$", filled.read_text(), flags=re.MULTILINE))
+
+    done = run_config(compose, ROOT / "docker-compose.yml", filled, "--format", "json")
+
+    services = json.loads(done.stdout)["services"]
+    for name, file_name in ENVIRONMENT.items():
+        ours = environment.read(file_name, given)
+        # `config` doubles each $, so that what it prints can be read again.
+        theirs = {key: value.replace("$$", "$") for key, value in services[name]["environment"].items()}
+        assert {key: theirs.get(key) for key in ours} == ours
+        inline = yaml.safe_load(next(file for file in FILES if file.parent.name in (name, OWNER.get(name))).read_text())
+        assert set(theirs) - set(ours) == set(inline["services"][name].get("environment", {}))
+
+
+# Which folder's compose file has a service of another name.
+OWNER = {"migrate": "conversations-api", "indexer-beat": "indexer-worker", "flower": "indexer-worker"}

@@ -12,6 +12,7 @@ import pytest
 import servers
 from mh_common.models import Problem
 from mh_common.testing.echo_server import EchoServer, break_off
+from stack import environment
 
 pytestmark = pytest.mark.skipif(not nginx.find_nginx() and os.environ.get("CI") != "true", reason=nginx.MISSING)
 
@@ -117,19 +118,32 @@ def test_one_client_that_asks_too_much_is_refused_and_others_are_not(tmp_path: P
         accepted = [client.get("/api/v1/conversations").status_code for _ in range(3)]
         refused = client.get("/api/v1/conversations")
         other = client.get("/api/v1/conversations", headers={"X-Forwarded-For": "198.51.100.1, 192.0.2.7"})
-        probes = [client.get("/readyz").status_code for _ in range(5)]
+        probes = [client.get(path).status_code for path in ("/readyz", "/rag-api/livez", "/healthcheck", "/api/health")]
     assert accepted == [200, 200, 200]
     assert_problem(refused, 429)
     assert int(refused.headers["Retry-After"]) >= 1
     assert other.status_code == 200
     assert sound.seen[3].headers["x-forwarded-for"] == "192.0.2.7"
-    assert probes == [200] * 5
+    assert probes == [200] * 4
 
 
 def test_questions_are_limited_more_tightly_than_the_rest(tmp_path: Path, sound: EchoServer) -> None:
     with gateway(tmp_path, sound.server_port, GATEWAY_ANSWERS_RATE="1r/m", GATEWAY_ANSWERS_BURST="1") as client:
         asked = [client.post("/api/v1/answers", json={}) for _ in range(3)]
-        searched = client.post("/api/v1/search", json={})
+        by_other_doors = [client.post(path, json={}) for path in ("/v1/chat/completions", "/rag-api/api/chat")]
+        free = [client.post(path, json={}) for path in ("/api/v1/search", "/search", "/retrieval", "/mcp")]
+        free.append(client.get("/v1/models"))
     assert [answer.status_code for answer in asked] == [200, 200, 429]
-    assert_problem(asked[2], 429)
-    assert searched.status_code == 200
+    for answer in (asked[2], *by_other_doors):
+        assert_problem(answer, 429)
+        assert int(answer.headers["Retry-After"]) >= 1
+    assert [answer.status_code for answer in free] == [200] * 5
+
+
+def test_neither_the_page_nor_an_importer_meets_the_default_rates(tmp_path: Path, sound: EchoServer) -> None:
+    defaults = {name: value for name, value in environment.read("gateway").items() if "RATE" in name or "BURST" in name}
+    with gateway(tmp_path, sound.server_port, **defaults) as client:
+        # Ten times what the importer sends for 10,000 rows at once, then a counselor who asks without a pause.
+        written = [client.post("/api/v1/conversations/bulk", json={}).status_code for _ in range(200)]
+        asked = [client.post("/api/v1/answers", json={}).status_code for _ in range(10)]
+    assert {*written, *asked} == {200}

@@ -1,14 +1,16 @@
 """Settings from the environment and from `.env` / `.env.local`, in small nested groups.
 
 A variable's name follows from its path: field `uri` of group `milvus` is `MILVUS_URI`. The process environment wins
-over `.env.local`, which wins over `.env`.
+over a file that it names as `MILVUS_URI_FILE`, which wins over `.env.local`, which wins over `.env`.
 """
 
 import sys
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from mh_common.settings_files import SettingsFileError, file_settings
 
 
 def _blank_is_none(value: Any) -> Any:
@@ -36,6 +38,18 @@ class ServiceSettings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the files that the environment names after the environment itself."""
+        return init_settings, env_settings, file_settings(settings_cls), dotenv_settings
 
 
 class LogSettings(SettingsGroup):
@@ -112,6 +126,8 @@ def load_settings(settings_class: type[S]) -> S:
     """Read the settings, or end the process with one line that names each bad variable and what is wrong with it."""
     try:
         return settings_class()
+    except SettingsFileError as error:
+        sys.exit(f"Settings are not usable. {error}. Make the file readable, or set the variable itself.")
     except ValidationError as error:
         faults = "; ".join(
             f"{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}" for fault in error.errors()

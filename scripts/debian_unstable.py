@@ -1,0 +1,78 @@
+"""Programs that only Debian unstable has, for tests: downloaded and unpacked through apt, nothing of it installed.
+
+apt is told to keep its lists and sources in a folder of ours, so that those of the system stay as they are; it verifies
+what it downloads all the same, and needs no root.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+MIRROR = "http://deb.debian.org/debian"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mental-health-platform"
+"""A folder for each package; remove one to fetch a newer release."""
+
+
+class UnavailableError(Exception):
+    """A package cannot be had here. The message says why, in one line."""
+
+
+def unpacked(package: str) -> Path | None:
+    """Return the root folder of a package that was fetched, or None."""
+    root = HOME / package
+    return root if root.is_dir() else None
+
+
+def fetch(package: str) -> Path:
+    """Return the root folder of a package, without what it depends on; fetched once. Raises UnavailableError."""
+    if root := unpacked(package):
+        return root
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb") and KEYRING.exists()):
+        raise UnavailableError(
+            f"{package} comes through apt-get, dpkg-deb and debian-archive-keyring: this is no Debian"
+        )
+    HOME.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=HOME) as folder:
+        try:
+            new = _download_and_unpack(package, Path(folder))
+        except subprocess.SubprocessError as error:
+            reason = " ".join((getattr(error, "stderr", None) or str(error)).split())[-300:]
+            raise UnavailableError(f"{package} could not be fetched from {MIRROR}: {reason}") from error
+        # Somebody else who fetches it at the same time may be first.
+        if unpacked(package) is None:
+            new.rename(HOME / package)
+    return HOME / package
+
+
+def _download_and_unpack(package: str, folder: Path) -> Path:
+    for name in ("state/lists/partial", "cache/archives/partial", "none"):
+        (folder / name).mkdir(parents=True)
+    (folder / "status").touch()
+    sources = folder / "sources.list"
+    sources.write_text(f"deb [signed-by={KEYRING}] {MIRROR} sid main\n", encoding="utf-8")
+    settings = {
+        "Dir::State": folder / "state",
+        "Dir::State::status": folder / "status",
+        "Dir::Cache": folder / "cache",
+        "Dir::Etc::sourcelist": sources,
+        "Dir::Etc::sourceparts": folder / "none",
+        "Dir::Etc::preferences": folder / "status",
+        "Dir::Etc::preferencesparts": folder / "none",
+        "Acquire::Languages": "none",
+        # A mirror may lag; an older release does for tests.
+        "Acquire::Check-Valid-Until": "false",
+        "APT::Sandbox::User": "",
+    }
+    options = [part for name, value in settings.items() for part in ("--option", f"{name}={value}")]
+    for command in (["update", "--error-on=any"], ["download", package]):
+        _run("apt-get", "--quiet", *options, *command, folder=folder)
+    for archive in folder.glob("*.deb"):
+        _run("dpkg-deb", "--extract", str(archive), str(folder / "root"), folder=folder)
+    return folder / "root"
+
+
+def _run(*command: str, folder: Path) -> None:
+    subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=90)

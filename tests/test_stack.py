@@ -1,0 +1,244 @@
+"""`make stack` as its operator meets it: started from the containers' files, walked through, shot at, renewed."""
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nginx
+import psutil
+import pymysql
+import pytest
+import redis
+import servers
+from stack import environment, smoke
+from stack.parts import CONVERSATIONS, RAG, WORKERS
+from stack.supervisor import ROLLED
+
+ROOT = Path(__file__).resolve().parent.parent
+HERE = nginx.find_nginx() and servers.find_mysql() and servers.find_redis()
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(not HERE and os.environ.get("CI") != "true", reason="nginx, MariaDB or Redis is missing"),
+]
+
+CHOSEN = {
+    **{name: f"{name.lower().replace('_', '')}1" for name in environment.SECRETS},
+    "MYSQL_USER": "counselors",
+    "EMBEDDING_PROVIDER": "local",
+    "LOG_LEVEL": "WARNING",
+    # Clients on one address ask more in these tests than people would.
+    "GATEWAY_RATE": "10000r/s",
+    "GATEWAY_BURST": "10000",
+    **dict.fromkeys(("MILVUS_URI", "OPENAI_API_KEY", "OPENAI_BASE_URL", "EMBEDDING_API_KEY", "EMBEDDING_BASE_URL"), ""),
+}
+CLIENTS = 50
+
+
+@dataclass
+class Stack:
+    """The running `make stack`."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the stack notes of itself."""
+        state: dict[str, Any] = json.loads((self.folder / "state.json").read_text())
+        return state
+
+    @property
+    def url(self) -> str:
+        return str(self.state["url"])
+
+    def pid(self, part: str) -> int:
+        return int(self.state["parts"][part])
+
+    def output(self) -> str:
+        return (self.folder / "output").read_text()
+
+    def command(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", module, *arguments, "--var", str(self.folder)]
+        return subprocess.run(command, env=environ(), capture_output=True, text=True, check=False)
+
+
+def environ(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), **CHOSEN, **more}
+
+
+def eventually(condition: Callable[[], object], timeout: float = 120) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("stack")
+    ports = {"GATEWAY_PORT": str(servers.free_port()), "FLOWER_PORT": str(servers.free_port())}
+    with (folder / "output").open("wb") as output:
+        command = [sys.executable, "-m", "stack", "--var", str(folder)]
+        process = subprocess.Popen(command, env=environ(**ports), stdout=output, stderr=output, start_new_session=True)
+    running = Stack(folder, process)
+    try:
+        eventually(lambda: "Serving at" in running.output() or process.poll() is not None)
+        assert process.poll() is None, running.output()
+        yield running
+        parts = [psutil.Process(pid) for pid in running.state["parts"].values()]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    assert process.returncode == 0
+    assert f"Stopped; the data stays in {folder}" in running.output()
+    # Of all that it started nothing is left.
+    assert [part for part in parts if part.is_running()] == []
+
+
+def test_every_process_has_what_the_environment_files_say_and_nothing_else_of_ours(stack: Stack) -> None:
+    at = {name: f"127.0.0.1:{port}" for name, port in stack.state["ports"].items()}
+    addresses = {
+        "MYSQL_ADDRESS": at["mysql"],
+        "REDIS_ADDRESS": at["redis"],
+        "MILVUS_URI": f"http://{at['milvus']}",
+        "CONVERSATIONS_URL": f"http://{at['services']}",
+    }
+    own = {"EMBEDDING_THREADS", "PYTHONUNBUFFERED", "RECONCILE_SCHEDULE_FILE", "WORKER_HEARTBEAT_FILE"}
+    processes = {
+        **dict.fromkeys(CONVERSATIONS, "conversations-api"),
+        **dict.fromkeys(RAG, "rag-api"),
+        **dict.fromkeys((*WORKERS, "indexer-beat"), "indexer-worker"),
+        "flower": "flower",
+    }
+    for name, service in processes.items():
+        found = psutil.Process(stack.pid(name)).environ()
+        written = environment.read(service, {"WEB_CONCURRENCY": "1", **CHOSEN, **addresses})
+        assert {name: found[name] for name in written} == written
+        assert {name for name in found if not environment.MACHINE.fullmatch(name)} - own == set(written)
+
+
+def test_the_stores_are_locked(stack: Stack) -> None:
+    env = psutil.Process(stack.pid(CONVERSATIONS[0])).environ()
+    with pytest.raises(redis.exceptions.AuthenticationError):
+        redis.Redis.from_url(env["REDIS_URL"].replace(CHOSEN["REDIS_PASSWORD"], "wrong")).ping()
+    port = stack.state["ports"]["mysql"]
+    for user, password in (("root", ""), ("counselors", "wrong")):
+        with pytest.raises(pymysql.err.OperationalError, match="Access denied"):
+            pymysql.connect(host="127.0.0.1", port=port, user=user, password=password)
+
+
+def test_the_readmes_examples_work_through_the_gateway(stack: Stack) -> None:
+    done = stack.command("stack.smoke")
+
+    assert done.returncode == 0, done.stderr
+    examples = list(smoke.examples(smoke.README.read_text(encoding="utf-8")))
+    assert [line.removeprefix("ok  ") for line in done.stdout.splitlines()] == [
+        *(f"GET {page}" for page in smoke.PAGES),
+        smoke.IMPORT.title,
+        *(example.title for example in examples),
+    ]
+
+
+def test_a_replica_that_dies_is_missed_by_nobody_who_reads_and_is_started_again(stack: Stack) -> None:
+    for name in (CONVERSATIONS[0], RAG[1]):
+        dead = stack.pid(name)
+        os.killpg(dead, signal.SIGKILL)
+        path = "/api/v1/conversations?limit=1" if name in CONVERSATIONS else "/livez"
+        with httpx.Client(base_url=stack.url, timeout=30) as client:
+            while stack.pid(name) == dead:
+                assert client.get(path).status_code == 200
+    eventually(lambda: f"{CONVERSATIONS[0]} ended unexpectedly (exit code -9)" in stack.output())
+    eventually(lambda: all_ready(stack))
+
+
+def all_ready(stack: Stack) -> bool:
+    """Whether each replica answers by itself."""
+    urls = [f"http://127.0.0.1:{stack.state['ports'][name]}/readyz" for name in (*CONVERSATIONS, *RAG)]
+    try:
+        return all(httpx.get(url, timeout=10).status_code == 200 for url in urls)
+    except httpx.HTTPError:
+        return False
+
+
+@dataclass
+class Load:
+    """What the clients did: statuses and errors by kind, and the ids of the conversations that they added."""
+
+    outcomes: Counter[str]
+    added: list[int]
+    over: asyncio.Event
+
+
+async def write(client: httpx.AsyncClient, load: Load, who: int) -> None:
+    for number in itertools.count():
+        if load.over.is_set():
+            return
+        body = {"question": f"Question {who}-{number}", "answer": "Breathe out slowly."}
+        body |= {"question_sentiment": "negative", "answer_sentiment": "neutral"}
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        answer = await note(load, client.post("/api/v1/conversations", json=body, headers=key))
+        if answer is not None and answer.status_code == 201:
+            load.added.append(answer.json()["id"])
+
+
+async def read(client: httpx.AsyncClient, load: Load, who: int) -> None:
+    while not load.over.is_set():
+        await note(load, client.get("/api/v1/conversations", params={"limit": 5, "sort": "-id"}))
+
+
+async def ask(client: httpx.AsyncClient, load: Load, who: int) -> None:
+    while not load.over.is_set():
+        await note(load, client.post("/api/v1/search", json={"query": f"panic on bus {who}", "limit": 3}))
+
+
+async def note(load: Load, sent: Any) -> httpx.Response | None:
+    try:
+        answer: httpx.Response = await sent
+    except httpx.HTTPError as error:
+        load.outcomes[type(error).__name__] += 1
+        return None
+    load.outcomes[f"{answer.request.method} {answer.status_code}"] += 1
+    return answer
+
+
+async def test_a_rolling_restart_under_fifty_clients_loses_not_one_request(stack: Stack) -> None:
+    before = dict(stack.state["parts"])
+    load = Load(Counter(), [], asyncio.Event())
+    work = [write] * 10 + [ask] * 10 + [read] * 30
+    limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
+    async with httpx.AsyncClient(base_url=stack.url, timeout=60, limits=limits) as client:
+        total = (await client.get("/api/v1/conversations/stats")).json()["total"]
+        async with asyncio.TaskGroup() as clients:
+            for who in range(CLIENTS):
+                clients.create_task(work[who](client, load, who))
+            done = await asyncio.to_thread(stack.command, "stack", "restart")
+            load.over.set()
+        now = (await client.get("/api/v1/conversations/stats")).json()["total"]
+
+    assert (done.returncode, done.stderr) == (0, "")
+    after = stack.state["parts"]
+    assert {name for name in after if after[name] != before[name]} == set(ROLLED)
+    assert set(load.outcomes) == {"GET 200", "POST 200", "POST 201"}
+    assert len(set(load.added)) == len(load.added) == load.outcomes["POST 201"]
+    assert now == total + len(load.added)
+
+
+def test_a_second_stack_on_the_same_data_is_refused(stack: Stack) -> None:
+    done = stack.command("stack")
+    assert done.returncode == 1
+    assert done.stderr == f"The platform already runs on the data in {stack.folder}; stop it first.\n"
+    assert stack.process.poll() is None
