@@ -21,6 +21,7 @@ demo: $(VENV)/run.stamp ## The same, but exit after the sample question is answe
 
 test: $(VENV)/dev.stamp ## Run every test, against a real MariaDB or MySQL and a real Redis
 	@$(BIN)/python scripts/servers.py
+	@$(BIN)/python scripts/mysql9.py
 	@$(BIN)/python -m pytest -q --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, import rules, lock and exports up to date, alembic check
