@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api
 EDITABLE := $(addprefix -e ,libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api)
 
-.PHONY: help run demo test bench chaos backup restore lint format lock clean
+.PHONY: help run demo test bench rates chaos backup restore lint format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,11 @@ lock: $(VENV)/dev.stamp ## Lock the dependencies and write the hash-pinned expor
 bench: $(VENV)/dev.stamp ## Measure the figures that the README states (several minutes)
 	@$(BIN)/python scripts/servers.py
 	@PYTHONPATH=scripts $(BIN)/python -m bench.core
+
+rates: $(VENV)/dev.stamp ## Measure what docs/scaling.md computes with, and compute it anew (five minutes)
+	@$(BIN)/python scripts/servers.py
+	@PYTHONPATH=scripts $(BIN)/python -m bench.rates
+	@PYTHONPATH=scripts $(BIN)/python -m bench.sizing --write
 
 chaos: $(VENV)/dev.stamp ## Kill and stop the platform's parts under load and judge what comes of it (RUNS, SEED, SCALE)
 	@$(BIN)/python scripts/servers.py

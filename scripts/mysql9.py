@@ -72,6 +72,8 @@ def _download(folder: Path) -> list[Path]:
         "Dir::Etc::preferences": folder / "status",
         "Dir::Etc::preferencesparts": folder / "none",
         "Acquire::Languages": "none",
+        "Acquire::http::Timeout": "20",
+        "Acquire::Retries": "0",
         # A mirror may lag. Packages are still verified, and an older server does for tests.
         "Acquire::Check-Valid-Until": "false",
         "APT::Sandbox::User": "",

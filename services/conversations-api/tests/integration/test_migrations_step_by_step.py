@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import cycle, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +116,8 @@ class FormerRelease:
 
     def _value(self, column: Column[Any], number: int) -> object:
         table = column.table
-        if values := self._allowed[str(table)].get(column.name):
-            turn = cycle(values)
-            return [next(turn) for _ in range(number + 1)][-1]
+        if values := self._allowed[table.name].get(column.name):
+            return values[number % len(values)]
         if column.primary_key or column.foreign_keys:
             return self._written if isinstance(column.type, Integer) else str(self._written)
         match column.type:
@@ -127,10 +126,10 @@ class FormerRelease:
             case Integer():
                 return number
             case DateTime():
-                return datetime(2026, 1, 2, 3, 4, 5, 678901)  # noqa: DTZ001  (the database keeps no zone)
+                return datetime.fromisoformat("2026-01-02T03:04:05.678901")
             case String():
                 return "x" * min(column.type.length or LONGEST, LONGEST)
-        raise AssertionError(f"{table}.{column.name} is of a type without an example here: {column.type}")
+        raise AssertionError(f"{table.name}.{column.name} is of a type without an example here: {column.type}")
 
 
 def contracted(config: Config, revision: str) -> Sequence[str]:
