@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api
 EDITABLE := $(addprefix -e ,libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api)
 
-.PHONY: help run demo stack smoke rolling-restart test bench eval chaos backup restore lint format lock clean
+.PHONY: help run demo stack smoke rolling-restart test bench eval rates chaos backup restore lint format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,7 @@ rolling-restart: $(VENV)/dev.stamp ## Restart every replica of the running stack
 
 test: $(VENV)/dev.stamp ## Run every test, against a real MariaDB or MySQL and a real Redis
 	@$(BIN)/python scripts/servers.py
+	@$(BIN)/python scripts/mysql9.py
 	@$(BIN)/python -m pytest -q --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, import rules, lock and exports up to date, alembic check
@@ -55,6 +56,10 @@ bench: $(VENV)/dev.stamp ## Measure the figures that the README states (several 
 
 eval: $(VENV)/dev.stamp ## Measure what search finds and compare with the baseline (EVAL_QUERIES, EVAL_ARGS; MH_URL: a running platform)
 	@EVAL_QUERIES="$(EVAL_QUERIES)" $(BIN)/python scripts/evaluate.py $(EVAL_ARGS)
+rates: $(VENV)/dev.stamp ## Measure what docs/scaling.md computes with, and compute it anew (five minutes)
+	@$(BIN)/python scripts/servers.py
+	@PYTHONPATH=scripts $(BIN)/python -m bench.rates
+	@PYTHONPATH=scripts $(BIN)/python -m bench.sizing --write
 
 chaos: $(VENV)/dev.stamp ## Kill and stop the platform's parts under load and judge what comes of it (RUNS, SEED, SCALE)
 	@$(BIN)/python scripts/servers.py

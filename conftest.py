@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+import mysql9 as private_mysql9
 import pymysql
 import pytest
 import servers
@@ -14,6 +15,8 @@ from mh_common.testing.openai_stub import StubOpenAI
 
 MYSQL = "MariaDB or MySQL"
 REDIS = "Redis"
+ON_MYSQL9 = os.environ.get("MH_TEST_DATABASE") == "mysql9"
+"""Run what runs on MariaDB on MySQL 9 instead."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,11 @@ def _unavailable(name: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySQL]:
+def mariadb(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySQL]:
     """A running server; every test makes databases of its own in it."""
+    if ON_MYSQL9:
+        yield request.getfixturevalue("mysql9")
+        return
     port = servers.free_port()
     with ExitStack() as stack:
         if servers.find_mysql():
@@ -48,6 +54,23 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySQL]:
             stack.enter_context(servers.docker_server(servers.MYSQL_IMAGE, port, 3306, *options))
         else:
             _unavailable(MYSQL)
+        _wait_for_login(port)
+        yield MySQL(port)
+
+
+@pytest.fixture(scope="session")
+def mysql9(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySQL]:
+    """A running MySQL 9, where it can be had."""
+    port = servers.free_port()
+    with ExitStack() as stack:
+        if program := private_mysql9.find():
+            server = servers.start_mysql(tmp_path_factory.mktemp("mysql9"), port, program=program)
+            stack.callback(server.stop)
+        elif servers.docker_answers():
+            options = ("--env", "MYSQL_ALLOW_EMPTY_PASSWORD=1", "--env", "MYSQL_ROOT_HOST=%")
+            stack.enter_context(servers.docker_server(private_mysql9.IMAGE, port, 3306, *options))
+        else:
+            pytest.skip("MySQL 9 is not on this machine: `python scripts/mysql9.py` fetches it, or says why it cannot")
         _wait_for_login(port)
         yield MySQL(port)
 

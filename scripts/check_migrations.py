@@ -1,6 +1,6 @@
 """Check the migrations without a server: up, compared with the models, down, and up again, on an empty SQLite file.
 
-The same on MariaDB or MySQL is part of the tests.
+The same on MariaDB and MySQL, and beside the release before, is part of the tests.
 """
 
 import os

@@ -85,6 +85,11 @@ class ServerStack:
         while self._running:
             self._running.pop().stop()
 
+    @property
+    def running(self) -> dict[str, servers.Running]:
+        """The servers that were started here, by name; workers are with whoever asked for them."""
+        return {server.name: server for server in self._running}
+
     def _start_stores(self) -> None:
         if self._given["mysql"] is None:
             self._running.append(servers.start_mysql(self._folder / "mysql", self.mysql_port, durable=self._durable))

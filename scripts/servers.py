@@ -46,6 +46,19 @@ class ServerError(Exception):
 
 
 @dataclass(frozen=True)
+class MySQLProgram:
+    """What starts a MariaDB or MySQL server: the command up to its options, and the options that this copy needs."""
+
+    command: tuple[str | Path, ...]
+    options: tuple[str, ...] = ()
+
+    @property
+    def is_mariadb(self) -> bool:
+        """MariaDB comes with a program of its own that makes the data directory."""
+        return Path(self.command[-1]).name == "mariadbd"
+
+
+@dataclass(frozen=True)
 class Running:
     """A process that leads its own group, so that whatever it starts can be ended with it."""
 
@@ -200,38 +213,43 @@ def start_milvus_lite(database: Path, port: int) -> Running:
     return server
 
 
-def start_mysql(directory: Path, port: int, *, durable: bool = False) -> Running:
+def start_mysql(directory: Path, port: int, *, durable: bool = False, program: MySQLProgram | None = None) -> Running:
     """Start a private MariaDB or MySQL; user root without password, loopback only. New unless `directory` has one.
 
-    Without `durable` nothing is synced to disk at a commit: fit for tests, not for measuring.
+    Without `durable` nothing is synced to disk at a commit: fit for tests, not for measuring. Without `program` it is
+    the server found on PATH.
     """
-    binary = find_mysql()
-    if binary is None:
-        raise ServerError("No mariadbd or mysqld on this machine (Debian: apt-get install mariadb-server-core).")
+    if program is None:
+        binary = find_mysql()
+        if binary is None:
+            raise ServerError("No mariadbd or mysqld on this machine (Debian: apt-get install mariadb-server-core).")
+        program = MySQLProgram((binary,))
     data, temporary = directory / "data", directory / "tmp"
     # Its own: at its start a server removes what it takes for its own left-overs there, and so those of others.
     temporary.mkdir(parents=True, exist_ok=True)
     run_as = [f"--tmpdir={temporary}", *(["--user=root"] if os.getuid() == 0 else [])]
     fast = [] if durable else ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"]
     if not data.exists():
-        _initialise_mysql(binary, data, run_as)
+        _initialise_mysql(program, data, run_as)
     options = [f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1", f"--socket={directory}/mysql.sock"]
     options += [f"--pid-file={directory}/mysql.pid", "--max-connections=300", "--skip-log-bin", *fast, *run_as]
     # A bulk request of 64 MB travels as one statement.
     options.append("--max-allowed-packet=256M")
-    server = start("MariaDB/MySQL", [binary, "--no-defaults", *options], directory / "mysql.log")
+    command = [*program.command, "--no-defaults", *program.options, *options]
+    server = start("MariaDB/MySQL", command, directory / "mysql.log")
     wait_until(server, lambda: listens(port))
     return server
 
 
-def _initialise_mysql(binary: str, data: Path, run_as: Sequence[str]) -> None:
+def _initialise_mysql(program: MySQLProgram, data: Path, run_as: Sequence[str]) -> None:
     """Make the data directory of an empty server."""
-    if Path(binary).name == "mariadbd":
+    if program.is_mariadb:
         installer = _on_path("mariadb-install-db") or "mariadb-install-db"
         initialise = [installer, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
         initialise += ["--skip-test-db", *run_as]
     else:
-        initialise = [binary, "--no-defaults", "--initialize-insecure", f"--datadir={data}", *run_as]
+        command = [*(str(part) for part in program.command), "--no-defaults", *program.options]
+        initialise = [*command, "--initialize-insecure", f"--datadir={data}", *run_as]
     data.parent.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(initialise, capture_output=True, text=True, check=False)
     if done.returncode:

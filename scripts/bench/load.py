@@ -1,19 +1,31 @@
-"""A load generator light enough to share two cores with the server it measures: keep-alive GETs over asyncio."""
+"""A load generator light enough to share two cores with the server it measures: keep-alive requests over asyncio."""
 
 import asyncio
 import time
 from collections.abc import Sequence
 
 
-async def _client(port: int, paths: Sequence[str], deadline: float) -> int:
+def post(path: str, body: str) -> bytes:
+    """Return a POST of JSON as it goes over the wire."""
+    content = body.encode()
+    headers = f"Host: bench\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    return f"POST {path} HTTP/1.1\r\n{headers}".encode() + content
+
+
+def get(path: str) -> bytes:
+    """Return a GET as it goes over the wire."""
+    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+
+
+async def _client(port: int, requests: Sequence[bytes], deadline: float) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     done = 0
     while time.perf_counter() < deadline:
-        path = paths[done % len(paths)]
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+        request = requests[done % len(requests)]
+        writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(f"{path}: {head.splitlines()[0].decode()}")
+            raise RuntimeError(f"{request.splitlines()[0].decode()}: {head.splitlines()[0].decode()}")
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         await reader.readexactly(int(length.split(b":")[1]))
         done += 1
@@ -22,12 +34,18 @@ async def _client(port: int, paths: Sequence[str], deadline: float) -> int:
     return done
 
 
-async def _clients(port: int, paths: Sequence[str], clients: int, seconds: float) -> int:
+async def _clients(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> int:
     deadline = time.perf_counter() + seconds
-    each = [_client(port, paths[number:] or paths, deadline) for number in range(clients)]
+    # Each has its own, so that none is answered from what another one asked.
+    each = [_client(port, requests[number::clients] or requests, deadline) for number in range(clients)]
     return sum(await asyncio.gather(*each))
 
 
 def requests_per_second(port: int, paths: Sequence[str], clients: int, seconds: float) -> float:
     """Return how many of these GETs a second the server on this port answers with 200. Raises RuntimeError."""
-    return asyncio.run(_clients(port, paths, clients, seconds)) / seconds
+    return answered([get(path) for path in paths], port, clients, seconds) / seconds
+
+
+def answered(requests: Sequence[bytes], port: int, clients: int, seconds: float) -> int:
+    """Return how many of these requests the server on this port answers with 200 in this time. Raises RuntimeError."""
+    return asyncio.run(_clients(port, requests, clients, seconds))

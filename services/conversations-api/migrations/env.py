@@ -1,51 +1,85 @@
 """How Alembic reaches the database: with the service's own settings and engine.
 
-Two upgrades at once are safe: the second waits for the first and finds nothing left to do.
+Several upgrades at once are safe: one works, the others wait for it and find nothing left to do. Who waits in vain says
+so in one line: for other migrations, or for a transaction that uses a table which is to be changed.
+`alembic -x lock_timeout=SECONDS upgrade head` waits longer, or less.
 """
 
 import asyncio
 import sys
 
 from alembic import context
-from conversations_api.database import DatabaseNotReadyError, make_engine, ping
+from conversations_api.database import DatabaseNotReadyError, is_locked, make_engine, ping
 from conversations_api.models import Base
-from conversations_api.settings import Settings
+from conversations_api.settings import DatabaseSettings, Settings
 from mh_common.settings import load_settings
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import SchemaItem
 
-LOCK = "conversations_api_migrations"
-LOCK_TIMEOUT = 120
+# Every release must use the same name. Names are the server's, not the database's, and have at most 64 characters;
+# MySQL 9 has no MD5() to shorten them.
+LOCK = text("SELECT GET_LOCK(CONCAT('conversations_api_migrations:', LEFT(SHA2(DATABASE(), 256), 32)), :timeout)")
+LOCK_TIMEOUT = "120"
 """Seconds."""
+
+
+class LockedError(Exception):
+    """Somebody else kept the database locked for too long."""
 
 
 async def migrate() -> None:
     """Run what the command asks for, in one connection."""
-    settings = context.config.attributes.get("database") or load_settings(Settings).database
-    engine = make_engine(settings)
+    timeout = lock_timeout()
+    settings: DatabaseSettings = context.config.attributes.get("database") or load_settings(Settings).database
+    engine = make_engine(settings.model_copy(update={"lock_timeout": timeout}))
     try:
         await ping(engine)
         async with engine.connect() as connection:
-            await connection.run_sync(lock)
+            await connection.run_sync(lock, timeout)
             await connection.run_sync(run)
-    except DatabaseNotReadyError as error:
-        sys.exit(str(error))
+    except (LockedError, DatabaseNotReadyError, DBAPIError) as error:
+        if is_busy(error):
+            sys.exit(
+                f"The database was locked for {timeout} s, by another migration or by a long transaction. Try again "
+                "when it is done, or wait longer: alembic -x lock_timeout=SECONDS upgrade head"
+            )
+        if isinstance(error, DatabaseNotReadyError):
+            sys.exit(str(error))
+        raise
     finally:
         await engine.dispose()
 
 
-def lock(connection: Connection) -> None:
+def lock_timeout() -> int:
+    """Return how many seconds to wait for a lock."""
+    given = context.get_x_argument(as_dictionary=True).get("lock_timeout", LOCK_TIMEOUT)
+    if not str(given).isdecimal() or int(given) < 1:
+        sys.exit("lock_timeout must be a whole number of seconds, at least 1: alembic -x lock_timeout=120 upgrade head")
+    return int(given)
+
+
+def is_busy(error: Exception) -> bool:
+    """Say whether waiting for a lock was given up."""
+    cause = error.__cause__ if isinstance(error, DatabaseNotReadyError) else error
+    return isinstance(cause, LockedError) or (isinstance(cause, DBAPIError) and is_locked(cause))
+
+
+def lock(connection: Connection, timeout: int) -> None:
     """Wait for other migrations. SQLite's are transactions that take the write lock from their start."""
     if connection.dialect.name == "sqlite":
         # To change a table Alembic copies and drops it, which would delete the rows that refer to it. Has no effect
         # inside a transaction, so it goes past SQLAlchemy, which would begin one.
         connection.connection.cursor().execute("PRAGMA foreign_keys = OFF")
         return
-    taken = connection.scalar(text("SELECT GET_LOCK(:lock, :timeout)"), {"lock": LOCK, "timeout": LOCK_TIMEOUT})
+    taken = connection.scalar(LOCK, {"timeout": timeout})
+    # A change of a table waits for the transactions that use it, by default for a day or a year, and whoever needs the
+    # table next waits behind it.
+    connection.execute(text("SET SESSION lock_wait_timeout = :timeout"), {"timeout": timeout})
     # Alembic shall begin and commit its own transaction; the lock stays with the connection.
     connection.commit()
     if taken != 1:
-        sys.exit("Another migration of this database is running; try again when it is done.")
+        raise LockedError
 
 
 def run(connection: Connection) -> None:

@@ -41,8 +41,10 @@ _MYSQL_UNAVAILABLE = _MYSQL_LOCKED | {
 }
 # SQLITE_ERROR, which stands for many things; MySQL's have numbers of their own.
 _NO_SUCH_TABLE_OR_COLUMN = frozenset({1, 1146, 1054})
-# SQLITE_BUSY, SQLITE_LOCKED, SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN.
-_SQLITE_UNAVAILABLE = frozenset({5, 6, 8, 10, 13, 14})
+# SQLITE_BUSY, SQLITE_LOCKED.
+_SQLITE_LOCKED = frozenset({5, 6})
+# SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN.
+_SQLITE_UNAVAILABLE = _SQLITE_LOCKED | {8, 10, 13, 14}
 
 
 class DatabaseNotReadyError(Exception):
@@ -235,7 +237,7 @@ async def ping(engine: AsyncEngine) -> None:
 
 def is_locked(error: DBAPIError) -> bool:
     """Return whether the statement failed because another transaction holds a lock."""
-    return _code(error) in _MYSQL_LOCKED
+    return _code(error) in (_MYSQL_LOCKED | _SQLITE_LOCKED)
 
 
 def _is_unavailable(error: DBAPIError | PoolTimeoutError) -> bool:

@@ -28,6 +28,8 @@ from sqlalchemy import CursorResult, delete, func, select, text
 
 SERVICE = Path(__file__).resolve().parents[2]
 EVERY_DATABASE = [pytest.param("mysql", marks=pytest.mark.mysql), "sqlite"]
+SERVERS = {"mysql": "mariadb", "mysql9": "mysql9"}
+"""Fixture of each server that a test can ask for."""
 
 RunApp = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -35,7 +37,7 @@ RunApp = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 def _new_database(request: pytest.FixtureRequest, folder: Path) -> DatabaseSettings:
     if request.param == "sqlite":
         return DatabaseSettings(url=f"sqlite+aiosqlite:///{folder}/test.db", lock_timeout=30)
-    server = request.getfixturevalue("mariadb")
+    server = request.getfixturevalue(SERVERS[request.param])
     name = f"test_{uuid.uuid4().hex}"
     with pymysql.connect(host="127.0.0.1", port=server.port, user="root") as connection:
         connection.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")

@@ -134,5 +134,5 @@ async def test_mysql_looks_words_up_in_its_full_text_index(client: httpx.AsyncCl
         await ConversationRepository(session).list(ConversationFilters(q="sleeping of"), Sort.ID, None, 50)
         event.remove(connection.sync_connection, "before_cursor_execute", note)
         statement, parameters = statements[-1]
-        plan = (await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)).mappings().all()
-    assert "fulltext" in {row["type"] for row in plan}
+        plan = (await connection.exec_driver_sql(f"EXPLAIN FORMAT=JSON {statement}", parameters)).scalar_one()
+    assert "ft_mental_health_conversations_question_answer" in plan

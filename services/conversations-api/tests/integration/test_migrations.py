@@ -1,11 +1,15 @@
-"""The migrations: up, the same as the models, down, up again, and twice at once."""
+"""The migrations: up, the same as the models, down, up again, and several at once."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
+import pymysql
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -20,12 +24,16 @@ TABLES = {
     "index_outbox",
     "index_runs",
     "idempotency_keys",
-    "experiments",
-    "query_history",
     "alembic_version",
 }
 
 
+EVERY_KIND = pytest.mark.parametrize(
+    "empty_database",
+    ["sqlite", *(pytest.param(server, marks=pytest.mark.mysql) for server in ("mysql", "mysql9"))],
+    indirect=True,
+)
+ON_A_SERVER = pytest.mark.parametrize("empty_database", [pytest.param("mysql", marks=pytest.mark.mysql)], indirect=True)
 DRIVERS = {"mysql": "mysql+pymysql", "sqlite": "sqlite"}
 
 
@@ -42,6 +50,7 @@ def config(empty_database: DatabaseSettings, alembic_config: Callable[[DatabaseS
     return alembic_config(empty_database)
 
 
+@EVERY_KIND
 def test_up_down_and_up_again(empty_database: DatabaseSettings, config: Config) -> None:
     command.upgrade(config, "head")
     assert tables(empty_database) == TABLES
@@ -50,40 +59,6 @@ def test_up_down_and_up_again(empty_database: DatabaseSettings, config: Config) 
     assert tables(empty_database) == {"alembic_version"}
     command.upgrade(config, "head")
     command.check(config)
-
-
-def columns(database: DatabaseSettings) -> dict[str, list[str]]:
-    engine = create_engine(database.address.set(drivername=DRIVERS[database.address.get_backend_name()]))
-    try:
-        found = inspect(engine)
-        return {name: [str(column) for column in found.get_columns(name)] for name in found.get_table_names()}
-    finally:
-        engine.dispose()
-
-
-def test_the_second_migration_leaves_the_release_before_it_what_it_knows(
-    empty_database: DatabaseSettings, config: Config
-) -> None:
-    command.upgrade(config, "0001")
-    before = columns(empty_database)
-    command.upgrade(config, "0002")
-    after = columns(empty_database)
-    assert {name: after[name] for name in before} == before
-
-
-def test_the_release_before_the_third_migration_goes_on_to_write(
-    empty_database: DatabaseSettings, config: Config
-) -> None:
-    command.upgrade(config, "0003")
-    engine = create_engine(empty_database.address.set(drivername=DRIVERS[empty_database.address.get_backend_name()]))
-    with engine.begin() as connection:
-        connection.execute(
-            text("INSERT INTO index_outbox (conversation_id, job, created_at) VALUES (1, 'j', '2026-01-01 00:00:00')")
-        )
-    command.downgrade(config, "0002")
-    with engine.connect() as connection:
-        assert connection.execute(text("SELECT conversation_id, job FROM index_outbox")).all() == [(1, "j")]
-    engine.dispose()
 
 
 def start(config: Config, database: DatabaseSettings, *arguments: str) -> subprocess.Popen[str]:
@@ -98,11 +73,88 @@ def start(config: Config, database: DatabaseSettings, *arguments: str) -> subpro
     )
 
 
+@EVERY_KIND
 def test_upgrades_at_once_wait_for_each_other(empty_database: DatabaseSettings, config: Config) -> None:
-    running = [start(config, empty_database, "upgrade", "head") for _ in range(3)]
+    running = [start(config, empty_database, "upgrade", "head") for _ in range(4)]
     outputs = [process.communicate(timeout=100)[0] for process in running]
-    assert [process.returncode for process in running] == [0, 0, 0], outputs
+    assert [process.returncode for process in running] == [0, 0, 0, 0], outputs
     assert tables(empty_database) == TABLES
+
+
+def run_against_a_lock(config: Config, database: DatabaseSettings) -> list[str]:
+    """Return the lines of an upgrade that must fail."""
+    process = start(config, database, "-x", "lock_timeout=1", "upgrade", "head")
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 1, output
+    return output.splitlines()
+
+
+def connect(database: DatabaseSettings) -> pymysql.Connection:
+    address = database.address
+    return pymysql.connect(host="127.0.0.1", port=address.port or 3306, user="root", database=address.database)
+
+
+@ON_A_SERVER
+def test_who_waits_in_vain_for_another_migration_says_so_in_one_line(
+    empty_database: DatabaseSettings, config: Config
+) -> None:
+    with connect(empty_database) as other:
+        # Written out: releases with different names for it would not wait for each other.
+        other.cursor().execute(
+            "SELECT GET_LOCK(CONCAT('conversations_api_migrations:', LEFT(SHA2(DATABASE(), 256), 32)), 0)"
+        )
+        [line] = run_against_a_lock(config, empty_database)
+    assert "locked for 1 s" in line
+    command.upgrade(config, "head")
+
+
+@ON_A_SERVER
+def test_a_table_in_use_holds_up_a_migration_and_the_service_for_a_bounded_time_only(
+    empty_database: DatabaseSettings, config: Config
+) -> None:
+    command.upgrade(config, "head")
+    with connect(empty_database) as other:
+        other.begin()
+        other.cursor().execute("SELECT * FROM index_runs")
+        process = start(config, empty_database, "-x", "lock_timeout=1", "downgrade", "0001")
+        output, _ = process.communicate(timeout=100)
+    assert process.returncode == 1
+    [line] = output.splitlines()
+    assert "long transaction" in line
+
+
+def test_on_sqlite_too(alembic_config: Callable[[DatabaseSettings], Config], tmp_path: Path) -> None:
+    file = tmp_path / "test.db"
+    database = DatabaseSettings(url=f"sqlite+aiosqlite:///{file}")
+    config = alembic_config(database)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        [line] = run_against_a_lock(config, database)
+    assert "locked for 1 s" in line
+    command.upgrade(config, "head")
+
+
+@pytest.mark.parametrize("given", ["0", "soon", "-1"])
+def test_a_lock_timeout_that_is_none_is_refused(
+    given: str, alembic_config: Callable[[DatabaseSettings], Config], tmp_path: Path
+) -> None:
+    database = DatabaseSettings(url=f"sqlite+aiosqlite:///{tmp_path}/test.db")
+    process = start(alembic_config(database), database, "-x", f"lock_timeout={given}", "upgrade", "head")
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "lock_timeout must be a whole number" in output
+
+
+@ON_A_SERVER
+def test_migrations_of_another_database_of_the_server_are_not_waited_for(
+    empty_database: DatabaseSettings, config: Config
+) -> None:
+    with connect(empty_database) as other:
+        cursor = other.cursor()
+        cursor.execute("SELECT GET_LOCK(CONCAT('conversations_api_migrations:', LEFT(SHA2('another', 256), 32)), 0)")
+        process = start(config, empty_database, "-x", "lock_timeout=1", "upgrade", "head")
+        output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output
 
 
 def test_a_database_that_is_not_there_is_said_in_one_line(config: Config) -> None:

@@ -121,7 +121,9 @@ class OutboxRepository(OutboxReads):
             .where(
                 _KNOWN,
                 OutboxRow.conversation_id.in_({row.conversation_id for row in candidates}),
-                OutboxRow.id.not_in([row.id for row in candidates]),
+                # A sum, which is no range of an index: MySQL would consider each pair of an id of this list and one of
+                # the list above, and take seconds to plan what then runs in a millisecond.
+                (OutboxRow.id + 0).not_in([row.id for row in candidates]),
             )
             .group_by(OutboxRow.conversation_id)
         )

@@ -1,0 +1,64 @@
+{{- /* Name of one part of the release. Call with (list $ "conversations-api"). */ -}}
+{{- define "mh.name" -}}
+{{- printf "%s-%s" ((index . 0).Release.Name | trunc 40 | trimSuffix "-") (index . 1) -}}
+{{- end -}}
+
+{{- define "mh.selector" -}}
+app.kubernetes.io/name: {{ index . 1 }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+{{- end -}}
+
+{{- define "mh.labels" -}}
+{{ include "mh.selector" . }}
+app.kubernetes.io/part-of: mental-health
+app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Version }}
+{{- end -}}
+
+{{- define "mh.image" -}}
+{{- $root := index . 0 -}}
+{{- printf "%s/%s:%s" $root.Values.image.registry (index . 1) ($root.Values.image.tag | default $root.Chart.AppVersion) -}}
+{{- end -}}
+
+{{- /* Base address of conversations-api inside the cluster. */ -}}
+{{- define "mh.conversationsUrl" -}}
+http://{{ include "mh.name" (list . "conversations-api") }}:8000
+{{- end -}}
+
+{{- /* The plain variables of one part, as a map in YAML. Call with (list $ "rag-api"). */ -}}
+{{- define "mh.config" -}}
+{{- $values := (index . 0).Values -}}
+{{- $url := dict "CONVERSATIONS_URL" (include "mh.conversationsUrl" (index . 0)) -}}
+{{- $uri := required "Set index.config.MILVUS_URI to the address of Milvus, such as http://milvus:19530." $values.index.config.MILVUS_URI -}}
+{{- $database := required "Set conversationsApi.config.DATABASE_URL to mysql+aiomysql://HOST:3306/DATABASE." $values.conversationsApi.config.DATABASE_URL -}}
+{{- $own := dict
+  "conversations-api" (list $values.conversationsApi.config)
+  "rag-api" (list $values.ragApi.config $values.index.config $url)
+  "indexer-worker" (list $values.indexerWorker.config $values.index.config $url)
+  "indexer-beat" (list $values.indexerWorker.config $values.index.config $url)
+-}}
+{{- $merged := dict -}}
+{{- range (append (index $own (index . 1)) $values.config) -}}
+{{- $merged = merge $merged . -}}
+{{- end -}}
+{{- toYaml $merged -}}
+{{- end -}}
+
+{{- /* Variables from Secrets. Call with (list $ "database" "redis"). */ -}}
+{{- define "mh.secretEnv" -}}
+{{- $root := index . 0 -}}
+{{- range $name := rest . }}
+{{- $secret := index $root.Values.secrets $name }}
+{{- $missing := printf "Set secrets.%s.existingSecret to the Secret that holds %s; the chart makes none." $name (keys $secret.variables | sortAlpha | join " and ") }}
+{{- if or $secret.existingSecret (ne $name "openai") }}
+{{- range $variable, $key := $secret.variables }}
+- name: {{ $variable }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ required $missing $secret.existingSecret }}
+      key: {{ $key }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}

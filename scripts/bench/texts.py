@@ -1,0 +1,59 @@
+"""How long the conversations are, and more of them with the same lengths."""
+
+import csv
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mh_client import ConversationCreate
+from mh_common.embeddings.local import find_model_dir
+from tokenizers import Tokenizer
+
+
+@dataclass(frozen=True)
+class TextFigures:
+    """Means of one conversation. Tokens are the local model's, which for English are near those of OpenAI."""
+
+    question_words: float
+    answer_words: float
+    question_bytes: float
+    answer_bytes: float
+    question_tokens: float
+    distinct_words: float
+
+
+def measure_texts(rows: Sequence[ConversationCreate]) -> TextFigures:
+    """Return the means over the data set."""
+    tokenizer = Tokenizer.from_file(str(find_model_dir() / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+
+    def mean(of: Sequence[int]) -> float:
+        return statistics.fmean(of)
+
+    return TextFigures(
+        question_words=mean([len(row.question.split()) for row in rows]),
+        answer_words=mean([len(row.answer.split()) for row in rows]),
+        question_bytes=mean([len(row.question.encode()) for row in rows]),
+        answer_bytes=mean([len(row.answer.encode()) for row in rows]),
+        question_tokens=mean([len(tokenizer.encode(row.question).ids) for row in rows]),
+        distinct_words=mean([len(set(re.findall(r"\w+", f"{row.question} {row.answer}".lower()))) for row in rows]),
+    )
+
+
+def write_variants(rows: Sequence[ConversationCreate], files: int, size: int, folder: Path) -> list[Path]:
+    """Write files of `size` conversations each: those of the data set over and over, no question the same twice."""
+    names = list(ConversationCreate.model_fields)
+    paths = []
+    for number in range(files):
+        path = folder / f"rows{number}.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            for index in range(number * size, (number + 1) * size):
+                row = rows[index % len(rows)].model_dump(mode="json")
+                writer.writerow({**row, "question": f"{row['question']} ({index})"})
+        paths.append(path)
+    return paths
