@@ -1,8 +1,8 @@
 """What GET /metrics of rag-api shows."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 
 import httpx
 import pytest
@@ -135,19 +135,36 @@ async def test_a_part_that_fails_is_counted(
         assert await counted("mh_search_part_failures_total", part="search") == 0
 
 
-async def test_a_call_that_nobody_waits_for_any_more_is_counted_apart() -> None:
-    asked = asyncio.Event()
+class Silent:
+    """A language model that never ends."""
 
-    class Silent:
-        async def complete(self, messages: Sequence[Message]) -> Completion:
-            asked.set()
-            await asyncio.Event().wait()
-            raise AssertionError("nothing sets the event")
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
 
+    async def complete(self, messages: Sequence[Message], deadline: float) -> Completion:
+        self.asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError("nothing sets the event")
+
+    async def stream(self, messages: Sequence[Message], deadline: float) -> AsyncGenerator[str | Completion]:
+        yield "Half"
+        await asyncio.Event().wait()
+
+
+async def test_a_stream_that_nobody_reads_any_more_is_counted_apart() -> None:
     before = metric_value(exposition().decode(), "mh_llm_calls_total", outcome="abandoned")
     model = MeasuredLanguageModel(Silent(), prompt_price=0, completion_price=0)
-    call = asyncio.create_task(model.complete([Message("user", "anything")]))
-    await asked.wait()
+    async with aclosing(model.stream([Message("user", "anything")], deadline=60)) as pieces:
+        assert await anext(pieces) == "Half"
+    assert metric_value(exposition().decode(), "mh_llm_calls_total", outcome="abandoned") == before + 1
+
+
+async def test_a_call_that_nobody_waits_for_any_more_is_counted_apart() -> None:
+    before = metric_value(exposition().decode(), "mh_llm_calls_total", outcome="abandoned")
+    silent = Silent()
+    model = MeasuredLanguageModel(silent, prompt_price=0, completion_price=0)
+    call = asyncio.create_task(model.complete([Message("user", "anything")], deadline=60))
+    await silent.asked.wait()
     call.cancel()
     await asyncio.wait([call])
     assert metric_value(exposition().decode(), "mh_llm_calls_total", outcome="abandoned") == before + 1
