@@ -8,8 +8,8 @@ The tracer belongs to the process and not to OpenTelemetry's global registry, so
 of its own. Without an endpoint what makes and sends spans is not even imported.
 """
 
-from collections.abc import Callable, Collection, Iterator, MutableMapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import structlog
@@ -95,22 +95,38 @@ def span(
     if _tracer is None:
         yield None
         return
-    from opentelemetry.trace import SpanKind, StatusCode, use_span
+    with _started(_tracer, name, kind, origins, attributes) as present, _current(present, alone):
+        yield present
+
+
+@contextmanager
+def _started(
+    tracer: "Tracer",
+    name: str,
+    kind: Kind,
+    origins: Collection[str | None],
+    attributes: Mapping[str, str | int | float],
+) -> "Iterator[Span]":
+    from opentelemetry.trace import SpanKind, StatusCode
 
     parent, links = _causes(origins)
     named = {key.replace("_", "."): value for key, value in attributes.items()}
-    present = _tracer.start_span(name, context=parent, kind=SpanKind[kind.upper()], attributes=named, links=links)
-    # Of errors the type alone: a message can repeat what a row holds.
-    current = use_span(present, record_exception=False, set_status_on_exception=False)
+    present = tracer.start_span(name, context=parent, kind=SpanKind[kind.upper()], attributes=named, links=links)
     try:
-        with nullcontext() if alone else current:
-            yield present
+        yield present
     except Exception as error:
+        # Not its message, which can repeat what a row holds.
         present.set_attribute("error.type", type(error).__name__)
         present.set_status(StatusCode.ERROR)
         raise
     finally:
         present.end()
+
+
+def _current(present: "Span", alone: bool) -> AbstractContextManager[object]:
+    from opentelemetry.trace import use_span
+
+    return nullcontext() if alone else use_span(present, record_exception=False, set_status_on_exception=False)
 
 
 def _causes(origins: Collection[str | None]) -> "tuple[Context | None, list[Link]]":

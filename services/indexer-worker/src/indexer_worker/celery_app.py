@@ -7,7 +7,6 @@ import logging
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
 from typing import Any, Final
@@ -18,13 +17,12 @@ from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.consumer import Consumer
 from mh_common.jobs import INDEX_QUEUE, RunJob
 from mh_common.logging import configure_logging
-from mh_common.metrics import forget_former_processes, serve
+from mh_common.metrics import forget_former_processes
 from mh_common.settings import load_settings
 from mh_common.tracing import start_tracing
 
-from indexer_worker.backlog import Backlog
 from indexer_worker.errors import IndexMismatchError, VectorStoreError
-from indexer_worker.gauges import QueueGauges
+from indexer_worker.gauges import show_metrics
 from indexer_worker.jobs import Work, register_jobs
 from indexer_worker.runtime import Runtime
 from indexer_worker.settings import Settings
@@ -35,9 +33,6 @@ log = structlog.get_logger(__name__)
 
 WARM_UP_FAILED: Final = "worker_warm_up_failed"
 """A new process could not reach what it needs; its first job tries again."""
-
-METRICS_NOT_SHOWN: Final = "metrics_not_shown"
-"""METRICS_PORT cannot be listened on. The worker does its work all the same."""
 
 SERVICE: Final = "indexer-worker"
 
@@ -56,7 +51,8 @@ def __getattr__(name: str) -> Celery:
 def _app() -> Celery:
     settings = load_settings(Settings)
     runtime = Runtime(settings)
-    _connect_signals(settings, runtime)
+    _connect_first_process(settings)
+    _connect_job_processes(settings, runtime)
     return make_app(settings, runtime)
 
 
@@ -130,7 +126,11 @@ def _do_nothing(*_: Any, **__: Any) -> None:
     pass
 
 
-def _connect_signals(settings: Settings, runtime: Runtime) -> None:
+def _connect_first_process(settings: Settings) -> None:
+    """Say what the process does that starts the others, or, in the solo pool, runs the jobs as well."""
+    shown = ExitStack()
+    watchdog = Watchdog(settings)
+
     def configure(**_: Any) -> None:
         configure_logging(settings.log, SERVICE)
         # Celery would say at each lost connection that running jobs are not killed, as chosen in `make_app`.
@@ -140,55 +140,46 @@ def _connect_signals(settings: Settings, runtime: Runtime) -> None:
             logging.getLogger(name).setLevel(logging.WARNING)
 
     def preflight(**_: Any) -> None:
-        # In the parent, before it forks.
+        # Before it forks.
         forget_former_processes()
         # Its reason stands on standard error already.
         if subprocess.run([sys.executable, "-m", "indexer_worker.preflight"], check=False).returncode:
             sys.exit(1)
 
-    def warm_up(**_: Any) -> None:
-        process.callback(start_tracing(settings.otel, SERVICE))
-        try:
-            runtime.prepare()
-        except (VectorStoreError, IndexMismatchError) as error:
-            log.warning(WARM_UP_FAILED, reason=str(error))
-
     def watch(**_: Any) -> None:
         watchdog.start()
-        worker.callback(_show_metrics(settings))
-
-    def close(**_: Any) -> None:
-        runtime.close()
-        process.close()
+        shown.callback(show_metrics(settings))
 
     def stop_watching(**_: Any) -> None:
         # A warm shutdown takes no jobs although some wait.
         watchdog.stop()
 
     def stop_showing(**_: Any) -> None:
-        worker.close()
+        shown.close()
 
-    # What each process that runs jobs has, and what their parent has.
-    process, worker = ExitStack(), ExitStack()
-    watchdog = Watchdog(settings)
-    signals.worker_ready.connect(watch, weak=False)
-    signals.worker_shutting_down.connect(stop_watching, weak=False)
     signals.setup_logging.connect(configure, weak=False)
     signals.worker_init.connect(preflight, weak=False)
+    signals.worker_ready.connect(watch, weak=False)
+    signals.worker_shutting_down.connect(stop_watching, weak=False)
+    signals.worker_shutdown.connect(stop_showing, weak=False)
+
+
+def _connect_job_processes(settings: Settings, runtime: Runtime) -> None:
+    """Say what each process does that runs jobs."""
+    traces = ExitStack()
+
+    def warm_up(**_: Any) -> None:
+        traces.callback(start_tracing(settings.otel, SERVICE))
+        try:
+            runtime.prepare()
+        except (VectorStoreError, IndexMismatchError) as error:
+            log.warning(WARM_UP_FAILED, reason=str(error))
+
+    def close(**_: Any) -> None:
+        runtime.close()
+        traces.close()
+
     signals.worker_process_init.connect(warm_up, weak=False)
     signals.worker_process_shutdown.connect(close, weak=False)
     # The solo pool runs jobs in the worker's own process.
     signals.worker_shutdown.connect(close, weak=False)
-    signals.worker_shutdown.connect(stop_showing, weak=False)
-
-
-def _show_metrics(settings: Settings) -> Callable[[], None]:
-    """Show the metrics of all processes where METRICS_PORT says so; return what ends that."""
-    address, port = settings.metrics.address, settings.metrics.port
-    if port is None:
-        return _do_nothing
-    try:
-        return serve(address, port, QueueGauges(Backlog(settings.redis)))
-    except OSError as error:
-        log.error(METRICS_NOT_SHOWN, address=address, port=port, error=error.strerror)
-        return _do_nothing

@@ -1,13 +1,20 @@
-"""The depth of the queue, looked up in Redis when somebody scrapes, but not for each of them."""
+"""What the worker shows: the metrics of its processes, and the depth of the queue, looked up when somebody scrapes."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from mh_common.metrics import Collector, GaugeMetricFamily, Metric
+import structlog
+from mh_common.metrics import Collector, GaugeMetricFamily, Metric, serve
 
 from indexer_worker.backlog import Backlog, Depth
+from indexer_worker.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+METRICS_NOT_SHOWN: Final = "metrics_not_shown"
+"""METRICS_PORT cannot be listened on. The worker does its work all the same."""
 
 KEPT_S: Final = 2.0
 """Any number of scrapes within this time cost one look."""
@@ -46,3 +53,19 @@ def _metrics(depth: Depth | None) -> Iterator[Metric]:
         taken.add_metric([], depth.taken)
     yield waiting
     yield taken
+
+
+def show_metrics(settings: Settings) -> Callable[[], None]:
+    """Show the metrics of all of the worker's processes where METRICS_PORT says so; return what ends that."""
+    address, port = settings.metrics.address, settings.metrics.port
+    if port is None:
+        return _nothing
+    try:
+        return serve(address, port, QueueGauges(Backlog(settings.redis)))
+    except OSError as error:
+        log.error(METRICS_NOT_SHOWN, address=address, port=port, error=error.strerror)
+        return _nothing
+
+
+def _nothing() -> None:
+    pass

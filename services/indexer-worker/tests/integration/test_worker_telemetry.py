@@ -1,10 +1,9 @@
 """What the jobs count and trace, in a real Celery worker on a real Redis; what they call is scripted."""
 
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
+import httpx
 import pytest
 import servers
 from celery import Celery
@@ -12,8 +11,8 @@ from celery.contrib.testing.worker import start_worker as start_celery_worker
 from indexer_worker.backlog import Backlog
 from indexer_worker.celery_app import make_app
 from indexer_worker.errors import IndexingError, IndexMismatchError
-from indexer_worker.gauges import QueueGauges
-from indexer_worker.settings import Settings, WorkerSettings
+from indexer_worker.gauges import QueueGauges, show_metrics
+from indexer_worker.settings import MetricsSettings, Settings, WorkerSettings
 from indexer_worker.starts import Starts
 from indexer_worker.steps import Phase, Step
 from mh_common import metrics
@@ -21,10 +20,10 @@ from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
 from mh_common.models import IndexRunKind
 from mh_common.settings import OtelSettings, RedisSettings
 from mh_common.testing.exposition import metric_value
-from mh_common.testing.index_stub import StubIndex
 from mh_common.testing.otlp_stub import StubCollector
 from mh_common.tracing import span, start_tracing
 from redis import Redis
+from structlog.testing import capture_logs
 
 pytestmark = pytest.mark.redis
 
@@ -157,19 +156,21 @@ def test_a_redis_that_is_away_costs_its_figures_only() -> None:
     assert "mh_jobs_total" in text
 
 
-def test_a_port_that_is_taken_keeps_no_job_from_its_work(
-    start_worker: Callable[..., servers.Running],
-    wait_until: WaitUntil,
-    redis_url: str,
-    conversations: StubIndex,
-    tmp_path: Path,
+def test_metrics_are_shown_where_the_port_says_and_a_port_that_is_taken_stops_nobody(
+    redis_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversations.put(1, "text")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        worker = start_worker(METRICS_PORT=port, PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "numbers"))
-        app = Celery("sender", broker=redis_url, set_as_current=False)
-        app.send_task(IndexJob.CREATED.value, kwargs={"ids": 1}, queue=INDEX_QUEUE)
-        app.close()
-        wait_until(lambda: conversations.outcomes)
-    assert '"event": "metrics_not_shown"' in worker.log.read_text()
+    monkeypatch.setenv(metrics.FOLDER_VARIABLE, "for the settings")
+    port = servers.free_port()
+    settings = Settings(redis=RedisSettings(url=redis_url), metrics=MetricsSettings(port=port))
+    monkeypatch.delenv(metrics.FOLDER_VARIABLE)
+
+    stop = show_metrics(settings)
+    with capture_logs() as logs:
+        show_metrics(settings)()
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    stop()
+    show_metrics(Settings(redis=RedisSettings(url=redis_url)))()
+
+    assert metric_value(text, "mh_redis_up") == 1
+    assert [(line["event"], line["port"]) for line in logs] == [("metrics_not_shown", port)]
+    assert not servers.listens(port)
