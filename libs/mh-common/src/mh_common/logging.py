@@ -74,17 +74,19 @@ def show_stack(_: object, __: str, event: structlog.types.EventDict) -> structlo
         given = sys.exc_info()
     error = given[1] if isinstance(given, tuple) else given
     if isinstance(error, BaseException):
-        event["exception"] = "".join(_lines(error))
+        event["exception"] = "".join(_lines(error, set()))
     return event
 
 
-def _lines(error: BaseException) -> Iterator[str]:
+def _lines(error: BaseException, shown: set[int]) -> Iterator[str]:
+    # An error can be its own cause.
+    shown.add(id(error))
     earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if earlier is not None:
-        yield from _lines(earlier)
+    if earlier is not None and id(earlier) not in shown:
+        yield from _lines(earlier, shown)
         yield "which led to\n"
     for part in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
-        yield from _lines(part)
+        yield from _lines(part, shown)
         yield "is part of\n"
     yield from traceback.format_tb(error.__traceback__)
     yield f"{type(error).__module__}.{type(error).__qualname__}\n"

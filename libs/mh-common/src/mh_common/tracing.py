@@ -8,6 +8,7 @@ The tracer belongs to the process and not to OpenTelemetry's global registry, so
 of its own. Without an endpoint what makes and sends spans is not even imported.
 """
 
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, Literal, Protocol
@@ -28,7 +29,8 @@ MAX_TRACEPARENT: Final = 64
 
 REQUEST_ID: Final = "X-Request-ID"
 
-STOP_TIMEOUT_MS: Final = 3000
+STOP_TIMEOUT_S: Final = 3.0
+"""How long the end of a process waits for a collector that does not take the last spans."""
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 
@@ -57,8 +59,10 @@ def start_tracing(settings: OtelSettings, service: str) -> Callable[[], None]:
     def stop() -> None:
         global _tracer
         _tracer = None
-        provider.force_flush(STOP_TIMEOUT_MS)
-        provider.shutdown()
+        # In a thread, as the SDK goes on trying for longer than a service has to end.
+        ending = threading.Thread(target=provider.shutdown, name="tracing-stop", daemon=True)
+        ending.start()
+        ending.join(STOP_TIMEOUT_S)
 
     return stop
 

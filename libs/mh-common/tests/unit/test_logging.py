@@ -52,6 +52,16 @@ def test_of_errors_places_and_types_are_logged_and_no_messages(kind: str, capsys
         assert said.count(expected) >= 4
 
 
+def test_an_error_that_is_its_own_cause_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with configured("json"):
+        try:
+            error = RuntimeError(SENTINEL)
+            raise error from error
+        except RuntimeError:
+            structlog.get_logger("ours").exception("round and round")
+    assert json.loads(capsys.readouterr().out)["exception"].count("builtins.RuntimeError") == 1
+
+
 def test_lines_are_json_and_carry_what_is_bound(capsys: pytest.CaptureFixture[str]) -> None:
     with configured("json"), structlog.contextvars.bound_contextvars(request_id="r-1"):
         structlog.get_logger("ours").info("one", rows=3)

@@ -1,6 +1,7 @@
 """Spans as a collector gets them, and that there is nothing of them without one."""
 
 import asyncio
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -112,6 +113,17 @@ async def test_a_job_passes_its_id_on() -> None:
 def test_the_first_to_start_is_the_one_to_end_it(collector: StubCollector, stop: Stop) -> None:
     tracing.start_tracing(OtelSettings(exporter_otlp_endpoint=collector.base_url), "another")()
     assert tracing.is_tracing()
+
+
+def test_a_collector_that_hangs_does_not_keep_a_process_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3600")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        end = tracing.start_tracing(OtelSettings(exporter_otlp_endpoint=endpoint), "tests")
+        with tracing.span("last"):
+            pass
+        end()
+    assert not tracing.is_tracing()
 
 
 @pytest.mark.parametrize("endpoint", ["127.0.0.1:4318", "grpc://127.0.0.1:4317"])

@@ -13,7 +13,11 @@ _MILLION: Final = 1_000_000
 CACHE: Final = Counter(
     "mh_embedding_cache_total", "Distinct texts of a call, by where their vector came from.", ("source",)
 )
-CALLS: Final = Counter("mh_embedding_calls_total", "Calls of the embedder behind the cache.", ("model", "outcome"))
+CALLS: Final = Counter(
+    "mh_embedding_calls_total",
+    "Calls of the embedder behind the cache: ok, failed, refused, or abandoned where they took too long.",
+    ("model", "outcome"),
+)
 CALL_SECONDS: Final = Histogram(
     "mh_embedding_call_duration_seconds",
     "Time of a call of the embedder behind the cache, with its repeated attempts.",
@@ -37,14 +41,17 @@ ATTEMPTS: Final = Counter(
 @contextmanager
 def embedder_call(model: str, texts: int) -> Iterator[None]:
     """Measure the block as one call of the embedder behind the cache."""
-    with tracing.span("embed", mh_model=model, mh_texts=texts), CALL_SECONDS.labels(model).time():
-        try:
+    outcome = "abandoned"
+    try:
+        with tracing.span("embed", mh_model=model, mh_texts=texts), CALL_SECONDS.labels(model).time():
             yield
-        except EmbedderError as error:
-            CALLS.labels(model, "failed" if error.transient else "refused").inc()
-            raise
-    CALLS.labels(model, "ok").inc()
-    TEXTS.labels(model).inc(texts)
+        outcome = "ok"
+        TEXTS.labels(model).inc(texts)
+    except EmbedderError as error:
+        outcome = "failed" if error.transient else "refused"
+        raise
+    finally:
+        CALLS.labels(model, outcome).inc()
 
 
 def count_cache(source: Literal["memory", "redis", "none"], texts: int) -> None:

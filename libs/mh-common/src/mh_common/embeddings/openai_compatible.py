@@ -160,9 +160,8 @@ class OpenAICompatibleEmbedder:
         metrics.ATTEMPTS.labels(self.model, status).inc()
 
     def _count_tokens(self, answer: CreateEmbeddingResponse) -> None:
-        counted: object = getattr(
-            answer.usage, "prompt_tokens", None
-        )  # not every server tells; the SDK checks no types
+        # Not every server tells, and the SDK checks no types.
+        counted: object = getattr(answer.usage, "prompt_tokens", None)
         if isinstance(counted, int) and counted > 0:
             metrics.count_tokens(self.model, counted, self._token_price)
 

@@ -3,16 +3,6 @@
 from prometheus_client.parser import text_string_to_metric_families
 
 
-def metric_names(text: str) -> set[str]:
-    """Return the names of our metrics; those of counters with `_total`, as queries have them."""
-    families = text_string_to_metric_families(text)
-    return {
-        f"{family.name}_total" if family.type == "counter" else family.name
-        for family in families
-        if family.name.startswith("mh_")
-    }
-
-
 def metric_value(text: str, name: str, **labels: str) -> float:
     """Return the sum of a metric's samples that have these labels; 0 where there is none.
 
