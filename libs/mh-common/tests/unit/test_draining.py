@@ -38,15 +38,6 @@ async def app(scope, receive, send):
 """
 
 
-# Where tests are measured, so are the processes that the master forks.
-MEASURED = """
-import coverage
-
-def post_fork(server, worker):
-    coverage.process_startup(force=True)
-"""
-
-
 @dataclass
 class Replica:
     """Gunicorn with two draining workers."""
@@ -73,7 +64,6 @@ def eventually(condition: Callable[[], object]) -> None:
 @pytest.fixture
 def replica(tmp_path: Path) -> Iterator[Replica]:
     (tmp_path / "application.py").write_text(APPLICATION)
-    (tmp_path / "gunicorn.conf.py").write_text(MEASURED)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
     command = [sys.executable, "-m", "gunicorn", "--worker-class", "mh_common.web.draining.DrainingWorker"]
