@@ -126,6 +126,12 @@ def ask(port: int) -> str:
     return answer.partition(b"\r\n\r\n")[2].decode()
 
 
+def test_a_replica_that_is_ended_while_it_starts_does_not_linger(replica: Replica) -> None:
+    # The listener is there before the processes are.
+    replica.terminate()
+    assert replica.process.wait(20) == 0
+
+
 def test_nobody_who_gets_a_connection_stays_without_an_answer(replica: Replica) -> None:
     outcomes: Counter[str] = Counter()
 

@@ -15,6 +15,7 @@ processes), they open it again within a second, in which the kernel has not yet 
 
 import ctypes
 import logging
+import signal
 import socket
 import struct
 import sys
@@ -49,6 +50,13 @@ class DrainingWorker(ASGIWorker):  # type: ignore[misc] # Gunicorn ships no type
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.draining = False
+
+    def init_process(self) -> None:
+        """Begin, in the process that was just forked."""
+        # Until it has its own, it has the master's way with SIGTERM, which would pass over it: the process would go on
+        # taking connections until the master kills it. It has none yet, so it may end on the spot.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        super().init_process()
 
     def load_wsgi(self) -> None:
         """Load the application, and let its answers say when a connection is over."""
