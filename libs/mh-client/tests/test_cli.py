@@ -1,6 +1,7 @@
 """The `mh` command as its users meet it: output, exit codes, one clear line for each thing that goes wrong."""
 
 import csv
+import functools
 import json
 import signal
 import subprocess
@@ -137,7 +138,9 @@ def test_import_goes_on_after_the_server_died(
 def test_ctrl_c_leaves_an_import_that_goes_on(stub: StubPlatform, file: Path, mh: Run) -> None:
     stub.hold = True
     command = [sys.executable, "scripts/import_conversations.py", str(file), "--batch-size", "5"]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    # Who runs the tests in the background of a shell has it ignore Ctrl-C, and so would its children.
+    hear_ctrl_c = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
     wait_for(lambda: stub.at_once == 4)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

@@ -103,9 +103,9 @@ def wait_until() -> WaitUntil:
     """Returns once a condition holds."""
 
     def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not condition():
-            assert time.monotonic() < deadline, "it did not happen within 30 s"
+            assert time.monotonic() < deadline, "it did not happen within 60 s"
             time.sleep(0.02)
 
     return wait
