@@ -13,8 +13,7 @@ from typing import Any
 import nginx
 import pytest
 import yaml  # type: ignore[import-untyped]  # ships no type information
-from pydantic import BaseModel
-from pydantic_settings import BaseSettings
+from mh_common.settings import variables as variables_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("conversations-api", "indexer-worker", "rag-api")
@@ -66,13 +65,7 @@ def passed_through() -> set[str]:
 
 
 def settings_variables(module: str) -> set[str]:
-    settings: type[BaseSettings] = importlib.import_module(module).Settings
-    names = set()
-    for group, field in settings.model_fields.items():
-        assert isinstance(field.annotation, type)
-        assert issubclass(field.annotation, BaseModel)
-        names |= {f"{group}_{name}".upper() for name in field.annotation.model_fields}
-    return names
+    return set(variables_of(importlib.import_module(module).Settings))
 
 
 def test_the_root_file_starts_everything() -> None:

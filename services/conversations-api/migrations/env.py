@@ -3,14 +3,15 @@
 Two upgrades at once are safe: the second waits for the first and finds nothing left to do.
 """
 
-import asyncio
 import sys
 
 from alembic import context
-from conversations_api.database import DatabaseNotReadyError, make_engine, ping
+from conversations_api.database import make_engine
 from conversations_api.models import Base
+from conversations_api.preflight import wait_until_migratable
 from conversations_api.settings import Settings
 from mh_common.settings import load_settings
+from mh_common.startup import run_or_stop
 from sqlalchemy import Connection, text
 from sqlalchemy.schema import SchemaItem
 
@@ -21,15 +22,14 @@ LOCK_TIMEOUT = 120
 
 async def migrate() -> None:
     """Run what the command asks for, in one connection."""
-    settings = context.config.attributes.get("database") or load_settings(Settings).database
-    engine = make_engine(settings)
+    given = context.config.attributes.get("database")
+    settings = load_settings(Settings) if given is None else Settings(database=given)
+    await wait_until_migratable(settings)
+    engine = make_engine(settings.database)
     try:
-        await ping(engine)
         async with engine.connect() as connection:
             await connection.run_sync(lock)
             await connection.run_sync(run)
-    except DatabaseNotReadyError as error:
-        sys.exit(str(error))
     finally:
         await engine.dispose()
 
@@ -67,4 +67,4 @@ def run(connection: Connection) -> None:
         context.run_migrations()
 
 
-asyncio.run(migrate())
+run_or_stop(migrate())

@@ -4,6 +4,7 @@ Pools: prefork (the default) or solo. Two clocks at once do no harm: the API giv
 """
 
 import logging
+import signal
 import subprocess
 import sys
 import warnings
@@ -17,6 +18,7 @@ from celery.worker.consumer import Consumer
 from mh_common.jobs import INDEX_QUEUE, RunJob
 from mh_common.logging import configure_logging
 from mh_common.settings import load_settings
+from mh_common.startup import TERMINATED
 
 from indexer_worker.errors import IndexMismatchError, VectorStoreError
 from indexer_worker.jobs import Work, register_jobs
@@ -119,6 +121,14 @@ def _do_nothing(*_: Any, **__: Any) -> None:
     pass
 
 
+def _preflight(*arguments: str) -> None:
+    """Look at what the process needs. Ends it where that fails; the reason stands on standard error already."""
+    # Celery takes SIGTERM from its own start on; the first process of a container is spared it before.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    if subprocess.run([sys.executable, "-m", "indexer_worker.preflight", *arguments], check=False).returncode:
+        sys.exit(1)
+
+
 def _connect_signals(settings: Settings, runtime: Runtime) -> None:
     def configure(**_: Any) -> None:
         configure_logging(settings.log, "indexer-worker")
@@ -129,9 +139,11 @@ def _connect_signals(settings: Settings, runtime: Runtime) -> None:
             logging.getLogger(name).setLevel(logging.WARNING)
 
     def preflight(**_: Any) -> None:
-        # In the parent, before it forks. Its reason stands on standard error already.
-        if subprocess.run([sys.executable, "-m", "indexer_worker.preflight"], check=False).returncode:
-            sys.exit(1)
+        # In the parent, before it forks.
+        _preflight()
+
+    def preflight_of_clock(**_: Any) -> None:
+        _preflight("beat")
 
     def warm_up(**_: Any) -> None:
         try:
@@ -154,6 +166,7 @@ def _connect_signals(settings: Settings, runtime: Runtime) -> None:
     signals.worker_shutting_down.connect(stop_watching, weak=False)
     signals.setup_logging.connect(configure, weak=False)
     signals.worker_init.connect(preflight, weak=False)
+    signals.beat_init.connect(preflight_of_clock, weak=False)
     signals.worker_process_init.connect(warm_up, weak=False)
     signals.worker_process_shutdown.connect(close, weak=False)
     # The solo pool runs jobs in the worker's own process.

@@ -1,5 +1,6 @@
 """Settings of the indexer worker."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Self
@@ -99,3 +100,12 @@ class Settings(ServiceSettings):
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+
+    def missing_secrets(self) -> Sequence[str]:
+        """See `ServiceSettings.missing_secrets`."""
+        missing = []
+        if not self.redis.has_password:
+            missing.append("REDIS_URL: an address with a password, redis://:PASSWORD@HOST:PORT/0")
+        if not self.milvus.token:
+            missing.append("MILVUS_TOKEN: user:password or an API key")
+        return missing

@@ -1,4 +1,4 @@
-"""The application: `uvicorn --factory rag_api.main:create_app`."""
+"""The application: `rag_api.main:create_app()`. `python -m rag_api` serves it."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -108,7 +108,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> State:
 
 def _generator(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> Generator:
     key = settings.openai.api_key
-    if key is None:
+    if key is None or settings.answers.mode == "quotes":
         return QuoteGenerator(Extractive(embedder), settings.answers.time_limit)
     client = AsyncOpenAI(
         api_key=key.get_secret_value(),

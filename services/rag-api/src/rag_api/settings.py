@@ -1,8 +1,18 @@
 """Settings of rag-api."""
 
+from collections.abc import Sequence
+from typing import Literal, Self
+
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
-from mh_common.settings import ConversationsSettings, LogSettings, MilvusSettings, ServiceSettings, SettingsGroup
-from pydantic import Field
+from mh_common.settings import (
+    ConversationsSettings,
+    LogSettings,
+    MilvusSettings,
+    ServiceSettings,
+    SettingsGroup,
+    WebSettings,
+)
+from pydantic import Field, model_validator
 
 
 class SearchSettings(SettingsGroup):
@@ -16,6 +26,11 @@ class SearchSettings(SettingsGroup):
 class AnswersSettings(SettingsGroup):
     """Answers grounded in the conversations found."""
 
+    mode: Literal["auto", "model", "quotes"] = Field(
+        default="auto",
+        description="model: a language model writes them, which needs OPENAI_API_KEY. quotes: they quote the "
+        "conversations, and no model is asked. auto: model with a key, else quotes.",
+    )
     time_limit: float = Field(
         default=60.0, gt=0, description="Seconds, retries included, until writing the answer is given up."
     )
@@ -37,4 +52,20 @@ class Settings(ServiceSettings):
     openai: OpenAISettings = Field(default_factory=OpenAISettings)
     search: SearchSettings = Field(default_factory=SearchSettings)
     answers: AnswersSettings = Field(default_factory=AnswersSettings)
+    web: WebSettings = Field(default_factory=WebSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+
+    def missing_secrets(self) -> Sequence[str]:
+        """See `ServiceSettings.missing_secrets`."""
+        missing = []
+        if not self.milvus.token:
+            missing.append("MILVUS_TOKEN: user:password or an API key")
+        if self.answers.mode == "auto" and self.openai.api_key is None:
+            missing.append("OPENAI_API_KEY, or ANSWERS_MODE=quotes to do without a language model")
+        return missing
+
+    @model_validator(mode="after")
+    def _model_has_a_key(self) -> Self:
+        if self.answers.mode == "model" and self.openai.api_key is None:
+            raise ValueError("ANSWERS_MODE=model needs OPENAI_API_KEY")
+        return self

@@ -1,22 +1,16 @@
 """Settings of the embedder, and of OpenAI, whose key and address it shares with the answering of questions."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from mh_common.settings import SettingsGroup
+from mh_common.settings import BlankIsNone, SettingsGroup
 
-
-def _blank_is_none(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-# Compose hands an unset variable down as an empty one; an empty key must not count as a key.
-_BlankIsNone = BeforeValidator(_blank_is_none)
-_Key = Annotated[SecretStr | None, _BlankIsNone]
-_Text = Annotated[str | None, _BlankIsNone]
-_Url = Annotated[Annotated[str, Field(pattern=r"^https?://")] | None, _BlankIsNone]
+# An empty key must not count as a key.
+_Key = Annotated[SecretStr | None, BlankIsNone]
+_Text = Annotated[str | None, BlankIsNone]
+_Url = Annotated[Annotated[str, Field(pattern=r"^https?://")] | None, BlankIsNone]
 
 
 class OpenAISettings(SettingsGroup):
@@ -40,7 +34,7 @@ class EmbeddingSettings(SettingsGroup):
     model: _Text = Field(
         default=None, description="Embedding model; empty for text-embedding-3-small, or the local model."
     )
-    dimension: Annotated[int | None, _BlankIsNone] = Field(
+    dimension: Annotated[int | None, BlankIsNone] = Field(
         default=None,
         ge=1,
         description="Length of a vector; empty for the model's own. Needed for models other than OpenAI's.",
@@ -59,7 +53,7 @@ class EmbeddingSettings(SettingsGroup):
         default=24_000, ge=1, description="Texts sent to a server are cut here, counted in UTF-8; fits 8,192 tokens."
     )
     threads: int = Field(default=0, ge=0, description="Threads of the local model; 0 for all processors, at most 4.")
-    model_dir: Annotated[Path | None, _BlankIsNone] = Field(
+    model_dir: Annotated[Path | None, BlankIsNone] = Field(
         default=None, description="Folder with the local model's files; empty for the installed package."
     )
     cache_size: int = Field(default=10_000, ge=0, description="Vectors kept in memory by each process.")
