@@ -3,6 +3,7 @@
 Importing this package loads neither openai nor onnxruntime; each comes with the adapter that needs it.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from mh_common.embeddings.cache import CachedEmbedder
@@ -25,6 +26,10 @@ __all__ = [
     "VectorLengthError",
     "make_embedder",
 ]
+
+# From 1.29 on onnxruntime reports its use to its maker unless this is set before it is loaded. Nothing here may send
+# anything anywhere that an operator did not ask for.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _ADAPTERS = {"LocalEmbedder": "local", "OpenAICompatibleEmbedder": "openai_compatible"}
 
