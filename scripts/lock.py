@@ -15,8 +15,10 @@ RUN = (*SERVICES, "local-model", "client", "embedded")
 EXPORTS: dict[str, tuple[str, ...]] = {
     **{service: (service,) for service in SERVICES},
     "rag-api-local-model": ("rag-api", "local-model"),
+    "client": ("client",),
     "run": RUN,
     "dev": (*RUN, "test", "lint"),
+    "audit": ("audit",),
 }
 
 

@@ -114,8 +114,11 @@ def test_production_does_without_no_secret(service: str, missing: list[str], tmp
         ("rag-api", {"MILVUS_URI": f"http://{NOWHERE}", "MILVUS_TOKEN": f"root:{SECRET}"}, "MILVUS_URI"),
     ],
 )
-def test_a_store_that_stays_away_is_named(service: str, variables: dict[str, str], named: str, tmp_path: Path) -> None:
-    line = refusal(service, tmp_path, **variables)
+def test_a_store_that_stays_away_is_named(
+    service: str, variables: dict[str, str], named: str, redis_url: str, milvus_uri: str, tmp_path: Path
+) -> None:
+    others = {"REDIS_URL": redis_url, "MILVUS_URI": milvus_uri}
+    line = refusal(service, tmp_path, **(others | variables))
     assert line.startswith("The service cannot start. ")
     assert named in line
 
@@ -136,9 +139,9 @@ class TestDatabase:
             cursor.execute("DROP DATABASE bad_configuration")
 
     @pytest.mark.parametrize("service", ["conversations-api", "migration"])
-    def test_a_wrong_password_is_named(self, service: str, user: str, tmp_path: Path) -> None:
-        url = f"{user}/bad_configuration"
-        line = refusal(service, tmp_path, DATABASE_URL=url, DATABASE_PASSWORD="wrong", STARTUP_TIMEOUT="60")
+    def test_a_wrong_password_is_named(self, service: str, user: str, redis_url: str, tmp_path: Path) -> None:
+        variables = {"DATABASE_URL": f"{user}/bad_configuration", "DATABASE_PASSWORD": "wrong"}
+        line = refusal(service, tmp_path, REDIS_URL=redis_url, STARTUP_TIMEOUT="60", **variables)
         assert "correct DATABASE_USER and DATABASE_PASSWORD" in line
 
     def test_a_database_that_is_not_there_is_named(self, user: str, tmp_path: Path) -> None:
@@ -154,14 +157,14 @@ class TestDatabase:
 
 @pytest.mark.redis
 @pytest.mark.parametrize("service", ["worker", "beat"])
-def test_a_wrong_redis_password_is_named(service: str, tmp_path: Path) -> None:
+def test_a_wrong_redis_password_is_named(service: str, milvus_uri: str, tmp_path: Path) -> None:
     port = servers.free_port()
     redis = servers.start_redis(tmp_path / "redis", port)
     try:
         with Redis(port=port) as client:
             client.config_set("requirepass", SECRET)
         address = f"redis://:wrong@127.0.0.1:{port}/0"
-        line = refusal(service, tmp_path, REDIS_URL=address, MILVUS_URI=f"http://{NOWHERE}", STARTUP_TIMEOUT="60")
+        line = refusal(service, tmp_path, REDIS_URL=address, MILVUS_URI=milvus_uri, STARTUP_TIMEOUT="60")
     finally:
         redis.stop()
     assert "correct the password in REDIS_URL" in line

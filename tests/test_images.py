@@ -21,7 +21,7 @@ from image_stages import ROOT, Image, Stage, read_stages
 from mh_common.testing.openai_stub import StubOpenAI
 
 # Building one downloads some 150 MB where nothing is kept.
-pytestmark = [pytest.mark.images, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.installs, pytest.mark.timeout(900)]
 
 # What docker-library/repo-info states of the base, and of it what rag-api's image leaves out.
 BASE_MB = {"conversations-api": 124.3, "rag-api": 124.3 - 11.5}
