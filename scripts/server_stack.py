@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DATABASE = "legacy_development"
 SETTINGS = (
     *("ANSWERS_", "CONVERSATIONS_", "DATABASE_", "EMBEDDING_", "LOG_", "MILVUS_", "OPENAI_", "REDIS_", "RELAY_"),
-    *("SEARCH_", "WORKER_"),
+    *("SEARCH_", "WORKER_", "ENVIRONMENT", "STARTUP_", "WEB_"),
 )
 """Beginnings of the services' variables."""
 
