@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api
 EDITABLE := $(addprefix -e ,libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api)
 
-.PHONY: help run demo stack smoke rolling-restart test bench eval rates chaos backup restore lint format lock clean
+.PHONY: help run demo stack smoke rolling-restart test bench eval rates chaos backup restore lint format dist lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,18 +34,25 @@ test: $(VENV)/dev.stamp ## Run every test, against a real MariaDB or MySQL and a
 	@$(BIN)/python scripts/mysql9.py
 	@$(BIN)/python -m pytest -q --cov --cov-report=term-missing:skip-covered $(ARGS)
 
-lint: $(VENV)/dev.stamp ## ruff, mypy, import rules, lock and exports up to date, alembic check
+lint: $(VENV)/dev.stamp ## ruff, mypy, import rules, images, workflows, lock and exports up to date, alembic check
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@find services -name conftest.py | xargs -n 1 $(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/hadolint services/*/Dockerfile
+	@$(BIN)/zizmor --offline --quiet .github
 	@$(BIN)/python scripts/lock.py --check
 	@$(BIN)/python scripts/check_migrations.py
 
 format: $(VENV)/dev.stamp ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+dist: $(VENV)/dev.stamp ## Build mh-common and mh-client for a package index, in dist/
+	@rm -rf dist
+	@for library in mh-common mh-client; do $(BIN)/python -m build --no-isolation --outdir dist libs/$$library || exit 1; done
+	@$(BIN)/twine check --strict dist/*
 
 lock: $(VENV)/dev.stamp ## Lock the dependencies and write the hash-pinned exports in requirements/
 	@$(BIN)/python scripts/lock.py

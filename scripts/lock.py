@@ -11,11 +11,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("conversations-api", "indexer-worker", "rag-api")
-RUN = (*SERVICES, "client", "embedded")
+RUN = (*SERVICES, "local-model", "client", "embedded")
 EXPORTS: dict[str, tuple[str, ...]] = {
     **{service: (service,) for service in SERVICES},
+    "rag-api-local-model": ("rag-api", "local-model"),
+    "client": ("client",),
     "run": RUN,
     "dev": (*RUN, "stack", "test", "lint"),
+    "audit": ("audit",),
 }
 
 

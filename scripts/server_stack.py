@@ -19,8 +19,8 @@ import servers
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE = "legacy_development"
 SETTINGS = (
-    *("ANSWERS_", "CONVERSATIONS_", "DATABASE_", "EMBEDDING_", "HISTORY_", "LOG_", "METRICS_", "MILVUS_"),
-    *("OPENAI_", "OTEL_", "PROMETHEUS_", "REDIS_", "RELAY_", "SEARCH_", "WORKER_"),
+    *("ANSWERS_", "CONVERSATIONS_", "DATABASE_", "EMBEDDING_", "ENVIRONMENT", "HISTORY_", "LOG_", "METRICS_"),
+    *("MILVUS_", "OPENAI_", "OTEL_", "PROMETHEUS_", "REDIS_", "RELAY_", "SEARCH_", "STARTUP_", "WEB_", "WORKER_"),
 )
 """Beginnings of the services' variables."""
 

@@ -31,11 +31,6 @@ FAIL_TIMEOUT_S: Final = 2
 STOP_S: Final = 32.0
 """A replica has 30 s to end; a little more, and it is killed."""
 
-_APPLICATIONS: Final = {
-    "conversations-api": "conversations_api.main:create_app()",
-    "rag-api": "rag_api.main:create_app()",
-}
-
 
 @dataclass(frozen=True)
 class Part:
@@ -125,18 +120,7 @@ class Parts:
 
     def _api(self, service: str, name: str) -> Part:
         port = self.ports[name]
-        options = {
-            "--worker-class": "mh_common.web.draining.DrainingWorker",
-            "--bind": f"127.0.0.1:{port}",
-            # Longer than any balancer keeps an idle connection, so that it is never the replica that ends one.
-            "--keep-alive": "75",
-            "--graceful-timeout": "28",
-            # A list by ids has a long one.
-            "--limit-request-line": "0",
-            "--log-level": "warning",
-        }
-        command = ["-m", "gunicorn", *(part for pair in options.items() for part in pair), "--no-control-socket"]
-        start = self._starter(service, name, *command, _APPLICATIONS[service])
+        start = self._starter(service, name, "-m", service.replace("-", "_"), WEB_PORT=str(port))
         return Part(name, SERVICES, start, lambda: _answers(f"http://127.0.0.1:{port}/readyz"))
 
     def _index(self) -> list[Part]:

@@ -2,6 +2,7 @@
 
 import email
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -12,6 +13,7 @@ from packaging.requirements import Requirement
 from poetry.core.masonry.api import build_wheel
 
 LIBS = Path(__file__).resolve().parents[2]
+LOCKED = LIBS.parent / "requirements" / "client.txt"
 HEAVY = {
     *("celery", "fastapi", "jinja2", "numpy", "onnxruntime", "openai", "pymilvus", "pydantic_settings", "redis"),
     *("sqlalchemy", "starlette", "structlog", "tokenizers", "typer", "vaderSentiment"),
@@ -61,3 +63,37 @@ def test_the_wheels_work_and_load_nothing_heavy(wheels: dict[str, Path], tmp_pat
     files, loaded = (json.loads(line) for line in done.stdout.splitlines())
     assert [Path(file).parent.parent for file in files] == list(wheels.values())
     assert HEAVY.isdisjoint(loaded)
+
+
+@pytest.mark.installs
+@pytest.mark.timeout(300)
+def test_what_is_published_installs_on_its_own_and_brings_the_command(wheels: dict[str, Path], tmp_path: Path) -> None:
+    def run(*command: str | Path) -> str:
+        done = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    # Nothing of this checkout, nor of who runs the tests, but for how they reach the package index.
+    clean = {name: os.environ[name] for name in os.environ if name.startswith(("PIP_", "SSL_", "HTTPS_", "HOME"))}
+    run(sys.executable, "-m", "twine", "check", "--strict", *wheels.values())
+    run(sys.executable, "-m", "venv", tmp_path / "venv")
+    python = tmp_path / "venv" / "bin" / "python"
+    run(python, "-m", "pip", "install", "--no-deps", "--require-hashes", "--requirement", LOCKED)
+    run(python, "-m", "pip", "install", "--no-deps", "--no-index", *wheels.values())
+    run(python, "-m", "pip", "check")
+    assert "import" in run(tmp_path / "venv" / "bin" / "mh", "--help")
+    packages = run(python, "-c", "import mh_client, mh_common; print(mh_client.__file__, mh_common.__file__)")
+    assert packages.count(str(tmp_path)) == 2
+
+
+def test_the_wheels_carry_what_the_index_shows_and_type_checkers_read(wheels: dict[str, Path]) -> None:
+    for name, wheel in wheels.items():
+        with zipfile.ZipFile(wheel) as archive:
+            [place] = [entry for entry in archive.namelist() if entry.endswith(".dist-info/METADATA")]
+            metadata = email.message_from_bytes(archive.read(place))
+            assert f"{name.replace('-', '_')}/py.typed" in archive.namelist()
+            assert place.replace("METADATA", "licenses/LICENSE") in archive.namelist()
+        assert metadata["License-Expression"] == "MIT"
+        assert metadata["Description-Content-Type"] == "text/markdown"
+        assert len(str(metadata.get_payload())) > 500
+        assert "Typing :: Typed" in metadata.get_all("Classifier", [])

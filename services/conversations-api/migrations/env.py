@@ -5,14 +5,15 @@ so in one line: for other migrations, or for a transaction that uses a table whi
 `alembic -x lock_timeout=SECONDS upgrade head` waits longer, or less.
 """
 
-import asyncio
 import sys
 
 from alembic import context
-from conversations_api.database import DatabaseNotReadyError, is_locked, make_engine, ping
+from conversations_api.database import is_locked, make_engine
 from conversations_api.models import Base
-from conversations_api.settings import DatabaseSettings, Settings
+from conversations_api.preflight import wait_until_migratable
+from conversations_api.settings import Settings
 from mh_common.settings import load_settings
+from mh_common.startup import run_or_stop
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import SchemaItem
@@ -31,22 +32,21 @@ class LockedError(Exception):
 async def migrate() -> None:
     """Run what the command asks for, in one connection."""
     timeout = lock_timeout()
-    settings: DatabaseSettings = context.config.attributes.get("database") or load_settings(Settings).database
-    engine = make_engine(settings.model_copy(update={"lock_timeout": timeout}))
+    given = context.config.attributes.get("database")
+    settings = load_settings(Settings) if given is None else Settings(database=given)
+    await wait_until_migratable(settings)
+    engine = make_engine(settings.database.model_copy(update={"lock_timeout": timeout}))
     try:
-        await ping(engine)
         async with engine.connect() as connection:
             await connection.run_sync(lock, timeout)
             await connection.run_sync(run)
-    except (LockedError, DatabaseNotReadyError, DBAPIError) as error:
-        if is_busy(error):
-            sys.exit(
-                f"The database was locked for {timeout} s, by another migration or by a long transaction. Try again "
-                "when it is done, or wait longer: alembic -x lock_timeout=SECONDS upgrade head"
-            )
-        if isinstance(error, DatabaseNotReadyError):
-            sys.exit(str(error))
-        raise
+    except (LockedError, DBAPIError) as error:
+        if isinstance(error, DBAPIError) and not is_locked(error):
+            raise
+        sys.exit(
+            f"The database was locked for {timeout} s, by another migration or by a long transaction. Try again when "
+            "it is done, or wait longer: alembic -x lock_timeout=SECONDS upgrade head"
+        )
     finally:
         await engine.dispose()
 
@@ -57,12 +57,6 @@ def lock_timeout() -> int:
     if not str(given).isdecimal() or int(given) < 1:
         sys.exit("lock_timeout must be a whole number of seconds, at least 1: alembic -x lock_timeout=120 upgrade head")
     return int(given)
-
-
-def is_busy(error: Exception) -> bool:
-    """Say whether waiting for a lock was given up."""
-    cause = error.__cause__ if isinstance(error, DatabaseNotReadyError) else error
-    return isinstance(cause, LockedError) or (isinstance(cause, DBAPIError) and is_locked(cause))
 
 
 def lock(connection: Connection, timeout: int) -> None:
@@ -101,4 +95,4 @@ def run(connection: Connection) -> None:
         context.run_migrations()
 
 
-asyncio.run(migrate())
+run_or_stop(migrate())

@@ -60,7 +60,7 @@ def configure_logging(settings: LogSettings, service: str) -> None:
     root.setLevel(settings.level)
     # Its lines would repeat ours, and carry query strings, which hold what users search for.
     logging.getLogger("uvicorn.access").disabled = True
-    for name in ("uvicorn", "uvicorn.error"):
+    for name in ("uvicorn", "uvicorn.error", "gunicorn.error"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
     for noisy in ("httpx", "httpx2", "httpcore", "openai", "pymilvus"):

@@ -4,10 +4,14 @@ A variable's name follows from its path: field `uri` of group `milvus` is `MILVU
 over a file that it names as `MILVUS_URI_FILE`, which wins over `.env.local`, which wins over `.env`.
 """
 
+import os
 import sys
-from typing import Annotated, Any, Final, TypeVar
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mh_common.settings_files import SettingsFileError, file_settings
@@ -27,8 +31,25 @@ class SettingsGroup(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
+class StartupSettings(SettingsGroup):
+    """How a service starts."""
+
+    timeout: float = Field(
+        default=30.0,
+        ge=0,
+        description="Seconds that a service waits at its start for stores that do not answer before it ends with exit "
+        "code 1. 0: it starts without looking at them.",
+    )
+
+
 class ServiceSettings(BaseSettings):
     """Base of a service's settings."""
+
+    environment: Literal["development", "production"] = Field(
+        default="development",
+        description="production: the service does not start without the secrets of its stores.",
+    )
+    startup: StartupSettings = Field(default_factory=StartupSettings)
 
     model_config = SettingsConfigDict(
         env_file=(".env", ".env.local"),
@@ -50,6 +71,16 @@ class ServiceSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the files that the environment names after the environment itself."""
         return init_settings, env_settings, file_settings(settings_cls), dotenv_settings
+
+    def missing_secrets(self) -> Sequence[str]:
+        """Return what production needs and is not set: each the variable, a colon, and what to put there."""
+        return ()
+
+    @model_validator(mode="after")
+    def _secrets_in_production(self) -> Self:
+        if self.environment == "production" and (missing := self.missing_secrets()):
+            raise ValueError(f"ENVIRONMENT=production needs {'; '.join(missing)}")
+        return self
 
 
 class LogSettings(SettingsGroup):
@@ -76,9 +107,18 @@ class RedisSettings(SettingsGroup):
 
     url: str = Field(
         default="redis://127.0.0.1:6379/0",
-        pattern=r"^rediss?://",
         description="Address with password, if any, and database number.",
     )
+
+    @field_validator("url")
+    @classmethod
+    def _known_form(cls, url: str) -> str:
+        return _checked_url(url, ("redis", "rediss"), "redis://:PASSWORD@HOST:PORT/NUMBER")
+
+    @property
+    def has_password(self) -> bool:
+        """Whether the address carries a password."""
+        return bool(urlsplit(self.url).password)
 
 
 class MilvusSettings(SettingsGroup):
@@ -86,7 +126,6 @@ class MilvusSettings(SettingsGroup):
 
     uri: str = Field(
         default="http://127.0.0.1:19530",
-        pattern=r"^https?://",
         description="Address of a Milvus server or of Milvus Lite run as a server. A file path is refused: "
         "a Lite file can be opened by one process only.",
     )
@@ -98,14 +137,47 @@ class MilvusSettings(SettingsGroup):
     )
     timeout: float = Field(default=10.0, gt=0, description="Seconds until a call is given up.")
 
+    @field_validator("uri")
+    @classmethod
+    def _known_form(cls, uri: str) -> str:
+        return _checked_url(uri, ("http", "https"), "http://HOST:PORT")
+
 
 class ConversationsSettings(SettingsGroup):
     """The conversations API, as the other services reach it."""
 
-    url: str = Field(
-        default="http://127.0.0.1:8000", pattern=r"^https?://", description="Base address, without /api/v1."
-    )
+    url: str = Field(default="http://127.0.0.1:8000", description="Base address, without /api/v1.")
     timeout: float = Field(default=10.0, gt=0, description="Seconds until a call is given up.")
+
+    @field_validator("url")
+    @classmethod
+    def _known_form(cls, url: str) -> str:
+        return _checked_url(url, ("http", "https"), "http://HOST:PORT")
+
+
+class WebSettings(SettingsGroup):
+    """Where an API listens, and with how many processes."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 in the images.")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
+    concurrency: Annotated[int | None, BLANK_IS_NONE] = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Worker processes; empty for one a processor, as far as the container's memory goes.",
+    )
+
+
+def _checked_url(url: str, schemes: Sequence[str], form: str) -> str:
+    """Return the address. Raises ValueError, which does not repeat it, when it has another form."""
+    message = f"must look like {form}"
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in schemes or not parts.hostname or parts.port == 0:
+            raise ValueError(message)
+    except ValueError:  # of a port that is none, too
+        raise ValueError(message) from None
+    return url
 
 
 class HistorySettings(SettingsGroup):
@@ -124,12 +196,50 @@ S = TypeVar("S", bound=BaseSettings)
 
 def load_settings(settings_class: type[S]) -> S:
     """Read the settings, or end the process with one line that names each bad variable and what is wrong with it."""
+    faults = list(_misspelt(settings_class))
     try:
-        return settings_class()
+        settings = settings_class()
     except SettingsFileError as error:
         sys.exit(f"Settings are not usable. {error}. Make the file readable, or set the variable itself.")
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}" for fault in error.errors()
-        )
-        sys.exit(f"Settings are not usable. {faults}. Set them in the environment, .env or .env.local.")
+        faults += [_in_words(fault["loc"], fault["msg"]) for fault in error.errors()]
+    else:
+        if not faults:
+            return settings
+    sys.exit(f"Settings are not usable. {'; '.join(faults)}. Set them in the environment, .env or .env.local.")
+
+
+def _in_words(place: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    name = "_".join(map(str, place)).upper()
+    return f"{name}: {message}" if name else message
+
+
+def variables(settings_class: type[BaseSettings]) -> Iterator[str]:
+    """Yield the name of each variable that the settings know."""
+    for name, field in settings_class.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}_{part}".upper() for part in field.annotation.model_fields)
+        else:
+            yield name.upper()
+
+
+def _misspelt(settings_class: type[BaseSettings]) -> Iterator[str]:
+    """Yield a fault for each variable of the environment that is one letter off a known one, and so surely meant it."""
+    known = set(variables(settings_class))
+    groups = {name.partition("_")[0] for name in known}
+    for given in sorted(os.environ):
+        if given not in known and given.partition("_")[0] in groups:
+            meant = [name for name in sorted(known) if _one_off(given, name)]
+            yield from (f"{given}: there is no such setting; {name} is meant" for name in meant)
+
+
+def _one_off(one: str, other: str) -> bool:
+    """Whether one letter that is wrong, too much or missing makes the difference."""
+    head = _common_beginning(one, other)
+    tail = _common_beginning(one[head:][::-1], other[head:][::-1])
+    return max(len(one), len(other)) - head - tail == 1
+
+
+def _common_beginning(one: str, other: str) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

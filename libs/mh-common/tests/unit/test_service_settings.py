@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from mh_common.settings import MilvusSettings, RedisSettings, ServiceSettings, SettingsGroup, load_settings
+from mh_common.settings import MilvusSettings, RedisSettings, ServiceSettings, SettingsGroup, load_settings, variables
 from pydantic import Field
 
 
@@ -63,3 +63,30 @@ def test_bad_settings_are_named_in_one_line_without_their_values(monkeypatch: py
     assert "VAULT_API_TOKEN" in message or "VAULT" in message
     assert "s3cret" not in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("variable", ["MILVUS_URL", "MILVUS_UR", "MILVUS_URIS", "VAULT_API_TOCEN", "REDIS_URLL"])
+def test_a_name_that_is_one_letter_off_is_not_passed_over(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv("VAULT_API_TOKEN", "t")
+    monkeypatch.setenv(variable, "s3cret")
+
+    with pytest.raises(SystemExit) as ended:
+        load_settings(ExampleSettings)
+
+    assert f"{variable}: there is no such setting; " in str(ended.value)
+    assert "s3cret" not in str(ended.value)
+
+
+def test_names_that_other_programs_use_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_API_TOKEN", "t")
+    # Kubernetes sets the last four for services of these names.
+    for name in ("MILVUS_DATA_DIR", "REDIS_PORT", "REDIS_SERVICE_HOST", "MILVUS_PORT", "MILVUS_SERVICE_PORT"):
+        monkeypatch.setenv(name, "tcp://10.0.0.1:6379")
+
+    assert load_settings(ExampleSettings).redis.url == "redis://127.0.0.1:6379/0"
+
+
+def test_every_variable_can_be_listed() -> None:
+    assert {"ENVIRONMENT", "STARTUP_TIMEOUT", "VAULT_API_TOKEN", "MILVUS_URI", "REDIS_URL"} <= set(
+        variables(ExampleSettings)
+    )

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, Self, TypeAlias
 
 import structlog
 from mh_common.errors import UnavailableError
+from mh_common.startup import StoreRefusedError
 from sqlalchemy import Connection, DateTime, Dialect, Executable, MetaData, Result, TypeDecorator, event, select
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -41,6 +42,18 @@ _MYSQL_UNAVAILABLE = _MYSQL_LOCKED | {
 }
 # SQLITE_ERROR, which stands for many things; MySQL's have numbers of their own.
 _NO_SUCH_TABLE_OR_COLUMN = frozenset({1, 1146, 1054})
+_NO_TABLES = (
+    "The database that DATABASE_URL names has not the tables of this release: "
+    "run `alembic upgrade head` in services/conversations-api"
+)
+_NO_LOG_IN = "The database refuses the log-in: correct DATABASE_USER and DATABASE_PASSWORD"
+# What only an operator can put right, by the server's error number.
+_REFUSALS = {
+    **dict.fromkeys(_NO_SUCH_TABLE_OR_COLUMN, _NO_TABLES),
+    **dict.fromkeys((1044, 1045, 1698), _NO_LOG_IN),
+    1049: "The server has no such database: create it, or correct the name at the end of DATABASE_URL",
+    14: "The database file cannot be opened: correct DATABASE_URL, or make its folder and let it be written to",
+}
 # SQLITE_BUSY, SQLITE_LOCKED.
 _SQLITE_LOCKED = frozenset({5, 6})
 # SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN.
@@ -49,6 +62,10 @@ _SQLITE_UNAVAILABLE = _SQLITE_LOCKED | {8, 10, 13, 14}
 
 class DatabaseNotReadyError(Exception):
     """The service cannot start on this database. The message says in one line what to do."""
+
+
+class DatabaseRefusedError(DatabaseNotReadyError, StoreRefusedError):
+    """The same, and waiting does not help."""
 
 
 class Executor(Protocol):
@@ -273,14 +290,9 @@ def _start_errors() -> Iterator[None]:
         yield
     except (SQLAlchemyError, OSError) as error:
         code = _code(error)
-        if code in _NO_SUCH_TABLE_OR_COLUMN:
-            message = (
-                "The database that DATABASE_URL names has not the tables of this release: "
-                "run `alembic upgrade head` in services/conversations-api."
-            )
-        else:
-            message = (
-                f"The database cannot be used (error {code or type(error).__name__}): check DATABASE_URL, "
-                "DATABASE_USER and DATABASE_PASSWORD, and that the server runs and has the database."
-            )
-        raise DatabaseNotReadyError(message) from error
+        if code in _REFUSALS:
+            raise DatabaseRefusedError(_REFUSALS[code]) from error
+        raise DatabaseNotReadyError(
+            f"The database cannot be used (error {code or type(error).__name__}): check DATABASE_URL, "
+            "DATABASE_USER and DATABASE_PASSWORD, and that the server runs and has the database"
+        ) from error

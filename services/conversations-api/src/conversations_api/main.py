@@ -1,4 +1,4 @@
-"""The application. `uvicorn --factory conversations_api.main:create_app` serves it."""
+"""The application: `conversations_api.main:create_app()`. `python -m conversations_api` serves it."""
 
 import asyncio
 import sys

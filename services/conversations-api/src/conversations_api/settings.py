@@ -1,8 +1,17 @@
 """Settings of the conversations API."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
-from mh_common.settings import HistorySettings, LogSettings, OtelSettings, RedisSettings, ServiceSettings, SettingsGroup
+from mh_common.settings import (
+    HistorySettings,
+    LogSettings,
+    OtelSettings,
+    RedisSettings,
+    ServiceSettings,
+    SettingsGroup,
+    WebSettings,
+)
 from pydantic import Field, SecretStr, field_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -70,5 +79,15 @@ class Settings(ServiceSettings):
     redis: RedisSettings = Field(default_factory=RedisSettings)
     relay: RelaySettings = Field(default_factory=RelaySettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
+    web: WebSettings = Field(default_factory=WebSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     otel: OtelSettings = Field(default_factory=OtelSettings)
+
+    def missing_secrets(self) -> Sequence[str]:
+        """See `ServiceSettings.missing_secrets`."""
+        missing = []
+        if self.database.address.get_backend_name() != "sqlite" and not self.database.address.password:
+            missing.append("DATABASE_PASSWORD: the password of DATABASE_USER")
+        if not self.redis.has_password:
+            missing.append("REDIS_URL: an address with a password, redis://:PASSWORD@HOST:PORT/0")
+        return missing

@@ -24,6 +24,8 @@ TABLES = {
     "index_outbox",
     "index_runs",
     "idempotency_keys",
+    "experiments",
+    "query_history",
     "alembic_version",
 }
 

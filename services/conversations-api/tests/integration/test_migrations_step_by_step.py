@@ -18,12 +18,14 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from conversations_api.settings import DatabaseSettings
 from sqlalchemy import (
+    JSON,
     Boolean,
     Column,
     Connection,
     DateTime,
     Engine,
     Enum,
+    Float,
     Integer,
     MetaData,
     String,
@@ -98,7 +100,8 @@ class FormerRelease:
         for column in columns:
             assert all(row[column.name] is not None for row in rows), f"{table.name}.{column.name} lost its values"
         changed = {column: rows[0][column.name] for column in columns if not column.primary_key}
-        connection.execute(update(table).values(changed))
+        its_own = [column == rows[0][column.name] for column in table.primary_key]
+        connection.execute(update(table).where(*its_own).values(changed))
         connection.execute(delete(table))
         assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
 
@@ -123,12 +126,15 @@ class FormerRelease:
         match column.type:
             case Boolean():
                 return True
-            case Integer():
+            case Integer() | Float():
                 return number
+            case JSON():
+                return {"number": number}
             case DateTime():
                 return datetime.fromisoformat("2026-01-02T03:04:05.678901")
             case String():
-                return "x" * min(column.type.length or LONGEST, LONGEST)
+                # Some must differ from row to row.
+                return str(self._written).ljust(min(column.type.length or LONGEST, LONGEST), "x")
         raise AssertionError(f"{table.name}.{column.name} is of a type without an example here: {column.type}")
 
 

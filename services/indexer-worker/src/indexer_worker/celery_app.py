@@ -4,6 +4,7 @@ Pools: prefork (the default) or solo. Two clocks at once do no harm: the API giv
 """
 
 import logging
+import signal
 import subprocess
 import sys
 import warnings
@@ -19,6 +20,7 @@ from mh_common.jobs import INDEX_QUEUE, RunJob
 from mh_common.logging import configure_logging
 from mh_common.metrics import forget_former_processes
 from mh_common.settings import load_settings
+from mh_common.startup import TERMINATED
 from mh_common.tracing import start_tracing
 
 from indexer_worker.errors import IndexMismatchError, VectorStoreError
@@ -126,6 +128,14 @@ def _do_nothing(*_: Any, **__: Any) -> None:
     pass
 
 
+def _preflight(*arguments: str) -> None:
+    """Look at what the process needs. Ends it where that fails; the reason stands on standard error already."""
+    # Celery takes SIGTERM from its own start on; the first process of a container is spared it before.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    if subprocess.run([sys.executable, "-m", "indexer_worker.preflight", *arguments], check=False).returncode:
+        sys.exit(1)
+
+
 def _connect_first_process(settings: Settings) -> None:
     """Say what the process does that starts the others, or, in the solo pool, runs the jobs as well."""
     shown = ExitStack()
@@ -142,9 +152,10 @@ def _connect_first_process(settings: Settings) -> None:
     def preflight(**_: Any) -> None:
         # Before it forks.
         forget_former_processes()
-        # Its reason stands on standard error already.
-        if subprocess.run([sys.executable, "-m", "indexer_worker.preflight"], check=False).returncode:
-            sys.exit(1)
+        _preflight()
+
+    def preflight_of_clock(**_: Any) -> None:
+        _preflight("beat")
 
     def watch(**_: Any) -> None:
         watchdog.start()
@@ -159,6 +170,7 @@ def _connect_first_process(settings: Settings) -> None:
 
     signals.setup_logging.connect(configure, weak=False)
     signals.worker_init.connect(preflight, weak=False)
+    signals.beat_init.connect(preflight_of_clock, weak=False)
     signals.worker_ready.connect(watch, weak=False)
     signals.worker_shutting_down.connect(stop_watching, weak=False)
     signals.worker_shutdown.connect(stop_showing, weak=False)

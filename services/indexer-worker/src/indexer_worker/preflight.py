@@ -1,4 +1,4 @@
-"""Look, before the worker starts, whether it can ever do its work: `python -m indexer_worker.preflight`.
+"""Look, before the worker or its clock starts, whether it can do its work: `python -m indexer_worker.preflight [beat]`.
 
 A process of its own, because what it loads (gRPC, onnxruntime) must not be in one that forks.
 """
@@ -8,18 +8,34 @@ from contextlib import closing
 
 from mh_common.embeddings import EmbedderError
 from mh_common.settings import load_settings
+from mh_common.startup import milvus_store, redis_store, run_or_stop, wait_for_stores
 
 from indexer_worker.errors import IndexMismatchError, VectorStoreError
 from indexer_worker.runtime import Runtime
 from indexer_worker.settings import Settings
 
 
+async def wait_until_usable(settings: Settings, *, clock: bool) -> None:
+    """Return when the stores of a worker, or of its clock, answer. Raises `StoreError`."""
+    stores = [redis_store(settings.redis)]
+    if not clock:
+        # Late for the reason that `Runtime` gives.
+        from indexer_worker.repository import make_client
+
+        stores.append(milvus_store(settings.milvus, make_client))
+    await wait_for_stores(stores, settings.startup.timeout)
+
+
 def main() -> None:
     """End with one line on standard error when an operator must act first.
 
-    Milvus being away is no reason, nor is a collection of another embedding space: only a worker can build it anew.
+    A collection of another embedding space is no reason: only a worker can build it anew.
     """
     settings = load_settings(Settings)
+    clock = sys.argv[1:] == ["beat"]
+    run_or_stop(wait_until_usable(settings, clock=clock))
+    if clock:
+        return
     with closing(Runtime(settings)) as runtime:
         try:
             runtime.prepare()

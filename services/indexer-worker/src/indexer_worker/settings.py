@@ -1,6 +1,7 @@
 """Settings of the indexer worker."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Annotated, Self
@@ -123,3 +124,12 @@ class Settings(ServiceSettings):
     log: LogSettings = Field(default_factory=LogSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     otel: OtelSettings = Field(default_factory=OtelSettings)
+
+    def missing_secrets(self) -> Sequence[str]:
+        """See `ServiceSettings.missing_secrets`."""
+        missing = []
+        if not self.redis.has_password:
+            missing.append("REDIS_URL: an address with a password, redis://:PASSWORD@HOST:PORT/0")
+        if not self.milvus.token:
+            missing.append("MILVUS_TOKEN: user:password or an API key")
+        return missing

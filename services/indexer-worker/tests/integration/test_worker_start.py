@@ -23,12 +23,12 @@ def last_line(worker: servers.Running) -> str:
     return worker.log.read_text().splitlines()[-1]
 
 
-def test_a_milvus_that_is_away_at_the_start_is_waited_for(
+def test_a_milvus_that_is_away_at_a_start_that_does_not_look_is_waited_for(
     start_worker: Workers, wait_until: WaitUntil, redis_url: str, conversations: StubIndex, tmp_path: Path
 ) -> None:
     conversations.put(1, "text")
     port = servers.free_port()
-    worker = start_worker(MILVUS_URI=f"http://127.0.0.1:{port}")
+    worker = start_worker(MILVUS_URI=f"http://127.0.0.1:{port}", STARTUP_TIMEOUT="0")
     app = Celery("sender", broker=redis_url, set_as_current=False)
     app.send_task(IndexJob.CREATED.value, kwargs={"ids": 1}, queue=INDEX_QUEUE)
     app.close()

@@ -1,4 +1,4 @@
-"""The application: `uvicorn --factory rag_api.main:create_app`."""
+"""The application: `rag_api.main:create_app()`. `python -m rag_api` serves it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -142,7 +142,7 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
 
 def _writers(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> tuple[Condenser, Generator]:
     key = settings.openai.api_key
-    if key is None:
+    if key is None or settings.answers.mode == "quotes":
         return RuleCondenser(), QuoteGenerator(Extractive(embedder))
     client = AsyncOpenAI(
         api_key=key.get_secret_value(),

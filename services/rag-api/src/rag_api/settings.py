@@ -1,6 +1,7 @@
 """Settings of rag-api."""
 
-from typing import Self
+from collections.abc import Sequence
+from typing import Literal, Self
 
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 from mh_common.settings import (
@@ -11,6 +12,7 @@ from mh_common.settings import (
     OtelSettings,
     ServiceSettings,
     SettingsGroup,
+    WebSettings,
 )
 from pydantic import Field, model_validator
 
@@ -26,6 +28,11 @@ class SearchSettings(SettingsGroup):
 class AnswersSettings(SettingsGroup):
     """Answers grounded in the conversations found."""
 
+    mode: Literal["auto", "model", "quotes"] = Field(
+        default="auto",
+        description="model: a language model writes them, which needs OPENAI_API_KEY. quotes: they quote the "
+        "conversations, and no model is asked. auto: model with a key, else quotes.",
+    )
     time_limit: float = Field(
         default=60.0,
         gt=0,
@@ -73,5 +80,21 @@ class Settings(ServiceSettings):
     search: SearchSettings = Field(default_factory=SearchSettings)
     answers: AnswersSettings = Field(default_factory=AnswersSettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
+    web: WebSettings = Field(default_factory=WebSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     otel: OtelSettings = Field(default_factory=OtelSettings)
+
+    def missing_secrets(self) -> Sequence[str]:
+        """See `ServiceSettings.missing_secrets`."""
+        missing = []
+        if not self.milvus.token:
+            missing.append("MILVUS_TOKEN: user:password or an API key")
+        if self.answers.mode == "auto" and self.openai.api_key is None:
+            missing.append("OPENAI_API_KEY, or ANSWERS_MODE=quotes to do without a language model")
+        return missing
+
+    @model_validator(mode="after")
+    def _model_has_a_key(self) -> Self:
+        if self.answers.mode == "model" and self.openai.api_key is None:
+            raise ValueError("ANSWERS_MODE=model needs OPENAI_API_KEY")
+        return self

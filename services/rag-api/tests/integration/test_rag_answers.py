@@ -283,3 +283,14 @@ async def test_no_text_is_logged_and_no_key(
     assert "answer_failed" in logged
     for secret in ("zebra", "walrus", stub.api_key, "stub's reply"):
         assert secret not in logged
+
+
+async def test_with_a_key_too_no_model_is_asked_where_quotes_are_wanted(
+    running: Run, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+) -> None:
+    quoting = with_model.model_copy(update={"answers": AnswersSettings(mode="quotes")})
+    async with running(quoting) as client:
+        answer = await ask(client)
+    assert "[1]" in answer.answer
+    assert answer.sources
+    assert chats(stub) == []

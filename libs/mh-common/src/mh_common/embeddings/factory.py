@@ -3,13 +3,17 @@
 from typing import TYPE_CHECKING
 
 from mh_common.embeddings.cache import CachedEmbedder
-from mh_common.embeddings.protocol import Embedder
+from mh_common.embeddings.protocol import Embedder, EmbedderError
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 DEFAULT_OPENAI_MODEL = "text-embedding-3-small"
+_ELSEWHERE = (
+    "Set OPENAI_API_KEY or EMBEDDING_BASE_URL to have texts embedded by a server, or install mh-common[local-model] "
+    "(of the images, the kind local-model has it)"
+)
 KEYLESS = "none"
 """Sent to a server of one's own that asks for no key, because the SDK insists on one."""
 
@@ -38,7 +42,11 @@ def _provider(embedding: EmbeddingSettings, openai: OpenAISettings) -> str:
 
 
 def _local(embedding: EmbeddingSettings) -> Embedder:
-    from mh_common.embeddings.local import DIMENSION, MODEL, LocalEmbedder
+    try:
+        from mh_common.embeddings.local import DIMENSION, MODEL, LocalEmbedder
+    except ModuleNotFoundError as error:
+        message = f"The local embedding model is not part of this installation. {_ELSEWHERE}"
+        raise EmbedderError(message, transient=True) from error
 
     if embedding.model not in (None, MODEL) or embedding.dimension not in (None, DIMENSION):
         raise ValueError(

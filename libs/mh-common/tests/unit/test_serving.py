@@ -1,0 +1,76 @@
+"""How an API becomes gunicorn: its arguments, and how many workers fit."""
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.workers.gasgi import ASGIWorker
+from mh_common.logging import configure_logging
+from mh_common.settings import LogSettings, WebSettings
+from mh_common.web import gunicorn_conf
+from mh_common.web.serving import WORKER_BYTES, default_concurrency, gunicorn_arguments
+
+PROCESSORS = len(os.sched_getaffinity(0))
+
+
+def test_the_arguments_follow_the_settings() -> None:
+    settings = WebSettings(host="::1", port=8001, concurrency=3)
+    assert gunicorn_arguments("service.main:create_app()", settings) == [
+        *("-m", "gunicorn", "--config=python:mh_common.web.gunicorn_conf", "--bind=[::1]:8001", "--workers=3"),
+        "service.main:create_app()",
+    ]
+    assert "--bind=127.0.0.2:8000" in gunicorn_arguments("a:b", WebSettings(host="127.0.0.2", concurrency=1))
+
+
+@pytest.mark.parametrize(
+    ("processors", "memory", "workers"),
+    [
+        (None, None, PROCESSORS),
+        ("max 100000", "max", PROCESSORS),
+        ("100000 100000", "max", 1),
+        ("150000 100000", "max", min(2, PROCESSORS)),
+        ("max 100000", str(WORKER_BYTES), 1),
+        ("max 100000", "1000", 1),
+        ("6400000 100000", str(100 * WORKER_BYTES), PROCESSORS),
+    ],
+)
+def test_there_is_a_worker_for_each_processor_that_the_container_may_use(
+    tmp_path: Path, processors: str | None, memory: str | None, workers: int
+) -> None:
+    for name, text in (("cpu.max", processors), ("memory.max", memory)):
+        if text is not None:
+            (tmp_path / name).write_text(f"{text}\n")
+    assert default_concurrency(tmp_path) == workers
+
+
+def test_gunicorn_knows_every_setting_and_workers_give_up_before_the_master() -> None:
+    config = Config()
+    ours = {name: value for name, value in vars(gunicorn_conf).items() if name in config.settings}
+    for name, value in ours.items():
+        config.set(name, value)
+    assert config.worker_class is ASGIWorker
+    assert {"asgi_lifespan", "control_socket_disable", "keepalive", "limit_request_line", "post_fork"} <= set(ours)
+
+    class Worker:
+        cfg = config
+
+    gunicorn_conf.post_fork(None, Worker())
+    assert config.graceful_timeout < gunicorn_conf.graceful_timeout < 30
+
+
+def test_what_a_worker_of_gunicorn_logs_joins_our_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    root, gunicorn = logging.getLogger(), logging.getLogger("gunicorn.error")
+    handlers, level, of_gunicorn = root.handlers[:], root.level, gunicorn.handlers[:]
+    gunicorn.addHandler(logging.StreamHandler())
+    gunicorn.propagate = False
+    try:
+        configure_logging(LogSettings(), "some-api")
+        gunicorn.error("lost a worker")
+        said = capsys.readouterr()
+    finally:
+        root.handlers[:], gunicorn.handlers[:] = handlers, of_gunicorn
+        root.setLevel(level)
+    assert said.err == ""
+    assert '"event": "lost a worker"' in said.out

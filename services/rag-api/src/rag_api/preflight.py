@@ -1,0 +1,20 @@
+"""Look, before the API starts, whether it can embed questions and reach its store."""
+
+from mh_common.embeddings import EmbedderError, make_embedder
+from mh_common.startup import StoreRefusedError, milvus_store, wait_for_stores
+
+from rag_api.search.repository import make_client
+from rag_api.settings import Settings
+
+
+async def wait_until_usable(settings: Settings) -> None:
+    """Return when the embedder's settings are sound and Milvus answers. Raises `StoreError`.
+
+    No embedding server and no language model is asked: they cost, and search and browsing are of use without them.
+    """
+    try:
+        embedder = make_embedder(settings.embedding, settings.openai)
+    except (EmbedderError, ValueError) as error:
+        raise StoreRefusedError(str(error)) from error
+    await embedder.close()
+    await wait_for_stores([milvus_store(settings.milvus, make_client)], settings.startup.timeout)
