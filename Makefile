@@ -38,7 +38,7 @@ lint: $(VENV)/dev.stamp ## ruff, mypy, import rules, images, workflows, lock and
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@find services -name conftest.py | xargs -n 1 $(BIN)/mypy
+	@find libs services -name conftest.py | xargs -n 1 $(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/hadolint services/*/Dockerfile
 	@$(BIN)/zizmor --offline --quiet .github

