@@ -5,7 +5,7 @@ With --check nothing is written; it fails when the file is not what it would wri
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import conversations_api.settings
@@ -27,8 +27,9 @@ INTRODUCTION = """# Settings
 Written by `python scripts/settings_reference.py` from the settings classes; change those, not this file.
 
 Each is an environment variable, or a line of `.env` or `.env.local` in the folder that a service starts in. The
-environment wins over `.env.local`, which wins over `.env`. A service that cannot use a value says so in one line and
-does not start.
+environment wins over `.env.local`, which wins over `.env`. Any of a group can come from a file that the environment
+names: `DATABASE_PASSWORD_FILE=/run/secrets/password` stands for `DATABASE_PASSWORD`. A service that cannot use a value,
+or finds a variable that is one letter off, says so in one line and does not start.
 """
 
 OTHERS = """
@@ -38,8 +39,7 @@ These are read from the process environment only, never from `.env`.
 
 - `PROMETHEUS_MULTIPROC_DIR`: folder in which the processes of one service on one machine keep their metrics, so that
   any of them shows the sum. Needed where there is more than one process, and by `METRICS_PORT`. It is made when it is
-  not there. Each replica and each worker needs one of its own. The worker empties it at its start; for an API it should
-  begin empty. The images set it.
+  not there. Each replica and each worker needs one of its own, which it empties at its start. The images set it.
 - `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`: which traces are kept, such as `parentbased_traceidratio` and
   `0.1`; without them all are.
 - `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_BSP_SCHEDULE_DELAY` and others: as
@@ -53,9 +53,10 @@ def groups() -> dict[tuple[str, type[SettingsGroup]], list[str]]:
     found: defaultdict[tuple[str, type[SettingsGroup]], list[str]] = defaultdict(list)
     for service, settings in SERVICES.items():
         for name, field in settings.model_fields.items():
-            assert isinstance(field.annotation, type)
-            assert issubclass(field.annotation, SettingsGroup)
-            found[name, field.annotation].append(service)
+            if isinstance(field.annotation, type) and issubclass(field.annotation, SettingsGroup):
+                found[name, field.annotation].append(service)
+            else:
+                assert name in ServiceSettings.model_fields, f"{name} belongs into a group"
     return found
 
 
@@ -73,13 +74,19 @@ def default_of(field: FieldInfo) -> str:
 def reference() -> Iterator[str]:
     """Yield the parts of the file."""
     yield INTRODUCTION
+    yield "\n## Of every service\n\n"
+    yield from table({"environment": ServiceSettings.model_fields["environment"]})
     for (name, group), services in sorted(groups().items(), key=lambda item: item[0][0]):
         yield f"\n## {name.upper()}\n\n{(group.__doc__ or '').strip()}\n\nUsed by {', '.join(services)}.\n\n"
-        yield "| variable | default | meaning |\n|---|---|---|\n"
-        for field_name, field in group.model_fields.items():
-            variable = f"{name}_{field_name}".upper()
-            yield f"| `{variable}` | {default_of(field)} | {field.description} |\n"
+        yield from table({f"{name}_{field_name}": field for field_name, field in group.model_fields.items()})
     yield OTHERS
+
+
+def table(fields: Mapping[str, FieldInfo]) -> Iterator[str]:
+    """Yield a table's lines, of fields by their variable in any case."""
+    yield "| variable | default | meaning |\n|---|---|---|\n"
+    for name, field in fields.items():
+        yield f"| `{name.upper()}` | {default_of(field)} | {field.description} |\n"
 
 
 def main() -> None:

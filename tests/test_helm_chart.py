@@ -14,8 +14,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml  # type: ignore[import-untyped]  # ships no type information
-from pydantic import BaseModel
-from pydantic_settings import BaseSettings
+from mh_common.settings import variables
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("helm_python") is None and os.environ.get("CI") != "true",
@@ -193,16 +192,6 @@ def test_each_part_reaches_what_it_needs_and_nothing_else(objects: list[Object])
         assert (8000 in ports) == any(start == name for start, _ in CONNECTIONS)
 
 
-def known_variables(module: str) -> set[str]:
-    settings: type[BaseSettings] = importlib.import_module(module).Settings
-    names = set()
-    for group, field in settings.model_fields.items():
-        assert isinstance(field.annotation, type)
-        assert issubclass(field.annotation, BaseModel)
-        names |= {f"{group}_{name}".upper() for name in field.annotation.model_fields}
-    return names
-
-
 def test_every_variable_is_one_that_the_service_knows() -> None:
     objects = rendered("minimal")
     maps = named(objects, "ConfigMap")
@@ -211,7 +200,19 @@ def test_every_variable_is_one_that_the_service_knows() -> None:
             given = {variable["name"] for variable in container(pod)["env"]}
             for source in container(pod).get("envFrom", []):
                 given |= maps[source["configMapRef"]["name"]]["data"].keys()
-            assert given <= known_variables(OURS[name]), name
+            assert given <= set(variables(importlib.import_module(OURS[name]).Settings)), name
+
+
+def test_services_refuse_empty_secrets_and_rag_api_asks_no_model_without_a_key() -> None:
+    maps = {kind: named(rendered(kind), "ConfigMap") for kind in ("minimal", "full")}
+    for kind, mode in (("minimal", "quotes"), ("full", None)):
+        configs = {name.partition("-")[2]: found["data"] for name, found in maps[kind].items()}
+        assert {name for name, data in configs.items() if data.get("ENVIRONMENT") == "production"} == {
+            "conversations-api",
+            "rag-api",
+            "indexer-worker",
+        }
+        assert configs["rag-api"].get("ANSWERS_MODE") == mode
 
 
 def test_secrets_come_from_the_named_ones_and_reach_only_who_needs_them(objects: list[Object]) -> None:
@@ -267,7 +268,9 @@ def test_options_do_what_they_say() -> None:
     assert scalers["rag-api"][0]["resource"]["name"] == "cpu"
     deployments = {part(one): one["spec"] for one in of(objects, "Deployment")}
     assert deployments["conversations-api"]["replicas"] == 2
-    assert container(deployments["rag-api"]["template"])["image"] == "registry.example.org/mental-health/rag-api:1.2.3"
+    assert container(deployments["rag-api"]["template"])["image"] == (
+        "registry.example.org/mental-health/rag-api:1.2.3"
+    )
     assert len(of(objects, "ServiceMonitor", "PodMonitor", "Ingress")) == 3
 
 

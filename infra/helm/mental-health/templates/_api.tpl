@@ -26,7 +26,7 @@ spec:
       terminationGracePeriodSeconds: 45
       containers:
         - name: {{ $name }}
-          image: {{ include "mh.image" (list $root $name) }}
+          image: {{ include "mh.image" (list $root ($values.image | default $name)) }}
           imagePullPolicy: {{ $root.Values.image.pullPolicy }}
           envFrom:
             - configMapRef:
@@ -62,7 +62,7 @@ spec:
           volumeMounts:
             - {name: tmp, mountPath: /tmp}
       volumes:
-        {{- include "mh.tmp" "64Mi" | nindent 8 }}
+        {{- include "mh.tmp" "128Mi" | nindent 8 }}
 {{- end -}}
 
 {{- /* Services of an API: one address for clients that keep to it, and all pods' addresses for the gateway. */ -}}

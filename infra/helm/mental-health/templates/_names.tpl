@@ -32,10 +32,13 @@ http://{{ include "mh.name" (list . "conversations-api") }}:8000
 {{- $url := dict "CONVERSATIONS_URL" (include "mh.conversationsUrl" (index . 0)) -}}
 {{- $uri := required "Set index.config.MILVUS_URI to the address of Milvus, such as http://milvus:19530." $values.index.config.MILVUS_URI -}}
 {{- $database := required "Set conversationsApi.config.DATABASE_URL to mysql+aiomysql://HOST:3306/DATABASE." $values.conversationsApi.config.DATABASE_URL -}}
+{{- /* An empty secret is refused at the start. The clock gets only the one it needs. */ -}}
+{{- $production := dict "ENVIRONMENT" "production" -}}
+{{- $answers := ternary (dict) (dict "ANSWERS_MODE" "quotes") (not (empty $values.secrets.openai.existingSecret)) -}}
 {{- $own := dict
-  "conversations-api" (list $values.conversationsApi.config)
-  "rag-api" (list $values.ragApi.config $values.index.config $url)
-  "indexer-worker" (list $values.indexerWorker.config $values.index.config $url)
+  "conversations-api" (list $values.conversationsApi.config $production)
+  "rag-api" (list $values.ragApi.config $values.index.config $url $answers $production)
+  "indexer-worker" (list $values.indexerWorker.config $values.index.config $url $production)
   "indexer-beat" (list $values.indexerWorker.config $values.index.config $url)
 -}}
 {{- $merged := dict -}}

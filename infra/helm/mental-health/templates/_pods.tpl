@@ -47,7 +47,7 @@ securityContext:
     drop: [ALL]
 {{- end -}}
 
-{{- /* The one place that can be written to. */ -}}
+{{- /* The one place that can be written to; Python's byte code takes up to 36 MB of it. */ -}}
 {{- define "mh.tmp" -}}
 - name: tmp
   emptyDir:
