@@ -4,6 +4,7 @@ Requests go to the API whose prefix they carry, as the nginx gateway does it. No
 called, so streaming, errors and client disconnects reach the APIs as they are.
 """
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -33,6 +34,9 @@ ROUTES = {
 }
 """Which API serves the paths that begin with a prefix, in whole segments. Besides, /NAME/... goes to NAME as /..."""
 
+SIMILAR = re.compile("/api/v1/conversations/[0-9]+/similar")
+"""The one path below /api/v1/conversations that rag-api serves."""
+
 _FOLDER = Path(__file__).resolve().parent.parent / "infra" / "gateway" / "pages"
 PAGES = {
     "/": _FOLDER / "index.html",
@@ -56,6 +60,8 @@ def api_of(path: str) -> tuple[str, str] | None:
     for name in (CONVERSATIONS, RAG):
         if path == f"/{name}" or path.startswith(f"/{name}/"):
             return name, f"/{name}"
+    if SIMILAR.fullmatch(path):
+        return RAG, ""
     for prefix, name in ROUTES.items():
         if path == prefix or path.startswith(f"{prefix}/"):
             return name, ""

@@ -80,7 +80,21 @@ def assert_problem(response: httpx.Response, status: int) -> dict[str, Any]:
 
 
 PREFIXES = [*local_gateway.ROUTES, "/conversations-api", "/rag-api"]
-SUFFIXES = ["", "/", "/1", "/bulk", "/export", "/stats", "/a/b", "x", "-more", "/openapi.json"]
+SUFFIXES = [
+    "",
+    "/",
+    "/1",
+    "/1/similar",
+    "/x/similar",
+    "/1/similar/2",
+    "/bulk",
+    "/export",
+    "/stats",
+    "/a/b",
+    "x",
+    "-more",
+    "/openapi.json",
+]
 
 
 def assert_same_route(platform: Platform, path: str) -> None:
@@ -102,7 +116,7 @@ def test_routes_are_those_of_the_embedded_gateway(platform: Platform, path: str)
 @given(
     segments=st.lists(
         st.sampled_from(["api", "v1", "v2", "conversations", "index", "search", "answers", "livez", "readyz"])
-        | st.sampled_from(["bulk", "7", "rag-api", "conversations-api"]),
+        | st.sampled_from(["bulk", "7", "similar", "rag-api", "conversations-api"]),
         min_size=1,
         max_size=5,
     )

@@ -13,7 +13,7 @@ from mh_client._errors import MHError
 from mh_client.resources._binding import AsyncResource, Resource, asynchronous, sync
 from mh_client.resources.conversations import AsyncConversations, Conversations
 from mh_client.resources.index import AsyncIndex, Index
-from mh_client.resources.rag import answer, search
+from mh_client.resources.rag import answer, search, similar
 
 T = TypeVar("T")
 
@@ -149,6 +149,7 @@ class Client(Resource):
         self.index = Index(self._sender)
 
     search = sync(search)
+    similar = sync(similar)
     answer = sync(answer)
 
     def close(self) -> None:
@@ -188,6 +189,7 @@ class AsyncClient(AsyncResource):
         self.index = AsyncIndex(self._sender)
 
     search = asynchronous(search)
+    similar = asynchronous(similar)
     answer = asynchronous(answer)
 
     async def aclose(self) -> None:

@@ -16,6 +16,7 @@ from mh_common.web.health import Check, health_routes
 from mh_common.web.problems import install_problems
 from mh_common.web.request_ids import RequestIdMiddleware
 from openai import AsyncOpenAI
+from redis.asyncio import Redis
 
 import rag_api.answers.routes
 import rag_api.search.routes
@@ -32,12 +33,15 @@ from rag_api.answers.service import (
     QuoteGenerator,
 )
 from rag_api.dependencies import State, get_checks
-from rag_api.search.repository import MilvusIndex, VectorIndex, VectorIndexError, make_client
+from rag_api.search.index import VectorIndex, VectorIndexError
+from rag_api.search.repository import MilvusIndex, make_client
 from rag_api.search.service import QueryRefusedError, SearchService
+from rag_api.search.typed_query import QuerySyntaxError
 from rag_api.settings import Settings
 
 STATUS_OF: Final[dict[type[DomainError], int]] = {
     QueryRefusedError: 422,
+    QuerySyntaxError: 422,
     GeneratorUnavailableError: 502,
     GeneratorRefusedError: 503,
     GeneratorTimeoutError: 504,
@@ -83,7 +87,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> State:
     """Make everything that lives as long as the application, each with its clean-up on the stack."""
-    embedder = make_embedder(settings.embedding, settings.openai)
+    embedder = make_embedder(settings.embedding, settings.openai, redis=_redis(settings, stack))
     stack.push_async_callback(embedder.close)
     milvus = make_client(settings.milvus.uri, settings.milvus.token, settings.milvus.timeout)
     stack.push_async_callback(milvus.close)
@@ -104,6 +108,14 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> State:
     search = SearchService(embedder, index, conversations, settings.search)
     answers = AnswerService(search, _generator(settings, embedder, stack))
     return State(search=search, answers=answers, checks=_checks(index, conversations, embedder))
+
+
+def _redis(settings: Settings, stack: AsyncExitStack) -> Redis | None:
+    if settings.redis is None:
+        return None
+    client = Redis.from_url(settings.redis.url)
+    stack.push_async_callback(client.aclose)
+    return client
 
 
 def _generator(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> Generator:

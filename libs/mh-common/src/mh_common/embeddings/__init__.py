@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mh_common.embeddings.cache import CachedEmbedder
 from mh_common.embeddings.factory import make_embedder
-from mh_common.embeddings.protocol import Embedder, EmbedderError, VectorLengthError
+from mh_common.embeddings.protocol import Embedder, EmbedderError, TextUse, VectorLengthError
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = [
     "LocalEmbedder",
     "OpenAICompatibleEmbedder",
     "OpenAISettings",
+    "TextUse",
     "VectorLengthError",
     "make_embedder",
 ]

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mh_common.embeddings.protocol import Embedder
+from mh_common.embeddings.protocol import Embedder, TextUse
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -40,6 +40,7 @@ class CachedEmbedder:
         redis: second level, shared by processes, made with `decode_responses=False`; it stays open on `close`. Keys are
             `mh:embedding:{model}:{sha256 of the text}`. That Redis fails or hangs never makes `embed` fail.
         ttl: seconds that a vector stays in Redis.
+        prefixes: what a model wants before texts of a use, as e5 wants `query: `. It is part of the text from then on.
         clock: for tests.
 
     Attributes:
@@ -53,6 +54,7 @@ class CachedEmbedder:
         memory_size: int = 10_000,
         redis: "Redis | None" = None,
         ttl: int = 7 * 86_400,
+        prefixes: Mapping[TextUse, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if redis is not None and redis.connection_pool.connection_kwargs.get("decode_responses"):
@@ -62,6 +64,7 @@ class CachedEmbedder:
         self._memory_size = memory_size
         self._redis = redis
         self._ttl = ttl
+        self._prefixes = prefixes or {}
         self._clock = clock
         self._redis_paused_until = float("-inf")
         self._redis_failed = False
@@ -80,8 +83,9 @@ class CachedEmbedder:
         """The inner embedder's dimension."""
         return self._inner.dimension
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         """See `Embedder.embed`."""
+        texts = [self._prefixes.get(use, "") + text for text in texts]
         # "surrogatepass", since a lone surrogate must not stop a text from having a key.
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         wanted = dict(zip(keys, texts, strict=True))

@@ -9,7 +9,7 @@ from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpe
 from openai.types import CreateEmbeddingResponse, Embedding
 
 from mh_common.embeddings.backoff import Backoff, parse_retry_after
-from mh_common.embeddings.protocol import EmbedderError, VectorLengthError
+from mh_common.embeddings.protocol import EmbedderError, TextUse, VectorLengthError
 
 NATIVE_DIMENSIONS = {
     "text-embedding-3-small": 1536,
@@ -83,8 +83,8 @@ class OpenAICompatibleEmbedder:
         shortened = NATIVE_DIMENSIONS.get(model, dimension) != dimension
         self._dimensions = dimension if shortened else omit
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """See `Embedder.embed`."""
+    async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
+        """See `Embedder.embed`; what a model must be told of the use stands in the texts."""
         batches = _batches([self._prepare(text) for text in texts], self._batch_size)
         try:
             async with asyncio.TaskGroup() as group:

@@ -55,7 +55,16 @@ from mh_common.models.index_states import (
     PresentVersion,
 )
 from mh_common.models.problems import DependencyHealth, FieldProblem, Problem, Readiness
-from mh_common.models.search import SearchHit, SearchRequest, SearchResult
+from mh_common.models.search import (
+    Explanation,
+    GroupBy,
+    Highlights,
+    PartScore,
+    SearchHit,
+    SearchMode,
+    SearchRequest,
+    SearchResult,
+)
 
 __all__ = [
     "MAX_BULK_ROWS",
@@ -78,8 +87,11 @@ __all__ = [
     "ConversationVersion",
     "ConversationVersions",
     "DependencyHealth",
+    "Explanation",
     "FailureCount",
     "FieldProblem",
+    "GroupBy",
+    "Highlights",
     "IndexFailurePage",
     "IndexOutcome",
     "IndexQueue",
@@ -98,6 +110,7 @@ __all__ = [
     "IndexSummary",
     "IndexSyncRequest",
     "MonthCount",
+    "PartScore",
     "PresentVersion",
     "Problem",
     "QueryText",
@@ -106,6 +119,7 @@ __all__ = [
     "RunOwner",
     "RunReason",
     "SearchHit",
+    "SearchMode",
     "SearchRequest",
     "SearchResult",
     "Sentiment",

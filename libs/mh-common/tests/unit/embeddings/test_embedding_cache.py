@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mh_common.embeddings import cache
 from mh_common.embeddings.cache import CachedEmbedder
-from mh_common.embeddings.protocol import Embedder, EmbedderError
+from mh_common.embeddings.protocol import Embedder, EmbedderError, TextUse
 
 
 class CountingEmbedder:
@@ -24,7 +24,7 @@ class CountingEmbedder:
         self.closed = False
         self.error: EmbedderError | None = None
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         if self.error:
             raise self.error
         self.asked += texts
@@ -212,7 +212,7 @@ async def test_redis_may_fail_between_reading_and_writing(
     monkeypatch.setattr(cache, "REDIS_TIMEOUT_S", 0.05)
 
     class Breaking(CountingEmbedder):
-        async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
             proxy.mode = "hang"
             return await super().embed(texts)
 

@@ -114,7 +114,15 @@ class AnswerService:
             QueryRefusedError, UnavailableError: as the search does; nothing was found then.
             AnswerError: one of its kinds, with the sources.
         """
-        found = await self._search.search(SearchRequest(query=request.question, limit=request.top_k))
+        found = await self._search.search(
+            SearchRequest(
+                query=request.question,
+                # A patient's words may hold quotes and colons that mean nothing here.
+                plain_query=True,
+                limit=request.top_k,
+                similarity_threshold=self._search.relevance_threshold,
+            )
+        )
         rebuilding = found.index_rebuilding
         if not found.hits:
             return Answer(answer=NOTHING_FOUND, sources=[], model=NO_MODEL, usage=Usage(), index_rebuilding=rebuilding)
