@@ -31,7 +31,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Services:
     Raises:
         EmbedderError, ValueError: there is no such embedder.
     """
-    embedder = make_embedder(settings.embedding, settings.openai)
+    embedder = make_embedder(settings.embedding, settings.openai, on_disk=True)
     stack.push_async_callback(embedder.close)
     timeout = settings.milvus.timeout
     milvus = make_client(settings.milvus.uri, settings.milvus.token, timeout)

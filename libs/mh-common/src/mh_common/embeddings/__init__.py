@@ -1,4 +1,4 @@
-"""Texts to vectors: the `Embedder` protocol, two adapters, a cache, and `make_embedder`, which picks by settings.
+"""Texts to vectors: the `Embedder` protocol, its adapters, a cache, and `make_embedder`, which picks by settings.
 
 Importing this package loads neither openai nor onnxruntime; each comes with the adapter that needs it.
 """
@@ -13,6 +13,7 @@ from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 if TYPE_CHECKING:
     from mh_common.embeddings.local import LocalEmbedder
     from mh_common.embeddings.openai_compatible import OpenAICompatibleEmbedder
+    from mh_common.embeddings.text_embeddings_inference import TextEmbeddingsInferenceEmbedder
 
 __all__ = [
     "CachedEmbedder",
@@ -22,12 +23,17 @@ __all__ = [
     "LocalEmbedder",
     "OpenAICompatibleEmbedder",
     "OpenAISettings",
+    "TextEmbeddingsInferenceEmbedder",
     "TextUse",
     "VectorLengthError",
     "make_embedder",
 ]
 
-_ADAPTERS = {"LocalEmbedder": "local", "OpenAICompatibleEmbedder": "openai_compatible"}
+_ADAPTERS = {
+    "LocalEmbedder": "local",
+    "OpenAICompatibleEmbedder": "openai_compatible",
+    "TextEmbeddingsInferenceEmbedder": "text_embeddings_inference",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -53,13 +53,13 @@ class Curve:
 
 MODEL_CURVES: Final[Mapping[str, Mapping[SearchMode, Curve]]] = {
     "all-MiniLM-L6-v2": {
-        SearchMode.HYBRID: Curve(slope=12.0, offset=-7.4, threshold=0.1),
-        SearchMode.SEMANTIC: Curve(slope=13.9, offset=-6.5, threshold=0.12),
+        SearchMode.HYBRID: Curve(slope=14.2, offset=-8.8, threshold=0.07),
+        SearchMode.SEMANTIC: Curve(slope=15.4, offset=-7.2, threshold=0.1),
     },
 }
-"""By the embedder's model."""
+"""By the embedder's model; how they were measured stands in docs/adr/0022-scores-are-calibrated-by-model.md."""
 
-KEYWORD_CURVE: Final = Curve(slope=7.8, offset=-2.4)
+KEYWORD_CURVE: Final = Curve(slope=15.2, offset=-4.9)
 """The same for every model, as none is asked. Shared words alone do not tell a question that is out of place."""
 
 
