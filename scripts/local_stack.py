@@ -117,8 +117,10 @@ class Stack:
             "PYTHONPATH": str(ROOT / "scripts"),
             **os.environ,
             "PYTHONUNBUFFERED": "1",
+            "WORKER_EMBEDDING_CACHE": str(self.var / "embeddings.sqlite"),
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.var / 'legacy_development.db'}",
             "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+            "SEARCH_REDIS_URL": f"redis://127.0.0.1:{redis_port}/1",
             "MILVUS_URI": f"http://127.0.0.1:{milvus_port}",
             "CONVERSATIONS_URL": self.url,
         }

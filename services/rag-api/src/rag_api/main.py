@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import FastAPI
 from mh_client import AsyncClient, MHError
 from mh_common.embeddings import Embedder, EmbedderError, make_embedder
+from mh_common.embeddings.redis_vectors import RedisVectors
 from mh_common.errors import DomainError, UnavailableError
 from mh_common.logging import configure_logging
 from mh_common.models import MAX_ID
@@ -87,7 +88,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> State:
     """Make everything that lives as long as the application, each with its clean-up on the stack."""
-    embedder = make_embedder(settings.embedding, settings.openai, redis=_redis(settings, stack))
+    embedder = make_embedder(settings.embedding, settings.openai, store=_store(settings, stack))
     stack.push_async_callback(embedder.close)
     milvus = make_client(settings.milvus.uri, settings.milvus.token, settings.milvus.timeout)
     stack.push_async_callback(milvus.close)
@@ -110,12 +111,12 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> State:
     return State(search=search, answers=answers, checks=_checks(index, conversations, embedder))
 
 
-def _redis(settings: Settings, stack: AsyncExitStack) -> Redis | None:
-    if settings.redis is None:
+def _store(settings: Settings, stack: AsyncExitStack) -> RedisVectors | None:
+    if settings.search.redis_url is None:
         return None
-    client = Redis.from_url(settings.redis.url)
+    client = Redis.from_url(settings.search.redis_url)
     stack.push_async_callback(client.aclose)
-    return client
+    return RedisVectors(client, settings.embedding.cache_ttl)
 
 
 def _generator(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> Generator:

@@ -7,7 +7,6 @@ from mh_common.settings import (
     ConversationsSettings,
     LogSettings,
     MilvusSettings,
-    RedisSettings,
     ServiceSettings,
     SettingsGroup,
 )
@@ -22,6 +21,12 @@ class SearchSettings(SettingsGroup):
 
     embed_timeout: float = Field(
         default=10.0, gt=0, description="Seconds, retries included, until the embedding of a query is given up."
+    )
+    redis_url: Annotated[
+        Annotated[str, Field(pattern=r"^rediss?://")] | None, BeforeValidator(lambda value: value or None)
+    ] = Field(
+        default=None,
+        description="Redis that keeps the vectors of queries for EMBEDDING_CACHE_TTL; empty: each process has its own.",
     )
     question_weight: float = Field(
         default=0.25,
@@ -76,9 +81,6 @@ class Settings(ServiceSettings):
     conversations: ConversationsSettings = Field(default_factory=ConversationsSettings)
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
     openai: OpenAISettings = Field(default_factory=OpenAISettings)
-    redis: RedisSettings | None = Field(
-        default=None, description="Second level of the embedding cache; without REDIS_URL each process has its own."
-    )
     search: SearchSettings = Field(default_factory=SearchSettings)
     answers: AnswersSettings = Field(default_factory=AnswersSettings)
     log: LogSettings = Field(default_factory=LogSettings)

@@ -7,8 +7,6 @@ from mh_common.embeddings.protocol import Embedder, TextUse
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
     from mh_common.embeddings.remote import RemoteOptions
 
 DEFAULT_OPENAI_MODEL = "text-embedding-3-small"
@@ -17,40 +15,20 @@ KEYLESS = "none"
 
 
 def make_embedder(
-    embedding: EmbeddingSettings,
-    openai: OpenAISettings,
-    *,
-    redis: "Redis | None" = None,
-    on_disk: bool = False,
+    embedding: EmbeddingSettings, openai: OpenAISettings, *, store: VectorStore | None = None
 ) -> CachedEmbedder:
     """Make the embedder that the settings ask for, with a cache before it.
 
-    The cache's second level is EMBEDDING_CACHE_FILE with `on_disk`, if that is set, else Redis if it is given: what
-    people search for comes and goes, what is indexed is worth keeping. The provider's library is imported here and only
-    here, so a service needs only the one it uses.
+    `store` is the cache's second level and closed with it; None does without. The provider's library is imported here
+    and only here, so a service needs only the one it uses.
 
     Raises:
         ValueError: the settings contradict each other; the message names the variables.
         EmbedderError: the local model's files are missing or not the expected ones.
     """
     make = {"local": _local, "openai": _openai, "tei": _tei}[_provider(embedding, openai)]
-    inner = make(embedding, openai)
     prefixes = {TextUse.QUERY: embedding.query_prefix, TextUse.PASSAGE: embedding.passage_prefix}
-    store = _store(embedding, redis, on_disk=on_disk)
-    return CachedEmbedder(inner, memory_size=embedding.cache_size, store=store, prefixes=prefixes)
-
-
-def _store(embedding: EmbeddingSettings, redis: "Redis | None", *, on_disk: bool) -> VectorStore | None:
-    if on_disk and embedding.cache_file is not None:
-        from mh_common.embeddings.disk_vectors import DiskVectors
-
-        size, kept = embedding.cache_file_mb * 1024 * 1024, embedding.cache_file_days * 86_400
-        return DiskVectors(embedding.cache_file, max_bytes=size, ttl=kept)
-    if redis is not None:
-        from mh_common.embeddings.redis_vectors import RedisVectors
-
-        return RedisVectors(redis, embedding.cache_ttl)
-    return None
+    return CachedEmbedder(make(embedding, openai), memory_size=embedding.cache_size, store=store, prefixes=prefixes)
 
 
 def _provider(embedding: EmbeddingSettings, openai: OpenAISettings) -> str:

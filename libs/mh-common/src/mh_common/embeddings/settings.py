@@ -86,14 +86,3 @@ class EmbeddingSettings(SettingsGroup):
     )
     cache_size: int = Field(default=10_000, ge=0, description="Vectors kept in memory by each process.")
     cache_ttl: int = Field(default=7 * 86_400, ge=1, description="Seconds that a vector stays in Redis.")
-    cache_file: Annotated[Path | None, _BlankIsNone] = Field(
-        default=None,
-        description="Where the indexer keeps vectors, so that an index is built again, or a data set restored, without "
-        "embedding a text twice. On a disk that outlives the process; empty keeps none. Holds no text.",
-    )
-    cache_file_mb: int = Field(
-        default=2048, ge=1, description="Largest size of that file; the least recently used vectors go first."
-    )
-    cache_file_days: int = Field(
-        default=365, ge=1, description="Days after its last use for which a vector stays in that file."
-    )

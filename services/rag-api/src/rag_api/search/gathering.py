@@ -123,7 +123,7 @@ class Gatherer:
 
     async def _confirmed(self, batch: Sequence[Candidate]) -> list[Found]:
         """The candidates that still are the present version of their conversation, with its texts."""
-        present = {row.id: row for row in await self._rows([one.match.id for one in batch])}
+        present = {row.id: row for row in await self.rows([one.match.id for one in batch])}
         found = [
             Found(one, present[one.match.id])
             for one in batch
@@ -133,12 +133,13 @@ class Gatherer:
             log.info(STALE_HITS_DROPPED, count=len(batch) - len(found))
         return found
 
-    async def _rows(self, ids: Sequence[int]) -> list[Conversation]:
+    async def rows(self, ids: Sequence[int]) -> list[Conversation]:
+        """Return those of these conversations that there are. Raises as `gather`."""
         try:
             return (await self._conversations.conversations.list(ids=ids, limit=len(ids))).items
         except MHError as error:
             log.warning(CONVERSATIONS_FAILED, error=type(error).__name__)
-            raise conversations_unavailable(error) from error
+            raise _unavailable(error) from error
 
 
 def _taken(state: _Gathered, wanted: int, *, of_each: int) -> list[Candidate]:
@@ -173,8 +174,7 @@ def _order(candidate: Candidate) -> tuple[float, int]:
     return -candidate.evidence, candidate.match.id
 
 
-def conversations_unavailable(error: MHError) -> UnavailableError:
-    """Return what an error of the conversations API's client means to who searches."""
+def _unavailable(error: MHError) -> UnavailableError:
     if isinstance(error, APIStatusError):
         message = f"The conversations API, which holds the texts, answers {error.status_code}."
         return UnavailableError(message, math.ceil(error.retry_after or 5))

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from mh_client import AsyncClient, MHError, NotFoundError
+from mh_client import AsyncClient
 from mh_common import vector_index as fields
 from mh_common.embeddings import Embedder, EmbedderError, TextUse
-from mh_common.errors import DomainError, UnavailableError
-from mh_common.errors import NotFoundError as ConversationNotFoundError
+from mh_common.errors import DomainError, NotFoundError, UnavailableError
 from mh_common.models import (
     Explanation,
     GroupBy,
@@ -24,7 +23,7 @@ from mh_common.models import (
 )
 
 from rag_api.search.conditions import Among, Condition, Every, requested
-from rag_api.search.gathering import Found, Gatherer, conversations_unavailable
+from rag_api.search.gathering import Found, Gatherer
 from rag_api.search.highlights import highlights, query_stems
 from rag_api.search.index import MAX_MATCHES, IndexQuery, VectorIndex, VectorIndexError
 from rag_api.search.scoring import Scorer
@@ -69,7 +68,6 @@ class SearchService:
     ) -> None:
         self._embedder = embedder
         self._index = index
-        self._conversations = conversations
         self._embed_timeout = settings.embed_timeout
         self._scorer = Scorer(embedder.model, settings)
         self._gatherer = Gatherer(index, conversations, self._scorer)
@@ -106,14 +104,12 @@ class SearchService:
         """Return other questions like that of a conversation, one hit each. Raises as `search`, and besides:
 
         Raises:
-            ConversationNotFoundError: there is no such conversation.
+            NotFoundError: there is no such conversation.
         """
-        try:
-            question = (await self._conversations.conversations.get(key)).question
-        except NotFoundError as error:
-            raise ConversationNotFoundError(f"There is no conversation {key}.") from error
-        except MHError as error:
-            raise conversations_unavailable(error) from error
+        rows = await self._gatherer.rows([key])
+        if not rows:
+            raise NotFoundError(f"There is no conversation {key}.")
+        question = rows[0].question
         same = Among(fields.QUESTION_HASH, [fields.question_hash(question)], negated=True)
         text = question[:MAX_QUERY_LENGTH]
         return await self._searched(
