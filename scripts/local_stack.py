@@ -17,7 +17,7 @@ from types import FrameType
 
 import httpx
 import servers
-from mh_client import Client, IndexStatus, MHError
+from mh_client import Client, IndexRunStatus, IndexStatus, MHError
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
@@ -141,9 +141,16 @@ class Stack:
 
     def _ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            response = httpx.get(f"{self.url}/readyz", timeout=5)
         except httpx.HTTPError:
             return False
+        return response.status_code == 200 or self.outdated(response)
+
+    def outdated(self, response: httpx.Response | None = None) -> bool:
+        """Return whether the index has to be built anew: it is of another release or embedding model."""
+        response = response or httpx.get(f"{self.url}/readyz", timeout=5)
+        detail = response.json().get("dependencies", {}).get("milvus", {}).get("detail")
+        return "mh index rebuild" in (detail or "")
 
     def check(self) -> None:
         """Raise ServerError when a process has ended."""
@@ -173,6 +180,20 @@ def import_data(stack: Stack, client: Client) -> None:
     if code not in (0, 1):
         raise servers.ServerError(f"The import of {dataset} did not finish (exit code {code}); it said why above.")
     marker.unlink()
+
+
+def renew_index(stack: Stack, client: Client) -> None:
+    """Build the index anew when it is not the one that this release needs."""
+    if not stack.outdated():
+        return
+    with console.status("The index is of another release or embedding model: building it anew"):
+        run = client.index.rebuild()
+        while run.status in (IndexRunStatus.QUEUED, IndexRunStatus.RUNNING):
+            stack.check()
+            time.sleep(0.5)
+            run = client.index.run(run.id)
+    if run.status is not IndexRunStatus.DONE:
+        raise servers.ServerError(f"The index could not be built anew: {run.reason}")
 
 
 def wait_until_searchable(stack: Stack, client: Client) -> None:
@@ -217,6 +238,7 @@ def serve(var: Path, interrupts: Interrupts, *, demo: bool) -> None:
         with console.status("Starting Redis, Milvus Lite, the APIs and the worker"):
             stack.start()
         with Client(stack.url, timeout=60) as client:
+            renew_index(stack, client)
             import_data(stack, client)
             wait_until_searchable(stack, client)
             ask(client)

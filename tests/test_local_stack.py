@@ -14,7 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 import servers
-from mh_client import Client, IndexStatus, NotFoundError
+from mh_client import Client, IndexRunStatus, IndexStatus, NotFoundError
+from mh_common import vector_index
+from pymilvus import DataType, MilvusClient
 
 pytestmark = pytest.mark.e2e
 
@@ -158,6 +160,25 @@ def test_after_the_demo_a_second_start_on_the_same_data_then_sigterm(filled: Pat
         assert len(processes) >= 4
         assert stack.stop(signal.SIGTERM) == 0
     assert alive(processes) == []
+
+
+@pytest.mark.timeout(200)
+def test_an_index_of_another_release_is_built_anew_at_the_start(filled: Path) -> None:
+    port = servers.free_port()
+    server = servers.start_milvus_lite(filled / "milvus" / "embeddings.db", port)
+    milvus = MilvusClient(f"http://127.0.0.1:{port}", dedicated=True)
+    milvus.drop_collection(vector_index.COLLECTION)
+    former = milvus.create_schema(auto_id=False, description="embedding=all-MiniLM-L6-v2;dimension=384")
+    former.add_field("id", DataType.INT64, is_primary=True)
+    former.add_field("embedding", DataType.FLOAT_VECTOR, dim=384)
+    milvus.create_collection(vector_index.COLLECTION, schema=former)
+    milvus.close()
+    server.stop()
+    with running(filled) as stack, Client(f"http://127.0.0.1:{stack.port}") as client:
+        stack.wait_for("Serving at")
+        assert len(client.search("cannot sleep").hits) == 10
+        [run] = client.index.runs()
+        assert run.status is IndexRunStatus.DONE
 
 
 @pytest.mark.timeout(200)
