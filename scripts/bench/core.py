@@ -110,8 +110,10 @@ async def import_whole(url: str, path: Path) -> None:
 
 
 def measure_indexing(stack: ServerStack, client: Client, rows: list[ConversationCreate]) -> Figure:
-    """Seconds from worker ready to everything indexed, over the embedder's own seconds for the distinct questions."""
-    distinct = list({row.question for row in rows})
+    """Seconds from worker ready to everything indexed, over the embedder's own seconds for the distinct texts."""
+    questions = (row.question for row in rows)
+    whole = (vector_index.embedded_text(row.question, row.answer) for row in rows)
+    distinct = list(dict.fromkeys([*questions, *whole]))
     ratios = []
     for _ in range(3):
         empty(client)
@@ -126,7 +128,7 @@ def measure_indexing(stack: ServerStack, client: Client, rows: list[Conversation
             wait_until_indexed(client)
             ratios.append((time.perf_counter() - started) / alone)
     goal = "<= 1.2"
-    return figure("commit to all indexed / the embedder alone on the distinct questions", goal, ratios, "times")
+    return figure("commit to all indexed / the embedder alone on the distinct texts", goal, ratios, "times")
 
 
 async def embed_alone(texts: list[str]) -> float:

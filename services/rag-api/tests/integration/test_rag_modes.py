@@ -9,6 +9,7 @@ import pytest
 from mh_common.models import Conversation, SearchHit, SearchResult, Sentiment
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from rag_api.settings import SearchSettings, Settings
+from redis.asyncio import Redis
 
 Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
 Make = Callable[..., Conversation]
@@ -55,6 +56,20 @@ async def test_keyword_mode_finds_words_by_their_stem_without_the_embedder(
     assert result.scores_calibrated
     assert stub.requests == []
     assert ids(await search(client, "xylophone", mode="keyword")) == []
+
+
+async def test_a_query_is_embedded_once_for_all_processes(
+    running: Run, settings: Settings, index: Index, rows: list[Conversation], stub: StubOpenAI, redis_url: str
+) -> None:
+    await index(rows)
+    stub.reset()
+    async with Redis.from_url(redis_url) as redis:
+        await redis.flushdb()
+    shared = settings.model_copy(update={"search": SearchSettings(redis_url=redis_url)})
+    for _ in range(2):
+        async with running(shared) as client:
+            assert ids(await search(client, "My mother calls me at night"))[0] == 3
+    assert len(stub.requests) == 1
 
 
 async def test_semantic_mode_finds_what_shares_no_word(

@@ -61,7 +61,7 @@ class EmbeddingSettings(SettingsGroup):
     passage_prefix: str = Field(
         default="", description="The same before a text that is to be found, for example 'passage: '."
     )
-    pad: bool = Field(
+    pad: Annotated[bool, BeforeValidator(lambda value: False if value == "" else value)] = Field(
         default=False,
         validation_alias=AliasChoices("pad", "_pad"),
         description="Fill vectors that are shorter than EMBEDDING_DIMENSION up with zeros. Otherwise a wrong length is "
