@@ -28,8 +28,13 @@ from mh_client import AsyncClient, Client, ConversationCreate, IndexStatus
 from mh_client.importing import ImportOptions, import_file
 from mh_common import vector_index
 from mh_common.embeddings.local import LocalEmbedder
+from mh_common.models import SearchMode
 from mh_common.testing.openai_stub import StubOpenAI
-from pymilvus import AsyncMilvusClient, MilvusClient
+from pymilvus import MilvusClient
+from rag_api.search.conditions import Every
+from rag_api.search.gathering import LEAST_CANDIDATES
+from rag_api.search.index import IndexQuery
+from rag_api.search.repository import MilvusIndex, make_client
 from server_stack import ROOT, ServerStack
 
 ROUNDS = 5
@@ -180,19 +185,15 @@ async def ask_directly(stack: ServerStack, stub: StubOpenAI, embedder: LocalEmbe
     """Return the seconds of the three parts that an answer cannot do without: embed, search, complete."""
     messages = {"model": "stub", "messages": [{"role": "user", "content": question}]}
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {stub.api_key}"}) as http:
-        milvus = AsyncMilvusClient(stack.milvus_uri)
+        milvus = make_client(stack.milvus_uri, "", 10)
+        index = MilvusIndex(
+            milvus, model=embedder.model, dimension=embedder.dimension, consistency="Strong", timeout=10
+        )
         await http.get(f"{stub.base_url}/models")
-        await milvus.has_collection(vector_index.COLLECTION)
+        await index.check()
         started = time.perf_counter()
         [vector] = await embedder.embed([question])
-        await milvus.search(
-            vector_index.COLLECTION,
-            data=[vector],
-            limit=3,
-            anns_field=vector_index.EMBEDDING,
-            output_fields=[vector_index.VERSION],
-            consistency_level="Strong",
-        )
+        await index.search(IndexQuery(SearchMode.HYBRID, question, vector), LEAST_CANDIDATES, Every())
         (await http.post(f"{stub.base_url}/chat/completions", json=messages)).raise_for_status()
         elapsed = time.perf_counter() - started
         await milvus.close()
