@@ -122,7 +122,7 @@ class SearchResult(BaseModel):
     hits: list[SearchHit]
     total_hits: int = Field(
         description="Number of hits returned: of distinct questions or, without grouping, of conversations. Below "
-        "`limit` there are no more."
+        "`limit` there are no more that reach the threshold."
     )
     relevance_threshold: float | None = Field(
         default=None,

@@ -119,7 +119,9 @@ class Gatherer:
             if (score := self._scorer.score(match.evidence, query.mode)) >= threshold
         ]
         state.ranked += len(matches)
-        state.waiting = sorted({one.match.id: one for one in candidates}.values(), key=_order)
+        # Milvus Lite can hold a row twice (ADR 9); of two versions, one is the present one.
+        distinct = {(one.match.id, one.match.version): one for one in candidates}
+        state.waiting = sorted(distinct.values(), key=_order)
 
     async def _confirmed(self, batch: Sequence[Candidate]) -> list[Found]:
         """The candidates that still are the present version of their conversation, with its texts."""

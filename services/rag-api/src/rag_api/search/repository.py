@@ -137,9 +137,8 @@ class MilvusIndex:
 
     async def _fused(self, query: IndexQuery, limit: int, written: str) -> list[dict[str, Any]]:
         requests = [
-            AnnSearchRequest(data, _FIELD_OF[part], {}, limit, expr=written or None)
+            AnnSearchRequest(_data(part, query), _FIELD_OF[part], {}, limit, expr=written or None)
             for part in PARTS[query.mode]
-            if (data := _data(part, query))
         ]
         answer = await self._client.hybrid_search(
             fields.COLLECTION, requests, RRFRanker(RRF_K), limit, output_fields=[*_KEYS, *_VECTORS], **self._options
