@@ -105,11 +105,11 @@ def eventually(holds: Callable[[], bool], what: str, timeout: float = 30) -> Non
         timer.cancel()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1000)
 def test_a_data_set_goes_in_and_answers_come_out(tmp_path: Path) -> None:
     rows = {SAMPLE: None}.get(dataset(), 2009)
     with running(tmp_path, MH_DATASET=str(dataset())) as stack, Client(f"http://127.0.0.1:{stack.port}") as client:
-        stack.wait_for("Serving at", timeout=300)
+        stack.wait_for("Serving at", timeout=900)
 
         stats = client.conversations.stats()
         assert stats.total == stats.index_status[IndexStatus.INDEXED] > 150
