@@ -178,6 +178,15 @@ async def test_words_of_the_query_are_marked_in_the_present_texts(
     assert marked(hit.question, hit.highlights.question) == ["I"]
 
 
+async def test_a_long_text_is_marked_in_its_beginning_only(
+    client: httpx.AsyncClient, index: Index, conversation: Make
+) -> None:
+    await index([conversation(1, "sleep", "sleep " * 250 + "x" * 20_000 + " sleep")])
+    [hit] = (await search(client, "sleep")).hits
+    assert len(hit.highlights.answer) == 200
+    assert hit.highlights.answer[-1] == (1194, 1199)
+
+
 async def test_explanations_say_what_each_part_found(
     client: httpx.AsyncClient, index: Index, rows: list[Conversation]
 ) -> None:

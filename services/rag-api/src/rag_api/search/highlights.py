@@ -8,6 +8,8 @@ from mh_common.words import stem_of, words_of
 
 MAX_SPANS: Final = 200
 """Most places marked in one text."""
+MAX_SCANNED: Final = 20_000
+"""Characters of each text that are looked at: marking a huge one must not hold up other requests."""
 
 _COMMON_WORDS: Final = """
     a about after again all also am an and any are as at be because been before being but by can could did do does doing
@@ -27,13 +29,13 @@ def query_stems(query: str) -> frozenset[str]:
 
 
 def highlights(stems: Collection[str], question: str, answer: str) -> Highlights:
-    """Return the places of words with these stems, at most MAX_SPANS in each text."""
+    """Return the places of words with these stems, at most MAX_SPANS in the beginning of each text."""
     return Highlights(question=_spans(stems, question), answer=_spans(stems, answer))
 
 
 def _spans(stems: Collection[str], text: str) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
-    for word in words_of(text):
+    for word in words_of(text[:MAX_SCANNED]):
         if word.stem in stems:
             spans.append((word.start, word.end))
             if len(spans) == MAX_SPANS:
