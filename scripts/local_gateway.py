@@ -4,6 +4,7 @@ Requests go to the API whose prefix they carry, as the nginx gateway does it. No
 called, so streaming, errors and client disconnects reach the APIs as they are.
 """
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -47,6 +48,9 @@ ROUTES = {
 PRIVATE = "/metrics"
 """What /NAME/... does not lead to: for whoever gathers metrics, from inside."""
 
+SIMILAR = re.compile("/api/v1/conversations/[0-9]+/similar")
+"""The one path below /api/v1/conversations that rag-api serves."""
+
 _FOLDER = Path(__file__).resolve().parent.parent / "infra" / "gateway" / "pages"
 PAGES = {
     "/": _FOLDER / "index.html",
@@ -70,6 +74,8 @@ def api_of(path: str) -> tuple[str, str] | None:
     for name in (CONVERSATIONS, RAG):
         if _begins_with(path, f"/{name}"):
             return None if _begins_with(path, f"/{name}{PRIVATE}") else (name, f"/{name}")
+    if SIMILAR.fullmatch(path):
+        return RAG, ""
     for prefix, name in ROUTES.items():
         if _begins_with(path, prefix):
             return name, ""

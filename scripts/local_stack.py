@@ -117,8 +117,10 @@ class Stack:
             "PYTHONPATH": str(ROOT / "scripts"),
             **os.environ,
             "PYTHONUNBUFFERED": "1",
+            "WORKER_EMBEDDING_CACHE": str(self.var / "embeddings.sqlite"),
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.var / 'legacy_development.db'}",
             "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+            "SEARCH_REDIS_URL": f"redis://127.0.0.1:{redis_port}/1",
             "MILVUS_URI": f"http://127.0.0.1:{milvus_port}",
             "CONVERSATIONS_URL": self.url,
             "RECONCILE_SCHEDULE_FILE": str(self.var / "beat"),
@@ -140,9 +142,16 @@ class Stack:
 
     def _ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            response = httpx.get(f"{self.url}/readyz", timeout=5)
         except httpx.HTTPError:
             return False
+        return response.status_code == 200 or self.outdated(response)
+
+    def outdated(self, response: httpx.Response | None = None) -> bool:
+        """Return whether the index has to be built anew: it is of another release or embedding model."""
+        response = response or httpx.get(f"{self.url}/readyz", timeout=5)
+        detail = response.json().get("dependencies", {}).get("milvus", {}).get("detail")
+        return "mh index rebuild" in (detail or "")
 
     def check(self) -> None:
         """Raise ServerError when a process has ended."""
@@ -174,16 +183,22 @@ def import_data(stack: Stack, client: Client) -> None:
     marker.unlink()
 
 
-def reconcile(stack: Stack, client: Client) -> None:
-    """Queue whatever the index lost since the last start; its file or the queue's may have been deleted."""
-    with console.status("Comparing the index with the conversations"):
-        run = client.index.sync()
+def renew_index(stack: Stack, client: Client) -> None:
+    """Build the index anew when it is not the one that this release needs; else queue what it lost.
+
+    Its file, or the queue's, may have been deleted since the last start.
+    """
+    outdated = stack.outdated()
+    reason = "The index is of another release or embedding model: building it anew"
+    doing = reason if outdated else "Comparing the index with the conversations"
+    with console.status(doing):
+        run = client.index.rebuild() if outdated else client.index.sync()
         while run.status in (IndexRunStatus.QUEUED, IndexRunStatus.RUNNING):
             stack.check()
             time.sleep(0.1)
             run = client.index.run(run.id)
-    if run.status is IndexRunStatus.FAILED:
-        raise servers.ServerError(f"The index could not be compared with the conversations: {run.reason}")
+    if run.status is not IndexRunStatus.DONE:
+        raise servers.ServerError(f"The index could not be brought up to date: {run.reason}")
 
 
 def wait_until_searchable(stack: Stack, client: Client) -> None:
@@ -228,7 +243,7 @@ def serve(var: Path, interrupts: Interrupts, *, demo: bool) -> None:
         with console.status("Starting Redis, Milvus Lite, the APIs and the worker"):
             stack.start()
         with Client(stack.url, timeout=60) as client:
-            reconcile(stack, client)
+            renew_index(stack, client)
             import_data(stack, client)
             wait_until_searchable(stack, client)
             ask(client)

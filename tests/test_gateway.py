@@ -81,7 +81,22 @@ def assert_problem(response: httpx.Response, status: int) -> dict[str, Any]:
 
 
 PREFIXES = [*local_gateway.ROUTES, "/conversations-api", "/rag-api"]
-SUFFIXES = ["", "/", "/1", "/bulk", "/export", "/stats", "/a/b", "x", "-more", "/openapi.json", "/metrics"]
+SUFFIXES = [
+    "",
+    "/",
+    "/1",
+    "/1/similar",
+    "/x/similar",
+    "/1/similar/2",
+    "/bulk",
+    "/export",
+    "/stats",
+    "/a/b",
+    "x",
+    "-more",
+    "/openapi.json",
+    "/metrics",
+]
 # Every word that either of the two knows in a path.
 WORDS = sorted(
     {word for path in PREFIXES for word in path.split("/")[1:]}

@@ -14,7 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 import servers
-from mh_client import Client, IndexStatus, NotFoundError
+from mh_client import Client, IndexRunStatus, IndexStatus, NotFoundError
+from mh_common import vector_index
+from pymilvus import DataType, MilvusClient
 
 pytestmark = pytest.mark.e2e
 
@@ -103,11 +105,11 @@ def eventually(holds: Callable[[], bool], what: str, timeout: float = 30) -> Non
         timer.cancel()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1000)
 def test_a_data_set_goes_in_and_answers_come_out(tmp_path: Path) -> None:
     rows = {SAMPLE: None}.get(dataset(), 2009)
     with running(tmp_path, MH_DATASET=str(dataset())) as stack, Client(f"http://127.0.0.1:{stack.port}") as client:
-        stack.wait_for("Serving at", timeout=300)
+        stack.wait_for("Serving at", timeout=900)
 
         stats = client.conversations.stats()
         assert stats.total == stats.index_status[IndexStatus.INDEXED] > 150
@@ -167,6 +169,25 @@ def test_an_index_whose_file_was_deleted_is_filled_again_at_the_next_start(fille
         assert stack.wait(150) == 0, stack.output
     assert "imported" not in stack.output
     assert "[1] conversation" in stack.output
+
+
+@pytest.mark.timeout(200)
+def test_an_index_of_another_release_is_built_anew_at_the_start(filled: Path) -> None:
+    port = servers.free_port()
+    server = servers.start_milvus_lite(filled / "milvus" / "embeddings.db", port)
+    milvus = MilvusClient(f"http://127.0.0.1:{port}", dedicated=True)
+    milvus.drop_collection(vector_index.COLLECTION)
+    former = milvus.create_schema(auto_id=False, description="embedding=all-MiniLM-L6-v2;dimension=384")
+    former.add_field("id", DataType.INT64, is_primary=True)
+    former.add_field("embedding", DataType.FLOAT_VECTOR, dim=384)
+    milvus.create_collection(vector_index.COLLECTION, schema=former)
+    milvus.close()
+    server.stop()
+    with running(filled) as stack, Client(f"http://127.0.0.1:{stack.port}") as client:
+        stack.wait_for("Serving at")
+        assert len(client.search("cannot sleep").hits) == 10
+        [run] = client.index.runs()
+        assert run.status is IndexRunStatus.DONE
 
 
 @pytest.mark.timeout(200)

@@ -117,7 +117,8 @@ def test_every_process_has_what_the_environment_files_say_and_nothing_else_of_ou
         "MILVUS_URI": f"http://{at['milvus']}",
         "CONVERSATIONS_URL": f"http://{at['services']}",
     }
-    own = {"EMBEDDING_THREADS", "PYTHONUNBUFFERED", "RECONCILE_SCHEDULE_FILE", "WEB_PORT", "WORKER_HEARTBEAT_FILE"}
+    own = {"EMBEDDING_THREADS", "PYTHONUNBUFFERED", "RECONCILE_SCHEDULE_FILE", "WEB_PORT"}
+    own |= {"WORKER_EMBEDDING_CACHE", "WORKER_HEARTBEAT_FILE"}
     # Set by rag-api itself, before it became Gunicorn.
     own.add("ORT_DISABLE_TELEMETRY")
     processes = {

@@ -127,9 +127,10 @@ class Parts:
         found = []
         threads = str(max(1, (os.cpu_count() or 1) // len(WORKERS)))
         celery = ("-m", "celery", "-A", "indexer_worker.celery_app")
+        cache = {"WORKER_EMBEDDING_CACHE": str(self._folder / "embeddings.sqlite")}
         for name in WORKERS:
             heartbeat = self._folder / f"{name}.json"
-            more = {"WORKER_HEARTBEAT_FILE": str(heartbeat), "EMBEDDING_THREADS": threads}
+            more = {"WORKER_HEARTBEAT_FILE": str(heartbeat), "EMBEDDING_THREADS": threads, **cache}
             work = ("worker", "--concurrency", "1", "--queues", "index", "--loglevel", "WARNING", "--without-gossip")
             start = self._starter("indexer-worker", name, *celery, *work, "--hostname", f"{name}@%h", **more)
             found.append(Part(name, SERVICES, _without(heartbeat, start), heartbeat.exists))

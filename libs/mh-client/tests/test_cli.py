@@ -226,8 +226,9 @@ def test_search_prints_hits_without_obeying_their_text(stub: StubPlatform, mh: R
     assert "0.750  conversation 7  (negative / neutral)" in output
     assert "Q: How do I [bold]sleep[/bold]? Really." in output
     assert "\x1b" not in output
+    usual = {"mode": "hybrid", "group_by": "question", "plain_query": False, "explain": False}
     assert stub.queries == [
-        {"query": "bus", "limit": 5, "similarity_threshold": 0.2, "question_sentiment": ["negative"]}
+        {"query": "bus", "limit": 5, "similarity_threshold": 0.2, "question_sentiment": ["negative"], **usual}
     ]
     assert json.loads(mh("search", "bus", "--json")[1])["hits"][0]["id"] == 7
     assert mh("search", "nothing")[1] == "Nothing was found.\n"

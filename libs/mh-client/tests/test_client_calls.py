@@ -252,6 +252,14 @@ def test_stats_search_answer_and_report(call: Call) -> None:
     assert IndexReport.model_validate(sent(index)) == report
 
 
+@respx.mock
+def test_similar_asks_for_the_conversation(call: Call) -> None:
+    found = SearchResult(hits=[], total_hits=0)
+    route = respx.get(f"{API}/conversations/7/similar").mock(answer(found))
+    assert call("similar", 7, limit=3) == found
+    assert dict(route.calls.last.request.url.params) == {"limit": "3", "similarity_threshold": "0.0"}
+
+
 @pytest.mark.parametrize(
     ("path", "args", "kwargs", "field"),
     [

@@ -17,7 +17,7 @@ from mh_client.resources.conversations import AsyncConversations, Conversations
 from mh_client.resources.experiments import AsyncExperiments, Experiments
 from mh_client.resources.history import AsyncHistory, History
 from mh_client.resources.index import AsyncIndex, Index
-from mh_client.resources.rag import search
+from mh_client.resources.rag import search, similar
 
 T = TypeVar("T")
 
@@ -155,6 +155,7 @@ class Client(Resource):
         self.history = History(self._sender)
 
     search = sync(search)
+    similar = sync(similar)
     answer = sync(answer)
 
     def answer_stream(
@@ -210,6 +211,7 @@ class AsyncClient(AsyncResource):
         self.history = AsyncHistory(self._sender)
 
     search = asynchronous(search)
+    similar = asynchronous(similar)
     answer = asynchronous(answer)
 
     def answer_stream(

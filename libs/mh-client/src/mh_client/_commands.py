@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Annotated, BinaryIO, NoReturn
 
 import typer
-from mh_common.models import ConversationStats, Sentiment
+from mh_common.models import ConversationStats
 
 from mh_client._answer_output import print_answer
 from mh_client._client import Client
 from mh_client._command_parts import (
     INTERRUPTED,
     REFUSED,
-    SHOWN_CHARACTERS,
     UNREACHABLE,
     UNUSABLE,
     AsJson,
@@ -40,11 +39,11 @@ from mh_client._history_commands import app as history_app
 from mh_client._import_command import import_with_progress
 from mh_client._import_journal import default_state_dir
 from mh_client._index_commands import app as index_app
-from mh_client._terminal import say, shortened
+from mh_client._search_commands import Sentiments, search, similar
+from mh_client._terminal import say
 from mh_client.importing import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions
 from mh_client.labelling import label
 from mh_client.resources.conversations import ExportFormat, ExportQuery
-from mh_client.resources.rag import SearchFilters
 
 app = typer.Typer(
     help="Import, export, search and ask the mental health conversations.",
@@ -56,9 +55,8 @@ app.add_typer(index_app, name="index")
 app.add_typer(history_app, name="history")
 app.add_typer(experiments_app, name="experiments")
 app.command("eval")(evaluate)
-
-
-Sentiments = Annotated[list[Sentiment] | None, typer.Option(help="Any of these; may be given several times.")]
+app.command("search")(search)
+app.command("similar")(similar)
 
 
 def run(args: Sequence[str] | None = None) -> NoReturn:
@@ -173,37 +171,6 @@ def _destination(output: Path | None) -> Iterator[BinaryIO]:
         raise ImportRefusedError(f"{output} cannot be written: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
-
-
-@app.command("search")
-def _search(
-    ctx: typer.Context,
-    query: str,
-    limit: Annotated[int, typer.Option(help="Most hits, 1 to 100.")] = 10,
-    similarity_threshold: Annotated[float | None, typer.Option(help="Leave out lower scores, 0 to 1.")] = None,
-    question_sentiment: Sentiments = None,
-    answer_sentiment: Sentiments = None,
-    as_json: AsJson = False,
-    url: Url = None,
-) -> None:
-    """Find conversations by meaning, best first."""
-    filters = SearchFilters(
-        limit=limit,
-        similarity_threshold=similarity_threshold,
-        question_sentiment=question_sentiment,
-        answer_sentiment=answer_sentiment,
-    )
-    with Client(url or ctx.obj) as client:
-        result = client.search(query, **filters)
-    if as_json:
-        print_json(result)
-        return
-    for hit in result.hits:
-        print_text(f"{hit.score:.3f}  conversation {hit.id}  ({hit.question_sentiment} / {hit.answer_sentiment})")
-        print_text(f"  Q: {shortened(hit.question, SHOWN_CHARACTERS)}")
-        print_text(f"  A: {shortened(hit.answer, SHOWN_CHARACTERS)}\n")
-    if not result.hits:
-        print_text("Nothing was found.")
 
 
 @app.command("ask")

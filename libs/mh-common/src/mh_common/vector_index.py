@@ -1,5 +1,6 @@
 """The contract between the worker, which writes the vector collection, and rag-api, which reads it."""
 
+import hashlib
 from typing import Final
 
 COLLECTION: Final = "mental_health_embeddings_development"
@@ -10,13 +11,18 @@ REBUILDING: Final = f"{COLLECTION}_rebuilding"
 ID: Final = "id"
 """INT64 primary key: the conversation's id in MySQL."""
 EMBEDDING: Final = "embedding"
-"""FLOAT_VECTOR of unit length; inner product is the cosine similarity."""
+"""FLOAT_VECTOR of unit length, of the question. The metric is the cosine."""
+TEXT_EMBEDDING: Final = "text_embedding"
+"""FLOAT_VECTOR of unit length, of question and answer together: `embedded_text`. The metric is the cosine."""
 QUESTION: Final = "question"
-"""VARCHAR: the question, cut to what the field holds. For keyword search and a look by hand, never shown to users."""
+"""VARCHAR: the question, cut to what the field holds. For a look by hand, never shown to users."""
 TEXT: Final = "text"
-"""VARCHAR with analyzer: question and answer, cut to what the field holds; the input of the BM25 function."""
+"""VARCHAR with `ANALYZER`: question and answer, cut to what the field holds; the input of the BM25 function."""
 SPARSE: Final = "text_bm25"
 """SPARSE_FLOAT_VECTOR that Milvus computes from `text` (BM25)."""
+WORDS: Final = "words"
+"""VARCHAR: `mh_common.words.indexed_words` of question and answer, cut to what the field holds; for phrases and for
+words that must not occur. Milvus's own text match would do, but Milvus Lite has none."""
 QUESTION_SENTIMENT: Final = "question_sentiment"
 ANSWER_SENTIMENT: Final = "answer_sentiment"
 QUESTION_HASH: Final = "question_hash"
@@ -27,6 +33,20 @@ CREATED_AT: Final = "created_at"
 """INT64: microseconds since 1970, UTC."""
 UPDATED_AT: Final = "updated_at"
 """INT64: microseconds since 1970, UTC."""
+
+ANALYZER: Final = {
+    "tokenizer": "standard",
+    "filter": [
+        "lowercase",
+        "asciifolding",
+        {"type": "stop", "stop_words": ["_english_"]},
+        {"type": "stemmer", "language": "english"},
+    ],
+}
+"""How Milvus cuts `text` and queries into words for BM25."""
+
+SCHEMA: Final = 2
+"""Raised with each change of what the fields mean or hold: an index of another schema must be built anew."""
 
 MAX_VARCHAR_BYTES: Final = 65_535
 """Milvus's limit of a VARCHAR field, in UTF-8 bytes."""
@@ -43,8 +63,18 @@ def replaced_by(run_id: int) -> str:
 
 
 def describe(model: str, dimension: int) -> str:
-    """Return the collection's description: the embedding space that its vectors belong to."""
-    return f"embedding={model};dimension={dimension}"
+    """Return the collection's description: the embedding space that its vectors belong to, and the schema."""
+    return f"embedding={model};dimension={dimension};schema={SCHEMA}"
+
+
+def embedded_text(question: str, answer: str) -> str:
+    """Return the text whose vector is `text_embedding`, and whose beginning is `text`."""
+    return f"{question}\n\n{answer}"
+
+
+def question_hash(question: str) -> int:
+    """Return 63 bits of the question's SHA-256: the same in every process and release, and never negative."""
+    return int.from_bytes(hashlib.sha256(question.encode()).digest()[:8], "big") >> 1
 
 
 def cut_to_bytes(text: str, limit: int = MAX_VARCHAR_BYTES) -> str:

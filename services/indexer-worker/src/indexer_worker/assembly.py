@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import httpx
 from mh_client import AsyncClient
 from mh_common.embeddings import make_embedder
+from mh_common.embeddings.disk_vectors import DiskVectors
 from mh_common.tracing import tie
 
 from indexer_worker.backlog import Backlog
@@ -15,7 +16,7 @@ from indexer_worker.reconcile import Reconciler
 from indexer_worker.repository import MilvusRepository, make_client
 from indexer_worker.runs import RunService
 from indexer_worker.service import IndexService
-from indexer_worker.settings import Settings
+from indexer_worker.settings import Settings, WorkerSettings
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,20 @@ class Services:
     repository: MilvusRepository
 
 
+def _store(settings: WorkerSettings) -> DiskVectors | None:
+    if settings.embedding_cache is None:
+        return None
+    size, kept = settings.embedding_cache_mb * 1024 * 1024, settings.embedding_cache_days * 86_400
+    return DiskVectors(settings.embedding_cache, max_bytes=size, ttl=kept)
+
+
 async def assemble(settings: Settings, stack: AsyncExitStack) -> Services:
     """Return the services, each client's clean-up on the stack.
 
     Raises:
         EmbedderError, ValueError: there is no such embedder.
     """
-    embedder = make_embedder(settings.embedding, settings.openai)
+    embedder = make_embedder(settings.embedding, settings.openai, store=_store(settings.worker))
     stack.push_async_callback(embedder.close)
     timeout = settings.milvus.timeout
     milvus = make_client(settings.milvus.uri, settings.milvus.token, timeout)

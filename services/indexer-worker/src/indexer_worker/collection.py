@@ -10,7 +10,11 @@ from indexer_worker.errors import IndexMismatchError
 SENTIMENT_BYTES: Final = 8
 """The longest sentiment is "positive"."""
 
-INDEXES: Final = ((fields.EMBEDDING, "AUTOINDEX", "COSINE"), (fields.SPARSE, "SPARSE_INVERTED_INDEX", "BM25"))
+INDEXES: Final = (
+    (fields.EMBEDDING, "AUTOINDEX", "COSINE"),
+    (fields.TEXT_EMBEDDING, "AUTOINDEX", "COSINE"),
+    (fields.SPARSE, "SPARSE_INVERTED_INDEX", "BM25"),
+)
 """Field, type and metric. Scores of COSINE are those of the inner product, as the vectors have unit length."""
 
 
@@ -47,13 +51,21 @@ def collection_schema(model: str, dimension: int) -> CollectionSchema:
         auto_id=False, enable_dynamic_field=False, description=fields.describe(model, dimension)
     )
     schema.add_field(fields.ID, DataType.INT64, is_primary=True)
-    schema.add_field(fields.EMBEDDING, DataType.FLOAT_VECTOR, dim=dimension)
+    for vector in (fields.EMBEDDING, fields.TEXT_EMBEDDING):
+        schema.add_field(vector, DataType.FLOAT_VECTOR, dim=dimension)
     schema.add_field(fields.QUESTION, DataType.VARCHAR, max_length=fields.MAX_VARCHAR_BYTES)
     schema.add_field(fields.QUESTION_SENTIMENT, DataType.VARCHAR, max_length=SENTIMENT_BYTES)
     schema.add_field(fields.ANSWER_SENTIMENT, DataType.VARCHAR, max_length=SENTIMENT_BYTES)
     for number in (fields.QUESTION_HASH, fields.VERSION, fields.CREATED_AT, fields.UPDATED_AT):
         schema.add_field(number, DataType.INT64)
-    schema.add_field(fields.TEXT, DataType.VARCHAR, max_length=fields.MAX_VARCHAR_BYTES, enable_analyzer=True)
+    schema.add_field(fields.WORDS, DataType.VARCHAR, max_length=fields.MAX_VARCHAR_BYTES)
+    schema.add_field(
+        fields.TEXT,
+        DataType.VARCHAR,
+        max_length=fields.MAX_VARCHAR_BYTES,
+        enable_analyzer=True,
+        analyzer_params=fields.ANALYZER,
+    )
     schema.add_field(fields.SPARSE, DataType.SPARSE_FLOAT_VECTOR)
     schema.add_function(
         Function(
@@ -87,6 +99,6 @@ async def check_collection(
     raise IndexMismatchError(
         f"The Milvus collection {name} holds '{found['description']}'"
         + (f" (missing or different fields: {', '.join(wrong)})" if wrong else "")
-        + f", but '{schema.description}' is configured. Put the EMBEDDING settings back to what the collection holds, "
-        "or build the index anew with: mh index rebuild"
+        + f", but this release with these settings needs '{schema.description}'. Build the index anew with: mh index "
+        "rebuild (or put the EMBEDDING settings back, if they are what differs)"
     )

@@ -1,7 +1,6 @@
 """The vector index as the service sees it: rows in, ids out. `MilvusRepository` is the real one."""
 
 import asyncio
-import hashlib
 import logging
 import random
 from collections.abc import AsyncIterator, Sequence
@@ -11,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from mh_common import vector_index as fields
 from mh_common.models import Conversation
+from mh_common.words import indexed_words
 from pymilvus import AsyncMilvusClient, MilvusException
 
 from indexer_worker import metrics
@@ -61,25 +61,28 @@ class VectorRepository(Protocol):
         ...
 
 
-def vector_row(conversation: Conversation, embedding: Sequence[float]) -> Row:
-    """Return a conversation's row. `embedding` is the unit vector of its question."""
+def vector_row(conversation: Conversation, question: Sequence[float], text: Sequence[float]) -> Row:
+    """Return a conversation's row from the unit vectors of its question and of its `embedded_text`."""
     return {
         fields.ID: conversation.id,
-        fields.EMBEDDING: list(embedding),
+        fields.EMBEDDING: list(question),
+        fields.TEXT_EMBEDDING: list(text),
         fields.QUESTION: fields.cut_to_bytes(conversation.question),
-        fields.TEXT: fields.cut_to_bytes(f"{conversation.question}\n\n{conversation.answer}"),
+        fields.TEXT: fields.cut_to_bytes(fields.embedded_text(conversation.question, conversation.answer)),
+        fields.WORDS: fields.cut_to_bytes(_words(conversation)),
         fields.QUESTION_SENTIMENT: conversation.question_sentiment.value,
         fields.ANSWER_SENTIMENT: conversation.answer_sentiment.value,
-        fields.QUESTION_HASH: question_hash(conversation.question),
+        fields.QUESTION_HASH: fields.question_hash(conversation.question),
         fields.VERSION: conversation.version,
         fields.CREATED_AT: _microseconds(conversation.created_at),
         fields.UPDATED_AT: _microseconds(conversation.updated_at),
     }
 
 
-def question_hash(question: str) -> int:
-    """Return 63 bits of the question's SHA-256: the same in every process and release, and never negative."""
-    return int.from_bytes(hashlib.sha256(question.encode()).digest()[:8], "big") >> 1
+def _words(conversation: Conversation) -> str:
+    # Cut before as well: a text of a million characters costs no more than its part that the field holds.
+    longest = fields.MAX_VARCHAR_BYTES
+    return indexed_words(conversation.question[:longest], conversation.answer[:longest])
 
 
 def _microseconds(moment: datetime) -> int:
@@ -126,7 +129,8 @@ class MilvusRepository:
         """See `VectorRepository.upsert`."""
         ids = [row[fields.ID] for row in rows]
         await self.prepare()
-        if any(len(row[fields.EMBEDDING]) != self._dimension for row in rows):
+        vectors = (row[field] for row in rows for field in (fields.EMBEDDING, fields.TEXT_EMBEDDING))
+        if any(len(vector) != self._dimension for vector in vectors):
             # Milvus Lite would take it.
             raise RowsRefusedError(f"The vector's length is not {self._dimension}", permanent=True)
         async with self._calls():

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 from uuid import uuid4
 
@@ -49,7 +50,7 @@ class Written:
 
 
 class IndexService:
-    """Reads conversations from the API, embeds their questions, writes the index and reports to the API."""
+    """Reads conversations from the API, embeds them, writes the index and reports to the API."""
 
     def __init__(self, conversations: AsyncClient, embedder: Embedder, repository: VectorRepository) -> None:
         self._conversations = conversations
@@ -118,10 +119,17 @@ class IndexService:
         # Before anything is embedded: jobs come again and again while the collection is not the right one.
         await self._repository.prepare()
         page = await self._conversations.conversations.list(ids=ids, limit=len(ids))
-        vectors, refusals = await self._embed(list(dict.fromkeys(row.question for row in page.items)))
+        texts = {row.id: (row.question, fields.embedded_text(row.question, row.answer)) for row in page.items}
+        vectors, refusals = await self._embed(list(dict.fromkeys(chain.from_iterable(texts.values()))))
         written = Written(page.items)
-        written.refused = {row.id: refusals[row.question] for row in page.items if row.question in refusals}
-        rows = [vector_row(row, vectors[row.question]) for row in page.items if row.question in vectors]
+        for row in page.items:
+            if reasons := [refusals[text] for text in texts[row.id] if text in refusals]:
+                written.refused[row.id] = reasons[0]
+        rows = [
+            vector_row(row, *(vectors[text] for text in texts[row.id]))
+            for row in page.items
+            if row.id not in written.refused
+        ]
         if rows:
             await self._upsert(rows, written)
         # A refused row goes too: an older version of it is of no use to anybody.

@@ -48,6 +48,17 @@ class WorkerSettings(SettingsGroup):
     max_deaths: int = Field(
         default=5, ge=1, description="A conversation whose job, alone, ends its process so often is marked as failed."
     )
+    embedding_cache: Annotated[Path | None, BLANK_IS_NONE] = Field(
+        default=None,
+        description="File in which vectors are kept, so that an index is built again, or a data set restored, without "
+        "embedding a text twice. On a disk that outlives the process; empty keeps none. It holds no text.",
+    )
+    embedding_cache_mb: int = Field(
+        default=2048, ge=1, description="Largest size of that file; the least recently used vectors go first."
+    )
+    embedding_cache_days: int = Field(
+        default=365, ge=1, description="Days after its last use for which a vector stays in that file."
+    )
     heartbeat_file: Path = Field(
         default_factory=lambda: Path(gettempdir()) / "indexer-worker.json",
         description="Where a worker notes its progress for `python -m indexer_worker.health`; one file a worker.",

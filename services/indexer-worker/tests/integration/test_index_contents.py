@@ -20,9 +20,15 @@ async def collection(milvus: AsyncMilvusClient) -> AsyncMilvusClient:
 
 async def insert(client: AsyncMilvusClient, ids: Iterable[int], version: int = 1) -> None:
     """Insert rows without looking for those that are there."""
-    texts = dict.fromkeys((fields.QUESTION, fields.TEXT, fields.QUESTION_SENTIMENT, fields.ANSWER_SENTIMENT), "text")
-    numbers = dict.fromkeys((fields.QUESTION_HASH, fields.CREATED_AT, fields.UPDATED_AT), 1)
-    rows = [{fields.ID: key, fields.EMBEDDING: [0.6, 0.8], fields.VERSION: version, **texts, **numbers} for key in ids]
+    same: dict[str, object] = {
+        fields.EMBEDDING: [0.6, 0.8],
+        fields.TEXT_EMBEDDING: [0.6, 0.8],
+        **dict.fromkeys((fields.QUESTION, fields.TEXT, fields.WORDS), "text"),
+        **dict.fromkeys((fields.QUESTION_SENTIMENT, fields.ANSWER_SENTIMENT), "neutral"),
+        **dict.fromkeys((fields.QUESTION_HASH, fields.CREATED_AT, fields.UPDATED_AT), 1),
+        fields.VERSION: version,
+    }
+    rows = [{**same, fields.ID: key} for key in ids]
     for start in range(0, len(rows), 2000):
         await client.insert(fields.COLLECTION, rows[start : start + 2000])
 

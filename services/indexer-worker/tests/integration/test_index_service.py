@@ -11,7 +11,7 @@ from indexer_worker.repository import MilvusRepository
 from indexer_worker.service import MAX_ROUNDS, IndexService
 from mh_client import AsyncClient
 from mh_common import vector_index as fields
-from mh_common.embeddings import Embedder, EmbedderError, VectorLengthError
+from mh_common.embeddings import Embedder, EmbedderError, TextUse, VectorLengthError
 from mh_common.models import IndexStatus
 from mh_common.testing.index_stub import StubIndex
 from pymilvus import AsyncMilvusClient, MilvusException
@@ -32,7 +32,7 @@ class FakeEmbedder:
         self.broken: EmbedderError | None = None
         self.short = False
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         self.calls.append(list(texts))
         if self.broken:
             raise self.broken
@@ -77,14 +77,15 @@ async def test_a_job_costs_one_read_one_embedding_of_each_text_and_one_report(
     service: IndexService, conversations: StubIndex, embedder: FakeEmbedder, milvus: AsyncMilvusClient
 ) -> None:
     for key in range(1, 65):
-        conversations.put(key, f"Question {key % 10}?")
+        conversations.put(key, f"Question {key % 10}?", answer=f"Answer {key % 20}.")
 
     await service.index(range(1, 65))
 
     assert await indexed(milvus) == {key: (1, f"Question {key % 10}?") for key in range(1, 65)}
     assert len(conversations.reads) == 1
     assert len(embedder.calls) == 1
-    assert sorted(embedder.calls[0]) == [f"Question {digit}?" for digit in range(10)]
+    both = [f"Question {number % 10}?\n\nAnswer {number}." for number in range(20)]
+    assert sorted(embedder.calls[0]) == sorted([*(f"Question {digit}?" for digit in range(10)), *both])
     assert [(outcome.version, outcome.status) for outcome in conversations.outcomes] == [(1, IndexStatus.INDEXED)] * 64
 
 
@@ -234,7 +235,9 @@ async def test_a_wrong_length_that_does_not_come_again_fails_no_row(
     second: EmbedderError | None,
 ) -> None:
     conversations.put(1, "text")
-    answers = iter([VectorLengthError("Model fake gave vectors of length 7, expected 8"), None, second])
+    wrong = VectorLengthError("Model fake gave vectors of length 7, expected 8")
+    # Both of the row's texts, a probe, the question alone, a probe, the question once more.
+    answers = iter([wrong, None, wrong, None, second])
 
     async def embed(texts: Sequence[str]) -> list[list[float]]:
         if error := next(answers, None):

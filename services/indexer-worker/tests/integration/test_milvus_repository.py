@@ -29,7 +29,7 @@ def row(key: int, question: str = "How?", version: int = 1) -> dict[str, object]
         answer_sentiment=Sentiment.NEUTRAL,
         index_status=IndexStatus.PENDING,
     )
-    return vector_row(conversation, [0.6, 0.8])
+    return vector_row(conversation, [0.6, 0.8], [0.8, 0.6])
 
 
 def repository(client: AsyncMilvusClient, model: str = "fake", dimension: int = 2) -> MilvusRepository:
@@ -58,10 +58,12 @@ async def test_workers_that_start_together_make_one_collection(empty_milvus_uri:
         await ensure_collection(one, "fake", 2)
 
         found = await two.describe_collection(fields.COLLECTION)
-        assert found["description"] == "embedding=fake;dimension=2"
+        assert found["description"] == "embedding=fake;dimension=2;schema=2"
         assert {field["name"] for field in found["fields"]} == {
             fields.ID,
             fields.EMBEDDING,
+            fields.TEXT_EMBEDDING,
+            fields.WORDS,
             fields.QUESTION,
             fields.TEXT,
             fields.SPARSE,
@@ -114,8 +116,8 @@ async def test_a_collection_of_another_embedding_space_is_refused_and_left_alone
         with pytest.raises(IndexMismatchError) as refusal:
             await write
 
-    assert "'embedding=fake;dimension=2'" in str(refusal.value)
-    assert f"'embedding={model};dimension={dimension}' is configured" in str(refusal.value)
+    assert "'embedding=fake;dimension=2;schema=2'" in str(refusal.value)
+    assert f"needs 'embedding={model};dimension={dimension};schema=2'" in str(refusal.value)
     assert await count(milvus) == 1
 
 
@@ -127,7 +129,7 @@ async def test_a_collection_of_an_older_schema_is_refused_by_naming_its_fields(m
             older.add_field(field.name, field.dtype, is_primary=field.is_primary, **field.params)
     await milvus.create_collection(fields.COLLECTION, schema=older)
 
-    with pytest.raises(IndexMismatchError, match=r"missing or different fields: .*text_bm25, updated_at, version"):
+    with pytest.raises(IndexMismatchError, match=r"different fields: .*text_bm25, text_embedding, .*, words"):
         await repository(milvus).prepare()
 
 

@@ -5,6 +5,7 @@ Milvus Lite has no aliases and no rename. `Aliases` gives them to its client, wi
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -178,6 +179,36 @@ async def test_in_place_the_index_is_emptied_and_filled_and_says_so_meanwhile(
     assert await searched(milvus) == dict.fromkeys(range(1, 8), 1)
     assert await milvus.list_collections() == [names.COLLECTION]
     assert conversations.runs[step.run_id].status is IndexRunStatus.DONE
+
+
+async def test_no_text_is_embedded_twice_for_a_rebuild_or_another_import(
+    settings: Settings, conversations: StubIndex, milvus: AsyncMilvusClient, stub_openai: StubOpenAI, tmp_path: Path
+) -> None:
+    kept = settings.worker.model_copy(update={"embedding_cache": tmp_path / "embeddings.sqlite"})
+    settings = settings.model_copy(update={"worker": kept})
+    for key in range(1, 20):
+        conversations.put(key, f"text {key % 5}", answer=f"answer {key}")
+    async with AsyncExitStack() as stack:
+        await index_all(await assembly.assemble(settings, stack), conversations)
+    asked = stub_openai.requests[-1].body
+    assert asked is not None
+    assert len(asked["input"]) == 5 + 19
+    stub_openai.reset()
+
+    # Another process, with nothing in its memory.
+    async with AsyncExitStack() as stack:
+        services = await assembly.assemble(settings, stack)
+        await finish(services, Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"))
+    assert len(await searched(milvus)) == 19
+    # The same texts under other ids, in an index that lost everything.
+    await milvus.drop_collection(names.COLLECTION)
+    for key in range(1, 20):
+        del conversations.rows[key]
+        conversations.put(100 + key, f"text {key % 5}", answer=f"answer {key}")
+    async with AsyncExitStack() as stack:
+        await index_all(await assembly.assemble(settings, stack), conversations)
+    assert set(await searched(milvus)) == set(range(101, 120))
+    assert stub_openai.requests == []
 
 
 async def test_with_aliases_the_live_index_stays_whole_until_the_new_one_takes_its_place(

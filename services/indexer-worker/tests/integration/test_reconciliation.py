@@ -21,6 +21,7 @@ from indexer_worker.settings import ReconcileSettings
 from indexer_worker.steps import Step
 from mh_client import AsyncClient
 from mh_common import vector_index as fields
+from mh_common.embeddings import TextUse
 from mh_common.metrics import exposition
 from mh_common.models import IndexOutcome, IndexRun, IndexRunStatus, IndexStatus, PresentVersion, RunCounts
 from mh_common.settings import RedisSettings
@@ -40,7 +41,7 @@ class ConstantEmbedder:
     model = "fake"
     dimension = 2
 
-    async def embed(self, texts: Iterable[str]) -> list[list[float]]:
+    async def embed(self, texts: Iterable[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         return [[0.6, 0.8] for _ in texts]
 
     async def close(self) -> None:
@@ -242,7 +243,7 @@ async def test_a_collection_of_another_model_ends_the_run_with_that_reason(
     run = await setting.run()
 
     assert run.status is IndexRunStatus.FAILED
-    assert "'embedding=former;dimension=2'" in (run.reason or "")
+    assert "'embedding=former;dimension=2;" in (run.reason or "")
 
 
 async def test_one_run_at_a_time_and_a_dead_holder_is_followed(setting: Setting, conversations: StubIndex) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from indexer_worker.repository import question_hash, vector_row
+from indexer_worker.repository import vector_row
 from mh_common import vector_index as fields
 from mh_common.models import Conversation, IndexStatus, Sentiment
 
@@ -29,16 +29,18 @@ def conversation(**values: Any) -> Conversation:
 
 
 def test_a_row_holds_what_search_needs_and_every_field_of_the_contract() -> None:
-    row = vector_row(conversation(), [0.6, 0.8])
+    row = vector_row(conversation(), [0.6, 0.8], [0.8, 0.6])
 
     assert row == {
         fields.ID: 7,
         fields.EMBEDDING: [0.6, 0.8],
+        fields.TEXT_EMBEDDING: [0.8, 0.6],
         fields.QUESTION: "How?",
         fields.TEXT: "How?\n\nSo.",
+        fields.WORDS: " how | so ",
         fields.QUESTION_SENTIMENT: "negative",
         fields.ANSWER_SENTIMENT: "positive",
-        fields.QUESTION_HASH: question_hash("How?"),
+        fields.QUESTION_HASH: fields.question_hash("How?"),
         fields.VERSION: 3,
         fields.CREATED_AT: 1_777_863_721_987_654,
         fields.UPDATED_AT: 1_777_863_721_987_654,
@@ -47,10 +49,12 @@ def test_a_row_holds_what_search_needs_and_every_field_of_the_contract() -> None
 
 @given(question=TEXTS, answer=TEXTS, repeats=st.integers(1, 70_000))
 def test_texts_of_any_length_fit_their_fields(question: str, answer: str, repeats: int) -> None:
-    row = vector_row(conversation(question=question * min(repeats, 500_000 // len(question)), answer=answer), [1.0])
+    longer = question * min(repeats, 500_000 // len(question))
+    row = vector_row(conversation(question=longer, answer=answer), [1.0], [1.0])
 
     assert len(row[fields.QUESTION].encode()) <= fields.MAX_VARCHAR_BYTES
     assert len(row[fields.TEXT].encode()) <= fields.MAX_VARCHAR_BYTES
+    assert len(row[fields.WORDS].encode()) <= fields.MAX_VARCHAR_BYTES
     assert row[fields.QUESTION].startswith(question[:1])
 
 
@@ -58,12 +62,12 @@ def test_texts_of_any_length_fit_their_fields(question: str, answer: str, repeat
 def test_equal_questions_have_equal_hashes_that_fit_a_signed_field(question: str) -> None:
     expected = int.from_bytes(hashlib.sha256(question.encode()).digest()[:8], "big") // 2
 
-    assert question_hash(question) == expected
-    assert 0 <= question_hash(question) < 2**63
+    assert fields.question_hash(question) == expected
+    assert 0 <= fields.question_hash(question) < 2**63
 
 
 @given(TIMES)
 def test_times_keep_their_microseconds(moment: datetime) -> None:
-    row = vector_row(conversation(created_at=moment), [1.0])
+    row = vector_row(conversation(created_at=moment), [1.0], [1.0])
 
     assert datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=row[fields.CREATED_AT]) == moment

@@ -10,6 +10,7 @@ import httpx
 from fastapi import FastAPI
 from mh_client import AsyncClient, MHError
 from mh_common.embeddings import Embedder, EmbedderError, make_embedder
+from mh_common.embeddings.redis_vectors import RedisVectors
 from mh_common.errors import DomainError, UnavailableError
 from mh_common.logging import configure_logging
 from mh_common.models import MAX_ID
@@ -20,6 +21,7 @@ from mh_common.web.metrics import NO_TELEMETRY, metrics_routes
 from mh_common.web.problems import install_problems
 from mh_common.web.request_ids import RequestIdMiddleware
 from openai import AsyncOpenAI
+from redis.asyncio import Redis
 
 import rag_api.answers.routes
 import rag_api.feedback.routes
@@ -41,13 +43,16 @@ from rag_api.answers.service import (
 from rag_api.answers.tokens import make_counter
 from rag_api.dependencies import State, get_checks
 from rag_api.feedback.service import FeedbackService
-from rag_api.search.repository import MilvusIndex, VectorIndex, VectorIndexError, make_client
+from rag_api.search.index import VectorIndex, VectorIndexError
+from rag_api.search.repository import MilvusIndex, make_client
 from rag_api.search.service import QueryRefusedError, SearchService
+from rag_api.search.typed_query import QuerySyntaxError
 from rag_api.settings import Settings
 
 STATUS_OF: Final[dict[type[DomainError], int]] = {
     QueryRefusedError: 422,
     QuestionTooLongError: 422,
+    QuerySyntaxError: 422,
     GeneratorUnavailableError: 502,
     GeneratorRefusedError: 503,
     GeneratorTimeoutError: 504,
@@ -104,7 +109,7 @@ def _lifespan(
 async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: AsyncExitStack) -> State:
     """Make everything that lives as long as the application, each with its clean-up on the stack."""
     stack.push_async_callback(asyncio.to_thread, start_tracing(settings.otel, SERVICE))
-    embedder = make_embedder(settings.embedding, settings.openai)
+    embedder = make_embedder(settings.embedding, settings.openai, store=_store(settings, stack))
     stack.push_async_callback(embedder.close)
     milvus = make_client(settings.milvus.uri, settings.milvus.token, settings.milvus.timeout)
     stack.push_async_callback(milvus.close)
@@ -138,6 +143,14 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
         heartbeat=settings.answers.heartbeat,
         checks=_checks(index, conversations, embedder),
     )
+
+
+def _store(settings: Settings, stack: AsyncExitStack) -> RedisVectors | None:
+    if settings.search.redis_url is None:
+        return None
+    client = Redis.from_url(settings.search.redis_url)
+    stack.push_async_callback(client.aclose)
+    return RedisVectors(client, settings.embedding.cache_ttl)
 
 
 def _writers(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> tuple[Condenser, Generator]:

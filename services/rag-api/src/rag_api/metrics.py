@@ -20,7 +20,7 @@ PART_FAILURES: Final = Counter("mh_search_part_failures_total", "Parts of search
 HITS: Final = Histogram("mh_search_hits", "Hits of a search.", buckets=(0, 1, 2, 3, 5, 10, 20, 50, 100))
 TOP_SCORE: Final = Histogram(
     "mh_search_top_score",
-    "Similarity of a search's best hit, from 0 to 1; searches without a hit are left out.",
+    "Score of a search's best hit, from 0 to 1; searches without a hit are left out.",
     buckets=tuple(step / 10 for step in range(1, 11)),
 )
 STALE_HITS: Final = Counter(

@@ -1,10 +1,11 @@
 """Settings of rag-api."""
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 from mh_common.settings import (
+    BLANK_IS_NONE,
     ConversationsSettings,
     HistorySettings,
     LogSettings,
@@ -16,13 +17,48 @@ from mh_common.settings import (
 )
 from pydantic import Field, model_validator
 
+_Number = Annotated[float | None, BLANK_IS_NONE]
+
 
 class SearchSettings(SettingsGroup):
-    """Search by meaning."""
+    """Search. The numbers behind scores come from measuring: `scripts/calibrate.py` prints those of another model."""
 
     embed_timeout: float = Field(
         default=10.0, gt=0, description="Seconds, retries included, until the embedding of a query is given up."
     )
+    redis_url: Annotated[Annotated[str, Field(pattern=r"^rediss?://")] | None, BLANK_IS_NONE] = Field(
+        default=None,
+        description="Redis that keeps the vectors of queries for EMBEDDING_CACHE_TTL; empty: each process has its own.",
+    )
+    question_weight: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="Share of the question's likeness in the likeness by meaning; the rest is that of question and "
+        "answer together.",
+    )
+    keyword_weight: float = Field(
+        default=0.6, ge=0, description="Weight of the shared words, beside 1 for the likeness by meaning."
+    )
+    slope: _Number = Field(
+        default=None,
+        gt=0,
+        description="With SEARCH_OFFSET: the curve from evidence to score for an embedding model that is not known.",
+    )
+    offset: _Number = Field(default=None, description="See SEARCH_SLOPE.")
+    relevance_threshold: _Number = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Answers say that nothing relevant was found when no score reaches this; empty for the value that "
+        "was measured for the embedding model, if any.",
+    )
+
+    @model_validator(mode="after")
+    def _curve_is_whole(self) -> Self:
+        if (self.slope is None) != (self.offset is None):
+            raise ValueError("SEARCH_SLOPE and SEARCH_OFFSET belong together: set both or none")
+        return self
 
 
 class AnswersSettings(SettingsGroup):
@@ -53,12 +89,6 @@ class AnswersSettings(SettingsGroup):
         "fit, whole sentences are left out, from the end of the least similar conversation first.",
     )
     reserved_tokens: int = Field(default=1024, ge=256, description="Of these, tokens kept free for the answer.")
-    relevance_threshold: float | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="Score below which a conversation is not relevant to a question; empty: as the search has it.",
-    )
     heartbeat: float = Field(
         default=10.0, gt=0, description="Seconds without an event after which a streamed answer shows a sign of life."
     )

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from asgi_lifespan import LifespanManager
 from indexer_worker.collection import ensure_collection
+from indexer_worker.repository import vector_row
 from mh_common import vector_index as fields
 from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder
 from mh_common.models import Conversation, IndexStatus, Sentiment
@@ -195,11 +196,13 @@ async def index(
         embedder = make_embedder(settings.embedding, settings.openai)
         if not await milvus_client.has_collection(fields.COLLECTION):
             await ensure_collection(milvus_client, embedder.model, embedder.dimension)
-        vectors = await embedder.embed([row.question for row in rows])
+        questions = await embedder.embed([row.question for row in rows])
+        texts = await embedder.embed([fields.embedded_text(row.question, row.answer) for row in rows])
         await embedder.close()
         table.update({row.id: row for row in rows})
-        data = [_entity(row, vector) for row, vector in zip(rows, vectors, strict=True)]
-        await milvus_client.upsert(fields.COLLECTION, data=data)
+        data = [vector_row(*parts) for parts in zip(rows, questions, texts, strict=True)]
+        # Never to be shown: hits carry the conversations API's text.
+        await milvus_client.upsert(fields.COLLECTION, data=[{**row, fields.QUESTION: "of the index"} for row in data])
 
     return write
 
@@ -212,20 +215,3 @@ async def _empty(client: AsyncMilvusClient, description: str) -> None:
         await client.delete(fields.COLLECTION, filter=f"{fields.ID} > 0")
     else:
         await client.drop_collection(fields.COLLECTION)
-
-
-def _entity(row: Conversation, vector: list[float]) -> dict[str, object]:
-    epoch, microsecond = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-    return {
-        fields.ID: row.id,
-        fields.EMBEDDING: vector,
-        # Never to be shown: hits carry the conversations API's text.
-        fields.QUESTION: "text of the index",
-        fields.TEXT: "text of the index",
-        fields.QUESTION_SENTIMENT: row.question_sentiment.value,
-        fields.ANSWER_SENTIMENT: row.answer_sentiment.value,
-        fields.QUESTION_HASH: hash(row.question),
-        fields.VERSION: row.version,
-        fields.CREATED_AT: (row.created_at - epoch) // microsecond,
-        fields.UPDATED_AT: (row.updated_at - epoch) // microsecond,
-    }

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from mh_common.embeddings import TextUse
 from mh_common.models import Answer, Conversation, ConversationTurn, Source
 from mh_common.testing.obedient_model import ObedientModel
 from mh_common.testing.openai_stub import StubOpenAI
@@ -135,7 +136,7 @@ class Alike:
     model = "alike"
     dimension = 2
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         return [[1.0, 0.0] if at == 0 else [0.8, 0.6 if at % 2 else -0.6] for at, _ in enumerate(texts)]
 
     async def close(self) -> None: ...

@@ -1,6 +1,5 @@
 """POST /api/v1/search on the shipped app, with real neighbours."""
 
-import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -13,13 +12,13 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from indexer_worker.collection import ensure_collection
+from indexer_worker.repository import vector_row
 from mh_common import vector_index as fields
 from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder
 from mh_common.models import Conversation, SearchResult, Sentiment
 from mh_common.settings import ConversationsSettings
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from pymilvus import AsyncMilvusClient
-from rag_api.search import repository
 from rag_api.settings import SearchSettings, Settings
 
 URL = "/api/v1/search"
@@ -49,8 +48,7 @@ async def test_nearest_conversations_come_first_with_the_apis_text(
     assert [hit.id for hit in result.hits] == [2, 3]
     assert result.total_hits == 2
     assert result.hits[0].answer == "Rise at the same hour. 🌙"
-    assert result.hits[0].score == 1
-    assert 0 < result.hits[1].score < 1
+    assert 0 < result.hits[1].score < result.hits[0].score < 1
     assert asked == [[2, 3]]
 
 
@@ -61,21 +59,13 @@ async def test_local_model_finds_by_meaning_without_a_shared_word(
     embedder = make_embedder(local.embedding, OpenAISettings())
     await ensure_collection(milvus, embedder.model, embedder.dimension)
     questions = ["My husband drinks every evening", "I lie awake for hours", "My child refuses school"]
+    rows = [conversation(key, text, "Talk to somebody.") for key, text in enumerate(questions, start=1)]
     vectors = await embedder.embed(questions)
+    texts = await embedder.embed([fields.embedded_text(row.question, row.answer) for row in rows])
     await embedder.close()
-    table.update({key: conversation(key, text) for key, text in enumerate(questions, start=1)})
-    rows = [
-        {
-            **dict.fromkeys((fields.QUESTION, fields.TEXT), ""),
-            **dict.fromkeys((fields.QUESTION_SENTIMENT, fields.ANSWER_SENTIMENT), "neutral"),
-            **dict.fromkeys((fields.QUESTION_HASH, fields.CREATED_AT, fields.UPDATED_AT), 0),
-            fields.ID: key,
-            fields.VERSION: 1,
-            fields.EMBEDDING: vector,
-        }
-        for key, vector in enumerate(vectors, start=1)
-    ]
-    await milvus.upsert(fields.COLLECTION, data=rows)
+    table.update({row.id: row for row in rows})
+    data = [vector_row(*parts) for parts in zip(rows, vectors, texts, strict=True)]
+    await milvus.upsert(fields.COLLECTION, data=data)
     async with running(local) as client:
         result = await search(client, "insomnia", limit=3)
     assert result.hits[0].id == 2
@@ -85,7 +75,8 @@ async def test_local_model_finds_by_meaning_without_a_shared_word(
 async def test_before_anything_is_indexed_there_are_no_hits(
     client: httpx.AsyncClient, milvus: AsyncMilvusClient, index: Index, conversation: Make, asked: list[list[int]]
 ) -> None:
-    assert (await search(client)).model_dump() == {"hits": [], "total_hits": 0, "index_rebuilding": False}
+    result = await search(client)
+    assert (result.hits, result.total_hits, result.index_rebuilding) == ([], 0, False)
     assert asked == []
     await index([conversation(1)])
     assert (await search(client)).total_hits == 1
@@ -95,7 +86,7 @@ async def test_equal_scores_are_ordered_by_id_even_at_the_limit(
     client: httpx.AsyncClient, index: Index, conversation: Make
 ) -> None:
     await index([conversation(key) for key in (9, 4, 7, 1, 8, 2)])
-    result = await search(client, limit=3)
+    result = await search(client, limit=3, group_by="none")
     assert [hit.id for hit in result.hits] == [1, 2, 4]
 
 
@@ -105,7 +96,7 @@ async def test_gone_and_changed_conversations_are_replaced_by_the_next_ones(
     await index([conversation(key) for key in range(1, 8)])
     del table[1]
     table[2] = conversation(2, "Something else by now", version=2)
-    result = await search(client, limit=3)
+    result = await search(client, limit=3, group_by="none")
     assert [hit.id for hit in result.hits] == [3, 4, 5]
 
 
@@ -115,8 +106,9 @@ async def test_a_long_run_of_stale_hits_is_passed(
     await index([conversation(key) for key in range(1, 201)])
     for key in range(1, 150):
         del table[key]
-    result = await search(client, limit=3)
-    assert [hit.id for hit in result.hits] == [150, 151, 152]
+    result = await search(client, limit=3, group_by="none")
+    assert len({hit.id for hit in result.hits}) == 3
+    assert all(hit.id >= 150 for hit in result.hits)
     assert len(asked) <= 8
     assert max(map(len, asked)) <= 200
 
@@ -130,119 +122,26 @@ async def test_everything_stale_is_no_hits_and_ends(
     assert sorted(key for ids in asked for key in ids) == list(range(1, 41))
 
 
-async def test_search_goes_no_further_than_milvus_allows(
-    client: httpx.AsyncClient,
-    index: Index,
-    conversation: Make,
-    table: Table,
-    asked: list[list[int]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("rag_api.search.service.MAX_MATCHES", 30)
-    await index([conversation(key) for key in range(1, 61)])
-    table.clear()
-    assert (await search(client, limit=10)).hits == []
-    assert len({key for ids in asked for key in ids}) == 30
-
-
 async def test_the_threshold_is_inclusive(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
     await index([conversation(1, "fall asleep"), conversation(2, "fall from a horse"), conversation(3, "coffee")])
     scores = {hit.id: hit.score for hit in (await search(client)).hits}
-    assert scores[1] == 1
+    assert 0 <= scores[3] < scores[2] < scores[1] <= 1
     kept = await search(client, similarity_threshold=scores[2])
     assert [hit.id for hit in kept.hits] == [1, 2]
-    kept = await search(client, similarity_threshold=1)
+    kept = await search(client, similarity_threshold=scores[1])
     assert [hit.id for hit in kept.hits] == [1]
+    assert (await search(client, similarity_threshold=1)).hits == []
 
 
 async def test_opposite_vectors_score_zero_not_less(
     client: httpx.AsyncClient, index: Index, conversation: Make
 ) -> None:
     # Without shared words the stub's cosines are about zero, on both sides of it.
-    await index([conversation(key, f"word{key}") for key in range(1, 60)])
-    scores = [hit.score for hit in (await search(client, "elsewhere", limit=60)).hits]
+    await index([conversation(key, f"word{key}", f"another{key}") for key in range(1, 60)])
+    scores = [hit.score for hit in (await search(client, "elsewhere", limit=60, mode="semantic")).hits]
     assert len(scores) == 59
     assert min(scores) == 0
     assert scores == sorted(scores, reverse=True)
-
-
-def oracle_rows(make: Make) -> list[Conversation]:
-    chance = random.Random(7)
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    rows = []
-    for key in range(1, 301):
-        created = start + timedelta(microseconds=chance.randrange(20), hours=chance.randrange(3))
-        rows.append(
-            make(
-                key,
-                f"question number {key}",
-                question_sentiment=chance.choice(list(Sentiment)),
-                answer_sentiment=chance.choice(list(Sentiment)),
-                created_at=created,
-                updated_at=created + timedelta(microseconds=chance.randrange(5)),
-            )
-        )
-    # Long ago: negative microseconds; far ahead: the last moment there is.
-    rows[0] = make(1, created_at=datetime(1900, 1, 1, tzinfo=UTC))
-    rows[1] = make(2, created_at=datetime.max.replace(tzinfo=UTC))
-    return rows
-
-
-moments = st.one_of(
-    st.builds(
-        lambda us, hours: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=us, hours=hours),
-        st.integers(-1, 25),
-        st.integers(0, 3),
-    ),
-    st.datetimes(timezones=st.just(UTC)),
-)
-sentiments = st.lists(st.sampled_from(Sentiment), min_size=1, max_size=4)
-random_filters = st.fixed_dictionaries(
-    {},
-    optional={
-        "question_sentiment": sentiments,
-        "answer_sentiment": sentiments,
-        "created_after": moments,
-        "created_before": moments,
-        "updated_after": moments,
-        "updated_before": moments,
-        "ids": st.lists(st.integers(1, 320) | st.integers(1, 2**63 - 1), min_size=1, max_size=50),
-    },
-)
-
-
-def matches(row: Conversation, filters: dict[str, Any]) -> bool:
-    return all(
-        (
-            row.question_sentiment in filters.get("question_sentiment", Sentiment),
-            row.answer_sentiment in filters.get("answer_sentiment", Sentiment),
-            "created_after" not in filters or row.created_at >= filters["created_after"],
-            "created_before" not in filters or row.created_at < filters["created_before"],
-            "updated_after" not in filters or row.updated_at >= filters["updated_after"],
-            "updated_before" not in filters or row.updated_at < filters["updated_before"],
-            "ids" not in filters or row.id in filters["ids"],
-        )
-    )
-
-
-async def test_filters_agree_with_plain_python(
-    milvus: AsyncMilvusClient, settings: Settings, index: Index, conversation: Make
-) -> None:
-    rows = oracle_rows(conversation)
-    await index(rows)
-    searcher = repository.MilvusIndex(milvus, model="stub-embedding", dimension=64, consistency="Strong", timeout=5)
-    vector = [1.0] + [0.0] * 63
-    drawn: list[dict[str, Any]] = []
-
-    @profile(max_examples=300, deadline=None)
-    @given(random_filters)
-    def draw(filters: dict[str, Any]) -> None:
-        drawn.append(filters)
-
-    draw()
-    for filters in drawn:
-        found = await searcher.search(vector, 1000, repository.Filters(**filters))
-        assert {match.id for match in found} == {row.id for row in rows if matches(row, filters)}, filters
 
 
 async def test_filters_reach_the_index_from_the_request(
@@ -266,7 +165,7 @@ async def test_filters_reach_the_index_from_the_request(
         ({"ids": [77]}, []),
     ]
     for filters, expected in cases:
-        result = await search(client, **filters)
+        result = await search(client, group_by="none", **filters)
         assert sorted(hit.id for hit in result.hits) == expected, filters
 
 
@@ -281,7 +180,7 @@ async def test_any_text_is_only_a_query(client: httpx.AsyncClient, index: Index,
 
     draw()
     for query in queries:
-        result = await search(client, query, question_sentiment=["neutral"])
+        result = await search(client, query, question_sentiment=["neutral"], plain_query=True)
         assert [hit.id for hit in result.hits] == [2], query
 
 

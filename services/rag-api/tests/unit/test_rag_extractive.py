@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
-from mh_common.embeddings import Embedder
+from mh_common.embeddings import Embedder, TextUse
 from mh_common.models import Source
 from mh_common.testing.openai_stub import embedding
 from rag_api.answers import extractive
@@ -25,7 +25,7 @@ class WordEmbedder:
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         self.texts += texts
         return [embedding(text, self.dimension, bag_of_words=True) for text in texts]
 

@@ -1,4 +1,4 @@
-"""Texts to vectors: the `Embedder` protocol, two adapters, a cache, and `make_embedder`, which picks by settings.
+"""Texts to vectors: the `Embedder` protocol, its adapters, a cache, and `make_embedder`, which picks by settings.
 
 Importing this package loads neither openai nor onnxruntime; each comes with the adapter that needs it.
 """
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from mh_common.embeddings.cache import CachedEmbedder
 from mh_common.embeddings.factory import make_embedder
-from mh_common.embeddings.protocol import Embedder, EmbedderError, VectorLengthError
+from mh_common.embeddings.protocol import Embedder, EmbedderError, TextUse, VectorLengthError
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 
 if TYPE_CHECKING:
     from mh_common.embeddings.local import LocalEmbedder
     from mh_common.embeddings.openai_compatible import OpenAICompatibleEmbedder
+    from mh_common.embeddings.text_embeddings_inference import TextEmbeddingsInferenceEmbedder
 
 __all__ = [
     "CachedEmbedder",
@@ -23,6 +24,8 @@ __all__ = [
     "LocalEmbedder",
     "OpenAICompatibleEmbedder",
     "OpenAISettings",
+    "TextEmbeddingsInferenceEmbedder",
+    "TextUse",
     "VectorLengthError",
     "make_embedder",
 ]
@@ -31,7 +34,11 @@ __all__ = [
 # anything anywhere that an operator did not ask for.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-_ADAPTERS = {"LocalEmbedder": "local", "OpenAICompatibleEmbedder": "openai_compatible"}
+_ADAPTERS = {
+    "LocalEmbedder": "local",
+    "OpenAICompatibleEmbedder": "openai_compatible",
+    "TextEmbeddingsInferenceEmbedder": "text_embeddings_inference",
+}
 
 
 def __getattr__(name: str) -> Any:

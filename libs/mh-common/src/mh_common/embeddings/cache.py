@@ -1,4 +1,4 @@
-"""A cache before any embedder: in this process, and optionally in Redis for all of them."""
+"""A cache before any embedder: in this process, and optionally in a store beyond it."""
 
 import asyncio
 import hashlib
@@ -6,25 +6,40 @@ import logging
 import struct
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from mh_common.embeddings import metrics
-from mh_common.embeddings.protocol import Embedder
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
+from mh_common.embeddings.protocol import Embedder, TextUse
 
 log = logging.getLogger(__name__)
 
-REDIS_UNAVAILABLE = "embedding_cache_redis_unavailable"
-"""Logged when Redis begins to fail, not again until it has answered. Embedding goes on without it."""
-REDIS_RECOVERED = "embedding_cache_redis_recovered"
+STORE_UNAVAILABLE = "embedding_cache_store_unavailable"
+"""Logged when the store begins to fail, not again until it has answered. Embedding goes on without it."""
+STORE_RECOVERED = "embedding_cache_store_recovered"
 
-REDIS_TIMEOUT_S = 0.5
-"""A Redis slower than this is passed over: embedding the text again may be faster."""
-REDIS_PAUSE_S = 30.0
-"""How long Redis is left alone after a failure, so that not every call waits for the timeout."""
+STORE_TIMEOUT_S = 0.5
+"""A store slower than this is passed over: embedding the text again may be faster."""
+STORE_PAUSE_S = 30.0
+"""How long the store is left alone after a failure, so that not every call waits for the timeout."""
+
+T = TypeVar("T")
+
+
+class VectorStore(Protocol):
+    """Keeps vectors as bytes, by model and by the SHA-256 of their text; never the text. May raise anything."""
+
+    async def get(self, model: str, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Return those that are there."""
+        ...
+
+    async def put(self, model: str, vectors: Mapping[bytes, bytes]) -> None:
+        """Keep these, for as long as the store keeps vectors."""
+        ...
+
+    async def close(self) -> None:
+        """Release what the store opened itself."""
+        ...
 
 
 class CachedEmbedder:
@@ -38,13 +53,12 @@ class CachedEmbedder:
         inner: the embedder that does the work; it is closed with this one.
         memory_size: most vectors kept in this process, the least recently used going first (a vector of 1,536
             components takes 6 KB). 0 keeps none.
-        redis: second level, shared by processes, made with `decode_responses=False`; it stays open on `close`. Keys are
-            `mh:embedding:{model}:{sha256 of the text}`. That Redis fails or hangs never makes `embed` fail.
-        ttl: seconds that a vector stays in Redis.
+        store: second level; it is closed with this one. That it fails or hangs never makes `embed` fail.
+        prefixes: what a model wants before texts of a use, as e5 wants `query: `. It is part of the text from then on.
         clock: for tests.
 
     Attributes:
-        hits_memory, hits_redis, misses: distinct texts per call, counted by where their vector came from.
+        hits_memory, hits_store, misses: distinct texts per call, counted by where their vector came from.
     """
 
     def __init__(
@@ -52,37 +66,37 @@ class CachedEmbedder:
         inner: Embedder,
         *,
         memory_size: int = 10_000,
-        redis: "Redis | None" = None,
-        ttl: int = 7 * 86_400,
+        store: VectorStore | None = None,
+        prefixes: Mapping[TextUse, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if redis is not None and redis.connection_pool.connection_kwargs.get("decode_responses"):
-            raise ValueError("The cache keeps bytes in Redis: its client must have decode_responses=False")
         self._inner = inner
         self._memory: OrderedDict[bytes, bytes] = OrderedDict()
         self._memory_size = memory_size
-        self._redis = redis
-        self._ttl = ttl
+        self._store = store
+        self._prefixes = prefixes or {}
         self._clock = clock
-        self._redis_paused_until = float("-inf")
-        self._redis_failed = False
+        self._store_paused_until = float("-inf")
+        self._store_failed = False
         self._format = struct.Struct(f"<{inner.dimension}f")
         self.hits_memory = 0
-        self.hits_redis = 0
+        self.hits_store = 0
         self.misses = 0
 
     @property
     def model(self) -> str:
-        """The inner embedder's model."""
-        return self._inner.model
+        """The inner embedder's model, with what stands before passages: it changes what their vectors mean."""
+        prefix = self._prefixes.get(TextUse.PASSAGE)
+        return f"{self._inner.model}+{prefix.strip()}" if prefix else self._inner.model
 
     @property
     def dimension(self) -> int:
         """The inner embedder's dimension."""
         return self._inner.dimension
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         """See `Embedder.embed`."""
+        texts = [self._prefixes.get(use, "") + text for text in texts]
         # "surrogatepass", since a lone surrogate must not stop a text from having a key.
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         wanted = dict(zip(keys, texts, strict=True))
@@ -90,17 +104,19 @@ class CachedEmbedder:
         self.hits_memory += len(found)
         metrics.count_cache("memory", len(found))
         if unknown := [key for key in wanted if key not in found]:
-            from_redis = await self._from_redis(unknown)
-            self.hits_redis += len(from_redis)
-            metrics.count_cache("redis", len(from_redis))
-            made = await self._make({key: wanted[key] for key in unknown if key not in from_redis})
-            found |= from_redis | made
-            self._remember(from_redis | made)
+            stored = await self._from_store(unknown)
+            self.hits_store += len(stored)
+            metrics.count_cache("store", len(stored))
+            made = await self._make({key: wanted[key] for key in unknown if key not in stored}, use)
+            found |= stored | made
+            self._remember(stored | made)
         return [list(self._format.unpack(found[key])) for key in keys]
 
     async def close(self) -> None:
-        """Close the inner embedder."""
+        """Close the inner embedder and the store."""
         await self._inner.close()
+        if self._store is not None:
+            await self._store.close()
 
     def _from_memory(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         found = {key: self._memory[key] for key in keys if key in self._memory}
@@ -113,55 +129,38 @@ class CachedEmbedder:
         while len(self._memory) > self._memory_size:
             self._memory.popitem(last=False)
 
-    async def _make(self, texts: Mapping[bytes, str]) -> dict[bytes, bytes]:
+    async def _make(self, texts: Mapping[bytes, str], use: TextUse) -> dict[bytes, bytes]:
         if not texts:
             return {}
         self.misses += len(texts)
         metrics.count_cache("none", len(texts))
         with metrics.embedder_call(self.model, len(texts)):
-            vectors = await self._inner.embed(list(texts.values()))
+            vectors = await self._inner.embed(list(texts.values()), use)
         made = {key: self._format.pack(*vector) for key, vector in zip(texts, vectors, strict=True)}
-        await self._to_redis(made)
+        await self._asked(lambda store: store.put(self.model, made), None)
         return made
 
-    async def _from_redis(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        if self._redis is None or self._clock() < self._redis_paused_until:
-            return {}
-        try:
-            async with asyncio.timeout(REDIS_TIMEOUT_S):
-                values = await self._redis.mget([self._redis_key(key) for key in keys])
-        except Exception as error:
-            self._redis_fails(error)
-            return {}
-        self._redis_answers()
+    async def _from_store(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        nothing: Mapping[bytes, bytes] = {}
+        values = await self._asked(lambda store: store.get(self.model, keys), nothing)
         # A value of another length comes from another dimension or another program: made again, and written over.
-        pairs = zip(keys, values, strict=True)
-        return {key: value for key, value in pairs if isinstance(value, bytes) and len(value) == self._format.size}
+        return {key: value for key, value in values.items() if len(value) == self._format.size}
 
-    async def _to_redis(self, vectors: Mapping[bytes, bytes]) -> None:
-        if self._redis is None or self._clock() < self._redis_paused_until:
-            return
+    async def _asked(self, ask: Callable[[VectorStore], Awaitable[T]], otherwise: T) -> T:
+        """Ask the store, unless it failed a moment ago."""
+        if self._store is None or self._clock() < self._store_paused_until:
+            return otherwise
         try:
-            async with asyncio.timeout(REDIS_TIMEOUT_S), self._redis.pipeline(transaction=False) as pipeline:
-                for key, vector in vectors.items():
-                    pipeline.set(self._redis_key(key), vector, ex=self._ttl)
-                await pipeline.execute()
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                answer = await ask(self._store)
         except Exception as error:
-            self._redis_fails(error)
-        else:
-            self._redis_answers()
-
-    def _redis_key(self, key: bytes) -> str:
-        return f"mh:embedding:{self.model}:{key.hex()}"
-
-    def _redis_fails(self, error: Exception) -> None:
-        # Any error at all: what goes wrong with a cache must not be what the caller sees.
-        self._redis_paused_until = self._clock() + REDIS_PAUSE_S
-        if not self._redis_failed:
-            self._redis_failed = True
-            log.warning(REDIS_UNAVAILABLE, extra={"error": type(error).__name__, "pause_s": REDIS_PAUSE_S})
-
-    def _redis_answers(self) -> None:
-        if self._redis_failed:
-            self._redis_failed = False
-            log.info(REDIS_RECOVERED)
+            # Any error at all: what goes wrong with a cache must not be what the caller sees.
+            self._store_paused_until = self._clock() + STORE_PAUSE_S
+            if not self._store_failed:
+                self._store_failed = True
+                log.warning(STORE_UNAVAILABLE, extra={"error": type(error).__name__, "pause_s": STORE_PAUSE_S})
+            return otherwise
+        if self._store_failed:
+            self._store_failed = False
+            log.info(STORE_RECOVERED)
+        return answer

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from mh_common.embeddings.cache import CachedEmbedder
-from mh_common.embeddings.protocol import Embedder, EmbedderError
+from mh_common.embeddings.cache import CachedEmbedder, VectorStore
+from mh_common.embeddings.protocol import Embedder, EmbedderError, TextUse
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    from mh_common.embeddings.remote import RemoteOptions
 
 DEFAULT_OPENAI_MODEL = "text-embedding-3-small"
 _ELSEWHERE = (
@@ -19,19 +19,20 @@ KEYLESS = "none"
 
 
 def make_embedder(
-    embedding: EmbeddingSettings, openai: OpenAISettings, *, redis: "Redis | None" = None
+    embedding: EmbeddingSettings, openai: OpenAISettings, *, store: VectorStore | None = None
 ) -> CachedEmbedder:
     """Make the embedder that the settings ask for, with a cache before it.
 
-    `redis` is the cache's second level (see `CachedEmbedder`); None does without. The provider's library is imported
-    here and only here, so a service needs only the one it uses.
+    `store` is the cache's second level and closed with it; None does without. The provider's library is imported here
+    and only here, so a service needs only the one it uses.
 
     Raises:
         ValueError: the settings contradict each other; the message names the variables.
         EmbedderError: the local model's files are missing or not the expected ones.
     """
-    inner = _local(embedding) if _provider(embedding, openai) == "local" else _openai(embedding, openai)
-    return CachedEmbedder(inner, memory_size=embedding.cache_size, redis=redis, ttl=embedding.cache_ttl)
+    make = {"local": _local, "openai": _openai, "tei": _tei}[_provider(embedding, openai)]
+    prefixes = {TextUse.QUERY: embedding.query_prefix, TextUse.PASSAGE: embedding.passage_prefix}
+    return CachedEmbedder(make(embedding, openai), memory_size=embedding.cache_size, store=store, prefixes=prefixes)
 
 
 def _provider(embedding: EmbeddingSettings, openai: OpenAISettings) -> str:
@@ -41,7 +42,7 @@ def _provider(embedding: EmbeddingSettings, openai: OpenAISettings) -> str:
     return "openai" if embedding.api_key or embedding.base_url or openai.api_key else "local"
 
 
-def _local(embedding: EmbeddingSettings) -> Embedder:
+def _local(embedding: EmbeddingSettings, _: OpenAISettings) -> Embedder:
     try:
         from mh_common.embeddings.local import DIMENSION, MODEL, LocalEmbedder
     except ModuleNotFoundError as error:
@@ -73,11 +74,32 @@ def _openai(embedding: EmbeddingSettings, openai: OpenAISettings) -> Embedder:
         base_url=base_url,
         model=model,
         dimension=dimension,
-        batch_size=embedding.batch_size,
-        max_concurrency=embedding.max_concurrency,
-        timeout=embedding.timeout,
-        max_attempts=embedding.max_attempts,
-        max_wait=embedding.max_wait,
-        max_text_bytes=embedding.max_text_bytes,
-        token_price=embedding.token_price,
+        **_remote_options(embedding, 128),
     )
+
+
+def _tei(embedding: EmbeddingSettings, _: OpenAISettings) -> Embedder:
+    from mh_common.embeddings.text_embeddings_inference import BATCH_SIZE, TextEmbeddingsInferenceEmbedder
+
+    if embedding.base_url is None or embedding.model is None or embedding.dimension is None:
+        raise ValueError("EMBEDDING_PROVIDER=tei needs EMBEDDING_BASE_URL, EMBEDDING_MODEL and EMBEDDING_DIMENSION")
+    return TextEmbeddingsInferenceEmbedder(
+        base_url=embedding.base_url,
+        api_key=embedding.api_key.get_secret_value() if embedding.api_key else None,
+        model=embedding.model,
+        dimension=embedding.dimension,
+        **_remote_options(embedding, BATCH_SIZE),
+    )
+
+
+def _remote_options(embedding: EmbeddingSettings, batch_size: int) -> "RemoteOptions":
+    return {
+        "batch_size": embedding.batch_size or batch_size,
+        "max_concurrency": embedding.max_concurrency,
+        "timeout": embedding.timeout,
+        "max_attempts": embedding.max_attempts,
+        "max_wait": embedding.max_wait,
+        "max_text_bytes": embedding.max_text_bytes,
+        "pad": embedding.pad,
+        "token_price": embedding.token_price,
+    }

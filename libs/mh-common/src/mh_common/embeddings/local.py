@@ -19,7 +19,7 @@ import onnxruntime as ort
 from tokenizers import Tokenizer
 
 from mh_common.embeddings import metrics
-from mh_common.embeddings.protocol import EmbedderError
+from mh_common.embeddings.protocol import EmbedderError, TextUse
 
 MODEL = "all-MiniLM-L6-v2"
 DIMENSION = 384
@@ -75,8 +75,8 @@ class LocalEmbedder:
         self._tokenizer.no_padding()  # the file fills every text up to 128
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-embedder")
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """See `Embedder.embed`."""
+    async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
+        """See `Embedder.embed`; this model does not tell the uses apart."""
         loop = asyncio.get_running_loop()
         vectors = np.empty((len(texts), DIMENSION), np.float32)
         try:

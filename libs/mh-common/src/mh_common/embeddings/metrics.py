@@ -54,7 +54,7 @@ def embedder_call(model: str, texts: int) -> Iterator[None]:
         CALLS.labels(model, outcome).inc()
 
 
-def count_cache(source: Literal["memory", "redis", "none"], texts: int) -> None:
+def count_cache(source: Literal["memory", "store", "none"], texts: int) -> None:
     """Count where the vectors of so many distinct texts came from; none: they had to be made."""
     if texts:
         CACHE.labels(source).inc(texts)

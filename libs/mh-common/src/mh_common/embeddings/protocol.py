@@ -1,8 +1,18 @@
 """What every embedder promises, and the one error it raises."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from functools import partial
 from typing import Any, Protocol
+
+
+class TextUse(StrEnum):
+    """What a text is to search. Some models want to be told, and place the same text differently."""
+
+    PASSAGE = "passage"
+    """Something to be found."""
+    QUERY = "query"
+    """What somebody looks for."""
 
 
 class Embedder(Protocol):
@@ -21,7 +31,7 @@ class Embedder(Protocol):
         """Number of components of every vector."""
         ...
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         """Return one vector per text, in the order of the texts; no texts give no vectors.
 
         Every vector has `dimension` finite components and an L2 norm of 1 (to float32 precision), so that an inner

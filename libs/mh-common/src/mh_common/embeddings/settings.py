@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, SecretStr
 
 from mh_common.settings import BLANK_IS_NONE, SettingsGroup
 
@@ -32,9 +32,12 @@ class OpenAISettings(SettingsGroup):
 class EmbeddingSettings(SettingsGroup):
     """How texts become vectors. Whoever writes the index and whoever searches it must have the same."""
 
-    provider: Literal["auto", "local", "openai"] = Field(
+    model_config = ConfigDict(populate_by_name=True)
+
+    provider: Literal["auto", "local", "openai", "tei"] = Field(
         default="auto",
         description="local: all-MiniLM-L6-v2 on this machine. openai: OpenAI or a server that speaks its protocol. "
+        "tei: a server of Hugging Face's text-embeddings-inference at EMBEDDING_BASE_URL. "
         "auto: openai when EMBEDDING_API_KEY, EMBEDDING_BASE_URL or OPENAI_API_KEY is set, else local. "
         "A change makes the index's vectors useless until it is built again.",
     )
@@ -51,7 +54,26 @@ class EmbeddingSettings(SettingsGroup):
         description="Address of another embedding server than OPENAI_BASE_URL. OPENAI_API_KEY is not sent there.",
     )
     api_key: _Key = Field(default=None, description="API key for embeddings; empty for OPENAI_API_KEY.")
-    batch_size: int = Field(default=128, ge=1, le=2048, description="Most texts in one request to the server.")
+    query_prefix: str = Field(
+        default="",
+        description="What the model wants before a text that somebody searches for, for example 'query: ' for e5. "
+        "Blanks at its end count: quote it.",
+    )
+    passage_prefix: str = Field(
+        default="", description="The same before a text that is to be found, for example 'passage: '."
+    )
+    pad: Annotated[bool, BeforeValidator(lambda value: False if value == "" else value)] = Field(
+        default=False,
+        validation_alias=AliasChoices("pad", "_pad"),
+        description="Fill vectors that are shorter than EMBEDDING_DIMENSION up with zeros. Otherwise a wrong length is "
+        "an error, as it mostly means a wrong model. EMBEDDING__PAD is the same.",
+    )
+    batch_size: Annotated[int | None, BLANK_IS_NONE] = Field(
+        default=None,
+        ge=1,
+        le=2048,
+        description="Most texts in one request to the server; empty for 128, or 32 with tei, its own limit.",
+    )
     max_concurrency: int = Field(default=4, ge=1, description="Most requests to the server at the same time.")
     timeout: float = Field(default=30.0, gt=0, description="Seconds until one attempt of a request is given up.")
     max_attempts: int = Field(default=5, ge=1, description="Most attempts for one request.")

@@ -95,7 +95,16 @@ from mh_common.models.index_states import (
     PresentVersion,
 )
 from mh_common.models.problems import DependencyHealth, FieldProblem, Problem, Readiness
-from mh_common.models.search import SearchHit, SearchRequest, SearchResult
+from mh_common.models.search import (
+    Explanation,
+    GroupBy,
+    Highlights,
+    PartScore,
+    SearchHit,
+    SearchMode,
+    SearchRequest,
+    SearchResult,
+)
 
 __all__ = [
     "ANSWER_EVENTS",
@@ -136,11 +145,14 @@ __all__ = [
     "ExperimentDetail",
     "ExperimentMetrics",
     "ExperimentPage",
+    "Explanation",
     "FailureCount",
     "Feedback",
     "FeedbackCreate",
     "FieldProblem",
     "Figure",
+    "GroupBy",
+    "Highlights",
     "HistoryDeleted",
     "HistoryEntry",
     "HistoryEntryCreate",
@@ -164,6 +176,7 @@ __all__ = [
     "IndexSummary",
     "IndexSyncRequest",
     "MonthCount",
+    "PartScore",
     "PresentVersion",
     "Problem",
     "QueryOrigin",
@@ -174,6 +187,7 @@ __all__ = [
     "RunOwner",
     "RunReason",
     "SearchHit",
+    "SearchMode",
     "SearchRequest",
     "SearchResult",
     "Sentiment",

@@ -1,33 +1,101 @@
-"""Search by meaning."""
+"""Search by meaning and by words."""
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from enum import StrEnum
+from typing import Annotated
 
-from mh_common.models.base import MAX_BULK_ROWS, ConversationId, QueryText, WireModel
+from pydantic import BaseModel, ConfigDict, Field
+
+from mh_common.models.base import MAX_BULK_ROWS, ConversationId, QueryText, UtcTime, WireModel
 from mh_common.models.conversations import Sentiment
 
 
+class SearchMode(StrEnum):
+    """What a conversation is found by."""
+
+    HYBRID = "hybrid"
+    SEMANTIC = "semantic"
+    KEYWORD = "keyword"
+
+
+class GroupBy(StrEnum):
+    """What there is one hit of."""
+
+    QUESTION = "question"
+    NONE = "none"
+
+
 class SearchRequest(WireModel):
-    """A search by meaning."""
+    """A search."""
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"query": "patient cannot sleep before exams", "limit": 5}]},
+        json_schema_extra={
+            "examples": [
+                {"query": "patient cannot sleep before exams", "limit": 5},
+                {"query": 'panic "on the bus" -school question_sentiment:negative created_at<=2026-03-01'},
+            ]
+        },
     )
 
-    query: QueryText = Field(description="Free text, 1 to 8,000 characters after trimming.")
+    query: QueryText = Field(
+        description='1 to 8,000 characters after trimming. Besides free text it can hold `"a phrase"` that must occur, '
+        "`-word` that must not, and filters: `question_sentiment:negative,neutral`, `answer_sentiment:positive`, "
+        "`created_at>=2026-03-01`, `updated_at<2026`, `id:1,2,3`."
+    )
+    plain_query: bool = Field(
+        default=False, description="Take the query as free text only: no phrases, excluded words or filters in it."
+    )
+    mode: SearchMode = Field(
+        default=SearchMode.HYBRID,
+        description="By meaning and words (hybrid), by meaning (semantic) or by words (keyword, which needs no "
+        "embedding model and finds only conversations that share a word with the query).",
+    )
+    group_by: GroupBy = Field(
+        default=GroupBy.QUESTION,
+        description="question: one hit for conversations with the same question, the one that fits best. none: all.",
+    )
     limit: int = Field(default=10, ge=1, le=100, description="Most hits to return.")
     similarity_threshold: float | None = Field(
         default=None, ge=0, le=1, description="Leave out hits whose score is below this."
     )
+    explain: bool = Field(default=False, description="Tell with each hit how it was found.")
     question_sentiment: list[Sentiment] | None = Field(default=None, min_length=1, description="Any of these.")
     answer_sentiment: list[Sentiment] | None = Field(default=None, min_length=1, description="Any of these.")
-    created_after: AwareDatetime | None = Field(default=None, description="Created at or after this time.")
-    created_before: AwareDatetime | None = Field(default=None, description="Created before this time.")
-    updated_after: AwareDatetime | None = Field(default=None, description="Updated at or after this time.")
-    updated_before: AwareDatetime | None = Field(default=None, description="Updated before this time.")
+    created_after: UtcTime | None = Field(default=None, description="Created at or after this time.")
+    created_before: UtcTime | None = Field(default=None, description="Created before this time.")
+    updated_after: UtcTime | None = Field(default=None, description="Updated at or after this time.")
+    updated_before: UtcTime | None = Field(default=None, description="Updated before this time.")
     ids: list[ConversationId] | None = Field(
         default=None, min_length=1, max_length=MAX_BULK_ROWS, description="Only among these conversations."
     )
+
+
+Span = Annotated[tuple[int, int], Field(description="First character, and the one after the last; from 0.")]
+
+
+class Highlights(BaseModel):
+    """Where the texts hold words of the query, in any form of them: characters (Unicode code points), in order."""
+
+    question: list[Span] = []
+    answer: list[Span] = []
+
+
+class PartScore(BaseModel):
+    """What one part of a search says of a hit."""
+
+    part: str = Field(
+        description="question: cosine of query and question. text: cosine of query and question with answer. "
+        "keywords: BM25 over question and answer. fusion: reciprocal rank fusion of those the mode uses."
+    )
+    rank: int | None = Field(description="From 1, by conversation; null where it is further down than was looked.")
+    score: float
+
+
+class Explanation(BaseModel):
+    """How a hit was found, and what its score is made of."""
+
+    parts: list[PartScore]
+    evidence: float = Field(description="Weighted sum of the parts. Hits are ordered by it, and so by the score.")
 
 
 class SearchHit(BaseModel):
@@ -38,15 +106,33 @@ class SearchHit(BaseModel):
     answer: str
     question_sentiment: Sentiment
     answer_sentiment: Sentiment
-    score: float = Field(ge=0, le=1, description="Similarity of query and question; 1 is the same text.")
     version: int = Field(description="The conversation's version.")
+    score: float = Field(
+        ge=0,
+        le=1,
+        description="How likely the conversation is about what was asked, as measured for the embedding model and the "
+        "mode. Comparable between queries, unless `scores_calibrated` is false.",
+    )
+    highlights: Highlights = Highlights()
+    explanation: Explanation | None = Field(default=None, description="Only with `explain`.")
 
 
 class SearchResult(BaseModel):
     """Hits, best first."""
 
     hits: list[SearchHit]
-    total_hits: int = Field(description="Number of hits returned.")
+    total_hits: int = Field(
+        description="Number of hits returned: of distinct questions or, without grouping, of conversations. Below "
+        "`limit` there are no more that reach the threshold."
+    )
+    relevance_threshold: float | None = Field(
+        default=None,
+        description="A best score below this means that nothing relevant is there; null where nobody measured it.",
+    )
+    scores_calibrated: bool = Field(
+        default=True,
+        description="False: nobody measured this embedding model's scores. They order hits, and mean no more.",
+    )
     index_rebuilding: bool = Field(
         default=False,
         description="The index is being built anew in place and does not hold every conversation yet: hits may be "

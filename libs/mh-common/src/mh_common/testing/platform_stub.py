@@ -33,6 +33,7 @@ from mh_common.models import (
     ConversationCreate,
     ConversationPage,
     ConversationStats,
+    Explanation,
     FailureCount,
     FieldProblem,
     IndexFailurePage,
@@ -41,6 +42,7 @@ from mh_common.models import (
     IndexState,
     IndexStatus,
     IndexSummary,
+    PartScore,
     QueryOrigin,
     SearchHit,
     SearchResult,
@@ -127,6 +129,7 @@ class StubPlatform:
                 Route("/api/v1/index/rebuild", self._run, methods=["POST"]),
                 Route("/api/v1/index/runs/{run_id}", self._run),
                 Route("/api/v1/search", self._search, methods=["POST"]),
+                Route("/api/v1/conversations/{id:int}/similar", self._similar),
                 Route("/api/v1/answers", self._answer, methods=["POST"]),
             ]
         )
@@ -253,8 +256,21 @@ class StubPlatform:
                 score=0.75,
             )
         ]
-        hits = hits if self.queries[-1]["query"] != "nothing" else []
-        return json_response(SearchResult(hits=hits, total_hits=len(hits)))
+        query = self.queries[-1]
+        if query.get("explain"):
+            parts = [
+                PartScore(part="text", rank=3, score=0.61),
+                PartScore(part="keywords", rank=None, score=0.0),
+                PartScore(part="fusion", rank=1, score=0.3),
+            ]
+            hits[0].explanation = Explanation(parts=parts, evidence=0.46)
+        hits = hits if query["query"] != "nothing" else []
+        threshold = 0.9 if query["query"] == "off topic" else 0.1
+        return json_response(SearchResult(hits=hits, total_hits=len(hits), relevance_threshold=threshold))
+
+    async def _similar(self, request: Request) -> Response:
+        self.queries.append({"id": request.path_params["id"], **request.query_params})
+        return json_response(SearchResult(hits=[], total_hits=0))
 
     async def _answer(self, request: Request) -> Response:
         self.queries.append(await request.json())

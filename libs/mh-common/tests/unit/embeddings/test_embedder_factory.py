@@ -9,6 +9,9 @@ from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedde
 from mh_common.embeddings.cache import CachedEmbedder
 from mh_common.embeddings.local import LocalEmbedder
 from mh_common.embeddings.openai_compatible import OpenAICompatibleEmbedder
+from mh_common.embeddings.protocol import TextUse
+from mh_common.embeddings.redis_vectors import RedisVectors
+from mh_common.settings import ServiceSettings
 from mh_common.testing.openai_stub import StubOpenAI
 from pydantic import ValidationError
 
@@ -107,11 +110,49 @@ async def test_the_whole_chain_embeds_once_and_remembers(redis_url: str) -> None
         client = redis.asyncio.Redis.from_url(redis_url)
         await client.flushdb()
         for _ in range(2):
-            embedder = make_embedder(EmbeddingSettings(model="m", dimension=3), openai, redis=client)
+            embedder = make_embedder(EmbeddingSettings(model="m", dimension=3), openai, store=RedisVectors(client, 60))
             assert await embedder.embed(["a", "a"]) == await embedder.embed(["a", "a"])
             await embedder.close()
         await client.aclose()
     assert len(stub.requests) == 1
+
+
+async def test_text_embeddings_inference_takes_the_embedding_settings_only() -> None:
+    openai = OpenAISettings(api_key="of openai")
+    needed = {"base_url": "http://tei:80", "model": "e5", "dimension": 384}
+    for name in needed:
+        values = {key: value for key, value in needed.items() if key != name}
+        with pytest.raises(ValueError, match=f"EMBEDDING_{name.upper()}"):
+            make_embedder(EmbeddingSettings(provider="tei", **values), openai)
+    embedder = make_embedder(EmbeddingSettings(provider="tei", **needed), openai)
+    assert (embedder.model, embedder.dimension) == ("e5", 384)
+    await embedder.close()
+
+
+async def test_prefixes_reach_the_server_and_make_another_embedding_space() -> None:
+    with StubOpenAI.running(dimension=3) as stub:
+        openai = OpenAISettings(api_key=stub.api_key, base_url=stub.base_url)
+        values: dict[str, Any] = {"model": "e5", "dimension": 3}
+        plain = make_embedder(EmbeddingSettings(**values), openai)
+        e5 = make_embedder(EmbeddingSettings(query_prefix="query: ", passage_prefix="passage: ", **values), openai)
+        assert await plain.embed(["a"]) == await plain.embed(["a"], TextUse.QUERY)
+        assert await e5.embed(["a"]) != await e5.embed(["a"], TextUse.QUERY)
+        asked = [request.body["input"] for request in stub.requests if request.body]
+        await plain.close()
+        await e5.close()
+    assert asked == [["a"], ["passage: a"], ["query: a"]]
+    assert (plain.model, e5.model) == ("e5", "e5+passage:")
+
+
+def test_padding_has_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Settings(ServiceSettings):
+        embedding: EmbeddingSettings = EmbeddingSettings()
+
+    assert not Settings(_env_file=None).embedding.pad
+    for name in ("EMBEDDING_PAD", "EMBEDDING__PAD"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, "true")
+            assert Settings(_env_file=None).embedding.pad
 
 
 def test_the_package_loads_no_providers_library() -> None:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mh_common.embeddings import cache
 from mh_common.embeddings.cache import CachedEmbedder
-from mh_common.embeddings.protocol import Embedder, EmbedderError
+from mh_common.embeddings.protocol import Embedder, EmbedderError, TextUse
+from mh_common.embeddings.redis_vectors import RedisVectors
 
 
 class CountingEmbedder:
@@ -24,7 +25,7 @@ class CountingEmbedder:
         self.closed = False
         self.error: EmbedderError | None = None
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         if self.error:
             raise self.error
         self.asked += texts
@@ -43,7 +44,7 @@ def near(vectors: list[list[float]]) -> list[object]:
 
 
 def counters(cached: CachedEmbedder) -> tuple[int, int, int]:
-    return cached.hits_memory, cached.hits_redis, cached.misses
+    return cached.hits_memory, cached.hits_store, cached.misses
 
 
 @pytest.fixture
@@ -75,8 +76,8 @@ async def test_equal_texts_in_one_call_are_embedded_once() -> None:
 
 
 async def test_a_vector_is_the_same_known_or_not(client: redis.asyncio.Redis) -> None:
-    made = await CachedEmbedder(CountingEmbedder(), redis=client).embed(["a"])
-    cached = CachedEmbedder(CountingEmbedder(), redis=client)
+    made = await CachedEmbedder(CountingEmbedder(), store=RedisVectors(client, 60)).embed(["a"])
+    cached = CachedEmbedder(CountingEmbedder(), store=RedisVectors(client, 60))
     assert made == await cached.embed(["a"]) == await cached.embed(["a"])
     assert counters(cached) == (1, 1, 0)
 
@@ -109,14 +110,14 @@ async def test_an_error_passes_through_and_nothing_is_kept() -> None:
 
 async def test_closing_closes_the_inner_embedder_only(client: redis.asyncio.Redis) -> None:
     inner = CountingEmbedder()
-    await CachedEmbedder(inner, redis=client).close()
+    await CachedEmbedder(inner, store=RedisVectors(client, 60)).close()
     assert inner.closed
     assert await client.ping()
 
 
 async def test_redis_holds_little_endian_float32_under_a_key_without_text(client: redis.asyncio.Redis) -> None:
     inner = CountingEmbedder()
-    await CachedEmbedder(inner, redis=client, ttl=60).embed(["a"])
+    await CachedEmbedder(inner, store=RedisVectors(client, 60)).embed(["a"])
     key = f"mh:embedding:counting:{hashlib.sha256(b'a').hexdigest()}"
     assert await client.keys() == [key.encode()]
     assert await client.get(key) == struct.pack("<4f", *inner.vector("a"))
@@ -124,10 +125,10 @@ async def test_redis_holds_little_endian_float32_under_a_key_without_text(client
 
 
 async def test_redis_is_shared_but_not_between_models(client: redis.asyncio.Redis) -> None:
-    await CachedEmbedder(CountingEmbedder(), redis=client).embed(["a", "b"])
+    await CachedEmbedder(CountingEmbedder(), store=RedisVectors(client, 60)).embed(["a", "b"])
     same, other = CountingEmbedder(), CountingEmbedder(model="other")
-    await CachedEmbedder(same, redis=client).embed(["a", "b", "c"])
-    await CachedEmbedder(other, redis=client).embed(["a"])
+    await CachedEmbedder(same, store=RedisVectors(client, 60)).embed(["a", "b", "c"])
+    await CachedEmbedder(other, store=RedisVectors(client, 60)).embed(["a"])
     assert (same.asked, other.asked) == (["c"], ["a"])
 
 
@@ -135,14 +136,14 @@ async def test_a_value_of_the_wrong_length_is_replaced(client: redis.asyncio.Red
     key = f"mh:embedding:counting:{hashlib.sha256(b'a').hexdigest()}"
     await client.set(key, b"rubbish")
     inner = CountingEmbedder()
-    assert await CachedEmbedder(inner, redis=client).embed(["a"]) == near([inner.vector("a")])
+    assert await CachedEmbedder(inner, store=RedisVectors(client, 60)).embed(["a"]) == near([inner.vector("a")])
     assert await client.get(key) == struct.pack("<4f", *inner.vector("a"))
 
 
 async def test_a_client_that_decodes_is_refused(redis_url: str) -> None:
     client = redis.asyncio.Redis.from_url(redis_url, decode_responses=True)
     with pytest.raises(ValueError, match="decode_responses"):
-        CachedEmbedder(CountingEmbedder(), redis=client)
+        RedisVectors(client, 60)
     await client.aclose()
 
 
@@ -186,21 +187,21 @@ async def test_an_outage_of_redis_costs_one_timeout_and_one_log_line(
 ) -> None:
     proxy, client = outage
     caplog.set_level(logging.INFO, "mh_common")
-    monkeypatch.setattr(cache, "REDIS_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(cache, "STORE_TIMEOUT_S", 0.05)
     clock = SimpleNamespace(now=0.0)
     inner = CountingEmbedder()
-    cached = CachedEmbedder(inner, memory_size=0, redis=client, clock=lambda: clock.now)
+    cached = CachedEmbedder(inner, memory_size=0, store=RedisVectors(client, 60), clock=lambda: clock.now)
     await cached.embed(["before"])
 
     proxy.mode = mode
     for clock.now in (1.0, 2.0, 40.0, 41.0):
         assert await cached.embed(["during"]) == near([inner.vector("during")])
-    assert [record.message for record in caplog.records] == [cache.REDIS_UNAVAILABLE]
+    assert [record.message for record in caplog.records] == [cache.STORE_UNAVAILABLE]
 
     proxy.mode, clock.now = "pass", 80.0
     # The connection was given up with an answer outstanding, which must not become the answer to another question.
     assert await cached.embed(["before", "after"]) == near([inner.vector("before"), inner.vector("after")])
-    assert [record.message for record in caplog.records] == [cache.REDIS_UNAVAILABLE, cache.REDIS_RECOVERED]
+    assert [record.message for record in caplog.records] == [cache.STORE_UNAVAILABLE, cache.STORE_RECOVERED]
     assert inner.asked == ["before", *["during"] * 4, "after"]
     assert "during" not in caplog.text
 
@@ -209,15 +210,15 @@ async def test_redis_may_fail_between_reading_and_writing(
     outage: tuple[Outage, redis.asyncio.Redis], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, client = outage
-    monkeypatch.setattr(cache, "REDIS_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(cache, "STORE_TIMEOUT_S", 0.05)
 
     class Breaking(CountingEmbedder):
-        async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
             proxy.mode = "hang"
             return await super().embed(texts)
 
     inner = Breaking()
-    cached = CachedEmbedder(inner, redis=client)
+    cached = CachedEmbedder(inner, store=RedisVectors(client, 60))
     assert await cached.embed(["a"]) == near([inner.vector("a")])
     assert await cached.embed(["a", "b"]) == near([inner.vector("a"), inner.vector("b")])
 

@@ -224,7 +224,8 @@ async def test_a_refused_text_is_permanent_and_not_sent_again(make: Make, stub: 
         (Fault(status=403), "refused the key (403)"),
         (Fault(status=404), "answered 404"),
         (Fault(wrong_dimension=True), "length 9, expected 8"),
-        (Fault(body='{"data": [{"index": 0, "embedding": "AACAPw=="}]}'), "length str, expected 8"),
+        (Fault(body='{"data": [{"index": 0, "embedding": "AACAPw=="}]}'), "length 1, expected 8"),
+        (Fault(body='{"data": [{"index": 0, "embedding": "no base64!"}]}'), "length str, expected 8"),
         (Fault(status=429, body='{"error": {"code": "insufficient_quota"}}'), "no quota"),
     ],
 )

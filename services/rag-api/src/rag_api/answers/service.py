@@ -152,7 +152,11 @@ class AnswerService:
         query = await self._query(request, deadline)
         condensed = time.perf_counter()
         search = SearchRequest(
-            query=query.text, limit=request.top_k, similarity_threshold=self._settings.relevance_threshold
+            query=query.text,
+            # A patient's words may hold quotes and colons that mean nothing here.
+            plain_query=True,
+            limit=request.top_k,
+            similarity_threshold=self._search.relevance_threshold,
         )
         result = await self._search.search(search)
         question = Question(request.question, query.text if query.text != request.question else None)

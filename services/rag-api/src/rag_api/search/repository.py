@@ -1,102 +1,72 @@
-"""The vector index: the conversations nearest to a vector. `MilvusIndex` is the real one."""
+"""The vector index in Milvus."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+import numpy as np
 import structlog
 from mh_common import vector_index as fields
-from mh_common.models import Sentiment
-from pymilvus import AsyncMilvusClient, MilvusException
+from mh_common.models import SearchMode
+from pymilvus import AnnSearchRequest, AsyncMilvusClient, MilvusException, RRFRanker
+
+from rag_api.search.collection import CollectionCheck
+from rag_api.search.conditions import (
+    Among,
+    Compared,
+    Condition,
+    Either,
+    Every,
+    Phrase,
+    Without,
+    expression,
+    phrases_without,
+)
+from rag_api.search.index import MAX_MATCHES, IndexQuery, Match, VectorIndexError
+from rag_api.search.scoring import Evidence
 
 log = structlog.get_logger(__name__)
 
-VECTOR_INDEX_MISMATCH: Final = "vector_index_mismatch"
-"""Logged once for each foreign collection that is met: its embedding space is not the configured one."""
 VECTOR_INDEX_FAILED: Final = "vector_index_failed"
-
-RECHECK_S: Final = 30.0
-"""How long a collection is trusted to be the right one before it is looked at again."""
-
-RECHECK_REBUILDING_S: Final = 2.0
-"""The same while the index is being built anew in place."""
 
 REPLACED: Final = frozenset({100, 101})
 """Milvus's codes for a collection that is not there, and for one that is not loaded."""
 
-MAX_MATCHES: Final = 1000
-"""Most matches of one search, far below Milvus's own limit of 16,384."""
+UNCLEAR: Final = 2000
+"""The code with which Milvus Lite refuses BM25 on a collection without rows: it divides by their number."""
+
+RRF_K: Final = 5
+"""Constant of the reciprocal rank fusion, which picks the candidates; small, as best of those that were measured."""
+
+QUERY_LIMIT: Final = 16_384
+"""Milvus returns no more rows of one query, and does not say so."""
+
+QUESTION: Final = "question"
+TEXT: Final = "text"
+KEYWORDS: Final = "keywords"
+PARTS: Final = {
+    SearchMode.HYBRID: (QUESTION, TEXT, KEYWORDS),
+    SearchMode.SEMANTIC: (QUESTION, TEXT),
+    SearchMode.KEYWORD: (KEYWORDS,),
+}
+_FIELD_OF: Final = {QUESTION: fields.EMBEDDING, TEXT: fields.TEXT_EMBEDDING, KEYWORDS: fields.SPARSE}
+
+_KEYS: Final = [fields.VERSION, fields.QUESTION_HASH]
+_VECTORS: Final = [fields.EMBEDDING, fields.TEXT_EMBEDDING]
 
 # Milvus's own Python client shares failed connections and their growing pauses (up to 2 minutes) between attempts;
 # with these a server that is back is found by the next call.
 GRPC_OPTIONS: Final = {"grpc.use_local_subchannel_pool": 1, "grpc.max_reconnect_backoff_ms": 1000}
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What a conversation must be to match; None stands for anything. Bounds as in `SearchRequest`."""
-
-    question_sentiment: Sequence[Sentiment] | None = None
-    answer_sentiment: Sequence[Sentiment] | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    updated_after: datetime | None = None
-    updated_before: datetime | None = None
-    ids: Sequence[int] | None = None
-
-
-@dataclass(frozen=True)
-class Match:
-    """A conversation in the index: its id, the version that was embedded, its similarity from 0 to 1."""
-
-    id: int
-    version: int
-    score: float
-
-
-class VectorIndexError(Exception):
-    """The index cannot be searched now. The message is made for users; `retry_after` is in seconds."""
-
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class VectorIndex(Protocol):
-    """Finds conversations by the vector of their question."""
-
-    @property
-    def rebuilding(self) -> bool:
-        """Whether, by the last look, the index was being filled anew and may lack conversations."""
-        ...
-
-    async def search(self, vector: Sequence[float], limit: int, filters: Filters) -> list[Match]:
-        """Return the matches nearest to a unit vector, best first, equal scores by id; an absent index has none.
-
-        Fewer than `limit` (at most MAX_MATCHES) means that there are no more.
-
-        Raises:
-            VectorIndexError: the only error.
-        """
-        ...
-
-    async def check(self) -> None:
-        """Return when the index can be searched.
-
-        Raises:
-            VectorIndexError: the only error.
-        """
-        ...
-
 
 class MilvusIndex:
     """The `VectorIndex` in Milvus. Belongs to the event loop that first uses it.
+
+    Milvus joins the parts by rank, which is exact on every server, and its answer carries the vectors of the
+    candidates. The cosines are reckoned from these here, and the BM25 scores asked for by id: so each candidate has
+    the score of every part, whichever part brought it in.
 
     Args:
         client: made with `make_client`; closed by who made it.
@@ -109,53 +79,113 @@ class MilvusIndex:
         self, client: AsyncMilvusClient, *, model: str, dimension: int, consistency: str, timeout: float
     ) -> None:
         self._client = client
-        self._expected = fields.describe(model, dimension)
-        self._consistency = consistency
+        self._collection = CollectionCheck(client, model, dimension)
+        self._options = {"consistency_level": consistency, "retry_times": 1}
         self._timeout = timeout
-        self._trusted_until = 0.0
-        self._reported: str | None = None
-        self._rebuilding = False
-        # Held while connecting: the client would connect once for each of the first requests.
-        self._checking = asyncio.Lock()
-
-    async def search(self, vector: Sequence[float], limit: int, filters: Filters) -> list[Match]:
-        """See `VectorIndex.search`."""
-        async with self._calls():
-            try:
-                return await self._found(vector, limit, filters)
-            except MilvusException as error:
-                if error.code not in REPLACED:
-                    raise
-            # It was dropped, and another one may be there by now.
-            self._trusted_until = 0.0
-            return await self._found(vector, limit, filters)
-
-    async def _found(self, vector: Sequence[float], limit: int, filters: Filters) -> list[Match]:
-        if not await self._is_there():
-            return []
-        answer = await self._client.search(
-            fields.COLLECTION,
-            data=[list(vector)],
-            filter=expression(filters),
-            limit=min(limit, MAX_MATCHES),
-            anns_field=fields.EMBEDDING,
-            output_fields=[fields.VERSION],
-            consistency_level=self._consistency,
-            retry_times=1,
-        )
-        matches = [_match(row) for row in answer[0]]
-        return sorted(matches, key=lambda match: (-match.score, match.id))
 
     @property
     def rebuilding(self) -> bool:
         """See `VectorIndex.rebuilding`."""
-        return self._rebuilding
+        return self._collection.rebuilding
 
     async def check(self) -> None:
         """See `VectorIndex.check`."""
-        self._trusted_until = 0.0
+        self._collection.forget()
         async with self._calls():
-            await self._is_there()
+            await self._collection.is_there()
+
+    async def search(self, query: IndexQuery, limit: int, condition: Condition) -> list[Match]:
+        """See `VectorIndex.search`."""
+        async with self._calls():
+            try:
+                return await self._found(query, min(limit, MAX_MATCHES), condition)
+            except MilvusException as error:
+                # It may have been replaced by another one.
+                self._collection.forget()
+                if error.code == UNCLEAR and await self._collection.is_there() and await self._is_empty():
+                    return []
+                if error.code not in REPLACED:
+                    raise
+            return await self._found(query, min(limit, MAX_MATCHES), condition)
+
+    async def ranks(self, query: IndexQuery, limit: int, condition: Condition) -> Mapping[str, Mapping[int, int]]:
+        """See `VectorIndex.ranks`."""
+        async with self._calls():
+            if not await self._collection.is_there():
+                return {}
+            written = await self._written(condition)
+            ranks: dict[str, dict[int, int]] = {}
+            for part in PARTS[query.mode]:
+                rows = await self._search(part, query, limit, written)
+                ranks[part] = {row[fields.ID]: rank for rank, row in enumerate(rows, start=1)}
+            return ranks
+
+    async def _found(self, query: IndexQuery, limit: int, condition: Condition) -> list[Match]:
+        if not await self._collection.is_there():
+            return []
+        written = await self._written(condition)
+        if query.mode is SearchMode.KEYWORD:
+            rows = await self._search(KEYWORDS, query, limit, written, _KEYS)
+            return [_match(row, Evidence(keywords=_bm25(row))) for row in rows]
+        rows = await self._fused(query, limit, written)
+        keywords: Mapping[int, float] | None = None
+        if query.mode is SearchMode.HYBRID and rows:
+            among = expression(Among(fields.ID, [row[fields.ID] for row in rows]))
+            scored = await self._search(KEYWORDS, query, len(rows), among)
+            keywords = {row[fields.ID]: _bm25(row) for row in scored}
+        return _with_evidence(rows, query.vector or [], keywords)
+
+    async def _fused(self, query: IndexQuery, limit: int, written: str) -> list[dict[str, Any]]:
+        requests = [
+            AnnSearchRequest(_data(part, query), _FIELD_OF[part], {}, limit, expr=written or None)
+            for part in PARTS[query.mode]
+        ]
+        answer = await self._client.hybrid_search(
+            fields.COLLECTION, requests, RRFRanker(RRF_K), limit, output_fields=[*_KEYS, *_VECTORS], **self._options
+        )
+        return list(answer[0])
+
+    async def _search(
+        self, part: str, query: IndexQuery, limit: int, written: str, wanted: Sequence[str] = ()
+    ) -> list[dict[str, Any]]:
+        answer = await self._client.search(
+            fields.COLLECTION,
+            data=_data(part, query),
+            filter=written,
+            limit=limit,
+            anns_field=_FIELD_OF[part],
+            output_fields=list(wanted),
+            **self._options,
+        )
+        return list(answer[0])
+
+    async def _is_empty(self) -> bool:
+        rows = await self._client.query(
+            fields.COLLECTION, filter=f"{fields.ID} > 0", output_fields=["count(*)"], **self._options
+        )
+        return int(rows[0]["count(*)"]) == 0
+
+    async def _written(self, condition: Condition) -> str:
+        """Return the condition in Milvus's language, phrases that must not occur replaced by the ids where they do."""
+        ids = {phrase: await self._ids(expression(phrase)) for phrase in phrases_without(condition)}
+        return expression(_replaced(condition, ids))
+
+    async def _ids(self, written: str, low: int = 0, high: int = 2**63 - 1) -> list[int]:
+        """Return the ids between `low` (without) and `high` of all rows for which an expression holds."""
+        bounds = expression(Every([Compared(fields.ID, ">", low), Compared(fields.ID, "<=", high)]))
+        rows = await self._client.query(
+            fields.COLLECTION,
+            filter=f"{bounds} and ({written})",
+            output_fields=[fields.ID],
+            limit=QUERY_LIMIT,
+            **self._options,
+        )
+        ids = sorted(row[fields.ID] for row in rows)
+        if len(ids) < QUERY_LIMIT:
+            return ids
+        # Which of the rows come is not said: half of the range of those seen holds fewer.
+        middle = ids[len(ids) // 2]
+        return await self._ids(written, low, middle) + await self._ids(written, middle, high)
 
     @asynccontextmanager
     async def _calls(self) -> AsyncIterator[None]:
@@ -166,72 +196,54 @@ class MilvusIndex:
         except VectorIndexError:
             raise
         except Exception as error:  # pymilvus lets errors of gRPC and of its own through as they come
-            self._trusted_until = 0.0
+            self._collection.forget()
             log.warning(VECTOR_INDEX_FAILED, error=type(error).__name__, code=str(getattr(error, "code", None)))
             reason = "does not answer in time" if isinstance(error, TimeoutError) else "cannot be used now"
             raise VectorIndexError(f"The vector index (Milvus) {reason}.", retry_after=5) from error
 
-    async def _is_there(self) -> bool:
-        """Whether the collection exists; asks Milvus only when that is not known of late."""
-        if time.monotonic() < self._trusted_until:
-            return True
-        async with self._checking:
-            if time.monotonic() < self._trusted_until:
-                return True
-            self._rebuilding = await self._client.has_collection(fields.REBUILDING, retry_times=1)
-            if not await self._client.has_collection(fields.COLLECTION, retry_times=1):
-                return False
-            found = await self._client.describe_collection(fields.COLLECTION, retry_times=1)
-            self._refuse_foreign(str(found["description"]))
-            self._trusted_until = time.monotonic() + (RECHECK_REBUILDING_S if self._rebuilding else RECHECK_S)
-            return True
-
-    def _refuse_foreign(self, description: str) -> None:
-        if description == self._expected:
-            self._reported = None
-            return
-        if description != self._reported:
-            self._reported = description
-            log.error(VECTOR_INDEX_MISMATCH, found=description, expected=self._expected)
-        raise VectorIndexError(
-            f"The vector index was made with '{description}', but this service is set to '{self._expected}'. "
-            "Give this service and the indexer the same EMBEDDING settings, or build the index again.",
-            retry_after=60,
-        )
-
 
 def make_client(uri: str, token: str, timeout: float) -> AsyncMilvusClient:
     """Return a client that connects at its first call, so that it can be made while Milvus is down."""
+    # It logs each failed call with its whole trace, on a handler of its own; ours says it in one line.
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     return AsyncMilvusClient(uri, token=token, timeout=timeout, dedicated=True, grpc_options=GRPC_OPTIONS)
 
 
-def expression(filters: Filters) -> str:
-    """Return the filters in Milvus's language; empty for none. Only enum members, integers and times go into it."""
-    conditions = (
-        _any_sentiment(fields.QUESTION_SENTIMENT, filters.question_sentiment),
-        _any_sentiment(fields.ANSWER_SENTIMENT, filters.answer_sentiment),
-        _bound(fields.CREATED_AT, ">=", filters.created_after),
-        _bound(fields.CREATED_AT, "<", filters.created_before),
-        _bound(fields.UPDATED_AT, ">=", filters.updated_after),
-        _bound(fields.UPDATED_AT, "<", filters.updated_before),
-        _any_of(fields.ID, None if filters.ids is None else (f"{key:d}" for key in filters.ids)),
-    )
-    return " and ".join(condition for condition in conditions if condition)
+def _data(part: str, query: IndexQuery) -> list[Any]:
+    return [query.text] if part == KEYWORDS else [list(query.vector or [])]
 
 
-def _any_sentiment(field: str, sentiments: Iterable[Sentiment] | None) -> str:
-    return _any_of(field, None if sentiments is None else (f'"{Sentiment(one).value}"' for one in sentiments))
+def _replaced(condition: Condition, ids: Mapping[Phrase, Sequence[int]]) -> Condition:
+    if isinstance(condition, Without):
+        return Among(fields.ID, ids[condition.phrase], negated=True)
+    if isinstance(condition, Every | Either):
+        return type(condition)([_replaced(part, ids) for part in condition.parts])
+    return condition
 
 
-def _any_of(field: str, literals: Iterable[str] | None) -> str:
-    return "" if literals is None else f"{field} in [{', '.join(literals)}]"
+def _with_evidence(
+    rows: Sequence[dict[str, Any]], vector: Sequence[float], keywords: Mapping[int, float] | None
+) -> list[Match]:
+    if not rows:
+        return []
+    query = np.asarray(vector, np.float32)
+    cosines = [np.asarray([row["entity"][field] for row in rows], np.float32) @ query for field in _VECTORS]
+    matches = []
+    for row, question, text in zip(rows, *cosines, strict=True):
+        shared = None if keywords is None else keywords.get(row[fields.ID], 0.0)
+        matches.append(_match(row, Evidence(_cosine(question), _cosine(text), shared)))
+    return matches
 
 
-def _bound(field: str, operator: str, moment: datetime | None) -> str:
-    return "" if moment is None else f"{field} {operator} {(moment - _EPOCH) // timedelta(microseconds=1):d}"
+def _cosine(value: Any) -> float:
+    # float32 noise is rounded away, so that equal texts have equal scores.
+    return round(min(1.0, max(-1.0, float(value))), 6)
 
 
-def _match(row: dict[str, Any]) -> Match:
-    # float32 noise is rounded away, so that the same text has score 1 and equal questions have equal scores.
-    score = round(min(1.0, max(0.0, row["distance"])), 6)
-    return Match(id=row[fields.ID], version=row["entity"][fields.VERSION], score=score)
+def _bm25(row: Mapping[str, Any]) -> float:
+    return max(0.0, float(row["distance"]))
+
+
+def _match(row: Mapping[str, Any], evidence: Evidence) -> Match:
+    entity = row["entity"]
+    return Match(row[fields.ID], entity[fields.VERSION], entity[fields.QUESTION_HASH], evidence, row["distance"])

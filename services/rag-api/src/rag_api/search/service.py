@@ -1,104 +1,155 @@
-"""Search: embed the query, ask the index, show only what the conversations API confirms."""
+"""Search: take the query apart, embed it, gather what the index finds and the conversations API confirms."""
 
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from mh_client import APIConnectionError, APIStatusError, APITimeoutError, AsyncClient, MHError
-from mh_common.embeddings import Embedder, EmbedderError
-from mh_common.errors import DomainError, UnavailableError
-from mh_common.models import Conversation, SearchHit, SearchRequest, SearchResult
+from mh_client import AsyncClient
+from mh_common import vector_index as fields
+from mh_common.embeddings import Embedder, EmbedderError, TextUse
+from mh_common.errors import DomainError, NotFoundError, UnavailableError
+from mh_common.models import (
+    Explanation,
+    GroupBy,
+    PartScore,
+    SearchHit,
+    SearchMode,
+    SearchRequest,
+    SearchResult,
+)
 
 from rag_api import metrics
-from rag_api.search.repository import MAX_MATCHES, Filters, Match, VectorIndex, VectorIndexError
+from rag_api.search.conditions import Among, Condition, Every, requested
+from rag_api.search.gathering import Found, Gatherer
+from rag_api.search.highlights import highlights, query_stems
+from rag_api.search.index import MAX_MATCHES, IndexQuery, VectorIndex, VectorIndexError
+from rag_api.search.scoring import Scorer
+from rag_api.search.typed_query import TypedQuery, parse
 from rag_api.settings import SearchSettings
 
 log = structlog.get_logger(__name__)
 
 SEARCH_COMPLETED: Final = "search_completed"
-STALE_HITS_DROPPED: Final = "stale_hits_dropped"
-"""Hits whose conversation is gone or has another version by now; many of them for long: the indexer is behind."""
 EMBEDDER_FAILED: Final = "embedder_failed"
-CONVERSATIONS_FAILED: Final = "conversations_api_failed"
+SCORES_UNCALIBRATED: Final = "search_scores_uncalibrated"
+"""Nobody measured this embedding model's scores: no answer says that nothing relevant was found. Once at the start."""
 
-SLACK: Final = 20
-"""Matches asked for beyond the limit: for hits that are dropped, and to settle ties at the limit by id."""
+MAX_QUERY_LENGTH: Final = 8000
+"""Characters of a conversation's question that similar ones are looked for by; as many as a query may have."""
 
-MAX_TEXTS: Final = 200
-"""Most conversations in one request for texts: the API's longest page."""
-
-MAX_ROUNDS: Final = 8
-"""Most requests for texts in one search; the numbers asked for double, so that a long run of stale hits is passed."""
+Ranks = Mapping[str, Mapping[int, int]]
 
 
 class QueryRefusedError(DomainError):
     """The embedder takes this text under no circumstances."""
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for, whoever asks."""
+
+    text: str
+    condition: Condition
+    mode: SearchMode
+    limit: int
+    threshold: float
+    grouped: bool
+    explain: bool
+
+
 class SearchService:
-    """Finds conversations by meaning. Their texts are always those of the conversations API, never the index's."""
+    """Finds conversations. Their texts are always those of the conversations API, never the index's."""
 
     def __init__(
         self, embedder: Embedder, index: VectorIndex, conversations: AsyncClient, settings: SearchSettings
     ) -> None:
         self._embedder = embedder
         self._index = index
-        self._conversations = conversations
         self._embed_timeout = settings.embed_timeout
+        self._scorer = Scorer(embedder.model, settings)
+        self._gatherer = Gatherer(index, conversations, self._scorer)
+        if not self._scorer.calibrated(SearchMode.HYBRID):
+            log.warning(SCORES_UNCALIBRATED, model=embedder.model)
+
+    @property
+    def relevance_threshold(self) -> float | None:
+        """Score of the hybrid mode below which a best hit is none; None where nobody measured it."""
+        return self._scorer.threshold(SearchMode.HYBRID)
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Return the best hits, highest score first, equal scores by id.
 
         Raises:
+            QuerySyntaxError: the typed query cannot be understood.
             QueryRefusedError: the embedder refuses the query.
             UnavailableError: the embedder, the index or the conversations API is down; the message says which.
         """
+        typed = TypedQuery(request.query, Every()) if request.plain_query else parse(request.query)
+        return await self._searched(
+            Wanted(
+                text=typed.text,
+                condition=Every([typed.condition, requested(request)]),
+                mode=request.mode,
+                limit=request.limit,
+                threshold=request.similarity_threshold or 0.0,
+                grouped=request.group_by is GroupBy.QUESTION,
+                explain=request.explain,
+            )
+        )
+
+    async def similar(self, key: int, limit: int, threshold: float = 0.0) -> SearchResult:
+        """Return other questions like that of a conversation, one hit each. Raises as `search`, and besides:
+
+        Raises:
+            NotFoundError: there is no such conversation.
+        """
+        rows = await self._gatherer.rows([key])
+        if not rows:
+            raise NotFoundError(f"There is no conversation {key}.")
+        question = rows[0].question
+        same = Among(fields.QUESTION_HASH, [fields.question_hash(question)], negated=True)
+        text = question[:MAX_QUERY_LENGTH]
+        return await self._searched(
+            Wanted(text, same, SearchMode.HYBRID, limit, threshold, grouped=True, explain=False)
+        )
+
+    async def _searched(self, wanted: Wanted) -> SearchResult:
         started = time.perf_counter()
-        vector = await self._embed(request.query)
+        vector = None if wanted.mode is SearchMode.KEYWORD else await self._embed(wanted.text)
         embedded = time.perf_counter()
-        hits = await self._hits(vector, request)
-        metrics.count_search([hit.score for hit in hits])
+        query = IndexQuery(wanted.mode, wanted.text, vector)
+        found = await self._gatherer.gather(
+            query, wanted.condition, wanted.limit, threshold=wanted.threshold, grouped=wanted.grouped
+        )
+        metrics.count_search([one.candidate.score for one in found])
+        ranks = await self._ranks(query, wanted.condition) if wanted.explain else None
         log.info(
             SEARCH_COMPLETED,
-            hits=len(hits),
-            limit=request.limit,
+            mode=wanted.mode.value,
+            hits=len(found),
+            limit=wanted.limit,
             embed_ms=round((embedded - started) * 1000, 1),
             find_ms=round((time.perf_counter() - embedded) * 1000, 1),
         )
-        return SearchResult(hits=hits, total_hits=len(hits), index_rebuilding=self._index.rebuilding)
-
-    async def _hits(self, vector: Sequence[float], request: SearchRequest) -> list[SearchHit]:
-        filters = Filters(**request.model_dump(exclude={"query", "limit", "similarity_threshold"}))
-        threshold = request.similarity_threshold or 0.0
-        hits: list[SearchHit] = []
-        seen: set[int] = set()
-        waiting: list[Match] = []
-        exhausted = False
-        for turn in range(MAX_ROUNDS):
-            wanted = min((request.limit - len(hits)) * 2**turn, MAX_TEXTS)
-            if len(waiting) < wanted and not exhausted:
-                asked = min(len(seen) + wanted + SLACK, MAX_MATCHES)
-                matches = await self._matches(vector, asked, filters)
-                exhausted = len(matches) < asked or asked == MAX_MATCHES
-                waiting = [match for match in matches if match.id not in seen and match.score >= threshold]
-            batch, waiting = waiting[:wanted], waiting[wanted:]
-            if not batch:
-                break
-            seen.update(match.id for match in batch)
-            hits += await self._confirmed(batch)
-            if len(hits) >= request.limit:
-                break
-        hits.sort(key=lambda hit: (-hit.score, hit.id))
-        return hits[: request.limit]
+        stems = query_stems(wanted.text)
+        hits = [_hit(one, stems, ranks) for one in found]
+        return SearchResult(
+            hits=hits,
+            total_hits=len(hits),
+            relevance_threshold=self._scorer.threshold(wanted.mode),
+            scores_calibrated=self._scorer.calibrated(wanted.mode),
+            index_rebuilding=self._index.rebuilding,
+        )
 
     async def _embed(self, query: str) -> list[float]:
         try:
             with metrics.search_part("embed"):
                 async with asyncio.timeout(self._embed_timeout):
-                    return (await self._embedder.embed([query]))[0]
+                    return (await self._embedder.embed([query], TextUse.QUERY))[0]
         except TimeoutError:
             failure: DomainError = UnavailableError("The embedding model does not answer in time.", retry_after=5)
         except EmbedderError as error:
@@ -110,47 +161,16 @@ class SearchService:
         log.warning(EMBEDDER_FAILED, error=type(failure).__name__)
         raise failure
 
-    async def _matches(self, vector: Sequence[float], limit: int, filters: Filters) -> list[Match]:
+    async def _ranks(self, query: IndexQuery, condition: Condition) -> Ranks:
         try:
             with metrics.search_part("search"):
-                return await self._index.search(vector, limit, filters)
+                return await self._index.ranks(query, MAX_MATCHES, condition)
         except VectorIndexError as error:
             raise UnavailableError(str(error), error.retry_after) from error
 
-    async def _confirmed(self, matches: Sequence[Match]) -> list[SearchHit]:
-        """The matches that still are the present version of their conversation, with its texts."""
-        present = {row.id: row for row in await self._rows([match.id for match in matches])}
-        hits = [
-            _hit(present[match.id], match.score)
-            for match in matches
-            if match.id in present and present[match.id].version == match.version
-        ]
-        if len(hits) < len(matches):
-            metrics.STALE_HITS.inc(len(matches) - len(hits))
-            log.info(STALE_HITS_DROPPED, count=len(matches) - len(hits))
-        return hits
 
-    async def _rows(self, ids: Sequence[int]) -> list[Conversation]:
-        try:
-            with metrics.search_part("fetch"):
-                return (await self._conversations.conversations.list(ids=ids, limit=len(ids))).items
-        except MHError as error:
-            log.warning(CONVERSATIONS_FAILED, error=type(error).__name__)
-            raise _unavailable(error) from error
-
-
-def _unavailable(error: MHError) -> UnavailableError:
-    if isinstance(error, APIStatusError):
-        message = f"The conversations API, which holds the texts, answers {error.status_code}."
-        return UnavailableError(message, math.ceil(error.retry_after or 5))
-    if isinstance(error, APITimeoutError):
-        reason = "does not answer in time"
-    else:
-        reason = "cannot be reached" if isinstance(error, APIConnectionError) else "gave an unreadable answer"
-    return UnavailableError(f"The conversations API, which holds the texts, {reason}.", retry_after=5)
-
-
-def _hit(row: Conversation, score: float) -> SearchHit:
+def _hit(found: Found, stems: frozenset[str], ranks: Ranks | None) -> SearchHit:
+    row = found.row
     return SearchHit(
         id=row.id,
         version=row.version,
@@ -158,5 +178,20 @@ def _hit(row: Conversation, score: float) -> SearchHit:
         answer=row.answer,
         question_sentiment=row.question_sentiment,
         answer_sentiment=row.answer_sentiment,
-        score=score,
+        score=found.candidate.score,
+        highlights=highlights(stems, row.question, row.answer),
+        explanation=None if ranks is None else _explanation(found, ranks),
     )
+
+
+def _explanation(found: Found, ranks: Ranks) -> Explanation:
+    candidate = found.candidate
+    evidence = candidate.match.evidence
+    scores = {"question": evidence.question, "text": evidence.text, "keywords": evidence.keywords}
+    parts = [
+        PartScore(part=part, rank=ranks.get(part, {}).get(found.row.id), score=score)
+        for part, score in scores.items()
+        if score is not None
+    ]
+    fusion = PartScore(part="fusion", rank=candidate.fusion_rank, score=candidate.match.fusion)
+    return Explanation(parts=[*parts, fusion] if len(parts) > 1 else parts, evidence=candidate.evidence)

@@ -1,0 +1,98 @@
+"""The commands that find conversations: `mh search` and `mh similar`."""
+
+from typing import Annotated, Final
+
+import typer
+from mh_common.models import Explanation, GroupBy, SearchHit, SearchMode, SearchResult, Sentiment
+
+from mh_client._client import Client
+from mh_client._command_parts import AsJson, Time, Url, print_json, print_text
+from mh_client._terminal import shortened
+from mh_client.resources.rag import SearchFilters
+
+SHOWN_CHARACTERS: Final = 300
+
+Sentiments = Annotated[list[Sentiment] | None, typer.Option(help="Any of these; may be given several times.")]
+Limit = Annotated[int, typer.Option(help="Most hits, 1 to 100.")]
+Threshold = Annotated[float | None, typer.Option(help="Leave out lower scores, 0 to 1.")]
+
+
+def search(
+    ctx: typer.Context,
+    query: Annotated[
+        str, typer.Argument(help='Free text; may hold "a phrase", -word and filters such as created_at>=2026-03.')
+    ],
+    limit: Limit = 10,
+    mode: Annotated[SearchMode, typer.Option(help="By meaning and words, by meaning, or by words.")] = (
+        SearchMode.HYBRID
+    ),
+    all_answers: Annotated[bool, typer.Option("--all-answers", help="Not only the best of each question.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Take the query as free text only.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Tell how each hit was found.")] = False,
+    similarity_threshold: Threshold = None,
+    question_sentiment: Sentiments = None,
+    answer_sentiment: Sentiments = None,
+    created_after: Time = None,
+    created_before: Time = None,
+    updated_after: Time = None,
+    updated_before: Time = None,
+    ids: Annotated[list[int] | None, typer.Option("--id", help="Only these; may be given several times.")] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Find conversations by meaning and words, best first."""
+    filters = SearchFilters(
+        limit=limit,
+        mode=mode,
+        group_by=GroupBy.NONE if all_answers else GroupBy.QUESTION,
+        plain_query=plain,
+        explain=explain,
+        similarity_threshold=similarity_threshold,
+        question_sentiment=question_sentiment,
+        answer_sentiment=answer_sentiment,
+        created_after=created_after,
+        created_before=created_before,
+        updated_after=updated_after,
+        updated_before=updated_before,
+        ids=ids,
+    )
+    with Client(url or ctx.obj) as client:
+        _print(client.search(query, **filters), as_json=as_json)
+
+
+def similar(
+    ctx: typer.Context,
+    conversation_id: Annotated[int, typer.Argument(min=1, help="The conversation to start from.")],
+    limit: Limit = 10,
+    similarity_threshold: Threshold = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Find other questions like that of a conversation, best first."""
+    with Client(url or ctx.obj) as client:
+        _print(client.similar(conversation_id, limit, similarity_threshold or 0.0), as_json=as_json)
+
+
+def _print(result: SearchResult, *, as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+        return
+    for hit in result.hits:
+        _print_hit(hit)
+    if not result.hits:
+        print_text("Nothing was found.")
+    elif result.relevance_threshold is not None and result.hits[0].score < result.relevance_threshold:
+        print_text("None of this seems to be relevant.")
+
+
+def _print_hit(hit: SearchHit) -> None:
+    print_text(f"{hit.score:.3f}  conversation {hit.id}  ({hit.question_sentiment} / {hit.answer_sentiment})")
+    if hit.explanation:
+        print_text(f"  {_explained(hit.explanation)}")
+    print_text(f"  Q: {shortened(hit.question, SHOWN_CHARACTERS)}")
+    print_text(f"  A: {shortened(hit.answer, SHOWN_CHARACTERS)}\n")
+
+
+def _explained(explanation: Explanation) -> str:
+    parts = (f"{part.part} {part.score:.3f} (rank {part.rank or 'none'})" for part in explanation.parts)
+    return f"evidence {explanation.evidence:.3f}: {', '.join(parts)}"

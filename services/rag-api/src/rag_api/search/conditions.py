@@ -1,0 +1,164 @@
+"""What a conversation must be to be found, and the same in Milvus's language.
+
+Milvus's expressions are text, so this is the one place that writes them. Only names of fields, members of enums,
+integers and stems (letters and digits) go into them; none of it can end a literal.
+
+Milvus Lite knows no `not`, and a constant comparison ends its process. So conditions are negated at their leaves, each
+has a field in it, and what cannot be negated (`Without`) is replaced by ids before it is written.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+from mh_common import vector_index as fields
+from mh_common.models import SearchRequest, Sentiment
+
+SENTIMENTS: Final = (fields.QUESTION_SENTIMENT, fields.ANSWER_SENTIMENT)
+MOMENTS: Final = (fields.CREATED_AT, fields.UPDATED_AT)
+NUMBERS: Final = (fields.ID, fields.QUESTION_HASH, *MOMENTS)
+
+Comparison = Literal["<", "<=", ">", ">="]
+Value = int | Sentiment
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Among:
+    """The field is one of the values or, `negated`, none of them. No values: nothing is among them."""
+
+    field: str
+    values: Sequence[Value]
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The field, a number or a moment in microseconds since 1970, compares so with the value."""
+
+    field: str
+    comparison: Comparison
+    value: int
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """Question or answer holds words with these stems, one behind the other."""
+
+    stems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Without:
+    """Neither question nor answer holds this phrase."""
+
+    phrase: Phrase
+
+
+@dataclass(frozen=True)
+class Every:
+    """All of them hold; true when there are none."""
+
+    parts: Sequence["Condition"] = ()
+
+
+@dataclass(frozen=True)
+class Either:
+    """At least one of them holds; false when there are none."""
+
+    parts: Sequence["Condition"] = ()
+
+
+Condition = Among | Compared | Phrase | Without | Every | Either
+
+NOTHING: Final = Among(fields.ID, ())
+
+
+def requested(request: SearchRequest) -> Every:
+    """Return what the request's own filters ask for."""
+    named: list[Condition] = []
+    for field, sentiments in zip(SENTIMENTS, (request.question_sentiment, request.answer_sentiment), strict=True):
+        if sentiments is not None:
+            named.append(Among(field, sentiments))
+    bounds: tuple[tuple[str, Comparison, datetime | None], ...] = (
+        (fields.CREATED_AT, ">=", request.created_after),
+        (fields.CREATED_AT, "<", request.created_before),
+        (fields.UPDATED_AT, ">=", request.updated_after),
+        (fields.UPDATED_AT, "<", request.updated_before),
+    )
+    named += [Compared(field, sign, microseconds(moment)) for field, sign, moment in bounds if moment is not None]
+    if request.ids is not None:
+        named.append(Among(fields.ID, request.ids))
+    return Every(named)
+
+
+def microseconds(moment: datetime) -> int:
+    """Return a moment as the index keeps it: microseconds since 1970 in UTC."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def phrases_without(condition: Condition) -> set[Phrase]:
+    """Return the phrases of every `Without` in the condition."""
+    if isinstance(condition, Without):
+        return {condition.phrase}
+    if isinstance(condition, Every | Either):
+        return {phrase for part in condition.parts for phrase in phrases_without(part)}
+    return set()
+
+
+def expression(condition: Condition) -> str:
+    """Return the condition in Milvus's language; empty when it is always true.
+
+    Raises:
+        TypeError: there is a `Without` left, which has no form of its own.
+        ValueError: a value does not belong to its field.
+    """
+    if isinstance(condition, Among):
+        return _among(condition)
+    if isinstance(condition, Compared):
+        return f"{_number(condition.field)} {condition.comparison} {condition.value:d}"
+    if isinstance(condition, Phrase):
+        return _phrase(condition)
+    if isinstance(condition, Every):
+        return _joined(" and ", [text for part in condition.parts if (text := expression(part))])
+    if isinstance(condition, Either):
+        return _either(condition)
+    raise TypeError("A phrase that must not occur has to be replaced by the ids where it does")
+
+
+def _either(condition: Either) -> str:
+    parts = [expression(part) for part in condition.parts]
+    if not parts:
+        return expression(NOTHING)
+    return "" if "" in parts else _joined(" or ", parts)
+
+
+def _joined(word: str, parts: Sequence[str]) -> str:
+    return word.join(f"({part})" for part in parts) if len(parts) > 1 else "".join(parts)
+
+
+def _among(condition: Among) -> str:
+    if not condition.values:
+        # Milvus refuses an empty list. Ids begin at 1.
+        return "" if condition.negated else f"{fields.ID} < 0"
+    literals: Iterable[str]
+    if condition.field in SENTIMENTS:
+        literals = (f'"{Sentiment(str(value)).value}"' for value in condition.values)
+    else:
+        _number(condition.field)
+        literals = (f"{value:d}" for value in condition.values)
+    return f"{condition.field} {'not in' if condition.negated else 'in'} [{', '.join(literals)}]"
+
+
+def _number(field: str) -> str:
+    if field not in NUMBERS:
+        raise ValueError(f"{field} is no number")
+    return field
+
+
+def _phrase(condition: Phrase) -> str:
+    if not condition.stems or not all(stem.isalnum() for stem in condition.stems):
+        raise ValueError("A phrase is made of stems")
+    return f'{fields.WORDS} like "% {" ".join(condition.stems)} %"'

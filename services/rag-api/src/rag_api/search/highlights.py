@@ -1,0 +1,43 @@
+"""Where texts hold the words of a query."""
+
+from collections.abc import Collection
+from typing import Final
+
+from mh_common.models import Highlights
+from mh_common.words import stem_of, words_of
+
+MAX_SPANS: Final = 200
+"""Most places marked in one text."""
+MAX_SCANNED: Final = 20_000
+"""Characters of each text that are looked at: marking a huge one must not hold up other requests."""
+
+_COMMON_WORDS: Final = """
+    a about after again all also am an and any are as at be because been before being but by can could did do does doing
+    don for from get got had has have having he her here hers him his how i if in into is it its just let ll m me more
+    most my myself no not now of on only or other our out over own re s she should so some such t than that the their
+    them then there these they this those to too up us ve very was we were what when where which while who why will with
+    would you your
+"""
+"""Words of nearly every text; marking them would hide the others."""
+_COMMON: Final = frozenset(stem_of(word) for word in _COMMON_WORDS.split())
+
+
+def query_stems(query: str) -> frozenset[str]:
+    """Return the stems of the words that are worth marking: all but the commonest, if there are others."""
+    stems = frozenset(word.stem for word in words_of(query))
+    return (stems - _COMMON) or stems
+
+
+def highlights(stems: Collection[str], question: str, answer: str) -> Highlights:
+    """Return the places of words with these stems, at most MAX_SPANS in the beginning of each text."""
+    return Highlights(question=_spans(stems, question), answer=_spans(stems, answer))
+
+
+def _spans(stems: Collection[str], text: str) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    for word in words_of(text[:MAX_SCANNED]):
+        if word.stem in stems:
+            spans.append((word.start, word.end))
+            if len(spans) == MAX_SPANS:
+                break
+    return spans

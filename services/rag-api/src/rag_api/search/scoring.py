@@ -1,0 +1,107 @@
+"""From what the parts of a search say of a conversation to one score, from 0 to 1.
+
+The evidence is a weighted sum: the cosines of the query with the question and with question and answer, and the BM25
+score, which has no upper bound and is bent to below 1. Hits are ordered by it. A logistic curve makes the score of it,
+the likelihood that such evidence belongs to a conversation on what was asked. How cosines lie differs from model to
+model, so each has a curve of its own, fitted by `scripts/calibrate.py`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mh_common.models import SearchMode
+
+from rag_api.settings import SearchSettings
+
+KEYWORD_HALF: Final = 20.0
+"""The BM25 score that is bent to a half: about what a question's words together get from a fitting conversation."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the parts say of a conversation; None where the mode does not ask a part.
+
+    Attributes:
+        question, text: cosines of the query with the question, and with question and answer.
+        keywords: BM25 score, 0 where no word is shared.
+    """
+
+    question: float | None = None
+    text: float | None = None
+    keywords: float | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A logistic curve.
+
+    Attributes:
+        slope, offset: what the evidence is multiplied with, and what is added to that.
+        threshold: the score below which a best hit is none; None where evidence of this kind cannot tell.
+    """
+
+    slope: float
+    offset: float
+    threshold: float | None = None
+
+    def at(self, evidence: float) -> float:
+        """Return the score."""
+        return 1 / (1 + math.exp(-min(max(self.slope * evidence + self.offset, -60.0), 60.0)))
+
+
+MODEL_CURVES: Final[Mapping[str, Mapping[SearchMode, Curve]]] = {
+    "all-MiniLM-L6-v2": {
+        SearchMode.HYBRID: Curve(slope=14.2, offset=-8.8, threshold=0.07),
+        SearchMode.SEMANTIC: Curve(slope=15.4, offset=-7.2, threshold=0.1),
+    },
+}
+"""By the embedder's model; how they were measured stands in docs/adr/0022-scores-are-calibrated-by-model.md."""
+
+KEYWORD_CURVE: Final = Curve(slope=15.2, offset=-4.9)
+"""The same for every model, as none is asked. Shared words alone do not tell a question that is out of place."""
+
+
+class Scorer:
+    """Scores for one embedding model.
+
+    Args:
+        model: the embedder's model.
+        settings: weights, and what wins over the table in the hybrid mode.
+    """
+
+    def __init__(self, model: str, settings: SearchSettings) -> None:
+        self._question_weight = settings.question_weight
+        self._keyword_weight = settings.keyword_weight
+        self._curves = {SearchMode.KEYWORD: KEYWORD_CURVE, **MODEL_CURVES.get(model, {})}
+        if settings.slope is not None and settings.offset is not None:
+            self._curves[SearchMode.HYBRID] = Curve(settings.slope, settings.offset)
+        self._threshold = settings.relevance_threshold
+
+    def calibrated(self, mode: SearchMode) -> bool:
+        """Whether scores of this mode were measured, and mean a likelihood."""
+        return mode in self._curves
+
+    def threshold(self, mode: SearchMode) -> float | None:
+        """Return the score below which a best hit is none; None where nobody knows one."""
+        if self._threshold is not None and mode is SearchMode.HYBRID:
+            return self._threshold
+        curve = self._curves.get(mode)
+        return curve.threshold if curve else None
+
+    def evidence(self, found: Evidence) -> float:
+        """Return the weighted sum of the parts that were asked."""
+        keywords = None if found.keywords is None else found.keywords / (found.keywords + KEYWORD_HALF)
+        if found.question is None or found.text is None:
+            return keywords or 0.0
+        meaning = self._question_weight * found.question + (1 - self._question_weight) * found.text
+        return meaning if keywords is None else meaning + self._keyword_weight * keywords
+
+    def score(self, found: Evidence, mode: SearchMode) -> float:
+        """Return the score; without a curve, the evidence as a part of the most that there can be."""
+        evidence = self.evidence(found)
+        if curve := self._curves.get(mode):
+            return round(curve.at(evidence), 6)
+        most = 1 + self._keyword_weight if mode is SearchMode.HYBRID else 1
+        return round(min(max(evidence / most, 0.0), 1.0), 6)

@@ -1,0 +1,123 @@
+"""Conditions in Milvus's language: whatever people and programs ask for, only known words go in."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mh_common import vector_index as fields
+from mh_common.models import SearchRequest, Sentiment
+from mh_common.words import words_of
+from rag_api.search.conditions import (
+    NOTHING,
+    Among,
+    Compared,
+    Condition,
+    Either,
+    Every,
+    Phrase,
+    Without,
+    expression,
+    phrases_without,
+    requested,
+)
+
+SENTIMENT = '"(?:positive|negative|neutral)"'
+LEAF = (
+    rf"(?:(?:question|answer)_sentiment (?:not )?in \[{SENTIMENT}(?:, {SENTIMENT})*\]"
+    r"|(?:created_at|updated_at|id|question_hash) (?:<|<=|>|>=) -?\d{1,20}"
+    r"|(?:id|question_hash) (?:not )?in \[\d{1,19}(?:, \d{1,19})*\]"
+    r'|words like "% [^\W_]+(?: [^\W_]+)* %")'
+)
+
+numbers = st.integers(0, 2**63 - 1)
+phrases = (
+    st.text(min_size=1)
+    .map(lambda text: Phrase(tuple(word.stem for word in words_of(text))))
+    .filter(lambda phrase: bool(phrase.stems))
+)
+leaves: st.SearchStrategy[Condition] = st.one_of(
+    st.builds(
+        Among,
+        st.sampled_from([fields.QUESTION_SENTIMENT, fields.ANSWER_SENTIMENT]),
+        st.lists(st.sampled_from(Sentiment)),
+        st.booleans(),
+    ),
+    st.builds(Among, st.sampled_from([fields.ID, fields.QUESTION_HASH]), st.lists(numbers), st.booleans()),
+    st.builds(
+        Compared, st.sampled_from([fields.CREATED_AT, fields.ID]), st.sampled_from(["<", "<=", ">", ">="]), numbers
+    ),
+    phrases,
+)
+conditions = st.recursive(
+    leaves, lambda parts: st.builds(Every, st.lists(parts)) | st.builds(Either, st.lists(parts)), max_leaves=12
+)
+
+
+def test_no_conditions_are_the_empty_expression() -> None:
+    assert expression(requested(SearchRequest(query="x"))) == ""
+
+
+def test_all_filters_of_a_request() -> None:
+    request = SearchRequest(
+        query="x",
+        question_sentiment=[Sentiment.NEGATIVE, Sentiment.NEUTRAL],
+        answer_sentiment=[Sentiment.POSITIVE],
+        created_after=datetime(1970, 1, 1, 0, 0, 1, 5, UTC),
+        created_before=datetime(1970, 1, 1, 2, 0, 0, 0, timezone(timedelta(hours=2))),
+        updated_after=datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC),
+        updated_before=datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC),
+        ids=[3, 2**63 - 1],
+    )
+    assert expression(requested(request)) == (
+        '(question_sentiment in ["negative", "neutral"]) and (answer_sentiment in ["positive"])'
+        " and (created_at >= 1000005) and (created_at < 0) and (updated_at >= -1)"
+        " and (updated_at < 253402300799999999) and (id in [3, 9223372036854775807])"
+    )
+
+
+@given(conditions)
+def test_only_known_words_go_in(condition: Condition) -> None:
+    bare = re.sub(LEAF, "leaf", expression(condition))
+    assert re.fullmatch(r"(?:leaf|[()]| and | or )*", bare), bare
+
+
+@pytest.mark.parametrize(
+    ("condition", "written"),
+    [
+        (NOTHING, "id < 0"),
+        (Among(fields.ID, (), negated=True), ""),
+        (Either(()), "id < 0"),
+        (Either((Every(()), NOTHING)), ""),
+        (Every((Every(()), NOTHING)), "id < 0"),
+        (Either((NOTHING, Compared(fields.ID, ">", 7))), "(id < 0) or (id > 7)"),
+        (Phrase(("panic", "attack")), 'words like "% panic attack %"'),
+    ],
+)
+def test_what_is_empty_means_all_or_nothing_and_never_breaks(condition: Condition, written: str) -> None:
+    assert expression(condition) == written
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        Phrase(()),
+        Phrase(('a" or id > 0 or words like "',)),
+        Phrase(("100%",)),
+        Among(fields.QUESTION_SENTIMENT, ['negative"']),  # type: ignore[list-item]
+        Among("question", [1]),
+        Compared(fields.WORDS, "<", 1),
+    ],
+)
+def test_what_does_not_belong_into_its_field_is_refused(condition: Condition) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        expression(condition)
+
+
+def test_what_must_not_occur_has_to_be_replaced_first() -> None:
+    dog, cat = Phrase(("dog",)), Phrase(("cat",))
+    condition = Every((Without(dog), Either((Without(cat), dog))))
+    assert phrases_without(condition) == {dog, cat}
+    with pytest.raises(TypeError, match="replaced"):
+        expression(condition)
