@@ -163,12 +163,16 @@ async def test_what_is_below_the_threshold_is_not_relevant(
     running: Run, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     stub.reply = condensing
-    limits = with_model.answers.model_copy(update={"relevance_threshold": 0.95})
-    async with running(with_model.model_copy(update={"answers": limits})) as client:
+    exact = {"question": "The patient panics on the bus", "conversation_history": []}
+    async with running(with_model) as client:
+        best = [(await ask(client, **more)).sources[0].score for more in ({}, exact)]
+    limits = with_model.search.model_copy(update={"relevance_threshold": sum(best) / 2})
+    asked = len(chats(stub))
+    async with running(with_model.model_copy(update={"search": limits})) as client:
         answer = await ask(client)
         assert (answer.model, answer.sources) == ("none", [])
-        assert len(chats(stub)) == 1
-        near = await ask(client, question="The patient panics on the bus", conversation_history=[])
+        assert len(chats(stub)) == asked + 1
+        near = await ask(client, **exact)
     assert [source.id for source in near.sources] == [2]
 
 

@@ -67,9 +67,9 @@ async def test_a_complete_answer_is_recorded(
     served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, accept: str
 ) -> None:
     stub.reply = "Rise at the same hour each day [1]."
-    limits = with_model.answers.model_copy(update={"relevance_threshold": 0.01})
+    limits = with_model.search.model_copy(update={"relevance_threshold": 0.01})
     kept = Kept()
-    with served(with_model.model_copy(update={"answers": limits}), kept) as url:
+    with served(with_model.model_copy(update={"search": limits}), kept) as url:
         async with httpx.AsyncClient(timeout=20) as http:
             headers = {"Accept": "application/json", "X-User-Id": "dr.ana@clinic"}
             answer = Answer.model_validate(
@@ -101,9 +101,9 @@ async def test_the_history_is_told_of_each_answer_unless_it_is_off(
     enabled: bool,
 ) -> None:
     stub.reply = "Rise at the same hour each day [1]."
-    answers = with_model.answers.model_copy(update={"relevance_threshold": 0.01})
+    limits = with_model.search.model_copy(update={"relevance_threshold": 0.01})
     history = with_model.history.model_copy(update={"enabled": enabled})
-    with served(with_model.model_copy(update={"answers": answers, "history": history})) as url:
+    with served(with_model.model_copy(update={"search": limits, "history": history})) as url:
         async with httpx.AsyncClient(timeout=20) as http:
             response = await http.post(url + PATH, json={"question": QUESTION}, headers={"X-User-Id": "ana"})
     answer = Answer.model_validate(response.json())

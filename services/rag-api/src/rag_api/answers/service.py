@@ -260,7 +260,7 @@ def _record(begun: Begun, text: str, cost: AnswerUsage, done: AnswerDone) -> Ans
         user=begun.user,
         question=begun.question,
         standalone_query=begun.query.text,
-        filters=begun.search.model_dump(mode="json", exclude={"query", "limit"}, exclude_none=True),
+        filters=begun.search.model_dump(mode="json", exclude={"query", "limit", "plain_query"}, exclude_defaults=True),
         hits=tuple(RecordedHit(hit.id, hit.version, hit.score) for hit in begun.result.hits),
         answer=text,
         model=done.model,
