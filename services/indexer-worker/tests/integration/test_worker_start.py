@@ -72,7 +72,7 @@ def test_a_foreign_collection_lets_jobs_wait_and_says_what_to_do(
     ("variables", "reason"),
     [
         ({"WORKER_TIME_LIMIT": "-1"}, "Settings are not usable. WORKER_TIME_LIMIT: "),
-        ({"METRICS_PORT": "9100"}, "Settings are not usable. METRICS: Value error, METRICS_PORT needs PROMETHEUS_"),
+        ({"METRICS_PORT": "9100"}, "Settings are not usable. METRICS: METRICS_PORT needs PROMETHEUS_"),
         ({"EMBEDDING_DIMENSION": ""}, "The indexer worker cannot start. EMBEDDING_DIMENSION is needed"),
     ],
 )
