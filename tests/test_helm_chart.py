@@ -233,7 +233,7 @@ def test_secrets_come_from_the_named_ones_and_reach_only_who_needs_them(objects:
         "migration": {"mysql", "redis"},
         "indexer-worker": {"redis", "milvus"} | openai,
         "indexer-beat": {"redis"},
-        "rag-api": {"milvus"} | openai | ({"search-cache"} if openai else set()),
+        "rag-api": {"milvus"} | openai | ({"search-cache", "doors"} if openai else set()),
         "gateway": set(),
     }
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,15 @@ ROOT = Path(__file__).parents[3]
 
 Run = Callable[..., tuple[int, str, str]]
 
+MOMENT = datetime(2026, 3, 1, tzinfo=UTC)
+
 
 def hit(key: int, question: str) -> SearchHit:
     return SearchHit(
         id=key,
         version=1,
+        created_at=MOMENT,
+        updated_at=MOMENT,
         question=question,
         answer="a",
         question_sentiment=Sentiment.NEUTRAL,

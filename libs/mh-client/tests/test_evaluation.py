@@ -2,6 +2,7 @@
 
 import json
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,15 @@ from mh_client.evaluation.report import Column, compare, text
 
 KS = (1, 3, 10)
 
+MOMENT = datetime(2026, 3, 1, tzinfo=UTC)
+
 
 def hit(key: int, question: str) -> SearchHit:
     return SearchHit(
         id=key,
         version=1,
+        created_at=MOMENT,
+        updated_at=MOMENT,
         question=question,
         answer="a",
         question_sentiment=Sentiment.NEUTRAL,

@@ -54,7 +54,7 @@ http://{{ include "mh.name" (list . "conversations-api") }}:8000
 {{- range $name := rest . }}
 {{- $secret := index $root.Values.secrets $name }}
 {{- $missing := printf "Set secrets.%s.existingSecret to the Secret that holds %s; the chart makes none." $name (keys $secret.variables | sortAlpha | join " and ") }}
-{{- if or $secret.existingSecret (not (has $name (list "openai" "searchCache"))) }}
+{{- if or $secret.existingSecret (not (has $name (list "openai" "searchCache" "doors"))) }}
 {{- range $variable, $key := $secret.variables }}
 - name: {{ $variable }}
   valueFrom:

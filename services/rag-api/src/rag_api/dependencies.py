@@ -9,6 +9,7 @@ from mh_common.web.health import Check
 from rag_api.answers.service import AnswerService
 from rag_api.feedback.service import FeedbackService
 from rag_api.search.service import SearchService
+from rag_api.settings import DoorsSettings
 
 
 class State(TypedDict):
@@ -18,6 +19,7 @@ class State(TypedDict):
     answers: AnswerService
     feedback: FeedbackService
     heartbeat: float
+    doors: DoorsSettings
     checks: Mapping[str, Check]
 
 
@@ -47,7 +49,13 @@ def _get_heartbeat(request: Request) -> float:
     return seconds
 
 
+def _get_doors(request: Request) -> DoorsSettings:
+    settings: DoorsSettings = request.state.doors
+    return settings
+
+
 Search = Annotated[SearchService, Depends(_get_search)]
 Answers = Annotated[AnswerService, Depends(_get_answers)]
 AnswerFeedback = Annotated[FeedbackService, Depends(_get_feedback)]
 Heartbeat = Annotated[float, Depends(_get_heartbeat)]
+Doors = Annotated[DoorsSettings, Depends(_get_doors)]

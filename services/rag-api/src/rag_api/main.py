@@ -22,6 +22,7 @@ from mh_common.web.problems import install_problems
 from mh_common.web.request_ids import RequestIdMiddleware
 from openai import AsyncOpenAI
 from redis.asyncio import Redis
+from starlette.middleware.cors import CORSMiddleware
 
 import rag_api.answers.routes
 import rag_api.feedback.routes
@@ -85,6 +86,15 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
         lifespan=_lifespan(settings, recorder),
         telemetry=NO_TELEMETRY,
     )
+    if origins := [origin.strip() for origin in settings.doors.cors_origins.split(",") if origin.strip()]:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["Retry-After", "X-Request-ID"],
+            max_age=600,
+        )
     app.add_middleware(RequestIdMiddleware)
     install_problems(app, STATUS_OF)
     app.include_router(health_routes(get_checks))
@@ -141,6 +151,7 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
         answers=answers,
         feedback=FeedbackService(conversations),
         heartbeat=settings.answers.heartbeat,
+        doors=settings.doors,
         checks=_checks(index, conversations, embedder),
     )
 

@@ -15,7 +15,7 @@ from mh_common.settings import (
     SettingsGroup,
     WebSettings,
 )
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 _Number = Annotated[float | None, BLANK_IS_NONE]
 
@@ -100,6 +100,27 @@ class AnswersSettings(SettingsGroup):
         return self
 
 
+class DoorsSettings(SettingsGroup):
+    """The doors for other programs: Dify, OpenAI-compatible clients, MCP clients, pages of another origin."""
+
+    api_key: Annotated[SecretStr | None, BLANK_IS_NONE] = Field(
+        default=None,
+        description="What Dify, OpenAI-compatible and MCP clients must send as bearer token; empty: whoever reaches "
+        "the platform is let in there as everywhere else.",
+    )
+    cors_origins: str = Field(
+        default="",
+        pattern=r"^(\*|https?://[^\s,*/]+(\s*,\s*https?://[^\s,*/]+)*)?$",
+        description="Origins whose pages may call the API from a browser, such as `https://chat.example.org`, "
+        "separated by commas; `*` for any. Empty: none.",
+    )
+    public_url: Annotated[Annotated[str, Field(pattern=r"^https?://\S+$")] | None, BLANK_IS_NONE] = Field(
+        default=None,
+        description="Address under which users reach the platform, for links to conversations; empty: that of the "
+        "request.",
+    )
+
+
 class Settings(ServiceSettings):
     """All settings of rag-api. Without OPENAI_API_KEY answers quote the conversations and no model is asked."""
 
@@ -109,6 +130,7 @@ class Settings(ServiceSettings):
     openai: OpenAISettings = Field(default_factory=OpenAISettings)
     search: SearchSettings = Field(default_factory=SearchSettings)
     answers: AnswersSettings = Field(default_factory=AnswersSettings)
+    doors: DoorsSettings = Field(default_factory=DoorsSettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
     web: WebSettings = Field(default_factory=WebSettings)
     log: LogSettings = Field(default_factory=LogSettings)

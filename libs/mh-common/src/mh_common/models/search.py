@@ -107,6 +107,8 @@ class SearchHit(BaseModel):
     question_sentiment: Sentiment
     answer_sentiment: Sentiment
     version: int = Field(description="The conversation's version.")
+    created_at: UtcTime
+    updated_at: UtcTime
     score: float = Field(
         ge=0,
         le=1,

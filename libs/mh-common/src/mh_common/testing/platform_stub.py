@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Self
 from uuid import UUID
 
@@ -249,6 +250,8 @@ class StubPlatform:
             SearchHit(
                 id=7,
                 version=1,
+                created_at=datetime(2026, 3, 1, tzinfo=UTC),
+                updated_at=datetime(2026, 3, 1, tzinfo=UTC),
                 question="How do I [bold]sleep[/bold]?\nReally.",
                 answer="At the same \x1b[31mhour.",
                 question_sentiment=Sentiment.NEGATIVE,

@@ -12,6 +12,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Send
 
+from mh_common.web.problems import problem_of
+
 EVENT_STREAM: Final = "text/event-stream"
 
 T = TypeVar("T")
@@ -55,10 +57,8 @@ def event(name: str, data: BaseModel) -> bytes:
 
 async def problem_event(request: Request, error: Exception) -> bytes:
     """Return the event `error` with the problem document that the application answers this error with."""
-    handlers = request.app.exception_handlers
-    answer = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
-    response = await answer(request, error)
-    return format_sse_event(event="error", data_str=response.body.decode())
+    response = await problem_of(request, error)
+    return format_sse_event(event="error", data_str=bytes(response.body).decode())
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -122,6 +122,14 @@ def install_problems(app: FastAPI, statuses: Mapping[type[errors.DomainError], i
     _document_problems(app)
 
 
+async def problem_of(request: Request, error: Exception) -> JSONResponse:
+    """Return the problem document that the application answers this error with, to tell it in another form."""
+    handlers = request.app.exception_handlers
+    answer = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
+    response: JSONResponse = await answer(request, error)
+    return response
+
+
 def _document_problems(app: FastAPI) -> None:
     """Add the problem's schema to the application's OpenAPI document.
 

@@ -80,8 +80,8 @@ class SearchService:
         """Score of the hybrid mode below which a best hit is none; None where nobody measured it."""
         return self._scorer.threshold(SearchMode.HYBRID)
 
-    async def search(self, request: SearchRequest) -> SearchResult:
-        """Return the best hits, highest score first, equal scores by id.
+    async def search(self, request: SearchRequest, also: Condition = Every()) -> SearchResult:  # noqa: B008 - frozen
+        """Return the best hits that are `also` as said, highest score first, equal scores by id.
 
         Raises:
             QuerySyntaxError: the typed query cannot be understood.
@@ -92,7 +92,7 @@ class SearchService:
         return await self._searched(
             Wanted(
                 text=typed.text,
-                condition=Every([typed.condition, requested(request)]),
+                condition=Every([typed.condition, requested(request), also]),
                 mode=request.mode,
                 limit=request.limit,
                 threshold=request.similarity_threshold or 0.0,
@@ -174,6 +174,8 @@ def _hit(found: Found, stems: frozenset[str], ranks: Ranks | None) -> SearchHit:
     return SearchHit(
         id=row.id,
         version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
         question=row.question,
         answer=row.answer,
         question_sentiment=row.question_sentiment,

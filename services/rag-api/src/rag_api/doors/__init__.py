@@ -1,0 +1,1 @@
+"""The same search and answers in the forms that other tools already speak."""
