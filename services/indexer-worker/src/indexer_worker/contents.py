@@ -1,15 +1,13 @@
 """What the index holds: ids and versions, in windows that fit the memory."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mh_common import vector_index as fields
 from pymilvus import AsyncMilvusClient
 
-from indexer_worker.repository import vector_store_error
+from indexer_worker.repository import milvus_calls
 
 MAX_WINDOW: Final = 10_000
 """Most rows of the index in one window. Milvus returns 16,384 at most, and says nothing of those it leaves out."""
@@ -92,7 +90,7 @@ class MilvusContents:
         return await self._copied(ids[:middle]) | await self._copied(ids[middle:])
 
     async def _count(self, expression: str) -> int:
-        async with self._call():
+        async with milvus_calls(self._timeout):
             rows = await self._client.query(
                 self._collection,
                 filter=expression,
@@ -103,7 +101,7 @@ class MilvusContents:
         return int(rows[0]["count(*)"])
 
     async def _versions(self, expression: str) -> dict[int, int]:
-        async with self._call():
+        async with milvus_calls(self._timeout):
             rows = await self._client.query(
                 self._collection,
                 filter=expression,
@@ -113,14 +111,6 @@ class MilvusContents:
                 retry_times=1,
             )
         return {row[fields.ID]: row[fields.VERSION] for row in rows}
-
-    @asynccontextmanager
-    async def _call(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._timeout):
-                yield
-        except Exception as error:  # pymilvus lets errors of gRPC and of its own through as they come
-            raise vector_store_error(error) from error
 
 
 def _between(low: int, high: int) -> str:

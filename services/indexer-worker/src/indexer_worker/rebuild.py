@@ -1,10 +1,8 @@
 """Rebuild: fill a new collection and put it in the place of the live one, losing no change that is made meanwhile."""
 
-import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -17,7 +15,7 @@ from indexer_worker.collection import ensure_collection
 from indexer_worker.contents import MilvusContents
 from indexer_worker.errors import IndexingError, IndexMismatchError, VectorStoreError
 from indexer_worker.reconcile import Reconciler
-from indexer_worker.repository import vector_store_error
+from indexer_worker.repository import milvus_calls
 from indexer_worker.service import IndexService
 from indexer_worker.steps import STEP_S, Phase, Step
 
@@ -55,7 +53,7 @@ class Collections:
         Raises, as every method here:
             VectorStoreError: Milvus does not answer, or refuses; the same call can succeed later.
         """
-        async with self._calls():
+        async with milvus_calls(self._timeout):
             if await self._has_aliases():
                 await ensure_collection(self._client, self._model, self._dimension, names.built_by(run_id))
                 return names.built_by(run_id)
@@ -74,7 +72,7 @@ class Collections:
 
     async def switch(self, target: str, run_id: int) -> None:
         """Let readers search `target`. May be called again after a call that died half way."""
-        async with self._calls():
+        async with milvus_calls(self._timeout):
             live = await self._live()
             if live == target:
                 return
@@ -87,7 +85,7 @@ class Collections:
 
     async def tidy(self) -> None:
         """Drop the collections of this and of former rebuilds that are not searched, and the mark of a rebuild."""
-        async with self._calls():
+        async with milvus_calls(self._timeout):
             live = await self._live() if await self._has_aliases() else None
             for name in await self._client.list_collections():
                 if (_OURS.fullmatch(name) and name != live) or name == names.REBUILDING:
@@ -140,16 +138,6 @@ class Collections:
         schema.add_field("nothing", DataType.FLOAT_VECTOR, dim=2)
         await self._client.drop_collection(names.REBUILDING)
         await self._client.create_collection(names.REBUILDING, schema=schema)
-
-    @asynccontextmanager
-    async def _calls(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._timeout):
-                yield
-        except IndexMismatchError:
-            raise
-        except Exception as error:  # pymilvus lets errors of gRPC and of its own through as they come
-            raise vector_store_error(error) from error
 
 
 MakeTarget = Callable[[str], tuple[MilvusContents, IndexService]]

@@ -168,15 +168,25 @@ class MilvusRepository:
 
     @asynccontextmanager
     async def _calls(self) -> AsyncIterator[None]:
-        """Bound the calls in time, and turn whatever goes wrong into the one error."""
+        """As `milvus_calls`; what was known of the collection is asked anew after a failure."""
         try:
-            async with asyncio.timeout(self._timeout):
+            async with milvus_calls(self._timeout):
                 yield
-        except IndexMismatchError:
-            raise
-        except Exception as error:  # pymilvus lets errors of gRPC and of its own through as they come
+        except VectorStoreError:
             self._prepared = False
-            raise vector_store_error(error) from error
+            raise
+
+
+@asynccontextmanager
+async def milvus_calls(seconds: float) -> AsyncIterator[None]:
+    """Bound the calls of a block in time, and turn whatever goes wrong in them into `VectorStoreError`."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except IndexMismatchError:
+        raise
+    except Exception as error:  # pymilvus lets errors of gRPC and of its own through as they come
+        raise vector_store_error(error) from error
 
 
 def vector_store_error(error: Exception) -> VectorStoreError:
