@@ -25,7 +25,9 @@ BASELINE = SAMPLE / "eval-baseline.json"
 def main() -> None:
     """Run `mh eval` and exit as it does; exit code 3, after one line on standard error, when nothing can be started."""
     queries = Path(os.environ.get("EVAL_QUERIES") or QUERIES)
-    held = ["--baseline", str(BASELINE)] if queries.resolve() == QUERIES else []
+    # The baseline is of the default configuration.
+    default = not any(argument.startswith(("--mode", "--param")) for argument in sys.argv[1:])
+    held = ["--baseline", str(BASELINE)] if default and queries.resolve() == QUERIES else []
     arguments = [str(queries), *held, *sys.argv[1:]]
     if url := os.environ.get("MH_URL"):
         sys.exit(evaluate(url, arguments))
