@@ -63,6 +63,7 @@ bench: $(VENV)/dev.stamp ## Measure the figures that the README states (several 
 
 eval: $(VENV)/dev.stamp ## Measure what search finds and compare with the baseline (EVAL_QUERIES, EVAL_ARGS; MH_URL: a running platform)
 	@EVAL_QUERIES="$(EVAL_QUERIES)" $(BIN)/python scripts/evaluate.py $(EVAL_ARGS)
+
 rates: $(VENV)/dev.stamp ## Measure what docs/scaling.md computes with, and compute it anew (five minutes)
 	@$(BIN)/python scripts/servers.py
 	@PYTHONPATH=scripts $(BIN)/python -m bench.rates

@@ -109,7 +109,52 @@ def test_searching_by_meaning_shows_the_nearest_first(page: Chrome) -> None:
     submit(page, "search", query="the loss of a parent")
 
     assert shown(page, "#conversations .question")[0] == ROWS[1][0]
-    assert "likeness 0." in shown(page, "#conversations .facts")[0]
+    assert "score 0." in shown(page, "#conversations .facts")[0]
+
+
+def test_a_search_marks_the_words_that_it_found(page: Chrome) -> None:
+    page.find_element(By.CSS_SELECTOR, "[data-view=search]").click()
+    submit(page, "search", query="panic bus")
+
+    assert shown(page, "#conversations .question")[0] == HOSTILE
+    assert shown(page, "#conversations li:first-child mark") == ["panics", "bus"]
+
+
+def test_a_search_for_something_else_says_that_nothing_is_about_it(page: Chrome) -> None:
+    page.find_element(By.CSS_SELECTOR, "[data-view=search]").click()
+    submit(page, "search", query="how to bake sourdough bread")
+
+    assert len(shown(page, "#conversations li")) == len(ROWS)
+    assert page.find_element(By.ID, "message").text.startswith("Nothing here seems to be about this.")
+
+
+def test_questions_like_one_are_a_click_away(page: Chrome) -> None:
+    page.find_element(By.CSS_SELECTOR, "[data-view=browse]").click()
+    submit(page, "browse", q="mother")
+    assert shown(page, "#conversations .question") == [ROWS[1][0]]
+
+    page.find_element(By.CSS_SELECTOR, "#conversations li button").click()
+
+    WebDriverWait(page, 30).until(lambda _: "Questions like that" in page.find_element(By.ID, "message").text)
+    assert set(shown(page, "#conversations .question")) == {HOSTILE, ROWS[2][0]}
+
+
+def test_an_answer_can_be_rated(page: Chrome) -> None:
+    submit(page, "ask", question="panics on the bus?")
+    shown(page, "#answer small")
+
+    def rated(_: Chrome) -> bool:
+        # The answer is remembered a moment after it was given.
+        page.find_element(By.XPATH, "//section[@id='answer']/button[text()='It helps']").click()
+        WebDriverWait(page, 30).until(lambda _: message() not in ("", "One moment …"))
+        return message() == "Noted, thank you."
+
+    def message() -> str:
+        return page.find_element(By.ID, "message").text
+
+    WebDriverWait(page, 30).until(rated)
+    # The browser itself notes every answer of 404.
+    page.get_log("browser")
 
 
 def test_what_goes_wrong_is_said_on_the_page(page: Chrome, gateway: str) -> None:

@@ -77,17 +77,38 @@ async function* serverEvents(response) {
   }
 }
 
+// Marks count code points, JavaScript's strings do not.
+function marked(className, text, marks = []) {
+  const made = element("p", className);
+  const points = Array.from(text);
+  let end = 0;
+  for (const [from, to] of marks) {
+    made.append(points.slice(end, from).join(""), element("mark", "", points.slice(from, to).join("")));
+    end = to;
+  }
+  made.append(points.slice(end).join(""));
+  return made;
+}
+
+function button(text, work) {
+  const made = element("button", "small", text);
+  made.type = "button";
+  made.addEventListener("click", work);
+  return made;
+}
+
 function show(conversations) {
   for (const one of conversations) {
     const item = element("li");
     const number = find("conversations").children.length + 1;
     item.id = `source-${number}`;
-    item.append(element("p", "question", one.question), element("p", "answer", one.answer));
+    const { question = [], answer = [] } = one.highlights ?? {};
+    item.append(marked("question", one.question, question), marked("answer", one.answer, answer));
     const facts = [`conversation ${one.id}`];
     if (one.question_sentiment) facts.push(`${one.question_sentiment} question, ${one.answer_sentiment} answer`);
-    if (one.score !== undefined) facts.push(`likeness ${one.score.toFixed(2)}`);
+    if (one.score !== undefined) facts.push(`score ${one.score.toFixed(2)}`);
     if (one.index_status && one.index_status !== "indexed") facts.push(`not yet found by meaning (${one.index_status})`);
-    item.append(element("p", "facts", facts.join(" · ")));
+    item.append(element("p", "facts", facts.join(" · ")), button("Questions like this", () => showSimilar(one.id)));
     find("conversations").append(item);
   }
 }
@@ -106,12 +127,25 @@ function addText(text, count) {
   }
 }
 
-function addOrigin(done) {
+function addOrigin(done, answerId) {
   const origin = { extractive: "Quoted, not written by a language model.", none: "" }[done.model];
   const uncited = done.uncited_sentences.length;
   const parts = [origin ?? `Written by ${done.model} from the conversations below. Check it against them.`];
   if (uncited) parts.push(`${uncited === 1 ? "One sentence names" : `${uncited} sentences name`} no source.`);
   find("answer").append(element("small", "", parts.join(" ")));
+  if (done.model === "none") return;
+  for (const [rating, text] of [["up", "It helps"], ["down", "It does not"]]) {
+    find("answer").append(button(text, () => rate(answerId, rating)), " ");
+  }
+}
+
+async function rate(answerId, rating) {
+  try {
+    await request(`/api/v1/answers/${answerId}/feedback`, { rating });
+    say("Noted, thank you.");
+  } catch (error) {
+    say(error.message, true);
+  }
 }
 
 function remember(question, answer) {
@@ -128,10 +162,12 @@ async function ask(fields, isLatest) {
   const response = await send("/api/v1/answers", body, EVENT_STREAM, underWay.signal);
   let count = 0;
   let text = "";
+  let answerId = null;
   for await (const { name, data } of serverEvents(response)) {
     if (!isLatest()) return;
     if (name === "sources") {
       count = data.sources.length;
+      answerId = data.answer_id;
       show(data.sources);
       say(data.query_origin === "question" ? "" : `Searched for: ${data.standalone_query}`);
       find("answer").hidden = false;
@@ -139,7 +175,7 @@ async function ask(fields, isLatest) {
       text += data.text;
       addText(data.text, count);
     } else if (name === "done") {
-      addOrigin(data);
+      addOrigin(data, answerId);
       remember(body.question, text);
       return;
     } else if (name === "error") {
@@ -181,8 +217,26 @@ async function search(fields) {
   const found = await request("/api/v1/search", body);
   return () => {
     show(found.hits);
-    say(found.hits.length ? `The ${found.hits.length} nearest conversations, nearest first.` : "Nothing was found.");
+    say(outcome(found));
   };
+}
+
+function outcome({ hits, relevance_threshold: threshold }) {
+  if (!hits.length) return "Nothing was found.";
+  if (threshold !== null && hits[0].score < threshold) return "Nothing here seems to be about this. The nearest all the same:";
+  return `The ${hits.length} nearest conversations, nearest first.`;
+}
+
+function showSimilar(id) {
+  settle();
+  clear();
+  run(async () => {
+    const found = await request(`/api/v1/conversations/${id}/similar?limit=${PAGE_SIZE}`);
+    return () => {
+      show(found.hits);
+      say(found.hits.length ? `Questions like that of conversation ${id}, nearest first.` : "There is no other question.");
+    };
+  });
 }
 
 async function browse(fields, cursor) {
