@@ -30,16 +30,18 @@ def test_the_document_has_the_tables_that_the_script_makes(measured: Measured) -
 def test_bytes_of_a_vector_follow_the_formulas() -> None:
     # By hand: 384 * 4 = 1,536; 2 * 18 * 4 = 144; 384 / 8 + 16 = 64; 0.225 * 1,536 = 345.6; a node of 1,764 bytes fits a
     # sector of 4,096 twice; one of 6,372 (1,536 dimensions) needs two sectors.
-    assert list(sizing.vector_bytes(Assumptions(), 384).values()) == [1536, 1680, 448, 64, pytest.approx(345.6), 2048]
-    assert sizing.vector_bytes(Assumptions(), 1536)["DISKANN, disk of each query node's share"] == 8192
+    one = Assumptions(vectors=1)
+    assert list(sizing.vector_bytes(one, 384).values()) == [1536, 1680, 448, 64, pytest.approx(345.6), 2048]
+    assert sizing.vector_bytes(one, 1536)["DISKANN, disk of each query node's share"] == 8192
+    assert sizing.vector_bytes(Assumptions(), 384)["vectors as they are"] == 2 * 1536
 
 
 def test_tables_follow_the_measurements(measured: Measured) -> None:
     chosen = Assumptions()
     storage = sizing.storage_table(measured, chosen)
-    assert cell(storage, "vectors as they are, 384 dims", 2) == "1.5 GB"
-    assert cell(storage, "vectors as they are, 1536 dims", 3) == "614 GB"
-    tokens = measured.texts["question_tokens"]
+    assert cell(storage, "vectors as they are, 384 dims", 2) == "3.1 GB"
+    assert cell(storage, "vectors as they are, 1536 dims", 3) == "1.2 TB"
+    tokens = measured.texts["embedded_tokens"]
     filling = sizing.filling_table(measured, chosen)
     assert cell(filling, "price at OpenAI", 2) == f"${sizing.number(100 * tokens * 0.02)}"
     dearer = sizing.filling_table(measured, replace(chosen, price=0.2))
@@ -72,5 +74,6 @@ def test_variants_have_the_lengths_of_the_data_set_and_no_question_twice(tmp_pat
     assert len({row.question for row in written}) == len(written) == 10
     found = texts.measure_texts(rows)
     assert (found.question_words, found.answer_words) == (4, 4)
-    assert found.question_tokens > found.question_words
+    assert found.embedded_tokens > 2 * found.question_words + found.answer_words
+    assert found.indexed_words_bytes > found.question_bytes
     assert found.distinct_words == 6

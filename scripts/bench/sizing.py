@@ -24,6 +24,8 @@ class Assumptions:
 
     sizes: tuple[int, ...] = (1_000_000, 100_000_000)
     dimensions: tuple[int, ...] = (384, 1536)
+    vectors: int = 2
+    """Of a row: of the question, and of question and answer together."""
     hnsw_m: int = 18
     """Links of a vector in each direction: AUTOINDEX's default."""
     diskann_memory: float = 0.125 + 0.1
@@ -101,11 +103,11 @@ def texts_table(measured: Measured) -> str:
 
 
 def vector_bytes(chosen: Assumptions, dimension: int) -> dict[str, float]:
-    """Return the bytes of one vector by index: memory, and disk where the index needs it."""
+    """Return the bytes of a row's vectors by index: memory, and disk where the index needs it."""
     raw = 4 * dimension
     node = raw + 4 * (1 + chosen.diskann_degree)
     sectors = 1 / (chosen.sector // node) if node <= chosen.sector else math.ceil(node / chosen.sector)
-    return {
+    of_each = {
         "vectors as they are": raw,
         "HNSW (AUTOINDEX), memory": raw + 2 * chosen.hnsw_m * 4,
         "IVF_RABITQ with SQ8 refinement, memory": dimension / 8 + chosen.rabitq_extra + dimension,
@@ -113,17 +115,19 @@ def vector_bytes(chosen: Assumptions, dimension: int) -> dict[str, float]:
         "DISKANN, memory": chosen.diskann_memory * raw,
         "DISKANN, disk of each query node's share": sectors * chosen.sector,
     }
+    return {name: chosen.vectors * one for name, one in of_each.items()}
 
 
 def storage_table(measured: Measured, chosen: Assumptions) -> str:
     """Bytes at rest and in memory."""
     texts = measured.texts
+    words = texts["indexed_words_bytes"]
     question, both = texts["question_bytes"], texts["question_bytes"] + texts["answer_bytes"]
     lines: list[tuple[str, float]] = [
         ("MySQL as it grows", sum(n for name, n in measured.database.items() if "OPTIMIZE" not in name)),
         ("MySQL after OPTIMIZE TABLE", sum(n for name, n in measured.database.items() if "as it grew" not in name)),
         ("sparse (BM25) index, memory", texts["distinct_words"] * chosen.posting),
-        ("fields `question` and `text` in Milvus, memory unless mapped", question + both),
+        ("fields `question`, `text` and `words` in Milvus, memory unless mapped", question + both + words),
     ]
     for dimension in chosen.dimensions:
         lines += [(f"{name}, {dimension} dims", one) for name, one in vector_bytes(chosen, dimension).items()]
@@ -133,7 +137,7 @@ def storage_table(measured: Measured, chosen: Assumptions) -> str:
 
 def filling_table(measured: Measured, chosen: Assumptions) -> str:
     """What it takes to get the conversations in, and cores to do it in the time that was chosen."""
-    tokens = measured.texts["question_tokens"]
+    tokens = measured.texts["embedded_tokens"]
     api = measured.cpu("import", "conversations-api") + measured.cpu("index", "conversations-api")
     database = sum(measured.cpu(activity, "MariaDB/MySQL") for activity in ("import", "index"))
     worker, local = measured.cpu("index", "worker"), measured.cpu("index, local model", "worker")

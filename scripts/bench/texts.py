@@ -9,6 +9,8 @@ from pathlib import Path
 
 from mh_client import ConversationCreate
 from mh_common.embeddings.local import find_model_dir
+from mh_common.vector_index import embedded_text
+from mh_common.words import indexed_words
 from tokenizers import Tokenizer
 
 
@@ -20,7 +22,9 @@ class TextFigures:
     answer_words: float
     question_bytes: float
     answer_bytes: float
-    question_tokens: float
+    embedded_tokens: float
+    """Of the question, and again of question and answer together, as both are embedded."""
+    indexed_words_bytes: float
     distinct_words: float
 
 
@@ -30,6 +34,9 @@ def measure_texts(rows: Sequence[ConversationCreate]) -> TextFigures:
     tokenizer.no_truncation()
     tokenizer.no_padding()
 
+    def tokens(text: str) -> int:
+        return len(tokenizer.encode(text).ids)
+
     def mean(of: Sequence[int]) -> float:
         return statistics.fmean(of)
 
@@ -38,7 +45,8 @@ def measure_texts(rows: Sequence[ConversationCreate]) -> TextFigures:
         answer_words=mean([len(row.answer.split()) for row in rows]),
         question_bytes=mean([len(row.question.encode()) for row in rows]),
         answer_bytes=mean([len(row.answer.encode()) for row in rows]),
-        question_tokens=mean([len(tokenizer.encode(row.question).ids) for row in rows]),
+        embedded_tokens=mean([tokens(row.question) + tokens(embedded_text(row.question, row.answer)) for row in rows]),
+        indexed_words_bytes=mean([len(indexed_words(row.question, row.answer).encode()) for row in rows]),
         distinct_words=mean([len(set(re.findall(r"\w+", f"{row.question} {row.answer}".lower()))) for row in rows]),
     )
 
