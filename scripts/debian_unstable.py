@@ -26,8 +26,12 @@ def unpacked(package: str) -> Path | None:
     return root if root.is_dir() else None
 
 
-def fetch(package: str) -> Path:
-    """Return the root folder of a package, without what it depends on; fetched once. Raises UnavailableError."""
+def fetch(package: str, *, with_dependencies: bool = False) -> Path:
+    """Return the root folder of a package, with or without every library that it needs; fetched once.
+
+    Raises:
+        UnavailableError: it cannot be had; nothing is left behind.
+    """
     if root := unpacked(package):
         return root
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb") and KEYRING.exists()):
@@ -37,7 +41,7 @@ def fetch(package: str) -> Path:
     HOME.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=HOME) as folder:
         try:
-            new = _download_and_unpack(package, Path(folder))
+            new = _download_and_unpack(package, Path(folder), with_dependencies=with_dependencies)
         except subprocess.SubprocessError as error:
             reason = " ".join((getattr(error, "stderr", None) or str(error)).split())[-300:]
             raise UnavailableError(f"{package} could not be fetched from {MIRROR}: {reason}") from error
@@ -47,13 +51,29 @@ def fetch(package: str) -> Path:
     return HOME / package
 
 
-def _download_and_unpack(package: str, folder: Path) -> Path:
-    for name in ("state/lists/partial", "cache/archives/partial", "none"):
-        (folder / name).mkdir(parents=True)
+def _download_and_unpack(package: str, folder: Path, *, with_dependencies: bool) -> Path:
+    archives = folder / "cache" / "archives"
+    for empty in (archives / "partial", folder / "state" / "lists" / "partial", folder / "none"):
+        empty.mkdir(parents=True)
     (folder / "status").touch()
+    options = [part for name, value in _settings(folder).items() for part in ("--option", f"{name}={value}")]
+    _run("apt-get", "--quiet", *options, "update", "--error-on=any", folder=archives)
+    if with_dependencies:
+        # Of a system with nothing installed.
+        install = ("install", "--download-only", "--yes", "--no-install-recommends")
+        _run("apt-get", "--quiet", *options, *install, package, folder=archives)
+    else:
+        _run("apt-get", "--quiet", *options, "download", package, folder=archives)
+    for archive in sorted(archives.glob("*.deb")):
+        _run("dpkg-deb", "--extract", str(archive), str(folder / "root"), folder=folder)
+    return folder / "root"
+
+
+def _settings(folder: Path) -> dict[str, object]:
+    """Return what apt is told: everything of its own in the folder."""
     sources = folder / "sources.list"
     sources.write_text(f"deb [signed-by={KEYRING}] {MIRROR} sid main\n", encoding="utf-8")
-    settings = {
+    return {
         "Dir::State": folder / "state",
         "Dir::State::status": folder / "status",
         "Dir::Cache": folder / "cache",
@@ -62,17 +82,13 @@ def _download_and_unpack(package: str, folder: Path) -> Path:
         "Dir::Etc::preferences": folder / "status",
         "Dir::Etc::preferencesparts": folder / "none",
         "Acquire::Languages": "none",
-        # A mirror may lag; an older release does for tests.
+        "Acquire::http::Timeout": "20",
+        "Acquire::Retries": "0",
+        # A mirror may lag. Packages are still verified, and an older release does for tests.
         "Acquire::Check-Valid-Until": "false",
         "APT::Sandbox::User": "",
     }
-    options = [part for name, value in settings.items() for part in ("--option", f"{name}={value}")]
-    for command in (["update", "--error-on=any"], ["download", package]):
-        _run("apt-get", "--quiet", *options, *command, folder=folder)
-    for archive in folder.glob("*.deb"):
-        _run("dpkg-deb", "--extract", str(archive), str(folder / "root"), folder=folder)
-    return folder / "root"
 
 
 def _run(*command: str, folder: Path) -> None:
-    subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=90)
+    subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=300)
