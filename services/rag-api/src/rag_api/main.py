@@ -25,6 +25,7 @@ from redis.asyncio import Redis
 from starlette.middleware.cors import CORSMiddleware
 
 import rag_api.answers.routes
+import rag_api.doors.dify.routes
 import rag_api.doors.documents.routes
 import rag_api.doors.healthcheck
 import rag_api.doors.search.routes
@@ -108,6 +109,7 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
     app.include_router(rag_api.doors.search.routes.router)
     app.include_router(rag_api.doors.documents.routes.router)
     app.include_router(rag_api.doors.healthcheck.router)
+    app.include_router(rag_api.doors.dify.routes.router)
     return app
 
 

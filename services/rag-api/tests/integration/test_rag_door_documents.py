@@ -60,7 +60,7 @@ async def listing(running: Run, settings: Settings, conversations: str) -> Async
 async def test_pages_hold_every_conversation_once(listing: httpx.AsyncClient) -> None:
     found: list[dict[str, Any]] = []
     page: dict[str, Any] = {"next_cursor": None}
-    sizes = []
+    sizes: list[int] = []
     while not sizes or page["next_cursor"]:
         params = {"limit": 10, **({"cursor": page["next_cursor"]} if page["next_cursor"] else {})}
         page = (await listing.get(PATH, params=params)).json()
