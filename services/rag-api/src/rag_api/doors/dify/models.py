@@ -7,7 +7,7 @@ Dify may add are passed over, but not in a filter: a part of it that is not unde
 from textwrap import shorten
 from typing import Annotated, Any, Final, Literal, Self
 
-from mh_common.models import MAX_BULK_ROWS, QueryText, SearchHit, SearchRequest, Sentiment, UtcTime, WireModel
+from mh_common.models import QueryText, SearchHit, SearchRequest, Sentiment, UtcTime, WireModel
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -18,12 +18,16 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    field_validator,
 )
 
 from rag_api.doors.links import conversation_link
 
 MAX_CONDITIONS: Final = 50
-"""Conditions in one filter, and names in one condition."""
+MAX_NAMES: Final = 5
+"""In one condition; there are no more fields."""
+MAX_VALUES: Final = 1000
+"""In all conditions together."""
 
 TITLE_LENGTH: Final = 80
 
@@ -70,22 +74,25 @@ class MetadataFilter(WireModel):
     """One condition on the conversations to search among."""
 
     name: Annotated[
-        StrictStr | Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_CONDITIONS)],
-        _or_say(f"must be the name of a field, or a list of 1 to {MAX_CONDITIONS} such names"),
+        StrictStr | Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_NAMES)],
+        _or_say(f"must be the name of a field, or a list of 1 to {MAX_NAMES} such names"),
     ] = Field(
         description="`question_sentiment`, `answer_sentiment`, `created_at`, `updated_at` or `id`. Of several one at "
         "least must pass; with a `not` operator or `≠` all must."
     )
     comparison_operator: Operator
-    value: Annotated[
-        Scalar | Annotated[list[Scalar], Field(max_length=MAX_BULK_ROWS)] | None,
-        _or_say(f"must be a text, a number, or a list of at most {MAX_BULK_ROWS} of them"),
-    ] = Field(
+    value: Annotated[Scalar | list[Scalar] | None, _or_say("must be a text, a number, or a list of them")] = Field(
         default=None,
         description="A sentiment or, for `contains`, `start with` and `end with`, a part of its name, in either case. "
         "A time is ISO 8601 with its zone, or a day, month or year, which is meant as a whole, or seconds since 1970. "
         "`in` and `not in` take a list, or a text with commas.",
     )
+
+    def count_values(self) -> int:
+        """Return how many values there are, those of a text with commas as well."""
+        if isinstance(self.value, str):
+            return self.value.count(",") + 1
+        return len(self.value) if isinstance(self.value, list) else 1
 
 
 class MetadataCondition(WireModel):
@@ -93,6 +100,13 @@ class MetadataCondition(WireModel):
 
     logical_operator: Literal["and", "or"] | None = Field(default="and", description="null is `and`.")
     conditions: Annotated[list[MetadataFilter], Field(max_length=MAX_CONDITIONS)] | None
+
+    @field_validator("conditions")
+    @classmethod
+    def _few_values(cls, conditions: list[MetadataFilter] | None) -> list[MetadataFilter] | None:
+        if sum(one.count_values() for one in conditions or ()) > MAX_VALUES:
+            raise ValueError(f"must have {MAX_VALUES} values at most, in all conditions together")
+        return conditions
 
 
 class RetrievalSetting(BaseModel):

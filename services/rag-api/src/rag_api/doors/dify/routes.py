@@ -67,7 +67,7 @@ router = APIRouter(tags=["doors"], route_class=DifyRoute)
 @router.post(
     "/retrieval",
     summary="Dify's External Knowledge API",
-    responses={status: {"model": Refusal} for status in (400, 403, 404, 503)},
+    responses={status: {"model": Refusal} for status in (400, 403, 404, 503, "default")},
     # For the OpenAPI document; the route has looked at the key before.
     dependencies=[Security(HTTPBearer(auto_error=False, description="DOORS_API_KEY, where one is set."))],
 )
