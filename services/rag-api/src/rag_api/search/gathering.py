@@ -144,7 +144,6 @@ class Gatherer:
             with metrics.search_part("fetch"):
                 return (await self._conversations.conversations.list(ids=ids, limit=len(ids))).items
         except MHError as error:
-            log.warning(CONVERSATIONS_FAILED, error=type(error).__name__)
             raise unavailable(error) from error
 
 
@@ -181,7 +180,8 @@ def _order(candidate: Candidate) -> tuple[float, int]:
 
 
 def unavailable(error: MHError) -> UnavailableError:
-    """Return what a failed call of the conversations API means to a user."""
+    """Log that a call of the conversations API failed, and return what that means to a user."""
+    log.warning(CONVERSATIONS_FAILED, error=type(error).__name__)
     if isinstance(error, APIStatusError):
         message = f"The conversations API, which holds the texts, answers {error.status_code}."
         return UnavailableError(message, math.ceil(error.retry_after or 5))

@@ -1,14 +1,11 @@
 """A page of the conversations API's list."""
 
-import structlog
 from mh_client import AsyncClient, BadRequestError, MHError
 from mh_common.errors import InvalidRequestError
 from mh_common.models import ConversationPage, FieldProblem
 
 from rag_api.doors.documents.models import DocumentsQuery
-from rag_api.search.gathering import CONVERSATIONS_FAILED, unavailable
-
-log = structlog.get_logger(__name__)
+from rag_api.search.gathering import unavailable
 
 
 async def page(conversations: AsyncClient, query: DocumentsQuery) -> ConversationPage:
@@ -27,5 +24,4 @@ async def page(conversations: AsyncClient, query: DocumentsQuery) -> Conversatio
         wrong = FieldProblem(field="cursor", message="must be the next_cursor of a page, unchanged")
         raise InvalidRequestError("The cursor cannot be used.", [wrong]) from error
     except MHError as error:
-        log.warning(CONVERSATIONS_FAILED, error=type(error).__name__)
         raise unavailable(error) from error
