@@ -19,7 +19,7 @@ import servers
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE = "legacy_development"
 SETTINGS = (
-    *("ANSWERS_", "CONVERSATIONS_", "DATABASE_", "EMBEDDING_", "ENVIRONMENT", "HISTORY_", "LOG_", "METRICS_"),
+    *("ANSWERS_", "CONVERSATIONS_", "DATABASE_", "DOORS_", "EMBEDDING_", "ENVIRONMENT", "HISTORY_", "LOG_", "METRICS_"),
     *("MILVUS_", "OPENAI_", "OTEL_", "PROMETHEUS_", "REDIS_", "RELAY_", "SEARCH_", "STARTUP_", "WEB_", "WORKER_"),
 )
 """Beginnings of the services' variables."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, TypedDict
 
 from fastapi import Depends, Request
+from mh_client import AsyncClient
 from mh_common.web.health import Check
 
 from rag_api.answers.service import AnswerService
@@ -18,6 +19,7 @@ class State(TypedDict):
     search: SearchService
     answers: AnswerService
     feedback: FeedbackService
+    conversations: AsyncClient
     heartbeat: float
     doors: DoorsSettings
     checks: Mapping[str, Check]
@@ -44,6 +46,11 @@ def _get_feedback(request: Request) -> FeedbackService:
     return service
 
 
+def _get_conversations(request: Request) -> AsyncClient:
+    client: AsyncClient = request.state.conversations
+    return client
+
+
 def _get_heartbeat(request: Request) -> float:
     seconds: float = request.state.heartbeat
     return seconds
@@ -57,5 +64,6 @@ def _get_doors(request: Request) -> DoorsSettings:
 Search = Annotated[SearchService, Depends(_get_search)]
 Answers = Annotated[AnswerService, Depends(_get_answers)]
 AnswerFeedback = Annotated[FeedbackService, Depends(_get_feedback)]
+Conversations = Annotated[AsyncClient, Depends(_get_conversations)]
 Heartbeat = Annotated[float, Depends(_get_heartbeat)]
 Doors = Annotated[DoorsSettings, Depends(_get_doors)]

@@ -25,6 +25,10 @@ from redis.asyncio import Redis
 from starlette.middleware.cors import CORSMiddleware
 
 import rag_api.answers.routes
+import rag_api.doors.dify.routes
+import rag_api.doors.documents.routes
+import rag_api.doors.healthcheck
+import rag_api.doors.search.routes
 import rag_api.feedback.routes
 import rag_api.search.routes
 from rag_api.answers.condensing import Condenser, ModelCondenser, RuleCondenser
@@ -102,6 +106,10 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
     app.include_router(rag_api.search.routes.router)
     app.include_router(rag_api.answers.routes.router)
     app.include_router(rag_api.feedback.routes.router)
+    app.include_router(rag_api.doors.search.routes.router)
+    app.include_router(rag_api.doors.documents.routes.router)
+    app.include_router(rag_api.doors.healthcheck.router)
+    app.include_router(rag_api.doors.dify.routes.router)
     return app
 
 
@@ -150,6 +158,7 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
         search=search,
         answers=answers,
         feedback=FeedbackService(conversations),
+        conversations=conversations,
         heartbeat=settings.answers.heartbeat,
         doors=settings.doors,
         checks=_checks(index, conversations, embedder),

@@ -205,6 +205,12 @@ async def test_bad_requests_name_the_field(client: httpx.AsyncClient, body: dict
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
+async def test_as_many_filters_as_can_be_typed(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
+    await index([conversation(1), conversation(2, "asleep then", created_at=datetime(2025, 3, 1, tzinfo=UTC))])
+    result = await search(client, "asleep" + " created_at:2026" * 50)
+    assert [hit.id for hit in result.hits] == [1]
+
+
 async def test_conversations_api_down_is_said(
     client: httpx.AsyncClient, index: Index, conversation: Make, statuses: list[int]
 ) -> None:

@@ -99,6 +99,22 @@ def test_what_is_empty_means_all_or_nothing_and_never_breaks(condition: Conditio
     assert expression(condition) == written
 
 
+@pytest.mark.parametrize(("join", "word"), [(Every, "and"), (Either, "or")])
+@pytest.mark.parametrize("count", [1, 8, 9, 50, 1000])
+def test_many_are_joined_as_a_tree_of_little_depth(join: type[Every | Either], word: str, count: int) -> None:
+    written = expression(join([Compared(fields.ID, ">", number) for number in range(count)]))
+    assert [int(number) for number in re.findall(r"\d+", written)] == list(range(count))
+    assert set(re.findall("and|or", written)) <= {word}
+    levels = 0
+    while "(" in written:
+        groups = re.findall(r"\(([^()]*)\)", written)
+        assert all(len(group.split(f" {word} ")) <= 8 for group in groups)
+        written = re.sub(r"\([^()]*\)", "x", written)
+        levels += 1
+    assert len(written.split(f" {word} ")) <= 8
+    assert levels <= 8
+
+
 @pytest.mark.parametrize(
     "condition",
     [

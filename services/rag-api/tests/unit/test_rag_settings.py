@@ -36,3 +36,30 @@ def test_the_answer_must_not_take_the_window_from_the_prompt(monkeypatch: pytest
     monkeypatch.setenv("ANSWERS_RESERVED_TOKENS", "3000")
     with pytest.raises(SystemExit, match="at most half of ANSWERS_CONTEXT_WINDOW"):
         load_settings(Settings)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "chat.example.org",
+        "https://chat.example.org/",
+        "https://chat.example.org/path",
+        "https://chat.example.org,",
+        "https://chat.example.org https://b.example.org",
+        "https://*.example.org",
+        "*,https://chat.example.org",
+        "ftp://chat.example.org",
+        "null",
+        "https://",
+    ],
+)
+def test_what_is_no_origin_is_refused_by_the_variables_name(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
+    monkeypatch.setenv("DOORS_CORS_ORIGINS", origins)
+    with pytest.raises(SystemExit, match="DOORS_CORS_ORIGINS"):
+        load_settings(Settings)
+
+
+@pytest.mark.parametrize("origins", ["", "*", "https://chat.example.org", "http://localhost:3000 , https://b.example"])
+def test_origins(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
+    monkeypatch.setenv("DOORS_CORS_ORIGINS", origins)
+    assert load_settings(Settings).doors.cors_origins == origins

@@ -35,6 +35,17 @@ async def _run(name: str, check: Check) -> DependencyHealth:
     return DependencyHealth(ok=True)
 
 
+async def readiness(checks: Mapping[str, Check], optional: frozenset[str] = frozenset()) -> Readiness:
+    """Run the checks, all at once, and return what they find. The `optional` ones do not count."""
+    found = await asyncio.gather(*(_run(name, check) for name, check in checks.items()))
+    health = dict(zip(checks, found, strict=True))
+    return Readiness(
+        ready=all(dependency.ok for name, dependency in health.items() if name not in optional),
+        checked_at=datetime.now(UTC),
+        dependencies=health,
+    )
+
+
 def health_routes(
     checks_of: Callable[[Request], Mapping[str, Check]], optional: frozenset[str] = frozenset()
 ) -> APIRouter:
@@ -52,14 +63,7 @@ def health_routes(
     @router.get("/readyz", responses={503: {"model": Readiness}})
     async def ready(request: Request, response: Response) -> Readiness:
         """Say whether each dependency can be used now. Send no requests here while this answers 503."""
-        checks = checks_of(request)
-        found = await asyncio.gather(*(_run(name, check) for name, check in checks.items()))
-        health = dict(zip(checks, found, strict=True))
-        answer = Readiness(
-            ready=all(dependency.ok for name, dependency in health.items() if name not in optional),
-            checked_at=datetime.now(UTC),
-            dependencies=health,
-        )
+        answer = await readiness(checks_of(request), optional)
         response.status_code = 200 if answer.ready else 503
         return answer
 

@@ -144,8 +144,7 @@ class Gatherer:
             with metrics.search_part("fetch"):
                 return (await self._conversations.conversations.list(ids=ids, limit=len(ids))).items
         except MHError as error:
-            log.warning(CONVERSATIONS_FAILED, error=type(error).__name__)
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
 
 def _taken(state: _Gathered, wanted: int, *, of_each: int) -> list[Candidate]:
@@ -180,7 +179,9 @@ def _order(candidate: Candidate) -> tuple[float, int]:
     return -candidate.evidence, candidate.match.id
 
 
-def _unavailable(error: MHError) -> UnavailableError:
+def unavailable(error: MHError) -> UnavailableError:
+    """Log that a call of the conversations API failed, and return what that means to a user."""
+    log.warning(CONVERSATIONS_FAILED, error=type(error).__name__)
     if isinstance(error, APIStatusError):
         message = f"The conversations API, which holds the texts, answers {error.status_code}."
         return UnavailableError(message, math.ceil(error.retry_after or 5))

@@ -1,10 +1,10 @@
-"""Periods of time as people write them: a year, a month, a day, an instant."""
+"""Periods of time as people write them, a year, a month, a day, an instant; and what is before, in and after one."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from rag_api.search.conditions import microseconds
+from rag_api.search.conditions import Compared, Comparison, Condition, Either, Every, microseconds
 
 _DATE: Final = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 _INSTANT: Final = re.compile(
@@ -12,9 +12,12 @@ _INSTANT: Final = re.compile(
 )
 _END_OF_TIME: Final = microseconds(datetime.max.replace(tzinfo=UTC)) + 1
 
+Span = tuple[int, int]
+"""The first moment of a period in UTC and the first one after it, in microseconds since 1970."""
 
-def period(text: str) -> tuple[int, int] | None:
-    """Return the first moment of a period in UTC and the first one after it, in microseconds since 1970.
+
+def period(text: str) -> Span | None:
+    """Return the period that a text names.
 
     `2026`, `2026-03` and `2026-03-01` are a year, a month and a day; `2026-03-01T12:00Z` is an instant, one microsecond
     long. None for anything else.
@@ -30,7 +33,27 @@ def period(text: str) -> tuple[int, int] | None:
     return None
 
 
-def _dates(year: str, month: str | None, day: str | None) -> tuple[int, int]:
+def compared(field: str, comparison: Comparison, span: Span) -> Condition:
+    """Return the condition that the field's moment compares so with the whole period.
+
+    After a day is after its end, up to a day is up to its end.
+    """
+    start, end = span
+    bound = start if comparison in ("<", ">=") else end
+    return Compared(field, "<" if comparison in ("<", "<=") else ">=", bound)
+
+
+def within(field: str, span: Span) -> Condition:
+    """Return the condition that the field's moment is in the period."""
+    return Every([compared(field, ">=", span), compared(field, "<=", span)])
+
+
+def outside(field: str, span: Span) -> Condition:
+    """Return the opposite of `within`."""
+    return Either([compared(field, "<", span), compared(field, ">", span)])
+
+
+def _dates(year: str, month: str | None, day: str | None) -> Span:
     start = datetime(int(year), int(month or 1), int(day or 1), tzinfo=UTC)
     try:
         if day:

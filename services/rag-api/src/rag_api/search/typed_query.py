@@ -27,7 +27,7 @@ from rag_api.search.conditions import (
     Phrase,
     Without,
 )
-from rag_api.search.periods import period
+from rag_api.search.periods import compared, period, within
 
 FIELDS: Final = (*SENTIMENTS, *MOMENTS, fields.ID)
 """What can be filtered by, by the name that is typed."""
@@ -150,9 +150,6 @@ def _moment(name: str, sign: str, value: str) -> Condition:
             f"{name} is a year, a month, a day or a time with its zone: {name}>=2026, {name}:2026-03, "
             f"{name}<=2026-03-01, {name}<2026-03-01T12:00:00Z"
         )
-    start, end = span
     if sign in (":", "="):
-        return Every([Compared(name, ">=", start), Compared(name, "<", end)])
-    # A day that is named is meant as a whole: after it is after its end, up to it is up to its end.
-    bound = start if sign in ("<", ">=") else end
-    return Compared(name, "<" if sign in ("<", "<=") else ">=", bound)
+        return within(name, span)
+    return compared(name, _SIGNS[sign], span)

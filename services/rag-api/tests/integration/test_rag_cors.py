@@ -1,0 +1,73 @@
+"""Pages of another origin: turned away by the browser unless the settings name them."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+import httpx
+import pytest
+from mh_common.models import Conversation
+from rag_api.settings import DoorsSettings, Settings
+
+Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
+Make = Callable[..., Conversation]
+Index = Callable[[Sequence[Conversation]], Awaitable[None]]
+
+CHAT, OTHER = "https://chat.example.org", "https://evil.example.org"
+PATHS = ["/search", "/retrieval", "/api/v1/search"]
+
+
+def preflight(origin: str) -> dict[str, str]:
+    """What a browser asks before it sends JSON with a key."""
+    return {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_closed_by_default(client: httpx.AsyncClient, index: Index, conversation: Make, path: str) -> None:
+    await index([conversation(1)])
+    asked = await client.options(path, headers=preflight(CHAT))
+    assert asked.status_code >= 400
+    sent = await client.post(path, json={"query": "asleep", "knowledge_id": "conversations"}, headers={"Origin": CHAT})
+    for response in (asked, sent):
+        assert not [name for name in response.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_opens_for_the_origins_that_are_set(
+    running: Run, settings: Settings, index: Index, conversation: Make, path: str
+) -> None:
+    await index([conversation(1)])
+    doors = DoorsSettings(cors_origins=f"http://localhost:3000 , {CHAT}")
+    async with running(settings.model_copy(update={"doors": doors})) as client:
+        for origin in ("http://localhost:3000", CHAT):
+            asked = await client.options(path, headers=preflight(origin))
+            assert asked.status_code == 200
+            assert asked.headers["access-control-allow-origin"] == origin
+            assert "POST" in asked.headers["access-control-allow-methods"]
+            assert asked.headers["access-control-allow-headers"] == "authorization,content-type"
+            # Also what is refused can be read by the page.
+            for body in ({"query": "asleep", "knowledge_id": "conversations"}, {}):
+                sent = await client.post(path, json=body, headers={"Origin": origin})
+                assert sent.headers["access-control-allow-origin"] == origin
+                assert "X-Request-ID" in sent.headers["access-control-expose-headers"]
+                assert "access-control-allow-credentials" not in sent.headers
+        for origin in (OTHER, f"{CHAT}.evil.example.org", "http://chat.example.org", "null"):
+            asked = await client.options(path, headers=preflight(origin))
+            assert asked.status_code == 400
+            sent = await client.post(path, json={"query": "asleep"}, headers={"Origin": origin})
+            for response in (asked, sent):
+                assert "access-control-allow-origin" not in response.headers
+
+
+async def test_opens_for_any_origin_by_a_star(
+    running: Run, settings: Settings, index: Index, conversation: Make
+) -> None:
+    await index([conversation(1)])
+    doors = DoorsSettings(cors_origins="*")
+    async with running(settings.model_copy(update={"doors": doors})) as client:
+        asked = await client.options("/search", headers=preflight(OTHER))
+        sent = await client.post("/search", json={"query": "asleep"}, headers={"Origin": OTHER})
+    assert asked.headers["access-control-allow-origin"] == sent.headers["access-control-allow-origin"] == "*"
