@@ -188,7 +188,8 @@ def test_nobodys_words_are_in_logs_metrics_or_traces(observed: Observed) -> None
         assert http.post(f"{rag}/api/v1/search", json={"query": f"{SENTINEL} refused"}).status_code == 422
         observed.openai.add_faults(*[Fault(status=500, body=quoting.body, path="/v1/chat/completions")] * 2)
         assert http.post(f"{rag}/api/v1/answers", json={"question": f"{SENTINEL} two"}).status_code == 502
-        observed.openai.add_faults(Fault(status=400, body=quoting.body, path="/v1/embeddings"))
+        # Of both texts of a conversation together, then of the first one by itself.
+        observed.openai.add_faults(*[Fault(status=400, body=quoting.body, path="/v1/embeddings")] * 2)
         sentiments = {"question_sentiment": "negative", "answer_sentiment": "neutral"}
         http.post(f"{api}{CONVERSATIONS}", json={"question": f"Bad {SENTINEL}", "answer": "a", **sentiments})
     observed.until(lambda: metric_value(observed.scraped(), "mh_index_rows_total", outcome="failed") >= 1)

@@ -78,10 +78,16 @@ def run_or_stop(work: Coroutine[Any, Any, None]) -> None:
     """Run it; on `StoreError` end the process with exit code 1 and the one line on standard error."""
     # The first process of a container is spared SIGTERM unless it has a handler. There is nothing to clean up yet.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))
+    asyncio.run(_or_stop(work))
+
+
+async def _or_stop(work: Coroutine[Any, Any, None]) -> None:
     try:
-        asyncio.run(work)
+        await work
     except StoreError as error:
-        sys.exit(f"The service cannot start. {error}.")
+        print(f"The service cannot start. {error}.", file=sys.stderr, flush=True)
+        # Here and now: a driver's thread that was given up on would find the loop closed, and say so with a trace.
+        os._exit(1)
 
 
 def redis_store(settings: RedisSettings) -> Store:
