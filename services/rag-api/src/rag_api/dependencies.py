@@ -6,6 +6,7 @@ from typing import Annotated, TypedDict
 from fastapi import Depends, Request
 from mh_common.web.health import Check
 
+from rag_api.answers.language_models import LanguageModels
 from rag_api.answers.service import AnswerService
 from rag_api.feedback.service import FeedbackService
 from rag_api.search.service import SearchService
@@ -17,6 +18,7 @@ class State(TypedDict):
 
     search: SearchService
     answers: AnswerService
+    language_models: LanguageModels
     feedback: FeedbackService
     heartbeat: float
     doors: DoorsSettings
@@ -39,6 +41,11 @@ def _get_answers(request: Request) -> AnswerService:
     return service
 
 
+def _get_language_models(request: Request) -> LanguageModels:
+    models: LanguageModels = request.state.language_models
+    return models
+
+
 def _get_feedback(request: Request) -> FeedbackService:
     service: FeedbackService = request.state.feedback
     return service
@@ -56,6 +63,7 @@ def _get_doors(request: Request) -> DoorsSettings:
 
 Search = Annotated[SearchService, Depends(_get_search)]
 Answers = Annotated[AnswerService, Depends(_get_answers)]
+Models = Annotated[LanguageModels, Depends(_get_language_models)]
 AnswerFeedback = Annotated[FeedbackService, Depends(_get_feedback)]
 Heartbeat = Annotated[float, Depends(_get_heartbeat)]
 Doors = Annotated[DoorsSettings, Depends(_get_doors)]
