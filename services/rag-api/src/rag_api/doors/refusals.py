@@ -1,7 +1,7 @@
 """Errors of a door, in that door's own form."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, ClassVar, Final
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
@@ -9,14 +9,17 @@ from fastapi.routing import APIRoute
 from mh_common.models import Problem
 from mh_common.web.problems import problem_of
 
+SHOWN_FIELDS: Final = 10
+
 
 class DoorRoute(APIRoute):
     """A route whose errors leave as `refusal` makes them of the problem document that other routes answer with.
 
-    Status and headers, such as Retry-After, stay as they are unless the refusal brings its own.
+    Headers, such as Retry-After, stay as they are, and so does the status unless `statuses` names another for it.
     """
 
-    refusal: ClassVar[Callable[[Problem], dict[str, Any]]]
+    refusal: ClassVar["staticmethod[[Problem], dict[str, Any]]"]
+    statuses: ClassVar[Mapping[int, int]] = {}
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See `APIRoute.get_route_handler`."""
@@ -35,5 +38,15 @@ class DoorRoute(APIRoute):
         """Return the answer to an error."""
         response = await problem_of(request, error)
         problem = Problem.model_validate_json(bytes(response.body))
+        problem.status = cls.statuses.get(problem.status, problem.status)
         headers = {name: value for name, value in response.headers.items() if name == "retry-after"}
         return JSONResponse(cls.refusal(problem), problem.status, headers=headers)
+
+
+def described(problem: Problem) -> str:
+    """Return in one line what is wrong, for forms without a place for single fields: `limit: is required`."""
+    if not problem.errors:
+        return problem.detail or problem.title
+    shown = "; ".join(f"{error.field or 'body'}: {error.message}" for error in problem.errors[:SHOWN_FIELDS])
+    more = len(problem.errors) - SHOWN_FIELDS
+    return f"{shown}; and {more} more" if more > 0 else shown
