@@ -24,6 +24,7 @@ from redis.asyncio import Redis
 from starlette.middleware.cors import CORSMiddleware
 
 import rag_api.answers.routes
+import rag_api.doors.chat
 import rag_api.doors.openai_api.routes
 import rag_api.feedback.routes
 import rag_api.search.routes
@@ -99,6 +100,7 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
     app.include_router(rag_api.answers.routes.router)
     app.include_router(rag_api.feedback.routes.router)
     app.include_router(rag_api.doors.openai_api.routes.router)
+    app.include_router(rag_api.doors.chat.router)
     return app
 
 
