@@ -17,7 +17,7 @@ from mh_common.models import Conversation, Sentiment
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from openai import AsyncOpenAI
 from openai.types import VectorStoreSearchResponse
-from rag_api.doors.openai_api.vector_stores.filters import MAX_FILTERS
+from rag_api.doors.openai_api.vector_stores.filters import MAX_DEPTH, MAX_FILTERS
 from rag_api.settings import Settings
 
 STORE = "conversations"
@@ -155,7 +155,7 @@ LEAVES = st.one_of(
             st.integers(-1, 10),
             st.integers(0, 5).map(lambda second: int(START.timestamp()) + second),
             st.floats(-2, 10, allow_nan=False),
-            st.sampled_from([10**12, -(10**12), 2**63 - 1, 2**63, -(2**63), 1e300, -1e300]),
+            st.sampled_from([10**12, -(10**12), 2**63 - 1, 2**63, -(2**63), 1e300, -1e300, 10**400]),
         ),
     ),
     st.builds(
@@ -215,8 +215,31 @@ def holds(filters: dict[str, Any], row: Conversation) -> bool:
     return COMPARED[filters["type"]](attributes[filters["key"]], filters["value"])
 
 
+def nested(depth: int) -> dict[str, Any]:
+    filters: dict[str, Any] = {"type": "eq", "key": "id", "value": 1}
+    for _ in range(depth):
+        filters = {"type": "and", "filters": [filters]}
+    return filters
+
+
+def deepest(broad: int) -> dict[str, Any]:
+    """As deep as filters may be, with the deep part where Milvus nests it most; `broad` in each."""
+    filters: dict[str, Any] = {"type": "ne", "key": "updated_at", "value": 3}
+    for depth in range(MAX_DEPTH - 1):
+        others = [{"type": "ne", "key": "created_at", "value": value} for value in range(broad - 1)]
+        filters = {"type": ("and", "or")[depth % 2], "filters": [filters, *others]}
+    return filters
+
+
 async def test_filters_agree_with_plain_python(client: httpx.AsyncClient, indexed: list[Conversation]) -> None:
-    cases: list[dict[str, Any]] = []
+    # The largest that are taken.
+    cases: list[dict[str, Any]] = [
+        nested(MAX_DEPTH - 1),
+        *[deepest(broad) for broad in (2, 8, 16, 24)],
+        {"type": "nin", "key": "updated_at", "value": list(range(2, 2 + MAX_FILTERS))},
+        {"type": "in", "key": "id", "value": list(range(5, 1005))},
+        {"type": "or", "filters": [{"type": "eq", "key": "id", "value": 500 - key} for key in range(MAX_FILTERS)]},
+    ]
 
     @profile(max_examples=150, database=None, derandomize=True)
     @given(FILTERS)
@@ -230,13 +253,6 @@ async def test_filters_agree_with_plain_python(client: httpx.AsyncClient, indexe
         texts = {result["content"][0]["text"].partition("\n")[0] for result in response.json()["data"]}
         # One result for each question: 1 and 9 have the same.
         assert texts == {f"Question: {row.question}" for row in indexed if holds(filters, row)}, filters
-
-
-def nested(depth: int) -> dict[str, Any]:
-    filters: dict[str, Any] = {"type": "eq", "key": "id", "value": 1}
-    for _ in range(depth):
-        filters = {"type": "and", "filters": [filters]}
-    return filters
 
 
 def leaf(kind: str, key: str, value: Any) -> dict[str, Any]:
@@ -256,7 +272,7 @@ def leaf(kind: str, key: str, value: Any) -> dict[str, Any]:
         ({"query": "x", "filters": {"type": "like", "key": "id", "value": 1}}, "filters", "'eq'"),
         ({"query": "x", "filters": {"type": "and", "filters": []}}, "filters.and.filters", "at least 1 item"),
         ({"query": "x", "filters": {"type": "eq", "key": "id"}}, "filters.eq.value", "is required"),
-        ({"query": "x", "filters": nested(10)}, "filters", "10 deep"),
+        ({"query": "x", "filters": nested(MAX_DEPTH)}, "filters", "5 deep"),
         ({"query": "x", "filters": nested(400)}, "filters", "depth exceeded"),
         (
             {"query": "x", "filters": {"type": "or", "filters": [nested(0)] * MAX_FILTERS + [nested(0)]}},

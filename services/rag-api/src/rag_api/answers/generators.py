@@ -44,6 +44,10 @@ class Question:
     standalone: str | None = None
 
 
+MAX_INSTRUCTIONS: Final = 4000
+"""Characters."""
+
+
 @dataclass(frozen=True)
 class Wishes:
     """What a caller wants of an answer beside its question.

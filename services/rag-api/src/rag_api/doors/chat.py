@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -17,7 +17,7 @@ from mh_common.web.problems import problem_of
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints
 from starlette.requests import ClientDisconnect
 
-from rag_api.answers.generators import Wishes
+from rag_api.answers.generators import MAX_INSTRUCTIONS, Wishes
 from rag_api.answers.language_models import LanguageModels, Writers
 from rag_api.answers.routes import CLIENT_GONE, UserId
 from rag_api.answers.service import AnswerService
@@ -27,8 +27,6 @@ from rag_api.doors.openai_api.model_names import MODEL
 from rag_api.doors.refusals import DoorRoute, described
 from rag_api.doors.sources import cited_sources, plain_list
 from rag_api.settings import DoorsSettings
-
-MAX_INSTRUCTIONS: Final = 4000
 
 Instructions = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=MAX_INSTRUCTIONS), AfterValidator(without_nul)
@@ -42,7 +40,7 @@ def _fit_for_a_header(key: SecretStr) -> SecretStr:
     return key
 
 
-class ChatRequest(WireModel):
+class PlainChatRequest(WireModel):
     """A question, and how its answer is to be written."""
 
     developer_message: Instructions = Field(
@@ -95,7 +93,7 @@ async def health() -> Health:
     responses={status: {"model": Refusal} for status in (400, 403, 422, 502, 503, 504)},
 )
 async def chat(
-    body: ChatRequest, request: Request, service: Answers, models: Models, doors: Doors, user: UserId = None
+    body: PlainChatRequest, request: Request, service: Answers, models: Models, doors: Doors, user: UserId = None
 ) -> Response:
     """Return the answer of `/api/v1/answers` as plain text, as it is written, and behind it the sources it cites.
 
@@ -119,7 +117,7 @@ class Opened:
     others: AsyncGenerator[AnswerEvent]
 
 
-def _writers(body: ChatRequest, models: LanguageModels, doors: DoorsSettings) -> Writers | None:
+def _writers(body: PlainChatRequest, models: LanguageModels, doors: DoorsSettings) -> Writers | None:
     """Who writes with the caller's key; None: who always writes."""
     name = None if body.model in (MODEL, models.name) else body.model
     if body.api_key is None:
@@ -131,7 +129,7 @@ def _writers(body: ChatRequest, models: LanguageModels, doors: DoorsSettings) ->
     return models.writers(models.of_caller(body.api_key, name))
 
 
-async def _open(body: ChatRequest, user: str | None, service: AnswerService, writers: Writers | None) -> Opened:
+async def _open(body: PlainChatRequest, user: str | None, service: AnswerService, writers: Writers | None) -> Opened:
     """Wait for the first piece, so that a key that is refused, for example, is an error and no text."""
     request = AnswerRequest(question=body.user_message)
     begun = await service.begin(request, user, Wishes(body.developer_message), writers)

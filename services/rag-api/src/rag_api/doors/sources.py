@@ -43,7 +43,8 @@ def cited_sources(text: str, sources: Sequence[Source], base: str) -> list[Cited
 
 def title_of(source: Source) -> str:
     """Return the beginning of the question, on one line."""
-    title = " ".join(without_unseen(source.question).split())
+    # Questions can be very long, and hold long runs of blanks.
+    title = " ".join(without_unseen(source.question[: 10 * MAX_TITLE]).split())
     return title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1].rstrip()}…"
 
 

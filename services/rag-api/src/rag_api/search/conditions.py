@@ -22,6 +22,9 @@ NUMBERS: Final = (fields.ID, fields.QUESTION_HASH, *MOMENTS)
 Comparison = Literal["<", "<=", ">", ">="]
 Value = int | Sentiment
 
+MAX_CHAIN: Final = 8
+"""Most expressions joined in a row. Each nests those before it in Milvus's tree, which may be some 50 deep."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -136,6 +139,9 @@ def _either(condition: Either) -> str:
 
 
 def _joined(word: str, parts: Sequence[str]) -> str:
+    if len(parts) > MAX_CHAIN:
+        middle = len(parts) // 2
+        parts = _joined(word, parts[:middle]), _joined(word, parts[middle:])
     return word.join(f"({part})" for part in parts) if len(parts) > 1 else "".join(parts)
 
 

@@ -6,13 +6,10 @@ from typing import Final
 from mh_common.models import MAX_HISTORY_LENGTH, MAX_TURNS, AnswerRequest, ConversationTurn
 from pydantic import ValidationError
 
-from rag_api.answers.generators import Wishes
+from rag_api.answers.generators import MAX_INSTRUCTIONS, Wishes
 from rag_api.answers.llm import Sampling
 from rag_api.doors.openai_api.chat.models import ChatMessage, ChatRequest
 from rag_api.doors.openai_api.refusals import RefusedError
-
-MAX_INSTRUCTIONS: Final = 4000
-"""Characters of all system and developer messages together."""
 
 MAX_TURN: Final = 8000
 """Characters of an earlier message that are kept."""

@@ -24,7 +24,8 @@ MAX_TITLE: Final = 60
 
 NO_MODEL: Final = "Merging answers needs a language model, and none is set up here. Read each of them."
 
-_HISTORY = re.compile(r"<chat_history>(.*)</chat_history>", re.DOTALL)
+_OPENING: Final = "<chat_history>"
+_CLOSING: Final = "</chat_history>"
 _BEGINNING: Final = "### Task:"
 _WANTED = re.compile(r'"(title|tags|follow_ups|queries|text|prompt)"\s*:')
 _USER = re.compile(r"^USER:[^\S\n]*(.+?)(?=^(?:USER|ASSISTANT|SYSTEM|TOOL):|\Z)", re.DOTALL | re.MULTILINE)
@@ -70,16 +71,17 @@ def _fallback(prompt: str, systems: Sequence[str]) -> str | None:
         return ""
     if prompt.startswith(_MERGE):
         return NO_MODEL
-    history = _HISTORY.search(prompt)
-    if history is None:
+    before, opening, rest = prompt.partition(_OPENING)
+    history, closing, after = rest.rpartition(_CLOSING)
+    if not (opening and closing):
         return None
     # The chat itself can speak of a "title:", so only what stands around it counts.
-    around = prompt[: history.start()] + prompt[history.end() :]
+    around = before + after
     wanted = _WANTED.search(around)
     if wanted is None:
         # Without a known form nothing is the one answer that no program takes for content.
         return "" if around.startswith(_BEGINNING) else None
-    return json.dumps({wanted[1]: _value(wanted[1], history[1])}, ensure_ascii=False)
+    return json.dumps({wanted[1]: _value(wanted[1], history)}, ensure_ascii=False)
 
 
 def _value(wanted: str, history: str) -> str | list[str]:

@@ -16,9 +16,10 @@ from rag_api.search.conditions import MOMENTS, SENTIMENTS, Among, Compared, Cond
 
 KEYS: Final = (fields.ID, *SENTIMENTS, *MOMENTS)
 
-MAX_DEPTH: Final = 10
+MAX_DEPTH: Final = 5
 MAX_FILTERS: Final = 100
-"""Comparisons in all; one with a list of times counts as many as there are times."""
+"""Comparisons in all; one with a list of times counts as many as there are times. With both limits the expression stays
+within the depth that Milvus takes."""
 
 _UNIT: Final = {fields.ID: 1, **dict.fromkeys(MOMENTS, 1_000_000)}
 """How much an attribute's 1 is in the index."""
@@ -112,7 +113,9 @@ def _values(filters: ComparisonFilter) -> list[Any]:
 
 def _is_number(value: object) -> bool:
     # A bool is an int as well, and JSON as Python reads it knows NaN.
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
 
 
 def _refused(message: str) -> RefusedError:
