@@ -316,8 +316,9 @@ async def test_who_asks_and_what_is_answered_go_into_the_history(
         async with sdk(url) as client:
             second = await stream_of(client, user="ben")
             await stream_of(client, user="Dr. Ben")
+            await stream_of(client, user="ben", extra_headers={"X-OpenWebUI-User-Id": "cleo"})
     kept = conversations_stub.history[before:]
-    assert [entry.user_id for entry in kept] == ["ana", "ben", None]
+    assert [entry.user_id for entry in kept] == ["ana", "ben", None, "cleo"]
     assert [f"chatcmpl-{entry.answer_id}" for entry in kept[:2]] == [first.id, second[0].id]
     assert {entry.question for entry in kept} == {QUESTION}
 

@@ -51,7 +51,9 @@ class ChatRequest(BaseModel):
     stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = Field(
         default=None, description="Passed on to the language model."
     )
-    user: str | None = Field(default=None, description="Who asks, unless the header X-User-Id says so.")
+    user: str | None = Field(
+        default=None, description="Who asks, unless the header X-User-Id or X-OpenWebUI-User-Id says so."
+    )
     source_list: bool = Field(
         default=False,
         description="End the text with a list of the sources it cites, in Markdown, for programs that show no "

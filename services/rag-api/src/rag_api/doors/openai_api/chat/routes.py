@@ -1,6 +1,7 @@
 """POST /v1/chat/completions."""
 
 import re
+from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from mh_common.models import USER_ID_PATTERN
@@ -20,7 +21,10 @@ from rag_api.doors.openai_api.refusals import KEY, OpenAIRoute, refusals
 
 router = APIRouter(prefix="/v1", route_class=OpenAIRoute, tags=["openai"], dependencies=[KEY])
 
-_OK = {
+OPEN_WEBUI_USER: Final = "X-OpenWebUI-User-Id"
+"""What Open WebUI sends where it is set up to forward its users' names."""
+
+_OK: Final = {
     "description": "The answer: whole, or with `stream` in chunks.",
     "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
 }
@@ -56,7 +60,7 @@ async def complete(
         reply = (
             task_reply(models, task, sampling(body))
             if task
-            else await while_connected(request, _begin(service, body, user))
+            else await while_connected(request, _begin(service, body, user or _named(request, body)))
         )
         if not body.stream:
             return await while_connected(request, whole(reply, form))
@@ -65,7 +69,12 @@ async def complete(
     return EventStreamResponse(events(request, reply, form), heartbeat)
 
 
+def _named(request: Request, body: ChatRequest) -> str | None:
+    """Who asks, where no X-User-Id says so; a name that cannot stand in that header is passed over."""
+    name = request.headers.get(OPEN_WEBUI_USER) or body.user or ""
+    return name if re.fullmatch(USER_ID_PATTERN, name) else None
+
+
 async def _begin(service: AnswerService, body: ChatRequest, user: str | None) -> Reply:
-    named = body.user if body.user and re.fullmatch(USER_ID_PATTERN, body.user) else None
-    begun = await service.begin(answer_request(body.messages), user or named, wishes(body))
+    begun = await service.begin(answer_request(body.messages), user, wishes(body))
     return answer_reply(service, begun)
