@@ -74,7 +74,11 @@ def refusal(service: str, folder: Path, **variables: str) -> str:
         ("rag-api", {"WEB_CONCURRENCY": "many"}, "WEB_CONCURRENCY: Input should be a valid integer"),
         ("conversations-api", {"DATABASE_POOL_SIZE": "0"}, "DATABASE_POOL_SIZE: Input should be greater than or equal"),
         ("conversations-api", {"ENVIRONMENT": "prod"}, "ENVIRONMENT: Input should be 'development' or 'production'"),
-        ("worker", {"EMBEDDING_PROVIDER": "opnai"}, "EMBEDDING_PROVIDER: Input should be 'auto', 'local', 'openai' or 'tei'"),
+        (
+            "worker",
+            {"EMBEDDING_PROVIDER": "opnai"},
+            "EMBEDDING_PROVIDER: Input should be 'auto', 'local', 'openai' or 'tei'",
+        ),
         ("rag-api", {"OPENAI_API_KEYS": SECRET}, "OPENAI_API_KEYS: there is no such setting; OPENAI_API_KEY is meant"),
         ("conversations-api", {"DATABASE_PASWORD": SECRET}, "DATABASE_PASSWORD is meant"),
         ("rag-api", {"ANSWERS_MODE": "model"}, "ANSWERS_MODE=model needs OPENAI_API_KEY"),

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from mh_client import AsyncClient
 from mh_common.web.health import Check
 
+from rag_api.answers.language_models import LanguageModels
 from rag_api.answers.service import AnswerService
 from rag_api.feedback.service import FeedbackService
 from rag_api.search.service import SearchService
@@ -18,6 +19,7 @@ class State(TypedDict):
 
     search: SearchService
     answers: AnswerService
+    language_models: LanguageModels
     feedback: FeedbackService
     conversations: AsyncClient
     heartbeat: float
@@ -39,6 +41,11 @@ def _get_search(request: Request) -> SearchService:
 def _get_answers(request: Request) -> AnswerService:
     service: AnswerService = request.state.answers
     return service
+
+
+def _get_language_models(request: Request) -> LanguageModels:
+    models: LanguageModels = request.state.language_models
+    return models
 
 
 def _get_feedback(request: Request) -> FeedbackService:
@@ -63,6 +70,7 @@ def _get_doors(request: Request) -> DoorsSettings:
 
 Search = Annotated[SearchService, Depends(_get_search)]
 Answers = Annotated[AnswerService, Depends(_get_answers)]
+Models = Annotated[LanguageModels, Depends(_get_language_models)]
 AnswerFeedback = Annotated[FeedbackService, Depends(_get_feedback)]
 Conversations = Annotated[AsyncClient, Depends(_get_conversations)]
 Heartbeat = Annotated[float, Depends(_get_heartbeat)]

@@ -20,24 +20,21 @@ from mh_common.web.health import Check, health_routes
 from mh_common.web.metrics import NO_TELEMETRY, metrics_routes
 from mh_common.web.problems import install_problems
 from mh_common.web.request_ids import RequestIdMiddleware
-from openai import AsyncOpenAI
 from redis.asyncio import Redis
 from starlette.middleware.cors import CORSMiddleware
 
 import rag_api.answers.routes
+import rag_api.doors.chat
 import rag_api.doors.dify.routes
 import rag_api.doors.documents.routes
 import rag_api.doors.healthcheck
+import rag_api.doors.openai_api.routes
 import rag_api.doors.search.routes
 import rag_api.feedback.routes
 import rag_api.search.routes
-from rag_api.answers.condensing import Condenser, ModelCondenser, RuleCondenser
-from rag_api.answers.extractive import Extractive
-from rag_api.answers.generators import Generator, ModelGenerator, QuoteGenerator
 from rag_api.answers.history import HistoryRecorder
-from rag_api.answers.llm import OpenAILanguageModel
-from rag_api.answers.measured import MeasuredLanguageModel
-from rag_api.answers.prompts import Prompts, QuestionTooLongError, make_environment
+from rag_api.answers.language_models import LanguageModels, make_client, quote_writers
+from rag_api.answers.prompts import QuestionTooLongError
 from rag_api.answers.records import AnswerRecorder, RecordQueue
 from rag_api.answers.service import (
     AnswerService,
@@ -45,11 +42,11 @@ from rag_api.answers.service import (
     GeneratorTimeoutError,
     GeneratorUnavailableError,
 )
-from rag_api.answers.tokens import make_counter
 from rag_api.dependencies import State, get_checks
 from rag_api.feedback.service import FeedbackService
 from rag_api.search.index import VectorIndex, VectorIndexError
-from rag_api.search.repository import MilvusIndex, make_client
+from rag_api.search.repository import MilvusIndex
+from rag_api.search.repository import make_client as make_milvus_client
 from rag_api.search.service import QueryRefusedError, SearchService
 from rag_api.search.typed_query import QuerySyntaxError
 from rag_api.settings import Settings
@@ -110,6 +107,8 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
     app.include_router(rag_api.doors.documents.routes.router)
     app.include_router(rag_api.doors.healthcheck.router)
     app.include_router(rag_api.doors.dify.routes.router)
+    app.include_router(rag_api.doors.openai_api.routes.router)
+    app.include_router(rag_api.doors.chat.router)
     return app
 
 
@@ -129,7 +128,7 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
     stack.push_async_callback(asyncio.to_thread, start_tracing(settings.otel, SERVICE))
     embedder = make_embedder(settings.embedding, settings.openai, store=_store(settings, stack))
     stack.push_async_callback(embedder.close)
-    milvus = make_client(settings.milvus.uri, settings.milvus.token, settings.milvus.timeout)
+    milvus = make_milvus_client(settings.milvus.uri, settings.milvus.token, settings.milvus.timeout)
     stack.push_async_callback(milvus.close)
     index = MilvusIndex(
         milvus,
@@ -153,10 +152,15 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
     records = RecordQueue(recorder) if recorder else None
     if records:
         await stack.enter_async_context(records.running())
-    answers = AnswerService(search, *_writers(settings, embedder, stack), settings.answers, records)
+    client = make_client(settings)
+    stack.push_async_callback(client.close)
+    language_models = LanguageModels(settings, client)
+    configured = language_models.configured
+    writers = language_models.writers(configured) if configured else quote_writers(embedder)
     return State(
         search=search,
-        answers=answers,
+        answers=AnswerService(search, writers, settings.answers, records),
+        language_models=language_models,
         feedback=FeedbackService(conversations),
         conversations=conversations,
         heartbeat=settings.answers.heartbeat,
@@ -171,28 +175,6 @@ def _store(settings: Settings, stack: AsyncExitStack) -> RedisVectors | None:
     client = Redis.from_url(settings.search.redis_url)
     stack.push_async_callback(client.aclose)
     return RedisVectors(client, settings.embedding.cache_ttl)
-
-
-def _writers(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> tuple[Condenser, Generator]:
-    key = settings.openai.api_key
-    if key is None or settings.answers.mode == "quotes":
-        return RuleCondenser(), QuoteGenerator(Extractive(embedder))
-    client = AsyncOpenAI(
-        api_key=key.get_secret_value(),
-        base_url=settings.openai.base_url,
-        timeout=settings.openai.timeout,
-        max_retries=settings.answers.max_retries,
-    )
-    stack.push_async_callback(client.close)
-    language_model = MeasuredLanguageModel(
-        OpenAILanguageModel(client, model=settings.openai.model),
-        prompt_price=settings.openai.prompt_price,
-        completion_price=settings.openai.completion_price,
-    )
-    counter = make_counter(settings.embedding.model_dir)
-    budget = settings.answers.context_window - settings.answers.reserved_tokens
-    prompts = Prompts(make_environment(), counter, budget)
-    return ModelCondenser(language_model, prompts), ModelGenerator(language_model, prompts)
 
 
 def _checks(index: VectorIndex, conversations: AsyncClient, embedder: Embedder) -> Mapping[str, Check]:

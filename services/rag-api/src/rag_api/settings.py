@@ -119,6 +119,11 @@ class DoorsSettings(SettingsGroup):
         description="Address under which users reach the platform, for links to conversations; empty: that of the "
         "request.",
     )
+    request_keys: bool = Field(
+        default=True,
+        description="Whether /api/chat takes a key of the caller's own for the language model at OPENAI_BASE_URL, also "
+        "with ANSWERS_MODE=quotes. false: no text goes there but by your key.",
+    )
 
 
 class Settings(ServiceSettings):

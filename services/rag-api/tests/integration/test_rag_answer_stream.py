@@ -168,7 +168,7 @@ def delta(finish_reason: str | None = None, **message: Any) -> dict[str, Any]:
     ("fault", "status", "words", "tokens"),
     [
         (Fault(status=500, path=CHAT), 502, "answered 500", 0),
-        (Fault(status=401, path=CHAT), 502, "refuses this service's key", 0),
+        (Fault(status=401, path=CHAT), 502, "refuses the key", 0),
         (Fault(body=chunks(delta(content="One two ")), path=CHAT), 502, "broke off", 1),
         (Fault(drop=True, path=CHAT), 502, "broke off", 1),
         (Fault(body=chunks(delta(content="One two ")) + "data: {\n\n", path=CHAT), 502, "broke off", 1),

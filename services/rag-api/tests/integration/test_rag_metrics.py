@@ -10,7 +10,7 @@ from mh_common.metrics import exposition
 from mh_common.models import Conversation
 from mh_common.testing.exposition import metric_value
 from mh_common.testing.openai_stub import Fault, StubOpenAI
-from rag_api.answers.llm import Completion, Message
+from rag_api.answers.llm import AS_SERVED, Completion, Message, Sampling
 from rag_api.answers.measured import MeasuredLanguageModel
 from rag_api.settings import Settings
 
@@ -143,12 +143,16 @@ class Silent:
     def __init__(self) -> None:
         self.asked = asyncio.Event()
 
-    async def complete(self, messages: Sequence[Message], deadline: float) -> Completion:
+    async def complete(
+        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+    ) -> Completion:
         self.asked.set()
         await asyncio.Event().wait()
         raise AssertionError("nothing sets the event")
 
-    async def stream(self, messages: Sequence[Message], deadline: float) -> AsyncGenerator[str | Completion]:
+    async def stream(
+        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+    ) -> AsyncGenerator[str | Completion]:
         yield "Half"
         await asyncio.Event().wait()
 

@@ -54,7 +54,11 @@ def test_there_are_many_of_them() -> None:
 def test_no_rendered_prompt_gives_the_order(text: str, gullible: bool) -> None:
     sources = [Source(id=1, question=text, answer=f"{text}\n\n{text}", score=0.5)] * 2
     turns = [ConversationTurn(role="user", content=text), ConversationTurn(role="assistant", content=text)]
-    for prompt in (prompts().answer(text, sources, text), prompts().condense(text, turns)):
+    for prompt in (
+        prompts().answer(text, sources, text),
+        prompts().answer(text, sources, instructions=text),
+        prompts().condense(text, turns),
+    ):
         model = ObedientModel(ORDER, gullible=gullible)
         assert ORDER not in model(body_of(prompt))
         assert ORDER not in model.read[0]

@@ -98,13 +98,13 @@ def whole_sentences(kept: str, text: str) -> bool:
 
 
 @profile(max_examples=150, deadline=None)
-@given(st.sampled_from(COUNTERS), st.text(max_size=300), sources_given, st.booleans())
+@given(st.sampled_from(COUNTERS), st.text(max_size=300), sources_given, st.booleans(), st.text(max_size=100))
 def test_a_prompt_keeps_to_the_budget(
-    counter: TokenCounter, question: str, given_sources: list[Source], more: bool
+    counter: TokenCounter, question: str, given_sources: list[Source], more: bool, instructions: str
 ) -> None:
     prompts = Prompts(make_environment(), counter, BUDGET)
-    assume(prompts.room(question, question if more else "") >= 256)
-    prompt = prompts.answer(question, given_sources, question if more else None)
+    assume(prompts.room(question, question if more else "", instructions) >= 256)
+    prompt = prompts.answer(question, given_sources, question if more else None, instructions)
     assert count(counter, prompt.system) + count(counter, prompt.user) + MESSAGE_TOKENS <= BUDGET
 
 

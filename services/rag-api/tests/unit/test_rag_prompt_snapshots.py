@@ -48,6 +48,9 @@ RENDERED = {
     "answer_follow_up.txt": text_of(
         PROMPTS.answer("And at night?", SOURCES[:1], "How do I help a patient who panics on the bus at night?")
     ),
+    "answer_wishes.txt": text_of(
+        PROMPTS.answer("And at night?", SOURCES[:1], instructions="Answer in French. Leave the citations out.")
+    ),
     "condense.txt": text_of(PROMPTS.condense("And at night?", TURNS)),
     "version.txt": f"{PROMPTS.identity.version} {PROMPTS.identity.template_hash}\n",
 }

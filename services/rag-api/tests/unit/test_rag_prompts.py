@@ -149,7 +149,9 @@ def test_of_a_long_conversation_the_oldest_turns_are_left_out() -> None:
 
 def test_a_question_that_fills_the_window_is_refused() -> None:
     question = "睡" * 8000
-    with pytest.raises(QuestionTooLongError, match="Shorten the question"):
+    with pytest.raises(QuestionTooLongError, match=r"Shorten the question\."):
         fixed().answer(question, [source()])
+    with pytest.raises(QuestionTooLongError, match="Shorten the question or the instructions"):
+        fixed().answer("睡", [source()], instructions=question)
     with pytest.raises(QuestionTooLongError, match="Shorten the question"):
         fixed(4096).condense(question, [turn("user", "x")])

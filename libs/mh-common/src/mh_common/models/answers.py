@@ -150,6 +150,9 @@ class AnswerDone(BaseModel):
     template_hash: str | None = Field(
         default=None, description="SHA-256 of the prompts' templates, in hexadecimal; null where none was used."
     )
+    cut_short: bool = Field(
+        default=False, description="The language model came to a limit of tokens before the end of what it had to say."
+    )
 
 
 class Answer(AnswerDone, AnswerUsage, AnswerSources):

@@ -19,26 +19,17 @@ EVENT_STREAM: Final = "text/event-stream"
 T = TypeVar("T")
 
 
-class EventStreamResponse(StreamingResponse):
-    """Sends events as they come, and a comment whenever there was none for a while, so that no proxy gives up.
+class LiveResponse(StreamingResponse):
+    """Sends pieces as they come. When the client goes, `pieces` is closed at once: what it waits for is cancelled."""
 
-    When the client goes, `events` is closed at once: what it waits for is cancelled.
-
-    Args:
-        events: made by `event`.
-        heartbeat: seconds without an event after which a comment is sent.
-    """
-
-    media_type = EVENT_STREAM
-
-    def __init__(self, events: AsyncGenerator[bytes], heartbeat: float) -> None:
+    def __init__(self, pieces: AsyncGenerator[bytes], media_type: str) -> None:
         # The second header tells nginx not to collect what is to be passed on.
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        self._content = _with_heartbeats(events, heartbeat)
-        super().__init__(self._content, headers=headers)
+        self._content = pieces
+        super().__init__(self._content, headers=headers, media_type=media_type)
 
     async def stream_response(self, send: Send) -> None:
-        """Send all events. A task of its own: Starlette cancels this one again at each step of its clean-up."""
+        """Send all pieces. A task of its own: Starlette cancels this one again at each step of its clean-up."""
         task = asyncio.create_task(self._send_all(send))
         try:
             await asyncio.shield(task)
@@ -48,6 +39,18 @@ class EventStreamResponse(StreamingResponse):
     async def _send_all(self, send: Send) -> None:
         async with aclosing(self._content):
             await super().stream_response(send)
+
+
+class EventStreamResponse(LiveResponse):
+    """Sends events as they come, and a comment whenever there was none for a while, so that no proxy gives up.
+
+    Args:
+        events: made by `event`.
+        heartbeat: seconds without an event after which a comment is sent.
+    """
+
+    def __init__(self, events: AsyncGenerator[bytes], heartbeat: float) -> None:
+        super().__init__(_with_heartbeats(events, heartbeat), EVENT_STREAM)
 
 
 def event(name: str, data: BaseModel) -> bytes:

@@ -13,7 +13,16 @@ from mh_common.models import Source, Usage
 from rag_api.answers.answer_text import AnswerText
 from rag_api.answers.extractive import MODEL, Extractive
 from rag_api.answers.grounding import Grounding, ground
-from rag_api.answers.llm import Completion, FailureKind, LanguageModel, LanguageModelError, Message, empty_answer
+from rag_api.answers.llm import (
+    AS_SERVED,
+    Completion,
+    FailureKind,
+    LanguageModel,
+    LanguageModelError,
+    Message,
+    Sampling,
+    empty_answer,
+)
 from rag_api.answers.markup import addresses
 from rag_api.answers.prompts import Prompt, PromptIdentity, Prompts
 
@@ -35,14 +44,33 @@ class Question:
     standalone: str | None = None
 
 
+MAX_INSTRUCTIONS: Final = 4000
+"""Characters."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a caller wants of an answer beside its question.
+
+    `instructions` are followed where they touch language, tone, length or form, and never against the prompt.
+    """
+
+    instructions: str = ""
+    sampling: Sampling = AS_SERVED
+
+
+NO_WISHES: Final = Wishes()
+
+
 @dataclass(frozen=True)
 class Written:
-    """How an answer was written."""
+    """How an answer was written. `cut_short`: the language model came to a limit of tokens before its end."""
 
     model: str
     usage: Usage = field(default_factory=Usage)
     grounding: Grounding = UNGROUNDED
     prompt: PromptIdentity | None = None
+    cut_short: bool = False
 
 
 class Draft(Protocol):
@@ -63,8 +91,10 @@ class Draft(Protocol):
 class Generator(Protocol):
     """Writes answers."""
 
-    async def draft(self, question: Question, sources: Sequence[Source]) -> Draft:
+    async def draft(self, question: Question, sources: Sequence[Source], wishes: Wishes = NO_WISHES) -> Draft:
         """Prepare an answer from `sources`, which are not empty, the most similar first.
+
+        Who writes without a language model has no use for `wishes`.
 
         Raises:
             QuestionTooLongError: the question leaves no room for sources.
@@ -79,20 +109,25 @@ class ModelGenerator:
         self._language_model = language_model
         self._prompts = prompts
 
-    async def draft(self, question: Question, sources: Sequence[Source]) -> Draft:
+    async def draft(self, question: Question, sources: Sequence[Source], wishes: Wishes = NO_WISHES) -> Draft:
         """See `Generator.draft`."""
         # A thread, since counting the tokens of long texts takes its time.
-        prompt = await asyncio.to_thread(self._prompts.answer, question.text, sources, question.standalone)
+        prompt = await asyncio.to_thread(
+            self._prompts.answer, question.text, sources, question.standalone, wishes.instructions
+        )
         if not prompt.excerpts:
             return FixedDraft(NOTHING_FITS)
-        return ModelDraft(self._language_model, prompt, self._prompts.identity)
+        return ModelDraft(self._language_model, prompt, self._prompts.identity, wishes.sampling)
 
 
 class ModelDraft:
     """An answer that a language model is about to write."""
 
-    def __init__(self, language_model: LanguageModel, prompt: Prompt, identity: PromptIdentity) -> None:
+    def __init__(
+        self, language_model: LanguageModel, prompt: Prompt, identity: PromptIdentity, sampling: Sampling = AS_SERVED
+    ) -> None:
         self._language_model = language_model
+        self._sampling = sampling
         self._prompt = prompt
         self._identity = identity
 
@@ -114,14 +149,15 @@ class ModelDraft:
                     yield given
         if not shown:
             raise empty_answer()
-        yield Written(completion.model, completion.usage, ground(shown), self._identity)
+        grounding = ground(shown)
+        yield Written(completion.model, completion.usage, grounding, self._identity, completion.cut_short)
 
     async def _pieces(self, deadline: float, streamed: bool) -> AsyncGenerator[str | Completion]:
         messages = [Message("system", self._prompt.system), Message("user", self._prompt.user)]
         if not streamed:
-            yield await self._language_model.complete(messages, deadline)
+            yield await self._language_model.complete(messages, deadline, self._sampling)
             return
-        async with aclosing(self._language_model.stream(messages, deadline)) as pieces:
+        async with aclosing(self._language_model.stream(messages, deadline, self._sampling)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -132,7 +168,7 @@ class QuoteGenerator:
     def __init__(self, extractive: Extractive) -> None:
         self._extractive = extractive
 
-    async def draft(self, question: Question, sources: Sequence[Source]) -> Draft:
+    async def draft(self, question: Question, sources: Sequence[Source], wishes: Wishes = NO_WISHES) -> Draft:
         """See `Generator.draft`."""
         return QuoteDraft(self._extractive, question.standalone or question.text, sources)
 

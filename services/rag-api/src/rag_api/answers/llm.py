@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from mh_common.models import Usage
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, AsyncOpenAI, AsyncStream
@@ -25,12 +25,34 @@ class Message:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """How the model chooses its words and when it ends, in OpenAI's terms; None: as the server has it."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    stop: str | Sequence[str] | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """Return those that are given, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+AS_SERVED: Final = Sampling()
+
+
+@dataclass(frozen=True)
 class Completion:
-    """What the model answered, which model it was, and the tokens it counted. Of a stream the text was given before."""
+    """What the model answered, which model it was, and the tokens it counted. Of a stream the text was given before.
+
+    `cut_short`: the model came to a limit of tokens before its end.
+    """
 
     text: str
     model: str
     usage: Usage
+    cut_short: bool = False
 
 
 class FailureKind(StrEnum):
@@ -52,7 +74,9 @@ class LanguageModelError(Exception):
 class LanguageModel(Protocol):
     """Completes a conversation. `deadline` is a time of the event loop, in seconds, by which all must be done."""
 
-    async def complete(self, messages: Sequence[Message], deadline: float) -> Completion:
+    async def complete(
+        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+    ) -> Completion:
         """Return the model's answer, which is not blank.
 
         Raises:
@@ -60,7 +84,9 @@ class LanguageModel(Protocol):
         """
         ...
 
-    def stream(self, messages: Sequence[Message], deadline: float) -> AsyncGenerator[str | Completion]:
+    def stream(
+        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+    ) -> AsyncGenerator[str | Completion]:
         """Yield the answer in pieces as they come, and last a completion without text.
 
         Who stops iterating closes the iterator, which ends the call.
@@ -74,8 +100,8 @@ class LanguageModel(Protocol):
 _POLICY_CODES: Final = frozenset({"content_filter", "content_policy_violation", "invalid_prompt"})
 
 _REASONS: Final = {
-    401: "refuses this service's key",
-    403: "refuses this service's key",
+    401: "refuses the key",
+    403: "refuses the key",
     404: "does not know the configured model",
     429: "is too busy, or the account has no quota left",
 }
@@ -93,22 +119,32 @@ class OpenAILanguageModel:
         self._client = client
         self._model = model
 
-    async def complete(self, messages: Sequence[Message], deadline: float) -> Completion:
+    async def complete(
+        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+    ) -> Completion:
         """See `LanguageModel.complete`."""
         params = [_param(message) for message in messages]
-        create = self._client.chat.completions.create(model=self._model, messages=params)
+        create = self._client.chat.completions.create(
+            model=self._model, messages=params, extra_body=sampling.parameters()
+        )
         part = _read(await _by(deadline, create))
         if part.refused:
             raise _refused()
         if not part.text.strip():
             raise empty_answer()
-        return Completion(part.text.strip(), part.model or self._model, part.usage or Usage())
+        return Completion(part.text.strip(), part.model or self._model, part.usage or Usage(), part.cut_short)
 
-    async def stream(self, messages: Sequence[Message], deadline: float) -> AsyncGenerator[str | Completion]:
+    async def stream(
+        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+    ) -> AsyncGenerator[str | Completion]:
         """See `LanguageModel.stream`."""
         params = [_param(message) for message in messages]
         create = self._client.chat.completions.create(
-            model=self._model, messages=params, stream=True, stream_options={"include_usage": True}
+            model=self._model,
+            messages=params,
+            stream=True,
+            stream_options={"include_usage": True},
+            extra_body=sampling.parameters(),
         )
         answer = await _by(deadline, create)
         try:
@@ -121,19 +157,20 @@ class OpenAILanguageModel:
     async def _pieces(
         self, answer: AsyncStream[ChatCompletionChunk], deadline: float
     ) -> AsyncGenerator[str | Completion]:
-        model, usage, finished = self._model, Usage(), False
+        model, usage, finished, cut_short = self._model, Usage(), False, False
         while chunk := await _by(deadline, anext(answer, None)):
             part = _read(chunk)
             model = part.model or model
             usage = part.usage or usage
             finished = finished or part.finished
+            cut_short = cut_short or part.cut_short
             if part.refused:
                 raise _refused()
             if part.text:
                 yield part.text
         if not finished:
             raise _unavailable("broke off in the middle of its answer")
-        yield Completion("", model, usage)
+        yield Completion("", model, usage, cut_short)
 
 
 @dataclass(frozen=True)
@@ -144,6 +181,7 @@ class _Part:
     model: str | None = None
     usage: Usage | None = None
     finished: bool = False
+    cut_short: bool = False
     refused: bool = False
 
 
@@ -159,6 +197,7 @@ def _read(answer: ChatCompletion | ChatCompletionChunk) -> _Part:
             model=answer.model,
             usage=usage,
             finished=choice.finish_reason is not None,
+            cut_short=choice.finish_reason == "length",
             refused=choice.finish_reason == "content_filter" or bool(message.refusal),
         )
     except Exception as error:  # the SDK checks no shape

@@ -8,7 +8,7 @@ from mh_common.models import Usage
 from mh_common.tracing import span
 
 from rag_api import metrics
-from rag_api.answers.llm import Completion, LanguageModel, LanguageModelError, Message
+from rag_api.answers.llm import AS_SERVED, Completion, LanguageModel, LanguageModelError, Message, Sampling
 
 _OK: Final = "ok"
 _ABANDONED: Final = "abandoned"
@@ -26,17 +26,21 @@ class MeasuredLanguageModel:
         self._inner = inner
         self._prices = prompt_price, completion_price
 
-    async def complete(self, messages: Sequence[Message], deadline: float) -> Completion:
+    async def complete(
+        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+    ) -> Completion:
         """See `LanguageModel.complete`."""
         with self._call() as done:
-            completion = await self._inner.complete(messages, deadline)
+            completion = await self._inner.complete(messages, deadline, sampling)
             done(completion.usage)
         return completion
 
-    async def stream(self, messages: Sequence[Message], deadline: float) -> AsyncGenerator[str | Completion]:
+    async def stream(
+        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+    ) -> AsyncGenerator[str | Completion]:
         """See `LanguageModel.stream`."""
         with self._call() as done:
-            async with aclosing(self._inner.stream(messages, deadline)) as pieces:
+            async with aclosing(self._inner.stream(messages, deadline, sampling)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Completion):
                         done(piece.usage)

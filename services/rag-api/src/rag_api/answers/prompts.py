@@ -87,43 +87,53 @@ class Prompts:
         self._budget = budget - MESSAGE_TOKENS
         self._make_mark = make_mark
         self.identity = PromptIdentity(VERSION, _hash(environment))
-        bare = {"mark": _LONGEST_MARK, "question": "", "standalone": "", "conversations": []}
+        bare = {"mark": _LONGEST_MARK, "question": "", "standalone": "", "instructions": "", "conversations": []}
         self._answer_tokens = self._count("answer", **bare)
         empty = Excerpt(number=20, question="", answer="", is_cut=True)
         self._excerpt_tokens = self._count("answer", **{**bare, "conversations": [empty]}) - self._answer_tokens
+        self._wish_tokens = self._count("answer", **{**bare, "instructions": "."}) - self._answer_tokens
         self._condense_tokens = self._count("condense", mark=_LONGEST_MARK, question="", turns=[])
         turn = {"role": "assistant", "content": ""}
         one_turn = self._count("condense", mark=_LONGEST_MARK, question="", turns=[turn])
         self._turn_tokens = one_turn - self._condense_tokens
 
-    def answer(self, question: str, sources: Sequence[Source], standalone: str | None = None) -> Prompt:
+    def answer(
+        self, question: str, sources: Sequence[Source], standalone: str | None = None, instructions: str = ""
+    ) -> Prompt:
         """Render the prompt that asks for an answer grounded in `sources`, the most similar first.
 
-        `standalone` is the question in full where it follows up on others. There may be no excerpts: when each source
-        begins with a sentence longer than the window.
+        `standalone` is the question in full where it follows up on others; `instructions` come from the program through
+        which the counselor writes. There may be no excerpts: when each source begins with a sentence longer than the
+        window.
 
         Raises:
             QuestionTooLongError: the question leaves no room for sources.
         """
-        question, standalone = as_data(question), as_data(standalone or "")
-        room = self.room(question, standalone)
+        question, standalone, instructions = as_data(question), as_data(standalone or ""), as_data(instructions)
+        room = self.room(question, standalone, instructions)
         if room < LEAST_ROOM:
             raise QuestionTooLongError(
                 "The question is too long for the language model: its window leaves no room for conversations beside "
-                "it. Shorten the question."
+                "it. Shorten the question" + (" or the instructions." if instructions else ".")
             )
         cleaned = [
             source.model_copy(update={"question": as_data(source.question), "answer": as_data(source.answer)})
             for source in sources
         ]
         excerpts = fit(cleaned, room, self._counter, self._excerpt_tokens)
-        texts = [question, standalone, *(text for one in excerpts for text in (one.question, one.answer))]
-        values = {"question": question, "standalone": standalone, "conversations": excerpts}
+        texts = [question, standalone, instructions, *(text for one in excerpts for text in (one.question, one.answer))]
+        values = {
+            "question": question,
+            "standalone": standalone,
+            "instructions": instructions,
+            "conversations": excerpts,
+        }
         return replace(self._render("answer", texts, **values), excerpts=tuple(excerpts))
 
-    def room(self, question: str, standalone: str = "") -> int:
+    def room(self, question: str, standalone: str = "", instructions: str = "") -> int:
         """Return the tokens that a prompt with this question leaves for sources; negative: not even it fits."""
-        return self._budget - self._answer_tokens - self._most(question) - self._most(standalone)
+        wishes = self._wish_tokens + self._most(instructions) if instructions else 0
+        return self._budget - self._answer_tokens - self._most(question) - self._most(standalone) - wishes
 
     def condense(self, question: str, turns: Sequence[ConversationTurn]) -> Prompt:
         """Render the prompt that asks for the question in full; the oldest turns are left out where not all fit.

@@ -30,7 +30,8 @@ from mh_common.models import (
 from rag_api import metrics
 from rag_api.answers.condensing import Condenser, Query
 from rag_api.answers.extractive import MODEL as EXTRACTIVE
-from rag_api.answers.generators import NO_MODEL, Draft, FixedDraft, Generator, Question, Written
+from rag_api.answers.generators import NO_MODEL, NO_WISHES, Draft, FixedDraft, Generator, Question, Wishes, Written
+from rag_api.answers.language_models import Writers
 from rag_api.answers.llm import FailureKind, LanguageModelError
 from rag_api.answers.records import AnswerRecord, RecordedHit, RecordQueue
 from rag_api.search.service import SearchService
@@ -51,6 +52,7 @@ class AnswerError(DomainError):
     """No answer could be written. The member `sources` holds the conversations found, which are of use without it."""
 
     def __init__(self, message: str, sources: Sequence[Source]) -> None:
+        self.reason = message
         super().__init__(f"{message} The sources are the conversations that were found.")
         self.members = {"sources": sources}
 
@@ -107,8 +109,7 @@ class AnswerService:
 
     Args:
         search: finds the conversations.
-        condenser: makes sense of follow-up questions.
-        generator: writes.
+        writers: who writes, unless a request brings its own.
         settings: time limits and threshold.
         records: takes what was answered; None: nothing is recorded.
     """
@@ -116,14 +117,12 @@ class AnswerService:
     def __init__(
         self,
         search: SearchService,
-        condenser: Condenser,
-        generator: Generator,
+        writers: Writers,
         settings: AnswersSettings,
         records: RecordQueue | None = None,
     ) -> None:
         self._search = search
-        self._condenser = condenser
-        self._generator = generator
+        self._writers = writers
         self._settings = settings
         self._records = records
 
@@ -145,19 +144,23 @@ class AnswerService:
                     parts |= event.model_dump()
         return Answer(answer=text, **parts)
 
-    async def begin(self, request: AnswerRequest, user: str | None = None) -> Begun:
-        """Find the sources and prepare the answer. Raises what `answer` raises but for AnswerError."""
+    async def begin(
+        self,
+        request: AnswerRequest,
+        user: str | None = None,
+        wishes: Wishes = NO_WISHES,
+        writers: Writers | None = None,
+    ) -> Begun:
+        """Find the sources and prepare the answer. Raises what `answer` raises but for AnswerError.
+
+        `writers` write this answer only.
+        """
+        writers = writers or self._writers
         started = time.perf_counter()
         deadline = asyncio.get_running_loop().time() + self._settings.time_limit
-        query = await self._query(request, deadline)
+        query = await self._query(request, deadline, writers.condenser)
         condensed = time.perf_counter()
-        search = SearchRequest(
-            query=query.text,
-            # A patient's words may hold quotes and colons that mean nothing here.
-            plain_query=True,
-            limit=request.top_k,
-            similarity_threshold=self._search.relevance_threshold,
-        )
+        search = self._search_request(query.text, request.top_k)
         result = await self._search.search(search)
         question = Question(request.question, query.text if query.text != request.question else None)
         return Begun(
@@ -167,7 +170,7 @@ class AnswerService:
             query=query,
             search=search,
             result=result,
-            draft=await self._draft(question, result.hits),
+            draft=await _draft(writers.generator, question, result.hits, wishes),
             deadline=deadline,
             started=started,
             condense_ms=_ms(condensed - started),
@@ -188,19 +191,24 @@ class AnswerService:
                 async for event in events:
                     yield event
         except AnswerError as error:
-            error.members = {}  # the sources were given first
+            # The sources were given first.
+            error.members, error.args = {}, (error.reason,)
             raise
 
-    async def _query(self, request: AnswerRequest, deadline: float) -> Query:
+    def _search_request(self, query: str, limit: int) -> SearchRequest:
+        return SearchRequest(
+            query=query,
+            # A patient's words may hold quotes and colons that mean nothing here.
+            plain_query=True,
+            limit=limit,
+            similarity_threshold=self._search.relevance_threshold,
+        )
+
+    async def _query(self, request: AnswerRequest, deadline: float, condenser: Condenser) -> Query:
         if not request.conversation_history:
             return Query(request.question, QueryOrigin.QUESTION)
         limit = asyncio.get_running_loop().time() + self._settings.condense_time_limit
-        return await self._condenser.condense(request.question, request.conversation_history, min(deadline, limit))
-
-    async def _draft(self, question: Question, hits: Sequence[SearchHit]) -> Draft:
-        if not hits:
-            return FixedDraft(NOTHING_FOUND)
-        return await self._generator.draft(question, [_source(hit) for hit in hits])
+        return await condenser.condense(request.question, request.conversation_history, min(deadline, limit))
 
     async def _write(self, begun: Begun, *, streamed: bool) -> AsyncGenerator[AnswerToken | AnswerUsage | AnswerDone]:
         started = time.perf_counter()
@@ -237,6 +245,7 @@ class AnswerService:
             uncited_sentences=list(written.grounding.uncited_sentences),
             prompt_version=written.prompt.version if written.prompt else None,
             template_hash=written.prompt.template_hash if written.prompt else None,
+            cut_short=written.cut_short,
         )
         metrics.ANSWERS.labels(done.model if done.model in (NO_MODEL, EXTRACTIVE) else "llm").inc()
         log.info(
@@ -252,6 +261,12 @@ class AnswerService:
         if self._records is not None:
             self._records.add(_record(begun, text, cost, done))
         return cost, done
+
+
+async def _draft(generator: Generator, question: Question, hits: Sequence[SearchHit], wishes: Wishes) -> Draft:
+    if not hits:
+        return FixedDraft(NOTHING_FOUND)
+    return await generator.draft(question, [_source(hit) for hit in hits], wishes)
 
 
 def _record(begun: Begun, text: str, cost: AnswerUsage, done: AnswerDone) -> AnswerRecord:

@@ -1,0 +1,1 @@
+"""Chat completions: answers to who asks, and the background prompts of chat programs."""

@@ -1,0 +1,142 @@
+"""What is sent to, and comes back from, chat completions. Fields that are not named here are ignored."""
+
+from typing import Annotated, Any, Literal
+
+from mh_common.models import Usage
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
+
+Stop = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ContentPart(BaseModel):
+    """A part of a message."""
+
+    type: str
+    text: str | None = None
+
+
+class ChatMessage(BaseModel):
+    """A message of the conversation; those of tools are passed over."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[ContentPart] | None = None
+
+
+class StreamOptions(BaseModel):
+    """How to stream."""
+
+    include_usage: bool | None = Field(default=None, description="End with a chunk that has the tokens counted.")
+
+
+class ChatRequest(BaseModel):
+    """A conversation whose last user message is to be answered."""
+
+    model: str
+    messages: list[ChatMessage] = Field(
+        min_length=1,
+        max_length=1000,
+        description="The last user message is the question; user and assistant messages before it are what it follows "
+        "up on, the latest of them as far as they fit. System and developer messages may ask for a language, tone, "
+        "length or form: at most 4,000 characters in all. Content is text, or parts of type text.",
+    )
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: Literal[1] | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2, description="Passed on to the language model.")
+    top_p: float | None = Field(default=None, ge=0, le=1, description="Passed on to the language model.")
+    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000, description="Passed on to the language model.")
+    max_completion_tokens: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Passed on to the language model."
+    )
+    stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = Field(
+        default=None, description="Passed on to the language model."
+    )
+    user: str | None = Field(
+        default=None, description="Who asks, unless the header X-User-Id or X-OpenWebUI-User-Id says so."
+    )
+    source_list: bool = Field(
+        default=False,
+        description="End the text with a list of the sources it cites, in Markdown, for programs that show no "
+        "annotations. Not among OpenAI's own fields.",
+    )
+
+
+class UrlCitation(BaseModel):
+    """A conversation that the answer cites; the indices are those of its first [1] in the text."""
+
+    start_index: int
+    end_index: int
+    title: str
+    url: str
+
+
+class Annotation(BaseModel):
+    """A citation."""
+
+    type: Literal["url_citation"] = "url_citation"
+    url_citation: UrlCitation
+
+
+class AssistantMessage(BaseModel):
+    """The answer."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str
+    refusal: None = None
+    annotations: list[Annotation] = []
+
+
+FinishReason = Literal["stop", "length"]
+
+
+class Choice(BaseModel):
+    """The one answer."""
+
+    index: Literal[0] = 0
+    message: AssistantMessage
+    logprobs: None = None
+    finish_reason: FinishReason
+
+
+class ChatCompletion(BaseModel):
+    """An answer."""
+
+    id: str = Field(description="`chatcmpl-` and the answer's id, which feedback names.")
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage
+    citations: list[str] = Field(description="Links to the sources: the first is that of [1].")
+
+
+class Delta(BaseModel):
+    """What a chunk adds to the message."""
+
+    role: Literal["assistant"] | None = None
+    content: str | None = None
+    annotations: list[Annotation] | None = None
+
+    @model_serializer(mode="wrap")
+    def _only_what_is_added(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if value is not None}
+
+
+class ChunkChoice(BaseModel):
+    """The one answer, in a chunk."""
+
+    index: Literal[0] = 0
+    delta: Delta
+    finish_reason: FinishReason | None = None
+
+
+class ChatChunk(BaseModel):
+    """A piece of an answer."""
+
+    id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    usage: Usage | None = None
+    citations: list[str] | None = None

@@ -1,0 +1,1 @@
+"""The conversations as a vector store that can be searched."""

@@ -1,0 +1,101 @@
+"""Which chats are background prompts of a chat program, and what they get where there is no language model."""
+
+import json
+from typing import Any
+
+import pytest
+from rag_api.answers.llm import Message
+from rag_api.doors.openai_api.chat.models import ChatMessage
+from rag_api.doors.openai_api.chat.tasks import MAX_LENGTH, NO_MODEL, background_task
+from rag_api.doors.openai_api.refusals import RefusedError
+
+CHAT = 'USER: My patient panics on the bus.\nASSISTANT: Plan short rides [1]. "tags": none\nUSER: And at night?'
+
+
+def message(content: str, role: Any = "user") -> ChatMessage:
+    return ChatMessage(role=role, content=content)
+
+
+def prompt(form: str, chat: str = CHAT, beginning: str = "### Task:\nDo as follows.", end: str = "") -> str:
+    return f"{beginning}\n### Output:\n{form}\n### Chat History:\n<chat_history>\n{chat}\n</chat_history>{end}"
+
+
+def fallback(text: str) -> str:
+    task = background_task([message(text)])
+    assert task is not None
+    assert task.messages == (Message("user", text.strip()),)
+    return task.fallback
+
+
+@pytest.mark.parametrize(
+    ("form", "answer"),
+    [
+        ('JSON format: { "title": "your title" }', {"title": "My patient panics on the bus."}),
+        ('JSON format: { "tags": ["tag1", "tag2"] }', {"tags": []}),
+        ('JSON format: { "follow_ups": ["Question 1?"] }', {"follow_ups": []}),
+        ('Strictly return:\n{\n  "queries": ["query1"]\n}', {"queries": []}),
+        ('{ "text": "<completion>" }', {"text": ""}),
+        ('{\n    "prompt": "A description."\n}', {"prompt": "And at night?"}),
+    ],
+)
+def test_without_a_language_model_the_answer_is_valid_and_true(form: str, answer: dict[str, Any]) -> None:
+    assert json.loads(fallback(prompt(form))) == answer
+
+
+@pytest.mark.parametrize(
+    ("first", "title"),
+    [
+        ("Depression " * 20, "Depression Depression Depression Depression Depression…"),
+        ("x" * 100, "x" * 59 + "…"),
+        ("うつ病の患者", "うつ病の患者"),
+        ('She said "tags": no.\nASSISTANTS are of no use', 'She said "tags": no. ASSISTANTS are of no use'),
+    ],
+)
+def test_a_title_is_the_beginning_of_the_chat(first: str, title: str) -> None:
+    text = prompt('{ "title": "x" }', f"USER: {first}\nASSISTANT: Yes.")
+    assert json.loads(fallback(text)) == {"title": title}
+
+
+def test_a_chat_that_says_nothing_has_no_title() -> None:
+    assert json.loads(fallback(prompt('{ "title": "x" }', ""))) == {"title": ""}
+    assert json.loads(fallback(prompt('{ "prompt": "x" }', "ASSISTANT: Hello"))) == {"prompt": ""}
+
+
+def test_prompts_that_an_administrator_wrote_anew_are_known_by_the_chat_in_them() -> None:
+    translated = prompt('Format: { "title": "…" }', beginning="### Aufgabe:\nNenne den Titel.")
+    assert json.loads(fallback(translated)) == {"title": "My patient panics on the bus."}
+    assert fallback(prompt("A line of text.")) == ""
+    assert fallback("  \n" + prompt("A line of text.", end="\n<type>General</type>")) == ""
+
+
+def test_those_without_the_chat_are_known_by_how_they_begin() -> None:
+    assert fallback("Your task is to reflect the speaker's likely facial expression with one emoji.") == ""
+    merge = 'You have been provided with a set of responses from various models to the latest user query: "x"'
+    assert fallback(merge) == NO_MODEL
+    tools = 'Available Tools: [{"name": "clock"}]\n\nReturn {"tool_calls": []} if none fits.'
+    task = background_task([message(tools, "system"), message("Query: what time is it?")])
+    assert task is not None
+    assert json.loads(task.fallback) == {"tool_calls": []}
+    assert task.messages == (Message("system", tools), Message("user", "Query: what time is it?"))
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [message("How do I help a patient who panics?")],
+        [message("### Task:\nRespond to the user query with the context.\n<context>…</context>\nHow do I help?")],
+        [message("What does <chat_history> mean to a patient?")],
+        [message("The patient wrote <chat_history>hello</chat_history> on a wall.")],
+        [message("Be brief.", "system"), message("What is the task?")],
+        [message("Hello"), message("Yes?", "assistant"), message(prompt('{ "title": "x" }'))],
+        [message("Hello"), message(prompt('{ "title": "x" }'))],
+        [message("Be brief.", "system")],
+    ],
+)
+def test_what_a_counselor_asks_is_none(messages: list[ChatMessage]) -> None:
+    assert background_task(messages) is None
+
+
+def test_one_that_is_too_long_is_refused() -> None:
+    with pytest.raises(RefusedError, match="64,000"):
+        background_task([message(prompt('{ "title": "x" }', "x" * MAX_LENGTH))])
