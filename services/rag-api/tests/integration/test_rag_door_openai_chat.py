@@ -187,6 +187,18 @@ async def test_a_list_of_sources_on_demand_is_harmless_markdown(
     assert [one["url_citation"]["start_index"] for one in annotations(chunks)] == [11, 21]
 
 
+async def test_a_citation_s_number_is_the_place_of_its_annotation(
+    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+) -> None:
+    stub.reply = "Read [2]."
+    with served(with_model) as url:
+        async with sdk(url) as client:
+            chunks = await stream_of(client)
+    cited = [one["url_citation"] for one in annotations(chunks)]
+    assert [one["url"] for one in cited] == extra(chunks[0], "citations")[:2]
+    assert [stub.reply[one["start_index"] : one["end_index"]] for one in cited] == ["", "[2]"]
+
+
 async def test_nothing_relevant_is_said_and_cites_nothing(served: Serve, settings: Settings, index: Index) -> None:
     await index([])
     with served(settings) as url:

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 HEADER: Final = tracing.REQUEST_ID
 REQUEST_COMPLETED: Final = "request_completed"
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_UNTRACED: Final = frozenset({"/livez", "/readyz", "/healthcheck", metrics.PATH})
+_UNTRACED: Final = frozenset({"/livez", "/readyz", "/healthcheck", "/api/health", metrics.PATH})
 
 
 class RequestIdMiddleware:

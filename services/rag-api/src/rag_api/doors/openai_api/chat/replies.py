@@ -29,7 +29,7 @@ from rag_api.doors.openai_api.chat.models import (
 from rag_api.doors.openai_api.chat.tasks import Task
 from rag_api.doors.openai_api.model_names import MODEL
 from rag_api.doors.openai_api.refusals import error_event
-from rag_api.doors.sources import cited_sources, markdown_list
+from rag_api.doors.sources import cited_sources, markdown_list, title_of
 
 DONE = format_sse_event(data_str="[DONE]")
 
@@ -142,10 +142,19 @@ def _listed(text: str, reply: Reply, form: Form) -> str:
 
 
 def _annotations(text: str, reply: Reply, form: Form) -> list[Annotation]:
-    return [
-        Annotation(url_citation=UrlCitation(start_index=one.start, end_index=one.end, title=one.title, url=one.url))
-        for one in cited_sources(text, reply.sources, form.base)
-    ]
+    """Return one for each source up to the last that is cited, so that [2] is the second of them.
+
+    Chat programs link [n] to the n-th. A source that is passed over stands for no part of the text: an empty one.
+    """
+    cited = {one.number: one for one in cited_sources(text, reply.sources, form.base)}
+    found = []
+    for number, source in enumerate(reply.sources[: max(cited, default=0)], start=1):
+        start, end = (cited[number].start, cited[number].end) if number in cited else (0, 0)
+        url = conversation_link(form.base, source.id)
+        found.append(
+            Annotation(url_citation=UrlCitation(start_index=start, end_index=end, title=title_of(source), url=url))
+        )
+    return found
 
 
 async def _answer(service: AnswerService, begun: Begun) -> AsyncGenerator[str | End]:
