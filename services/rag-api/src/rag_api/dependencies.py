@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, TypedDict
 
 from fastapi import Depends, Request
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mh_common.web.health import Check
 
 from rag_api.answers.service import AnswerService
@@ -20,6 +21,7 @@ class State(TypedDict):
     feedback: FeedbackService
     heartbeat: float
     doors: DoorsSettings
+    mcp: StreamableHTTPSessionManager
     checks: Mapping[str, Check]
 
 

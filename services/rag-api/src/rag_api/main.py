@@ -43,6 +43,7 @@ from rag_api.answers.service import (
 )
 from rag_api.answers.tokens import make_counter
 from rag_api.dependencies import State, get_checks
+from rag_api.doors.mcp import make_sessions, mcp_route
 from rag_api.feedback.service import FeedbackService
 from rag_api.search.index import VectorIndex, VectorIndexError
 from rag_api.search.repository import MilvusIndex, make_client
@@ -86,10 +87,10 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
         lifespan=_lifespan(settings, recorder),
         telemetry=NO_TELEMETRY,
     )
-    if origins := [origin.strip() for origin in settings.doors.cors_origins.split(",") if origin.strip()]:
+    if origins := settings.doors.origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=origins,
+            allow_origins=sorted(origins),
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
             expose_headers=["Retry-After", "X-Request-ID"],
@@ -102,6 +103,7 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
     app.include_router(rag_api.search.routes.router)
     app.include_router(rag_api.answers.routes.router)
     app.include_router(rag_api.feedback.routes.router)
+    app.router.routes.append(mcp_route())
     return app
 
 
@@ -146,12 +148,15 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
     if records:
         await stack.enter_async_context(records.running())
     answers = AnswerService(search, *_writers(settings, embedder, stack), settings.answers, records)
+    mcp = make_sessions()
+    await stack.enter_async_context(mcp.run())
     return State(
         search=search,
         answers=answers,
         feedback=FeedbackService(conversations),
         heartbeat=settings.answers.heartbeat,
         doors=settings.doors,
+        mcp=mcp,
         checks=_checks(index, conversations, embedder),
     )
 
