@@ -56,8 +56,14 @@ def _get_doors(request: Request) -> DoorsSettings:
     return settings
 
 
+def _get_mcp(request: Request) -> StreamableHTTPSessionManager:
+    sessions: StreamableHTTPSessionManager = request.state.mcp
+    return sessions
+
+
 Search = Annotated[SearchService, Depends(_get_search)]
 Answers = Annotated[AnswerService, Depends(_get_answers)]
 AnswerFeedback = Annotated[FeedbackService, Depends(_get_feedback)]
 Heartbeat = Annotated[float, Depends(_get_heartbeat)]
 Doors = Annotated[DoorsSettings, Depends(_get_doors)]
+McpSessions = Annotated[StreamableHTTPSessionManager, Depends(_get_mcp)]

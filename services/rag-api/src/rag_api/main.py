@@ -25,6 +25,7 @@ from redis.asyncio import Redis
 from starlette.middleware.cors import CORSMiddleware
 
 import rag_api.answers.routes
+import rag_api.doors.mcp
 import rag_api.feedback.routes
 import rag_api.search.routes
 from rag_api.answers.condensing import Condenser, ModelCondenser, RuleCondenser
@@ -43,7 +44,6 @@ from rag_api.answers.service import (
 )
 from rag_api.answers.tokens import make_counter
 from rag_api.dependencies import State, get_checks
-from rag_api.doors.mcp import make_sessions, mcp_route
 from rag_api.feedback.service import FeedbackService
 from rag_api.search.index import VectorIndex, VectorIndexError
 from rag_api.search.repository import MilvusIndex, make_client
@@ -103,7 +103,7 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
     app.include_router(rag_api.search.routes.router)
     app.include_router(rag_api.answers.routes.router)
     app.include_router(rag_api.feedback.routes.router)
-    app.router.routes.append(mcp_route())
+    app.include_router(rag_api.doors.mcp.router)
     return app
 
 
@@ -148,7 +148,7 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
     if records:
         await stack.enter_async_context(records.running())
     answers = AnswerService(search, *_writers(settings, embedder, stack), settings.answers, records)
-    mcp = make_sessions()
+    mcp = rag_api.doors.mcp.make_sessions()
     await stack.enter_async_context(mcp.run())
     return State(
         search=search,

@@ -55,7 +55,7 @@ class AskInput(WireModel):
 class Reference(BaseModel):
     """A conversation that was found."""
 
-    id: str
+    id: str = Field(description="For `fetch`.")
     title: str = Field(description="The patient's question, shortened.")
     url: str = Field(description="Where the whole conversation is, as JSON; to cite it by.")
     score: float = Field(ge=0, le=1, description="How likely the conversation is about what was asked.")
@@ -83,7 +83,7 @@ class SearchOutput(BaseModel):
 class FetchOutput(BaseModel):
     """What `fetch` returns."""
 
-    id: str
+    id: str = Field(description="As it was asked for.")
     title: str = Field(description="The patient's question, shortened.")
     text: str = Field(description="The whole conversation: what the patient asked and what the counselor answered.")
     url: str = Field(description="Where the conversation is, as JSON; to cite it by.")
@@ -102,7 +102,7 @@ class AskOutput(BaseModel):
     """What `ask` returns."""
 
     answer: str = Field(description="Cites its sources as [1], [2].")
-    sources: list[CitedSource]
+    sources: list[CitedSource] = Field(description="What the answer rests on, in the order of their numbers.")
     relevant: bool = Field(description="False: nothing relevant was found, and the answer says just that.")
     grounded: bool = Field(description="Every sentence of the answer cites a source.")
     uncited_sentences: list[str] = Field(description="Those that cite none: what nothing may support.")

@@ -6,10 +6,11 @@ events would stay open with nothing to say ([ADR 35](docs/adr/0035-one-mcp-serve
 
 import re
 from collections.abc import Awaitable
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from fastapi import Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from mcp.server import ServerRequestContext
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -27,39 +28,62 @@ from mh_common.models import (
     SearchResult,
 )
 from mh_common.web.problems import problem_of
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from rag_api.answers.routes import CLIENT_GONE
+from rag_api.dependencies import Doors, McpSessions
 from rag_api.doors.keys import bearer_token, opens
 from rag_api.doors.links import base_url, conversation_link
 from rag_api.settings import DoorsSettings
 
-PATH: Final = "/mcp"
 USER_ID: Final = "X-User-Id"
 
 T = TypeVar("T")
 
 
+router = APIRouter(tags=["mcp"])
+
+
 def make_sessions() -> StreamableHTTPSessionManager:
-    """Return what serves the exchanges, once it runs: it becomes the state's `mcp`."""
+    """Return what serves the exchanges while it runs."""
     return StreamableHTTPSessionManager(build_server(_platform_of), stateless=True)
 
 
-def mcp_route() -> Route:
-    """Return the route of the server."""
-    return Route(PATH, _Door(), methods=["POST"])
+@router.post(
+    "/mcp",
+    summary="Model Context Protocol",
+    response_class=Response,
+    responses={
+        200: {"description": "A JSON-RPC response, or a stream of events that ends with it."},
+        **{status: {"description": f"{HTTPStatus(status).phrase}, as a JSON-RPC error."} for status in (401, 403)},
+    },
+)
+async def exchange(request: Request, doors: Doors, sessions: McpSessions) -> Response:
+    """Serve the tools `search`, `fetch` and `ask` to MCP clients: one JSON-RPC message over streamable HTTP.
+
+    Where DOORS_API_KEY is set it is asked for as bearer token. There is no session and no GET.
+    """
+    return _refusal(request, doors) or _Exchange(sessions)
 
 
-class _Door:
-    """ASGI application that passes on requests which may come in."""
+class _Exchange(Response):
+    """What the SDK answers to a request whose body nobody has read."""
+
+    def __init__(self, sessions: StreamableHTTPSessionManager) -> None:
+        super().__init__()
+        self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        refusal = _refusal(request, request.state.doors)
-        if refusal is None:
-            await request.state.mcp.handle_request(scope, receive, send)
-        else:
-            await refusal(scope, receive, send)
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        await self._sessions.handle_request(scope, receive, watched)
+        if not begun:  # the client went
+            await Response(status_code=CLIENT_GONE)(scope, receive, send)
 
 
 def _refusal(request: Request, doors: DoorsSettings) -> JSONResponse | None:
