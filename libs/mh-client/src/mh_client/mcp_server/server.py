@@ -17,7 +17,7 @@ from mcp.types import (
 from mcp.types import Tool as ToolDescription
 
 from mh_client._base import VERSION
-from mh_client._errors import APIStatusError, InvalidInputError, MHError
+from mh_client._errors import APIConnectionError, APIStatusError, InvalidInputError, MHError
 from mh_client.mcp_server.tools import TOOLS, Platform
 
 NAME: Final = "mental-health-conversations"
@@ -86,6 +86,8 @@ def build_server(platform_of: Callable[[ServerRequestContext[Any, Any]], Platfor
 def _told(error: MHError) -> str:
     if isinstance(error, InvalidInputError):
         return f"These arguments do not fit: {error}. Change them and call the tool again."
+    if isinstance(error, APIConnectionError):
+        return f"{error}. Is the platform running there? `mh mcp` takes another address by --url or MH_URL."
     text = str(error)
     if isinstance(error, APIStatusError):
         # What was found for an answer that could not be written.
