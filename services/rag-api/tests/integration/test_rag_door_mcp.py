@@ -332,7 +332,7 @@ async def test_without_the_key_nothing_is_told(served: Serve, settings: Settings
     [
         ({}, "https://rebound.example.org", 403),
         ({}, "null", 403),
-        ({"public_url": "https://here.example.org/x"}, "https://here.example.org", 200),
+        ({"public_url": "https://Here.example.org/x"}, "https://here.example.org", 200),
         ({"public_url": "https://here.example.org/x"}, "http://here.example.org", 403),
         ({"cors_origins": "https://chat.example.org, https://b.example.org"}, "https://b.example.org", 200),
         ({"cors_origins": "https://chat.example.org"}, "https://chat.example.org.evil.org", 403),

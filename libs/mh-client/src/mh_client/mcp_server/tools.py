@@ -23,7 +23,7 @@ from mh_client.mcp_server.models import (
 TITLE_CHARACTERS: Final = 100
 START_CHARACTERS: Final = 400
 
-I = TypeVar("I", bound=BaseModel)  # noqa: E741 - an input
+A = TypeVar("A", bound=BaseModel)
 
 
 class Platform(Protocol):
@@ -47,14 +47,14 @@ class Platform(Protocol):
 
 
 @dataclass(frozen=True)
-class Tool(Generic[I]):
+class Tool(Generic[A]):
     """A tool: what a model is told of it, and what it does."""
 
     title: str
     description: str
-    input: type[I]
+    input: type[A]
     output: type[BaseModel]
-    run: Callable[[Platform, I], Awaitable[BaseModel]]
+    run: Callable[[Platform, A], Awaitable[BaseModel]]
 
     async def call(self, platform: Platform, arguments: Mapping[str, Any]) -> BaseModel:
         """Return the result. Raises MHError: InvalidInputError when the arguments do not fit."""

@@ -1,7 +1,7 @@
 """An MCP server over streamable HTTP at /mcp. What its tools are stands in `mh_client.mcp_server`.
 
 Stateless: each POST is a whole exchange that any process of any replica can serve, and there is no GET, whose stream of
-events would stay open with nothing to say ([ADR 35](docs/adr/0035-one-mcp-server-for-two-transports.md)).
+events would stay open with nothing to say (ADR 35).
 """
 
 import re
@@ -39,7 +39,6 @@ from rag_api.settings import DoorsSettings
 USER_ID: Final = "X-User-Id"
 
 T = TypeVar("T")
-
 
 router = APIRouter(tags=["mcp"])
 
@@ -106,7 +105,7 @@ def _from_known_page(request: Request, doors: DoorsSettings) -> bool:
     if origin is None:
         return True
     own = urlsplit(doors.public_url) if doors.public_url else None
-    known = doors.origins | ({f"{own.scheme}://{own.netloc}"} if own else set())
+    known = doors.origins | ({f"{own.scheme}://{own.netloc}".lower()} if own else set())
     return "*" in known or origin in known
 
 
