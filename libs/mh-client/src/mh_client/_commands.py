@@ -39,6 +39,7 @@ from mh_client._history_commands import app as history_app
 from mh_client._import_command import import_with_progress
 from mh_client._import_journal import default_state_dir
 from mh_client._index_commands import app as index_app
+from mh_client._mcp_command import serve
 from mh_client._search_commands import Sentiments, search, similar
 from mh_client._terminal import say
 from mh_client.importing import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions
@@ -57,6 +58,7 @@ app.add_typer(experiments_app, name="experiments")
 app.command("eval")(evaluate)
 app.command("search")(search)
 app.command("similar")(similar)
+app.command("mcp")(serve)
 
 
 def run(args: Sequence[str] | None = None) -> NoReturn:

@@ -63,7 +63,7 @@ def configure_logging(settings: LogSettings, service: str) -> None:
     for name in ("uvicorn", "uvicorn.error", "gunicorn.error"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    for noisy in ("httpx", "httpx2", "httpcore", "openai", "pymilvus"):
+    for noisy in ("httpx", "httpx2", "httpcore", "mcp", "openai", "pymilvus"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

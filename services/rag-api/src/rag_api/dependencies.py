@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, TypedDict
 
 from fastapi import Depends, Request
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mh_client import AsyncClient
 from mh_common.web.health import Check
 
@@ -24,6 +25,7 @@ class State(TypedDict):
     conversations: AsyncClient
     heartbeat: float
     doors: DoorsSettings
+    mcp: StreamableHTTPSessionManager
     checks: Mapping[str, Check]
 
 
@@ -68,6 +70,11 @@ def _get_doors(request: Request) -> DoorsSettings:
     return settings
 
 
+def _get_mcp(request: Request) -> StreamableHTTPSessionManager:
+    sessions: StreamableHTTPSessionManager = request.state.mcp
+    return sessions
+
+
 Search = Annotated[SearchService, Depends(_get_search)]
 Answers = Annotated[AnswerService, Depends(_get_answers)]
 Models = Annotated[LanguageModels, Depends(_get_language_models)]
@@ -75,3 +82,4 @@ AnswerFeedback = Annotated[FeedbackService, Depends(_get_feedback)]
 Conversations = Annotated[AsyncClient, Depends(_get_conversations)]
 Heartbeat = Annotated[float, Depends(_get_heartbeat)]
 Doors = Annotated[DoorsSettings, Depends(_get_doors)]
+McpSessions = Annotated[StreamableHTTPSessionManager, Depends(_get_mcp)]

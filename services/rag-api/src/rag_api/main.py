@@ -28,6 +28,7 @@ import rag_api.doors.chat
 import rag_api.doors.dify.routes
 import rag_api.doors.documents.routes
 import rag_api.doors.healthcheck
+import rag_api.doors.mcp
 import rag_api.doors.openai_api.routes
 import rag_api.doors.search.routes
 import rag_api.feedback.routes
@@ -87,10 +88,10 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
         lifespan=_lifespan(settings, recorder),
         telemetry=NO_TELEMETRY,
     )
-    if origins := [origin.strip() for origin in settings.doors.cors_origins.split(",") if origin.strip()]:
+    if origins := settings.doors.origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=origins,
+            allow_origins=sorted(origins),
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
             expose_headers=["Retry-After", "X-Request-ID"],
@@ -109,6 +110,7 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
     app.include_router(rag_api.doors.dify.routes.router)
     app.include_router(rag_api.doors.openai_api.routes.router)
     app.include_router(rag_api.doors.chat.router)
+    app.include_router(rag_api.doors.mcp.router)
     return app
 
 
@@ -157,6 +159,8 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
     language_models = LanguageModels(settings, client)
     configured = language_models.configured
     writers = language_models.writers(configured) if configured else quote_writers(embedder)
+    mcp = rag_api.doors.mcp.make_sessions()
+    await stack.enter_async_context(mcp.run())
     return State(
         search=search,
         answers=AnswerService(search, writers, settings.answers, records),
@@ -165,6 +169,7 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
         conversations=conversations,
         heartbeat=settings.answers.heartbeat,
         doors=settings.doors,
+        mcp=mcp,
         checks=_checks(index, conversations, embedder),
     )
 

@@ -125,6 +125,11 @@ class DoorsSettings(SettingsGroup):
         "with ANSWERS_MODE=quotes. false: no text goes there but by your key.",
     )
 
+    @property
+    def origins(self) -> set[str]:
+        """The origins whose pages may call, one by one."""
+        return {origin.strip() for origin in self.cors_origins.split(",") if origin.strip()}
+
 
 class Settings(ServiceSettings):
     """All settings of rag-api. Without OPENAI_API_KEY answers quote the conversations and no model is asked."""

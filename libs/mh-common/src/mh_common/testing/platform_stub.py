@@ -31,6 +31,7 @@ from mh_common.models import (
     AnswerUsage,
     BulkCreate,
     BulkCreated,
+    Conversation,
     ConversationCreate,
     ConversationPage,
     ConversationStats,
@@ -73,6 +74,7 @@ class StubPlatform:
 
     Attributes:
         rows: the stored conversations, in the order they came.
+        listed: what a list by ids finds among.
         bulks: the number of rows of each bulk request that came, in order.
         at_once: the most bulk requests that were in work at the same time.
         break_after: after so many stored bulk requests, break off each one's answer and refuse every later request.
@@ -97,6 +99,7 @@ class StubPlatform:
 
     def __init__(self) -> None:
         self.rows: list[ConversationCreate] = []
+        self.listed: list[Conversation] = []
         self.bulks: list[int] = []
         self.at_once = 0
         self.break_after: int | None = None
@@ -180,7 +183,9 @@ class StubPlatform:
         return json_response(BulkCreated(ids=ids), 201)
 
     async def _list(self, request: Request) -> Response:
-        return json_response(ConversationPage(items=[], next_cursor=None))
+        ids = request.query_params.getlist("ids")
+        found = [row for row in self.listed if str(row.id) in ids]
+        return json_response(ConversationPage(items=found, next_cursor=None))
 
     async def _stats(self, request: Request) -> Response:
         pending = self.pending.pop(0) if self.pending else 0

@@ -13,6 +13,7 @@ from mh_common import vector_index as fields
 from mh_common.embeddings import Embedder, EmbedderError, TextUse
 from mh_common.errors import DomainError, NotFoundError, UnavailableError
 from mh_common.models import (
+    Conversation,
     Explanation,
     GroupBy,
     PartScore,
@@ -101,16 +102,25 @@ class SearchService:
             )
         )
 
+    async def find(self, key: int) -> Conversation | None:
+        """Return a conversation as it is now; None when there is no such one.
+
+        Raises:
+            UnavailableError: the conversations API is down.
+        """
+        rows = await self._gatherer.rows([key])
+        return rows[0] if rows else None
+
     async def similar(self, key: int, limit: int, threshold: float = 0.0) -> SearchResult:
         """Return other questions like that of a conversation, one hit each. Raises as `search`, and besides:
 
         Raises:
             NotFoundError: there is no such conversation.
         """
-        rows = await self._gatherer.rows([key])
-        if not rows:
+        row = await self.find(key)
+        if row is None:
             raise NotFoundError(f"There is no conversation {key}.")
-        question = rows[0].question
+        question = row.question
         same = Among(fields.QUESTION_HASH, [fields.question_hash(question)], negated=True)
         text = question[:MAX_QUERY_LENGTH]
         return await self._searched(

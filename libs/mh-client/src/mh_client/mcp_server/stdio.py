@@ -1,0 +1,41 @@
+"""The MCP server of `mh mcp`: on standard input and output, for one program that started it."""
+
+from mcp.server.stdio import stdio_server
+from mh_common.models import Answer, Conversation, SearchResult
+
+from mh_client._client import AsyncClient
+from mh_client.mcp_server.server import build_server
+from mh_client.resources.conversations import PATH
+
+
+class RemotePlatform:
+    """The platform as its client reaches it; see `Platform`."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def search(self, query: str, limit: int) -> SearchResult:
+        """See `Platform.search`."""
+        return await self._client.search(query, limit=limit, plain_query=True)
+
+    async def find(self, key: int) -> Conversation | None:
+        """See `Platform.find`."""
+        page = await self._client.conversations.list(ids=[key], limit=1)
+        return page.items[0] if page.items else None
+
+    async def answer(self, question: str, top_k: int) -> Answer:
+        """See `Platform.answer`."""
+        return await self._client.answer(question, top_k)
+
+    def link(self, key: int) -> str:
+        """See `Platform.link`."""
+        return f"{self._client.base_url}{PATH}/{key}"
+
+
+async def serve(url: str | None) -> None:
+    """Serve until standard input ends. Raises InvalidInputError when the address of the platform is none."""
+    async with AsyncClient(url) as client:
+        platform = RemotePlatform(client)
+        server = build_server(lambda _: platform)
+        async with stdio_server() as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())

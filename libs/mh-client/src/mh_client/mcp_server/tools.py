@@ -1,0 +1,172 @@
+"""The tools `search`, `fetch` and `ask`, whatever carries their calls."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from mh_common.models import Answer, Conversation, FieldProblem, SearchResult
+from pydantic import BaseModel
+
+from mh_client._base import validated
+from mh_client._errors import InvalidInputError
+from mh_client.mcp_server.models import (
+    AskInput,
+    AskOutput,
+    CitedSource,
+    FetchInput,
+    FetchOutput,
+    Found,
+    SearchInput,
+    SearchOutput,
+)
+
+TITLE_CHARACTERS: Final = 100
+START_CHARACTERS: Final = 400
+
+A = TypeVar("A", bound=BaseModel)
+
+
+class Platform(Protocol):
+    """What the tools need of the platform. Each method raises MHError, whose text the caller sees."""
+
+    async def search(self, query: str, limit: int) -> SearchResult:
+        """Find conversations by free text, best first, one for each question."""
+        ...
+
+    async def find(self, key: int) -> Conversation | None:
+        """Return the conversation as it is now; None: there is no such one."""
+        ...
+
+    async def answer(self, question: str, top_k: int) -> Answer:
+        """Suggest how to help a patient."""
+        ...
+
+    def link(self, key: int) -> str:
+        """Return the address of a conversation."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tool(Generic[A]):
+    """A tool: what a model is told of it, and what it does."""
+
+    title: str
+    description: str
+    input: type[A]
+    output: type[BaseModel]
+    run: Callable[[Platform, A], Awaitable[BaseModel]]
+
+    async def call(self, platform: Platform, arguments: Mapping[str, Any]) -> BaseModel:
+        """Return the result. Raises MHError: InvalidInputError when the arguments do not fit."""
+        return await self.run(platform, validated(self.input, arguments))
+
+
+async def _search(platform: Platform, asked: SearchInput) -> SearchOutput:
+    result = await platform.search(asked.query, asked.limit)
+    results = [
+        Found(
+            **_reference(platform, hit.id, hit.question, hit.answer, hit.score),
+            question_sentiment=hit.question_sentiment,
+            answer_sentiment=hit.answer_sentiment,
+            created_at=hit.created_at,
+        )
+        for hit in result.hits
+    ]
+    return SearchOutput(
+        results=results,
+        relevant=bool(results) and results[0].score >= (result.relevance_threshold or 0),
+        scores_calibrated=result.scores_calibrated,
+        index_rebuilding=result.index_rebuilding,
+    )
+
+
+async def _fetch(platform: Platform, asked: FetchInput) -> FetchOutput:
+    row = await platform.find(int(asked.id))
+    if row is None:
+        message = f"there is no conversation {asked.id}, or no longer; take an id from the results of a new search"
+        raise InvalidInputError([FieldProblem(field="id", message=message)])
+    return FetchOutput(
+        id=asked.id,
+        title=_start(row.question, TITLE_CHARACTERS),
+        text=f"Question:\n{row.question}\n\nAnswer:\n{row.answer}",
+        url=platform.link(row.id),
+        metadata={
+            "question_sentiment": row.question_sentiment,
+            "answer_sentiment": row.answer_sentiment,
+            "version": str(row.version),
+            "created_at": row.created_at.isoformat(),
+            "updated_at": row.updated_at.isoformat(),
+        },
+    )
+
+
+async def _ask(platform: Platform, asked: AskInput) -> AskOutput:
+    answer = await platform.answer(asked.question, asked.top_k)
+    sources = [
+        CitedSource(
+            **_reference(platform, source.id, source.question, source.answer, source.score),
+            number=number,
+        )
+        for number, source in enumerate(answer.sources, start=1)
+    ]
+    return AskOutput(
+        answer=answer.answer,
+        sources=sources,
+        relevant=bool(sources),
+        grounded=answer.grounded,
+        uncited_sentences=answer.uncited_sentences,
+        model=answer.model,
+        notice=answer.notice,
+        index_rebuilding=answer.index_rebuilding,
+    )
+
+
+def _reference(platform: Platform, key: int, question: str, answer: str, score: float) -> dict[str, Any]:
+    return {
+        "id": str(key),
+        "title": _start(question, TITLE_CHARACTERS),
+        "url": platform.link(key),
+        "score": score,
+        "question": _start(question, START_CHARACTERS),
+        "answer": _start(answer, START_CHARACTERS),
+    }
+
+
+def _start(text: str, length: int) -> str:
+    """The text on one line, cut to this many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+TOOLS: Final[Mapping[str, Tool[Any]]] = {
+    "search": Tool(
+        title="Search counseling conversations",
+        description="Find conversations between patients and mental health counselors that are about what you "
+        "describe, by meaning and by words. Each result has the start of the patient's question and of the counselor's "
+        "answer, and a score from 0 to 1; when `relevant` is false, nothing that helps was found. Read a result in "
+        "full with `fetch` before you rely on it. For a suggestion that is put together from several conversations use "
+        "`ask`.",
+        input=SearchInput,
+        output=SearchOutput,
+        run=_search,
+    ),
+    "fetch": Tool(
+        title="Read a conversation",
+        description="Return one conversation in full, as it is now: the patient's question and the counselor's answer. "
+        "Takes an id from the results of `search` or the sources of `ask`.",
+        input=FetchInput,
+        output=FetchOutput,
+        run=_fetch,
+    ),
+    "ask": Tool(
+        title="Ask how to help a patient",
+        description="Return a suggestion for a counselor on how to help a patient, drawn only from the most similar "
+        "conversations. The answer cites them as [1], [2], and `sources` lists them by number: pass the citations on. "
+        "When `relevant` is false nothing relevant was found and there is no suggestion: say so, and do not make one "
+        "up. It remembers nothing of earlier questions. Can take up to a minute.",
+        input=AskInput,
+        output=AskOutput,
+        run=_ask,
+    ),
+}
+"""By name, in the order they are listed in."""

@@ -1,0 +1,154 @@
+"""An MCP server over streamable HTTP at /mcp. What its tools are stands in `mh_client.mcp_server`.
+
+Stateless: each POST is a whole exchange that any process of any replica can serve, and there is no GET, whose stream of
+events would stay open with nothing to say (ADR 35).
+"""
+
+import re
+from collections.abc import Awaitable
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from mcp.server import ServerRequestContext
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.types import INVALID_REQUEST
+from mh_client import APIStatusError, InvalidInputError
+from mh_client.mcp_server.server import build_server
+from mh_common.models import (
+    USER_ID_PATTERN,
+    Answer,
+    AnswerRequest,
+    Conversation,
+    FieldProblem,
+    Problem,
+    SearchRequest,
+    SearchResult,
+)
+from mh_common.web.problems import problem_of
+from starlette.types import Message, Receive, Scope, Send
+
+from rag_api.answers.routes import CLIENT_GONE
+from rag_api.dependencies import Doors, McpSessions
+from rag_api.doors.keys import bearer_token, opens
+from rag_api.doors.links import base_url, conversation_link
+from rag_api.settings import DoorsSettings
+
+USER_ID: Final = "X-User-Id"
+
+T = TypeVar("T")
+
+router = APIRouter(tags=["mcp"])
+
+
+def make_sessions() -> StreamableHTTPSessionManager:
+    """Return what serves the exchanges while it runs."""
+    return StreamableHTTPSessionManager(build_server(_platform_of), stateless=True)
+
+
+@router.post(
+    "/mcp",
+    summary="Model Context Protocol",
+    response_class=Response,
+    responses={
+        200: {"description": "A JSON-RPC response, or a stream of events that ends with it."},
+        **{status: {"description": f"{HTTPStatus(status).phrase}, as a JSON-RPC error."} for status in (401, 403)},
+    },
+)
+async def exchange(request: Request, doors: Doors, sessions: McpSessions) -> Response:
+    """Serve the tools `search`, `fetch` and `ask` to MCP clients: one JSON-RPC message over streamable HTTP.
+
+    Where DOORS_API_KEY is set it is asked for as bearer token. There is no session and no GET.
+    """
+    return _refusal(request, doors) or _Exchange(sessions)
+
+
+class _Exchange(Response):
+    """What the SDK answers to a request whose body nobody has read."""
+
+    def __init__(self, sessions: StreamableHTTPSessionManager) -> None:
+        super().__init__()
+        self._sessions = sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        await self._sessions.handle_request(scope, receive, watched)
+        if not begun:  # the client went
+            await Response(status_code=CLIENT_GONE)(scope, receive, send)
+
+
+def _refusal(request: Request, doors: DoorsSettings) -> JSONResponse | None:
+    if not _from_known_page(request, doors):
+        message = "Pages of this origin may not call here; DOORS_CORS_ORIGINS names those that may."
+        return _error(403, message)
+    if not opens(doors.api_key, bearer_token(request.headers.get("Authorization"))):
+        message = "Send the platform's key: `Authorization: Bearer KEY`."
+        return _error(401, message, {"WWW-Authenticate": "Bearer"})
+    return None
+
+
+def _from_known_page(request: Request, doors: DoorsSettings) -> bool:
+    """Whether no page sent this, or one that may.
+
+    Browsers say with each POST which page sends it. A page that made its name resolve to this server (DNS rebinding)
+    gives itself away so, whatever names the server itself is reached by; programs send no Origin.
+    """
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return True
+    own = urlsplit(doors.public_url) if doors.public_url else None
+    known = doors.origins | ({f"{own.scheme}://{own.netloc}".lower()} if own else set())
+    return "*" in known or origin in known
+
+
+def _error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """An error before there is a call that it could answer."""
+    error = {"code": INVALID_REQUEST, "message": message}
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, status, headers)
+
+
+def _platform_of(context: ServerRequestContext[Any, Request]) -> "_LocalPlatform":
+    assert context.request is not None
+    return _LocalPlatform(context.request)
+
+
+class _LocalPlatform:
+    """This application's own services, asked on behalf of one request; see `mh_client.mcp_server.tools.Platform`."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    async def search(self, query: str, limit: int) -> SearchResult:
+        request = SearchRequest(query=query, plain_query=True, limit=limit)
+        return await self._told(self._request.state.search.search(request))
+
+    async def find(self, key: int) -> Conversation | None:
+        return await self._told(self._request.state.search.find(key))
+
+    async def answer(self, question: str, top_k: int) -> Answer:
+        user = self._request.headers.get(USER_ID)
+        if user is not None and not re.fullmatch(USER_ID_PATTERN, user):
+            raise InvalidInputError([FieldProblem(field=USER_ID, message=f"the header must match {USER_ID_PATTERN}")])
+        request = AnswerRequest(question=question, top_k=top_k)
+        return await self._told(self._request.state.answers.answer(request, user))
+
+    def link(self, key: int) -> str:
+        return conversation_link(base_url(self._request, self._request.state.doors.public_url), key)
+
+    async def _told(self, work: Awaitable[T]) -> T:
+        """Let errors leave as they do from every route, where the client makes this of them."""
+        try:
+            return await work
+        except Exception as error:  # whatever it is, the problem's handlers know it
+            response = await problem_of(self._request, error)
+            problem = Problem.model_validate_json(bytes(response.body))
+            wait = response.headers.get("Retry-After")
+            raise APIStatusError(problem.status, problem, problem.request_id, float(wait) if wait else None) from error

@@ -1,0 +1,107 @@
+"""A replica that ends, as it is deployed, while MCP clients are connected to it."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+import servers
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mh_common.models import Conversation
+from mh_common.testing.openai_stub import Fault, StubOpenAI
+from rag_api.settings import Settings
+
+CHAT = "/v1/chat/completions"
+Index = Callable[[Sequence[Conversation]], Awaitable[None]]
+
+
+@pytest.fixture
+async def replica(
+    index: Index, conversation: Callable[..., Conversation], with_model: Settings, stub: StubOpenAI, tmp_path: Path
+) -> AsyncIterator[tuple[servers.Running, str]]:
+    """Gunicorn with two processes, and its address."""
+    await index([conversation(1, "I cannot fall asleep", "Rise at the same hour every day.")])
+    port = servers.free_port()
+    variables = {
+        "WEB_PORT": str(port),
+        "WEB_CONCURRENCY": "2",
+        "MILVUS_URI": with_model.milvus.uri,
+        "CONVERSATIONS_URL": with_model.conversations.url,
+        "EMBEDDING_PROVIDER": "openai",
+        "EMBEDDING_BASE_URL": stub.base_url,
+        "EMBEDDING_API_KEY": stub.api_key,
+        "EMBEDDING_MODEL": "stub-embedding",
+        "EMBEDDING_DIMENSION": str(stub.dimension),
+        "OPENAI_BASE_URL": stub.base_url,
+        "OPENAI_API_KEY": stub.api_key,
+        "HISTORY_ENABLED": "false",
+        "PYTHONWARNINGS": "ignore",
+    }
+    command = [sys.executable, "-m", "rag_api"]
+    running = servers.start("rag-api", command, tmp_path / "rag-api.log", {**os.environ, **variables}, tmp_path)
+    servers.wait_until(running, lambda: servers.listens(port), timeout=60)
+    yield running, f"http://127.0.0.1:{port}/mcp"
+    running.stop()
+
+
+def assert_ended_by_itself(running: servers.Running) -> None:
+    assert running.process.wait(60) == 0
+    log = running.log.read_text()
+    assert "Traceback" not in log
+    # What it says when somebody holds on to a connection until its patience ends.
+    assert "Forcing close" not in log
+
+
+@asynccontextmanager
+async def connected(url: str, mode: str) -> AsyncIterator[Client]:
+    """A client that leaves no idle connection open, so that only a stream could hold the replica up."""
+    limits = httpx2.Limits(max_keepalive_connections=0)
+    async with (
+        httpx2.AsyncClient(limits=limits, timeout=60) as http,
+        Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+    ):
+        yield client
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_sessions_that_do_nothing_hold_nothing_up(replica: tuple[servers.Running, str]) -> None:
+    running, url = replica
+    async with connected(url, "legacy") as older, connected(url, "auto") as newer:
+        for client in (older, newer):
+            assert not (await client.call_tool("search", {"query": "cannot sleep"})).is_error
+        running.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(assert_ended_by_itself, running)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_an_answer_under_way_is_still_given(
+    replica: tuple[servers.Running, str], stub: StubOpenAI, mode: str
+) -> None:
+    running, url = replica
+    stub.add_faults(Fault(hang=True, path=CHAT))
+    stub.reply = "Suggest a fixed hour [1]."
+    async with connected(url, mode) as client:
+        # The client asks for what it does not know of a tool yet once it has a result.
+        await client.list_tools()
+        task = asyncio.create_task(client.call_tool("ask", {"question": "Why can a patient not fall asleep?"}))
+        await eventually(lambda: any(request.path == CHAT for request in stub.requests))
+        running.process.send_signal(signal.SIGTERM)
+        port = int(url.rpartition(":")[2].removesuffix("/mcp"))
+        await eventually(lambda: not servers.listens(port))
+        stub.release()
+        answer = (await task).structured_content
+        await asyncio.to_thread(assert_ended_by_itself, running)
+    assert answer["answer"] == stub.reply
