@@ -23,7 +23,7 @@ stack: $(VENV)/dev.stamp ## Start the platform as it is deployed, without Docker
 	@$(BIN)/python scripts/servers.py
 	@PYTHONPATH=scripts exec $(BIN)/python -m stack
 
-smoke: $(VENV)/dev.stamp ## Run the README's examples through the gateway of the running stack
+smoke: $(VENV)/dev.stamp ## Run the examples of the README and docs/doors.md through the gateway of the running stack
 	@PYTHONPATH=scripts $(BIN)/python -m stack.smoke
 
 rolling-restart: $(VENV)/dev.stamp ## Restart every replica of the running stack, one at a time, without losing a request

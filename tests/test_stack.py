@@ -144,15 +144,14 @@ def test_the_stores_are_locked(stack: Stack) -> None:
             pymysql.connect(host="127.0.0.1", port=port, user=user, password=password)
 
 
-def test_the_readmes_examples_work_through_the_gateway(stack: Stack) -> None:
+def test_the_documents_examples_work_through_the_gateway(stack: Stack) -> None:
     done = stack.command("stack.smoke")
 
     assert done.returncode == 0, done.stderr
-    examples = list(smoke.examples(smoke.README.read_text(encoding="utf-8")))
     assert [line.removeprefix("ok  ") for line in done.stdout.splitlines()] == [
         *(f"GET {page}" for page in smoke.PAGES),
         smoke.IMPORT.title,
-        *(example.title for example in examples),
+        *(example.title for example in smoke.documented()),
     ]
 
 

@@ -178,7 +178,7 @@ def test_an_example_that_fails_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], example: str, complaint: str
 ) -> None:
     (tmp_path / "README.md").write_text("```sh\ncurl -s \\\n  http://127.0.0.1:8080/docs\n```\n" + example)
-    monkeypatch.setattr(smoke, "README", tmp_path / "README.md")
+    monkeypatch.setattr(smoke, "DOCUMENTS", (tmp_path / "README.md",))
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         stats = {**STATS, "index_status": {"pending": 0, "indexed": 7, "failed": 0}}

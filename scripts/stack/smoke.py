@@ -1,6 +1,6 @@
-"""Run the README's examples against the running stack, through its gateway: `make smoke`.
+"""Run the examples of README.md and docs/doors.md against the running stack, through its gateway: `make smoke`.
 
-Each block of shell or Python in the README is run as it stands there, but for the address and where `mh` is. Lines that
+Each block of shell or Python there is run as it stands there, but for the address and where `mh` is. Lines that
 call make are left out. A platform without conversations first gets the sample ones. Ends with exit code 1 and one line
 when an example fails or says nothing.
 """
@@ -21,9 +21,9 @@ from mh_client import Client, MHError
 from stack import environment
 from stack.__main__ import VAR, read_state, say
 
-README: Final = environment.ROOT / "README.md"
+DOCUMENTS: Final = (environment.ROOT / "README.md", environment.ROOT / "docs" / "doors.md")
 ADDRESS: Final = "http://127.0.0.1:8080"
-"""What the README calls the gateway."""
+"""What they call the gateway."""
 TIMEOUT_S: Final = 300
 PAGES: Final = ("/", "/docs", "/conversations-api/openapi.json", "/rag-api/openapi.json", "/readyz")
 
@@ -32,7 +32,7 @@ _BLOCK: Final = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOT
 
 @dataclass(frozen=True)
 class Example:
-    """A piece of the README that can be run."""
+    """A piece of a document that can be run."""
 
     language: str
     code: str
@@ -50,7 +50,9 @@ class Example:
             here = Path(sys.executable).parent
             command = ["bash", "-euo", "pipefail", "-c", code.replace(".venv/bin/", f"{here}/")]
         # curl reads its options there, and mh keeps there what it has imported.
-        env = {**os.environ, "CURL_HOME": str(state), "XDG_STATE_HOME": str(state), "MH_URL": url}
+        chosen = environment.chosen(state.parent)
+        key = {name: chosen[name] for name in ("DOORS_API_KEY",) if name in chosen}
+        env = {**os.environ, **key, "CURL_HOME": str(state), "XDG_STATE_HOME": str(state), "MH_URL": url}
         done = subprocess.run(
             command,
             cwd=environment.ROOT,
@@ -71,7 +73,7 @@ IMPORT: Final = Example("sh", ".venv/bin/mh import scripts/sample/conversations.
 
 
 def examples(text: str) -> Iterator[Example]:
-    """Yield the examples of a README: one a command, and one a block of Python."""
+    """Yield the examples of a document: one a command, and one a block of Python."""
     for language, block in _BLOCK.findall(text):
         if language == "python":
             yield Example(language, block)
@@ -79,6 +81,11 @@ def examples(text: str) -> Iterator[Example]:
         for command in re.split(r"(?<!\\)\n", block.strip()):
             if not command.startswith(("make ", "#")):
                 yield Example(language, command)
+
+
+def documented() -> list[Example]:
+    """Return the examples of all the documents."""
+    return [example for file in DOCUMENTS for example in examples(file.read_text(encoding="utf-8"))]
 
 
 def smoke(url: str, state: Path) -> None:
@@ -95,7 +102,7 @@ def smoke(url: str, state: Path) -> None:
     (state / ".curlrc").write_text("fail-with-body\nshow-error\n", encoding="utf-8")
     with Client(url) as client:
         wanted = [] if client.conversations.stats().total else [IMPORT]
-    for example in [*wanted, *examples(README.read_text(encoding="utf-8"))]:
+    for example in [*wanted, *documented()]:
         example.run(url, state)
         say(f"ok  {example.title}")
 
