@@ -65,7 +65,9 @@ async def problem_event(request: Request, error: Exception) -> bytes:
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Return what the work returns; cancel it when the client goes.
+    """Return what the work returns; cancel it when the client goes. Once for a request at most.
+
+    (Gunicorn 27.0 takes the client for gone as soon as the wait for its going was ended once.)
 
     Raises:
         ClientDisconnect: the client went.

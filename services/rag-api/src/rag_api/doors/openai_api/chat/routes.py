@@ -1,6 +1,7 @@
 """POST /v1/chat/completions."""
 
 import re
+from collections.abc import Awaitable
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
@@ -8,6 +9,7 @@ from mh_common.models import USER_ID_PATTERN
 from mh_common.web.event_streams import EVENT_STREAM, EventStreamResponse, while_connected
 from starlette.requests import ClientDisconnect
 
+from rag_api.answers.language_models import LanguageModels
 from rag_api.answers.routes import CLIENT_GONE, UserId
 from rag_api.answers.service import AnswerService
 from rag_api.dependencies import Answers, Doors, Heartbeat, Models
@@ -55,15 +57,11 @@ async def complete(
     check_model(body.model)
     with_usage = bool(body.stream_options and body.stream_options.include_usage)
     form = Form(base_url(request, doors.public_url), body.source_list, with_usage)
+    begun = _begin(service, models, body, user or _named(request, body))
     try:
-        task = background_task(body.messages)
-        reply = (
-            task_reply(models, task, sampling(body))
-            if task
-            else await while_connected(request, _begin(service, body, user or _named(request, body)))
-        )
         if not body.stream:
-            return await while_connected(request, whole(reply, form))
+            return await while_connected(request, _whole(begun, form))
+        reply = await while_connected(request, begun)
     except ClientDisconnect:
         return Response(status_code=CLIENT_GONE)
     return EventStreamResponse(events(request, reply, form), heartbeat)
@@ -75,6 +73,12 @@ def _named(request: Request, body: ChatRequest) -> str | None:
     return name if re.fullmatch(USER_ID_PATTERN, name) else None
 
 
-async def _begin(service: AnswerService, body: ChatRequest, user: str | None) -> Reply:
+async def _begin(service: AnswerService, models: LanguageModels, body: ChatRequest, user: str | None) -> Reply:
+    if task := background_task(body.messages):
+        return task_reply(models, task, sampling(body))
     begun = await service.begin(answer_request(body.messages), user, wishes(body))
     return answer_reply(service, begun)
+
+
+async def _whole(begun: Awaitable[Reply], form: Form) -> ChatCompletion:
+    return await whole(await begun, form)
