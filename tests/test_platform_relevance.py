@@ -1,0 +1,40 @@
+"""Whether there is anything about a question: on the whole platform, with the sample and questions out of place."""
+
+from pathlib import Path
+
+import calibrate
+import pytest
+from bench.core import empty, read_rows, wait_until_indexed
+from mh_client import Client
+from server_stack import ServerStack
+
+SAMPLE = Path(__file__).resolve().parent.parent / "scripts" / "sample"
+
+pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def rag(platform: ServerStack) -> Client:
+    """Client of the rag-api, with the sample indexed."""
+    with Client(platform.api_url, timeout=60) as api:
+        empty(api)
+        api.conversations.bulk_create(read_rows(SAMPLE / "conversations.csv"))
+        wait_until_indexed(api)
+    return Client(platform.rag_url, timeout=60)
+
+
+def test_scores_tell_what_is_about_a_question_from_what_is_not(rag: Client) -> None:
+    def best(name: str) -> list[float]:
+        queries = [row["query"] for row in calibrate.rows(SAMPLE / name)]
+        assert len(queries) >= 100
+        return [rag.search(query, limit=1, plain_query=True).hits[0].score for query in queries]
+
+    with rag:
+        threshold = rag.search("sleep").relevance_threshold
+        in_place, out_of_place = best("queries.jsonl"), best("off_topic.jsonl")
+        answer = rag.answer("How do I bake a sourdough bread?")
+    assert calibrate.auc(in_place, out_of_place) >= 0.95
+    assert threshold is not None
+    assert sum(score >= threshold for score in in_place) >= 0.93 * len(in_place)
+    assert sum(score >= threshold for score in out_of_place) <= 0.15 * len(out_of_place)
+    assert (answer.model, answer.sources) == ("none", [])
