@@ -14,7 +14,7 @@ from mh_common.models.base import WireModel, without_nul
 from mh_common.settings import BLANK_IS_NONE
 from mh_common.web.event_streams import LiveResponse, while_connected
 from mh_common.web.problems import problem_of
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from starlette.requests import ClientDisconnect
 
 from rag_api.answers.generators import MAX_INSTRUCTIONS, Wishes
@@ -42,6 +42,17 @@ def _fit_for_a_header(key: SecretStr) -> SecretStr:
 
 class PlainChatRequest(WireModel):
     """A question, and how its answer is to be written."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "developer_message": "Answer in three sentences.",
+                    "user_message": "My patient panics on the bus. How can I help?",
+                }
+            ]
+        }
+    )
 
     developer_message: Instructions = Field(
         default="", description="May ask for a language, tone, length or form; at most 4,000 characters."

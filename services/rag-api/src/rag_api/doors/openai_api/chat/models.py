@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from mh_common.models import Usage
-from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -30,6 +30,22 @@ class StreamOptions(BaseModel):
 
 class ChatRequest(BaseModel):
     """A conversation whose last user message is to be answered."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "mental-health",
+                    "messages": [
+                        {"role": "system", "content": "Answer in three sentences."},
+                        {"role": "user", "content": "My patient panics on the bus. How can I help?"},
+                    ],
+                    "stream": True,
+                    "stream_options": {"include_usage": True},
+                }
+            ]
+        }
+    )
 
     model: str
     messages: list[ChatMessage] = Field(

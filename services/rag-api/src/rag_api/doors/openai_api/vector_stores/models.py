@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from mh_common.models import QueryText
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 MAX_RESULTS = 50
 MAX_QUERIES = 10
@@ -39,6 +39,18 @@ class RankingOptions(BaseModel):
 
 class StoreSearchRequest(BaseModel):
     """A search."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "query": "panic on the bus",
+                    "max_num_results": 3,
+                    "filters": {"type": "eq", "key": "question_sentiment", "value": "negative"},
+                }
+            ]
+        }
+    )
 
     query: QueryText | Annotated[list[QueryText], Field(min_length=1, max_length=MAX_QUERIES)] = Field(
         description="Plain text, or a list of at most 10; of several, each conversation counts with its best score."
