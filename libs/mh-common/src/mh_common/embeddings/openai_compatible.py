@@ -7,9 +7,8 @@ from typing import Unpack
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, omit
 from openai.types import CreateEmbeddingResponse
 
-from mh_common.embeddings.backoff import parse_retry_after
 from mh_common.embeddings.protocol import EmbedderError
-from mh_common.embeddings.remote import Failure, RemoteEmbedder, RemoteOptions, away
+from mh_common.embeddings.remote import REFUSED, Failure, RemoteEmbedder, RemoteOptions, away, incomplete, of_status
 
 NATIVE_DIMENSIONS = {
     "text-embedding-3-small": 1536,
@@ -19,7 +18,6 @@ NATIVE_DIMENSIONS = {
 """Vector lengths of OpenAI's models when no other is asked for."""
 
 _RETRIED = frozenset({408, 409, 429})
-_REFUSED = frozenset({400, 413, 422})
 
 
 class OpenAICompatibleEmbedder(RemoteEmbedder):
@@ -80,21 +78,12 @@ def _vectors(answer: CreateEmbeddingResponse, expected: int) -> Sequence[object]
         complete = False
     if complete:
         return [item.embedding for item in items]
-    message = f"The embedding server did not give one vector for each of {expected} texts"
-    return Failure(EmbedderError(message, transient=True), "200", again=False)
+    return incomplete(expected)
 
 
 def _from_status(error: APIStatusError) -> Failure:
     status = error.status_code
-    if status in _REFUSED:
-        message = f"The embedding server refused the text ({status})"
-        return Failure(EmbedderError(message, transient=False), str(status), again=False)
-    if error.code == "insufficient_quota":
+    if error.code == "insufficient_quota" and status not in REFUSED:
         message = "The account at the embedding server has no quota left"
         return Failure(EmbedderError(message, transient=True), str(status), again=False)
-    if status in (401, 403):
-        message = f"The embedding server refused the key ({status})"
-        return Failure(EmbedderError(message, transient=True), str(status), again=False)
-    retry_after = parse_retry_after(error.response.headers)
-    failure = EmbedderError(f"The embedding server answered {status}", transient=True, retry_after=retry_after)
-    return Failure(failure, str(status), again=status in _RETRIED or status >= 500)
+    return of_status(status, error.response.headers, _RETRIED)

@@ -7,12 +7,12 @@ import itertools
 import math
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
 from mh_common.embeddings import metrics
-from mh_common.embeddings.backoff import Backoff
+from mh_common.embeddings.backoff import Backoff, parse_retry_after
 from mh_common.embeddings.protocol import EmbedderError, TextUse, VectorLengthError
 
 MAX_TEXT_BYTES = 24_000
@@ -21,6 +21,9 @@ scripts rarely less than 3. Counted in bytes, not characters, so that a text in 
 
 MAX_REQUEST_BYTES = 600_000
 """OpenAI takes 300,000 tokens in one request, whatever the number of texts; this leaves 2 bytes for each."""
+
+REFUSED = frozenset({400, 413, 422})
+"""Statuses that say that the text is at fault."""
 
 
 class RemoteOptions(TypedDict, total=False):
@@ -53,6 +56,25 @@ class Failure:
 def away(message: str, status: str) -> Failure:
     """Return that of a server which may answer the next attempt."""
     return Failure(EmbedderError(message, transient=True), status, again=True)
+
+
+def incomplete(expected: int) -> Failure:
+    """Return that of an answer which has not one vector for each text."""
+    message = f"The embedding server did not give one vector for each of {expected} texts"
+    return Failure(EmbedderError(message, transient=True), "200", again=False)
+
+
+def of_status(status: int, headers: Mapping[str, str], retried: Collection[int]) -> Failure:
+    """Return that of an HTTP status; another attempt makes sense with those that are `retried`, and with 5xx."""
+    if status in REFUSED:
+        message = f"The embedding server refused the text ({status})"
+        return Failure(EmbedderError(message, transient=False), str(status), again=False)
+    if status in (401, 403):
+        message = f"The embedding server refused the key ({status})"
+        return Failure(EmbedderError(message, transient=True), str(status), again=False)
+    retry_after = parse_retry_after(headers)
+    error = EmbedderError(f"The embedding server answered {status}", transient=True, retry_after=retry_after)
+    return Failure(error, str(status), again=status in retried or status >= 500)
 
 
 class RemoteEmbedder(ABC):

@@ -6,15 +6,12 @@ from typing import Unpack
 
 import httpx
 
-from mh_common.embeddings.backoff import parse_retry_after
-from mh_common.embeddings.protocol import EmbedderError
-from mh_common.embeddings.remote import Failure, RemoteEmbedder, RemoteOptions, away
+from mh_common.embeddings.remote import Failure, RemoteEmbedder, RemoteOptions, away, incomplete, of_status
 
 BATCH_SIZE = 32
 """Most texts that such a server takes in one request, unless it is started otherwise."""
 
 _RETRIED = frozenset({408, 424, 429})
-_REFUSED = frozenset({400, 413, 422})
 
 
 class TextEmbeddingsInferenceEmbedder(RemoteEmbedder):
@@ -48,7 +45,7 @@ class TextEmbeddingsInferenceEmbedder(RemoteEmbedder):
             async with asyncio.timeout(self._timeout):
                 response = await self._client.post(self._url, json={"inputs": batch, "truncate": True})
             if not response.is_success:
-                return _from_status(response)
+                return of_status(response.status_code, response.headers, _RETRIED)
             return _vectors(response.json(), len(batch))
         except (httpx.TimeoutException, TimeoutError):
             return away("The embedding server did not answer in time", "timeout")
@@ -65,18 +62,4 @@ def _vectors(answer: object, expected: int) -> Sequence[object] | Failure:
     vectors = [answer] if alone else answer
     if isinstance(vectors, list) and len(vectors) == expected:
         return vectors
-    message = f"The embedding server did not give one vector for each of {expected} texts"
-    return Failure(EmbedderError(message, transient=True), "200", again=False)
-
-
-def _from_status(response: httpx.Response) -> Failure:
-    status = response.status_code
-    if status in _REFUSED:
-        message = f"The embedding server refused the text ({status})"
-        return Failure(EmbedderError(message, transient=False), str(status), again=False)
-    if status in (401, 403):
-        message = f"The embedding server refused the key ({status})"
-        return Failure(EmbedderError(message, transient=True), str(status), again=False)
-    retry_after = parse_retry_after(response.headers)
-    failure = EmbedderError(f"The embedding server answered {status}", transient=True, retry_after=retry_after)
-    return Failure(failure, str(status), again=status in _RETRIED or status >= 500)
+    return incomplete(expected)

@@ -13,7 +13,6 @@ from mh_common.models import AnswerEvent, AnswerRequest, AnswerToken, Problem, Q
 from mh_common.models.base import WireModel, without_nul
 from mh_common.settings import BLANK_IS_NONE
 from mh_common.web.event_streams import LiveResponse, while_connected
-from mh_common.web.problems import problem_of
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from starlette.requests import ClientDisconnect
 
@@ -24,7 +23,7 @@ from rag_api.answers.service import AnswerService
 from rag_api.dependencies import Answers, Doors, Models
 from rag_api.doors.links import base_url
 from rag_api.doors.openai_api.model_names import MODEL
-from rag_api.doors.refusals import DoorRoute, described
+from rag_api.doors.refusals import DoorRoute, described, told_elsewhere
 from rag_api.doors.sources import cited_sources, plain_list
 from rag_api.settings import DoorsSettings
 
@@ -163,8 +162,8 @@ async def _text(request: Request, opened: Opened, base: str) -> AsyncGenerator[b
                     yield event.text.encode()
         yield plain_list(cited_sources(text, opened.sources, base)).encode()
     except Exception as error:  # the text has begun: whatever it is, it can only be told in it
-        response = await problem_of(request, error)
-        refusal = ChatRoute.refusal(Problem.model_validate_json(bytes(response.body)))
+        problem, _ = await told_elsewhere(request, error)
+        refusal = ChatRoute.refusal(problem)
         yield f"\n\n[Error: {refusal['error']}]\n".encode()
 
 

@@ -23,17 +23,16 @@ from mh_common.models import (
     AnswerRequest,
     Conversation,
     FieldProblem,
-    Problem,
     SearchRequest,
     SearchResult,
 )
-from mh_common.web.problems import problem_of
 from starlette.types import Message, Receive, Scope, Send
 
 from rag_api.answers.routes import CLIENT_GONE
 from rag_api.dependencies import Doors, McpSessions
 from rag_api.doors.keys import bearer_token, opens
 from rag_api.doors.links import base_url, conversation_link
+from rag_api.doors.refusals import told_elsewhere
 from rag_api.settings import DoorsSettings
 
 USER_ID: Final = "X-User-Id"
@@ -148,7 +147,5 @@ class _LocalPlatform:
         try:
             return await work
         except Exception as error:  # whatever it is, the problem's handlers know it
-            response = await problem_of(self._request, error)
-            problem = Problem.model_validate_json(bytes(response.body))
-            wait = response.headers.get("Retry-After")
+            problem, wait = await told_elsewhere(self._request, error)
             raise APIStatusError(problem.status, problem, problem.request_id, float(wait) if wait else None) from error

@@ -36,11 +36,16 @@ class DoorRoute(APIRoute):
     @classmethod
     async def refuse(cls, request: Request, error: Exception) -> JSONResponse:
         """Return the answer to an error."""
-        response = await problem_of(request, error)
-        problem = Problem.model_validate_json(bytes(response.body))
+        problem, retry_after = await told_elsewhere(request, error)
         problem.status = cls.statuses.get(problem.status, problem.status)
-        headers = {name: value for name, value in response.headers.items() if name == "retry-after"}
+        headers = None if retry_after is None else {"retry-after": retry_after}
         return JSONResponse(cls.refusal(problem), problem.status, headers=headers)
+
+
+async def told_elsewhere(request: Request, error: Exception) -> tuple[Problem, str | None]:
+    """Return the problem that other routes answer this error with, and its Retry-After, if any."""
+    response = await problem_of(request, error)
+    return Problem.model_validate_json(bytes(response.body)), response.headers.get("retry-after")
 
 
 def described(problem: Problem) -> str:

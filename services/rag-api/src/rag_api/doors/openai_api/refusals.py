@@ -8,11 +8,10 @@ from fastapi.security import HTTPBearer
 from fastapi.sse import format_sse_event
 from mh_common.errors import InvalidRequestError, NotFoundError
 from mh_common.models import Problem
-from mh_common.web.problems import problem_of
 from pydantic import BaseModel
 
 from rag_api.doors import keys
-from rag_api.doors.refusals import DoorRoute, described
+from rag_api.doors.refusals import DoorRoute, described, told_elsewhere
 
 KEY = Depends(HTTPBearer(auto_error=False, description="DOORS_API_KEY, where it is set."))
 """For the OpenAPI document; `OpenAIRoute` does the asking, before anything of the body is read."""
@@ -72,8 +71,8 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 async def error_event(request: Request, error: Exception) -> bytes:
     """Return the event that tells an error after a stream has begun."""
-    response = await problem_of(request, error)
-    body = ErrorBody(**refusal(Problem.model_validate_json(bytes(response.body))))
+    problem, _ = await told_elsewhere(request, error)
+    body = ErrorBody(**refusal(problem))
     return format_sse_event(data_str=body.model_dump_json())
 
 
