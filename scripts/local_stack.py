@@ -100,7 +100,7 @@ class Stack:
             self._running.append(servers.start_milvus_lite(self.var / "milvus" / "embeddings.db", milvus_port))
         env = self._environment(redis_port, milvus_port)
         self._migrate(env)
-        self._start("Index worker", env, *servers.WORKER, "--beat")
+        self._start("Index worker", env, *servers.worker_arguments(), "--beat")
         api = ("-m", "uvicorn", "--factory", "local_gateway:create_app", "--host", "127.0.0.1")
         self._start(
             "APIs", env, *api, "--port", str(self._port), "--no-access-log", "--timeout-graceful-shutdown", "10"

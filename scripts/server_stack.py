@@ -1,4 +1,4 @@
-"""The platform as separate processes on real servers: MariaDB or MySQL, Redis, Milvus Lite, both APIs under uvicorn.
+"""The platform as separate processes on real servers: MariaDB or MySQL, Redis, Milvus Lite, and both APIs.
 
 An index worker runs where it is asked for.
 """
@@ -30,7 +30,9 @@ class ServerStack:
 
     `folder` gets data and logs. A store whose place is given is used as it is (MySQL: user root without password); the
     others are started, and stopped at the end. `database` is created. `durable`: the database that is started syncs at
-    each commit. Further keywords are environment variables of the APIs and workers.
+    each commit. `deployed`: the APIs run under gunicorn as they are deployed, with one worker process, else under
+    uvicorn. `rag_app`: another factory of rag-api, None for none. Further keywords are environment variables of the
+    APIs and workers.
     """
 
     def __init__(
@@ -42,10 +44,14 @@ class ServerStack:
         milvus_uri: str | None = None,
         database: str = DATABASE,
         durable: bool = False,
+        deployed: bool = False,
+        rag_app: str | None = "rag_api.main:create_app",
         **environment: str,
     ) -> None:
         self._folder = folder
         self._durable = durable
+        self._deployed = deployed
+        self._rag_app = rag_app
         self._given = {"mysql": mysql_port, "redis": redis_url, "milvus": milvus_uri}
         self._running: list[servers.Running] = []
         self._redis_port, self._milvus_port = servers.free_port(), servers.free_port()
@@ -73,7 +79,8 @@ class ServerStack:
             self._start_stores()
             self._create_database()
             self.serve("conversations-api", "conversations_api.main:create_app", self.api_port, "/readyz")
-            self.serve("rag-api", "rag_api.main:create_app", self.rag_port, "/readyz")
+            if self._rag_app:
+                self.serve("rag-api", self._rag_app, self.rag_port, "/readyz")
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -111,16 +118,21 @@ class ServerStack:
         return pymysql.connect(host="127.0.0.1", port=self.mysql_port, user="root", database=database)
 
     def serve(self, name: str, factory: str, port: int, ready: str) -> None:
-        """Start one ASGI application under uvicorn, one process, and wait until it answers `ready` with 200."""
-        command = [sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(port), "--no-access-log"]
-        server = self._start(name, *command, "--log-level", "warning")
+        """Start one ASGI application, one process, and wait until it answers `ready` with 200."""
+        command = ["uvicorn", "--factory", factory, "--port", str(port), "--no-access-log", "--log-level", "warning"]
+        if self._deployed:
+            command = ["gunicorn", "--config=python:mh_common.web.gunicorn_conf", f"--bind=127.0.0.1:{port}"]
+            command += ["--workers=1", f"{factory}()"]
+        server = self._start(name, sys.executable, "-m", *command)
         self._running.append(server)
         servers.wait_until(server, lambda: _answers(f"http://127.0.0.1:{port}{ready}"), timeout=60)
 
     @contextmanager
-    def worker(self, name: str = "worker", **environment: str) -> Iterator[servers.Running]:
+    def worker(
+        self, name: str = "worker", app: str = servers.WORKER_APP, **environment: str
+    ) -> Iterator[servers.Running]:
         """Run an index worker while the block lasts; several at once have names of their own."""
-        command = [sys.executable, *servers.WORKER, "--hostname", f"{name}@%h"]
+        command = [sys.executable, *servers.worker_arguments(app), "--hostname", f"{name}@%h"]
         server = self._start(name, *command, EMBEDDING_THREADS=servers.WORKER_THREADS, **environment)
         try:
             yield server

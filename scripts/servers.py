@@ -28,11 +28,7 @@ WORKER_PROCESSES = 2
 """One embeds while the other writes to the index."""
 WORKER_THREADS = str(max(1, (os.cpu_count() or 1) // WORKER_PROCESSES))
 """Value of EMBEDDING_THREADS that shares the processors between them."""
-WORKER = (
-    *("-m", "celery", "-A", "indexer_worker.celery_app", "worker", "--queues", "index"),
-    *("--concurrency", str(WORKER_PROCESSES), "--without-gossip", "--without-mingle"),
-)
-"""Arguments that make Python an index worker."""
+WORKER_APP = "indexer_worker.celery_app"
 
 MYSQL_BINARIES = ("mariadbd", "mysqld")
 MYSQL_IMAGE = "mysql:8.4"
@@ -82,6 +78,12 @@ class Running:
         """Return one line on how the process ended, or None while it runs."""
         code = self.process.poll()
         return None if code is None else f"{self.name} ended unexpectedly (exit code {code}); its log: {self.log}"
+
+
+def worker_arguments(app: str = WORKER_APP) -> tuple[str, ...]:
+    """Return the arguments that make Python an index worker."""
+    options = ("--queues", "index", "--concurrency", str(WORKER_PROCESSES), "--without-gossip", "--without-mingle")
+    return ("-m", "celery", "-A", app, "worker", *options)
 
 
 def free_port() -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from bench.core import read_rows
+from bench.data import read_rows
 from mcp import Client as McpClient
 from mh_client import AsyncClient
 from openai import AsyncOpenAI

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import calibrate
 import pytest
-from bench.core import empty, read_rows, wait_until_indexed
+from bench.data import empty, read_rows, wait_until_indexed
 from mh_client import Client
 from server_stack import ServerStack
 

@@ -58,7 +58,7 @@ def test_a_document_without_a_place_for_a_table_is_refused() -> None:
 
 
 def test_variants_have_the_lengths_of_the_data_set_and_no_question_twice(tmp_path: Path) -> None:
-    from bench.core import read_rows
+    from bench.data import read_rows
 
     rows = [
         ConversationCreate(

@@ -1,63 +1,171 @@
-"""The yardstick for `GET /{id}`: the same query in a FastAPI handler with nothing around it."""
+"""Yardsticks for the conversations API: the same statements in FastAPI handlers with nothing around them.
+
+`create_app` is what the machine can do through FastAPI: raw aiomysql, one row in, one row out, no validation beyond the
+path, no request ids, metrics, entity tags or problem documents. `create_sync_app` is what a team would write first:
+`def` handlers on synchronous SQLAlchemy with PyMySQL, in FastAPI's thread pool. Both write what the platform writes:
+conversation, index state and outbox row, in one transaction.
+"""
 
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import aiomysql
-from fastapi import FastAPI
-from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from fastapi import FastAPI, Request
+from pydantic import BaseModel
+from sqlalchemy import create_engine, make_url, text
 
-QUERY = (
-    "SELECT c.id, c.version, c.created_at, c.updated_at, c.question, c.answer, c.question_sentiment, "
-    "c.answer_sentiment, s.status FROM mental_health_conversations c "
-    "JOIN index_states s ON s.conversation_id = c.id WHERE c.id = {}"
+COLUMNS: Final = (
+    "c.id, c.version, c.created_at, c.updated_at, c.question, c.answer, c.question_sentiment, c.answer_sentiment, "
+    "s.status AS index_status"
 )
+SELECT: Final = f"SELECT {COLUMNS} FROM mental_health_conversations c JOIN index_states s ON s.conversation_id = c.id "  # noqa: S608 - constants
+GET: Final = SELECT + "WHERE c.id = %(id)s"
+LIST: Final = SELECT + "ORDER BY c.id LIMIT %(limit)s"
+LOCK: Final = GET + " FOR UPDATE"
+INSERT: Final = (
+    "INSERT INTO mental_health_conversations (question, answer, question_sentiment, answer_sentiment, version, "
+    "created_at, updated_at) VALUES (%(question)s, %(answer)s, %(question_sentiment)s, %(answer_sentiment)s, 1, "
+    "%(now)s, %(now)s)"
+)
+INSERT_STATE: Final = (
+    "INSERT INTO index_states (conversation_id, status, attempts, queued_at) VALUES (%(id)s, 'pending', 0, %(now)s)"
+)
+INSERT_OUTBOX: Final = "INSERT INTO index_outbox (conversation_id, job, created_at) VALUES (%(id)s, %(job)s, %(now)s)"
+UPDATE: Final = (
+    "UPDATE mental_health_conversations SET question_sentiment = %(sentiment)s, version = version + 1, "
+    "updated_at = %(now)s WHERE id = %(id)s"
+)
+UPDATE_STATE: Final = (
+    "UPDATE index_states SET status = 'pending', attempts = 0, reason = NULL, queued_at = %(now)s "
+    "WHERE conversation_id = %(id)s"
+)
+JOBS: Final = ("CreatedMentalHealthConversationJob", "UpdatedMentalHealthConversationJob")
+
+_NAMED: Final = (GET, LIST, LOCK, INSERT, INSERT_STATE, INSERT_OUTBOX, UPDATE, UPDATE_STATE)
+_BOUND: Final = {statement: text(statement.replace("%(", ":").replace(")s", "")) for statement in _NAMED}
+"""The statements as SQLAlchemy writes parameters."""
+
+
+class Body(BaseModel):
+    """What a POST brings."""
+
+    question: str
+    answer: str
+    question_sentiment: str
+    answer_sentiment: str
+
+
+class Change(BaseModel):
+    """What a PATCH brings."""
+
+    question_sentiment: str
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def create_app() -> FastAPI:
-    """Return an application with one route and a pool of raw aiomysql connections."""
+    """Return the application on a pool of raw aiomysql connections."""
     url = make_url(os.environ["DATABASE_URL"])
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with aiomysql.create_pool(
-            host=url.host, port=url.port, user=url.username, db=url.database, charset="utf8mb4", autocommit=True
-        ) as pool:
-            app.state.pool = pool
+        place = {"host": url.host, "port": url.port, "user": url.username, "db": url.database, "charset": "utf8mb4"}
+        async with (
+            aiomysql.create_pool(**place, minsize=16, maxsize=16, autocommit=True) as reads,
+            aiomysql.create_pool(**place, minsize=16, maxsize=16) as writes,
+        ):
+            app.state.reads, app.state.writes = reads, writes
             yield
 
     app = FastAPI(lifespan=lifespan)
 
     @app.get("/{conversation_id}")
-    async def get(conversation_id: int) -> dict[str, Any]:
+    async def get(request: Request, conversation_id: int) -> dict[str, Any]:
         """Return one conversation."""
-        async with app.state.pool.acquire() as connection, connection.cursor(aiomysql.DictCursor) as cursor:
-            await cursor.execute(QUERY.format("%s"), (conversation_id,))
+        async with request.app.state.reads.acquire() as connection, connection.cursor(aiomysql.DictCursor) as cursor:
+            await cursor.execute(GET, {"id": conversation_id})
             row: dict[str, Any] = await cursor.fetchone()
             return row
+
+    @app.get("/")
+    async def list_(request: Request, limit: int) -> list[dict[str, Any]]:
+        """Return the first conversations."""
+        async with request.app.state.reads.acquire() as connection, connection.cursor(aiomysql.DictCursor) as cursor:
+            await cursor.execute(LIST, {"limit": limit})
+            rows: list[dict[str, Any]] = await cursor.fetchall()
+            return rows
+
+    @app.post("/", status_code=201)
+    async def add(request: Request, body: Body) -> dict[str, Any]:
+        """Add a conversation."""
+        now = _now()
+        async with request.app.state.writes.acquire() as connection, connection.cursor() as cursor:
+            await cursor.execute(INSERT, {**body.model_dump(), "now": now})
+            owed = {"id": cursor.lastrowid, "job": JOBS[0], "now": now}
+            await cursor.execute(INSERT_STATE, owed)
+            await cursor.execute(INSERT_OUTBOX, owed)
+            await connection.commit()
+        return {**body.model_dump(), "id": owed["id"], "version": 1, "created_at": now, "updated_at": now}
+
+    @app.patch("/{conversation_id}")
+    async def change(request: Request, conversation_id: int, body: Change) -> dict[str, Any]:
+        """Change a conversation."""
+        owed = {"id": conversation_id, "job": JOBS[1], "now": _now(), "sentiment": body.question_sentiment}
+        async with (
+            request.app.state.writes.acquire() as connection,
+            connection.cursor(aiomysql.DictCursor) as cursor,
+        ):
+            await cursor.execute(LOCK, owed)
+            row: dict[str, Any] = await cursor.fetchone()
+            for statement in (UPDATE, UPDATE_STATE, INSERT_OUTBOX):
+                await cursor.execute(statement, owed)
+            await connection.commit()
+        return {**row, "version": row["version"] + 1, "question_sentiment": body.question_sentiment}
 
     return app
 
 
-def create_sqlalchemy_app() -> FastAPI:
-    """Return the same on a SQLAlchemy engine, set up as its manual has it."""
-    engine = create_async_engine(os.environ["DATABASE_URL"], pool_size=16)
-    query = text(QUERY.format(":id"))
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        await engine.dispose()
-
-    app = FastAPI(lifespan=lifespan)
+def create_sync_app() -> FastAPI:
+    """Return the application on synchronous SQLAlchemy with PyMySQL."""
+    engine = create_engine(make_url(os.environ["DATABASE_URL"]).set(drivername="mysql+pymysql"), pool_size=16)
+    app = FastAPI()
 
     @app.get("/{conversation_id}")
-    async def get(conversation_id: int) -> dict[str, Any]:
+    def get(conversation_id: int) -> dict[str, Any]:
         """Return one conversation."""
-        async with engine.connect() as connection:
-            return dict((await connection.execute(query, {"id": conversation_id})).mappings().one())
+        with engine.connect() as connection:
+            return dict(connection.execute(_BOUND[GET], {"id": conversation_id}).mappings().one())
+
+    @app.get("/")
+    def list_(limit: int) -> list[dict[str, Any]]:
+        """Return the first conversations."""
+        with engine.connect() as connection:
+            return [dict(row) for row in connection.execute(_BOUND[LIST], {"limit": limit}).mappings()]
+
+    @app.post("/", status_code=201)
+    def add(body: Body) -> dict[str, Any]:
+        """Add a conversation."""
+        now = _now()
+        with engine.begin() as connection:
+            done = connection.execute(_BOUND[INSERT], {**body.model_dump(), "now": now})
+            owed = {"id": done.lastrowid, "job": JOBS[0], "now": now}
+            connection.execute(_BOUND[INSERT_STATE], owed)
+            connection.execute(_BOUND[INSERT_OUTBOX], owed)
+        return {**body.model_dump(), "id": owed["id"], "version": 1, "created_at": now, "updated_at": now}
+
+    @app.patch("/{conversation_id}")
+    def change(conversation_id: int, body: Change) -> dict[str, Any]:
+        """Change a conversation."""
+        owed = {"id": conversation_id, "job": JOBS[1], "now": _now(), "sentiment": body.question_sentiment}
+        with engine.begin() as connection:
+            row = dict(connection.execute(_BOUND[LOCK], owed).mappings().one())
+            for statement in (UPDATE, UPDATE_STATE, INSERT_OUTBOX):
+                connection.execute(_BOUND[statement], owed)
+        return {**row, "version": row["version"] + 1, "question_sentiment": body.question_sentiment}
 
     return app

@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 
 
-def post(path: str, body: str) -> bytes:
-    """Return a POST of JSON as it goes over the wire."""
+def send(method: str, path: str, body: str) -> bytes:
+    """Return a request with a body of JSON as it goes over the wire."""
     content = body.encode()
     headers = f"Host: bench\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-    return f"POST {path} HTTP/1.1\r\n{headers}".encode() + content
+    return f"{method} {path} HTTP/1.1\r\n{headers}".encode() + content
 
 
 def get(path: str) -> bytes:
@@ -24,7 +24,7 @@ async def _client(port: int, requests: Sequence[bytes], deadline: float) -> int:
         request = requests[done % len(requests)]
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
+        if not head.startswith(b"HTTP/1.1 2"):
             raise RuntimeError(f"{request.splitlines()[0].decode()}: {head.splitlines()[0].decode()}")
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         await reader.readexactly(int(length.split(b":")[1]))
@@ -41,11 +41,11 @@ async def _clients(port: int, requests: Sequence[bytes], clients: int, seconds: 
     return sum(await asyncio.gather(*each))
 
 
-def requests_per_second(port: int, paths: Sequence[str], clients: int, seconds: float) -> float:
-    """Return how many of these GETs a second the server on this port answers with 200. Raises RuntimeError."""
-    return answered([get(path) for path in paths], port, clients, seconds) / seconds
+def requests_per_second(requests: Sequence[bytes], port: int, clients: int, seconds: float) -> float:
+    """Return how many of these requests a second the server on this port answers with success. Raises RuntimeError."""
+    return answered(requests, port, clients, seconds) / seconds
 
 
 def answered(requests: Sequence[bytes], port: int, clients: int, seconds: float) -> int:
-    """Return how many of these requests the server on this port answers with 200 in this time. Raises RuntimeError."""
+    """Return how many of these requests the server on this port answers with success. Raises RuntimeError."""
     return asyncio.run(_clients(port, requests, clients, seconds))

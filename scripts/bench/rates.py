@@ -23,8 +23,8 @@ from typing import Any
 
 import psutil
 import servers
-from bench.core import dataset, import_whole, read_rows
-from bench.load import answered, get, post
+from bench.data import dataset, import_whole, read_rows
+from bench.load import answered, get, send
 from bench.texts import TextFigures, measure_texts, write_variants
 from mh_client import Client, ConversationCreate
 from mh_common.testing.openai_stub import StubOpenAI
@@ -148,7 +148,7 @@ class Queue:
 def measure_searches(stack: ServerStack, rows: list[ConversationCreate]) -> Rate:
     """Searches with queries of 25 words, each asked once."""
     queries = [" ".join(row.question.split()[:25]) + f" {number}" for number, row in enumerate(rows)]
-    requests = [post("/api/v1/search", json.dumps({"query": query, "limit": 10})) for query in queries]
+    requests = [send("POST", "/api/v1/search", json.dumps({"query": query, "limit": 10})) for query in queries]
     parts = [requests[number::ROUNDS] for number in range(ROUNDS)]
     rounds = [partial(answered, part, stack.rag_port, CLIENTS, SECONDS) for part in parts]
     return measure(stack.running, rounds)

@@ -1,0 +1,61 @@
+"""The conversations API, against bare FastAPI handlers that send the same statements (`bare_api`)."""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import servers
+from bench.load import get, requests_per_second, send
+from bench.measuring import Bench, Figure, at_least, in_turn, ratios
+from mh_client import Client, ConversationCreate, Sentiment
+from server_stack import ServerStack
+
+ROWS = 1000
+PAGE = 50
+PREFIX = "/api/v1/conversations"
+OURS, BARE, SYNC = "platform", "raw aiomysql", "synchronous"
+
+
+def requests_of(prefix: str, ids: Sequence[int], rows: Sequence[ConversationCreate]) -> dict[str, list[bytes]]:
+    """Return the requests of each kind to a server whose conversations stand at this path."""
+    root = prefix or "/"
+    return {
+        "GET one": [get(f"{prefix}/{key}") for key in ids],
+        f"GET a page of {PAGE}": [get(f"{root}?limit={PAGE}")],
+        "POST one": [send("POST", root, row.model_dump_json()) for row in rows],
+        # Each changes something, also when they begin anew: a change of nothing writes nothing.
+        "PATCH one": [
+            send("PATCH", f"{prefix}/{key}", json.dumps({"question_sentiment": sentiment}))
+            for sentiment in Sentiment
+            for key in ids
+        ],
+    }
+
+
+def measure(bench: Bench) -> Iterator[Figure]:
+    """Requests a second by kind and number of clients."""
+    with (
+        ServerStack(bench.folder, durable=True, deployed=True, rag_app=None) as stack,
+        Client(stack.api_url, timeout=60) as client,
+    ):
+        ids = client.conversations.bulk_create(bench.rows[:ROWS])
+        ports = {OURS: stack.api_port, BARE: servers.free_port(), SYNC: servers.free_port()}
+        stack.serve(BARE, "bench.bare_api:create_app", ports[BARE], f"/{ids[0]}")
+        stack.serve(SYNC, "bench.bare_api:create_sync_app", ports[SYNC], f"/{ids[0]}")
+        # No id twice at the same time: they would wait for each other's locks.
+        asked = {side: requests_of(PREFIX if side == OURS else "", ids, bench.rows) for side in ports}
+        for kind in asked[OURS]:
+            for clients in bench.scale.clients:
+                sides = {
+                    side: partial(requests_per_second, asked[side][kind], port, clients, bench.scale.seconds)
+                    for side, port in ports.items()
+                }
+                yield from figures(f"{kind}, {clients} {'client' if clients == 1 else 'clients'}", sides, bench)
+
+
+def figures(name: str, sides: dict[str, partial[float]], bench: Bench) -> Iterator[Figure]:
+    """Measure one kind of request on every side."""
+    rates = in_turn(sides, bench.scale.rounds)
+    for side, goal in ((BARE, 0.7), (SYNC, 1.5)):
+        shown = {f"{one}, requests/s": rates[one] for one in (OURS, side)}
+        yield Figure(f"{name} / {side}", "times", at_least(goal), ratios(rates[OURS], rates[side]), shown)
