@@ -25,7 +25,7 @@ import psutil
 import servers
 from bench.data import dataset, import_whole, read_rows
 from bench.load import answered, get, send
-from bench.texts import TextFigures, measure_texts, write_variants
+from bench.texts import TextFigures, measure_texts, variants, write_rows
 from mh_client import Client, ConversationCreate
 from mh_common.testing.openai_stub import StubOpenAI
 from redis import Redis
@@ -264,9 +264,12 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files = write_variants(read_rows(dataset()), ROWS // SLICE, SLICE, folder)
-        rows = [row for file in files for row in read_rows(file)]
-        texts = measure_texts(read_rows(dataset()))
+        data = read_rows(dataset())
+        rows = variants(data, 0, ROWS)
+        files = [folder / f"rows{first}.csv" for first in range(0, ROWS, SLICE)]
+        for number, file in enumerate(files):
+            write_rows(rows[number * SLICE : (number + 1) * SLICE], file)
+        texts = measure_texts(data)
         started = time.perf_counter()
         rates, row_bytes = measure_platform(folder / "platform", files, rows)
         rates |= measure_local_model(folder / "local", rows)
