@@ -1,7 +1,7 @@
 """What changes as the data grows: 2,000, then 20,000, then 100,000 conversations in one platform.
 
-The exponents are slopes: 1 means that twice the rows take twice the time. Machines change their speed meanwhile, so that
-reads are held against a request that asks the database for nothing, in turn with it.
+The exponents are slopes: 1 means that twice the rows take twice the time. Machines change their speed meanwhile, so
+that reads are held against a request that asks the database for nothing, in turn with it.
 """
 
 import asyncio
@@ -147,7 +147,7 @@ def _figures(sizes: Sequence[Size]) -> Iterator[Figure]:
 
 
 def _exponent(what: str, sizes: Sequence[Size]) -> Figure:
-    """Return the slope of time over rows, both in logarithms, between each size and the next, from an empty platform."""
+    """Return the slope of time over rows, both in logarithms, between each size and the next."""
     seconds, total = [], 0.0
     for size in sizes:
         total += getattr(size, what)
