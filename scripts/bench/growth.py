@@ -136,7 +136,7 @@ def _figures(sizes: Sequence[Size]) -> Iterator[Figure]:
     first, last = sizes[0], sizes[-1]
     if first is not last:
         for what in ("importing", "indexing"):
-            yield _exponent(what, sizes)
+            yield exponent(what, sizes)
     for name in READS:
         relative = ratios(last.reads[name], first.reads[name])
         shown = {f"times {IDLE} at {one.rows:,}": one.reads[name] for one in sizes}
@@ -146,7 +146,7 @@ def _figures(sizes: Sequence[Size]) -> Iterator[Figure]:
     yield Figure(name, "times", at_most(1.1), [last.export_peak / first.export_peak], peaks)
 
 
-def _exponent(what: str, sizes: Sequence[Size]) -> Figure:
+def exponent(what: str, sizes: Sequence[Size]) -> Figure:
     """Return the slope of time over rows, both in logarithms, between each size and the next."""
     seconds, total = [], 0.0
     for size in sizes:

@@ -186,17 +186,17 @@ async def _watch(seen: Seen, processes: Mapping[str, servers.Running], started: 
 
 def _figures(seen: Seen, seconds: float) -> Iterator[Figure]:
     took = [one for kind in seen.took.values() for _, one in kind]
-    tenths = partial(_by_tenth, seconds=seconds)
-    name = f"{CLIENTS} clients for {seconds / 60:g} minutes"
+    tenths = partial(by_tenth, seconds=seconds)
+    name = f"{CLIENTS} clients for {seconds / 60:.3g} minutes"
     note = f"{len(took):,} requests. " + "; ".join(sorted(set(seen.errors))[:3])
-    yield Figure(f"{name}: requests that failed", "", at_most(0), [len(seen.errors)], note=note)
-    shown = {
-        f"{kind}, p50 and p99 ms": [1000 * percentile([one for _, one in times], share) for share in (0.5, 0.99)]
-        for kind, times in seen.took.items()
-    }
+    yield Figure(f"{name}: requests that failed", "", at_most(0), [len(seen.errors)], note=note.strip())
     everything = [pair for times in seen.took.values() for pair in times]
-    slowest = [1000 * percentile(values, 0.99) for values in tenths(everything)]
-    yield Figure(f"{name}: 99th percentile", "ms", at_most(500), slowest, shown, "Values: tenths of the time.")
+    for what, share, goal in (("99th percentile", 0.99, at_most(500)), ("median", 0.5, None)):
+        values = [1000 * percentile(tenth, share) for tenth in tenths(everything)]
+        shown = {
+            f"{kind}, ms": [1000 * percentile([one for _, one in times], share)] for kind, times in seen.took.items()
+        }
+        yield Figure(f"{name}: {what}, by tenths of the time", "ms", goal, values, shown)
     for process, sizes in seen.memory.items():
         parts = tenths(sizes)
         third, last = (statistics.fmean(parts[place]) for place in (2, 9))
@@ -204,7 +204,7 @@ def _figures(seen: Seen, seconds: float) -> Iterator[Figure]:
         yield Figure(f"{name}: memory of {process}, last tenth / third", "times", at_most(1.05), [last / third], shown)
 
 
-def _by_tenth(values: Sequence[tuple[float, float]], seconds: float) -> list[list[float]]:
+def by_tenth(values: Sequence[tuple[float, float]], seconds: float) -> list[list[float]]:
     """Sort values by the tenth of the time in which they were seen."""
     tenths: list[list[float]] = [[] for _ in range(10)]
     for at, value in values:
