@@ -33,7 +33,7 @@ def requests_of(prefix: str, ids: Sequence[int], rows: Sequence[ConversationCrea
 
 
 def copy_rows(stack: ServerStack) -> None:
-    """Give the yardsticks the same rows in a database of their own: the relay would deliver what they owe, meanwhile."""
+    """Give the yardsticks the same rows in a database of their own: the relay would deliver what they owe."""
     with stack.connect_to_mysql(stack.add_database()) as connection:
         for table in ("mental_health_conversations", "index_states"):
             connection.cursor().execute(f"INSERT INTO {table} SELECT * FROM {stack.database}.{table}")  # noqa: S608
