@@ -88,9 +88,7 @@ def writes(port: int, rows: Fresh) -> Iterator[None]:
 class Probe:
     """Writes one conversation after the other, through the platform and by hand."""
 
-    def __init__(
-        self, stack: ServerStack, client: Client, embedder: Embedder, rows: Fresh
-    ) -> None:
+    def __init__(self, stack: ServerStack, client: Client, embedder: Embedder, rows: Fresh) -> None:
         self._client = client
         self._milvus = MilvusClient(stack.milvus_uri)
         self._embedder = embedder

@@ -33,6 +33,8 @@ WARM_UP = 64
 """Conversations that the worker indexes before anything is measured, so that it is up and its collection made."""
 BATCH = 1000
 """Rows of an upsert by hand, and of a bulk request."""
+POLL_S = "0.05"
+"""Of the relay, which is told here of outbox rows by nobody."""
 TIMEOUT = 60.0
 """Seconds for one round of indexing, of which none should take a fraction."""
 ALONE = "milvus_alone"
@@ -190,7 +192,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     """Rows a second, and how soon one row is found."""
     fresh = unlike(bench.rows)
     with (
-        ServerStack(bench.folder, durable=True, deployed=True, rag_app=None) as stack,
+        ServerStack(bench.folder, durable=True, deployed=True, rag_app=None, RELAY_POLL_INTERVAL=POLL_S) as stack,
         Client(stack.api_url, timeout=60) as client,
     ):
         with free_sides(stack, client, bench, fresh) as sides:
