@@ -2,7 +2,8 @@
 
 from bench import free
 
-free.install()
+# The collection is made by the worker's preflight, a program of its own that knows the local model.
+free.install(free.LOCAL_MODEL)
 
 from indexer_worker.celery_app import app  # noqa: E402 - not before the embedder is in its place
 
