@@ -15,9 +15,11 @@ from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 
 MODEL = "free"
 DIMENSION = 384
+LOCAL_MODEL = "all-MiniLM-L6-v2"
 
 CELERY_APP = "bench.free_worker"
 RAG_APP = "bench.free:create_rag_app"
+DISGUISED_RAG_APP = "bench.free:create_disguised_rag_app"
 
 
 def vectors(texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -31,8 +33,10 @@ def vectors(texts: Sequence[str]) -> npt.NDArray[np.float32]:
 class FreeEmbedder:
     """An `Embedder` whose vectors mean nothing."""
 
-    model = MODEL
     dimension = DIMENSION
+
+    def __init__(self, model: str = MODEL) -> None:
+        self.model = model
 
     async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         """See `Embedder.embed`."""
@@ -42,11 +46,11 @@ class FreeEmbedder:
         """Nothing is held."""
 
 
-def install() -> None:
-    """Let this process have the free embedder wherever it would load the local model."""
+def install(model: str = MODEL) -> None:
+    """Let this process have the free embedder, under this name, wherever it would load the local model."""
 
     def make(embedding: EmbeddingSettings, _: OpenAISettings) -> Embedder:
-        return FreeEmbedder()
+        return FreeEmbedder(model)
 
     factory._local = make
 
@@ -54,6 +58,14 @@ def install() -> None:
 def create_rag_app() -> FastAPI:
     """Return rag-api with the free embedder."""
     install()
+    from rag_api.main import create_app
+
+    return create_app()
+
+
+def create_disguised_rag_app() -> FastAPI:
+    """Return rag-api with the free embedder, which says that it is the local model: for an index that both search."""
+    install(LOCAL_MODEL)
     from rag_api.main import create_app
 
     return create_app()

@@ -17,28 +17,28 @@ def get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
 
 
-async def _client(port: int, requests: Sequence[bytes], deadline: float) -> int:
+async def _client(port: int, requests: Sequence[bytes], deadline: float) -> list[float]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    done = 0
-    while time.perf_counter() < deadline:
-        request = requests[done % len(requests)]
+    taken: list[float] = []
+    while (started := time.perf_counter()) < deadline:
+        request = requests[len(taken) % len(requests)]
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 2"):
             raise RuntimeError(f"{request.splitlines()[0].decode()}: {head.splitlines()[0].decode()}")
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         await reader.readexactly(int(length.split(b":")[1]))
-        done += 1
+        taken.append(time.perf_counter() - started)
     writer.close()
     await writer.wait_closed()
-    return done
+    return taken
 
 
-async def _clients(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> int:
+async def _clients(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> list[float]:
     deadline = time.perf_counter() + seconds
     # Each has its own, so that none is answered from what another one asked.
     each = [_client(port, requests[number::clients] or requests, deadline) for number in range(clients)]
-    return sum(await asyncio.gather(*each))
+    return [seconds for one in await asyncio.gather(*each) for seconds in one]
 
 
 def requests_per_second(requests: Sequence[bytes], port: int, clients: int, seconds: float) -> float:
@@ -48,4 +48,9 @@ def requests_per_second(requests: Sequence[bytes], port: int, clients: int, seco
 
 def answered(requests: Sequence[bytes], port: int, clients: int, seconds: float) -> int:
     """Return how many of these requests the server on this port answers with success. Raises RuntimeError."""
+    return len(latencies(requests, port, clients, seconds))
+
+
+def latencies(requests: Sequence[bytes], port: int, clients: int, seconds: float) -> list[float]:
+    """Return the seconds that each of these requests takes until its whole answer is there. Raises RuntimeError."""
     return asyncio.run(_clients(port, requests, clients, seconds))
