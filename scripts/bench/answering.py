@@ -9,7 +9,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,7 @@ Ask = Callable[[str], Coroutine[Any, Any, float]]
 
 
 @contextmanager
-def stub_server(folder: Path, *options: str) -> Iterator[dict[str, str]]:
+def stub_server(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
     """Run a stub of OpenAI's servers in a process of its own; give the settings of a language model that use it."""
     port = servers.free_port()
     command = [sys.executable, "-m", "mh_common.testing.openai_stub", "--port", str(port), *options]
@@ -54,7 +54,7 @@ def stub_server(folder: Path, *options: str) -> Iterator[dict[str, str]]:
 class Asking:
     """Both ways to an answer. Belongs to one event loop."""
 
-    def __init__(self, stack: ServerStack, settings: dict[str, str]) -> None:
+    def __init__(self, stack: ServerStack, settings: Mapping[str, str]) -> None:
         self._stack = stack
         self._completions = f"{settings['OPENAI_BASE_URL']}/chat/completions"
         self._key = settings["OPENAI_API_KEY"]

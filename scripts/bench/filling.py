@@ -20,7 +20,11 @@ from server_stack import ServerStack
 BATCH: Final = 1000
 _AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _SQL_AT: Final = _AT.strftime("%Y-%m-%d %H:%M:%S")
-_CONTENT: Final = ("question", "answer", "question_sentiment", "answer_sentiment")
+_INSERT: Final = (
+    "INSERT INTO mental_health_conversations "
+    "(id, version, created_at, updated_at, question, answer, question_sentiment, answer_sentiment) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+)
 
 Vectors = npt.NDArray[np.float32]
 
@@ -79,12 +83,8 @@ class Filler:
             base = self._bases[number % len(self._bases)]
             content = (base.answer, base.question_sentiment.value, base.answer_sentiment.value)
             values.append((number + 1, 1, _SQL_AT, _SQL_AT, self.question(number), *content))
-        statement = (
-            f"INSERT INTO mental_health_conversations (id, version, created_at, updated_at, {', '.join(_CONTENT)}) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
-        )
         with self._stack.connect_to_mysql(self._stack.database) as connection, connection.cursor() as cursor:
-            cursor.executemany(statement, values)
+            cursor.executemany(_INSERT, values)
             cursor.execute(
                 "INSERT INTO index_states (conversation_id, status, indexed_version, attempts, queued_at, indexed_at) "
                 "SELECT id, %s, version, 0, created_at, created_at FROM mental_health_conversations "

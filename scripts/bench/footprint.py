@@ -5,11 +5,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
 import psutil
 import servers
+from bench import free
 from bench.answering import stub_server
 from bench.measuring import Bench, Figure, at_most, in_turn
 from server_stack import ServerStack
@@ -34,7 +36,7 @@ class Program:
 
     name: str
     command: tuple[str, ...]
-    environment: Mapping[str, str]
+    environment: dict[str, str]
     memory: float
     port: int | None = None
     heartbeat: Path | None = None
@@ -103,7 +105,9 @@ def programs(stack: ServerStack, folder: Path, openai: Mapping[str, str]) -> lis
         return Program(name, ("-m", module), more, memory=150, port=port, request=request)
 
     search = ("/api/v1/search", {"limit": 10})
-    remote = {"EMBEDDING_PROVIDER": "openai", **openai}
+    # Of the same space as the local model's vectors: they share an index.
+    space = {"EMBEDDING_MODEL": free.LOCAL_MODEL, "EMBEDDING_DIMENSION": str(free.DIMENSION)}
+    remote = {"EMBEDDING_PROVIDER": "openai", **space, **openai}
     heartbeat = folder / "worker.json"
     worker = (*servers.worker_arguments(), "--hostname", "footprint@%h")
     local = api("rag-api with the local model", "rag_api", search, EMBEDDING_PROVIDER="local")
@@ -119,11 +123,11 @@ def programs(stack: ServerStack, folder: Path, openai: Mapping[str, str]) -> lis
 def measure(bench: Bench) -> Iterator[Figure]:
     """Start each program in turn, as often as there are rounds."""
     with (
-        stub_server(bench.folder) as openai,
+        stub_server(bench.folder, "--dimension", str(free.DIMENSION)) as openai,
         ServerStack(bench.folder, durable=True, deployed=True, rag_app=None) as stack,
     ):
         chosen = programs(stack, bench.folder, openai)
-        starts = {one.name: (lambda one=one: one.start(stack, bench.folder)) for one in chosen}  # type: ignore[misc]
+        starts = {one.name: partial(one.start, stack, bench.folder) for one in chosen}
         seconds = in_turn(starts, bench.scale.rounds)
         for one in chosen:
             yield from one.figures(seconds[one.name], 3)

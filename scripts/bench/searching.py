@@ -18,7 +18,7 @@ import servers
 from bench import free
 from bench.filling import BATCH, Filler, unit_vectors
 from bench.load import latencies, requests_per_second, send
-from bench.measuring import Bench, Figure, at_least, at_most, differences, in_turn, ratios
+from bench.measuring import Bench, Figure, Side, at_least, at_most, differences, in_turn, ratios
 from bench.peers.chroma import Chroma
 from mh_common.embeddings.local import LocalEmbedder
 from mh_common.models import SearchMode
@@ -135,7 +135,7 @@ class Searching:
         seconds = self._scale.seconds
         vectors = unit_vectors(-1 % 2**32, 500)
         theirs = self._chroma.queries(COLLECTION, vectors, LIMIT)
-        sides = {
+        sides: dict[str, Side] = {
             "platform, requests/s": lambda: requests_per_second(self._requests(), self._free_port, clients, seconds),
             "Chroma, requests/s": partial(requests_per_second, theirs, self._chroma.port, clients, seconds),
         }
