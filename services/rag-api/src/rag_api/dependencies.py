@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Annotated, TypedDict
 
 from fastapi import Depends, Request
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mh_client import AsyncClient
 from mh_common.web.health import Check
 
 from rag_api.answers.language_models import LanguageModels
 from rag_api.answers.service import AnswerService
 from rag_api.feedback.service import FeedbackService
+from rag_api.mcp_sessions import LazySessions
 from rag_api.search.service import SearchService
 from rag_api.settings import DoorsSettings
 
@@ -28,7 +28,7 @@ class State(TypedDict):
     conversations: AsyncClient
     heartbeat: float
     doors: DoorsSettings
-    mcp: StreamableHTTPSessionManager
+    mcp: LazySessions
     checks: Mapping[str, Check]
 
 
@@ -73,8 +73,8 @@ async def _get_doors(request: Request) -> DoorsSettings:
     return settings
 
 
-async def _get_mcp(request: Request) -> StreamableHTTPSessionManager:
-    sessions: StreamableHTTPSessionManager = request.state.mcp
+async def _get_mcp(request: Request) -> LazySessions:
+    sessions: LazySessions = request.state.mcp
     return sessions
 
 
@@ -85,4 +85,4 @@ AnswerFeedback = Annotated[FeedbackService, Depends(_get_feedback)]
 Conversations = Annotated[AsyncClient, Depends(_get_conversations)]
 Heartbeat = Annotated[float, Depends(_get_heartbeat)]
 Doors = Annotated[DoorsSettings, Depends(_get_doors)]
-McpSessions = Annotated[StreamableHTTPSessionManager, Depends(_get_mcp)]
+McpSessions = Annotated[LazySessions, Depends(_get_mcp)]
