@@ -13,16 +13,15 @@ from mh_common.embeddings import factory
 from mh_common.embeddings.protocol import Embedder, TextUse
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 
-MODEL = "free"
+MODEL = "all-MiniLM-L6-v2"
+"""The local model's name, since the worker's preflight and whoever else reads the index know no other."""
 DIMENSION = 384
-LOCAL_MODEL = "all-MiniLM-L6-v2"
 
 _MANY = 4096
 _PARTS = np.random.default_rng(0).standard_normal((_MANY, DIMENSION), np.float32)
 
 CELERY_APP = "bench.free_worker"
 RAG_APP = "bench.free:create_rag_app"
-DISGUISED_RAG_APP = "bench.free:create_disguised_rag_app"
 
 
 def vectors(texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -37,10 +36,8 @@ def vectors(texts: Sequence[str]) -> npt.NDArray[np.float32]:
 class FreeEmbedder:
     """An `Embedder` whose vectors mean nothing."""
 
+    model = MODEL
     dimension = DIMENSION
-
-    def __init__(self, model: str = MODEL) -> None:
-        self.model = model
 
     async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         """See `Embedder.embed`."""
@@ -50,11 +47,11 @@ class FreeEmbedder:
         """Nothing is held."""
 
 
-def install(model: str = MODEL) -> None:
-    """Let this process have the free embedder, under this name, wherever it would load the local model."""
+def install() -> None:
+    """Let this process have the free embedder wherever it would load the local model."""
 
     def make(embedding: EmbeddingSettings, _: OpenAISettings) -> Embedder:
-        return FreeEmbedder(model)
+        return FreeEmbedder()
 
     factory._local = make
 
@@ -62,14 +59,6 @@ def install(model: str = MODEL) -> None:
 def create_rag_app() -> FastAPI:
     """Return rag-api with the free embedder."""
     install()
-    from rag_api.main import create_app
-
-    return create_app()
-
-
-def create_disguised_rag_app() -> FastAPI:
-    """Return rag-api with the free embedder, which says that it is the local model: for an index that both search."""
-    install(LOCAL_MODEL)
     from rag_api.main import create_app
 
     return create_app()

@@ -2,8 +2,7 @@
 
 from bench import free
 
-# The collection is made by the worker's preflight, a program of its own that knows the local model.
-free.install(free.LOCAL_MODEL)
+free.install()
 
 from indexer_worker.celery_app import app  # noqa: E402 - not before the embedder is in its place
 

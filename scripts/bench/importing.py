@@ -11,9 +11,9 @@ from typing import Final
 
 import pymysql
 from bench.bare_api import JOBS
-from bench.data import import_whole, read_rows
+from bench.data import import_whole
 from bench.measuring import Bench, Figure, at_least, in_turn, ratios, timed
-from bench.texts import write_variants
+from bench.texts import variants, write_rows
 from mh_client import Client, ConversationCreate
 from mh_client.importing import DEFAULT_BATCH_ROWS
 from pymysql.cursors import Cursor
@@ -27,8 +27,8 @@ OURS, LIMIT, NAIVE = "mh import", "executemany", "one POST a row"
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """Rows a second that are committed; no worker takes processor time from them, but the relay does its work."""
-    (path,) = write_variants(bench.rows, 1, bench.scale.import_rows, bench.folder)
-    rows = read_rows(path)
+    path, rows = bench.folder / "rows.csv", variants(bench.rows, 0, bench.scale.import_rows)
+    write_rows(rows, path)
     with (
         ServerStack(bench.folder, durable=True, deployed=True, rag_app=None) as stack,
         Client(stack.api_url, timeout=60) as client,

@@ -97,7 +97,7 @@ class Alone:
 
     def __init__(self, uri: str) -> None:
         self._client = MilvusClient(uri)
-        self._client.create_collection(ALONE, schema=collection_schema(free.LOCAL_MODEL, free.DIMENSION))
+        self._client.create_collection(ALONE, schema=collection_schema(free.MODEL, free.DIMENSION))
         for field, kind, metric in INDEXES:
             self._client.create_index(
                 ALONE, self._client.prepare_index_params(field, index_type=kind, metric_type=metric)

@@ -55,20 +55,20 @@ class Connection:
             await self._streams[1].wait_closed()
 
 
-async def _client(port: int, requests: Sequence[bytes], deadline: float) -> int:
-    connection, done = Connection(port), 0
-    while time.perf_counter() < deadline:
-        await connection.ask(requests[done % len(requests)])
-        done += 1
+async def _client(port: int, requests: Sequence[bytes], deadline: float) -> list[float]:
+    connection, taken = Connection(port), list[float]()
+    while (started := time.perf_counter()) < deadline:
+        await connection.ask(requests[len(taken) % len(requests)])
+        taken.append(time.perf_counter() - started)
     await connection.close()
-    return done
+    return taken
 
 
-async def _clients(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> int:
+async def _clients(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> list[float]:
     deadline = time.perf_counter() + seconds
     # Each has its own, so that none is answered from what another one asked.
     each = [_client(port, requests[number::clients] or requests, deadline) for number in range(clients)]
-    return sum(await asyncio.gather(*each))
+    return [seconds for one in await asyncio.gather(*each) for seconds in one]
 
 
 def requests_per_second(requests: Sequence[bytes], port: int, clients: int, seconds: float) -> float:
@@ -78,4 +78,9 @@ def requests_per_second(requests: Sequence[bytes], port: int, clients: int, seco
 
 def answered(requests: Sequence[bytes], port: int, clients: int, seconds: float) -> int:
     """Return how many of these requests the server on this port answers with success. Raises RuntimeError."""
+    return len(latencies(requests, port, clients, seconds))
+
+
+def latencies(requests: Sequence[bytes], port: int, clients: int, seconds: float) -> list[float]:
+    """Return the seconds that each of these requests takes until its whole answer is there. Raises RuntimeError."""
     return asyncio.run(_clients(port, requests, clients, seconds))

@@ -24,9 +24,9 @@ def openai(folder: Path, *options: str) -> Iterator[str]:
 
 
 @contextmanager
-def language_model(folder: Path) -> Iterator[dict[str, Any]]:
-    """Run a language model; give the settings that use it."""
-    with openai(folder) as url:
+def language_model(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
+    """Run a language model; give the settings that use it, for embeddings as well where the provider is openai."""
+    with openai(folder, *options) as url:
         yield {"OPENAI_API_KEY": StubOpenAI().api_key, "OPENAI_BASE_URL": url}
 
 

@@ -6,7 +6,7 @@ them in texts. Milvus's own analyzer, behind BM25, does nearly the same, but can
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -36,6 +36,13 @@ def words_of(text: str) -> Iterator[Word]:
     """
     for match in _WORD.finditer(text):
         yield Word(match.start(), match.end(), stem_of(match.group()))
+
+
+def spans_of(stems: Collection[str], text: str) -> Iterator[tuple[int, int]]:
+    """Yield the places of a text's words that have one of these stems: start, and end without."""
+    for match in _WORD.finditer(text):
+        if stem_of(match[0]) in stems:
+            yield match.span()
 
 
 @lru_cache(maxsize=100_000)

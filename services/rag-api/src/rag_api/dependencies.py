@@ -1,16 +1,19 @@
-"""What routes ask for, taken from the lifespan's state."""
+"""What routes ask for, taken from the lifespan's state.
+
+Coroutines but for the checks, since FastAPI hands plain functions to a thread, which takes longer than they do.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, TypedDict
 
 from fastapi import Depends, Request
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mh_client import AsyncClient
 from mh_common.web.health import Check
 
 from rag_api.answers.language_models import LanguageModels
 from rag_api.answers.service import AnswerService
 from rag_api.feedback.service import FeedbackService
+from rag_api.mcp_sessions import LazySessions
 from rag_api.search.service import SearchService
 from rag_api.settings import DoorsSettings
 
@@ -25,7 +28,7 @@ class State(TypedDict):
     conversations: AsyncClient
     heartbeat: float
     doors: DoorsSettings
-    mcp: StreamableHTTPSessionManager
+    mcp: LazySessions
     checks: Mapping[str, Check]
 
 
@@ -35,43 +38,43 @@ def get_checks(request: Request) -> Mapping[str, Check]:
     return checks
 
 
-def _get_search(request: Request) -> SearchService:
+async def _get_search(request: Request) -> SearchService:
     service: SearchService = request.state.search
     return service
 
 
-def _get_answers(request: Request) -> AnswerService:
+async def _get_answers(request: Request) -> AnswerService:
     service: AnswerService = request.state.answers
     return service
 
 
-def _get_language_models(request: Request) -> LanguageModels:
+async def _get_language_models(request: Request) -> LanguageModels:
     models: LanguageModels = request.state.language_models
     return models
 
 
-def _get_feedback(request: Request) -> FeedbackService:
+async def _get_feedback(request: Request) -> FeedbackService:
     service: FeedbackService = request.state.feedback
     return service
 
 
-def _get_conversations(request: Request) -> AsyncClient:
+async def _get_conversations(request: Request) -> AsyncClient:
     client: AsyncClient = request.state.conversations
     return client
 
 
-def _get_heartbeat(request: Request) -> float:
+async def _get_heartbeat(request: Request) -> float:
     seconds: float = request.state.heartbeat
     return seconds
 
 
-def _get_doors(request: Request) -> DoorsSettings:
+async def _get_doors(request: Request) -> DoorsSettings:
     settings: DoorsSettings = request.state.doors
     return settings
 
 
-def _get_mcp(request: Request) -> StreamableHTTPSessionManager:
-    sessions: StreamableHTTPSessionManager = request.state.mcp
+async def _get_mcp(request: Request) -> LazySessions:
+    sessions: LazySessions = request.state.mcp
     return sessions
 
 
@@ -82,4 +85,4 @@ AnswerFeedback = Annotated[FeedbackService, Depends(_get_feedback)]
 Conversations = Annotated[AsyncClient, Depends(_get_conversations)]
 Heartbeat = Annotated[float, Depends(_get_heartbeat)]
 Doors = Annotated[DoorsSettings, Depends(_get_doors)]
-McpSessions = Annotated[StreamableHTTPSessionManager, Depends(_get_mcp)]
+McpSessions = Annotated[LazySessions, Depends(_get_mcp)]

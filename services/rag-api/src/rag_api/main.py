@@ -45,6 +45,7 @@ from rag_api.answers.service import (
 )
 from rag_api.dependencies import State, get_checks
 from rag_api.feedback.service import FeedbackService
+from rag_api.mcp_sessions import LazySessions
 from rag_api.search.index import VectorIndex, VectorIndexError
 from rag_api.search.repository import MilvusIndex
 from rag_api.search.repository import make_client as make_milvus_client
@@ -159,8 +160,8 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
     language_models = LanguageModels(settings, client)
     configured = language_models.configured
     writers = language_models.writers(configured) if configured else quote_writers(embedder)
-    mcp = rag_api.doors.mcp.make_sessions()
-    await stack.enter_async_context(mcp.run())
+    mcp = LazySessions(rag_api.doors.mcp.load_sessions)
+    await stack.enter_async_context(mcp.running())
     return State(
         search=search,
         answers=AnswerService(search, writers, settings.answers, records),

@@ -4,47 +4,34 @@ Stateless: each POST is a whole exchange that any process of any replica can ser
 events would stay open with nothing to say (ADR 35).
 """
 
-import re
-from collections.abc import Awaitable
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from mcp.server import ServerRequestContext
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.types import INVALID_REQUEST
-from mh_client import APIStatusError, InvalidInputError
-from mh_client.mcp_server.server import build_server
-from mh_common.models import (
-    USER_ID_PATTERN,
-    Answer,
-    AnswerRequest,
-    Conversation,
-    FieldProblem,
-    SearchRequest,
-    SearchResult,
-)
 from starlette.types import Message, Receive, Scope, Send
 
 from rag_api.answers.routes import CLIENT_GONE
 from rag_api.dependencies import Doors, McpSessions
 from rag_api.doors.keys import bearer_token, opens
-from rag_api.doors.links import base_url, conversation_link
-from rag_api.doors.refusals import told_elsewhere
+from rag_api.mcp_sessions import LazySessions
 from rag_api.settings import DoorsSettings
 
-USER_ID: Final = "X-User-Id"
+if TYPE_CHECKING:
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
-T = TypeVar("T")
+INVALID_REQUEST: Final = -32600
+"""JSON-RPC's code."""
 
 router = APIRouter(tags=["mcp"])
 
 
-def make_sessions() -> StreamableHTTPSessionManager:
-    """Return what serves the exchanges while it runs."""
-    return StreamableHTTPSessionManager(build_server(_platform_of), stateless=True)
+def load_sessions() -> "StreamableHTTPSessionManager":
+    """Import the SDK and return what serves the exchanges while it runs."""
+    from rag_api.doors.mcp_server import make_sessions
+
+    return make_sessions()
 
 
 @router.post(
@@ -67,7 +54,7 @@ async def exchange(request: Request, doors: Doors, sessions: McpSessions) -> Res
 class _Exchange(Response):
     """What the SDK answers to a request whose body nobody has read."""
 
-    def __init__(self, sessions: StreamableHTTPSessionManager) -> None:
+    def __init__(self, sessions: LazySessions) -> None:
         super().__init__()
         self._sessions = sessions
 
@@ -79,7 +66,7 @@ class _Exchange(Response):
             begun = True
             await send(message)
 
-        await self._sessions.handle_request(scope, receive, watched)
+        await (await self._sessions.get()).handle_request(scope, receive, watched)
         if not begun:  # the client went
             await Response(status_code=CLIENT_GONE)(scope, receive, send)
 
@@ -112,40 +99,3 @@ def _error(status: int, message: str, headers: dict[str, str] | None = None) -> 
     """An error before there is a call that it could answer."""
     error = {"code": INVALID_REQUEST, "message": message}
     return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, status, headers)
-
-
-def _platform_of(context: ServerRequestContext[Any, Request]) -> "_LocalPlatform":
-    assert context.request is not None
-    return _LocalPlatform(context.request)
-
-
-class _LocalPlatform:
-    """This application's own services, asked on behalf of one request; see `mh_client.mcp_server.tools.Platform`."""
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-
-    async def search(self, query: str, limit: int) -> SearchResult:
-        request = SearchRequest(query=query, plain_query=True, limit=limit)
-        return await self._told(self._request.state.search.search(request))
-
-    async def find(self, key: int) -> Conversation | None:
-        return await self._told(self._request.state.search.find(key))
-
-    async def answer(self, question: str, top_k: int) -> Answer:
-        user = self._request.headers.get(USER_ID)
-        if user is not None and not re.fullmatch(USER_ID_PATTERN, user):
-            raise InvalidInputError([FieldProblem(field=USER_ID, message=f"the header must match {USER_ID_PATTERN}")])
-        request = AnswerRequest(question=question, top_k=top_k)
-        return await self._told(self._request.state.answers.answer(request, user))
-
-    def link(self, key: int) -> str:
-        return conversation_link(base_url(self._request, self._request.state.doors.public_url), key)
-
-    async def _told(self, work: Awaitable[T]) -> T:
-        """Let errors leave as they do from every route, where the client makes this of them."""
-        try:
-            return await work
-        except Exception as error:  # whatever it is, the problem's handlers know it
-            problem, wait = await told_elsewhere(self._request, error)
-            raise APIStatusError(problem.status, problem, problem.request_id, float(wait) if wait else None) from error

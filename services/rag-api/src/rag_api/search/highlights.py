@@ -1,10 +1,11 @@
 """Where texts hold the words of a query."""
 
+import itertools
 from collections.abc import Collection
 from typing import Final
 
 from mh_common.models import Highlights
-from mh_common.words import stem_of, words_of
+from mh_common.words import spans_of, stem_of, words_of
 
 MAX_SPANS: Final = 200
 """Most places marked in one text."""
@@ -34,10 +35,4 @@ def highlights(stems: Collection[str], question: str, answer: str) -> Highlights
 
 
 def _spans(stems: Collection[str], text: str) -> list[tuple[int, int]]:
-    spans: list[tuple[int, int]] = []
-    for word in words_of(text[:MAX_SCANNED]):
-        if word.stem in stems:
-            spans.append((word.start, word.end))
-            if len(spans) == MAX_SPANS:
-                break
-    return spans
+    return list(itertools.islice(spans_of(stems, text[:MAX_SCANNED]), MAX_SPANS))

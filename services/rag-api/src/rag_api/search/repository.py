@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import structlog
 from mh_common import vector_index as fields
 from mh_common.models import SearchMode
 from pymilvus import AnnSearchRequest, AsyncMilvusClient, MilvusException, RRFRanker
+from pymilvus.client.search_result import HybridHits
 
 from rag_api.search.collection import CollectionCheck
 from rag_api.search.conditions import (
@@ -116,8 +118,8 @@ class MilvusIndex:
             written = await self._written(condition)
             ranks: dict[str, dict[int, int]] = {}
             for part in PARTS[query.mode]:
-                rows = await self._search(part, query, limit, written)
-                ranks[part] = {row[fields.ID]: rank for rank, row in enumerate(rows, start=1)}
+                hits = await self._search(part, query, limit, written)
+                ranks[part] = {key: rank for rank, key in enumerate(hits.ids, start=1)}
             return ranks
 
     async def _found(self, query: IndexQuery, limit: int, condition: Condition) -> list[Match]:
@@ -125,17 +127,17 @@ class MilvusIndex:
             return []
         written = await self._written(condition)
         if query.mode is SearchMode.KEYWORD:
-            rows = await self._search(KEYWORDS, query, limit, written, _KEYS)
-            return [_match(row, Evidence(keywords=_bm25(row))) for row in rows]
-        rows = await self._fused(query, limit, written)
+            hits = await self._search(KEYWORDS, query, limit, written, _KEYS)
+            return _matches(hits, [Evidence(keywords=max(0.0, score)) for score in hits.distances])
+        hits = await self._fused(query, limit, written)
         keywords: Mapping[int, float] | None = None
-        if query.mode is SearchMode.HYBRID and rows:
-            among = expression(Among(fields.ID, [row[fields.ID] for row in rows]))
-            scored = await self._search(KEYWORDS, query, len(rows), among)
-            keywords = {row[fields.ID]: _bm25(row) for row in scored}
-        return _with_evidence(rows, query.vector or [], keywords)
+        if query.mode is SearchMode.HYBRID and hits:
+            among = expression(Among(fields.ID, hits.ids))
+            scored = await self._search(KEYWORDS, query, len(hits), among)
+            keywords = {key: max(0.0, score) for key, score in zip(scored.ids, scored.distances, strict=True)}
+        return _matches(hits, _evidence(hits, query.vector or [], keywords))
 
-    async def _fused(self, query: IndexQuery, limit: int, written: str) -> list[dict[str, Any]]:
+    async def _fused(self, query: IndexQuery, limit: int, written: str) -> HybridHits:
         requests = [
             AnnSearchRequest(_data(part, query), _FIELD_OF[part], {}, limit, expr=written or None)
             for part in PARTS[query.mode]
@@ -143,11 +145,12 @@ class MilvusIndex:
         answer = await self._client.hybrid_search(
             fields.COLLECTION, requests, RRFRanker(RRF_K), limit, output_fields=[*_KEYS, *_VECTORS], **self._options
         )
-        return list(answer[0])
+        hits: HybridHits = answer[0]
+        return hits
 
     async def _search(
         self, part: str, query: IndexQuery, limit: int, written: str, wanted: Sequence[str] = ()
-    ) -> list[dict[str, Any]]:
+    ) -> HybridHits:
         answer = await self._client.search(
             fields.COLLECTION,
             data=_data(part, query),
@@ -157,7 +160,8 @@ class MilvusIndex:
             output_fields=list(wanted),
             **self._options,
         )
-        return list(answer[0])
+        hits: HybridHits = answer[0]
+        return hits
 
     async def _is_empty(self) -> bool:
         rows = await self._client.query(
@@ -221,29 +225,36 @@ def _replaced(condition: Condition, ids: Mapping[Phrase, Sequence[int]]) -> Cond
     return condition
 
 
-def _with_evidence(
-    rows: Sequence[dict[str, Any]], vector: Sequence[float], keywords: Mapping[int, float] | None
-) -> list[Match]:
-    if not rows:
+def _evidence(hits: HybridHits, vector: Sequence[float], keywords: Mapping[int, float] | None) -> list[Evidence]:
+    if not hits:
         return []
     query = np.asarray(vector, np.float32)
-    cosines = [np.asarray([row["entity"][field] for row in rows], np.float32) @ query for field in _VECTORS]
-    matches = []
-    for row, question, text in zip(rows, *cosines, strict=True):
-        shared = None if keywords is None else keywords.get(row[fields.ID], 0.0)
-        matches.append(_match(row, Evidence(_cosine(question), _cosine(text), shared)))
-    return matches
+    vectors = _vectors(hits)
+    questions, texts = ((vectors[field] @ query).tolist() for field in _VECTORS)
+    shared = [None if keywords is None else keywords.get(key, 0.0) for key in hits.ids]
+    return [
+        Evidence(_cosine(question), _cosine(text), score)
+        for question, text, score in zip(questions, texts, shared, strict=True)
+    ]
 
 
-def _cosine(value: Any) -> float:
+def _vectors(hits: HybridHits) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the vectors of an answer by field, each an array (hits, dimension), as they lie in the message."""
+    return {
+        column.field_name: np.asarray(column.vectors.float_vector.data, np.float32).reshape(len(hits), -1)
+        for column in hits.lazy_field_data
+    }
+
+
+def _cosine(value: float) -> float:
     # float32 noise is rounded away, so that equal texts have equal scores.
-    return round(min(1.0, max(-1.0, float(value))), 6)
+    return round(min(1.0, max(-1.0, value)), 6)
 
 
-def _bm25(row: Mapping[str, Any]) -> float:
-    return max(0.0, float(row["distance"]))
-
-
-def _match(row: Mapping[str, Any], evidence: Evidence) -> Match:
-    entity = row["entity"]
-    return Match(row[fields.ID], entity[fields.VERSION], entity[fields.QUESTION_HASH], evidence, row["distance"])
+def _matches(hits: HybridHits, evidence: Sequence[Evidence]) -> list[Match]:
+    matches = []
+    for place, (key, fusion, found) in enumerate(zip(hits.ids, hits.distances, evidence, strict=True)):
+        # By its place: to iterate over hits makes Python floats of all their vectors first.
+        entity = hits.get_raw_item(place)["entity"]
+        matches.append(Match(key, entity[fields.VERSION], entity[fields.QUESTION_HASH], found, fusion))
+    return matches

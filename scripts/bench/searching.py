@@ -1,0 +1,163 @@
+"""Searches over HTTP, against their own parts called directly, and against queries of a Chroma server.
+
+The vectors in the index mean nothing and cost nothing; the texts are the data set's. Each query is asked once, so that
+none is answered from what the platform remembers of it.
+"""
+
+import asyncio
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import servers
+from bench import free
+from bench.filling import BATCH, Filler, unit_vectors
+from bench.load import latencies, requests_per_second, send
+from bench.measuring import Bench, Figure, Side, at_least, at_most, differences, in_turn, ratios
+from bench.peers.chroma import Chroma
+from mh_common.embeddings.local import LocalEmbedder
+from mh_common.models import SearchMode
+from rag_api.search.conditions import Every
+from rag_api.search.gathering import LEAST_CANDIDATES
+from rag_api.search.index import IndexQuery
+from rag_api.search.repository import MilvusIndex, make_client
+from server_stack import ServerStack
+
+CLIENTS = (1, 16)
+LIMIT = 10
+WORDS = 25
+MOST_PER_SECOND = 1500
+"""Queries made for a second; no side gets through more."""
+COLLECTION = "conversations"
+
+
+class Queries:
+    """Queries of some 25 words each, never the same twice."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._texts = [" ".join(row.question.split()[:WORDS]) for row in bench.rows]
+        self._numbers = itertools.count()
+
+    def take(self, count: int) -> list[str]:
+        """Return the next queries."""
+        return [
+            f"{self._texts[number % len(self._texts)]} {number}" for number in itertools.islice(self._numbers, count)
+        ]
+
+
+class Direct:
+    """What a search cannot do without, called in this process: embed the query, and have it looked for in Milvus."""
+
+    def __init__(self, milvus_uri: str) -> None:
+        self._uri = milvus_uri
+        self._embedder = LocalEmbedder()
+
+    def latencies(self, queries: Queries, clients: int, seconds: float) -> list[float]:
+        """Return the seconds that each of them takes, so many tasks doing them one after the other at the same time."""
+        return asyncio.run(self._run(queries, clients, seconds))
+
+    async def _run(self, queries: Queries, clients: int, seconds: float) -> list[float]:
+        client = make_client(self._uri, "", 10)
+        model, dimension = self._embedder.model, self._embedder.dimension
+        index = MilvusIndex(client, model=model, dimension=dimension, consistency="Bounded", timeout=10)
+        await index.check()
+        taken: list[float] = []
+        deadline = time.perf_counter() + seconds
+
+        async def ask() -> None:
+            while (started := time.perf_counter()) < deadline:
+                [text] = queries.take(1)
+                [vector] = await self._embedder.embed([text])
+                await index.search(IndexQuery(SearchMode.HYBRID, text, vector), LEAST_CANDIDATES, Every())
+                taken.append(time.perf_counter() - started)
+
+        await asyncio.gather(*(ask() for _ in range(clients)))
+        await client.close()
+        return taken
+
+
+class Searching:
+    """The sides, over one index that grows."""
+
+    def __init__(self, bench: Bench, stack: ServerStack, free_port: int, chroma: Chroma) -> None:
+        self._scale = bench.scale
+        self._queries = Queries(bench)
+        self._stack = stack
+        self._free_port = free_port
+        self._chroma = chroma
+        self._direct = Direct(stack.milvus_uri)
+        self._filler = Filler(stack, bench.rows, free.MODEL)
+
+    def fill(self, size: int) -> None:
+        """Return when both sides hold so many conversations."""
+        known = self._filler.filled
+        # Beside each other: it is the longest part of this section.
+        with ThreadPoolExecutor(1) as beside:
+            peer = beside.submit(self._fill_chroma, known, size)
+            asyncio.run(self._filler.fill(size))
+            peer.result()
+
+    def _fill_chroma(self, first: int, last: int) -> None:
+        for start in range(first, last, 5 * BATCH):
+            numbers = range(start, min(start + 5 * BATCH, last))
+            documents = [self._filler.question(number) for number in numbers]
+            metadatas = [{"version": 1}] * len(numbers)
+            self._chroma.add(COLLECTION, numbers, unit_vectors(start, len(numbers)), documents, metadatas)
+
+    def figures(self, size: int) -> Iterator[Figure]:
+        """Measure at this size, to which it is filled."""
+        for clients in CLIENTS:
+            name = f"search, {size:,} rows, {clients} {'client' if clients == 1 else 'clients'}"
+            yield from self._latency(name, clients)
+            yield from self._throughput(name, clients)
+
+    def _latency(self, name: str, clients: int) -> Iterator[Figure]:
+        seconds = self._scale.seconds
+
+        def ours() -> float:
+            taken = latencies(self._requests(), self._stack.rag_port, clients, seconds)
+            return 1000 * statistics.median(taken)
+
+        def direct() -> float:
+            return 1000 * statistics.median(self._direct.latencies(self._queries, clients, seconds))
+
+        shown = in_turn({"over HTTP, ms": ours, "direct, ms": direct}, self._scale.rounds)
+        extra = differences(shown["over HTTP, ms"], shown["direct, ms"])
+        note = "Median time, local model. Direct: as many tasks in one process, each one search at a time."
+        yield Figure(f"{name}: p50 - embed and Milvus called directly", "ms", at_most(6), extra, shown, note)
+
+    def _throughput(self, name: str, clients: int) -> Iterator[Figure]:
+        seconds = self._scale.seconds
+        vectors = unit_vectors(-1 % 2**32, 500)
+        theirs = self._chroma.queries(COLLECTION, vectors, LIMIT)
+        sides: dict[str, Side] = {
+            "platform, requests/s": lambda: requests_per_second(self._requests(), self._free_port, clients, seconds),
+            "Chroma, requests/s": partial(requests_per_second, theirs, self._chroma.port, clients, seconds),
+        }
+        shown = in_turn(sides, self._scale.rounds)
+        ours, chroma = shown.values()
+        note = "Neither side embeds. Chroma answers one vector; the platform two vectors and words, confirmed in MySQL."
+        yield Figure(f"{name} / Chroma query", "times", at_least(1), ratios(ours, chroma), shown, note)
+
+    def _requests(self) -> list[bytes]:
+        texts = self._queries.take(int(MOST_PER_SECOND * self._scale.seconds))
+        return [send("POST", "/api/v1/search", json.dumps({"query": text, "limit": LIMIT})) for text in texts]
+
+
+def measure(bench: Bench) -> Iterator[Figure]:
+    """Searches at each size."""
+    free_port = servers.free_port()
+    with (
+        ServerStack(bench.folder, durable=True, deployed=True) as stack,
+        Chroma(Path(bench.folder / "chroma")) as chroma,
+    ):
+        stack.serve("rag-api, free embedder", free.RAG_APP, free_port, "/readyz")
+        searching = Searching(bench, stack, free_port, chroma)
+        for size in bench.scale.sizes:
+            searching.fill(size)
+            yield from searching.figures(size)
