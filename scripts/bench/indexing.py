@@ -41,11 +41,11 @@ ALONE = "milvus_alone"
 PLATFORM, MILVUS, CHROMA, EMBEDDER = "platform", "Milvus alone", "Chroma", "embedder alone"
 
 
-def unlike(rows: Sequence[ConversationCreate]) -> Fresh:
-    """Yield the conversations of the data set over and over, with other questions each time."""
+def unlike(rows: Sequence[ConversationCreate], mark: str = "") -> Fresh:
+    """Yield the conversations of the data set over and over, with other questions each time, and for each mark."""
     for number in itertools.count():
         again, place = divmod(number, len(rows))
-        yield rows[place].model_copy(update={"question": f"{rows[place].question} ({again})"})
+        yield rows[place].model_copy(update={"question": f"{rows[place].question} ({mark}{again})"})
 
 
 class Owed:
@@ -198,7 +198,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         with free_sides(stack, client, bench, fresh) as sides:
             yield from throughput(sides, bench)
             probe = Probe(stack, client, free.FreeEmbedder(), fresh)
-            with writes(stack.api_port, fresh):
+            with writes(stack.api_port, unlike(bench.rows, "load ")):
                 yield freshness(f"{WRITES_PER_S} writes/s, free embedder", probe, bench)
         rows = list(islice(fresh, WARM_UP + (bench.scale.rounds + 1) * bench.scale.model_rows))
         owed, embedder = Owed(stack, client, rows), LocalEmbedder()
