@@ -201,8 +201,8 @@ def vector_store_error(error: Exception) -> VectorStoreError:
 
 def make_client(uri: str, token: str, timeout: float) -> AsyncMilvusClient:
     """Return a client that connects at its first call, so that it can be made while Milvus is down."""
-    # pymilvus 3.0 looks at the length of each character of a text, half of the time in which it packs a row. Texts are
-    # cut to what their fields hold before.
+    # pymilvus 3.0 looks at the length of each character of a text, which takes half of the time of packing a row.
+    # Texts are cut to what their fields hold before.
     entity_helper.CHECK_STR_ARRAY = False
     # It logs each failed call with its whole trace, on a handler of its own; ours says it in one line.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
