@@ -3,12 +3,13 @@
 SHELL := /bin/bash
 PYTHON ?= $(shell for v in python3.11 python3.12 python3; do p=$$(command -v $$v) && "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo "$$p"; break; }; done)
 VENV := .venv
+PEERS := .venv-peers
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api
 EDITABLE := $(addprefix -e ,libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api)
 
-.PHONY: help run demo stack smoke rolling-restart test bench eval rates chaos backup restore lint format dist lock clean
+.PHONY: help run demo stack smoke rolling-restart test bench bench-quick eval rates chaos backup restore lint format dist lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,9 +58,13 @@ dist: $(VENV)/dev.stamp ## Build mh-common and mh-client for a package index, in
 lock: $(VENV)/dev.stamp ## Lock the dependencies and write the hash-pinned exports in requirements/
 	@$(BIN)/python scripts/lock.py
 
-bench: $(VENV)/dev.stamp ## Measure the figures that the README states (several minutes)
+bench: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## Measure everything in docs/benchmarks.md and write it anew (20 minutes; MH_BENCH_DATASET)
 	@$(BIN)/python scripts/servers.py
-	@PYTHONPATH=scripts $(BIN)/python -m bench.core
+	@PYTHONPATH=scripts $(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-quick: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## The same with less of everything, into var/bench (4 minutes)
+	@$(BIN)/python scripts/servers.py
+	@PYTHONPATH=scripts $(BIN)/python -m bench --quick $(BENCH_ARGS)
 
 eval: $(VENV)/dev.stamp ## Measure what search finds and compare with the baseline (EVAL_QUERIES, EVAL_ARGS; MH_URL: a running platform)
 	@EVAL_QUERIES="$(EVAL_QUERIES)" $(BIN)/python scripts/evaluate.py $(EVAL_ARGS)
@@ -82,7 +87,7 @@ restore: $(VENV)/run.stamp ## Fill the empty database of DATABASE_URL with FILE;
 	@$(BIN)/python scripts/backup.py restore "$(FILE)"
 
 clean: ## Remove the virtual environment and caches; data in var/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed; install it, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
@@ -98,4 +103,11 @@ $(VENV)/run.stamp: requirements/run.txt requirements/local-model.txt $(addsuffix
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	@$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
+	@touch $@
+
+# What the benchmarks compare with, apart from the platform and only where they are run.
+$(PEERS)/peers.stamp: requirements/bench-peers.txt $(VENV)/run.stamp
+	@echo "Setting up $(PEERS), which the benchmarks compare with (a minute, once)"
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements/bench-peers.txt
 	@touch $@

@@ -20,6 +20,8 @@ EXPORTS: dict[str, tuple[str, ...]] = {
     "dev": (*RUN, "stack", "test", "lint"),
     "audit": ("audit",),
 }
+PEERS = ROOT / "scripts" / "bench" / "peers"
+"""Locked apart: what the benchmarks compare with is no part of the platform."""
 
 
 def pip_index() -> str:
@@ -34,27 +36,35 @@ def pip_index() -> str:
     return configured or subprocess.check_output([sys.executable, "-c", default], text=True).strip()
 
 
-def poetry(*arguments: str) -> str:
-    """Run Poetry on the root project and return what it printed."""
+def poetry(*arguments: str, project: Path = ROOT) -> str:
+    """Run Poetry on a project and return what it printed."""
     environment = {"POETRY_PYPI_MIRROR_URL": pip_index(), **os.environ, "POETRY_VIRTUALENVS_CREATE": "false"}
-    command = [sys.executable, "-m", "poetry", "--no-interaction", "--directory", str(ROOT), *arguments]
+    command = [sys.executable, "-m", "poetry", "--no-interaction", "--directory", str(project), *arguments]
     return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def contents() -> dict[str, str]:
     """Return the text of the lock and of every export that exists."""
-    files = [ROOT / "poetry.lock", *(ROOT / "requirements" / f"{name}.txt" for name in EXPORTS)]
+    exports = (ROOT / "requirements" / f"{name}.txt" for name in (*EXPORTS, "bench-peers"))
+    files = [ROOT / "poetry.lock", PEERS / "poetry.lock", *exports]
     return {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8") for file in files if file.exists()}
 
 
 def write() -> None:
     """Lock, then write one export per deployable and one each for running and for development."""
     poetry("lock")
+    poetry("lock", project=PEERS)
     for name, groups in EXPORTS.items():
-        lines = poetry("export", "--only", ",".join(groups), "--format", "requirements.txt").splitlines(keepends=True)
-        # Our own packages are installed from the tree, so their `-e file://` lines are left out.
-        pins = "".join(line for line in lines if not line.startswith("-e "))
-        (ROOT / "requirements" / f"{name}.txt").write_text(pins, encoding="utf-8")
+        export(name, "--only", ",".join(groups))
+    export("bench-peers", project=PEERS)
+
+
+def export(name: str, *options: str, project: Path = ROOT) -> None:
+    """Write the pins of a project, or of some of its groups, to requirements/NAME.txt."""
+    lines = poetry("export", *options, "--format", "requirements.txt", project=project).splitlines(keepends=True)
+    # Our own packages are installed from the tree, so their `-e file://` lines are left out.
+    pins = "".join(line for line in lines if not line.startswith("-e "))
+    (ROOT / "requirements" / f"{name}.txt").write_text(pins, encoding="utf-8")
 
 
 def main() -> None:

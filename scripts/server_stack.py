@@ -6,7 +6,7 @@ An index worker runs where it is asked for.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -77,7 +77,7 @@ class ServerStack:
     def __enter__(self) -> Self:
         try:
             self._start_stores()
-            self._create_database()
+            self._create_database(self.database, self.env)
             self.serve("conversations-api", "conversations_api.main:create_app", self.api_port, "/readyz")
             if self._rag_app:
                 self.serve("rag-api", self._rag_app, self.rag_port, "/readyz")
@@ -105,25 +105,35 @@ class ServerStack:
         if self._given["milvus"] is None:
             self._running.append(servers.start_milvus_lite(self._folder / "milvus" / "stack.db", self._milvus_port))
 
-    def _create_database(self) -> None:
+    def _create_database(self, name: str, env: Mapping[str, str]) -> None:
         with self.connect_to_mysql() as connection:
-            name = f"`{self.database}`"
-            connection.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
+            connection.cursor().execute(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
         config = ROOT / "services" / "conversations-api" / "alembic.ini"
         migrate = [sys.executable, "-m", "alembic", "-c", str(config), "upgrade", "head"]
-        subprocess.run(migrate, cwd=self._folder, env=self.env, check=True)
+        subprocess.run(migrate, cwd=self._folder, env=dict(env), check=True)
+
+    def add_database(self) -> str:
+        """Create a second database with the same tables, which none of the platform's processes touches; name it."""
+        name = f"{self.database}_beside"
+        self._create_database(name, self.env | self.beside)
+        return name
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """Environment of what is to work on the second database."""
+        return {"DATABASE_URL": f"{self.env['DATABASE_URL']}_beside"}
 
     def connect_to_mysql(self, database: str | None = None) -> pymysql.Connection:
         """Return a connection of the driver beside the APIs; whoever asks closes it."""
         return pymysql.connect(host="127.0.0.1", port=self.mysql_port, user="root", database=database)
 
-    def serve(self, name: str, factory: str, port: int, ready: str) -> None:
+    def serve(self, name: str, factory: str, port: int, ready: str, **environment: str) -> None:
         """Start one ASGI application, one process, and wait until it answers `ready` with 200."""
         command = ["uvicorn", "--factory", factory, "--port", str(port), "--no-access-log", "--log-level", "warning"]
         if self._deployed:
             command = ["gunicorn", "--config=python:mh_common.web.gunicorn_conf", f"--bind=127.0.0.1:{port}"]
             command += ["--workers=1", f"{factory}()"]
-        server = self._start(name, sys.executable, "-m", *command)
+        server = self._start(name, sys.executable, "-m", *command, **environment)
         self._running.append(server)
         servers.wait_until(server, lambda: _answers(f"http://127.0.0.1:{port}{ready}"), timeout=60)
 

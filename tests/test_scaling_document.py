@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from bench import sizing, texts
+from bench.documents import filled
 from bench.sizing import Assumptions, Measured
 from mh_client import ConversationCreate
 from mh_common.models import Sentiment
@@ -22,7 +23,7 @@ def cell(table: str, row: str, column: int) -> str:
 
 def test_the_document_has_the_tables_that_the_script_makes(measured: Measured) -> None:
     document = sizing.DOCUMENT.read_text(encoding="utf-8")
-    assert sizing.filled(document, sizing.tables(measured, Assumptions())) == document, (
+    assert filled(document, sizing.tables(measured, Assumptions())) == document, (
         "run `make rates`, or PYTHONPATH=scripts python -m bench.sizing --write"
     )
 
@@ -51,12 +52,6 @@ def test_tables_follow_the_measurements(measured: Measured) -> None:
     assert cores - 1 < 500 * seconds / 0.6 <= cores
 
 
-def test_a_document_without_a_place_for_a_table_is_refused() -> None:
-    assert sizing.filled("<!-- table: a -->\nold\n<!-- end -->", {"a": "new"}) == "<!-- table: a -->\nnew\n<!-- end -->"
-    with pytest.raises(ValueError, match="no place for: b"):
-        sizing.filled("nothing", {"b": "new"})
-
-
 def test_variants_have_the_lengths_of_the_data_set_and_no_question_twice(tmp_path: Path) -> None:
     from bench.data import read_rows
 
@@ -69,9 +64,10 @@ def test_variants_have_the_lengths_of_the_data_set_and_no_question_twice(tmp_pat
         )
         for number in range(1, 4)
     ]
-    files = texts.write_variants(rows, files=2, size=5, folder=tmp_path)
-    written = [row for file in files for row in read_rows(file)]
-    assert len({row.question for row in written}) == len(written) == 10
+    more = [*texts.variants(rows, 0, 5), *texts.variants(rows, 5, 5)]
+    texts.write_rows(more, tmp_path / "rows.csv")
+    assert read_rows(tmp_path / "rows.csv") == more
+    assert len({row.question for row in more}) == len(more) == 10
     found = texts.measure_texts(rows)
     assert (found.question_words, found.answer_words) == (4, 4)
     assert found.embedded_tokens > 2 * found.question_words + found.answer_words

@@ -7,23 +7,20 @@ import asyncio
 import itertools
 import json
 import statistics
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 from typing import Any, Self
 
 import httpx
-import servers
 from bench import free
 from bench.filling import Filler
 from bench.measuring import Bench, Figure, at_most, differences, in_turn
+from bench.stubs import language_model
 from mh_client import AsyncClient
 from mh_common.embeddings.local import LocalEmbedder
 from mh_common.models import SearchMode
-from mh_common.testing.openai_stub import StubOpenAI
 from rag_api.search.conditions import Every
 from rag_api.search.gathering import LEAST_CANDIDATES
 from rag_api.search.index import IndexQuery
@@ -36,19 +33,6 @@ TOP_K = 3
 
 Ask = Callable[[str], Coroutine[Any, Any, float]]
 """Asks a question and returns the seconds that it took."""
-
-
-@contextmanager
-def stub_server(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
-    """Run a stub of OpenAI's servers in a process of its own; give the settings of a language model that use it."""
-    port = servers.free_port()
-    command = [sys.executable, "-m", "mh_common.testing.openai_stub", "--port", str(port), *options]
-    server = servers.start("stub of OpenAI", command, folder / "openai.log")
-    try:
-        servers.wait_until(server, lambda: servers.listens(port))
-        yield {"OPENAI_API_KEY": StubOpenAI().api_key, "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1"}
-    finally:
-        server.stop()
 
 
 class Asking:
@@ -137,11 +121,11 @@ def measure(bench: Bench) -> Iterator[Figure]:
     texts = [" ".join(row.question.split()[:WORDS]) for row in bench.rows]
     questions = (f"{texts[number % len(texts)]} {number}" for number in itertools.count())
     with (
-        stub_server(bench.folder) as settings,
+        language_model(bench.folder) as settings,
         ServerStack(bench.folder, durable=True, deployed=True, **settings) as stack,
         asyncio.Runner() as runner,
     ):
-        runner.run(Filler(stack, bench.rows, free.LOCAL_MODEL).fill(ROWS))
+        runner.run(Filler(stack, bench.rows, free.MODEL).fill(ROWS))
         asking = runner.run(Asking(stack, settings).__aenter__())
 
         def side(ask: Ask) -> float:

@@ -10,11 +10,13 @@ from mh_client import AsyncClient, Client, ConversationCreate, IndexStatus
 from mh_client.importing import ImportOptions, import_file
 from server_stack import ROOT
 
+SAMPLE = ROOT / "scripts" / "sample" / "conversations.csv"
+
 
 def dataset() -> Path:
     """Return the CSV file to measure with: MH_BENCH_DATASET, else a train.csv beside the checkout, else the sample."""
     beside = sorted(ROOT.parent.glob("*/data/train.csv"))
-    return Path(os.environ.get("MH_BENCH_DATASET") or (beside or [ROOT / "scripts/sample/conversations.csv"])[0])
+    return Path(os.environ.get("MH_BENCH_DATASET") or (beside or [SAMPLE])[0])
 
 
 def read_rows(path: Path) -> list[ConversationCreate]:

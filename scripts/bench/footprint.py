@@ -13,8 +13,8 @@ import httpx
 import psutil
 import servers
 from bench import free
-from bench.answering import stub_server
 from bench.measuring import Bench, Figure, at_most
+from bench.stubs import language_model
 from server_stack import ServerStack
 
 REQUESTS = 50
@@ -109,7 +109,7 @@ def programs(stack: ServerStack, folder: Path, openai: Mapping[str, str]) -> lis
 
     search = ("/api/v1/search", {"limit": 10})
     # Of the same space as the local model's vectors: they share an index.
-    space = {"EMBEDDING_MODEL": free.LOCAL_MODEL, "EMBEDDING_DIMENSION": str(free.DIMENSION)}
+    space = {"EMBEDDING_MODEL": free.MODEL, "EMBEDDING_DIMENSION": str(free.DIMENSION)}
     remote = {"EMBEDDING_PROVIDER": "openai", **space, **openai}
     heartbeat = folder / "worker.json"
     worker = (*servers.worker_arguments(), "--hostname", "footprint@%h")
@@ -126,7 +126,7 @@ def programs(stack: ServerStack, folder: Path, openai: Mapping[str, str]) -> lis
 def measure(bench: Bench) -> Iterator[Figure]:
     """Start each program in turn, as often as there are rounds."""
     with (
-        stub_server(bench.folder, "--dimension", str(free.DIMENSION)) as openai,
+        language_model(bench.folder, "--dimension", str(free.DIMENSION)) as openai,
         ServerStack(bench.folder, durable=True, deployed=True, rag_app=None) as stack,
     ):
         chosen = programs(stack, bench.folder, openai)

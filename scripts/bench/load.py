@@ -17,20 +17,50 @@ def get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
 
 
-async def _client(port: int, requests: Sequence[bytes], deadline: float) -> list[float]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    taken: list[float] = []
-    while (started := time.perf_counter()) < deadline:
-        request = requests[len(taken) % len(requests)]
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
+class Connection:
+    """One connection to a loopback port, kept for all that is asked over it; opened by the first."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, request: bytes) -> bytes:
+        """Send a request and return the body of its answer.
+
+        Raises:
+            RuntimeError: the answer is no success; the message has its status line.
+            OSError, EOFError: the server cannot be reached, or hung up.
+        """
+        if self._streams is None:
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self._streams
+        try:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            lengths = (line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+            # A 204 has none.
+            body = await reader.readexactly(int(next(lengths, b":0").split(b":")[1]))
+        except (OSError, EOFError):
+            # Lost: the next request takes a new one.
+            self._streams = None
+            raise
         if not head.startswith(b"HTTP/1.1 2"):
             raise RuntimeError(f"{request.splitlines()[0].decode()}: {head.splitlines()[0].decode()}")
-        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        await reader.readexactly(int(length.split(b":")[1]))
+        return body
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._streams is not None:
+            self._streams[1].close()
+            await self._streams[1].wait_closed()
+
+
+async def _client(port: int, requests: Sequence[bytes], deadline: float) -> list[float]:
+    connection, taken = Connection(port), list[float]()
+    while (started := time.perf_counter()) < deadline:
+        await connection.ask(requests[len(taken) % len(requests)])
         taken.append(time.perf_counter() - started)
-    writer.close()
-    await writer.wait_closed()
+    await connection.close()
     return taken
 
 

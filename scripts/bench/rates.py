@@ -11,23 +11,20 @@ import json
 import os
 import platform
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 import servers
 from bench.data import dataset, import_whole, read_rows
 from bench.load import answered, get, send
-from bench.texts import TextFigures, measure_texts, write_variants
+from bench.stubs import embeddings
+from bench.texts import TextFigures, measure_texts, variants, write_rows
 from mh_client import Client, ConversationCreate
-from mh_common.testing.openai_stub import StubOpenAI
 from redis import Redis
 from server_stack import ROOT, ServerStack
 
@@ -75,24 +72,6 @@ def measure(processes: Mapping[str, servers.Running], rounds: Sequence[Callable[
     cpu = {name: 1000 * (after[name] - before[name]) / items for name in processes}
     # What is less is what an idle process takes.
     return Rate(statistics.median(rates), min(rates), max(rates), {name: ms for name, ms in cpu.items() if ms >= 0.01})
-
-
-@contextmanager
-def embedding_server(folder: Path, dimension: int) -> Iterator[dict[str, Any]]:
-    """Run an embedding server in a process of its own that costs hardly anything; give the settings that use it."""
-    port = servers.free_port()
-    command = ["-m", "mh_common.testing.openai_stub", "--port", str(port), "--dimension", str(dimension)]
-    server = servers.start("embeddings", [sys.executable, *command], folder / "embeddings.log")
-    try:
-        servers.wait_until(server, lambda: servers.listens(port))
-        yield {
-            "EMBEDDING_PROVIDER": "openai",
-            "EMBEDDING_DIMENSION": str(dimension),
-            "EMBEDDING_BASE_URL": f"http://127.0.0.1:{port}/v1",
-            "EMBEDDING_API_KEY": StubOpenAI().api_key,
-        }
-    finally:
-        server.stop()
 
 
 class Queue:
@@ -192,7 +171,7 @@ def measure_platform(
     """Measure with an embedder that costs nothing; return the rates and the bytes of a row in the database."""
     rates = {}
     with (
-        embedding_server(folder, 384) as embedding,
+        embeddings(folder, 384) as embedding,
         ServerStack(folder, durable=True, RELAY_POLL_INTERVAL=str(POLL_S), **embedding) as stack,
         Client(stack.api_url, timeout=60) as client,
     ):
@@ -264,9 +243,12 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files = write_variants(read_rows(dataset()), ROWS // SLICE, SLICE, folder)
-        rows = [row for file in files for row in read_rows(file)]
-        texts = measure_texts(read_rows(dataset()))
+        data = read_rows(dataset())
+        rows = variants(data, 0, ROWS)
+        files = [folder / f"rows{first}.csv" for first in range(0, ROWS, SLICE)]
+        for number, file in enumerate(files):
+            write_rows(rows[number * SLICE : (number + 1) * SLICE], file)
+        texts = measure_texts(data)
         started = time.perf_counter()
         rates, row_bytes = measure_platform(folder / "platform", files, rows)
         rates |= measure_local_model(folder / "local", rows)

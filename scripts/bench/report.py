@@ -1,6 +1,11 @@
-"""What was measured, as lines of a table."""
+"""What was measured, as tables; and in plain words what is short of its goal."""
+
+from collections.abc import Iterator, Sequence
 
 from bench.measuring import Figure
+from bench.record import Record
+
+HEAD = ("figure", "goal", "median (extremes)", "reached", "what was measured, medians")
 
 
 def number(value: float) -> str:
@@ -9,9 +14,79 @@ def number(value: float) -> str:
 
 
 def line(figure: Figure) -> str:
-    """Return a line of a Markdown table: name, goal, median with extremes, whether the goal is reached."""
-    spread = f"{number(min(figure.values))} to {number(max(figure.values))}"
-    goal = "" if figure.goal is None else f"{figure.goal} {figure.unit}"
-    verdict = "" if figure.goal is None else "yes" if figure.met else "**no**"
-    sides = "; ".join(f"{name}: {number(sorted(values)[len(values) // 2])}" for name, values in figure.sides.items())
-    return f"| {figure.name} | {goal} | {number(figure.value)} {figure.unit} ({spread}) | {verdict} | {sides} |"
+    """Return a figure as a line of the table."""
+    unit = "" if figure.unit == "times" else f" {figure.unit}"
+    spread = f"{number(figure.value)}{unit} ({number(min(figure.values))} to {number(max(figure.values))})"
+    reached = "" if figure.goal is None else "yes" if figure.met else "**no**"
+    goal = "" if figure.goal is None else f"{figure.goal}{unit}"
+    sides = "; ".join(f"{name}: {number(_median(values))}" for name, values in figure.sides.items())
+    note = f"{sides}. {figure.note}" if sides and figure.note else sides + figure.note
+    return f"| {figure.name} | {goal} | {spread} | {reached} | {note} |"
+
+
+def _median(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """Return a section's figures as a Markdown table."""
+    head = [f"| {' | '.join(HEAD)} |", "|" + "---|" * len(HEAD)]
+    return "\n".join([*head, *(line(figure) for figure in figures)])
+
+
+def shortfalls(record: Record) -> str:
+    """Return what is short of its goal as a list in plain words, the widest first."""
+    short = [figure for figures in record.sections.values() for figure in figures if not figure.met]
+    if not short:
+        return "Every goal is reached."
+    lines = [_shortfall(figure) for figure in sorted(short, key=_lack, reverse=True)]
+    total = sum(figure.goal is not None for figures in record.sections.values() for figure in figures)
+    return "\n".join([f"{total - len(short)} of {total} goals are reached. These are not:", "", *lines])
+
+
+def _lack(figure: Figure) -> float:
+    """How many times short of the goal a figure is."""
+    assert figure.goal is not None
+    if figure.goal.at_least:
+        return figure.goal.bound / max(figure.value, 1e-9)
+    return figure.value / max(figure.goal.bound, 1e-9)
+
+
+def _shortfall(figure: Figure) -> str:
+    unit = "" if figure.unit == "times" else f" {figure.unit}"
+    return f"- {figure.name}: {number(figure.value)}{unit}, where the goal is {figure.goal}{unit}."
+
+
+def about(record: Record) -> str:
+    """Return where and with what the run was."""
+    machine, commit, data = (record.about[name] for name in ("machine", "commit", "data"))
+    changed = ", with changes that are not committed" if commit["changed"] else ""
+    versions = ", ".join(f"{name} {version}" for name, version in record.about["versions"].items())
+    minutes = sum(record.minutes.values())
+    return (
+        f"{record.date}, commit `{commit['id'][:12]}`{changed}; {machine['cpus']} cores of {machine['processor']}, "
+        f"{machine['memory_gib']} GiB, Python {machine['python']}, {machine['platform']}. "
+        f"Data: {data['rows']:,} conversations, on average {data['question_words']} words a question and "
+        f"{data['answer_words']} an answer. The run took {minutes:.0f} minutes. Versions: {versions}."
+    )
+
+
+def tables(record: Record) -> dict[str, str]:
+    """Return every table of docs/benchmarks.md by its marker."""
+    return {
+        "about": about(record),
+        "shortfalls": shortfalls(record),
+        **{name: table(figures) for name, figures in record.sections.items()},
+    }
+
+
+def highlights(record: Record, names: Sequence[str]) -> str:
+    """Return the table of the README: these figures, in this order. Raises KeyError for one that is not there."""
+    known = {figure.name: figure for figures in record.sections.values() for figure in figures}
+    return "\n".join(["| figure | goal | measured |", "|---|---|---|", *_short_lines([known[name] for name in names])])
+
+
+def _short_lines(figures: Sequence[Figure]) -> Iterator[str]:
+    for figure in figures:
+        _, name, goal, spread, *_ = line(figure).split(" | ")
+        yield f"| {name} | {goal} | {spread} |"

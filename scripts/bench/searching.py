@@ -91,7 +91,7 @@ class Searching:
         self._free_port = free_port
         self._chroma = chroma
         self._direct = Direct(stack.milvus_uri)
-        self._filler = Filler(stack, bench.rows, free.LOCAL_MODEL)
+        self._filler = Filler(stack, bench.rows, free.MODEL)
 
     def fill(self, size: int) -> None:
         """Return when both sides hold so many conversations."""
@@ -156,7 +156,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         ServerStack(bench.folder, durable=True, deployed=True) as stack,
         Chroma(Path(bench.folder / "chroma")) as chroma,
     ):
-        stack.serve("rag-api, free embedder", free.DISGUISED_RAG_APP, free_port, "/readyz")
+        stack.serve("rag-api, free embedder", free.RAG_APP, free_port, "/readyz")
         searching = Searching(bench, stack, free_port, chroma)
         for size in bench.scale.sizes:
             searching.fill(size)

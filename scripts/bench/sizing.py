@@ -6,11 +6,12 @@
 import argparse
 import json
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from bench.documents import fill
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENT = ROOT / "docs" / "scaling.md"
@@ -211,25 +212,13 @@ def tables(measured: Measured, chosen: Assumptions) -> dict[str, str]:
     }
 
 
-def filled(document: str, contents: dict[str, str]) -> str:
-    """Return the document with each table between its markers."""
-
-    def put(match: re.Match[str]) -> str:
-        return f"{match[1]}\n{contents.pop(match[2])}\n{match[3]}"
-
-    result = re.sub(r"(<!-- table: (\w+) -->)\n.*?(<!-- end -->)", put, document, flags=re.DOTALL)
-    if contents:
-        raise ValueError(f"The document has no place for: {', '.join(contents)}")
-    return result
-
-
 def main() -> None:
     """Print the tables, or write them into the document."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     made = tables(Measured(), Assumptions())
     if parser.parse_args().write:
-        DOCUMENT.write_text(filled(DOCUMENT.read_text(encoding="utf-8"), made), encoding="utf-8")
+        fill(DOCUMENT, made)
     else:
         print("\n\n".join(made.values()))
 

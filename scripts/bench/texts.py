@@ -51,17 +51,18 @@ def measure_texts(rows: Sequence[ConversationCreate]) -> TextFigures:
     )
 
 
-def write_variants(rows: Sequence[ConversationCreate], files: int, size: int, folder: Path) -> list[Path]:
-    """Write files of `size` conversations each: those of the data set over and over, no question the same twice."""
-    names = list(ConversationCreate.model_fields)
-    paths = []
-    for number in range(files):
-        path = folder / f"rows{number}.csv"
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            for index in range(number * size, (number + 1) * size):
-                row = rows[index % len(rows)].model_dump(mode="json")
-                writer.writerow({**row, "question": f"{row['question']} ({index})"})
-        paths.append(path)
-    return paths
+def variants(rows: Sequence[ConversationCreate], first: int, count: int) -> list[ConversationCreate]:
+    """Return conversations like those of the data set, from the `first` on: theirs over and over, no question twice."""
+    found = []
+    for index in range(first, first + count):
+        row = rows[index % len(rows)]
+        found.append(row.model_copy(update={"question": f"{row.question} ({index})"}))
+    return found
+
+
+def write_rows(rows: Sequence[ConversationCreate], file: Path) -> None:
+    """Write conversations as the CSV file that an import takes."""
+    with file.open("w", encoding="utf-8", newline="") as output:
+        writer = csv.DictWriter(output, list(ConversationCreate.model_fields))
+        writer.writeheader()
+        writer.writerows(row.model_dump(mode="json") for row in rows)

@@ -58,4 +58,4 @@ def indexed_words(*texts: str) -> str:
 
     So ` panic attack ` is found in it just where these words follow each other, and never across two texts.
     """
-    return "|".join(f" {' '.join(word.stem for word in words_of(text))} " for text in texts)
+    return "|".join(f" {' '.join(map(stem_of, _WORD.findall(text)))} " for text in texts)

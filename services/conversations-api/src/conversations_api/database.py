@@ -1,5 +1,6 @@
 """The engine and its sessions. What differs between MySQL, MariaDB and SQLite, but for SQL itself, is here as well."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from conversations_api.settings import DatabaseSettings
@@ -81,13 +82,77 @@ class Executor(Protocol):
         ...
 
 
-class Session(AsyncSession):
-    """A transaction: what is executed becomes visible to others at once, at its commit, or not at all."""
+class Session:
+    """A transaction: what is executed becomes visible to others at once, at its commit, or not at all.
+
+    It begins with its first statement. When that finds the connection lost, it is sent once more, on a new one: nothing
+    was done before it. That saves the ping, a round trip, before each transaction. SQLAlchemy's own sessions keep
+    objects in step with rows, which nobody needs here and which took more time than the statements.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._connection: AsyncConnection | None = None
+        self.info: dict[str, Any] = {}
+        """Notes for the session's owner."""
 
     @property
     def dialect_name(self) -> str:
         """See `Executor.dialect_name`."""
-        return self.sync_session.get_bind().dialect.name
+        return self._engine.dialect.name
+
+    async def connection(self) -> AsyncConnection:
+        """Return the connection, which is the session's until it ends."""
+        if self._connection is None:
+            self._connection = await self._engine.connect()
+        return self._connection
+
+    async def execute(self, statement: Executable, parameters: Any = None, /) -> Result[*tuple[Any, ...]]:
+        """See `Executor.execute`."""
+        connection = await self.connection()
+        if connection.in_transaction():
+            return await connection.execute(statement, parameters)
+        return await _execute_first(connection, statement, parameters)
+
+    async def commit(self) -> None:
+        """Make what was executed last, and let others see it."""
+        if self._connection is not None:
+            try:
+                await self._connection.commit()
+            except BaseException:
+                # Nobody knows what is left of the transaction: the next one must not go on with it.
+                await self._connection.invalidate()
+                raise
+
+    async def rollback(self) -> None:
+        """Undo what was executed."""
+        if self._connection is not None:
+            await self._connection.rollback()
+
+    async def __aenter__(self) -> Self:
+        """Begin; the connection is taken when it is needed."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Undo what was not committed, and give the connection back."""
+        if self._connection is not None:
+            if self._connection.in_transaction():
+                # In a task of its own, which goes on to its end when the present one is cancelled.
+                await asyncio.shield(asyncio.create_task(self._connection.rollback()))
+            await self._connection.close()
+
+
+async def _execute_first(
+    connection: AsyncConnection, statement: Executable, parameters: Any
+) -> Result[*tuple[Any, ...]]:
+    """Execute a statement with nothing done before it: once more, on a new connection, where this one is lost."""
+    try:
+        return await connection.execute(statement, parameters)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    await connection.rollback()
+    return await connection.execute(statement, parameters)
 
 
 class Reader:
@@ -118,16 +183,10 @@ class Reader:
     async def execute(self, statement: Executable, parameters: Any = None, /) -> Result[*tuple[Any, ...]]:
         """See `Executor.execute`."""
         with database_errors():
-            try:
-                return await self._connection.execute(statement, parameters)
-            except DBAPIError as error:
-                if not error.connection_invalidated:
-                    raise
-                await self._connection.rollback()
-                return await self._connection.execute(statement, parameters)
+            return await _execute_first(self._connection, statement, parameters)
 
 
-SessionFactory: TypeAlias = async_sessionmaker[Session]
+SessionFactory: TypeAlias = Callable[[], Session]
 ReaderFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[Executor]]
 
 
@@ -169,7 +228,6 @@ def make_read_engine(settings: DatabaseSettings) -> AsyncEngine:
     Its connections are its own, so that a rush of slow searches leaves those of the writers free.
     """
     options = {**_options(settings), "isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
-    options["pool_pre_ping"] = False
     engine = create_async_engine(settings.address, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
@@ -193,7 +251,6 @@ def _options(settings: DatabaseSettings) -> dict[str, Any]:
         **options,
         # Gap locks of the default level would let the relay's scan hold up inserts.
         "isolation_level": "READ COMMITTED",
-        "pool_pre_ping": True,
         "pool_recycle": 1800,
         "connect_args": {"charset": "utf8mb4", "connect_timeout": 5, "init_command": session},
     }
@@ -218,7 +275,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def make_session_factory(engine: AsyncEngine) -> SessionFactory:
     """Return the factory of sessions on the engine for transactions."""
-    return async_sessionmaker(engine, class_=Session, expire_on_commit=False)
+    return partial(Session, engine)
 
 
 def make_reader_factory(engine: AsyncEngine) -> ReaderFactory:
@@ -229,8 +286,9 @@ def make_reader_factory(engine: AsyncEngine) -> ReaderFactory:
 @asynccontextmanager
 async def transaction(factory: SessionFactory) -> AsyncIterator[Session]:
     """One unit of work: commits when the block ends, rolls back when it raises."""
-    async with factory() as session, session.begin():
+    async with factory() as session:
         yield session
+        await session.commit()
 
 
 @contextmanager

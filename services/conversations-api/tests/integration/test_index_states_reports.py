@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mh_common.errors import NotFoundError
 from mh_common.models import IndexOutcome, IndexReport, IndexState, IndexStatus, Sentiment
-from sqlalchemy import delete, event, select, update
+from sqlalchemy import Engine, delete, event, insert, select, update
 
 QUEUED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REPORTED = QUEUED + timedelta(seconds=2)
@@ -31,8 +31,8 @@ async def add(sessions: SessionFactory, ids: Sequence[int], at: datetime = QUEUE
         "answer_sentiment": Sentiment.NEUTRAL,
     }
     async with transaction(sessions) as session:
-        session.add_all(ConversationRow(id=key, version=1, created_at=at, updated_at=at, **fixed) for key in ids)
-        await session.flush()
+        rows = [{"id": key, "version": 1, "created_at": at, "updated_at": at, **fixed} for key in ids]
+        await session.execute(insert(ConversationRow), rows)
         await IndexStateRepository(session).queue_new(ids, at)
 
 
@@ -209,25 +209,24 @@ async def test_reports_leave_the_conversation_itself_alone(sessions: SessionFact
     await report(sessions, indexed(1))
 
     async with sessions() as session:
-        row = (await session.execute(select(ConversationRow).where(ConversationRow.id == 1))).scalar_one()
+        row = (await session.execute(select(ConversationRow).where(ConversationRow.id == 1))).one()
     assert (row.updated_at, row.version) == (QUEUED, 1)
 
 
 async def test_the_usual_report_takes_as_many_statements_for_1000_rows_as_for_one(sessions: SessionFactory) -> None:
     await add(sessions, range(1, 1001))
     statements: list[str] = []
-    engine = sessions.kw["bind"].sync_engine
 
     def note(_: object, __: object, statement: str, *___: object) -> None:
         statements.append(statement)
 
-    event.listen(engine, "before_cursor_execute", note)
+    event.listen(Engine, "before_cursor_execute", note)
     counts = []
     for keys in ([1], range(2, 1001)):
         statements.clear()
         await report(sessions, *(indexed(key) for key in keys))
         counts.append(len(statements))
-    event.remove(engine, "before_cursor_execute", note)
+    event.remove(Engine, "before_cursor_execute", note)
 
     assert counts[0] == counts[1]
     assert (await get(sessions, 1000)).status is IndexStatus.INDEXED

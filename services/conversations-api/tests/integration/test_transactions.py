@@ -13,8 +13,7 @@ from conversations_api.main import create_app
 from conversations_api.settings import RelaySettings, Settings
 from mh_common.settings import RedisSettings
 from redis.asyncio import Redis
-from sqlalchemy import event, text
-from sqlalchemy.orm import Session as SyncSession
+from sqlalchemy import Connection, Engine, event, text
 
 PATH = "/api/v1/conversations"
 NEW = {
@@ -36,12 +35,12 @@ def quiet(settings: Settings) -> Settings:
 
 @contextmanager
 def before_commit(action: Any) -> Iterator[None]:
-    """Run `action` with each session that is about to commit."""
-    event.listen(SyncSession, "before_commit", action)
+    """Run `action` with each connection that is about to commit."""
+    event.listen(Engine, "commit", action)
     try:
         yield
     finally:
-        event.remove(SyncSession, "before_commit", action)
+        event.remove(Engine, "commit", action)
 
 
 def assert_unavailable(answer: httpx.Response) -> None:
@@ -126,7 +125,7 @@ async def test_the_commit_precedes_the_answer(settings: Settings, row_counts: An
 
 
 async def test_a_failed_commit_is_never_answered_as_success(client: httpx.AsyncClient, row_counts: Any) -> None:
-    def fail(_: SyncSession) -> None:
+    def fail(_: Connection) -> None:
         raise RuntimeError("I can't sleep.")
 
     with before_commit(fail):
@@ -153,8 +152,8 @@ async def test_work_that_fails_half_way_leaves_nothing(client: httpx.AsyncClient
 async def test_a_connection_lost_before_the_commit_is_said_to_be_temporary(
     client: httpx.AsyncClient, query: Any
 ) -> None:
-    def lose(session: SyncSession) -> None:
-        session.execute(text("KILL CONNECTION_ID()"))
+    def lose(connection: Connection) -> None:
+        connection.execute(text("KILL CONNECTION_ID()"))
 
     with before_commit(lose):
         answer = await client.post(PATH, json=NEW)

@@ -1,6 +1,7 @@
 """The vector collection: its schema, and making sure that it is there and is the right one."""
 
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 from mh_common import vector_index as fields
 from pymilvus import AsyncMilvusClient, CollectionSchema, DataType, Function, FunctionType, MilvusException
@@ -89,16 +90,22 @@ async def check_collection(
         IndexMismatchError: it has another model, dimension or fields.
         MilvusException: there is none, or Milvus does not answer.
     """
-    schema = collection_schema(model, dimension)
     found = await client.describe_collection(name)
     has = {field["name"]: (field["type"], field["params"].get("dim")) for field in found["fields"]}
-    wanted = {field.name: (field.dtype, field.params.get("dim")) for field in schema.fields}
+    description, wanted = fields.describe(model, dimension), _wanted(dimension)
     wrong = sorted(name for name in wanted if has.get(name) != wanted[name])
-    if found["description"] == schema.description and not wrong:
+    if found["description"] == description and not wrong:
         return
     raise IndexMismatchError(
         f"The Milvus collection {name} holds '{found['description']}'"
         + (f" (missing or different fields: {', '.join(wrong)})" if wrong else "")
-        + f", but this release with these settings needs '{schema.description}'. Build the index anew with: mh index "
+        + f", but this release with these settings needs '{description}'. Build the index anew with: mh index "
         "rebuild (or put the EMBEDDING settings back, if they are what differs)"
     )
+
+
+@lru_cache(maxsize=1)
+def _wanted(dimension: int) -> dict[str, tuple[Any, Any]]:
+    """Return type and dimension of each field. Kept, since making a schema takes longer than asking for one."""
+    schema = collection_schema("", dimension)
+    return {field.name: (field.dtype, field.params.get("dim")) for field in schema.fields}

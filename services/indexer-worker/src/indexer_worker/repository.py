@@ -12,6 +12,7 @@ from mh_common import vector_index as fields
 from mh_common.models import Conversation
 from mh_common.words import indexed_words
 from pymilvus import AsyncMilvusClient, MilvusException
+from pymilvus.client import entity_helper
 
 from indexer_worker import metrics
 from indexer_worker.collection import check_collection, ensure_collection
@@ -200,6 +201,9 @@ def vector_store_error(error: Exception) -> VectorStoreError:
 
 def make_client(uri: str, token: str, timeout: float) -> AsyncMilvusClient:
     """Return a client that connects at its first call, so that it can be made while Milvus is down."""
+    # pymilvus 3.0 looks at the length of each character of a text, half of the time in which it packs a row. Texts are
+    # cut to what their fields hold before.
+    entity_helper.CHECK_STR_ARRAY = False
     # It logs each failed call with its whole trace, on a handler of its own; ours says it in one line.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     return AsyncMilvusClient(uri, token=token, timeout=timeout, dedicated=True, grpc_options=GRPC_OPTIONS)

@@ -1,5 +1,6 @@
 """Bring the index in step with some conversations, whatever happens to them meanwhile."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -116,9 +117,11 @@ class IndexService:
         return await self._report(written.settled, written.refused)
 
     async def _write(self, ids: Sequence[int]) -> Written:
-        # Before anything is embedded: jobs come again and again while the collection is not the right one.
-        await self._repository.prepare()
-        page = await self._conversations.conversations.list(ids=ids, limit=len(ids))
+        _, page = await asyncio.gather(
+            # Before anything is embedded: jobs come again and again while the collection is not the right one.
+            self._repository.prepare(),
+            self._conversations.conversations.list(ids=ids, limit=len(ids)),
+        )
         texts = {row.id: (row.question, fields.embedded_text(row.question, row.answer)) for row in page.items}
         vectors, refusals = await self._embed(list(dict.fromkeys(chain.from_iterable(texts.values()))))
         written = Written(page.items)

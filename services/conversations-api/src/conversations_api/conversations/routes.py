@@ -25,6 +25,7 @@ from conversations_api.dependencies import IdempotencyKey, Readers, ReadService,
 from conversations_api.idempotency.repository import Done, KeyedRequest
 
 PREFIX: Final = "/api/v1/conversations"
+JSON: Final = "application/json"
 
 router = APIRouter(prefix=PREFIX, tags=["conversations"])
 
@@ -35,13 +36,12 @@ IfMatch = Annotated[
 IfNoneMatch = Annotated[list[str] | None, Header(description="Answer 304 if the representation is still this one.")]
 
 
-@router.post("", status_code=201, responses=documentation.CREATED)
+@router.post("", status_code=201, response_model=Conversation, responses=documentation.CREATED)
 async def create(
     content: Annotated[ConversationCreate, Body(openapi_examples=documentation.NEW)],
     service: WriteService,
-    response: Response,
     idempotency_key: IdempotencyKey = None,
-) -> Conversation:
+) -> Response:
     """Add a conversation. It is searchable a moment later."""
     done = await service.add([content], KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content))
     created = Conversation(
@@ -50,18 +50,19 @@ async def create(
         created_at=done.at,
         updated_at=done.at,
         index_status=IndexStatus.PENDING,
-        **content.model_dump(),
+        **dict(content),
     )
+    response = _answer(created, 201)
     response.headers["Location"] = f"{PREFIX}/{created.id}"
-    response.headers["ETag"] = etag_of(created)
     _tell_replay(response, done)
-    return created
+    return response
 
 
-@router.get("", response_model_exclude_unset=True, responses=documentation.LISTED)
-async def list_conversations(query: Annotated[ListQuery, Query()], service: ReadService) -> ConversationPage:
+@router.get("", response_model=ConversationPage, responses=documentation.LISTED)
+async def list_conversations(query: Annotated[ListQuery, Query()], service: ReadService) -> Response:
     """List conversations, a page at a time. No row comes twice or is left out while others are added."""
-    return await service.list(query)
+    page = await service.list(query)
+    return Response(page.model_dump_json(exclude_unset=True), media_type=JSON)
 
 
 @router.post("/bulk", status_code=201, responses=documentation.BULK_CREATED)
@@ -116,42 +117,40 @@ async def get(conversation_id: Id, service: ReadService, if_none_match: IfNoneMa
     headers = {"ETag": etag_of(conversation)}
     if is_unmodified(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    # Made here, since the framework would check it once more: this is the read that must be fast.
-    return Response(conversation.model_dump_json(), headers=headers, media_type="application/json")
+    return Response(conversation.model_dump_json(), headers=headers, media_type=JSON)
 
 
-@router.put("/{conversation_id}", responses=documentation.CHANGED)
+@router.put("/{conversation_id}", response_model=Conversation, responses=documentation.CHANGED)
 async def replace(
     conversation_id: Id,
     content: Annotated[ConversationCreate, Body(openapi_examples=documentation.NEW)],
     service: WriteService,
-    response: Response,
     if_match: IfMatch = None,
-) -> Conversation:
+) -> Response:
     """Give a conversation new content. The same content again changes nothing."""
-    conversation = await service.replace(conversation_id, content, if_match)
-    response.headers["ETag"] = etag_of(conversation)
-    return conversation
+    return _answer(await service.replace(conversation_id, content, if_match))
 
 
-@router.patch("/{conversation_id}", responses=documentation.CHANGED)
+@router.patch("/{conversation_id}", response_model=Conversation, responses=documentation.CHANGED)
 async def update(
     conversation_id: Id,
     change: Annotated[ConversationUpdate, Body(openapi_examples=documentation.CHANGE)],
     service: WriteService,
-    response: Response,
     if_match: IfMatch = None,
-) -> Conversation:
+) -> Response:
     """Change some fields of a conversation; those left out stay as they are."""
-    conversation = await service.update(conversation_id, change, if_match)
-    response.headers["ETag"] = etag_of(conversation)
-    return conversation
+    return _answer(await service.update(conversation_id, change, if_match))
 
 
 @router.delete("/{conversation_id}", status_code=204, responses=documentation.DELETED)
 async def delete(conversation_id: Id, service: WriteService, if_match: IfMatch = None) -> None:
     """Delete a conversation; search forgets it a moment later."""
     await service.delete(conversation_id, if_match)
+
+
+def _answer(conversation: Conversation, status: int = 200) -> Response:
+    """Return the answer that shows a conversation. Made here: the framework would check it once more."""
+    return Response(conversation.model_dump_json(), status, {"ETag": etag_of(conversation)}, JSON)
 
 
 def _tell_replay(response: Response, done: Done) -> None:

@@ -66,8 +66,7 @@ class HistoryRepository:
         """Store feedback in the place of what was there."""
         values = {"rating": feedback.rating, "comment": feedback.comment, "feedback_at": feedback.at}
         statement = update(HistoryRow).where(_ROW.answer_id == str(answer_id)).values(values)
-        # The session holds no row as an object that would have to follow the change.
-        await self.session.execute(statement.execution_options(synchronize_session=False))
+        await self.session.execute(statement)
 
     async def delete(self, answer_id: UUID) -> None:
         """Delete an entry, if there is one."""
@@ -84,7 +83,7 @@ class HistoryRepository:
         return await self._delete(_ROW.id.in_(keys)) if keys else 0
 
     async def _delete(self, which: Any) -> int:
-        statement = delete(HistoryRow).where(which).execution_options(synchronize_session=False)
+        statement = delete(HistoryRow).where(which)
         return int(cast(CursorResult[Any], await self.session.execute(statement)).rowcount)
 
 

@@ -75,19 +75,14 @@ class IdempotencyRepository:
             update(IdempotencyKeyRow)
             .where(IdempotencyKeyRow.key == request.key)
             .values(conversation_ids=json.dumps(list(done.ids)))
-            .execution_options(synchronize_session=False)
         )
 
     async def delete_older(self, than: datetime) -> int:
         """Delete some of the keys taken before `than`; return how many, 0 when there are none left."""
         old = select(IdempotencyKeyRow.key).where(IdempotencyKeyRow.created_at < than).limit(PURGE_CHUNK)
-        keys = (await self.session.scalars(old)).all()
+        keys = (await self.session.execute(old)).scalars().all()
         if keys:
-            await self.session.execute(
-                delete(IdempotencyKeyRow)
-                .where(IdempotencyKeyRow.key.in_(keys))
-                .execution_options(synchronize_session=False)
-            )
+            await self.session.execute(delete(IdempotencyKeyRow).where(IdempotencyKeyRow.key.in_(keys)))
         return len(keys)
 
     async def _find_or_insert(self, request: KeyedRequest, at: datetime) -> Row[str, str, datetime] | None:

@@ -94,8 +94,7 @@ class IndexRunRepository:
         """Change these runs."""
         if ids:
             statement = update(IndexRunRow).where(IndexRunRow.id.in_(ids)).values(values)
-            # The session holds no row as an object that would have to follow the change.
-            await self.session.execute(statement.execution_options(synchronize_session=False))
+            await self.session.execute(statement)
 
     async def take_due(self, now: datetime, again_at: datetime) -> list[DueRun]:
         """Return the runs that the worker is to be told of now, and put off the next time until `again_at`.

@@ -1,12 +1,12 @@
 """The index states table."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mh_common.models import IndexStatus, PresentVersion
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import BindParameter, Select, Table, bindparam, func, insert, select, update
 
 from conversations_api.database import Executor
 from conversations_api.models import ConversationRow, IndexStateRow
@@ -49,6 +49,16 @@ _JOINED: Final = select(IndexStateRow.conversation_id, *_STORED).join(
     ConversationRow, ConversationRow.id == IndexStateRow.conversation_id
 )
 
+_STATES: Final = cast(Table, IndexStateRow.__table__)
+_IDS: Final[BindParameter[Any]] = bindparam("ids", expanding=True)
+# Made once; what they insert or set comes as parameters.
+_INSERT: Final = insert(_STATES)
+_UPDATE: Final = update(_STATES).where(_STATES.c.conversation_id.in_(_IDS))
+_BY_IDS: Final = _JOINED.where(IndexStateRow.conversation_id.in_(_IDS))
+_LOCK: Final = (
+    select(ConversationRow.id).where(ConversationRow.id.in_(_IDS)).order_by(ConversationRow.id).with_for_update()
+)
+
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -62,28 +72,25 @@ class IndexStateRepository:
         """Begin the states of conversations that are new at `at`, in one statement."""
         if ids:
             state = {"status": IndexStatus.PENDING, "attempts": 0, "queued_at": at}
-            await self.session.execute(insert(IndexStateRow), [{"conversation_id": key, **state} for key in ids])
+            await self.session.execute(_INSERT, [{"conversation_id": key, **state} for key in ids])
 
     async def queue_again(self, ids: Sequence[int], at: datetime) -> None:
         """Mark changed conversations as pending from `at` on. What the index holds meanwhile stays noted."""
-        await self._update(ids, {"status": IndexStatus.PENDING, "attempts": 0, "reason": None, "queued_at": at})
+        if ids:
+            state = {"status": IndexStatus.PENDING, "attempts": 0, "reason": None, "queued_at": at}
+            await self.session.execute(_UPDATE, {"ids": list(ids), **state})
 
     async def record(self, change: StateChange, ids: Collection[int], at: datetime) -> None:
         """Make the same change to each of these states, in one statement."""
         values: dict[str, Any] = {}
         if change.attempts:
-            values["attempts"] = IndexStateRow.attempts + change.attempts
+            values["attempts"] = _STATES.c.attempts + change.attempts
         if change.status is not None:
             values |= {"status": change.status, "reason": change.reason}
         if change.indexed_version is not None:
             values |= {"indexed_version": change.indexed_version, "indexed_at": at}
-        await self._update(ids, values)
-
-    async def _update(self, ids: Collection[int], values: dict[str, Any]) -> None:
         if ids:
-            statement = update(IndexStateRow).where(IndexStateRow.conversation_id.in_(ids)).values(values)
-            # The session holds no row as an object that would have to follow the change.
-            await self.session.execute(statement.execution_options(synchronize_session=False))
+            await self.session.execute(_UPDATE.values(values), {"ids": list(ids)})
 
     async def find(self, conversation_id: int) -> StoredState | None:
         """Return a conversation's index state; None when the conversation does not exist."""
@@ -97,14 +104,11 @@ class IndexStateRepository:
         in one order, so that the version read here stays the present one and no two transactions wait for each other.
         """
         await self.lock_conversations(ids)
-        return await self._read(_JOINED.where(IndexStateRow.conversation_id.in_(ids)))
+        return await self._read(_BY_IDS, {"ids": list(ids)})
 
     async def lock_conversations(self, ids: Collection[int]) -> list[int]:
         """Return the ids of those conversations that exist, in order; lock them as `lock` does."""
-        key = ConversationRow.id
-        return list(
-            (await self.session.execute(select(key).where(key.in_(ids)).order_by(key).with_for_update())).scalars()
-        )
+        return list((await self.session.execute(_LOCK, {"ids": list(ids)})).scalars())
 
     async def without_state(self, ids: Collection[int]) -> list[int]:
         """Return those of these conversations that have no state."""
@@ -116,8 +120,10 @@ class IndexStateRepository:
         query = _JOINED.where(IndexStateRow.status == IndexStatus.FAILED, IndexStateRow.conversation_id > after)
         return await self._read(query.order_by(IndexStateRow.conversation_id).limit(limit))
 
-    async def _read(self, query: Select[*tuple[Any, ...]]) -> dict[int, StoredState]:
-        return {row[0]: StoredState(*row[1:]) for row in await self.session.execute(query)}
+    async def _read(
+        self, query: Select[*tuple[Any, ...]], parameters: Mapping[str, Any] | None = None
+    ) -> dict[int, StoredState]:
+        return {row[0]: StoredState(*row[1:]) for row in await self.session.execute(query, parameters)}
 
     async def statuses(self) -> dict[IndexStatus, int]:
         """Return the number of states in each status, with 0 where there is none; the table's index has them all."""

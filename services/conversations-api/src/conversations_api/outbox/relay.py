@@ -37,6 +37,10 @@ FIRST_BACKOFF: Final = 0.25
 STOP_TIMEOUT: Final = 5.0
 """Seconds that a cancelled relay may take for the message on its way and for giving its claims back."""
 
+GATHER: Final = 0.025
+"""Seconds from one look at the outbox to the next, at least: of a rush of writes each look takes many rows, in one
+message, where it would take a few and cost the same. A write after a pause is looked for at once."""
+
 RUN_RESEND: Final = 30.0
 """Seconds after which the worker is told again of a run that nobody has taken."""
 
@@ -88,8 +92,10 @@ class Relay:
     async def run(self) -> None:
         """Deliver until cancelled. Whatever fails is logged and tried again, later each time."""
         failures = 0
+        loop = asyncio.get_running_loop()
         while True:
             self._woken.clear()
+            looked = loop.time()
             try:
                 delivered = await self._unbroken(self._deliver_batch())
             except Exception as error:  # a relay that ends would strand every later write
@@ -101,8 +107,10 @@ class Relay:
             failures = 0
             if not delivered:
                 await self._idle()
+            if delivered < self._settings.batch_size:
+                await asyncio.sleep(looked + GATHER - loop.time())
 
-    async def _unbroken(self, work: Coroutine[Any, Any, bool]) -> bool:
+    async def _unbroken(self, work: Coroutine[Any, Any, int]) -> int:
         """Run `work`; when cancelled, let it come to a good end first, which it does after its present message."""
         task = asyncio.create_task(work)
         try:
@@ -130,8 +138,8 @@ class Relay:
         async with asyncio.timeout(self._settings.lease), transaction(self._session_factory) as session:
             yield session
 
-    async def _deliver_batch(self) -> bool:
-        """Claim rows, publish them, forget those that were published. Return False when there was nothing to claim."""
+    async def _deliver_batch(self) -> int:
+        """Claim rows, publish them, forget those that were published. Return how many rows and runs were claimed."""
         now = self._clock()
         async with self._transaction() as session:
             outbox = OutboxRepository(session)
@@ -140,10 +148,10 @@ class Relay:
             unknown = [] if rows else await outbox.unknown_jobs()
         self._name_unknown(unknown)
         if not rows and not runs:
-            return False
+            return 0
         # Stop in time: after the lease another relay may publish the rest, and then ours would be out of order.
         await self._publish(runs, rows, until=now + timedelta(seconds=self._settings.lease / 2))
-        return True
+        return len(rows) + len(runs)
 
     def _name_unknown(self, jobs: Sequence[str]) -> None:
         for job in set(jobs) - self._unknown_jobs:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 from mh_common.jobs import IndexJob
 from mh_common.tracing import traceparent
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import Table, delete, func, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
 from conversations_api.database import Executor, Session
@@ -21,8 +21,7 @@ _KNOWN: Final = OutboxRow.job.in_([job.value for job in IndexJob])
 
 _BY_CONVERSATION: Final = "ix_index_outbox_conversation_id_id"
 
-# The session holds no row as an object that would have to follow a statement's changes.
-_NO_OBJECTS: Final = {"synchronize_session": False}
+_INSERT: Final = insert(cast(Table, OutboxRow.__table__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class OutboxRepository(OutboxReads):
             return
         now = datetime.now(UTC)
         same = {"job": job, "created_at": now, "trace_context": traceparent()}
-        await self.session.execute(insert(OutboxRow), [{"conversation_id": key, **same} for key in ids])
+        await self.session.execute(_INSERT, [{"conversation_id": key, **same} for key in ids])
         self.session.info[OUTBOX_WRITTEN] = True
 
     async def claim(self, owner: str, now: datetime, lease_seconds: float, limit: int) -> list[ClaimedRow]:
@@ -82,7 +81,7 @@ class OutboxRepository(OutboxReads):
             until = now + timedelta(seconds=lease_seconds)
             ids = [row.id for row in rows]
             claim = update(OutboxRow).where(OutboxRow.id.in_(ids)).values(claimed_by=owner, claimed_until=until)
-            await self.session.execute(claim, execution_options=_NO_OBJECTS)
+            await self.session.execute(claim)
         return rows
 
     async def _candidates(self, now: datetime, limit: int) -> list[ClaimedRow]:
@@ -138,11 +137,11 @@ class OutboxRepository(OutboxReads):
         """Forget delivered jobs, but for those whose claim has passed to another owner."""
         if ids:
             statement = delete(OutboxRow).where(OutboxRow.id.in_(ids), OutboxRow.claimed_by == owner)
-            await self.session.execute(statement, execution_options=_NO_OBJECTS)
+            await self.session.execute(statement)
 
     async def release(self, ids: Sequence[int], owner: str) -> None:
         """Give claimed jobs back undelivered, but for those whose claim has passed to another owner."""
         if ids:
             held = update(OutboxRow).where(OutboxRow.id.in_(ids), OutboxRow.claimed_by == owner)
             free = held.values(claimed_by=None, claimed_until=None)
-            await self.session.execute(free, execution_options=_NO_OBJECTS)
+            await self.session.execute(free)
