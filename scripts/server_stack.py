@@ -18,6 +18,8 @@ import servers
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE = "legacy_development"
+NO_MILVUS = "http://127.0.0.1:9"
+"""For what asks for no index: as `milvus_uri`, so that none is started."""
 SETTINGS = (
     *("ANSWERS_", "CONVERSATIONS_", "DATABASE_", "DOORS_", "EMBEDDING_", "ENVIRONMENT", "HISTORY_", "LOG_", "METRICS_"),
     *("MILVUS_", "OPENAI_", "OTEL_", "PROMETHEUS_", "REDIS_", "RELAY_", "SEARCH_", "STARTUP_", "WEB_", "WORKER_"),

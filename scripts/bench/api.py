@@ -8,11 +8,13 @@ import servers
 from bench.load import get, requests_per_second, send
 from bench.measuring import Bench, Figure, at_least, in_turn, ratios
 from mh_client import Client, ConversationCreate, Sentiment
-from server_stack import ServerStack
+from server_stack import NO_MILVUS, ServerStack
 
 ROWS = 1000
 PAGE = 50
 PREFIX = "/api/v1/conversations"
+SLICE = 0.7
+"""Of the scale's seconds: there are many slices."""
 OURS, BARE, SYNC = "platform", "raw aiomysql", "synchronous"
 
 
@@ -43,7 +45,7 @@ def copy_rows(stack: ServerStack) -> None:
 def measure(bench: Bench) -> Iterator[Figure]:
     """Requests a second by kind and number of clients."""
     with (
-        ServerStack(bench.folder, durable=True, deployed=True, rag_app=None) as stack,
+        ServerStack(bench.folder, durable=True, deployed=True, rag_app=None, milvus_uri=NO_MILVUS) as stack,
         Client(stack.api_url, timeout=60) as client,
     ):
         ids = client.conversations.bulk_create(bench.rows[:ROWS])
@@ -56,7 +58,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         for kind in asked[OURS]:
             for clients in bench.scale.clients:
                 sides = {
-                    side: partial(requests_per_second, asked[side][kind], port, clients, bench.scale.seconds)
+                    side: partial(requests_per_second, asked[side][kind], port, clients, SLICE * bench.scale.seconds)
                     for side, port in ports.items()
                 }
                 yield from figures(f"{kind}, {clients} {'client' if clients == 1 else 'clients'}", sides, bench)

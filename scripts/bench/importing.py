@@ -17,7 +17,7 @@ from bench.texts import variants, write_rows
 from mh_client import Client, ConversationCreate
 from mh_client.importing import DEFAULT_BATCH_ROWS
 from pymysql.cursors import Cursor
-from server_stack import ServerStack
+from server_stack import NO_MILVUS, ServerStack
 
 NAIVE_ROWS: Final = 150
 """Rows of a round that are sent one by one, which is slow."""
@@ -30,7 +30,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     path, rows = bench.folder / "rows.csv", variants(bench.rows, 0, bench.scale.import_rows)
     write_rows(rows, path)
     with (
-        ServerStack(bench.folder, durable=True, deployed=True, rag_app=None) as stack,
+        ServerStack(bench.folder, durable=True, deployed=True, rag_app=None, milvus_uri=NO_MILVUS) as stack,
         Client(stack.api_url, timeout=60) as client,
         closing(stack.connect_to_mysql(stack.add_database())) as connection,
     ):

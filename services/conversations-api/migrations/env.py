@@ -8,7 +8,8 @@ so in one line: for other migrations, or for a transaction that uses a table whi
 import sys
 
 from alembic import context
-from conversations_api.database import is_locked, make_engine
+from conversations_api.database import make_engine
+from conversations_api.database_errors import is_locked
 from conversations_api.models import Base
 from conversations_api.preflight import wait_until_migratable
 from conversations_api.settings import Settings

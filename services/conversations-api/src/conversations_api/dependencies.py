@@ -10,7 +10,8 @@ from fastapi import Depends, Header, Request
 from mh_common.web.health import Check
 
 from conversations_api.conversations.service import ConversationReads, ConversationService
-from conversations_api.database import ReaderFactory, Session, SessionFactory, database_errors, transaction
+from conversations_api.database import ReaderFactory, Session, SessionFactory, transaction
+from conversations_api.database_errors import database_errors
 from conversations_api.gauges import Gauges
 from conversations_api.outbox.relay import Relay
 from conversations_api.outbox.repository import OUTBOX_WRITTEN

@@ -26,7 +26,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from conversations_api.conversations.routes import router as conversations
 from conversations_api.conversations.service import ConversationReads
 from conversations_api.database import (
-    DatabaseNotReadyError,
     check_database,
     make_engine,
     make_read_engine,
@@ -34,6 +33,7 @@ from conversations_api.database import (
     make_session_factory,
     ping,
 )
+from conversations_api.database_errors import DatabaseNotReadyError
 from conversations_api.dependencies import STATE, AppState, state_of
 from conversations_api.experiments.routes import router as experiments
 from conversations_api.gauges import Gauges
@@ -74,13 +74,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestIdMiddleware)
     app.add_middleware(OneLineStartupErrors)
     # Writes need the database alone: their jobs wait in the outbox until Redis is back.
-    app.include_router(health_routes(lambda request: state_of(request).checks, optional=frozenset({"redis"})))
-    app.include_router(metrics_routes(_gauges))
-    app.include_router(conversations)
-    app.include_router(index_states)
-    app.include_router(index_runs)
-    app.include_router(experiments)
-    app.include_router(history)
+    health = health_routes(lambda request: state_of(request).checks, optional=frozenset({"redis"}))
+    for router in (health, metrics_routes(_gauges), conversations, index_states, index_runs, experiments, history):
+        # Not `include_router`, with which FastAPI looks for the route of a request twice, in nested routers.
+        app.router.routes.extend(router.routes)
     return app
 
 

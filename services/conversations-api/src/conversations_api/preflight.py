@@ -6,7 +6,8 @@ from functools import partial
 from mh_common.startup import Store, redis_store, wait_for_stores
 from sqlalchemy.exc import DBAPIError
 
-from conversations_api.database import DatabaseNotReadyError, check_database, is_locked, make_read_engine, ping
+from conversations_api.database import check_database, make_read_engine, ping
+from conversations_api.database_errors import DatabaseNotReadyError, is_locked
 from conversations_api.models import Base
 from conversations_api.settings import Settings
 

@@ -137,6 +137,16 @@ async def test_a_failed_commit_is_never_answered_as_success(client: httpx.AsyncC
     assert await row_counts() == {}
 
 
+async def test_a_failed_commit_leaves_nothing_for_the_next_transaction(client: httpx.AsyncClient, query: Any) -> None:
+    def fail(_: Connection) -> None:
+        raise RuntimeError
+
+    with before_commit(fail):
+        assert (await client.post(PATH, json=NEW)).status_code == 500
+    created = (await client.post(PATH, json=NEW)).json()
+    assert await query("SELECT id FROM mental_health_conversations") == [(created["id"],)]
+
+
 async def test_work_that_fails_half_way_leaves_nothing(client: httpx.AsyncClient, query: Any, row_counts: Any) -> None:
     await query("ALTER TABLE index_outbox RENAME TO hidden")
     try:

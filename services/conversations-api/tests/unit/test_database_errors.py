@@ -4,7 +4,8 @@ import sqlite3
 from datetime import datetime
 
 import pytest
-from conversations_api.database import UtcDateTime, database_errors
+from conversations_api.database import UtcDateTime
+from conversations_api.database_errors import database_errors
 from mh_common.errors import UnavailableError
 from pymysql import err
 from sqlalchemy.dialects import mysql

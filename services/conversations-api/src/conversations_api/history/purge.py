@@ -6,7 +6,8 @@ from typing import Final
 
 import structlog
 
-from conversations_api.database import SessionFactory, database_errors, transaction
+from conversations_api.database import SessionFactory, transaction
+from conversations_api.database_errors import database_errors
 from conversations_api.history.repository import HistoryRepository
 
 log = structlog.get_logger(__name__)

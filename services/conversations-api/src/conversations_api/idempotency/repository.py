@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from conversations_api.database import Session, is_locked
+from conversations_api.database import Session
+from conversations_api.database_errors import is_locked
 from conversations_api.models import IdempotencyKeyRow
 
 KEY_LIFETIME: Final = timedelta(hours=24)

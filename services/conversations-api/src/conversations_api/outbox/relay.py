@@ -37,7 +37,7 @@ FIRST_BACKOFF: Final = 0.25
 STOP_TIMEOUT: Final = 5.0
 """Seconds that a cancelled relay may take for the message on its way and for giving its claims back."""
 
-GATHER: Final = 0.025
+GATHER: Final = 0.05
 """Seconds from one look at the outbox to the next, at least: of a rush of writes each look takes many rows, in one
 message, where it would take a few and cost the same. A write after a pause is looked for at once."""
 
