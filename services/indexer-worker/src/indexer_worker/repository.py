@@ -139,9 +139,14 @@ class MilvusRepository:
                 await self._write(rows, ids)
 
     async def _write(self, rows: Sequence[Row], ids: Sequence[int]) -> None:
+        stored = await self._copies(ids)
         for attempt in range(WRITE_ATTEMPTS):
-            await self._client.upsert(self._collection, list(rows))
-            if await self._copies(ids) == len(ids):
+            # An upsert deletes first, for which Milvus Lite looks through all that it holds. Whoever finds nothing to
+            # delete and is not alone with that sees it afterwards.
+            write = self._client.upsert if stored else self._client.insert
+            await write(self._collection, list(rows))
+            stored = await self._copies(ids)
+            if stored == len(ids):
                 return
             await asyncio.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - keeps two workers apart
         raise VectorStoreError("Other workers kept writing the same rows")
@@ -157,7 +162,8 @@ class MilvusRepository:
         """Count the stored rows with these ids.
 
         An upsert is a delete and an insert. Milvus Lite does not keep two of them apart: both can delete first and then
-        both insert, and search goes on to find the older copy. Whoever inserts last sees both here, and writes again.
+        both insert, and search goes on to find the older copy. Whoever inserts last sees both here, and writes again;
+        so do those who inserted because there was nothing.
         """
         rows = await self._client.query(
             self._collection,

@@ -274,15 +274,15 @@ async def test_rows_that_milvus_does_not_take_for_no_clear_reason_are_tried_agai
 ) -> None:
     for key in range(1, 9):
         conversations.put(key, f"text {key}")
-    upsert = milvus.upsert
+    insert = milvus.insert
 
     async def refuse_four(name: str, rows: list[dict[str, object]]) -> object:
         if any(row[fields.ID] == 4 for row in rows):
             raise MilvusException(65535, "something, perhaps with a secret text")
-        return await upsert(name, rows)
+        return await insert(name, rows)
 
     with monkeypatch.context() as patch:
-        patch.setattr(milvus, "upsert", refuse_four)
+        patch.setattr(milvus, "insert", refuse_four)
         with pytest.raises(IndexingError) as failure:
             await service.index(range(1, 9))
 

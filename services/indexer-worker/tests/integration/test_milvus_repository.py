@@ -164,6 +164,29 @@ async def test_writes_of_the_same_row_at_the_same_moment_leave_one(empty_milvus_
             assert await count(one) + 1 == 8  # key 0 is not counted
 
 
+async def test_new_rows_that_two_workers_write_at_the_same_moment_are_there_once(empty_milvus_uri: str) -> None:
+    async with connected(empty_milvus_uri) as one, connected(empty_milvus_uri) as two:
+        indexes = [repository(one), repository(two)]
+        await indexes[0].prepare()
+        for first in range(1, 240, 8):
+            new = range(first, first + 8)
+            await asyncio.gather(*(index.upsert([row(key) for key in new]) for index in indexes))
+            assert await count(one) == new[-1]
+
+
+async def test_copies_that_dead_workers_left_go_with_the_next_write(milvus: AsyncMilvusClient) -> None:
+    index = repository(milvus)
+    await index.upsert([row(1), row(2)])
+    # As from workers that found nothing at the same moment, and ended before they counted.
+    await milvus.insert(fields.COLLECTION, [row(1), row(1, version=7)])
+
+    await index.upsert([row(1, version=8), row(3)])
+
+    assert await count(milvus) == 3
+    [found] = await milvus.get(fields.COLLECTION, ids=[1], output_fields=[fields.VERSION])
+    assert found[fields.VERSION] == 8
+
+
 async def test_an_index_that_does_not_answer_is_one_transient_error_without_any_text() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with connected(f"http://127.0.0.1:{silent.getsockname()[1]}") as client:
