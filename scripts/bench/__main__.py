@@ -9,6 +9,7 @@ docs/benchmarks.md and README.md; other runs write benchmarks.json, benchmarks.m
 
 import argparse
 import importlib
+import signal
 import statistics
 import sys
 import tempfile
@@ -87,6 +88,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=SECTIONS, help="these sections only")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="where a run that is not whole is written")
     arguments = parser.parse_args()
+    # Ended from outside, as by Ctrl-C: whatever was started is ended too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     rows = read_rows(dataset())
     record = Record(about(rows))
     with tempfile.TemporaryDirectory(prefix="mh-bench-") as folder:

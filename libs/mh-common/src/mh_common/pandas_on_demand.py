@@ -1,4 +1,4 @@
-"""pandas, loaded when somebody uses it instead of when pymilvus is imported (ADR 40).
+"""pandas, loaded when somebody uses it instead of when pymilvus is imported (ADR 37).
 
 pymilvus imports it for the data frames of an interface that nothing here uses; that takes 40 MB of each process and a
 quarter of a second of each start. `install` puts modules in its place that hold what pymilvus names while it is
