@@ -44,7 +44,7 @@ HIGHLIGHTS = (
     "search, 20,000 rows, 1 client: p50 - embed and Milvus called directly",
     "answer, 2,000 rows: p50 - embed, search, fetch and language model called directly",
     "100 clients for 10 minutes: requests that failed",
-    "100 clients for 10 minutes: 99th percentile, by tenths of the time",
+    "100 clients for 10 minutes: 99th percentile",
 )
 """The figures that the README shows."""
 

@@ -1,7 +1,7 @@
 """A hundred people at work for ten minutes: reading, searching, asking, writing, all at the same time.
 
-Each client has a connection of its own, does one thing, checks what came of it, thinks for a second on average and goes
-on. The platform is whole: both APIs as they are deployed, a worker with the local model, and a language model that
+Each client has a connection of its own, does one thing, checks what came of it, thinks for two seconds on average and
+goes on. The platform is whole: both APIs as they are deployed, a worker with the local model, and a language model that
 answers at once. What is looked at: that nothing fails, how long things take, and that no process grows.
 """
 
@@ -27,8 +27,8 @@ from mh_client import Client, ConversationCreate, Sentiment
 from server_stack import ServerStack
 
 CLIENTS = 100
-THINK_S = 1.0
-"""Mean of the pause after each request; exponentially distributed, so that clients do not fall into step."""
+THINK_S = 2.0
+"""Mean of the pause before each request; exponentially distributed, so that clients do not fall into step."""
 SEED = 1
 ROWS = 400
 """Conversations at the beginning. The local model takes its time for more."""
@@ -83,14 +83,17 @@ class Person:
     async def work(self, seen: Seen, started: float, seconds: float) -> None:
         """Do one thing after another until the time is over."""
         kinds = list(WEIGHTS)
-        while (begun := time.perf_counter()) - started < seconds:
+        while True:
+            await asyncio.sleep(self._random.expovariate(1 / THINK_S))
+            begun = time.perf_counter()
+            if begun - started > seconds:
+                break
             [kind] = self._random.choices(kinds, list(WEIGHTS.values()))
             try:
                 await self._kinds[kind]()
             except (OSError, EOFError, ValueError, RuntimeError) as error:
                 seen.errors.append(f"{kind}: {type(error).__name__}: {error}")
             seen.took[kind].append((begun - started, time.perf_counter() - begun))
-            await asyncio.sleep(self._random.expovariate(1 / THINK_S))
         await self._api.close()
         await self._rag.close()
 
@@ -192,11 +195,12 @@ def _figures(seen: Seen, seconds: float) -> Iterator[Figure]:
     yield Figure(f"{name}: requests that failed", "", at_most(0), [len(seen.errors)], note=note.strip())
     everything = [pair for times in seen.took.values() for pair in times]
     for what, share, goal in (("99th percentile", 0.99, at_most(500)), ("median", 0.5, None)):
-        values = [1000 * percentile(tenth, share) for tenth in tenths(everything)]
         shown = {
             f"{kind}, ms": [1000 * percentile([one for _, one in times], share)] for kind, times in seen.took.items()
         }
-        yield Figure(f"{name}: {what}, by tenths of the time", "ms", goal, values, shown)
+        by_time = [1000 * percentile(tenth, share) for tenth in tenths(everything) if tenth]
+        shown |= {"by tenths of the time, ms": by_time}
+        yield Figure(f"{name}: {what}", "ms", goal, [1000 * percentile(took, share)], shown)
     for process, sizes in seen.memory.items():
         parts = tenths(sizes)
         third, last = (statistics.fmean(parts[place]) for place in (2, 9))
