@@ -1,19 +1,20 @@
 """The engine and its sessions. What differs between MySQL, MariaDB and SQLite, but for SQL itself, is here as well."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol, Self, TypeAlias
 
-from sqlalchemy import Connection, DateTime, Dialect, Executable, MetaData, Result, TypeDecorator, event, select
+from sqlalchemy import Connection, DateTime, Dialect, Executable, MetaData, Result, Select, TypeDecorator, event, select
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from conversations_api import driver_reads
 from conversations_api.database_errors import database_errors, start_errors
 from conversations_api.settings import DatabaseSettings
 
@@ -27,6 +28,9 @@ _MYSQL_SESSION = (
 )
 
 
+Read: TypeAlias = Select[*tuple[Any, ...]]
+
+
 class Executor(Protocol):
     """What repositories ask of a database: a session, or a reader."""
 
@@ -37,6 +41,10 @@ class Executor(Protocol):
 
     async def execute(self, statement: Executable, parameters: Any = None, /) -> Result[*tuple[Any, ...]]:
         """Execute one statement, with the parameters of one row or a sequence of them."""
+        ...
+
+    async def read(self, statement: Read, parameters: Mapping[str, Any], /) -> list[dict[str, Any]]:
+        """Return the rows, by column, of a SELECT that is made once and then kept; none of its parameters is a list."""
         ...
 
 
@@ -71,6 +79,10 @@ class Session:
         if connection.in_transaction():
             return await connection.execute(statement, parameters)
         return await _execute_first(connection, statement, parameters)
+
+    async def read(self, statement: Read, parameters: Mapping[str, Any], /) -> list[dict[str, Any]]:
+        """See `Executor.read`."""
+        return [dict(row) for row in (await self.execute(statement, parameters)).mappings()]
 
     async def commit(self) -> None:
         """Make what was executed last, and let others see it."""
@@ -142,6 +154,14 @@ class Reader:
         """See `Executor.execute`."""
         with database_errors():
             return await _execute_first(self._connection, statement, parameters)
+
+    async def read(self, statement: Read, parameters: Mapping[str, Any], /) -> list[dict[str, Any]]:
+        """See `Executor.read`."""
+        if self._engine.dialect.driver == driver_reads.DRIVER:
+            with database_errors(), suppress(driver_reads.LostConnectionError):
+                return await driver_reads.read(self._connection, statement, parameters)
+        # Where the connection is lost SQLAlchemy finds that out once more, and then does what it takes.
+        return [dict(row) for row in (await self.execute(statement, parameters)).mappings()]
 
 
 SessionFactory: TypeAlias = Callable[[], Session]

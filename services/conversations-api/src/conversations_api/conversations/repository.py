@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, cast
 
 from mh_common.errors import NotFoundError
@@ -17,7 +18,7 @@ from mh_common.models import (
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
-    Row,
+    Integer,
     String,
     Table,
     and_,
@@ -35,7 +36,7 @@ from sqlalchemy.dialects.mysql import match
 from conversations_api.conversations import full_text
 from conversations_api.conversations.cursor import Position
 from conversations_api.conversations.filters import ConversationFilters, Sort
-from conversations_api.database import Executor
+from conversations_api.database import Executor, Read
 from conversations_api.models import ConversationRow, IndexStateRow
 
 MAX_STATEMENT_BYTES: Final = 400_000
@@ -65,22 +66,22 @@ class ConversationRepository:
     async def get(self, conversation_id: int, for_update: bool = False) -> Conversation:
         """Return a conversation; `for_update` holds off other writers until the commit. Raises `NotFoundError`."""
         query = _BY_ID_FOR_UPDATE if for_update else _BY_ID
-        row = (await self.session.execute(query, {"id": conversation_id})).one_or_none()
-        if row is None:
+        rows = await self.session.read(query, {"id": conversation_id})
+        if not rows:
             raise NotFoundError(f"There is no conversation {conversation_id}.")
-        return _conversation(row)
+        return Conversation(**rows[0])
 
     async def list(
         self, filters: ConversationFilters, sort: Sort, after: Position | None, limit: int
     ) -> Sequence[Conversation]:
         """Return at most `limit` conversations that pass the filters, from the first one after `after` on."""
-        query = _CONVERSATION.where(*self._conditions(filters)).limit(limit)
-        column = _ROW[sort.field]
-        if after is not None:
-            query = query.where(_beyond(column, after, sort))
-        ordering = [column] if sort.field == "id" else [column, _ROW.id]
-        query = query.order_by(*(key.desc() if sort.descending else key for key in ordering))
-        return [_conversation(row) for row in await self.session.execute(query)]
+        query = _page(sort, first=after is None)
+        position = {} if after is None else {"after_id": after.id, "after_at": after.at}
+        parameters = {"most": limit, **position}
+        if conditions := tuple(self._conditions(filters)):
+            result = await self.session.execute(query.where(*conditions), parameters)
+            return [Conversation(**row) for row in result.mappings()]
+        return [Conversation(**row) for row in await self.session.read(query, parameters)]
 
     async def count(self, filters: ConversationFilters) -> int:
         """Return how many conversations pass the filters."""
@@ -172,19 +173,25 @@ class ConversationRepository:
             yield or_(question.contains(word, autoescape=True), answer.contains(word, autoescape=True))
 
 
-def _conversation(row: Row[*tuple[Any, ...]]) -> Conversation:
-    return Conversation(**row._mapping)
+@cache
+def _page(sort: Sort, first: bool) -> Read:
+    """Return the SELECT of a page in this order: the first one, or the one after `after_id` and `after_at`."""
+    column = _ROW[sort.field]
+    ordering = [column] if sort.field == "id" else [column, _ROW.id]
+    query = _CONVERSATION.order_by(*(key.desc() if sort.descending else key for key in ordering))
+    return query.where(*(() if first else (_beyond(column, sort),))).limit(bindparam("most", type_=Integer))
 
 
-def _beyond(column: Any, after: Position, sort: Sort) -> ColumnElement[bool]:
-    """Return the condition of rows that come later than `after`. Its first part bounds the range read of the index."""
+def _beyond(column: ColumnElement[Any], sort: Sort) -> ColumnElement[bool]:
+    """Return the condition of rows that come later in the order. Its first part bounds the range read of the index."""
     key = _ROW.id
-    later_id: ColumnElement[bool] = key < after.id if sort.descending else key > after.id
+    after_id, after_at = bindparam("after_id", type_=key.type), bindparam("after_at", type_=column.type)
+    later_id: ColumnElement[bool] = key < after_id if sort.descending else key > after_id
     if sort.field == "id":
         return later_id
     if sort.descending:
-        return and_(column <= after.at, or_(column < after.at, later_id))
-    return and_(column >= after.at, or_(column > after.at, later_id))
+        return and_(column <= after_at, or_(column < after_at, later_id))
+    return and_(column >= after_at, or_(column > after_at, later_id))
 
 
 def _chunks(items: Sequence[ConversationCreate]) -> Iterator[Sequence[ConversationCreate]]:
