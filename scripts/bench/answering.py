@@ -17,6 +17,7 @@ import httpx
 from bench import free
 from bench.filling import Filler
 from bench.measuring import Bench, Figure, at_most, differences, in_turn
+from bench.searching import CONSISTENCY
 from bench.stubs import language_model
 from mh_client import AsyncClient
 from mh_common.embeddings.local import LocalEmbedder
@@ -53,7 +54,7 @@ class Asking:
         milvus = make_client(self._stack.milvus_uri, "", 10)
         self._exits.push_async_callback(milvus.close)
         model, dimension = self._embedder.model, self._embedder.dimension
-        self._index = MilvusIndex(milvus, model=model, dimension=dimension, consistency="Bounded", timeout=10)
+        self._index = MilvusIndex(milvus, model=model, dimension=dimension, consistency=CONSISTENCY, timeout=10)
         return self
 
     async def __aexit__(self, *_: object) -> None:

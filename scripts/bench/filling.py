@@ -3,6 +3,7 @@
 How the platform does that itself is measured by other sections; here it only has to be there.
 """
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -67,8 +68,8 @@ class Filler:
             await ensure_collection(client, self._model, DIMENSION)
             for first in range(self.filled, count, BATCH):
                 numbers = range(first, min(first + BATCH, count))
-                self._store(numbers)
-                await client.insert(fields.COLLECTION, list(self._vector_rows(numbers)))
+                rows = list(self._vector_rows(numbers))
+                await asyncio.gather(asyncio.to_thread(self._store, numbers), client.insert(fields.COLLECTION, rows))
         finally:
             await client.close()
         self.filled = count

@@ -22,6 +22,7 @@ from bench.measuring import Bench, Figure, Side, at_least, at_most, differences,
 from bench.peers.chroma import Chroma
 from mh_common.embeddings.local import LocalEmbedder
 from mh_common.models import SearchMode
+from mh_common.settings import MilvusSettings
 from rag_api.search.conditions import Every
 from rag_api.search.gathering import LEAST_CANDIDATES
 from rag_api.search.index import IndexQuery
@@ -34,6 +35,13 @@ WORDS = 25
 MOST_PER_SECOND = 1500
 """Queries made for a second; no side gets through more."""
 COLLECTION = "conversations"
+CONSISTENCY: str = MilvusSettings.model_fields["consistency"].default
+"""Of both sides: the platform's own."""
+LONGEST = 0.4
+"""Seconds of a slice; more would only make the section longer, as a slice has many searches."""
+DOCUMENT = 100
+"""Characters of the documents that Chroma is given. It takes longer to keep them than all else here, and its queries
+have no use for them but to return them: shorter ones only help it."""
 
 
 class Queries:
@@ -64,7 +72,7 @@ class Direct:
     async def _run(self, queries: Queries, clients: int, seconds: float) -> list[float]:
         client = make_client(self._uri, "", 10)
         model, dimension = self._embedder.model, self._embedder.dimension
-        index = MilvusIndex(client, model=model, dimension=dimension, consistency="Bounded", timeout=10)
+        index = MilvusIndex(client, model=model, dimension=dimension, consistency=CONSISTENCY, timeout=10)
         await index.check()
         taken: list[float] = []
         deadline = time.perf_counter() + seconds
@@ -86,6 +94,7 @@ class Searching:
 
     def __init__(self, bench: Bench, stack: ServerStack, free_port: int, chroma: Chroma) -> None:
         self._scale = bench.scale
+        self._seconds = min(bench.scale.seconds, LONGEST)
         self._queries = Queries(bench)
         self._stack = stack
         self._free_port = free_port
@@ -105,7 +114,7 @@ class Searching:
     def _fill_chroma(self, first: int, last: int) -> None:
         for start in range(first, last, 5 * BATCH):
             numbers = range(start, min(start + 5 * BATCH, last))
-            documents = [self._filler.question(number) for number in numbers]
+            documents = [self._filler.question(number)[:DOCUMENT] for number in numbers]
             metadatas = [{"version": 1}] * len(numbers)
             self._chroma.add(COLLECTION, numbers, unit_vectors(start, len(numbers)), documents, metadatas)
 
@@ -117,7 +126,7 @@ class Searching:
             yield from self._throughput(name, clients)
 
     def _latency(self, name: str, clients: int) -> Iterator[Figure]:
-        seconds = self._scale.seconds
+        seconds = self._seconds
 
         def ours() -> float:
             taken = latencies(self._requests(), self._stack.rag_port, clients, seconds)
@@ -132,7 +141,7 @@ class Searching:
         yield Figure(f"{name}: p50 - embed and Milvus called directly", "ms", at_most(6), extra, shown, note)
 
     def _throughput(self, name: str, clients: int) -> Iterator[Figure]:
-        seconds = self._scale.seconds
+        seconds = self._seconds
         vectors = unit_vectors(-1 % 2**32, 500)
         theirs = self._chroma.queries(COLLECTION, vectors, LIMIT)
         sides: dict[str, Side] = {
@@ -145,7 +154,7 @@ class Searching:
         yield Figure(f"{name} / Chroma query", "times", at_least(1), ratios(ours, chroma), shown, note)
 
     def _requests(self) -> list[bytes]:
-        texts = self._queries.take(int(MOST_PER_SECOND * self._scale.seconds))
+        texts = self._queries.take(int(MOST_PER_SECOND * self._seconds))
         return [send("POST", "/api/v1/search", json.dumps({"query": text, "limit": LIMIT})) for text in texts]
 
 
