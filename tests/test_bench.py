@@ -47,7 +47,9 @@ def test_a_figure_is_the_median_and_knows_whether_it_is_good_enough() -> None:
 def record() -> Record:
     short = Figure("reads", "times", at_least(0.7), [0.5, 0.6, 0.4], {"platform": [1, 2, 3]}, "A note.")
     good = Figure("waits", "ms", at_most(6), [-1.5, 2, 3])
-    return Record(ABOUT, {"api": [short], "search": [good, Figure("size", "MB", None, [1234.5])]}, {"api": 1.5})
+    return Record(
+        ABOUT, {"api": [short], "search": [good, Figure("size", "MB", None, [1234])]}, {"api": 1.5, "search": 0.25}
+    )
 
 
 def test_what_is_short_of_its_goal_is_said_in_words() -> None:

@@ -1,6 +1,6 @@
 """What was measured, as tables; and in plain words what is short of its goal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from bench.measuring import Figure
 from bench.record import Record
@@ -15,13 +15,18 @@ def number(value: float) -> str:
 
 def line(figure: Figure) -> str:
     """Return a figure as a line of the table."""
-    unit = "" if figure.unit == "times" else f" {figure.unit}"
-    spread = f"{number(figure.value)}{unit} ({number(min(figure.values))} to {number(max(figure.values))})"
     reached = "" if figure.goal is None else "yes" if figure.met else "**no**"
-    goal = "" if figure.goal is None else f"{figure.goal}{unit}"
     sides = "; ".join(f"{name}: {number(_median(values))}" for name, values in figure.sides.items())
     note = f"{sides}. {figure.note}" if sides and figure.note else sides + figure.note
-    return f"| {figure.name} | {goal} | {spread} | {reached} | {note} |"
+    return f"{_short_line(figure)} {reached} | {note} |"
+
+
+def _short_line(figure: Figure) -> str:
+    """Name, goal and median with extremes."""
+    unit = "" if figure.unit == "times" else f" {figure.unit}"
+    spread = f"{number(figure.value)}{unit} ({number(min(figure.values))} to {number(max(figure.values))})"
+    goal = "" if figure.goal is None else f"{figure.goal}{unit}"
+    return f"| {figure.name} | {goal} | {spread} |"
 
 
 def _median(values: Sequence[float]) -> float:
@@ -83,10 +88,5 @@ def tables(record: Record) -> dict[str, str]:
 def highlights(record: Record, names: Sequence[str]) -> str:
     """Return the table of the README: these figures, in this order. Raises KeyError for one that is not there."""
     known = {figure.name: figure for figures in record.sections.values() for figure in figures}
-    return "\n".join(["| figure | goal | measured |", "|---|---|---|", *_short_lines([known[name] for name in names])])
-
-
-def _short_lines(figures: Sequence[Figure]) -> Iterator[str]:
-    for figure in figures:
-        _, name, goal, spread, *_ = line(figure).split(" | ")
-        yield f"| {name} | {goal} | {spread} |"
+    lines = (_short_line(known[name]) for name in names)
+    return "\n".join(["| figure | goal | measured |", "|---|---|---|", *lines])
