@@ -34,6 +34,9 @@ log = structlog.get_logger(__name__)
 WARM_UP_FAILED: Final = "worker_warm_up_failed"
 """A new process could not reach what it needs; its first job tries again."""
 
+PROCESS_READY: Final = "worker_process_ready"
+"""A new process has its clients and its model: a job would run at once."""
+
 SERVICE: Final = "indexer-worker"
 
 START_TIMEOUT_S: Final = 60.0
@@ -182,6 +185,8 @@ def _connect_job_processes(settings: Settings, runtime: Runtime) -> None:
             runtime.prepare()
         except (VectorStoreError, IndexMismatchError) as error:
             log.warning(WARM_UP_FAILED, reason=str(error))
+        else:
+            log.info(PROCESS_READY)
 
     def close(**_: Any) -> None:
         runtime.close()
