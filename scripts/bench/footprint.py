@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -44,10 +45,11 @@ class Program:
     request: tuple[str, Mapping[str, object] | None] = ("/readyz", None)
     sizes: dict[str, list[float]] = field(default_factory=dict)
 
-    def ready(self) -> bool:
-        """Whether it does its work."""
+    def ready(self, log: Path) -> bool:
+        """Whether it does its work: of the worker, whether each process has its model loaded."""
         if self.heartbeat is not None:
-            return self.heartbeat.exists()
+            prepared = log.read_text(encoding="utf-8").count("worker_process_ready") == servers.WORKER_PROCESSES
+            return prepared and self.heartbeat.exists()
         with suppress(httpx.HTTPError):
             return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5).status_code == 200
         return False
@@ -67,11 +69,13 @@ class Program:
         """Start it, note its memory, end it; return the seconds from its start until it was ready."""
         if self.heartbeat is not None:
             self.heartbeat.unlink(missing_ok=True)
+        log = folder / f"{self.name}.log"
+        log.unlink(missing_ok=True)
         started = time.perf_counter()
         command = [sys.executable, *self.command]
-        server = servers.start(self.name, command, folder / f"{self.name}.log", stack.env | self.environment, folder)
+        server = servers.start(self.name, command, log, stack.env | self.environment, folder)
         try:
-            servers.wait_until(server, self.ready)
+            servers.wait_until(server, partial(self.ready, log))
             elapsed = time.perf_counter() - started
             self._note("when ready", server)
             self.use()
@@ -110,16 +114,18 @@ def programs(stack: ServerStack, folder: Path, openai: Mapping[str, str]) -> lis
     search = ("/api/v1/search", {"limit": 10})
     # Of the same space as the local model's vectors: they share an index.
     space = {"EMBEDDING_MODEL": free.MODEL, "EMBEDDING_DIMENSION": str(free.DIMENSION)}
-    remote = {"EMBEDDING_PROVIDER": "openai", **space, **openai}
+    # As in the image without the local model: there its tokenizer, by which prompts are counted, is not either.
+    remote = {"EMBEDDING_PROVIDER": "openai", "EMBEDDING_MODEL_DIR": str(folder), **space, **openai}
     heartbeat = folder / "worker.json"
     worker = (*servers.worker_arguments(), "--hostname", "footprint@%h")
+    telling = {"WORKER_HEARTBEAT_FILE": str(heartbeat), "LOG_LEVEL": "INFO"}
     local = api("rag-api with the local model", "rag_api", search, EMBEDDING_PROVIDER="local")
     local.memory = 350
     return [
         api("conversations-api", "conversations_api", ("/api/v1/conversations?limit=50", None)),
         api("rag-api", "rag_api", search, **remote),
         local,
-        Program("indexer-worker", worker, {"WORKER_HEARTBEAT_FILE": str(heartbeat)}, memory=350, heartbeat=heartbeat),
+        Program("indexer-worker", worker, telling, memory=350, heartbeat=heartbeat),
     ]
 
 

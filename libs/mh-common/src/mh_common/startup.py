@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -88,6 +90,24 @@ async def _or_stop(work: Coroutine[Any, Any, None]) -> None:
         print(f"The service cannot start. {error}.", file=sys.stderr, flush=True)
         # Here and now: a driver's thread that was given up on would find the loop closed, and say so with a trace.
         os._exit(1)
+
+
+@contextmanager
+def looked_aside(look: Callable[[], None]) -> Iterator[None]:
+    """Run `look` in a forked process while the body runs; end this process with code 1 where the look did not end well.
+
+    What a look loads (gRPC, onnxruntime) does not survive a fork, so a process that forks later must not hold it. The
+    body may load what does. This process must have no threads yet.
+    """
+    # The first process of a container is spared SIGTERM unless it has a handler. The look ends with this process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    process = multiprocessing.get_context("fork").Process(target=look, daemon=True)
+    process.start()
+    yield
+    process.join()
+    if process.exitcode:
+        # It has said why.
+        sys.exit(1)
 
 
 def redis_store(settings: RedisSettings) -> Store:

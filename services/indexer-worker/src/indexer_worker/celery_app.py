@@ -4,12 +4,9 @@ Pools: prefork (the default) or solo. Two clocks at once do no harm: the API giv
 """
 
 import logging
-import signal
-import subprocess
-import sys
 import warnings
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import structlog
@@ -20,12 +17,13 @@ from mh_common.jobs import INDEX_QUEUE, RunJob
 from mh_common.logging import configure_logging
 from mh_common.metrics import forget_former_processes
 from mh_common.settings import load_settings
-from mh_common.startup import TERMINATED
+from mh_common.startup import looked_aside
 from mh_common.tracing import start_tracing
 
 from indexer_worker.errors import IndexMismatchError, VectorStoreError
 from indexer_worker.gauges import show_metrics
 from indexer_worker.jobs import Work, register_jobs
+from indexer_worker.preflight import look
 from indexer_worker.runtime import Runtime
 from indexer_worker.settings import Settings
 from indexer_worker.starts import Starts
@@ -35,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 WARM_UP_FAILED: Final = "worker_warm_up_failed"
 """A new process could not reach what it needs; its first job tries again."""
+
+PROCESS_READY: Final = "worker_process_ready"
+"""A new process has its clients and its model: a job would run at once."""
 
 SERVICE: Final = "indexer-worker"
 
@@ -128,12 +129,10 @@ def _do_nothing(*_: Any, **__: Any) -> None:
     pass
 
 
-def _preflight(*arguments: str) -> None:
+def _preflight(settings: Settings, *, clock: bool) -> None:
     """Look at what the process needs. Ends it where that fails; the reason stands on standard error already."""
-    # Celery takes SIGTERM from its own start on; the first process of a container is spared it before.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    if subprocess.run([sys.executable, "-m", "indexer_worker.preflight", *arguments], check=False).returncode:
-        sys.exit(1)
+    with looked_aside(partial(look, settings, clock=clock)):
+        pass
 
 
 def _connect_first_process(settings: Settings) -> None:
@@ -152,10 +151,10 @@ def _connect_first_process(settings: Settings) -> None:
     def preflight(**_: Any) -> None:
         # Before it forks.
         forget_former_processes()
-        _preflight()
+        _preflight(settings, clock=False)
 
     def preflight_of_clock(**_: Any) -> None:
-        _preflight("beat")
+        _preflight(settings, clock=True)
 
     def watch(**_: Any) -> None:
         watchdog.start()
@@ -186,6 +185,8 @@ def _connect_job_processes(settings: Settings, runtime: Runtime) -> None:
             runtime.prepare()
         except (VectorStoreError, IndexMismatchError) as error:
             log.warning(WARM_UP_FAILED, reason=str(error))
+        else:
+            log.info(PROCESS_READY)
 
     def close(**_: Any) -> None:
         runtime.close()

@@ -1,6 +1,6 @@
 """Look, before the worker or its clock starts, whether it can do its work: `python -m indexer_worker.preflight [beat]`.
 
-A process of its own, because what it loads (gRPC, onnxruntime) must not be in one that forks.
+In a process of its own, because what it loads (gRPC, onnxruntime) must not be in one that forks.
 """
 
 import sys
@@ -26,13 +26,11 @@ async def wait_until_usable(settings: Settings, *, clock: bool) -> None:
     await wait_for_stores(stores, settings.startup.timeout)
 
 
-def main() -> None:
-    """End with one line on standard error when an operator must act first.
+def look(settings: Settings, *, clock: bool) -> None:
+    """End the process with one line on standard error when an operator must act first.
 
     A collection of another embedding space is no reason: only a worker can build it anew.
     """
-    settings = load_settings(Settings)
-    clock = sys.argv[1:] == ["beat"]
     run_or_stop(wait_until_usable(settings, clock=clock))
     if clock:
         return
@@ -43,6 +41,11 @@ def main() -> None:
             print(f"The indexer worker starts, but its jobs will wait: {error}.", file=sys.stderr)
         except (EmbedderError, ValueError) as error:
             sys.exit(f"The indexer worker cannot start. {error}")
+
+
+def main() -> None:
+    """Look as the worker, or its clock, does."""
+    look(load_settings(Settings), clock=sys.argv[1:] == ["beat"])
 
 
 if __name__ == "__main__":

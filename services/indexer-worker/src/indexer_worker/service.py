@@ -11,7 +11,7 @@ import structlog
 from mh_client import AsyncClient, MHError
 from mh_common import vector_index as fields
 from mh_common.embeddings import Embedder, EmbedderError, VectorLengthError
-from mh_common.models import Conversation, IndexOutcome, IndexReport, IndexStatus
+from mh_common.models import Conversation, ConversationPage, IndexOutcome, IndexReport, IndexStatus
 
 from indexer_worker import metrics
 from indexer_worker.errors import IndexingError, RowsRefusedError, VectorStoreError
@@ -117,11 +117,7 @@ class IndexService:
         return await self._report(written.settled, written.refused)
 
     async def _write(self, ids: Sequence[int]) -> Written:
-        _, page = await asyncio.gather(
-            # Before anything is embedded: jobs come again and again while the collection is not the right one.
-            self._repository.prepare(),
-            self._conversations.conversations.list(ids=ids, limit=len(ids)),
-        )
+        page = await self._read(ids)
         texts = {row.id: (row.question, fields.embedded_text(row.question, row.answer)) for row in page.items}
         vectors, refusals = await self._embed(list(dict.fromkeys(chain.from_iterable(texts.values()))))
         written = Written(page.items)
@@ -143,6 +139,21 @@ class IndexService:
         indexed = len(page.items) - refused - stuck
         metrics.count_rows(indexed=indexed, failed=refused, deleted=len(absent) - refused)
         return written
+
+    async def _read(self, ids: Sequence[int]) -> ConversationPage:
+        page: ConversationPage | BaseException
+        looked, page = await asyncio.gather(
+            # Before anything is embedded: jobs come again and again while the collection is not the right one.
+            self._repository.prepare(),
+            self._conversations.conversations.list(ids=ids, limit=len(ids)),
+            # Both have ended before either's error leaves: nothing of an attempt runs on into the next.
+            return_exceptions=True,
+        )
+        if isinstance(looked, BaseException):
+            raise looked
+        if isinstance(page, BaseException):
+            raise page
+        return page
 
     async def _upsert(self, rows: list[Row], written: Written) -> None:
         """Write the rows; note those that Milvus does not take even alone."""

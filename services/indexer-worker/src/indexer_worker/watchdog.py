@@ -48,7 +48,7 @@ class Watchdog:
         self._ended = threading.Event()
 
     def start(self) -> None:
-        """Begin to look."""
+        """Begin to look, at once: who waits for the heartbeat file waits for no pause."""
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
 
     def stop(self) -> None:
@@ -71,9 +71,10 @@ class Watchdog:
         return self._stalled > self._limit
 
     def _run(self) -> None:
-        while not self._ended.wait(self._pause):
-            if self.look():
-                _end_process(self._stalled)
+        while not self.look():
+            if self._ended.wait(self._pause):
+                return
+        _end_process(self._stalled)
 
     def _report(self, depth: Depth | None) -> None:
         if depth is None or not (depth.waiting or depth.taken):

@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from indexer_worker.errors import IndexingError
+from indexer_worker.errors import IndexingError, VectorStoreError
 from indexer_worker.repository import MilvusRepository
 from indexer_worker.service import MAX_ROUNDS, IndexService
 from mh_client import AsyncClient
@@ -87,6 +87,26 @@ async def test_a_job_costs_one_read_one_embedding_of_each_text_and_one_report(
     both = [f"Question {number % 10}?\n\nAnswer {number}." for number in range(20)]
     assert sorted(embedder.calls[0]) == sorted([*(f"Question {digit}?" for digit in range(10)), *both])
     assert [(outcome.version, outcome.status) for outcome in conversations.outcomes] == [(1, IndexStatus.INDEXED)] * 64
+
+
+async def test_an_error_of_the_index_leaves_no_read_running(
+    conversations: StubIndex, embedder: FakeEmbedder, milvus: AsyncMilvusClient
+) -> None:
+    class RefusingRepository(MilvusRepository):
+        async def prepare(self) -> None:
+            raise VectorStoreError("Milvus is away")
+
+    repository = RefusingRepository(milvus, model="fake", dimension=8, timeout=10)
+    conversations.put(1, "text")
+    async with AsyncClient(conversations.base_url, timeout=5, max_retries=0) as client:
+        service = IndexService(client, embedder, repository)
+        before = asyncio.all_tasks()
+
+        with pytest.raises(IndexingError, match="Milvus is away"):
+            await service.index([1])
+
+        assert asyncio.all_tasks() == before
+    assert embedder.calls == []
 
 
 async def test_the_written_row_is_found_by_meaning_by_keyword_and_by_filter(
