@@ -7,8 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -92,18 +91,16 @@ async def _or_stop(work: Coroutine[Any, Any, None]) -> None:
         os._exit(1)
 
 
-@contextmanager
-def looked_aside(look: Callable[[], None]) -> Iterator[None]:
-    """Run `look` in a forked process while the body runs; end this process with code 1 where the look did not end well.
+def look_in_a_fork(look: Callable[[], None]) -> None:
+    """Run `look` in a forked process; end this one with code 1 where it did not end well.
 
-    What a look loads (gRPC, onnxruntime) does not survive a fork, so a process that forks later must not hold it. The
-    body may load what does. This process must have no threads yet.
+    What a look loads (gRPC, onnxruntime) does not survive a fork, so a process that forks later must not hold it. This
+    process must have no threads yet.
     """
     # The first process of a container is spared SIGTERM unless it has a handler. The look ends with this process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     process = multiprocessing.get_context("fork").Process(target=look, daemon=True)
     process.start()
-    yield
     process.join()
     if process.exitcode:
         # It has said why.

@@ -17,7 +17,7 @@ from mh_common.jobs import INDEX_QUEUE, RunJob
 from mh_common.logging import configure_logging
 from mh_common.metrics import forget_former_processes
 from mh_common.settings import load_settings
-from mh_common.startup import looked_aside
+from mh_common.startup import look_in_a_fork
 from mh_common.tracing import start_tracing
 
 from indexer_worker.errors import IndexMismatchError, VectorStoreError
@@ -131,8 +131,7 @@ def _do_nothing(*_: Any, **__: Any) -> None:
 
 def _preflight(settings: Settings, *, clock: bool) -> None:
     """Look at what the process needs. Ends it where that fails; the reason stands on standard error already."""
-    with looked_aside(partial(look, settings, clock=clock)):
-        pass
+    look_in_a_fork(partial(look, settings, clock=clock))
 
 
 def _connect_first_process(settings: Settings) -> None:
