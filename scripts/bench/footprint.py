@@ -18,7 +18,7 @@ from bench.measuring import Bench, Figure, at_most
 from bench.stubs import language_model
 from server_stack import ServerStack
 
-REQUESTS = 50
+REQUESTS = 30
 MEGABYTE = 1024**2
 
 
@@ -130,7 +130,7 @@ def programs(stack: ServerStack, folder: Path, openai: Mapping[str, str]) -> lis
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
-    """Start each program in turn, as often as there are rounds."""
+    """Start each program in turn."""
     with (
         language_model(bench.folder, "--dimension", str(free.DIMENSION)) as openai,
         ServerStack(bench.folder, durable=True, deployed=True, rag_app=None) as stack,
@@ -138,7 +138,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         chosen = programs(stack, bench.folder, openai)
         seconds: dict[str, list[float]] = {one.name: [] for one in chosen}
         # Without a round that does not count: the stack's own start has brought the programs into memory.
-        for _ in range(bench.scale.rounds):
+        for _ in range(bench.scale.starts):
             for one in chosen:
                 seconds[one.name].append(one.start(stack, bench.folder))
         for one in chosen:

@@ -88,28 +88,32 @@ class Scale:
     """Rows of a round with the local model, which is slow."""
     answers: int
     """Of a round."""
+    starts: int
+    """Of each program."""
     soak_seconds: int
 
 
 FULL = Scale(
     rounds=5,
-    seconds=0.8,
+    seconds=0.5,
     clients=(1, 16, 64),
     sizes=(2_000, 20_000, 100_000),
     import_rows=2_009,
     model_rows=128,
-    answers=30,
+    answers=20,
+    starts=5,
     soak_seconds=600,
 )
 QUICK = Scale(
     rounds=5,
-    seconds=0.25,
+    seconds=0.2,
     clients=(1, 16),
     sizes=(2_000,),
     import_rows=500,
     model_rows=32,
-    answers=10,
-    soak_seconds=20,
+    answers=8,
+    starts=2,
+    soak_seconds=15,
 )
 
 

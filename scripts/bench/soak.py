@@ -30,7 +30,7 @@ CLIENTS = 100
 THINK_S = 2.0
 """Mean of the pause before each request; exponentially distributed, so that clients do not fall into step."""
 SEED = 1
-ROWS = 400
+ROWS = 200
 """Conversations at the beginning. The local model takes its time for more."""
 SAMPLE_S = 1.0
 CONVERSATIONS = "/api/v1/conversations"
