@@ -13,8 +13,6 @@ from server_stack import NO_MILVUS, ServerStack
 ROWS = 1000
 PAGE = 50
 PREFIX = "/api/v1/conversations"
-SLICE = 0.7
-"""Of the scale's seconds: there are many slices."""
 OURS, BARE, SYNC = "platform", "raw aiomysql", "synchronous"
 
 
@@ -58,7 +56,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         for kind in asked[OURS]:
             for clients in bench.scale.clients:
                 sides = {
-                    side: partial(requests_per_second, asked[side][kind], port, clients, SLICE * bench.scale.seconds)
+                    side: partial(requests_per_second, asked[side][kind], port, clients, bench.scale.seconds)
                     for side, port in ports.items()
                 }
                 yield from figures(f"{kind}, {clients} {'client' if clients == 1 else 'clients'}", sides, bench)

@@ -39,9 +39,6 @@ CONSISTENCY: str = MilvusSettings.model_fields["consistency"].default
 """Of both sides: the platform's own."""
 LONGEST = 0.4
 """Seconds of a slice; more would only make the section longer, as a slice has many searches."""
-DOCUMENT = 100
-"""Characters of the documents that Chroma is given. It takes longer to keep them than all else here, and its queries
-have no use for them but to return them: shorter ones only help it."""
 
 
 class Queries:
@@ -114,7 +111,7 @@ class Searching:
     def _fill_chroma(self, first: int, last: int) -> None:
         for start in range(first, last, 5 * BATCH):
             numbers = range(start, min(start + 5 * BATCH, last))
-            documents = [self._filler.question(number)[:DOCUMENT] for number in numbers]
+            documents = [self._filler.question(number) for number in numbers]
             metadatas = [{"version": 1}] * len(numbers)
             self._chroma.add(COLLECTION, numbers, unit_vectors(start, len(numbers)), documents, metadatas)
 
