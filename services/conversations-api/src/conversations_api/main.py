@@ -74,10 +74,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestIdMiddleware)
     app.add_middleware(OneLineStartupErrors)
     # Writes need the database alone: their jobs wait in the outbox until Redis is back.
-    health = health_routes(lambda request: state_of(request).checks, optional=frozenset({"redis"}))
-    for router in (health, metrics_routes(_gauges), conversations, index_states, index_runs, experiments, history):
-        # Not `include_router`, with which FastAPI looks for the route of a request twice, in nested routers.
-        app.router.routes.extend(router.routes)
+    app.include_router(health_routes(lambda request: state_of(request).checks, optional=frozenset({"redis"})))
+    app.include_router(metrics_routes(_gauges))
+    app.include_router(conversations)
+    app.include_router(index_states)
+    app.include_router(index_runs)
+    app.include_router(experiments)
+    app.include_router(history)
     return app
 
 
