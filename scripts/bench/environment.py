@@ -19,6 +19,8 @@ _PACKAGES = (
     *("celery", "redis", "pymilvus", "milvus-lite", "onnxruntime", "tokenizers", "openai", "numpy"),
 )
 
+_CHROMA = "import importlib.metadata; print(importlib.metadata.version('chromadb'))"
+
 
 def machine() -> dict[str, str | int | float]:
     """Return what the machine is."""
@@ -45,7 +47,8 @@ def versions() -> dict[str, str]:
         **{name: importlib.metadata.version(name) for name in _PACKAGES},
         "MariaDB or MySQL": _answer([servers.find_mysql() or "mariadbd", "--version"]),
         "Redis": _answer([servers.find_redis() or "redis-server", "--version"]),
-        "Chroma": _answer([str(ENVIRONMENT / "bin" / "chroma"), "--version"]),
+        # Its command has versions of its own.
+        "Chroma": _answer([str(ENVIRONMENT / "bin" / "python"), "-c", _CHROMA]),
     }
 
 
