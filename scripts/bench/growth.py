@@ -84,7 +84,7 @@ def _indexing_seconds(stack: ServerStack, last: int) -> float:
 def _reads(bench: Bench, stack: ServerStack, client: Client, size: int) -> dict[str, list[float]]:
     """Return how long reads take, in times of a request that does nothing."""
     cursor, ids = None, []
-    for _ in range(size // 2 // 200):
+    for _ in range(max(1, size // 2 // 200)):
         page = client.conversations.list(limit=200, cursor=cursor)
         cursor, ids = page.next_cursor, [row.id for row in page.items]
     middle = f"&cursor={cursor}" if cursor else ""

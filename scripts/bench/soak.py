@@ -32,7 +32,8 @@ THINK_S = 2.0
 SEED = 1
 ROWS = 200
 """Conversations at the beginning. The local model takes its time for more."""
-SAMPLE_S = 1.0
+SAMPLES = 500
+"""Looks at the memory, in all."""
 CONVERSATIONS = "/api/v1/conversations"
 
 WEIGHTS = {
@@ -164,7 +165,7 @@ async def _soak(
     stack: ServerStack, worker: servers.Running, ids: Sequence[int], rows: Sequence[ConversationCreate], seconds: float
 ) -> Seen:
     seen, started = Seen(), time.perf_counter()
-    watch = asyncio.create_task(_watch(seen, {**stack.running, "worker": worker}, started))
+    watch = asyncio.create_task(_watch(seen, {**stack.running, "worker": worker}, started, seconds / SAMPLES))
     ports = (stack.api_port, stack.rag_port)
     people = [Person(number, ports, ids, rows) for number in range(CLIENTS)]
     try:
@@ -176,7 +177,7 @@ async def _soak(
     return seen
 
 
-async def _watch(seen: Seen, processes: Mapping[str, servers.Running], started: float) -> None:
+async def _watch(seen: Seen, processes: Mapping[str, servers.Running], started: float, pause: float) -> None:
     """Note the memory of every process now and then."""
     while True:
         for name, server in processes.items():
@@ -184,7 +185,7 @@ async def _watch(seen: Seen, processes: Mapping[str, servers.Running], started: 
             with suppress(psutil.NoSuchProcess):
                 size = sum(one.memory_info().rss for one in family)
                 seen.memory[name].append((time.perf_counter() - started, size))
-        await asyncio.sleep(SAMPLE_S)
+        await asyncio.sleep(pause)
 
 
 def _figures(seen: Seen, seconds: float) -> Iterator[Figure]:
