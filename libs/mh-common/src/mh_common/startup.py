@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-import multiprocessing
 import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
@@ -92,19 +92,37 @@ async def _or_stop(work: Coroutine[Any, Any, None]) -> None:
 
 
 def look_in_a_fork(look: Callable[[], None]) -> None:
-    """Run `look` in a forked process; end this one with code 1 where it did not end well.
+    """Run `look` in a forked process; end this one with code 1 where that one did not end well.
 
     What a look loads (gRPC, onnxruntime) does not survive a fork, so a process that forks later must not hold it. This
     process must have no threads yet.
     """
-    # The first process of a container is spared SIGTERM unless it has a handler. The look ends with this process.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    process = multiprocessing.get_context("fork").Process(target=look, daemon=True)
-    process.start()
-    process.join()
-    if process.exitcode:
+    child = os.fork()
+    if not child:
+        _end_after(look)
+
+    def stop(*_: object) -> NoReturn:
+        os.kill(child, signal.SIGKILL)
+        sys.exit(TERMINATED)
+
+    # The first process of a container is spared SIGTERM unless it has a handler.
+    signal.signal(signal.SIGTERM, stop)
+    _, status = os.waitpid(child, 0)
+    if status:
         # It has said why.
         sys.exit(1)
+
+
+def _end_after(look: Callable[[], None]) -> NoReturn:
+    """Run it and end the process: what there is to clean up belongs to the one that it was forked from."""
+    code = 1
+    try:
+        look()
+        code = 0
+    except Exception:  # whatever it is, it is shown, as Python shows what ends a process
+        traceback.print_exc()
+    finally:
+        os._exit(code)
 
 
 def redis_store(settings: RedisSettings) -> Store:

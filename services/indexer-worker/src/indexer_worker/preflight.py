@@ -40,7 +40,8 @@ def look(settings: Settings, *, clock: bool) -> None:
         except (VectorStoreError, IndexMismatchError) as error:
             print(f"The indexer worker starts, but its jobs will wait: {error}.", file=sys.stderr)
         except (EmbedderError, ValueError) as error:
-            sys.exit(f"The indexer worker cannot start. {error}")
+            print(f"The indexer worker cannot start. {error}", file=sys.stderr)
+            sys.exit(1)
 
 
 def main() -> None:
