@@ -14,7 +14,7 @@ from functools import partial
 
 from bench.load import send
 from bench.measuring import Bench, Figure, at_most, differences, in_turn, percentile, timed
-from indexer_worker.repository import vector_row
+from indexer_worker.repository import GRPC_OPTIONS, vector_row
 from mh_client import Client, Conversation, ConversationCreate, IndexStatus
 from mh_common.embeddings.protocol import Embedder
 from mh_common.vector_index import COLLECTION, ID, embedded_text
@@ -90,7 +90,8 @@ class Probe:
 
     def __init__(self, stack: ServerStack, client: Client, embedder: Embedder, rows: Fresh) -> None:
         self._client = client
-        self._milvus = MilvusClient(stack.milvus_uri)
+        # A connection of its own: one that others left idle may have been ended by the server.
+        self._milvus = MilvusClient(stack.milvus_uri, dedicated=True, grpc_options=GRPC_OPTIONS)
         self._embedder = embedder
         self._rows = rows
         self._far_ids = itertools.count(FAR_ID)
