@@ -43,8 +43,8 @@ HIGHLIGHTS = (
     "PATCH one, 16 clients / synchronous",
     "search, 20,000 rows, 1 client: p50 - embed and Milvus called directly",
     "answer, 2,000 rows: p50 - embed, search, fetch and language model called directly",
-    "100 clients for 10 minutes: requests that failed",
-    "100 clients for 10 minutes: 99th percentile",
+    "100 clients: requests that failed",
+    "100 clients: 99th percentile",
 )
 """The figures that the README shows."""
 

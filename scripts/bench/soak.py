@@ -191,8 +191,8 @@ async def _watch(seen: Seen, processes: Mapping[str, servers.Running], started: 
 def _figures(seen: Seen, seconds: float) -> Iterator[Figure]:
     took = [one for kind in seen.took.values() for _, one in kind]
     tenths = partial(by_tenth, seconds=seconds)
-    name = f"{CLIENTS} clients for {seconds / 60:.3g} minutes"
-    note = f"{len(took):,} requests. " + "; ".join(sorted(set(seen.errors))[:3])
+    name = f"{CLIENTS} clients"
+    note = f"{len(took):,} requests in {seconds / 60:.3g} minutes. " + "; ".join(sorted(set(seen.errors))[:3])
     yield Figure(f"{name}: requests that failed", "", at_most(0), [len(seen.errors)], note=note.strip())
     everything = [pair for times in seen.took.values() for pair in times]
     for what, share, goal in (("99th percentile", 0.99, at_most(500)), ("median", 0.5, None)):
