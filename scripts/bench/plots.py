@@ -26,7 +26,7 @@ def draw(record: Record, folder: Path) -> list[Path]:
 
 def _against_goals(name: str, figures: Sequence[Figure]) -> Canvas:
     """Each figure as a share of its goal, so that one axis serves all units: right of the line is better."""
-    canvas = Canvas(figsize=(9, 1.2 + 0.32 * len(figures)), layout="constrained")
+    canvas = Canvas(figsize=(11, 1.2 + 0.32 * len(figures)), layout="constrained")
     axes = canvas.add_subplot()
     for place, figure in enumerate(reversed(figures)):
         median, low, high = (_share(figure, value) for value in (figure.value, min(figure.values), max(figure.values)))
@@ -36,7 +36,7 @@ def _against_goals(name: str, figures: Sequence[Figure]) -> Canvas:
     axes.axvline(1, color="black", linewidth=1)
     axes.set_yticks(range(len(figures)), [figure.name for figure in reversed(figures)], fontsize=8)
     axes.set_xscale("log")
-    axes.set_xlabel("times as good as the goal (log scale); median and extremes of the rounds")
+    axes.set_xlabel("times as good as the goal, median and extremes")
     axes.set_title(name)
     axes.grid(axis="x", which="both", alpha=0.3)
     return canvas
