@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,8 @@ from rag_api.search.conditions import (
 from rag_api.search.index import MAX_MATCHES, IndexQuery, Match, VectorIndexError
 from rag_api.search.scoring import Evidence
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
 
 VECTOR_INDEX_FAILED: Final = "vector_index_failed"
@@ -37,7 +40,12 @@ REPLACED: Final = frozenset({100, 101})
 """Milvus's codes for a collection that is not there, and for one that is not loaded."""
 
 UNCLEAR: Final = 2000
-"""The code with which Milvus Lite refuses BM25 on a collection without rows: it divides by their number."""
+"""The code with which Milvus Lite refuses BM25 on a collection without rows, as it divides by their number; and, for a
+moment, while rows are written: it counts rows and the rows of each word one after the other, and a search between the
+two that finds a word in more rows than there are has a weight below zero, which is refused."""
+
+PAUSES: Final = (0.0, 0.02, 0.1)
+"""Seconds before each further attempt of a search that was refused for what passes by itself."""
 
 RRF_K: Final = 5
 """Constant of the reciprocal rank fusion, which picks the candidates; small, as best of those that were measured."""
@@ -99,28 +107,27 @@ class MilvusIndex:
     async def search(self, query: IndexQuery, limit: int, condition: Condition) -> list[Match]:
         """See `VectorIndex.search`."""
         async with self._calls():
-            try:
-                return await self._found(query, min(limit, MAX_MATCHES), condition)
-            except MilvusException as error:
-                # It may have been replaced by another one.
-                self._collection.forget()
-                if error.code == UNCLEAR and await self._collection.is_there() and await self._is_empty():
-                    return []
-                if error.code not in REPLACED:
-                    raise
-            return await self._found(query, min(limit, MAX_MATCHES), condition)
+            return await self._tried(partial(self._found, query, min(limit, MAX_MATCHES), condition), [])
 
     async def ranks(self, query: IndexQuery, limit: int, condition: Condition) -> Mapping[str, Mapping[int, int]]:
         """See `VectorIndex.ranks`."""
         async with self._calls():
-            if not await self._collection.is_there():
-                return {}
-            written = await self._written(condition)
-            ranks: dict[str, dict[int, int]] = {}
-            for part in PARTS[query.mode]:
-                hits = await self._search(part, query, limit, written)
-                ranks[part] = {key: rank for rank, key in enumerate(hits.ids, start=1)}
-            return ranks
+            return await self._tried(partial(self._ranked, query, limit, condition), {})
+
+    async def _tried(self, work: Callable[[], Awaitable[T]], nothing: T) -> T:
+        """Do this, once more where Milvus refuses it for a reason that passes; an empty collection has `nothing`."""
+        for pause in PAUSES:
+            try:
+                return await work()
+            except MilvusException as error:
+                # It may have been replaced by another one.
+                self._collection.forget()
+                if error.code == UNCLEAR and await self._collection.is_there() and await self._is_empty():
+                    return nothing
+                if error.code not in {*REPLACED, UNCLEAR}:
+                    raise
+            await asyncio.sleep(pause)
+        return await work()
 
     async def _found(self, query: IndexQuery, limit: int, condition: Condition) -> list[Match]:
         if not await self._collection.is_there():
@@ -136,6 +143,16 @@ class MilvusIndex:
             scored = await self._search(KEYWORDS, query, len(hits), among)
             keywords = {key: max(0.0, score) for key, score in zip(scored.ids, scored.distances, strict=True)}
         return _matches(hits, _evidence(hits, query.vector or [], keywords))
+
+    async def _ranked(self, query: IndexQuery, limit: int, condition: Condition) -> Mapping[str, Mapping[int, int]]:
+        if not await self._collection.is_there():
+            return {}
+        written = await self._written(condition)
+        ranks: dict[str, dict[int, int]] = {}
+        for part in PARTS[query.mode]:
+            hits = await self._search(part, query, limit, written)
+            ranks[part] = {key: rank for rank, key in enumerate(hits.ids, start=1)}
+        return ranks
 
     async def _fused(self, query: IndexQuery, limit: int, written: str) -> HybridHits:
         requests = [
