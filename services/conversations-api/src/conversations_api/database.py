@@ -1,24 +1,40 @@
 """The engine and its sessions. What differs between MySQL, MariaDB and SQLite, but for SQL itself, is here as well."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 
-from sqlalchemy import Connection, DateTime, Dialect, Executable, MetaData, Result, Select, TypeDecorator, event, select
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    DateTime,
+    Dialect,
+    Executable,
+    Insert,
+    MetaData,
+    Result,
+    Select,
+    TypeDecorator,
+    Update,
+    event,
+    select,
+)
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from conversations_api import driver_reads
+from conversations_api import driver
 from conversations_api.database_errors import database_errors, start_errors
 from conversations_api.settings import DatabaseSettings
 
 Engine: TypeAlias = AsyncEngine
+
+T = TypeVar("T")
 
 # What MySQL and MariaDB do by default differs; this is what both shall do.
 _MYSQL_SESSION = (
@@ -82,7 +98,43 @@ class Session:
 
     async def read(self, statement: Read, parameters: Mapping[str, Any], /) -> list[dict[str, Any]]:
         """See `Executor.read`."""
-        return [dict(row) for row in (await self.execute(statement, parameters)).mappings()]
+
+        async def by_sqlalchemy() -> list[dict[str, Any]]:
+            return [dict(row) for row in (await self.execute(statement, parameters)).mappings()]
+
+        return await self._sent(partial(driver.read, statement=statement, parameters=parameters), by_sqlalchemy)
+
+    async def write(self, statement: Insert | Update, rows: Sequence[Mapping[str, Any]], /) -> int:
+        """Execute an INSERT or UPDATE that is made once and then kept, with rows of the same keys.
+
+        Returns the key that MySQL gave to the first row of an INSERT, or SQLite to its only one.
+        """
+
+        async def by_sqlalchemy() -> int:
+            done = await self.execute(statement, rows if len(rows) > 1 else rows[0])
+            return cast(CursorResult[Any], done).lastrowid or 0
+
+        return await self._sent(partial(driver.write, statement=statement, rows=rows), by_sqlalchemy)
+
+    async def _sent(
+        self, by_driver: Callable[[AsyncConnection], Awaitable[T]], by_sqlalchemy: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Have the driver send a statement, where it can, and is not found to have lost the connection at the first."""
+        if self._engine.dialect.driver != driver.DRIVER:
+            return await by_sqlalchemy()
+        connection = await self.connection()
+        first = not connection.in_transaction()
+        if first:
+            # Sends nothing: in MySQL a transaction begins with its first statement.
+            cast(Connection, connection.sync_connection).begin()
+        try:
+            return await by_driver(connection)
+        except driver.LostConnectionError:
+            await connection.invalidate()
+            if not first:
+                raise
+        await connection.rollback()
+        return await by_sqlalchemy()
 
     async def commit(self) -> None:
         """Make what was executed last, and let others see it."""
@@ -157,9 +209,9 @@ class Reader:
 
     async def read(self, statement: Read, parameters: Mapping[str, Any], /) -> list[dict[str, Any]]:
         """See `Executor.read`."""
-        if self._engine.dialect.driver == driver_reads.DRIVER:
-            with database_errors(), suppress(driver_reads.LostConnectionError):
-                return await driver_reads.read(self._connection, statement, parameters)
+        if self._engine.dialect.driver == driver.DRIVER:
+            with database_errors(), suppress(driver.LostConnectionError):
+                return await driver.read(self._connection, statement, parameters)
         # Where the connection is lost SQLAlchemy finds that out once more, and then does what it takes.
         return [dict(row) for row in (await self.execute(statement, parameters)).mappings()]
 

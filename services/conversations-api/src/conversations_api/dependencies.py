@@ -69,12 +69,21 @@ async def get_transactions(request: Request) -> Transactions:
 WriteTransactions = Annotated[Transactions, Depends(get_transactions)]
 
 
-async def get_service(session: WriteSession) -> ConversationService:
-    """Return the service on the request's transaction."""
-    return ConversationService(session)
+Changes: TypeAlias = Callable[[], AbstractAsyncContextManager[ConversationService]]
 
 
-WriteService = Annotated[ConversationService, Depends(get_service, scope="function")]
+async def get_changes(request: Request) -> Changes:
+    """Return what gives the one transaction that a change of conversations is; a dependency that does costs more."""
+    return partial(_changes, state_of(request))
+
+
+@asynccontextmanager
+async def _changes(state: AppState) -> AsyncIterator[ConversationService]:
+    async with _unit_of_work(state) as session:
+        yield ConversationService(session)
+
+
+ConversationChanges = Annotated[Changes, Depends(get_changes)]
 
 
 async def get_readers(request: Request) -> ReaderFactory:

@@ -12,7 +12,7 @@ from mh_common.metrics import Collector, GaugeMetricFamily, Metric
 from mh_common.models import IndexStatus
 
 from conversations_api.database import ReaderFactory
-from conversations_api.index_states.repository import IndexStateRepository
+from conversations_api.index_states.repository import IndexStateReads
 from conversations_api.outbox.repository import OutboxReads
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ class Gauges(Collector):
 
     async def _look(self, figures: Figures) -> None:
         async with self._readers() as reader:
-            outbox, states = OutboxReads(reader), IndexStateRepository(reader)
+            outbox, states = OutboxReads(reader), IndexStateReads(reader)
             figures.relay_lag = _age(await outbox.oldest())
             figures.depth = await outbox.depth()
             figures.index_lag = _age(await states.oldest_pending())

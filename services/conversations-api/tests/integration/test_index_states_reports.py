@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from conversations_api.database import SessionFactory, make_engine, make_session_factory, transaction
 from conversations_api.index_states.repository import IndexStateRepository
-from conversations_api.index_states.service import IndexStateService
+from conversations_api.index_states.service import IndexReportService, IndexStateService
 from conversations_api.models import Base, ConversationRow
 from conversations_api.settings import DatabaseSettings
 from hypothesis import given, settings
@@ -51,7 +51,7 @@ async def remove(sessions: SessionFactory, key: int) -> None:
 async def report(sessions: SessionFactory, *outcomes: IndexOutcome, at: datetime = REPORTED) -> list[int | None]:
     """Report and return the present versions."""
     async with transaction(sessions) as session:
-        answer = await IndexStateService(session, lambda: at).report(IndexReport(outcomes=list(outcomes)))
+        answer = await IndexReportService(session, lambda: at).report(IndexReport(outcomes=list(outcomes)))
     assert [one.conversation_id for one in answer.versions] == [one.conversation_id for one in outcomes]
     return [one.version for one in answer.versions]
 

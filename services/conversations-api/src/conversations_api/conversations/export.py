@@ -9,7 +9,7 @@ from mh_common.models import Conversation
 
 from conversations_api.conversations.cursor import Position
 from conversations_api.conversations.filters import ConversationFilters, ExportFormat, Sort
-from conversations_api.conversations.repository import ConversationRepository
+from conversations_api.conversations.repository import ConversationQueries
 from conversations_api.database import ReaderFactory
 
 PAGE_ROWS: Final = 100
@@ -40,7 +40,7 @@ async def pages(readers: ReaderFactory, filters: ConversationFilters) -> AsyncIt
     last: Position | None = None
     while True:
         async with readers() as reader:
-            rows = await ConversationRepository(reader).list(filters, Sort.ID, last, PAGE_ROWS)
+            rows = await ConversationQueries(reader).list(filters, Sort.ID, last, PAGE_ROWS)
         yield rows
         if len(rows) < PAGE_ROWS:
             return

@@ -51,6 +51,11 @@ class ConversationFilters(BaseModel):
         "matched whole, through a full-text index; on SQLite every row is read, and words are found inside others too.",
     )
 
+    @property
+    def given(self) -> set[str]:
+        """The names of the filters that were given."""
+        return self.model_fields_set & ConversationFilters.model_fields.keys()
+
 
 class ListQuery(ConversationFilters):
     """A page of the list."""

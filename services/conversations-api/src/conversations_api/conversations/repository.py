@@ -1,5 +1,6 @@
 """The conversations table."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
@@ -36,7 +37,7 @@ from sqlalchemy.dialects.mysql import match
 from conversations_api.conversations import full_text
 from conversations_api.conversations.cursor import Position
 from conversations_api.conversations.filters import ConversationFilters, Sort
-from conversations_api.database import Executor, Read
+from conversations_api.database import Executor, Read, Session
 from conversations_api.models import ConversationRow, IndexStateRow
 
 MAX_STATEMENT_BYTES: Final = 400_000
@@ -57,16 +58,16 @@ _INSERT: Final = insert(_TABLE)
 _UPDATE: Final = update(_TABLE).where(_ROW.id == bindparam("key"))
 
 
-class ConversationRepository:
-    """Reads and writes conversations; what it writes, within the session's transaction."""
+class ConversationQueries:
+    """Reads conversations."""
 
-    def __init__(self, session: Executor) -> None:
-        self.session = session
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def get(self, conversation_id: int, for_update: bool = False) -> Conversation:
         """Return a conversation; `for_update` holds off other writers until the commit. Raises `NotFoundError`."""
         query = _BY_ID_FOR_UPDATE if for_update else _BY_ID
-        rows = await self.session.read(query, {"id": conversation_id})
+        rows = await self._executor.read(query, {"id": conversation_id})
         if not rows:
             raise NotFoundError(f"There is no conversation {conversation_id}.")
         return Conversation(**rows[0])
@@ -77,59 +78,22 @@ class ConversationRepository:
         """Return at most `limit` conversations that pass the filters, from the first one after `after` on."""
         query = _page(sort, first=after is None)
         position = {} if after is None else {"after_id": after.id, "after_at": after.at}
-        parameters = {"most": limit, **position}
-        if conditions := tuple(self._conditions(filters)):
-            result = await self.session.execute(query.where(*conditions), parameters)
+        parameters: dict[str, Any] = {"most": limit, **position}
+        if filters.ids and filters.given == {"ids"}:
+            # The last one over and over, so that a few statements serve for any number.
+            places = 1 << (len(filters.ids) - 1).bit_length()
+            ids = itertools.chain(filters.ids, itertools.repeat(filters.ids[-1]))
+            parameters |= {_place(number): key for number, key in zip(range(places), ids, strict=False)}
+            query = _among(sort, after is None, places)
+        elif conditions := tuple(self._conditions(filters)):
+            result = await self._executor.execute(query.where(*conditions), parameters)
             return [Conversation(**row) for row in result.mappings()]
-        return [Conversation(**row) for row in await self.session.read(query, parameters)]
+        return [Conversation(**row) for row in await self._executor.read(query, parameters)]
 
     async def count(self, filters: ConversationFilters) -> int:
         """Return how many conversations pass the filters."""
         query = select(func.count()).select_from(_TABLE).where(*self._conditions(filters))
-        return int((await self.session.execute(query)).scalar_one())
-
-    async def add(self, items: Sequence[ConversationCreate], at: datetime) -> Sequence[int]:
-        """Insert conversations with version 1; return their keys in the order of the items."""
-        return [key for chunk in _chunks(items) for key in await self._insert(chunk, at)]
-
-    async def _insert(self, items: Sequence[ConversationCreate], at: datetime) -> Sequence[int]:
-        fixed = {"version": 1, "created_at": at, "updated_at": at}
-        rows = [{**dict(item), **fixed} for item in items]
-        if self.session.dialect_name == "sqlite" and len(rows) > 1:
-            # Its driver sends a statement for each row and tells no key.
-            inserted = await self.session.execute(insert(_TABLE).values(rows))
-        else:
-            # The driver makes one statement of all rows, a tenth of the work that SQLAlchemy has with so many values.
-            inserted = await self.session.execute(_INSERT, rows)
-        return await self._keys(cast(CursorResult[Any], inserted).lastrowid, len(rows))
-
-    async def _keys(self, reported: int, count: int) -> Sequence[int]:
-        """Return the keys that one INSERT of `count` rows made; the driver reports one of them.
-
-        The keys of one statement are consecutive on both, also beside other writers: InnoDB reserves as many as there
-        are rows, and in SQLite there is one writer at a time.
-        """
-        if self.session.dialect_name == "sqlite":
-            return range(reported - count + 1, reported + 1)
-        if count == 1:
-            return [reported]
-        # More than 1 on clusters that give each server keys of its own.
-        step = (await self.session.execute(text("SELECT @@auto_increment_increment"))).scalar_one()
-        return range(reported, reported + count * step, step)
-
-    async def update(self, conversation: Conversation) -> None:
-        """Store the conversation's content, version and time of change."""
-        values = conversation.model_dump(exclude={"id", "created_at", "index_status"})
-        await self.session.execute(_UPDATE, {"key": conversation.id, **values})
-
-    async def delete(self, ids: Sequence[int]) -> Sequence[int]:
-        """Delete conversations, and with each its index state; return the keys of those that existed."""
-        # In the order of their keys, so that two deletes at once wait for each other instead of locking each other out.
-        query = select(_ROW.id).where(_ROW.id.in_(ids)).order_by(_ROW.id)
-        found = (await self.session.execute(query.with_for_update())).scalars().all()
-        if found:
-            await self.session.execute(delete(_TABLE).where(_ROW.id.in_(found)))
-        return found
+        return int((await self._executor.execute(query)).scalar_one())
 
     async def stats(self, indexed: int, failed: int) -> ConversationStats:
         """Count conversations by sentiments and month, in one pass over the table.
@@ -139,7 +103,7 @@ class ConversationRepository:
         question, answer = _ROW.question_sentiment, _ROW.answer_sentiment
         month = func.substr(_ROW.created_at, 1, 7, type_=String).label("month")
         query = select(question, answer, month, func.count()).group_by(question, answer, "month")
-        return _sum_up(await self.session.execute(query), indexed, failed)
+        return _sum_up(await self._executor.execute(query), indexed, failed)
 
     def _conditions(self, filters: ConversationFilters) -> Iterator[ColumnElement[bool]]:
         if filters.question_sentiment:
@@ -161,7 +125,7 @@ class ConversationRepository:
 
     def _text_conditions(self, words: full_text.Words) -> Iterator[ColumnElement[bool]]:
         question, answer = _ROW.question, _ROW.answer
-        if self.session.dialect_name == "sqlite":
+        if self._executor.dialect_name == "sqlite":
             for word in words.all:
                 folded = word.casefold()
                 yield or_(*(func.instr(func.casefold(column), folded) > 0 for column in (question, answer)))
@@ -173,6 +137,56 @@ class ConversationRepository:
             yield or_(question.contains(word, autoescape=True), answer.contains(word, autoescape=True))
 
 
+class ConversationRepository(ConversationQueries):
+    """Reads and writes conversations within the session's transaction."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+
+    async def add(self, items: Sequence[ConversationCreate], at: datetime) -> Sequence[int]:
+        """Insert conversations with version 1; return their keys in the order of the items."""
+        return [key for chunk in _chunks(items) for key in await self._insert(chunk, at)]
+
+    async def _insert(self, items: Sequence[ConversationCreate], at: datetime) -> Sequence[int]:
+        fixed = {"version": 1, "created_at": at, "updated_at": at}
+        rows = [{**dict(item), **fixed} for item in items]
+        if self.session.dialect_name == "sqlite" and len(rows) > 1:
+            # Its driver sends a statement for each row and tells no key.
+            inserted = await self.session.execute(insert(_TABLE).values(rows))
+            return await self._keys(cast(CursorResult[Any], inserted).lastrowid, len(rows))
+        # The driver makes one statement of all rows, a tenth of the work that SQLAlchemy has with so many values.
+        return await self._keys(await self.session.write(_INSERT, rows), len(rows))
+
+    async def _keys(self, reported: int, count: int) -> Sequence[int]:
+        """Return the keys that one INSERT of `count` rows made; the driver reports one of them.
+
+        The keys of one statement are consecutive on both, also beside other writers: InnoDB reserves as many as there
+        are rows, and in SQLite there is one writer at a time.
+        """
+        if self.session.dialect_name == "sqlite":
+            return range(reported - count + 1, reported + 1)
+        if count == 1:
+            return [reported]
+        # More than 1 on clusters that give each server keys of its own.
+        step = (await self.session.execute(text("SELECT @@auto_increment_increment"))).scalar_one()
+        return range(reported, reported + count * step, step)
+
+    async def update(self, conversation: Conversation) -> None:
+        """Store the conversation's content, version and time of change."""
+        values = conversation.model_dump(exclude={"id", "created_at", "index_status"})
+        await self.session.write(_UPDATE, [{"key": conversation.id, **values}])
+
+    async def delete(self, ids: Sequence[int]) -> Sequence[int]:
+        """Delete conversations, and with each its index state; return the keys of those that existed."""
+        # In the order of their keys, so that two deletes at once wait for each other instead of locking each other out.
+        query = select(_ROW.id).where(_ROW.id.in_(ids)).order_by(_ROW.id)
+        found = (await self.session.execute(query.with_for_update())).scalars().all()
+        if found:
+            await self.session.execute(delete(_TABLE).where(_ROW.id.in_(found)))
+        return found
+
+
 @cache
 def _page(sort: Sort, first: bool) -> Read:
     """Return the SELECT of a page in this order: the first one, or the one after `after_id` and `after_at`."""
@@ -180,6 +194,17 @@ def _page(sort: Sort, first: bool) -> Read:
     ordering = [column] if sort.field == "id" else [column, _ROW.id]
     query = _CONVERSATION.order_by(*(key.desc() if sort.descending else key for key in ordering))
     return query.where(*(() if first else (_beyond(column, sort),))).limit(bindparam("most", type_=Integer))
+
+
+@cache
+def _among(sort: Sort, first: bool, places: int) -> Read:
+    """Return the SELECT of a page among conversations whose keys are named, in as many places."""
+    keys = [bindparam(_place(number), type_=_ROW.id.type) for number in range(places)]
+    return _page(sort, first).where(_ROW.id.in_(keys))
+
+
+def _place(number: int) -> str:
+    return f"id_{number}"
 
 
 def _beyond(column: ColumnElement[Any], sort: Sort) -> ColumnElement[bool]:

@@ -21,7 +21,7 @@ from mh_common.models import (
 from conversations_api.conversations import documentation, export
 from conversations_api.conversations.etags import etag_of, is_unmodified
 from conversations_api.conversations.filters import ExportQuery, ListQuery
-from conversations_api.dependencies import IdempotencyKey, Readers, ReadService, WriteService
+from conversations_api.dependencies import ConversationChanges, IdempotencyKey, Readers, ReadService
 from conversations_api.idempotency.repository import Done, KeyedRequest
 
 PREFIX: Final = "/api/v1/conversations"
@@ -39,11 +39,12 @@ IfNoneMatch = Annotated[list[str] | None, Header(description="Answer 304 if the 
 @router.post("", status_code=201, response_model=Conversation, responses=documentation.CREATED)
 async def create(
     content: Annotated[ConversationCreate, Body(openapi_examples=documentation.NEW)],
-    service: WriteService,
+    changes: ConversationChanges,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Add a conversation. It is searchable a moment later."""
-    done = await service.add([content], KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content))
+    async with changes() as service:
+        done = await service.add([content], KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content))
     created = Conversation(
         id=done.ids[0],
         version=1,
@@ -68,12 +69,13 @@ async def list_conversations(query: Annotated[ListQuery, Query()], service: Read
 @router.post("/bulk", status_code=201, responses=documentation.BULK_CREATED)
 async def create_many(
     bulk: Annotated[BulkCreate, Body(openapi_examples=documentation.NEW_ROWS)],
-    service: WriteService,
+    changes: ConversationChanges,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> BulkCreated:
     """Add up to 1,000 conversations: all of them or, when one is bad, none."""
-    done = await service.add(bulk.items, KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk", bulk))
+    async with changes() as service:
+        done = await service.add(bulk.items, KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk", bulk))
     _tell_replay(response, done)
     return BulkCreated(ids=list(done.ids))
 
@@ -81,12 +83,13 @@ async def create_many(
 @router.post("/bulk-delete", responses=documentation.BULK_DELETED)
 async def delete_many(
     bulk: Annotated[BulkDelete, Body(openapi_examples=documentation.IDS)],
-    service: WriteService,
+    changes: ConversationChanges,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> BulkDeleted:
     """Delete up to 1,000 conversations. Keys that do not exist are passed over."""
-    done = await service.delete_many(bulk.ids, KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk-delete", bulk))
+    async with changes() as service:
+        done = await service.delete_many(bulk.ids, KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk-delete", bulk))
     _tell_replay(response, done)
     return BulkDeleted(deleted=len(done.ids))
 
@@ -124,28 +127,33 @@ async def get(conversation_id: Id, service: ReadService, if_none_match: IfNoneMa
 async def replace(
     conversation_id: Id,
     content: Annotated[ConversationCreate, Body(openapi_examples=documentation.NEW)],
-    service: WriteService,
+    changes: ConversationChanges,
     if_match: IfMatch = None,
 ) -> Response:
     """Give a conversation new content. The same content again changes nothing."""
-    return _answer(await service.replace(conversation_id, content, if_match))
+    async with changes() as service:
+        changed = await service.replace(conversation_id, content, if_match)
+    return _answer(changed)
 
 
 @router.patch("/{conversation_id}", response_model=Conversation, responses=documentation.CHANGED)
 async def update(
     conversation_id: Id,
     change: Annotated[ConversationUpdate, Body(openapi_examples=documentation.CHANGE)],
-    service: WriteService,
+    changes: ConversationChanges,
     if_match: IfMatch = None,
 ) -> Response:
     """Change some fields of a conversation; those left out stay as they are."""
-    return _answer(await service.update(conversation_id, change, if_match))
+    async with changes() as service:
+        changed = await service.update(conversation_id, change, if_match)
+    return _answer(changed)
 
 
 @router.delete("/{conversation_id}", status_code=204, responses=documentation.DELETED)
-async def delete(conversation_id: Id, service: WriteService, if_match: IfMatch = None) -> None:
+async def delete(conversation_id: Id, changes: ConversationChanges, if_match: IfMatch = None) -> None:
     """Delete a conversation; search forgets it a moment later."""
-    await service.delete(conversation_id, if_match)
+    async with changes() as service:
+        await service.delete(conversation_id, if_match)
 
 
 def _answer(conversation: Conversation, status: int = 200) -> Response:

@@ -21,10 +21,10 @@ from mh_common.models import (
 from conversations_api.conversations import cursor
 from conversations_api.conversations.etags import require_version
 from conversations_api.conversations.filters import ListQuery
-from conversations_api.conversations.repository import ConversationRepository
+from conversations_api.conversations.repository import ConversationQueries, ConversationRepository
 from conversations_api.database import ReaderFactory, Session
 from conversations_api.idempotency.repository import Done, IdempotencyRepository, KeyedRequest
-from conversations_api.index_states.repository import IndexStateRepository
+from conversations_api.index_states.repository import IndexStateReads, IndexStateRepository
 from conversations_api.outbox.repository import OutboxRepository
 
 
@@ -37,13 +37,13 @@ class ConversationReads:
     async def get(self, conversation_id: int) -> Conversation:
         """Return a conversation. Raises `NotFoundError`."""
         async with self._readers() as reader:
-            return await ConversationRepository(reader).get(conversation_id)
+            return await ConversationQueries(reader).get(conversation_id)
 
     async def list(self, query: ListQuery) -> ConversationPage:
         """Return one page; its `total` is set only when asked for. Raises `InvalidRequestError` for a bad cursor."""
         after = cursor.decode(query)
         async with self._readers() as reader:
-            conversations = ConversationRepository(reader)
+            conversations = ConversationQueries(reader)
             found = await conversations.list(query, query.sort, after, query.limit + 1)
             items = found[: query.limit]
             more = len(found) > query.limit
@@ -57,8 +57,8 @@ class ConversationReads:
         """Count conversations by what they are."""
         async with self._readers() as reader:
             # Before the conversations: what is indexed in between then counts as pending, and not the other way round.
-            counted = await IndexStateRepository(reader).statuses()
-            return await ConversationRepository(reader).stats(
+            counted = await IndexStateReads(reader).statuses()
+            return await ConversationQueries(reader).stats(
                 indexed=counted[IndexStatus.INDEXED], failed=counted[IndexStatus.FAILED]
             )
 

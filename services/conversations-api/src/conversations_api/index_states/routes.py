@@ -19,7 +19,12 @@ from mh_common.models import (
 
 from conversations_api.dependencies import Readers, WriteSession, WriteTransactions
 from conversations_api.index_states import documentation
-from conversations_api.index_states.service import IndexQueueService, IndexStateService, retry_failed
+from conversations_api.index_states.service import (
+    IndexQueueService,
+    IndexReportService,
+    IndexStateService,
+    retry_failed,
+)
 
 router = APIRouter(prefix="/api/v1", tags=["index"])
 
@@ -94,4 +99,4 @@ async def report_index(
     conversation the last counts. A version in the answer that differs from the reported one means that the conversation
     changed meanwhile: index it again. A null means that it was deleted: delete it from the index.
     """
-    return await IndexStateService(session).report(report)
+    return await IndexReportService(session).report(report)

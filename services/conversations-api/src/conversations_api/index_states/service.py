@@ -23,7 +23,7 @@ from mh_common.models import (
 )
 
 from conversations_api.database import Executor, Session
-from conversations_api.index_states.repository import IndexStateRepository, StateChange, StoredState
+from conversations_api.index_states.repository import IndexStateReads, IndexStateRepository, StateChange, StoredState
 from conversations_api.outbox.repository import OutboxReads, OutboxRepository
 
 MAX_REASONS: Final = 20
@@ -38,7 +38,7 @@ class IndexStateService:
     """Answers for one request, in its session."""
 
     def __init__(self, session: Executor, clock: Callable[[], datetime] = _utc_now) -> None:
-        self._states = IndexStateRepository(session)
+        self._states = IndexStateReads(session)
         self._outbox = OutboxReads(session)
         self._clock = clock
 
@@ -100,6 +100,14 @@ class IndexStateService:
         found = await self._states.versions(after, limit + 1, since)
         items = found[:limit]
         return ConversationVersions(items=items, next_after=items[-1].conversation_id if len(found) > limit else None)
+
+
+class IndexReportService:
+    """Takes the worker's reports, in the session's transaction."""
+
+    def __init__(self, session: Session, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._states = IndexStateRepository(session)
+        self._clock = clock
 
     async def report(self, report: IndexReport) -> IndexReportAnswer:
         """Note the outcomes and return the present versions, in the order of the report.

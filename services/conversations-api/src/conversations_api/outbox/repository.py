@@ -66,7 +66,7 @@ class OutboxRepository(OutboxReads):
             return
         now = datetime.now(UTC)
         same = {"job": job, "created_at": now, "trace_context": traceparent()}
-        await self.session.execute(_INSERT, [{"conversation_id": key, **same} for key in ids])
+        await self.session.write(_INSERT, [{"conversation_id": key, **same} for key in ids])
         self.session.info[OUTBOX_WRITTEN] = True
 
     async def claim(self, owner: str, now: datetime, lease_seconds: float, limit: int) -> list[ClaimedRow]:
