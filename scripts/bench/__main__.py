@@ -30,7 +30,7 @@ from bench.record import Record, read
 from mh_client import ConversationCreate
 from server_stack import ROOT
 
-SECTIONS = ("api", "importing", "indexing", "searching", "answering", "footprint", "growth", "soak")
+SECTIONS = ("api", "importing", "indexing", "answering", "footprint", "growth", "soak")
 DOCS = ROOT / "docs"
 OUTPUT = ROOT / "var" / "bench"
 HIGHLIGHTS = (
@@ -63,8 +63,8 @@ def run(bench: Bench, name: str, record: Record) -> None:
     record.minutes[name] = (time.perf_counter() - started) / 60
 
 
-def measured(scale: Scale, names: Sequence[str]) -> tuple[Record, list[str]]:
-    """Return what these sections measured, and the names of those that failed."""
+def measured(scale: Scale, names: Sequence[str], kept: Path) -> tuple[Record, list[str]]:
+    """Return what these sections measured, and the names of those that failed. `kept` has it after each section."""
     rows = read_rows(dataset())
     record, failed = Record(about(rows)), []
     with tempfile.TemporaryDirectory(prefix="mh-bench-") as folder:
@@ -74,6 +74,7 @@ def measured(scale: Scale, names: Sequence[str]) -> tuple[Record, list[str]]:
             except Exception:  # whatever it is, the other sections are worth their time
                 traceback.print_exc()
                 failed.append(name)
+            record.write(kept)
     return record, failed
 
 
@@ -101,8 +102,6 @@ def publish(record: Record) -> None:
 
 def put_aside(record: Record, folder: Path) -> None:
     """Write a run that is not whole into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    record.write(folder / "benchmarks.json")
     draw(record, folder)
     text = "\n\n".join(f"## {name}\n\n{content}" for name, content in report.tables(record).items())
     (folder / "benchmarks.md").write_text(text + "\n", encoding="utf-8")
@@ -123,7 +122,9 @@ def main() -> None:
         return
     # Ended from outside, as by Ctrl-C: whatever was started is ended too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    record, failed = measured(QUICK if arguments.quick else FULL, arguments.only or SECTIONS)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    kept = arguments.output / "benchmarks.json"
+    record, failed = measured(QUICK if arguments.quick else FULL, arguments.only or SECTIONS, kept)
     if arguments.quick or arguments.only or failed:
         put_aside(record, arguments.output)
     else:

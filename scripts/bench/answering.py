@@ -15,11 +15,12 @@ from typing import Any, Self
 
 import httpx
 from bench import free
-from bench.filling import Filler
+from bench.data import wait_until_indexed
 from bench.measuring import Bench, Figure, at_most, differences, in_turn
 from bench.searching import CONSISTENCY
 from bench.stubs import language_model
-from mh_client import AsyncClient
+from bench.texts import variants
+from mh_client import AsyncClient, Client
 from mh_common.embeddings.local import LocalEmbedder
 from mh_common.models import SearchMode
 from rag_api.search.conditions import Every
@@ -29,6 +30,7 @@ from rag_api.search.repository import MilvusIndex, make_client
 from server_stack import ServerStack
 
 ROWS = 2000
+BATCH = 1000
 WORDS = 25
 TOP_K = 3
 
@@ -126,7 +128,10 @@ def measure(bench: Bench) -> Iterator[Figure]:
         ServerStack(bench.folder, durable=True, deployed=True, **settings) as stack,
         asyncio.Runner() as runner,
     ):
-        runner.run(Filler(stack, bench.rows, free.MODEL).fill(ROWS))
+        with Client(stack.api_url, timeout=60) as client, stack.worker(app=free.CELERY_APP):
+            client.conversations.bulk_create(variants(bench.rows, 0, BATCH))
+            client.conversations.bulk_create(variants(bench.rows, BATCH, ROWS - BATCH))
+            wait_until_indexed(client)
         asking = runner.run(Asking(stack, settings).__aenter__())
 
         def side(ask: Ask) -> float:

@@ -1,5 +1,6 @@
 """The conversations API, against bare FastAPI handlers that send the same statements (`bare_api`)."""
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -16,20 +17,21 @@ PREFIX = "/api/v1/conversations"
 OURS, BARE, SYNC = "platform", "raw aiomysql", "synchronous"
 
 
-def requests_of(prefix: str, ids: Sequence[int], rows: Sequence[ConversationCreate]) -> dict[str, list[bytes]]:
-    """Return the requests of each kind to a server whose conversations stand at this path."""
+def requests_of(prefix: str, ids: Sequence[int], rows: Sequence[ConversationCreate]) -> dict[str, Iterator[bytes]]:
+    """Return the requests of each kind, over and over, to a server whose conversations stand at this path."""
     root = prefix or "/"
-    return {
+    once = {
         "GET one": [get(f"{prefix}/{key}") for key in ids],
         f"GET a page of {PAGE}": [get(f"{root}?limit={PAGE}")],
         "POST one": [send("POST", root, row.model_dump_json()) for row in rows],
-        # Each changes something, also when they begin anew: a change of nothing writes nothing.
+        # Each changes something, as those of an id follow each other: a change of nothing writes nothing.
         "PATCH one": [
             send("PATCH", f"{prefix}/{key}", json.dumps({"question_sentiment": sentiment}))
             for sentiment in Sentiment
             for key in ids
         ],
     }
+    return {kind: itertools.cycle(requests) for kind, requests in once.items()}
 
 
 def copy_rows(stack: ServerStack) -> None:

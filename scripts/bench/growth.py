@@ -1,26 +1,29 @@
-"""What changes as the data grows: 2,000, then 20,000, then 100,000 conversations in one platform.
+"""What changes as the data grows: 2,000, then 20,000, then 100,000 conversations in one platform; and its searches.
 
 The exponents are slopes: 1 means that twice the rows take twice the time. Machines change their speed meanwhile, so
 that reads are held against a request that asks the database for nothing, in turn with it.
 """
 
 import asyncio
+import itertools
 import math
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
 import httpx
 import psutil
 import servers
+from bench import free
 from bench.data import import_whole, wait_until_indexed
-from bench.free import CELERY_APP
 from bench.load import get, requests_per_second
 from bench.measuring import Bench, Figure, at_most, in_turn, ratios, timed
+from bench.peers.chroma import Chroma
+from bench.searching import Searching
 from bench.texts import variants, write_rows
-from mh_client import Client
+from mh_client import Client, ConversationCreate
 from server_stack import ServerStack
 
 PATH = "/api/v1/conversations"
@@ -44,29 +47,37 @@ class Size:
     """Bytes of memory that the API had at most while everything was exported."""
 
 
-def measure(bench: Bench) -> Iterator[Figure]:
-    """Grow a platform and look at each size."""
+def measure(bench: Bench, with_peer: bool = True) -> Iterator[Figure]:
+    """Grow a platform and look at each size; `with_peer`: beside a Chroma server that grows as well."""
     sizes: list[Size] = []
+    free_port = servers.free_port()
     with (
-        ServerStack(bench.folder, durable=True, deployed=True, rag_app=None) as stack,
+        ServerStack(bench.folder, durable=True, deployed=True) as stack,
         Client(stack.api_url, timeout=60) as client,
+        Chroma(bench.folder / "chroma") if with_peer else nullcontext() as chroma,
     ):
-        for size in bench.scale.sizes:
-            sizes.append(_grown(bench, stack, client, sizes[-1].rows if sizes else 0, size))
-            sizes[-1].reads = _reads(bench, stack, client, size)
-            sizes[-1].export_peak = _export_peak(stack)
+        stack.serve("rag-api, free embedder", free.RAG_APP, free_port, "/readyz")
+        searching = Searching(bench, stack, free_port, chroma)
+        for rows in bench.scale.sizes:
+            before = sizes[-1].rows if sizes else 0
+            added = variants(bench.rows, before, rows - before)
+            sizes.append(size := _grown(bench, stack, client, added, rows))
+            size.reads = _reads(bench, stack, client, rows)
+            size.export_peak = _export_peak(stack)
+            searching.add_to_chroma(before, added)
+            yield from searching.figures(rows)
     yield from _figures(sizes)
 
 
-def _grown(bench: Bench, stack: ServerStack, client: Client, before: int, size: int) -> Size:
+def _grown(bench: Bench, stack: ServerStack, client: Client, added: Sequence[ConversationCreate], size: int) -> Size:
     """Import, then index what is missing to this size; each has the machine for itself."""
     file = bench.folder / f"rows{size}.csv"
-    write_rows(variants(bench.rows, before, size - before), file)
+    write_rows(added, file)
     importing = timed(lambda: asyncio.run(import_whole(stack.api_url, file)))
     file.unlink()
-    with stack.worker(app=CELERY_APP):
+    with stack.worker(app=free.CELERY_APP):
         wait_until_indexed(client)
-    return Size(size, importing, _indexing_seconds(stack, size - before))
+    return Size(size, importing, _indexing_seconds(stack, len(added)))
 
 
 def _indexing_seconds(stack: ServerStack, last: int) -> float:
@@ -95,7 +106,7 @@ def _reads(bench: Bench, stack: ServerStack, client: Client, size: int) -> dict[
         READS[2]: [get(f"{PATH}?limit={PAGE}{middle}")],
     }
     sides = {
-        name: partial(requests_per_second, some, stack.api_port, 1, bench.scale.seconds / 2)
+        name: partial(requests_per_second, itertools.cycle(some), stack.api_port, 1, bench.scale.seconds / 2)
         for name, some in requests.items()
     }
     rates = in_turn(sides, bench.scale.rounds)

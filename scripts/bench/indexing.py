@@ -18,6 +18,7 @@ from bench import free
 from bench.freshness import WRITES_PER_S, Fresh, Probe, freshness, writes
 from bench.measuring import Bench, Figure, Side, at_least, at_most, in_turn, ratios, timed
 from bench.peers.chroma import Chroma
+from bench.texts import numbered
 from indexer_worker.collection import INDEXES, collection_schema
 from indexer_worker.repository import Row, vector_row
 from mh_client import Client, Conversation, ConversationCreate
@@ -39,13 +40,6 @@ TIMEOUT = 60.0
 """Seconds for one round of indexing, of which none should take a fraction."""
 ALONE = "milvus_alone"
 PLATFORM, MILVUS, CHROMA, EMBEDDER = "platform", "Milvus alone", "Chroma", "embedder alone"
-
-
-def unlike(rows: Sequence[ConversationCreate], mark: str = "") -> Fresh:
-    """Yield the conversations of the data set over and over, with other questions each time, and for each mark."""
-    for number in itertools.count():
-        again, place = divmod(number, len(rows))
-        yield rows[place].model_copy(update={"question": f"{rows[place].question} ({mark}{again})"})
 
 
 class Owed:
@@ -192,7 +186,7 @@ def with_model(owed: Owed, embedder: Embedder, rows: Sequence[ConversationCreate
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """Rows a second, and how soon one row is found."""
-    fresh = unlike(bench.rows)
+    fresh = numbered(bench.rows)
     with (
         ServerStack(bench.folder, durable=True, deployed=True, rag_app=None, RELAY_POLL_INTERVAL=POLL_S) as stack,
         Client(stack.api_url, timeout=60) as client,
@@ -200,7 +194,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         with free_sides(stack, client, bench, fresh) as sides:
             yield from throughput(sides, bench)
             probe = Probe(stack, client, free.FreeEmbedder(), fresh)
-            with writes(stack.api_port, unlike(bench.rows, "load ")):
+            with writes(stack.api_port, numbered(bench.rows, mark="load ")):
                 yield freshness(f"{WRITES_PER_S} writes/s, free embedder", probe, bench)
         rows = list(islice(fresh, WARM_UP + (bench.scale.rounds + 1) * bench.scale.model_rows))
         owed, embedder = Owed(stack, client, rows), LocalEmbedder()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 
 def send(method: str, path: str, body: str) -> bytes:
@@ -55,32 +55,35 @@ class Connection:
             await self._streams[1].wait_closed()
 
 
-async def _client(port: int, requests: Sequence[bytes], deadline: float) -> list[float]:
+async def _client(port: int, requests: Iterator[bytes], deadline: float) -> list[float]:
     connection, taken = Connection(port), list[float]()
     while (started := time.perf_counter()) < deadline:
-        await connection.ask(requests[len(taken) % len(requests)])
+        await connection.ask(next(requests))
         taken.append(time.perf_counter() - started)
     await connection.close()
     return taken
 
 
-async def _clients(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> list[float]:
+async def _clients(port: int, requests: Iterator[bytes], clients: int, seconds: float) -> list[float]:
     deadline = time.perf_counter() + seconds
-    # Each has its own, so that none is answered from what another one asked.
-    each = [_client(port, requests[number::clients] or requests, deadline) for number in range(clients)]
+    each = [_client(port, requests, deadline) for _ in range(clients)]
     return [seconds for one in await asyncio.gather(*each) for seconds in one]
 
 
-def requests_per_second(requests: Sequence[bytes], port: int, clients: int, seconds: float) -> float:
+def requests_per_second(requests: Iterator[bytes], port: int, clients: int, seconds: float) -> float:
     """Return how many of these requests a second the server on this port answers with success. Raises RuntimeError."""
     return answered(requests, port, clients, seconds) / seconds
 
 
-def answered(requests: Sequence[bytes], port: int, clients: int, seconds: float) -> int:
+def answered(requests: Iterator[bytes], port: int, clients: int, seconds: float) -> int:
     """Return how many of these requests the server on this port answers with success. Raises RuntimeError."""
     return len(latencies(requests, port, clients, seconds))
 
 
-def latencies(requests: Sequence[bytes], port: int, clients: int, seconds: float) -> list[float]:
-    """Return the seconds that each of these requests takes until its whole answer is there. Raises RuntimeError."""
+def latencies(requests: Iterator[bytes], port: int, clients: int, seconds: float) -> list[float]:
+    """Return the seconds that each of these requests takes until its whole answer is there.
+
+    They are taken one after the other by whichever client is free, and the next call goes on where this one stopped.
+    There must be enough of them. Raises RuntimeError.
+    """
     return asyncio.run(_clients(port, requests, clients, seconds))

@@ -95,7 +95,7 @@ class Scale:
 
 FULL = Scale(
     rounds=5,
-    seconds=0.5,
+    seconds=0.35,
     clients=(1, 16, 64),
     sizes=(2_000, 20_000, 100_000),
     import_rows=2_009,

@@ -7,6 +7,7 @@ that others use as well. Milvus is Milvus Lite here, which a server is not. Writ
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import platform
@@ -126,16 +127,15 @@ class Queue:
 
 def measure_searches(stack: ServerStack, rows: list[ConversationCreate]) -> Rate:
     """Searches with queries of 25 words, each asked once."""
-    queries = [" ".join(row.question.split()[:25]) + f" {number}" for number, row in enumerate(rows)]
-    requests = [send("POST", "/api/v1/search", json.dumps({"query": query, "limit": 10})) for query in queries]
-    parts = [requests[number::ROUNDS] for number in range(ROUNDS)]
-    rounds = [partial(answered, part, stack.rag_port, CLIENTS, SECONDS) for part in parts]
-    return measure(stack.running, rounds)
+    queries = (" ".join(row.question.split()[:25]) + f" {number}" for number, row in enumerate(itertools.cycle(rows)))
+    requests = (send("POST", "/api/v1/search", json.dumps({"query": query, "limit": 10})) for query in queries)
+    return measure(stack.running, [partial(answered, requests, stack.rag_port, CLIENTS, SECONDS)] * ROUNDS)
 
 
 def measure_reads(stack: ServerStack, client: Client) -> Rate:
     """GETs of one conversation each."""
-    requests = [get(f"/api/v1/conversations/{row.id}") for row in client.conversations.list(limit=200).items]
+    ids = [row.id for row in client.conversations.list(limit=200).items]
+    requests = itertools.cycle(get(f"/api/v1/conversations/{key}") for key in ids)
     return measure(stack.running, [partial(answered, requests, stack.api_port, CLIENTS, SECONDS)] * ROUNDS)
 
 

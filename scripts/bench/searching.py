@@ -1,7 +1,7 @@
 """Searches over HTTP, against their own parts called directly, and against queries of a Chroma server.
 
-The vectors in the index mean nothing and cost nothing; the texts are the data set's. Each query is asked once, so that
-none is answered from what the platform remembers of it.
+Part of `growth`, which asks at each size. The vectors in the index mean nothing and cost nothing; the texts are the
+data set's. Each query is asked once, so that none is answered from what the platform remembers of it.
 """
 
 import asyncio
@@ -9,17 +9,14 @@ import itertools
 import json
 import statistics
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
-import servers
 from bench import free
-from bench.filling import BATCH, Filler, unit_vectors
 from bench.load import latencies, requests_per_second, send
 from bench.measuring import Bench, Figure, Side, at_least, at_most, differences, in_turn, ratios
 from bench.peers.chroma import Chroma
+from mh_client import ConversationCreate
 from mh_common.embeddings.local import LocalEmbedder
 from mh_common.models import SearchMode
 from mh_common.settings import MilvusSettings
@@ -32,8 +29,10 @@ from server_stack import ServerStack
 CLIENTS = (1, 16)
 LIMIT = 10
 WORDS = 25
-MOST_PER_SECOND = 1500
-"""Queries made for a second; no side gets through more."""
+BATCH = 5000
+"""Rows of one call of Chroma's client."""
+VECTORS = 500
+"""That Chroma is asked with, over and over: it remembers nothing of them."""
 COLLECTION = "conversations"
 CONSISTENCY: str = MilvusSettings.model_fields["consistency"].default
 """Of both sides: the platform's own."""
@@ -87,9 +86,9 @@ class Direct:
 
 
 class Searching:
-    """The sides, over one index that grows."""
+    """The sides, over one index that grows. Without a Chroma server nothing is compared with it."""
 
-    def __init__(self, bench: Bench, stack: ServerStack, free_port: int, chroma: Chroma) -> None:
+    def __init__(self, bench: Bench, stack: ServerStack, free_port: int, chroma: Chroma | None) -> None:
         self._scale = bench.scale
         self._seconds = min(bench.scale.seconds, LONGEST)
         self._queries = Queries(bench)
@@ -97,32 +96,24 @@ class Searching:
         self._free_port = free_port
         self._chroma = chroma
         self._direct = Direct(stack.milvus_uri)
-        self._filler = Filler(stack, bench.rows, free.MODEL)
 
-    def fill(self, size: int) -> None:
-        """Return when both sides hold so many conversations."""
-        known = self._filler.filled
-        # Beside each other: it is the longest part of this section.
-        with ThreadPoolExecutor(1) as beside:
-            peer = beside.submit(self._fill_chroma, known, size)
-            asyncio.run(self._filler.fill(size))
-            peer.result()
-
-    def _fill_chroma(self, first: int, last: int) -> None:
-        for start in range(first, last, 5 * BATCH):
-            numbers = range(start, min(start + 5 * BATCH, last))
-            documents = [self._filler.question(number) for number in numbers]
-            metadatas = [{"version": 1}] * len(numbers)
-            self._chroma.add(COLLECTION, numbers, unit_vectors(start, len(numbers)), documents, metadatas)
+    def add_to_chroma(self, first: int, rows: Sequence[ConversationCreate]) -> None:
+        """Give Chroma the vectors of these conversations' questions, the first of which is the `first` of all."""
+        if self._chroma:
+            for start in range(0, len(rows), BATCH):
+                some = rows[start : start + BATCH]
+                ids = range(first + start, first + start + len(some))
+                self._chroma.add(COLLECTION, ids, free.vectors([row.question for row in some]))
 
     def figures(self, size: int) -> Iterator[Figure]:
-        """Measure at this size, to which it is filled."""
+        """Measure at this size, to which both are filled."""
         for clients in CLIENTS:
             name = f"search, {size:,} rows, {clients} {'client' if clients == 1 else 'clients'}"
-            yield from self._latency(name, clients)
-            yield from self._throughput(name, clients)
+            yield self._latency(name, clients)
+            if self._chroma:
+                yield self._throughput(name, clients, self._chroma)
 
-    def _latency(self, name: str, clients: int) -> Iterator[Figure]:
+    def _latency(self, name: str, clients: int) -> Figure:
         seconds = self._seconds
 
         def ours() -> float:
@@ -135,35 +126,24 @@ class Searching:
         shown = in_turn({"over HTTP, ms": ours, "direct, ms": direct}, self._scale.rounds)
         extra = differences(shown["over HTTP, ms"], shown["direct, ms"])
         note = "Median time, local model. Direct: as many tasks in one process, each one search at a time."
-        yield Figure(f"{name}: p50 - embed and Milvus called directly", "ms", at_most(6), extra, shown, note)
+        return Figure(f"{name}: p50 - embed and Milvus called directly", "ms", at_most(6), extra, shown, note)
 
-    def _throughput(self, name: str, clients: int) -> Iterator[Figure]:
+    def _throughput(self, name: str, clients: int, chroma: Chroma) -> Figure:
         seconds = self._seconds
-        vectors = unit_vectors(-1 % 2**32, 500)
-        theirs = self._chroma.queries(COLLECTION, vectors, LIMIT)
+        vectors = free.vectors(self._queries.take(VECTORS))
+        theirs = itertools.cycle(chroma.queries(COLLECTION, vectors, LIMIT))
         sides: dict[str, Side] = {
             "platform, requests/s": lambda: requests_per_second(self._requests(), self._free_port, clients, seconds),
-            "Chroma, requests/s": partial(requests_per_second, theirs, self._chroma.port, clients, seconds),
+            "Chroma, requests/s": partial(requests_per_second, theirs, chroma.port, clients, seconds),
         }
         shown = in_turn(sides, self._scale.rounds)
-        ours, chroma = shown.values()
-        note = "Neither side embeds. Chroma answers one vector; the platform two vectors and words, confirmed in MySQL."
-        yield Figure(f"{name} / Chroma query", "times", at_least(1), ratios(ours, chroma), shown, note)
+        note = (
+            "Neither side embeds. Chroma has one vector a row and answers with ids; the platform looks for two and for "
+            "words, and confirms in MySQL what it shows."
+        )
+        return Figure(f"{name} / Chroma query", "times", at_least(1), ratios(*shown.values()), shown, note)
 
-    def _requests(self) -> list[bytes]:
-        texts = self._queries.take(int(MOST_PER_SECOND * self._seconds))
-        return [send("POST", "/api/v1/search", json.dumps({"query": text, "limit": LIMIT})) for text in texts]
-
-
-def measure(bench: Bench) -> Iterator[Figure]:
-    """Searches at each size."""
-    free_port = servers.free_port()
-    with (
-        ServerStack(bench.folder, durable=True, deployed=True) as stack,
-        Chroma(Path(bench.folder / "chroma")) as chroma,
-    ):
-        stack.serve("rag-api, free embedder", free.RAG_APP, free_port, "/readyz")
-        searching = Searching(bench, stack, free_port, chroma)
-        for size in bench.scale.sizes:
-            searching.fill(size)
-            yield from searching.figures(size)
+    def _requests(self) -> Iterator[bytes]:
+        while True:
+            [text] = self._queries.take(1)
+            yield send("POST", "/api/v1/search", json.dumps({"query": text, "limit": LIMIT}))

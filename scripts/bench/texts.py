@@ -1,9 +1,10 @@
 """How long the conversations are, and more of them with the same lengths."""
 
 import csv
+import itertools
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,13 +52,16 @@ def measure_texts(rows: Sequence[ConversationCreate]) -> TextFigures:
     )
 
 
+def numbered(rows: Sequence[ConversationCreate], first: int = 0, mark: str = "") -> Iterator[ConversationCreate]:
+    """Yield the data set's conversations over and over, from the `first` on: no question twice, nor with two marks."""
+    for number in itertools.count(first):
+        row = rows[number % len(rows)]
+        yield row.model_copy(update={"question": f"{row.question} ({mark}{number})"})
+
+
 def variants(rows: Sequence[ConversationCreate], first: int, count: int) -> list[ConversationCreate]:
-    """Return conversations like those of the data set, from the `first` on: theirs over and over, no question twice."""
-    found = []
-    for index in range(first, first + count):
-        row = rows[index % len(rows)]
-        found.append(row.model_copy(update={"question": f"{row.question} ({index})"}))
-    return found
+    """Return `count` of the `numbered` ones."""
+    return list(itertools.islice(numbered(rows, first), count))
 
 
 def write_rows(rows: Sequence[ConversationCreate], file: Path) -> None:

@@ -23,7 +23,7 @@ DRIVER = Path(__file__).with_name("chroma_driver.py")
 _COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collections"
 
 Vectors = npt.NDArray[np.float32]
-Metadata = Mapping[str, str | int]
+Metadata = dict[str, str | int]
 
 
 class Chroma:
@@ -69,17 +69,14 @@ class Chroma:
         collection: str,
         ids: Sequence[int],
         vectors: Vectors,
-        documents: Sequence[str],
-        metadatas: Sequence[Metadata],
+        documents: Sequence[str] | None = None,
+        metadatas: Sequence[Metadata] | None = None,
     ) -> float:
         """Add rows to a collection, which is made if need be; return the seconds that its client took for that."""
         array, rows = self._folder / "vectors.npy", self._folder / "rows.json"
         np.save(array, vectors)
-        keys = [str(key) for key in ids]
-        rows.write_text(
-            json.dumps({"ids": keys, "documents": list(documents), "metadatas": [dict(one) for one in metadatas]}),
-            encoding="utf-8",
-        )
+        content = {"ids": [str(key) for key in ids], "documents": documents, "metadatas": metadatas}
+        rows.write_text(json.dumps(content), encoding="utf-8")
         answer = self._ask({"collection": collection, "vectors": str(array), "rows": str(rows)})
         self._ids[collection] = answer["id"]
         return float(answer["seconds"])
@@ -96,9 +93,9 @@ class Chroma:
         return answer
 
     def queries(self, collection: str, vectors: Vectors, limit: int) -> list[bytes]:
-        """Return a request for each vector's nearest rows with documents and metadata, as it goes over the wire."""
+        """Return a request for the ids of each vector's nearest rows, as it goes over the wire."""
         path = f"{_COLLECTIONS}/{self._ids[collection]}/query"
-        wanted = {"n_results": limit, "include": ["documents", "metadatas", "distances"]}
+        wanted = {"n_results": limit, "include": ["distances"]}
         return [send("POST", path, json.dumps({"query_embeddings": [one], **wanted})) for one in vectors.tolist()]
 
     def drop(self, collection: str) -> None:

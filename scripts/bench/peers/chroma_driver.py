@@ -28,8 +28,8 @@ def add(client: Any, request: dict[str, Any]) -> dict[str, Any]:
         collection.add(
             ids=rows["ids"][part],
             embeddings=vectors[part],
-            documents=rows["documents"][part],
-            metadatas=rows["metadatas"][part],
+            documents=rows["documents"] and rows["documents"][part],
+            metadatas=rows["metadatas"] and rows["metadatas"][part],
         )
     return {"id": str(collection.id), "seconds": time.perf_counter() - started, "count": collection.count()}
 
