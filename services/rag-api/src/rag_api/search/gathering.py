@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from mh_client import APIConnectionError, APIStatusError, APITimeoutError, AsyncClient, MHError
@@ -35,8 +35,7 @@ MAX_ROUNDS: Final = 8
 """Most requests for texts in one search; the numbers asked for double, so that a long run of stale hits is passed."""
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A match with its score, and its rank among all that Milvus gave, the parts joined."""
 
     match: Match
@@ -115,10 +114,11 @@ class Gatherer:
         except VectorIndexError as error:
             raise UnavailableError(str(error), error.retry_after) from error
         state.exhausted = len(matches) < asked
+        sums = [self._scorer.evidence(match.evidence) for match in matches]
         candidates = [
-            Candidate(match, round(self._scorer.evidence(match.evidence), 6), score, rank)
-            for rank, match in enumerate(matches, start=state.ranked + 1)
-            if (score := self._scorer.score(match.evidence, query.mode)) >= threshold
+            Candidate(match, round(evidence, 6), score, rank)
+            for rank, (match, evidence) in enumerate(zip(matches, sums, strict=True), start=state.ranked + 1)
+            if (score := self._scorer.score(evidence, query.mode)) >= threshold
         ]
         state.ranked += len(matches)
         # Milvus Lite can hold a row twice (ADR 9); of two versions, one is the present one.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from mh_common.models import SearchMode
 
@@ -22,8 +22,7 @@ class IndexQuery:
     vector: Sequence[float] | None = None
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """A conversation in the index.
 
     Attributes:

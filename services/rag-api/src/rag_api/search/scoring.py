@@ -9,7 +9,7 @@ model, so each has a curve of its own, fitted by `scripts/calibrate.py`.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mh_common.models import SearchMode
 
@@ -19,8 +19,7 @@ KEYWORD_HALF: Final = 20.0
 """The BM25 score that is bent to a half: about what a question's words together get from a fitting conversation."""
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What the parts say of a conversation; None where the mode does not ask a part.
 
     Attributes:
@@ -98,9 +97,8 @@ class Scorer:
         meaning = self._question_weight * found.question + (1 - self._question_weight) * found.text
         return meaning if keywords is None else meaning + self._keyword_weight * keywords
 
-    def score(self, found: Evidence, mode: SearchMode) -> float:
-        """Return the score; without a curve, the evidence as a part of the most that there can be."""
-        evidence = self.evidence(found)
+    def score(self, evidence: float, mode: SearchMode) -> float:
+        """Return the score of such a sum; without a curve, its part of the most that there can be."""
         if curve := self._curves.get(mode):
             return round(curve.at(evidence), 6)
         most = 1 + self._keyword_weight if mode is SearchMode.HYBRID else 1
