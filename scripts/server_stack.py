@@ -56,6 +56,7 @@ class ServerStack:
         self._rag_app = rag_app
         self._given = {"mysql": mysql_port, "redis": redis_url, "milvus": milvus_uri}
         self._running: list[servers.Running] = []
+        self._stores = 0
         self._redis_port, self._milvus_port = servers.free_port(), servers.free_port()
         self.api_port, self.rag_port = servers.free_port(), servers.free_port()
         self.mysql_port, self.database = mysql_port or servers.free_port(), database
@@ -91,6 +92,9 @@ class ServerStack:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for application in self._running[self._stores :]:
+            # At the same time, as each drains for seconds.
+            application.ask_to_end()
         while self._running:
             self._running.pop().stop()
 
@@ -106,6 +110,7 @@ class ServerStack:
             self._running.append(servers.start_redis(self._folder / "redis", self._redis_port))
         if self._given["milvus"] is None:
             self._running.append(servers.start_milvus_lite(self._folder / "milvus" / "stack.db", self._milvus_port))
+        self._stores = len(self._running)
 
     def _create_database(self, name: str, env: Mapping[str, str]) -> None:
         with self.connect_to_mysql() as connection:

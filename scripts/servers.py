@@ -65,7 +65,7 @@ class Running:
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
         """Ask the process to end, wait for it, then end what is left of its group."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.ask_to_end()
             try:
                 self.process.wait(timeout)
             except subprocess.TimeoutExpired:
@@ -73,6 +73,10 @@ class Running:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM, to end several at the same time; each is to be stopped afterwards."""
+        self.process.send_signal(signal.SIGTERM)
 
     def ended(self) -> str | None:
         """Return one line on how the process ended, or None while it runs."""

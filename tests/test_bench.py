@@ -119,7 +119,17 @@ def test_the_documents_have_the_tables_of_the_last_run() -> None:
         assert (DOCS / "figures" / f"bench-{name}.svg").exists()
 
 
-TINY = replace(QUICK, rounds=1, seconds=0.05, clients=(2,), sizes=(200, 400), import_rows=20, answers=2, soak_seconds=2)
+TINY = replace(
+    QUICK,
+    rounds=1,
+    seconds=0.05,
+    search_seconds=0.05,
+    clients=(2,),
+    sizes=(200, 400),
+    import_rows=20,
+    answers=2,
+    soak_seconds=2,
+)
 
 
 def bench(folder: Path) -> Bench:

@@ -80,6 +80,8 @@ class Scale:
     rounds: int
     seconds: float
     """Of one slice of requests."""
+    search_seconds: float
+    """Of one slice of searches, which take longer."""
     clients: tuple[int, ...]
     sizes: tuple[int, ...]
     """Conversations in the index, for searches and growth."""
@@ -95,18 +97,20 @@ class Scale:
 
 FULL = Scale(
     rounds=5,
-    seconds=0.35,
+    seconds=0.25,
+    search_seconds=0.35,
     clients=(1, 16, 64),
     sizes=(2_000, 20_000, 100_000),
     import_rows=2_009,
     model_rows=128,
-    answers=20,
+    answers=16,
     starts=5,
     soak_seconds=600,
 )
 QUICK = Scale(
     rounds=5,
     seconds=0.2,
+    search_seconds=0.2,
     clients=(1, 16),
     sizes=(2_000,),
     import_rows=500,
@@ -134,10 +138,10 @@ class Section(Protocol):
         ...
 
 
-def in_turn(sides: Mapping[str, Side], rounds: int) -> dict[str, list[float]]:
-    """Measure each side once a round, in the order given, after one round that does not count."""
+def in_turn(sides: Mapping[str, Side], rounds: int, warm: bool = False) -> dict[str, list[float]]:
+    """Measure each side once a round, in the order given, after a round that does not count unless all are `warm`."""
     measured: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(-1, rounds):
+    for number in range(0 if warm else -1, rounds):
         for name, side in sides.items():
             value = side()
             if number >= 0:

@@ -36,8 +36,6 @@ VECTORS = 500
 COLLECTION = "conversations"
 CONSISTENCY: str = MilvusSettings.model_fields["consistency"].default
 """Of both sides: the platform's own."""
-LONGEST = 0.4
-"""Seconds of a slice; more would only make the section longer, as a slice has many searches."""
 
 
 class Queries:
@@ -90,7 +88,7 @@ class Searching:
 
     def __init__(self, bench: Bench, stack: ServerStack, free_port: int, chroma: Chroma | None) -> None:
         self._scale = bench.scale
-        self._seconds = min(bench.scale.seconds, LONGEST)
+        self._seconds = bench.scale.search_seconds
         self._queries = Queries(bench)
         self._stack = stack
         self._free_port = free_port
