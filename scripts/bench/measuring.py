@@ -109,15 +109,15 @@ FULL = Scale(
 )
 QUICK = Scale(
     rounds=5,
-    seconds=0.2,
+    seconds=0.1,
     search_seconds=0.2,
     clients=(1, 16),
     sizes=(2_000,),
-    import_rows=500,
-    model_rows=32,
-    answers=8,
-    starts=2,
-    soak_seconds=15,
+    import_rows=300,
+    model_rows=16,
+    answers=6,
+    starts=1,
+    soak_seconds=10,
 )
 
 
