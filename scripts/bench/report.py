@@ -22,11 +22,16 @@ def line(figure: Figure) -> str:
 
 
 def _short_line(figure: Figure) -> str:
-    """Name, goal and median with extremes."""
-    unit = "" if figure.unit == "times" else f" {figure.unit}"
-    spread = f"{number(figure.value)}{unit} ({number(min(figure.values))} to {number(max(figure.values))})"
-    goal = "" if figure.goal is None else f"{figure.goal}{unit}"
+    """Name, goal and median, with extremes where there are several rounds."""
+    spread = f"{number(figure.value)}{_unit(figure)}"
+    if len(figure.values) > 1:
+        spread += f" ({number(min(figure.values))} to {number(max(figure.values))})"
+    goal = "" if figure.goal is None else f"{figure.goal}{_unit(figure)}"
     return f"| {figure.name} | {goal} | {spread} |"
+
+
+def _unit(figure: Figure) -> str:
+    return "" if figure.unit in ("", "times") else f" {figure.unit}"
 
 
 def _median(values: Sequence[float]) -> float:
@@ -58,7 +63,7 @@ def _lack(figure: Figure) -> float:
 
 
 def _shortfall(figure: Figure) -> str:
-    unit = "" if figure.unit == "times" else f" {figure.unit}"
+    unit = _unit(figure)
     return f"- {figure.name}: {number(figure.value)}{unit}, where the goal is {figure.goal}{unit}."
 
 
