@@ -14,6 +14,7 @@ from server_stack import NO_MILVUS, ServerStack
 ROWS = 1000
 PAGE = 50
 PREFIX = "/api/v1/conversations"
+WARM_UP_S = 0.2
 OURS, BARE, SYNC = "platform", "raw aiomysql", "synchronous"
 
 
@@ -56,6 +57,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
         # No id twice at the same time: they would wait for each other's locks.
         asked = {side: requests_of(PREFIX if side == OURS else "", ids, bench.rows) for side in ports}
         for kind in asked[OURS]:
+            for side, port in ports.items():
+                requests_per_second(asked[side][kind], port, max(bench.scale.clients), WARM_UP_S)
             for clients in bench.scale.clients:
                 sides = {
                     side: partial(requests_per_second, asked[side][kind], port, clients, bench.scale.seconds)
@@ -66,7 +69,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
 
 def figures(name: str, sides: dict[str, partial[float]], bench: Bench) -> Iterator[Figure]:
     """Measure one kind of request on every side."""
-    rates = in_turn(sides, bench.scale.rounds)
+    rates = in_turn(sides, bench.scale.rounds, warm=True)
     for side, goal in ((BARE, 0.7), (SYNC, 1.5)):
         shown = {f"{one}, requests/s": rates[one] for one in (OURS, side)}
         yield Figure(f"{name} / {side}", "times", at_least(goal), ratios(rates[OURS], rates[side]), shown)

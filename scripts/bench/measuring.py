@@ -86,6 +86,8 @@ class Scale:
     sizes: tuple[int, ...]
     """Conversations in the index, for searches and growth."""
     import_rows: int
+    index_rows: int
+    """Of a round with an embedder that costs nothing."""
     model_rows: int
     """Rows of a round with the local model, which is slow."""
     answers: int
@@ -97,14 +99,15 @@ class Scale:
 
 FULL = Scale(
     rounds=5,
-    seconds=0.25,
-    search_seconds=0.35,
+    seconds=0.2,
+    search_seconds=0.3,
     clients=(1, 16, 64),
     sizes=(2_000, 20_000, 100_000),
     import_rows=2_009,
-    model_rows=128,
+    index_rows=1_500,
+    model_rows=64,
     answers=16,
-    starts=5,
+    starts=4,
     soak_seconds=600,
 )
 QUICK = Scale(
@@ -114,6 +117,7 @@ QUICK = Scale(
     clients=(1, 16),
     sizes=(2_000,),
     import_rows=300,
+    index_rows=300,
     model_rows=16,
     answers=6,
     starts=1,

@@ -34,6 +34,7 @@ BATCH = 5000
 VECTORS = 500
 """That Chroma is asked with, over and over: it remembers nothing of them."""
 COLLECTION = "conversations"
+WARM_UP_S = 0.3
 CONSISTENCY: str = MilvusSettings.model_fields["consistency"].default
 """Of both sides: the platform's own."""
 
@@ -105,11 +106,19 @@ class Searching:
 
     def figures(self, size: int) -> Iterator[Figure]:
         """Measure at this size, to which both are filled."""
+        self._warm_up()
         for clients in CLIENTS:
             name = f"search, {size:,} rows, {clients} {'client' if clients == 1 else 'clients'}"
             yield self._latency(name, clients)
             if self._chroma:
                 yield self._throughput(name, clients, self._chroma)
+
+    def _warm_up(self) -> None:
+        for port in (self._stack.rag_port, self._free_port):
+            latencies(self._requests(), port, max(CLIENTS), WARM_UP_S)
+        self._direct.latencies(self._queries, max(CLIENTS), WARM_UP_S)
+        if self._chroma:
+            latencies(self._chroma_requests(self._chroma), self._chroma.port, max(CLIENTS), WARM_UP_S)
 
     def _latency(self, name: str, clients: int) -> Figure:
         seconds = self._seconds
@@ -121,25 +130,27 @@ class Searching:
         def direct() -> float:
             return 1000 * statistics.median(self._direct.latencies(self._queries, clients, seconds))
 
-        shown = in_turn({"over HTTP, ms": ours, "direct, ms": direct}, self._scale.rounds)
+        shown = in_turn({"over HTTP, ms": ours, "direct, ms": direct}, self._scale.rounds, warm=True)
         extra = differences(shown["over HTTP, ms"], shown["direct, ms"])
         note = "Median time, local model. Direct: as many tasks in one process, each one search at a time."
         return Figure(f"{name}: p50 - embed and Milvus called directly", "ms", at_most(6), extra, shown, note)
 
     def _throughput(self, name: str, clients: int, chroma: Chroma) -> Figure:
         seconds = self._seconds
-        vectors = free.vectors(self._queries.take(VECTORS))
-        theirs = itertools.cycle(chroma.queries(COLLECTION, vectors, LIMIT))
+        theirs = self._chroma_requests(chroma)
         sides: dict[str, Side] = {
             "platform, requests/s": lambda: requests_per_second(self._requests(), self._free_port, clients, seconds),
             "Chroma, requests/s": partial(requests_per_second, theirs, chroma.port, clients, seconds),
         }
-        shown = in_turn(sides, self._scale.rounds)
+        shown = in_turn(sides, self._scale.rounds, warm=True)
         note = (
             "Neither side embeds. Chroma has one vector a row and answers with ids; the platform looks for two and for "
             "words, and confirms in MySQL what it shows."
         )
         return Figure(f"{name} / Chroma query", "times", at_least(1), ratios(*shown.values()), shown, note)
+
+    def _chroma_requests(self, chroma: Chroma) -> Iterator[bytes]:
+        return itertools.cycle(chroma.queries(COLLECTION, free.vectors(self._queries.take(VECTORS)), LIMIT))
 
     def _requests(self) -> Iterator[bytes]:
         while True:

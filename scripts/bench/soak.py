@@ -32,6 +32,9 @@ THINK_S = 2.0
 SEED = 1
 ROWS = 200
 """Conversations at the beginning. The local model takes its time for more."""
+CACHE_SIZE = "500"
+"""Queries whose vectors rag-api keeps. Ten minutes of new ones fill the 10,000 of the default, with 20 MB, which would
+hide what else might grow."""
 SAMPLES = 500
 """Looks at the memory, in all."""
 CONVERSATIONS = "/api/v1/conversations"
@@ -150,7 +153,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     rows = variants(bench.rows, 0, ROWS)
     with (
         language_model(bench.folder) as model,
-        ServerStack(bench.folder, durable=True, deployed=True, **model) as stack,
+        ServerStack(bench.folder, durable=True, deployed=True, EMBEDDING_CACHE_SIZE=CACHE_SIZE, **model) as stack,
         Client(stack.api_url, timeout=60) as client,
         stack.worker() as worker,
     ):
