@@ -127,7 +127,7 @@ TINY = replace(
     clients=(2,),
     sizes=(200, 400),
     import_rows=20,
-    answers=2,
+    answers=3,
     soak_seconds=2,
 )
 

@@ -133,7 +133,7 @@ def freshness(name: str, probe: Probe, bench: Bench) -> Figure:
     """Measure under the present load."""
 
     def p95(work: Callable[[], float]) -> float:
-        return 1000 * percentile([work() for _ in range(bench.scale.answers // 2)], SHARE)
+        return 1000 * percentile([work() for _ in range(bench.scale.answers // 3)], SHARE)
 
     sides = {PLATFORM: partial(p95, probe.through_platform), DIRECT: partial(p95, probe.by_hand)}
     taken = in_turn(sides, bench.scale.rounds)

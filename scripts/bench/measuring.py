@@ -106,7 +106,7 @@ FULL = Scale(
     import_rows=2_009,
     index_rows=1_500,
     model_rows=64,
-    answers=16,
+    answers=24,
     starts=4,
     soak_seconds=600,
 )
