@@ -106,7 +106,7 @@ def _reads(bench: Bench, stack: ServerStack, client: Client, size: int) -> dict[
         READS[2]: [get(f"{PATH}?limit={PAGE}{middle}")],
     }
     sides = {
-        name: partial(requests_per_second, itertools.cycle(some), stack.api_port, 1, bench.scale.seconds)
+        name: partial(requests_per_second, itertools.cycle(some), stack.api_port, 1, bench.scale.search_seconds)
         for name, some in requests.items()
     }
     rates = in_turn(sides, bench.scale.rounds)

@@ -81,7 +81,7 @@ class Scale:
     seconds: float
     """Of one slice of requests."""
     search_seconds: float
-    """Of one slice of searches, which take longer."""
+    """Of one slice of searches, which take longer, and of reads that are compared between sizes."""
     clients: tuple[int, ...]
     sizes: tuple[int, ...]
     """Conversations in the index, for searches and growth."""
