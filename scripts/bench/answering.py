@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import httpx
 from bench import free
-from bench.data import wait_until_indexed
+from bench.data import add, wait_until_indexed
 from bench.measuring import Bench, Figure, at_most, differences, in_turn
 from bench.searching import CONSISTENCY
 from bench.stubs import language_model
@@ -30,7 +30,6 @@ from rag_api.search.repository import MilvusIndex, make_client
 from server_stack import ServerStack
 
 ROWS = 2000
-BATCH = 1000
 WORDS = 25
 TOP_K = 3
 
@@ -129,8 +128,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         asyncio.Runner() as runner,
     ):
         with Client(stack.api_url, timeout=60) as client, stack.worker(app=free.CELERY_APP):
-            client.conversations.bulk_create(variants(bench.rows, 0, BATCH))
-            client.conversations.bulk_create(variants(bench.rows, BATCH, ROWS - BATCH))
+            add(client, variants(bench.rows, 0, ROWS))
             wait_until_indexed(client)
         asking = runner.run(Asking(stack, settings).__aenter__())
 

@@ -4,10 +4,12 @@ import csv
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from mh_client import AsyncClient, Client, ConversationCreate, IndexStatus
 from mh_client.importing import ImportOptions, import_file
+from mh_common.models import MAX_BULK_ROWS
 from server_stack import ROOT
 
 SAMPLE = ROOT / "scripts" / "sample" / "conversations.csv"
@@ -24,6 +26,12 @@ def read_rows(path: Path) -> list[ConversationCreate]:
     fields = ConversationCreate.model_fields
     with path.open(encoding="utf-8", newline="") as file:
         return [ConversationCreate(**{name: row[name] for name in fields}) for row in csv.DictReader(file)]
+
+
+def add(client: Client, rows: Sequence[ConversationCreate]) -> list[int]:
+    """Add conversations by bulk requests; return their ids in the same order."""
+    parts = (rows[first : first + MAX_BULK_ROWS] for first in range(0, len(rows), MAX_BULK_ROWS))
+    return [key for part in parts for key in client.conversations.bulk_create(part)]
 
 
 def empty(client: Client) -> None:

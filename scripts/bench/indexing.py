@@ -15,6 +15,7 @@ from functools import partial
 from itertools import islice
 
 from bench import free
+from bench.data import add
 from bench.freshness import WRITES_PER_S, Fresh, Probe, freshness, writes
 from bench.measuring import Bench, Figure, Side, at_least, at_most, in_turn, ratios, timed
 from bench.peers.chroma import Chroma
@@ -33,7 +34,7 @@ from server_stack import ServerStack
 WARM_UP = 64
 """Conversations that the worker indexes before anything is measured, so that it is up and its collection made."""
 BATCH = 1000
-"""Rows of an upsert by hand, and of a bulk request."""
+"""Rows of an upsert by hand."""
 POLL_S = "0.05"
 """Of the relay, which is told here of outbox rows by nobody."""
 TIMEOUT = 60.0
@@ -48,9 +49,7 @@ class Owed:
     def __init__(self, stack: ServerStack, client: Client, rows: Sequence[ConversationCreate]) -> None:
         self._stack = stack
         redis = Redis.from_url(stack.env["REDIS_URL"])
-        self.ids: list[int] = []
-        for first in range(0, len(rows), BATCH):
-            self.ids += client.conversations.bulk_create(rows[first : first + BATCH])
+        self.ids = add(client, rows)
         self._wait_for("SELECT 1 FROM index_outbox LIMIT 1")
         redis.delete(INDEX_QUEUE)
         redis.close()
@@ -120,9 +119,9 @@ def as_rows(conversations: Sequence[Conversation]) -> list[Row]:
     return [vector_row(*one) for one in zip(conversations, questions, texts, strict=True)]
 
 
-def slices(rounds: int, size: int) -> Iterator[slice]:
-    """Yield each round's rows, the first of which is no round that counts."""
-    for first in range(WARM_UP, WARM_UP + (rounds + 1) * size, size):
+def slices(size: int) -> Iterator[slice]:
+    """Yield each round's rows, after those of the warm-up."""
+    for first in itertools.count(WARM_UP, size):
         yield slice(first, first + size)
 
 
@@ -133,7 +132,7 @@ def free_sides(stack: ServerStack, client: Client, bench: Bench, fresh: Fresh) -
     owed = Owed(stack, client, list(islice(fresh, WARM_UP + (rounds + 1) * size)))
     conversations = sorted(client.conversations.iterate(limit=200), key=lambda row: row.id)
     alone = Alone(stack.milvus_uri)
-    parts = {side: slices(rounds, size) for side in (PLATFORM, MILVUS, CHROMA)}
+    parts = {side: slices(size) for side in (PLATFORM, MILVUS, CHROMA)}
 
     def platform() -> float:
         return size / owed.index(owed.ids[next(parts[PLATFORM])])
@@ -168,7 +167,7 @@ def throughput(sides: Mapping[str, Side], bench: Bench) -> Iterator[Figure]:
 def with_model(owed: Owed, embedder: Embedder, rows: Sequence[ConversationCreate], bench: Bench) -> Figure:
     """Measure with the local model, against the model alone with all processors and all texts at once."""
     size, rounds = bench.scale.model_rows, bench.scale.rounds
-    parts = {side: slices(rounds, size) for side in (PLATFORM, EMBEDDER)}
+    parts = {side: slices(size) for side in (PLATFORM, EMBEDDER)}
     known: set[str] = set()
 
     def alone() -> float:
@@ -199,7 +198,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
             probe = Probe(stack, client, free.FreeEmbedder(), fresh)
             with writes(stack.api_port, numbered(bench.rows, mark="load ")):
                 yield freshness(f"{WRITES_PER_S} writes/s, free embedder", probe, bench)
-        rows = list(islice(fresh, WARM_UP + (bench.scale.rounds + 1) * bench.scale.model_rows))
+        rows = list(islice(fresh, WARM_UP + bench.scale.rounds * bench.scale.model_rows))
         owed, embedder = Owed(stack, client, rows), LocalEmbedder()
         with stack.worker():
             owed.index(owed.ids[:WARM_UP])

@@ -1,4 +1,4 @@
-"""How things are measured: in turn, round after round, with the first round thrown away.
+"""How things are measured: in turn, round after round, after a warm-up.
 
 Machines are shared and change their speed; what is done in turn (A B A B) meets the same conditions, so that a ratio of
 the two holds where the two numbers would not.

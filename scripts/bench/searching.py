@@ -106,19 +106,20 @@ class Searching:
 
     def figures(self, size: int) -> Iterator[Figure]:
         """Measure at this size, to which both are filled."""
-        self._warm_up()
+        theirs = self._chroma_requests()
+        self._warm_up(theirs)
         for clients in CLIENTS:
             name = f"search, {size:,} rows, {clients} {'client' if clients == 1 else 'clients'}"
             yield self._latency(name, clients)
             if self._chroma:
-                yield self._throughput(name, clients, self._chroma)
+                yield self._throughput(name, clients, theirs, self._chroma.port)
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, theirs: Iterator[bytes]) -> None:
         for port in (self._stack.rag_port, self._free_port):
             latencies(self._requests(), port, max(CLIENTS), WARM_UP_S)
         self._direct.latencies(self._queries, max(CLIENTS), WARM_UP_S)
         if self._chroma:
-            latencies(self._chroma_requests(self._chroma), self._chroma.port, max(CLIENTS), WARM_UP_S)
+            latencies(theirs, self._chroma.port, max(CLIENTS), WARM_UP_S)
 
     def _latency(self, name: str, clients: int) -> Figure:
         seconds = self._seconds
@@ -135,12 +136,11 @@ class Searching:
         note = "Median time, local model. Direct: as many tasks in one process, each one search at a time."
         return Figure(f"{name}: p50 - embed and Milvus called directly", "ms", at_most(6), extra, shown, note)
 
-    def _throughput(self, name: str, clients: int, chroma: Chroma) -> Figure:
+    def _throughput(self, name: str, clients: int, theirs: Iterator[bytes], port: int) -> Figure:
         seconds = self._seconds
-        theirs = self._chroma_requests(chroma)
         sides: dict[str, Side] = {
             "platform, requests/s": lambda: requests_per_second(self._requests(), self._free_port, clients, seconds),
-            "Chroma, requests/s": partial(requests_per_second, theirs, chroma.port, clients, seconds),
+            "Chroma, requests/s": partial(requests_per_second, theirs, port, clients, seconds),
         }
         shown = in_turn(sides, self._scale.rounds, warm=True)
         note = (
@@ -149,8 +149,10 @@ class Searching:
         )
         return Figure(f"{name} / Chroma query", "times", at_least(1), ratios(*shown.values()), shown, note)
 
-    def _chroma_requests(self, chroma: Chroma) -> Iterator[bytes]:
-        return itertools.cycle(chroma.queries(COLLECTION, free.vectors(self._queries.take(VECTORS)), LIMIT))
+    def _chroma_requests(self) -> Iterator[bytes]:
+        if self._chroma is None:
+            return iter(())
+        return itertools.cycle(self._chroma.queries(COLLECTION, free.vectors(self._queries.take(VECTORS)), LIMIT))
 
     def _requests(self) -> Iterator[bytes]:
         while True:

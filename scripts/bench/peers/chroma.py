@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
 import numpy as np
 import numpy.typing as npt
 import servers
@@ -59,11 +58,6 @@ class Chroma:
         self._driver.communicate()
         self._server.stop()
 
-    @property
-    def process(self) -> servers.Running:
-        """The server."""
-        return self._server
-
     def add(
         self,
         collection: str,
@@ -97,8 +91,3 @@ class Chroma:
         path = f"{_COLLECTIONS}/{self._ids[collection]}/query"
         wanted = {"n_results": limit, "include": ["distances"]}
         return [send("POST", path, json.dumps({"query_embeddings": [one], **wanted})) for one in vectors.tolist()]
-
-    def drop(self, collection: str) -> None:
-        """Delete a collection."""
-        httpx.delete(f"http://127.0.0.1:{self.port}{_COLLECTIONS}/{collection}", timeout=60).raise_for_status()
-        del self._ids[collection]

@@ -98,10 +98,7 @@ class Session:
 
     async def read(self, statement: Read, parameters: Mapping[str, Any], /) -> list[dict[str, Any]]:
         """See `Executor.read`."""
-
-        async def by_sqlalchemy() -> list[dict[str, Any]]:
-            return [dict(row) for row in (await self.execute(statement, parameters)).mappings()]
-
+        by_sqlalchemy = partial(_read_by_sqlalchemy, self, statement, parameters)
         return await self._sent(partial(driver.read, statement=statement, parameters=parameters), by_sqlalchemy)
 
     async def write(self, statement: Insert | Update, rows: Sequence[Mapping[str, Any]], /) -> int:
@@ -119,7 +116,7 @@ class Session:
     async def _sent(
         self, by_driver: Callable[[AsyncConnection], Awaitable[T]], by_sqlalchemy: Callable[[], Awaitable[T]]
     ) -> T:
-        """Have the driver send a statement, where it can, and is not found to have lost the connection at the first."""
+        """Have the driver send a statement; SQLAlchemy with other drivers, and where the first finds no connection."""
         if self._engine.dialect.driver != driver.DRIVER:
             return await by_sqlalchemy()
         connection = await self.connection()
@@ -162,6 +159,12 @@ class Session:
                 # In a task of its own, which goes on to its end when the present one is cancelled.
                 await asyncio.shield(asyncio.create_task(self._connection.rollback()))
             await self._connection.close()
+
+
+async def _read_by_sqlalchemy(
+    executor: Executor, statement: Read, parameters: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    return [dict(row) for row in (await executor.execute(statement, parameters)).mappings()]
 
 
 async def _execute_first(
@@ -213,7 +216,7 @@ class Reader:
             with database_errors(), suppress(driver.LostConnectionError):
                 return await driver.read(self._connection, statement, parameters)
         # Where the connection is lost SQLAlchemy finds that out once more, and then does what it takes.
-        return [dict(row) for row in (await self.execute(statement, parameters)).mappings()]
+        return await _read_by_sqlalchemy(self, statement, parameters)
 
 
 SessionFactory: TypeAlias = Callable[[], Session]

@@ -17,6 +17,8 @@ from sqlalchemy.types import TypeEngine
 DRIVER: Final = "aiomysql"
 """Name of the one driver that this is for."""
 
+Kept = Select[*tuple[Any, ...]] | Insert | Update
+"""A statement that is made once."""
 Convert = Callable[[Any], Any]
 T = TypeVar("T")
 
@@ -53,12 +55,11 @@ async def write(connection: AsyncConnection, statement: Insert | Update, rows: S
     arguments = [prepared.arguments(row) for row in rows]
 
     async def execute(cursor: Any) -> int:
-        # The driver makes one statement of many rows.
-        await (
-            cursor.execute(prepared.sql, arguments[0])
-            if len(rows) == 1
-            else cursor.executemany(prepared.sql, arguments)
-        )
+        if len(arguments) == 1:
+            await cursor.execute(prepared.sql, arguments[0])
+        else:
+            # Of the rows of an INSERT the driver makes one statement.
+            await cursor.executemany(prepared.sql, arguments)
         return int(cursor.lastrowid or 0)
 
     return await _with_cursor(connection, prepared.sql, execute)
@@ -71,7 +72,6 @@ async def _with_cursor(connection: AsyncConnection, sql: str, work: Callable[[An
         async with driver.cursor() as cursor:
             return await work(cursor)
     except MySQLError as error:
-        # The driver's error as its base class has it, which is all that SQLAlchemy asks for.
         if connection.dialect.is_disconnect(cast(Any, error), None, None):
             raise LostConnectionError(sql, None, error, hide_parameters=True, connection_invalidated=True) from error
         raise DBAPIError.instance(
@@ -86,9 +86,7 @@ async def _with_cursor(connection: AsyncConnection, sql: str, work: Callable[[An
 class _Prepared:
     """A statement as the driver takes it, and what turns values into the driver's and back."""
 
-    def __init__(
-        self, statement: Select[*tuple[Any, ...]] | Insert | Update, dialect: Dialect, keys: tuple[str, ...]
-    ) -> None:
+    def __init__(self, statement: Kept, dialect: Dialect, keys: tuple[str, ...]) -> None:
         def implementation(kind: TypeEngine[Any]) -> TypeEngine[Any]:
             return kind.dialect_impl(dialect)
 
@@ -120,8 +118,6 @@ class _Prepared:
 
 
 @lru_cache(maxsize=128)
-def _prepare(
-    statement: Select[*tuple[Any, ...]] | Insert | Update, dialect: Dialect, keys: tuple[str, ...] = ()
-) -> _Prepared:
-    """Compile a statement, once for each that is made."""
+def _prepare(statement: Kept, dialect: Dialect, keys: tuple[str, ...] = ()) -> _Prepared:
+    """Compile a statement, once for each that is made; `keys` are those of the values that it writes."""
     return _Prepared(statement, dialect, keys)

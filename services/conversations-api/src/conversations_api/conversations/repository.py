@@ -1,6 +1,5 @@
 """The conversations table."""
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
@@ -80,11 +79,9 @@ class ConversationQueries:
         position = {} if after is None else {"after_id": after.id, "after_at": after.at}
         parameters: dict[str, Any] = {"most": limit, **position}
         if filters.ids and filters.given == {"ids"}:
-            # The last one over and over, so that a few statements serve for any number.
-            places = 1 << (len(filters.ids) - 1).bit_length()
-            ids = itertools.chain(filters.ids, itertools.repeat(filters.ids[-1]))
-            parameters |= {_place(number): key for number, key in zip(range(places), ids, strict=False)}
-            query = _among(sort, after is None, places)
+            places = _places(filters.ids)
+            parameters |= places
+            query = _among(sort, after is None, tuple(places))
         elif conditions := tuple(self._conditions(filters)):
             result = await self._executor.execute(query.where(*conditions), parameters)
             return [Conversation(**row) for row in result.mappings()]
@@ -197,14 +194,15 @@ def _page(sort: Sort, first: bool) -> Read:
 
 
 @cache
-def _among(sort: Sort, first: bool, places: int) -> Read:
-    """Return the SELECT of a page among conversations whose keys are named, in as many places."""
-    keys = [bindparam(_place(number), type_=_ROW.id.type) for number in range(places)]
-    return _page(sort, first).where(_ROW.id.in_(keys))
+def _among(sort: Sort, first: bool, places: tuple[str, ...]) -> Read:
+    """Return the SELECT of a page among the conversations whose keys stand in these places."""
+    return _page(sort, first).where(_ROW.id.in_([bindparam(place, type_=_ROW.id.type) for place in places]))
 
 
-def _place(number: int) -> str:
-    return f"id_{number}"
+def _places(ids: Sequence[int]) -> dict[str, int]:
+    """Return keys by place, up to a power of two the last one over and over: a few statements serve for any number."""
+    count = 1 << (len(ids) - 1).bit_length()
+    return {f"id_{number}": ids[min(number, len(ids) - 1)] for number in range(count)}
 
 
 def _beyond(column: ColumnElement[Any], sort: Sort) -> ColumnElement[bool]:

@@ -157,6 +157,7 @@ class IndexStateRepository(IndexStateReads):
         """Mark changed conversations as pending from `at` on. What the index holds meanwhile stays noted."""
         state = {"status": IndexStatus.PENDING, "attempts": 0, "reason": None, "queued_at": at}
         if len(ids) == 1:
+            # As of each change of a conversation.
             await self.session.write(_UPDATE_ONE, [{"id": ids[0], **state}])
         elif ids:
             await self.session.execute(_UPDATE, {"ids": list(ids), **state})

@@ -44,6 +44,9 @@ UNCLEAR: Final = 2000
 moment, while rows are written: it counts rows and the rows of each word one after the other, and a search between the
 two that finds a word in more rows than there are has a weight below zero, which is refused."""
 
+PASSING: Final = REPLACED | {UNCLEAR}
+"""Codes of what can be over at the next attempt."""
+
 PAUSES: Final = (0.0, 0.02, 0.1)
 """Seconds before each further attempt of a search that was refused for what passes by itself."""
 
@@ -115,7 +118,7 @@ class MilvusIndex:
             return await self._tried(partial(self._ranked, query, limit, condition), {})
 
     async def _tried(self, work: Callable[[], Awaitable[T]], nothing: T) -> T:
-        """Do this, once more where Milvus refuses it for a reason that passes; an empty collection has `nothing`."""
+        """Do this, again where Milvus refuses it for a reason that passes; an empty collection has `nothing`."""
         for pause in PAUSES:
             try:
                 return await work()
@@ -124,7 +127,7 @@ class MilvusIndex:
                 self._collection.forget()
                 if error.code == UNCLEAR and await self._collection.is_there() and await self._is_empty():
                     return nothing
-                if error.code not in {*REPLACED, UNCLEAR}:
+                if error.code not in PASSING:
                     raise
             await asyncio.sleep(pause)
         return await work()
