@@ -1,16 +1,25 @@
-"""Fixtures that every package's tests share: private instances of the real servers, one of each for a test run."""
+"""What every package's tests share: private instances of the real servers, and a process left as a test found it.
 
+Tests run in several processes (pytest-xdist). Each has a Redis and a Milvus Lite of its own, and databases of its own in
+one server that all share.
+"""
+
+import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import NoReturn
 
 import mysql9 as private_mysql9
 import pymysql
 import pytest
 import servers
+import shared_server
+import structlog
 from mh_common.testing.openai_stub import StubOpenAI
 
 MYSQL = "MariaDB or MySQL"
@@ -30,7 +39,7 @@ class MySQL:
         return f"mysql+aiomysql://root@127.0.0.1:{self.port}/{database}"
 
 
-def _unavailable(name: str) -> None:
+def _unavailable(name: str) -> NoReturn:
     """Fail in CI, where everything must run; elsewhere skip. The terminal summary tells how to get the server."""
     message = f"{name} is not on this machine"
     if os.environ.get("CI") == "true":
@@ -39,40 +48,41 @@ def _unavailable(name: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def mariadb(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySQL]:
+def mariadb(request: pytest.FixtureRequest) -> Iterator[MySQL]:
     """A running server; every test makes databases of its own in it."""
     if ON_MYSQL9:
         yield request.getfixturevalue("mysql9")
         return
-    port = servers.free_port()
     with ExitStack() as stack:
         if servers.find_mysql():
-            server = servers.start_mysql(tmp_path_factory.mktemp("mysql"), port)
-            stack.callback(server.stop)
+            port = shared_server.port_of("mysql", servers.start_mysql)
         elif servers.docker_answers():
-            options = ("--env", "MYSQL_ALLOW_EMPTY_PASSWORD=1", "--env", "MYSQL_ROOT_HOST=%")
-            stack.enter_context(servers.docker_server(servers.MYSQL_IMAGE, port, 3306, *options))
+            port = stack.enter_context(_mysql_in_docker(servers.MYSQL_IMAGE))
         else:
             _unavailable(MYSQL)
-        _wait_for_login(port)
         yield MySQL(port)
 
 
 @pytest.fixture(scope="session")
-def mysql9(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySQL]:
+def mysql9() -> Iterator[MySQL]:
     """A running MySQL 9, where it can be had."""
-    port = servers.free_port()
     with ExitStack() as stack:
         if program := private_mysql9.find():
-            server = servers.start_mysql(tmp_path_factory.mktemp("mysql9"), port, program=program)
-            stack.callback(server.stop)
+            port = shared_server.port_of("mysql9", partial(servers.start_mysql, program=program))
         elif servers.docker_answers():
-            options = ("--env", "MYSQL_ALLOW_EMPTY_PASSWORD=1", "--env", "MYSQL_ROOT_HOST=%")
-            stack.enter_context(servers.docker_server(private_mysql9.IMAGE, port, 3306, *options))
+            port = stack.enter_context(_mysql_in_docker(private_mysql9.IMAGE))
         else:
             pytest.skip("MySQL 9 is not on this machine: `python scripts/mysql9.py` fetches it, or says why it cannot")
-        _wait_for_login(port)
         yield MySQL(port)
+
+
+@contextmanager
+def _mysql_in_docker(image: str) -> Iterator[int]:
+    port = servers.free_port()
+    options = ("--env", "MYSQL_ALLOW_EMPTY_PASSWORD=1", "--env", "MYSQL_ROOT_HOST=%")
+    with servers.docker_server(image, port, 3306, *options):
+        _wait_for_login(port)
+        yield port
 
 
 def _wait_for_login(port: int) -> None:
@@ -120,10 +130,54 @@ def stub_openai() -> Iterator[StubOpenAI]:
         yield stub
 
 
+def _restored_logging() -> Iterator[None]:
+    """Take back what an application configures at its start, so that no test depends on which ran before it."""
+    root = logging.getLogger()
+    loggers = [root, *(one for one in root.manager.loggerDict.values() if isinstance(one, logging.Logger))]
+    former = [(one, one.handlers[:], one.level, one.propagate, one.disabled) for one in loggers]
+    structured = structlog.get_config()
+    yield
+    structlog.configure(**structured)
+    for logger, handlers, level, propagate, disabled in former:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+        logger.propagate, logger.disabled = propagate, disabled
+
+
+# Of an application that a module's tests share, and of a test's own.
+_restored_logging_of_modules = pytest.fixture(_restored_logging, scope="module", autouse=True)
+_restored_logging_of_tests = pytest.fixture(_restored_logging, autouse=True)
+
+
+def _configure_structlog(configure: Callable[..., None] = structlog.configure, **settings: object) -> None:
+    """Configure structlog without its cache, which would keep a logger as the first application configured it."""
+    configure(**settings | {"cache_logger_on_first_use": False})
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Ask for full coverage only where every test can run."""
+    """Prepare the run in its first process, and each of its processes."""
+    if not hasattr(config, "workerinput"):
+        shared_server.begin_run()
+    structlog.configure = _configure_structlog
+    # As it is, structlog draws each traceback with all local variables, which takes seconds.
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer()])
+    # Full coverage is asked for only where every test can run.
     if _missing_servers():
         config.option.cov_fail_under = 0
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what all processes of the run shared."""
+    if not hasattr(config, "workerinput"):
+        shared_server.end_run()
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process run all tests of a file, but for those of a group that several files share."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.hookimpl(trylast=True)

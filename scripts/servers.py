@@ -6,6 +6,7 @@ tests need are on this machine: found on PATH, else installed through apt (root 
 stores.
 """
 
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -13,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +23,8 @@ from pathlib import Path
 
 START_TIMEOUT = 30.0
 """Seconds that a server may take until it accepts connections."""
+PORTS = range(20_000, 32_000)
+"""Where private servers listen: below the ports that the kernel gives to outgoing connections."""
 STOP_TIMEOUT = 20.0
 """Seconds that a process may take to end after SIGTERM."""
 
@@ -91,10 +95,35 @@ def worker_arguments(app: str = WORKER_APP) -> tuple[str, ...]:
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on now."""
+    """Return a loopback port that nobody listens on, and that nobody else who asks here is given before all others.
+
+    A port of the kernel's choice could be given to a second process, or to an outgoing connection, before the server
+    that it is meant for listens. These lie below those that Linux and macOS choose from, and are given in turn to all
+    processes of a user.
+    """
+    turn = Path(tempfile.gettempdir()) / f"mental-health-platform-{os.getuid()}.port"
+    with turn.open("a+", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        text = file.read()
+        # Users who share a machine begin at different places.
+        port = int(text) if text.isdecimal() else PORTS[os.getuid() * 997 % len(PORTS)]
+        for _ in PORTS:
+            port = port + 1 if port + 1 in PORTS else PORTS[0]
+            if _can_be_bound(port):
+                file.truncate(0)
+                file.write(str(port))
+                return port
+    raise ServerError(f"No port from {PORTS[0]} to {PORTS[-1]} is free on this machine.")
+
+
+def _can_be_bound(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def listens(port: int) -> bool:

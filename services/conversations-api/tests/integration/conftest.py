@@ -10,7 +10,6 @@ from typing import Any, cast
 import httpx
 import pymysql
 import pytest
-import structlog
 from alembic import command
 from alembic.config import Config
 from asgi_lifespan import LifespanManager
@@ -248,12 +247,6 @@ def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 def settings(database: DatabaseSettings, redis_url: str) -> Settings:
     """Settings of the application. Its jobs go to a Redis database that no other test looks at."""
     return Settings(database=database, redis=RedisSettings(url=redis_url.removesuffix("/0") + "/9"))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _plain_logs() -> None:
-    # Unconfigured, structlog draws each traceback with all local variables, which takes seconds.
-    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer()])
 
 
 @asynccontextmanager

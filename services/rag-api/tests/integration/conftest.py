@@ -1,6 +1,5 @@
 """The shipped app with a real Milvus Lite and the stubs of the conversations API and of OpenAI."""
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -96,11 +95,8 @@ def with_model(settings: Settings, stub: StubOpenAI) -> Settings:
 
 
 @pytest.fixture
-def running() -> Iterator[Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]]:
+def running() -> Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]:
     """Run the app with its lifespan and middleware; gives a client for it."""
-
-    root = logging.getLogger()
-    handlers = root.handlers[:]
 
     @asynccontextmanager
     async def run(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
@@ -110,24 +106,19 @@ def running() -> Iterator[Callable[[Settings], AbstractAsyncContextManager[httpx
             async with httpx.AsyncClient(transport=transport, base_url="http://rag-api") as client:
                 yield client
 
-    yield run
-    # The app logs to standard output, which is another one in the next test.
-    root.handlers[:] = handlers
+    return run
 
 
 @pytest.fixture
-def served() -> Iterator[Callable[..., AbstractContextManager[str]]]:
+def served() -> Callable[..., AbstractContextManager[str]]:
     """Serve the app as it is deployed, by uvicorn on a port of its own; gives its address."""
-    root = logging.getLogger()
-    handlers = root.handlers[:]
 
     @contextmanager
     def serve(settings: Settings, recorder: AnswerRecorder | None = None) -> Iterator[str]:
         with serving(create_app(settings, recorder), lifespan=True) as url:
             yield url
 
-    yield serve
-    root.handlers[:] = handlers
+    return serve
 
 
 @pytest.fixture
