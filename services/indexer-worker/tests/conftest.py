@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import servers
 from indexer_worker.repository import make_client
+from mh_common import vector_index as fields
 from mh_common.testing.index_stub import StubIndex
 from mh_common.testing.openai_stub import StubOpenAI
 from pymilvus import AsyncMilvusClient, MilvusClient
@@ -21,11 +22,21 @@ WaitUntil = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
-def empty_milvus_uri(milvus_uri: str) -> str:
-    """Address of a Milvus without any collection."""
+def kept_collection() -> str:
+    """Description of a collection that `empty_milvus_uri` need not drop; a module whose tests share one says it."""
+    return ""
+
+
+@pytest.fixture
+def empty_milvus_uri(milvus_uri: str, kept_collection: str) -> str:
+    """Address of a Milvus without any row, and without any collection but the one to keep."""
     client = MilvusClient(milvus_uri, dedicated=True)
     for name in client.list_collections():
-        client.drop_collection(name)
+        if name == fields.COLLECTION and client.describe_collection(name)["description"] == kept_collection:
+            # Much faster than making it again.
+            client.delete(name, filter=f"{fields.ID} > 0")
+        else:
+            client.drop_collection(name)
     client.close()
     return milvus_uri
 

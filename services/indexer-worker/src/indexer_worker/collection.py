@@ -1,5 +1,6 @@
 """The vector collection: its schema, and making sure that it is there and is the right one."""
 
+import asyncio
 from functools import lru_cache
 from typing import Any, Final
 
@@ -39,11 +40,15 @@ async def ensure_collection(
             if not await client.has_collection(name):
                 raise
     await check_collection(client, model, dimension, name)
-    for field, kind, metric in INDEXES:
-        if not await client.list_indexes(name, field):
-            index = client.prepare_index_params(field, index_type=kind, metric_type=metric)
-            await client.create_index(name, index)
+    # Together: for each, the client waits half a second before it asks whether it is there.
+    await asyncio.gather(*(_ensure_index(client, name, *index) for index in INDEXES))
     await client.load_collection(name)
+
+
+async def _ensure_index(client: AsyncMilvusClient, name: str, field: str, kind: str, metric: str) -> None:
+    if not await client.list_indexes(name, field):
+        index = client.prepare_index_params(field, index_type=kind, metric_type=metric)
+        await client.create_index(name, index)
 
 
 def collection_schema(model: str, dimension: int) -> CollectionSchema:

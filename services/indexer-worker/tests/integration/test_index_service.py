@@ -51,6 +51,11 @@ class FakeEmbedder:
 
 
 @pytest.fixture
+def kept_collection() -> str:
+    return fields.describe(FakeEmbedder.model, FakeEmbedder.dimension)
+
+
+@pytest.fixture
 def embedder() -> FakeEmbedder:
     return FakeEmbedder()
 

@@ -87,7 +87,8 @@ def test_a_process_that_is_stopped_before_it_takes_a_job_does_not_hold_it_for_ev
     send(app, 2)
 
     assert worker.process.wait(30) == watchdog.EXIT_CODE
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    # Told to end before the worker did, and gone soon after.
+    child.wait(30)
     start_worker(**IMPATIENT)
     wait_until(lambda: len(conversations.outcomes) == 2)
 
