@@ -5,11 +5,13 @@ PYTHON ?= $(shell for v in python3.11 python3.12 python3; do p=$$(command -v $$v
 VENV := .venv
 PEERS := .venv-peers
 BIN := $(VENV)/bin
+# Several processes at once, and in each of them all tests of a file.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadgroup
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api
 EDITABLE := $(addprefix -e ,libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api)
 
-.PHONY: help run demo stack smoke rolling-restart test bench bench-quick eval rates chaos backup restore lint format dist lock clean
+.PHONY: help run demo stack smoke rolling-restart test test-slow test-all bench bench-quick eval rates chaos backup restore lint format dist lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,10 +32,18 @@ smoke: $(VENV)/dev.stamp ## Run the examples of the README and docs/doors.md thr
 rolling-restart: $(VENV)/dev.stamp ## Restart every replica of the running stack, one at a time, without losing a request
 	@PYTHONPATH=scripts $(BIN)/python -m stack restart
 
-test: $(VENV)/dev.stamp ## Run every test, against a real MariaDB or MySQL and a real Redis
+test: $(VENV)/dev.stamp ## Run the tests but for the slow ones, against a real MariaDB or MySQL and a real Redis (ARGS, COVERAGE=1)
+	@$(BIN)/python scripts/servers.py
+	@$(PYTEST) -m "not slow" $(if $(COVERAGE),--cov --cov-report=term-missing:skip-covered) $(ARGS)
+
+test-slow: $(VENV)/dev.stamp ## Run the slow tests: whole stacks, installations, images, MySQL 9 (ARGS)
 	@$(BIN)/python scripts/servers.py
 	@$(BIN)/python scripts/mysql9.py
-	@$(BIN)/python -m pytest -q --cov --cov-report=term-missing:skip-covered $(ARGS)
+	@$(PYTEST) -m slow $(ARGS)
+
+test-all: ## Run every test
+	@$(MAKE) test
+	@$(MAKE) test-slow
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, import rules, images, workflows, lock and exports up to date, alembic check
 	@$(BIN)/ruff check

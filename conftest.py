@@ -172,6 +172,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shared_server.end_run()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run more tests at a time than there are processors, since they wait for servers a good part of it."""
+    return min((os.cpu_count() or 1) * 3 // 2, 8)
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one process run all tests of a file, but for those of a group that several files share."""

@@ -138,6 +138,7 @@ def bench(folder: Path) -> Bench:
 
 @pytest.mark.mysql
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_the_soak_checks_what_everybody_gets(tmp_path: Path) -> None:
     figures = {figure.name.split(": ")[1]: figure for figure in soak.measure(bench(tmp_path))}
     failed = figures["requests that failed"]
@@ -147,6 +148,7 @@ def test_the_soak_checks_what_everybody_gets(tmp_path: Path) -> None:
 
 @pytest.mark.mysql
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_growth_looks_at_every_size(tmp_path: Path) -> None:
     figures = list(growth.measure(bench(tmp_path), with_peer=False))
     names = [figure.name for figure in figures]

@@ -215,6 +215,7 @@ def run_chaos(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 @pytest.mark.mysql
 @pytest.mark.redis
@@ -228,6 +229,7 @@ def test_a_short_run_finds_nothing_wrong(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 @pytest.mark.mysql
 @pytest.mark.redis

@@ -32,7 +32,7 @@ BURSTS = ("GATEWAY_BURST", "GATEWAY_ANSWERS_BURST")
 
 
 @dataclass
-class Platform:
+class Gateway:
     """A gateway with its two upstreams."""
 
     client: httpx.Client
@@ -43,7 +43,7 @@ class Platform:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder, port, services_port = tmp_path_factory.mktemp("nginx"), servers.free_port(), servers.free_port()
     with ExitStack() as stack:
         conversations = stack.enter_context(EchoServer.running(local_gateway.CONVERSATIONS))
@@ -57,11 +57,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         }
         stack.callback(nginx.start_nginx(folder, port, values).stop)
         client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20))
-        yield Platform(client, f"http://127.0.0.1:{services_port}", folder / "nginx.log", conversations, rag)
+        yield Gateway(client, f"http://127.0.0.1:{services_port}", folder / "nginx.log", conversations, rag)
 
 
 @pytest.fixture
-def platform(running: Platform) -> Platform:
+def gateway(running: Gateway) -> Gateway:
     """The module's gateway, with upstreams that have seen nothing and echo."""
     for server in (running.conversations, running.rag):
         server.seen.clear()
@@ -109,8 +109,8 @@ WORDS = sorted(
 )
 
 
-def assert_same_route(platform: Platform, path: str) -> None:
-    response = platform.client.get(path, params={"q": "a b&c"})
+def assert_same_route(gateway: Gateway, path: str) -> None:
+    response = gateway.client.get(path, params={"q": "a b&c"})
     target = local_gateway.api_of(path)
     if path in local_gateway.PAGES:
         assert response.text == local_gateway.PAGES[path].read_text(encoding="utf-8")
@@ -123,24 +123,24 @@ def assert_same_route(platform: Platform, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [prefix + suffix for prefix, suffix in itertools.product(PREFIXES, SUFFIXES)])
-def test_routes_are_those_of_the_embedded_gateway(platform: Platform, path: str) -> None:
-    assert_same_route(platform, path)
+def test_routes_are_those_of_the_embedded_gateway(gateway: Gateway, path: str) -> None:
+    assert_same_route(gateway, path)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(segments=st.lists(st.sampled_from(WORDS), min_size=1, max_size=5))
-def test_any_path_takes_the_embedded_gateways_route(platform: Platform, segments: list[str]) -> None:
-    assert_same_route(platform, "/" + "/".join(segments))
+def test_any_path_takes_the_embedded_gateways_route(gateway: Gateway, segments: list[str]) -> None:
+    assert_same_route(gateway, "/" + "/".join(segments))
 
 
 @pytest.mark.parametrize("name", [local_gateway.CONVERSATIONS, local_gateway.RAG])
-def test_an_apis_own_page_finds_its_document_behind_the_prefix(platform: Platform, name: str) -> None:
+def test_an_apis_own_page_finds_its_document_behind_the_prefix(gateway: Gateway, name: str) -> None:
     def page(handler: BaseHTTPRequestHandler) -> None:
         send_json(handler, 200, "SwaggerUIBundle({url: '/openapi.json'})", Content_Type="text/html; charset=utf-8")
 
-    server = platform.conversations if name == local_gateway.CONVERSATIONS else platform.rag
+    server = gateway.conversations if name == local_gateway.CONVERSATIONS else gateway.rag
     server.answer = page
-    assert f"url: '/{name}/openapi.json'" in platform.client.get(f"/{name}/docs").text
+    assert f"url: '/{name}/openapi.json'" in gateway.client.get(f"/{name}/docs").text
     assert server.seen[-1].target == "/docs"
 
 
@@ -155,27 +155,27 @@ def test_an_apis_own_page_finds_its_document_behind_the_prefix(platform: Platfor
     ],
 )
 def test_a_body_up_to_the_limit_passes_and_no_larger(
-    platform: Platform, prefix: str, method: str, path: str, megabytes: int
+    gateway: Gateway, prefix: str, method: str, path: str, megabytes: int
 ) -> None:
     limit = megabytes * 1024 * 1024
-    assert platform.client.request(method, prefix + path, content=b"x" * limit).status_code == 200
-    assert platform.conversations.seen[-1].length == limit
-    problem = assert_problem(declare(platform, method, prefix + path, limit + 1), 413)
+    assert gateway.client.request(method, prefix + path, content=b"x" * limit).status_code == 200
+    assert gateway.conversations.seen[-1].length == limit
+    problem = assert_problem(declare(gateway, method, prefix + path, limit + 1), 413)
     assert "64 MB" in problem["detail"]
-    assert len(platform.conversations.seen) == 1
+    assert len(gateway.conversations.seen) == 1
 
 
 @pytest.mark.parametrize(
     "path", ["/api/v1/answers", "/api/v1/search", "/rag-api/api/v1/answers", "/v1/chat/completions", "/mcp"]
 )
-def test_questions_are_limited_to_a_megabyte(platform: Platform, path: str) -> None:
-    assert platform.client.post(path, content=b"x" * 1024 * 1024).status_code == 200
-    assert_problem(declare(platform, "POST", path, 1024 * 1024 + 1), 413)
+def test_questions_are_limited_to_a_megabyte(gateway: Gateway, path: str) -> None:
+    assert gateway.client.post(path, content=b"x" * 1024 * 1024).status_code == 200
+    assert_problem(declare(gateway, "POST", path, 1024 * 1024 + 1), 413)
 
 
-def declare(platform: Platform, method: str, path: str, length: int) -> httpx.Response:
+def declare(gateway: Gateway, method: str, path: str, length: int) -> httpx.Response:
     """Announce a body without sending it: a client that sends on would race with the refusal."""
-    connection = http.client.HTTPConnection("127.0.0.1", platform.client.base_url.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.client.base_url.port, timeout=20)
     connection.putrequest(method, path)
     connection.putheader("Content-Length", str(length))
     connection.endheaders()
@@ -185,41 +185,41 @@ def declare(platform: Platform, method: str, path: str, length: int) -> httpx.Re
     return answer
 
 
-def test_a_callers_request_id_and_trace_context_are_passed_on(platform: Platform) -> None:
+def test_a_callers_request_id_and_trace_context_are_passed_on(gateway: Gateway) -> None:
     trace = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "vendor=1"}
-    response = platform.client.get("/api/v1/conversations", headers={"X-Request-ID": "ward-3.A_1", **trace})
+    response = gateway.client.get("/api/v1/conversations", headers={"X-Request-ID": "ward-3.A_1", **trace})
     assert response.headers.get_list("X-Request-ID") == ["ward-3.A_1"]
-    seen = platform.conversations.seen[-1].headers
+    seen = gateway.conversations.seen[-1].headers
     assert seen["x-request-id"] == "ward-3.A_1"
     assert {name: seen[name] for name in trace} == trace
 
 
 @pytest.mark.parametrize("given", [None, "", 'a" or b', "x" * 129])
-def test_a_missing_or_harmful_request_id_is_replaced(platform: Platform, given: str | None) -> None:
-    response = platform.client.get("/readyz", headers={} if given is None else {"X-Request-ID": given})
+def test_a_missing_or_harmful_request_id_is_replaced(gateway: Gateway, given: str | None) -> None:
+    response = gateway.client.get("/readyz", headers={} if given is None else {"X-Request-ID": given})
     assert REQUEST_ID.fullmatch(response.headers["X-Request-ID"])
-    assert platform.rag.seen[-1].headers["x-request-id"] == response.headers["X-Request-ID"]
+    assert gateway.rag.seen[-1].headers["x-request-id"] == response.headers["X-Request-ID"]
 
 
-def test_an_upstreams_own_error_and_headers_pass_unchanged(platform: Platform) -> None:
-    platform.conversations.answer = lambda handler: send_json(
+def test_an_upstreams_own_error_and_headers_pass_unchanged(gateway: Gateway) -> None:
+    gateway.conversations.answer = lambda handler: send_json(
         handler, 503, {"title": "ours"}, Content_Type=PROBLEM, Retry_After="7", X_Request_ID="from-the-api"
     )
-    response = platform.client.get("/api/v1/conversations", headers={"X-Request-ID": "mine"})
+    response = gateway.client.get("/api/v1/conversations", headers={"X-Request-ID": "mine"})
     assert (response.status_code, response.json()) == (503, {"title": "ours"})
     assert response.headers.get_list("Retry-After") == ["7"]
     assert response.headers.get_list("X-Request-ID") == ["mine"]
 
 
-def test_large_json_is_compressed_and_a_weakened_etag_still_works_in_if_match(platform: Platform) -> None:
-    platform.conversations.answer = lambda handler: send_json(handler, 200, "text " * 1000, ETag='"3"')
-    response = platform.client.get("/api/v1/conversations/1", headers={"Accept-Encoding": "gzip"})
+def test_large_json_is_compressed_and_a_weakened_etag_still_works_in_if_match(gateway: Gateway) -> None:
+    gateway.conversations.answer = lambda handler: send_json(handler, 200, "text " * 1000, ETag='"3"')
+    response = gateway.client.get("/api/v1/conversations/1", headers={"Accept-Encoding": "gzip"})
     assert response.headers["Content-Encoding"] == "gzip"
     assert response.json() == "text " * 1000
-    platform.client.put("/api/v1/conversations/1", headers={"If-Match": response.headers["ETag"]})
-    assert platform.conversations.seen[-1].headers["if-match"] == '"3"'
-    platform.client.put("/api/v1/conversations/1", headers={"If-Match": "*"})
-    assert platform.conversations.seen[-1].headers["if-match"] == "*"
+    gateway.client.put("/api/v1/conversations/1", headers={"If-Match": response.headers["ETag"]})
+    assert gateway.conversations.seen[-1].headers["if-match"] == '"3"'
+    gateway.client.put("/api/v1/conversations/1", headers={"If-Match": "*"})
+    assert gateway.conversations.seen[-1].headers["if-match"] == "*"
 
 
 @pytest.mark.parametrize("kind", ["text/event-stream", "text/plain; charset=utf-8"])
@@ -230,7 +230,7 @@ def test_large_json_is_compressed_and_a_weakened_etag_still_works_in_if_match(pl
         *("/rag-api/api/v1/answers", "/rag-api/v1/chat/completions", "/rag-api/api/chat", "/rag-api/mcp"),
     ],
 )
-def test_an_answer_is_streamed_as_it_comes(platform: Platform, path: str, kind: str) -> None:
+def test_an_answer_is_streamed_as_it_comes(gateway: Gateway, path: str, kind: str) -> None:
     arrived = threading.Semaphore(0)
 
     def events(handler: BaseHTTPRequestHandler) -> None:
@@ -246,9 +246,9 @@ def test_an_answer_is_streamed_as_it_comes(platform: Platform, path: str, kind: 
             # A gateway that holds an event back keeps the client from saying that it has it.
             in_time = arrived.acquire(timeout=5)
 
-    platform.rag.answer = events
+    gateway.rag.answer = events
     received = []
-    with platform.client.stream("POST", path, json={}, headers={"Accept-Encoding": "gzip"}) as response:
+    with gateway.client.stream("POST", path, json={}, headers={"Accept-Encoding": "gzip"}) as response:
         assert "Content-Encoding" not in response.headers
         for chunk in response.iter_bytes():
             received.append(chunk)
@@ -256,23 +256,23 @@ def test_an_answer_is_streamed_as_it_comes(platform: Platform, path: str, kind: 
     assert received == [b"data: %d\n\n" % number for number in range(4)]
 
 
-def test_connections_to_an_upstream_are_kept(platform: Platform) -> None:
-    before = platform.rag.connections
+def test_connections_to_an_upstream_are_kept(gateway: Gateway) -> None:
+    before = gateway.rag.connections
     for _ in range(40):
-        platform.client.get("/readyz")
+        gateway.client.get("/readyz")
     # One for each nginx process at most, had there been none.
-    assert platform.rag.connections - before <= (os.cpu_count() or 1)
+    assert gateway.rag.connections - before <= (os.cpu_count() or 1)
 
 
-def test_no_log_holds_what_users_search_for(platform: Platform) -> None:
-    platform.conversations.answer = break_off
+def test_no_log_holds_what_users_search_for(gateway: Gateway) -> None:
+    gateway.conversations.answer = break_off
     path = "/api/v1/conversations?q=sleepless-and-sad"
-    request_id = assert_problem(platform.client.get(path), 502)["request_id"]
+    request_id = assert_problem(gateway.client.get(path), 502)["request_id"]
 
-    entry = access_log_entry(platform.log, request_id)
+    entry = access_log_entry(gateway.log, request_id)
     assert (entry["path"], entry["status"]) == ("/api/v1/conversations", 502)
     assert entry["upstream_status"].startswith("502")
-    assert "sleepless" not in platform.log.read_text()
+    assert "sleepless" not in gateway.log.read_text()
 
 
 def access_log_entry(log: Path, request_id: str) -> dict[str, Any]:
@@ -287,8 +287,8 @@ def access_log_entry(log: Path, request_id: str) -> dict[str, Any]:
     pytest.fail(f"no line with {request_id} in the log")
 
 
-def test_our_own_services_reach_the_conversations_and_nothing_else(platform: Platform) -> None:
-    with httpx.Client(base_url=platform.services_url) as services:
+def test_our_own_services_reach_the_conversations_and_nothing_else(gateway: Gateway) -> None:
+    with httpx.Client(base_url=gateway.services_url) as services:
         assert services.get("/api/v1/conversations?ids=1").json()["upstream"] == local_gateway.CONVERSATIONS
         assert services.post("/api/v1/index/reports", json={}).json()["upstream"] == local_gateway.CONVERSATIONS
         assert services.get("/").json() == {"upstream": local_gateway.CONVERSATIONS, "target": "/"}

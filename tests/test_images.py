@@ -146,6 +146,7 @@ def test_an_image_is_pinned_takes_only_locked_packages_and_runs_as_nobody(servic
     assert command.startswith('["')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("service", "stage", "libraries", "absent"),
     [
@@ -168,6 +169,7 @@ def test_an_image_holds_its_own_locked_packages_and_no_others(
     assert found.isdisjoint(absent | {"pip", "pytest"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", ["conversations-api", "rag-api"])
 def test_the_image_of_an_api_is_small(service: str) -> None:
     venv = build(service).root / "opt" / "venv"
@@ -222,6 +224,7 @@ def assert_ended_well(process: servers.Running) -> None:
     assert "Forcing close" not in log
 
 
+@pytest.mark.slow
 @pytest.mark.redis
 def test_conversations_api_serves_from_its_image_and_drains(start: Any) -> None:
     container, process = start("conversations-api", WEB_CONCURRENCY="2")
@@ -232,6 +235,7 @@ def test_conversations_api_serves_from_its_image_and_drains(start: Any) -> None:
     assert_ended_well(process)
 
 
+@pytest.mark.slow
 @pytest.mark.redis
 def test_rag_api_serves_from_its_image_and_drains(start: Any, stub_openai: StubOpenAI) -> None:
     container, process = start(
@@ -248,6 +252,7 @@ def test_rag_api_serves_from_its_image_and_drains(start: Any, stub_openai: StubO
     assert_ended_well(process)
 
 
+@pytest.mark.slow
 @pytest.mark.redis
 def test_rag_api_embeds_by_itself_in_the_image_with_the_model(start: Any) -> None:
     container, _ = start("rag-api", "build-local-model", "local-model", WEB_CONCURRENCY="1")
@@ -255,6 +260,7 @@ def test_rag_api_embeds_by_itself_in_the_image_with_the_model(start: Any) -> Non
     assert ready["dependencies"]["embedder"] == {"ok": True, "detail": None}
 
 
+@pytest.mark.slow
 def test_the_small_image_of_rag_api_says_what_it_lacks(variables: dict[str, str], tmp_path: Path) -> None:
     container = Container(build("rag-api"), "", tmp_path, **variables)
     ended = container.run(container.command("CMD"))
@@ -263,6 +269,7 @@ def test_the_small_image_of_rag_api_says_what_it_lacks(variables: dict[str, str]
     assert "Set OPENAI_API_KEY or EMBEDDING_BASE_URL" in line
 
 
+@pytest.mark.slow
 @pytest.mark.redis
 def test_the_worker_runs_from_its_image_and_ends_when_told(start: Any) -> None:
     # Its HEALTHCHECK, which `start` waits for, passes only once the worker has looked at its queue.

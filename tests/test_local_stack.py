@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "scripts" / "sample" / "conversations.csv"
 
 
-def dataset() -> Path:
-    """A larger data set where there is one beside the checkout, else the sample."""
+def larger_dataset() -> Path | None:
+    """A larger data set, where there is one beside the checkout."""
     named = os.environ.get("MH_TEST_DATASET")
     beside = sorted(ROOT.parent.glob("*/data/train.csv"))
-    return Path(named) if named else (beside or [SAMPLE])[0]
+    return Path(named) if named else next(iter(beside), None)
 
 
 class LocalStack:
@@ -106,14 +106,17 @@ def eventually(holds: Callable[[], bool], what: str, timeout: float = 30) -> Non
 
 
 @pytest.mark.timeout(1000)
-def test_a_data_set_goes_in_and_answers_come_out(tmp_path: Path) -> None:
-    rows = {SAMPLE: None}.get(dataset(), 2009)
-    with running(tmp_path, MH_DATASET=str(dataset())) as stack, Client(f"http://127.0.0.1:{stack.port}") as client:
+@pytest.mark.parametrize("dataset", [SAMPLE, pytest.param(None, marks=pytest.mark.slow, id="a larger one")])
+def test_a_data_set_goes_in_and_answers_come_out(dataset: Path | None, tmp_path: Path) -> None:
+    file = dataset or larger_dataset()
+    if file is None:
+        pytest.skip("no larger data set is beside the checkout; MH_TEST_DATASET can name one")
+    with running(tmp_path, MH_DATASET=str(file)) as stack, Client(f"http://127.0.0.1:{stack.port}") as client:
         stack.wait_for("Serving at", timeout=900)
 
         stats = client.conversations.stats()
         assert stats.total == stats.index_status[IndexStatus.INDEXED] > 150
-        assert rows in (None, stats.total)
+        assert dataset or stats.total == 2009
 
         answer = client.answer("How do I help a patient who panics in crowded places?")
         assert len(answer.sources) == 3
@@ -151,6 +154,7 @@ def filled(demo: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(demo, tmp_path / "var"))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_after_the_demo_a_second_start_on_the_same_data_then_sigterm(filled: Path) -> None:
     with running(filled) as stack:
@@ -162,6 +166,7 @@ def test_after_the_demo_a_second_start_on_the_same_data_then_sigterm(filled: Pat
     assert alive(processes) == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_an_index_whose_file_was_deleted_is_filled_again_at_the_next_start(filled: Path) -> None:
     shutil.rmtree(filled / "milvus")
@@ -171,6 +176,7 @@ def test_an_index_whose_file_was_deleted_is_filled_again_at_the_next_start(fille
     assert "[1] conversation" in stack.output
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_an_index_of_another_release_is_built_anew_at_the_start(filled: Path) -> None:
     port = servers.free_port()
@@ -191,6 +197,7 @@ def test_an_index_of_another_release_is_built_anew_at_the_start(filled: Path) ->
         assert rebuild.status is IndexRunStatus.DONE
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_ctrl_c_in_the_middle_of_the_import_leaves_nothing_and_the_next_start_goes_on(tmp_path: Path) -> None:
     with running(tmp_path) as stack:
@@ -204,6 +211,7 @@ def test_ctrl_c_in_the_middle_of_the_import_leaves_nothing_and_the_next_start_go
         assert client.conversations.stats().total == sum(1 for _ in client.conversations.iterate()) >= 170
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("victim", ["redis-server", "milvus", "celery", "uvicorn"])
 def test_a_dead_child_is_named_and_everything_is_stopped(filled: Path, victim: str) -> None:

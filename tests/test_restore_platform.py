@@ -21,7 +21,7 @@ from mh_common.testing.openai_stub import StubOpenAI
 from pymilvus import MilvusClient
 from redis import Redis
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis]
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parent.parent
 Served = Callable[[str, str], "Platform"]

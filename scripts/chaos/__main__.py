@@ -1,4 +1,4 @@
-"""`make chaos RUNS=20 SEED=1`: runs of the platform under faults; exit code 1 when it lied in one of them."""
+"""`make chaos RUNS=6 SEED=commit`: runs of the platform under faults; exit code 1 when it lied in one of them."""
 
 import argparse
 import asyncio
@@ -6,6 +6,7 @@ import logging
 import shutil
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,13 +24,18 @@ from chaos.stack import DIMENSION, ChaosStack
 from mh_common.testing.openai_stub import StubOpenAI
 
 LOGS: Final = Path("var/chaos")
+FAILED_SEEDS: Final = Path(__file__).with_name("failed-seeds.txt")
+OF_THE_COMMIT: Final = "commit"
+"""As a seed: one that each commit gives anew, and with it every seed that ever failed."""
 
 
 def main() -> None:
     """Run the seeds one after the other on one stack; end at the first that fails."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--runs", type=int, default=1, help="how many seeds")
-    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument(
+        "--seed", default="1", help=f"the first seed; {OF_THE_COMMIT}: one of the commit, and all that ever failed"
+    )
     parser.add_argument("--scale", type=float, default=0.2, help="factor of all times; 1: faults last up to 30 s")
     arguments = parser.parse_args()
     # As Ctrl-C does: whoever ends this leaves no server behind.
@@ -43,7 +49,7 @@ def main() -> None:
         stack = resources.enter_context(ChaosStack(Path(folder), embedder))
         try:
             stack.start_all()
-            for seed in range(arguments.seed, arguments.seed + arguments.runs):
+            for seed in seeds(arguments.seed, arguments.runs):
                 plan = make_plan(seed, arguments.scale)
                 began = time.monotonic()
                 results.append(asyncio.run(run(plan, stack, embedder)))
@@ -56,6 +62,20 @@ def main() -> None:
         failed = [result for result in results if result.violations]
         if failed:
             sys.exit(_failure(failed[0], stack, arguments.scale))
+
+
+def seeds(first: str, runs: int) -> list[int]:
+    """Return the seeds to run: so many from the first on; of a commit, after those that ever failed.
+
+    Raises:
+        ValueError: the first seed is neither a number nor `OF_THE_COMMIT`.
+    """
+    if first != OF_THE_COMMIT:
+        return list(range(int(first), int(first) + runs))
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], text=True)
+    drawn = int(commit[:8], 16)
+    lines = FAILED_SEEDS.read_text(encoding="utf-8").splitlines()
+    return [*(int(line.split()[0]) for line in lines if line[:1].isdigit()), *range(drawn, drawn + runs)]
 
 
 def _line(result: Result, took: float) -> str:
@@ -97,7 +117,8 @@ def _failure(result: Result, stack: ChaosStack, scale: float) -> str:
     plan = [f"Redis keeps its data: {result.plan.redis_keeps}", *map(str, result.plan.faults)]
     (folder / "run.txt").write_text("\n".join([*plan, *result.unexpected, *findings]) + "\n")
     again = f"make chaos RUNS=1 SEED={result.plan.seed} SCALE={scale:g}"
-    return "\n".join(["", *plan, "", *findings[:20], "", f"Logs: {folder}", f"Run it again: {again}"])
+    kept = f"Keep seed {result.plan.seed} in {FAILED_SEEDS.name}: it is run with each change from then on."
+    return "\n".join(["", *plan, "", *findings[:20], "", f"Logs: {folder}", f"Run it again: {again}", kept])
 
 
 if __name__ == "__main__":

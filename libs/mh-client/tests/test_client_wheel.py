@@ -66,6 +66,7 @@ def test_the_wheels_work_and_load_nothing_heavy(wheels: dict[str, Path], tmp_pat
 
 
 @pytest.mark.installs
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_what_is_published_installs_on_its_own_and_brings_the_command(wheels: dict[str, Path], tmp_path: Path) -> None:
     def run(*command: str | Path) -> str:

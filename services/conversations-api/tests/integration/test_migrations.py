@@ -32,7 +32,11 @@ TABLES = {
 
 EVERY_KIND = pytest.mark.parametrize(
     "empty_database",
-    ["sqlite", *(pytest.param(server, marks=pytest.mark.mysql) for server in ("mysql", "mysql9"))],
+    [
+        "sqlite",
+        pytest.param("mysql", marks=pytest.mark.mysql),
+        pytest.param("mysql9", marks=[pytest.mark.mysql, pytest.mark.slow]),
+    ],
     indirect=True,
 )
 ON_A_SERVER = pytest.mark.parametrize("empty_database", [pytest.param("mysql", marks=pytest.mark.mysql)], indirect=True)

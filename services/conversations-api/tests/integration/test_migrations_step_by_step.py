@@ -44,7 +44,11 @@ DRIVERS = {"mysql": "mysql+pymysql", "sqlite": "sqlite"}
 SERVICE = Path(__file__).resolve().parents[2]
 EVERY_KIND = pytest.mark.parametrize(
     "empty_database",
-    ["sqlite", *(pytest.param(server, marks=pytest.mark.mysql) for server in ("mysql", "mysql9"))],
+    [
+        "sqlite",
+        pytest.param("mysql", marks=pytest.mark.mysql),
+        pytest.param("mysql9", marks=[pytest.mark.mysql, pytest.mark.slow]),
+    ],
     indirect=True,
 )
 LONGEST = 1000

@@ -13,7 +13,11 @@ from conversations_api.settings import Settings
 from mh_common.jobs import IndexJob
 from sqlalchemy import text
 
-pytestmark = [pytest.mark.mysql, pytest.mark.parametrize("migrated_database", ["mysql9"], indirect=True)]
+pytestmark = [
+    pytest.mark.mysql,
+    pytest.mark.slow,
+    pytest.mark.parametrize("migrated_database", ["mysql9"], indirect=True),
+]
 
 PATH = "/api/v1/conversations"
 ROW = {"answer": "an answer", "question_sentiment": "negative", "answer_sentiment": "positive"}

@@ -88,8 +88,8 @@ async def test_who_goes_away_before_the_answer_begins_costs_no_answer(
             await eventually(lambda: chats() == 1)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        await eventually(lambda: stub.abandoned == 1)
         # The next one waits its turn behind what the first one left behind.
-        stub.release()
         async with httpx.AsyncClient(timeout=20) as http:
             await http.post(url + PATH, json={"question": QUESTION})
     assert chats() == 2

@@ -408,7 +408,7 @@ async def test_who_goes_away_stops_the_answer(
             await eventually(lambda: any(request.path == CHAT for request in stub.requests))
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        stub.release()
+        await eventually(lambda: stub.abandoned == 1)
         # The next one waits its turn behind what the first one left behind.
         async with connected(url, mode) as client:
             await client.call_tool("ask", {"question": "And before exams?"})

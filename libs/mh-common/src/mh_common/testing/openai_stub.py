@@ -46,7 +46,7 @@ class Fault:
         body: answer exactly this text, as JSON (which it need not be); with status 200 unless told otherwise.
         headers: added to an answer given by `status` or `body`.
         delay: seconds to wait first.
-        hang: wait first until `StubOpenAI.release` is called.
+        hang: wait first until `StubOpenAI.release` is called, or the caller is gone.
         wrong_dimension: vectors have one component more than asked for.
         drop: break the connection off in the middle of the answer; a stream ends after its first words.
         stall: a stream says no more after its first words until `StubOpenAI.release` is called.
@@ -90,7 +90,7 @@ class StubOpenAI:
         event_delay: seconds after each event of a streamed answer.
         reply: what the chat model says, or a function that makes it from the request's JSON.
         pieces: cuts the reply into the pieces of a streamed answer; usually into words.
-        abandoned: streamed answers whose caller went before their end.
+        abandoned: calls whose caller went while they hung, or before the end of a streamed answer.
         requests: every request received, in order, while `remember` is true.
         base_url: set by `running`.
     """
@@ -165,7 +165,10 @@ class StubOpenAI:
             if fault is not NO_FAULT:
                 self._faults.remove(fault)
         await asyncio.sleep(self.latency + fault.delay)
-        while fault.hang and not self._released.is_set():  # noqa: ASYNC110 - it is set from another thread
+        while fault.hang and not self._released.is_set():
+            if await request.is_disconnected():
+                self.abandoned += 1
+                break
             await asyncio.sleep(0.01)
         return body or {}, fault, self._settled(request, body, fault)
 
