@@ -6,7 +6,6 @@ import json
 import os
 import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import servers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mh_common.testing.echo_server import EchoServer, break_off, send_json
+from mh_common.testing.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not nginx.find_nginx() and os.environ.get("CI") != "true", reason=nginx.MISSING)
 
@@ -277,14 +277,14 @@ def test_no_log_holds_what_users_search_for(gateway: Gateway) -> None:
 
 def access_log_entry(log: Path, request_id: str) -> dict[str, Any]:
     """Return a request's line, which nginx writes after the answer."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        lines = [line for line in log.read_text().splitlines(keepends=True) if request_id in line]
-        if lines and lines[0].endswith("\n"):
-            entry: dict[str, Any] = json.loads(lines[0])
-            return entry
-        time.sleep(0.01)
-    pytest.fail(f"no line with {request_id} in the log")
+
+    def lines() -> list[str]:
+        whole = log.read_text().rpartition("\n")[0]
+        return [line for line in whole.splitlines() if request_id in line]
+
+    wait_until(lines, what=f"a line with {request_id} is in the log")
+    entry: dict[str, Any] = json.loads(lines()[0])
+    return entry
 
 
 def test_our_own_services_reach_the_conversations_and_nothing_else(gateway: Gateway) -> None:

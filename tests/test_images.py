@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -19,6 +18,7 @@ import pytest
 import servers
 from image_stages import ROOT, Image, Stage, read_stages
 from mh_common.testing.openai_stub import StubOpenAI
+from mh_common.testing.waiting import wait_until
 
 # Building one downloads some 150 MB where nothing is kept.
 pytestmark = [pytest.mark.installs, pytest.mark.timeout(900)]
@@ -205,10 +205,7 @@ def stop_amid_a_request(container: Container, process: servers.Running, path: st
         # It must be in the worker's hands, not in the queue of a socket that closes.
         assert idle.get("/livez").status_code == 200
         process.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + 30
-        while listens(container.port):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: not listens(container.port), timeout=30, what="the listener is closed")
         connection.sendall(body[10:])
         answer = b""
         while part := connection.recv(65536):

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 import servers
 from mh_client import Client, IndexRunKind, IndexRunStatus, IndexStatus, NotFoundError
 from mh_common import vector_index
+from mh_common.testing.waiting import wait_until
 from pymilvus import DataType, MilvusClient
 
 pytestmark = pytest.mark.e2e
@@ -93,18 +94,6 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
-def eventually(holds: Callable[[], bool], what: str, timeout: float = 30) -> None:
-    """Return when `holds()` is true; polling, since the index follows the database after the commit."""
-    deadline = threading.Event()
-    timer = threading.Timer(timeout, deadline.set)
-    timer.start()
-    try:
-        while not holds():
-            assert not deadline.wait(0.05), f"not within {timeout} s: {what}"
-    finally:
-        timer.cancel()
-
-
 @pytest.mark.timeout(1000)
 @pytest.mark.parametrize("dataset", [SAMPLE, pytest.param(None, marks=pytest.mark.slow, id="a larger one")])
 def test_a_data_set_goes_in_and_answers_come_out(dataset: Path | None, tmp_path: Path) -> None:
@@ -127,9 +116,9 @@ def test_a_data_set_goes_in_and_answers_come_out(dataset: Path | None, tmp_path:
         first = client.search("a very particular worry about lighthouses", limit=1).hits[0]
         unusual = "Since the lighthouse keeper left I am afraid of lighthouses and of their keepers."
         changed = client.conversations.update(first.id, question=unusual)
-        eventually(
+        wait_until(
             lambda: [hit.question for hit in client.search("afraid of lighthouse keepers", limit=1).hits] == [unusual],
-            "the new text is found",
+            what="the new text is found",
         )
 
         client.conversations.delete(changed.id)

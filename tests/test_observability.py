@@ -1,8 +1,7 @@
 """What the platform shows of itself: one trace across its services, ids on its lines, and nobody's words anywhere."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import servers
 from mh_common.testing.exposition import metric_value
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from mh_common.testing.otlp_stub import ReceivedSpan, StubCollector
+from mh_common.testing.waiting import wait_until
 from server_stack import ServerStack
 
 SENTINEL = "xylophonist"
@@ -44,12 +44,6 @@ class Observed:
         addresses = (f"{self.stack.api_url}/metrics", f"{self.stack.rag_url}/metrics", self.metrics_url)
         return "".join(httpx.get(address).raise_for_status().text for address in addresses)
 
-    def until(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < deadline, "it did not happen within 60 s"
-            time.sleep(0.05)
-
     def spans(self, name: str, trace: str) -> list[ReceivedSpan]:
         return [span for span in self.collector.named(name) if span.trace_id == trace]
 
@@ -62,7 +56,7 @@ class Observed:
             headers={"traceparent": traceparent},
         ).raise_for_status()
         state = f"{self.stack.api_url}{CONVERSATIONS}/{answer.json()['id']}/index-state"
-        self.until(lambda: httpx.get(state).raise_for_status().json()["status"] == "indexed")
+        wait_until(lambda: httpx.get(state).raise_for_status().json()["status"] == "indexed")
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +91,8 @@ def observed(
 
 def test_one_trace_leads_from_the_request_to_the_row_in_the_index(observed: Observed) -> None:
     observed.write("How do I fall asleep before an exam?")
-    observed.until(lambda: observed.spans("milvus upsert", TRACE))
-    observed.until(lambda: observed.spans("job CreatedMentalHealthConversationJob", TRACE))
+    wait_until(lambda: observed.spans("milvus upsert", TRACE))
+    wait_until(lambda: observed.spans("job CreatedMentalHealthConversationJob", TRACE))
 
     def only(name: str) -> ReceivedSpan:
         (span,) = observed.spans(name, TRACE)
@@ -124,7 +118,7 @@ def test_one_trace_leads_through_a_search_and_its_answer(observed: Observed) -> 
         headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"},
         timeout=30,
     ).raise_for_status()
-    observed.until(lambda: observed.spans("POST /api/v1/answers", trace))
+    wait_until(lambda: observed.spans("POST /api/v1/answers", trace))
 
     names = {span.name: span for span in observed.collector.spans if span.trace_id == trace}
     request = names["POST /api/v1/answers"]
@@ -140,7 +134,7 @@ def test_lines_carry_what_they_belong_to(observed: Observed) -> None:
         completed = [line for line in observed.lines(service) if line["event"] == "request_completed"]
         assert completed
         assert all(line["request_id"] for line in completed)
-    observed.until(lambda: [line for line in observed.lines("indexer-worker") if line["event"] == "index_job_done"])
+    wait_until(lambda: [line for line in observed.lines("indexer-worker") if line["event"] == "index_job_done"])
     done = [line for line in observed.lines("indexer-worker") if line["event"] == "index_job_done"]
     assert all(line["job_id"] and line["trace_id"] and line["span_id"] for line in done)
     # What the worker asked of the API for a job stands in the API's lines under the job's id.
@@ -151,7 +145,7 @@ def test_lines_carry_what_they_belong_to(observed: Observed) -> None:
 def test_the_worker_shows_what_all_of_its_processes_did(observed: Observed) -> None:
     observed.write("How do I say no?")
     task = {"task": "CreatedMentalHealthConversationJob"}
-    observed.until(lambda: metric_value(httpx.get(observed.metrics_url).text, "mh_queue_taken") == 0)
+    wait_until(lambda: metric_value(httpx.get(observed.metrics_url).text, "mh_queue_taken") == 0)
     text = httpx.get(observed.metrics_url).raise_for_status().text
     assert metric_value(text, "mh_jobs_total", outcome="done", **task) >= 1
     assert metric_value(text, "mh_job_duration_seconds_count", **task) >= 1
@@ -192,8 +186,8 @@ def test_nobodys_words_are_in_logs_metrics_or_traces(observed: Observed) -> None
         observed.openai.add_faults(*[Fault(status=400, body=quoting.body, path="/v1/embeddings")] * 2)
         sentiments = {"question_sentiment": "negative", "answer_sentiment": "neutral"}
         http.post(f"{api}{CONVERSATIONS}", json={"question": f"Bad {SENTINEL}", "answer": "a", **sentiments})
-    observed.until(lambda: metric_value(observed.scraped(), "mh_index_rows_total", outcome="failed") >= 1)
-    observed.until(lambda: [span for span in observed.collector.spans if span.name == "llm" and span.failed])
+    wait_until(lambda: metric_value(observed.scraped(), "mh_index_rows_total", outcome="failed") >= 1)
+    wait_until(lambda: [span for span in observed.collector.spans if span.name == "llm" and span.failed])
 
     (refused,) = [line for line in observed.lines("indexer-worker") if line["event"] == "index_row_refused"]
     assert refused["job_id"]

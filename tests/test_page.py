@@ -9,6 +9,7 @@ import nginx
 import pytest
 import servers
 from mh_client import Client, IndexStatus, Sentiment
+from mh_common.testing.waiting import wait_until
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -62,8 +63,7 @@ def page(browser: Chrome, gateway: str) -> Iterator[Chrome]:
             client.conversations.create(
                 question=question, answer=answer, question_sentiment=sentiment, answer_sentiment=Sentiment.NEUTRAL
             )
-        wait = WebDriverWait(browser, 60)
-        wait.until(lambda _: client.conversations.stats().index_status[IndexStatus.PENDING] == 0)
+        wait_until(lambda: client.conversations.stats().index_status[IndexStatus.PENDING] == 0)
     browser.get(gateway)
     yield browser
     assert [entry["message"] for entry in browser.get_log("browser")] == []

@@ -7,10 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import pymysql
 import pytest
 import redis
 import servers
+from mh_common.testing.waiting import wait_until
 from stack import environment, smoke
 from stack.parts import CONVERSATIONS, RAG, WORKERS
 from stack.supervisor import ROLLED
@@ -81,13 +81,6 @@ def environ(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), **CHOSEN, **more}
 
 
-def eventually(condition: Callable[[], object], timeout: float = 120) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
@@ -97,7 +90,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         process = subprocess.Popen(command, env=environ(**ports), stdout=output, stderr=output, start_new_session=True)
     running = Stack(folder, process)
     try:
-        eventually(lambda: "Serving at" in running.output() or process.poll() is not None)
+        wait_until(lambda: "Serving at" in running.output() or process.poll() is not None, timeout=120)
         assert process.poll() is None, running.output()
         yield running
         parts = [psutil.Process(pid) for pid in running.state["parts"].values()]
@@ -164,8 +157,8 @@ def test_a_replica_that_dies_is_missed_by_nobody_who_reads_and_is_started_again(
         with httpx.Client(base_url=stack.url, timeout=30) as client:
             while stack.pid(name) == dead:
                 assert client.get(path).status_code == 200
-    eventually(lambda: f"{CONVERSATIONS[0]} ended unexpectedly (exit code -9)" in stack.output())
-    eventually(lambda: all_ready(stack))
+    wait_until(lambda: f"{CONVERSATIONS[0]} ended unexpectedly (exit code -9)" in stack.output(), timeout=120)
+    wait_until(lambda: all_ready(stack), timeout=120)
 
 
 def all_ready(stack: Stack) -> bool:

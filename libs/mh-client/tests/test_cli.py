@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from mh_client import _import_command
 from mh_client.cli import main
 from mh_common.testing.platform_stub import StubPlatform
+from mh_common.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 HEADER = ["question", "answer", "question_sentiment", "answer_sentiment"]
@@ -42,13 +42,6 @@ def write_csv(path: Path, rows: list[list[str]]) -> Path:
 
 def numbered(count: int) -> list[list[str]]:
     return [[f"question {number}", "a", "positive", "negative"] for number in range(count)]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -141,7 +134,7 @@ def test_ctrl_c_leaves_an_import_that_goes_on(stub: StubPlatform, file: Path, mh
     # Who runs the tests in the background of a shell has it ignore Ctrl-C, and so would its children.
     hear_ctrl_c = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
-    wait_for(lambda: stub.at_once == 4)
+    wait_until(lambda: stub.at_once == 4)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     stub.hold = False

@@ -2,9 +2,8 @@
 
 import asyncio
 import csv
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from mh_client import (
 )
 from mh_client.importing import ImportOptions, ImportProgress, import_file, wait_until_indexed
 from mh_common.testing.platform_stub import StubPlatform
+from mh_common.testing.waiting import wait_until
 
 HEADER = ["question", "answer", "question_sentiment", "answer_sentiment"]
 
@@ -51,13 +51,6 @@ def numbered(count: int) -> list[list[str]]:
 async def run(stub: StubPlatform, path: Path, options: ImportOptions, max_retries: int = 0) -> ImportProgress:
     async with AsyncClient(stub.base_url, max_retries=max_retries, sleep=lambda _: asyncio.sleep(0)) as client:
         return await import_file(client, path, options)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def questions(stub: StubPlatform) -> list[str]:
@@ -227,7 +220,7 @@ async def test_requests_are_bounded_in_number_and_size(
     path = write_csv(tmp_path / "file.csv", rows)
     stub.hold = True
     running = asyncio.create_task(run(stub, path, replace(options, concurrency=2)))
-    await asyncio.to_thread(wait_for, lambda: stub.at_once == 2)
+    await asyncio.to_thread(wait_until, lambda: stub.at_once == 2)
     stub.hold = False
     await running
     assert sorted(stub.bulks) == [1, 1, 2, 2]

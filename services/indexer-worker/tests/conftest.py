@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +17,6 @@ from pymilvus import AsyncMilvusClient, MilvusClient
 from redis import Redis
 
 Workers = Callable[..., servers.Running]
-WaitUntil = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
@@ -107,16 +105,3 @@ def start_worker(environment: dict[str, str], redis: Redis, tmp_path: Path) -> I
         with suppress(ProcessLookupError):
             os.killpg(worker.process.pid, signal.SIGKILL)
         worker.process.wait()
-
-
-@pytest.fixture
-def wait_until() -> WaitUntil:
-    """Returns once a condition holds."""
-
-    def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < deadline, "it did not happen within 60 s"
-            time.sleep(0.02)
-
-    return wait

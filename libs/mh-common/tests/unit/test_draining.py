@@ -5,9 +5,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from mh_common.testing.waiting import wait_until
 from mh_common.web.draining import LISTENER_NOT_DRAINED, admit_connections, refuse_connections
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="draining without loss needs Linux")
@@ -54,13 +54,6 @@ class Replica:
         return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", limits=limits, timeout=20)
 
 
-def eventually(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 @pytest.fixture
 def replica(tmp_path: Path) -> Iterator[Replica]:
     (tmp_path / "application.py").write_text(APPLICATION)
@@ -71,7 +64,7 @@ def replica(tmp_path: Path) -> Iterator[Replica]:
     process = subprocess.Popen([*command, "--log-level", "error", "application:app"], cwd=tmp_path)
     running = Replica(process, port)
     try:
-        eventually(lambda: not _refused(port))
+        wait_until(lambda: not _refused(port))
         yield running
     finally:
         process.kill()
@@ -93,9 +86,9 @@ def test_answers_say_when_their_connection_is_over_and_an_idle_one_is_served_unt
         replica.terminate()
 
         # Not at once: a signal takes its time.
-        eventually(lambda: kept.get("/").headers.get("Connection") == "close")
+        wait_until(lambda: kept.get("/").headers.get("Connection") == "close")
 
-        eventually(lambda: _refused(replica.port))
+        wait_until(lambda: _refused(replica.port))
         assert idle.get("/").headers["Connection"] == "close"
     assert replica.process.wait(20) == 0
 
@@ -103,7 +96,7 @@ def test_answers_say_when_their_connection_is_over_and_an_idle_one_is_served_unt
 def test_what_runs_may_end(replica: Replica) -> None:
     with ThreadPoolExecutor() as pool, replica.client() as client:
         slow = pool.submit(client.get, "/slow")
-        eventually(lambda: _has_client(replica.port))
+        wait_until(lambda: _has_client(replica.port))
         replica.terminate()
         assert slow.result().text == "ok"
     assert replica.process.wait(20) == 0
@@ -143,7 +136,7 @@ def test_nobody_who_gets_a_connection_stays_without_an_answer(replica: Replica) 
     clients = [threading.Thread(target=ask_until_refused) for _ in range(20)]
     for client in clients:
         client.start()
-    eventually(lambda: outcomes["ok"] > 100)
+    wait_until(lambda: outcomes["ok"] > 100)
     replica.terminate()
     for client in clients:
         client.join()
@@ -166,9 +159,9 @@ def test_a_reload_goes_on_with_the_listener_and_loses_nobody(replica: Replica) -
     for client in clients:
         client.start()
     replica.process.send_signal(signal.SIGHUP)
-    eventually(lambda: len(master.children()) == 2 and not before & {worker.pid for worker in master.children()})
+    wait_until(lambda: len(master.children()) == 2 and not before & {worker.pid for worker in master.children()})
     renewed = outcomes["ok"]
-    eventually(lambda: outcomes["ok"] > renewed + 100)
+    wait_until(lambda: outcomes["ok"] > renewed + 100)
     over.set()
     for client in clients:
         client.join()

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +23,7 @@ from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import DatabaseSettings, Settings
 from mh_common.jobs import IndexJob, RunJob
 from mh_common.settings import RedisSettings
+from mh_common.testing.waiting import eventually
 from sqlalchemy import CursorResult, delete, func, select, text
 
 SERVICE = Path(__file__).resolve().parents[2]
@@ -115,33 +116,6 @@ def row_counts(sessions: SessionFactory) -> Callable[[], Awaitable[dict[str, int
     return count
 
 
-async def _eventually(condition: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            if await condition():
-                return
-            await asyncio.sleep(0.02)
-
-
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]:
-    """Wait until a condition holds."""
-    return _eventually
-
-
-@pytest.fixture
-def until_logged() -> Callable[[Sequence[Mapping[str, Any]], str], Awaitable[None]]:
-    """Wait until an event is among the captured log lines."""
-
-    async def wait(logs: Sequence[Mapping[str, Any]], event: str) -> None:
-        async def is_logged() -> bool:
-            return event in [line["event"] for line in logs]
-
-        await _eventually(is_logged)
-
-    return wait
-
-
 class Outbox:
     """The outbox in a database, past the application: what a test writes into it and what is left in it."""
 
@@ -164,7 +138,7 @@ class Outbox:
         async def is_left() -> bool:
             return await self.left() == list(expected)
 
-        await _eventually(is_left)
+        await eventually(is_left)
 
     async def until_empty(self) -> None:
         await self.until_left()

@@ -12,6 +12,7 @@ import servers
 from conversations_api.database import SessionFactory
 from conversations_api.main import BACKGROUND_TASK_FAILED, create_app
 from conversations_api.settings import DatabaseSettings, Settings
+from mh_common.testing.waiting import until_logged
 from structlog.testing import capture_logs
 
 PATH = "/api/v1/conversations"
@@ -47,7 +48,7 @@ async def test_without_its_database_the_application_is_not_ready(
 
 @ON_SQLITE
 async def test_a_background_task_that_ends_in_an_error_is_reported(
-    run_app: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, until_logged: Any
+    run_app: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(_: SessionFactory) -> None:
         raise RuntimeError("no more")

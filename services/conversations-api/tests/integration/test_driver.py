@@ -12,6 +12,7 @@ from conversations_api.database import Reader, Session, SessionFactory, make_eng
 from conversations_api.models import ConversationRow, IdempotencyKeyRow
 from conversations_api.settings import DatabaseSettings
 from mh_common.errors import UnavailableError
+from mh_common.testing.waiting import eventually
 from sqlalchemy import Integer, Table, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -55,7 +56,7 @@ async def test_a_statement_that_the_server_does_not_understand_is_a_bug(engine: 
 
 
 @ON_MYSQL
-async def test_nobody_gets_what_a_cancelled_read_asked_for(engine: AsyncEngine, query: Any, eventually: Any) -> None:
+async def test_nobody_gets_what_a_cancelled_read_asked_for(engine: AsyncEngine, query: Any) -> None:
     async def ask() -> None:
         async with Reader(engine) as reader:
             await reader.read(select(func.sleep(bindparam("seconds", type_=Integer))), {"seconds": 30})
@@ -127,7 +128,7 @@ async def test_a_connection_lost_before_a_transaction_is_replaced(write_engine: 
 
 
 @ON_MYSQL
-async def test_nothing_is_left_of_a_cancelled_write(write_engine: AsyncEngine, query: Any, eventually: Any) -> None:
+async def test_nothing_is_left_of_a_cancelled_write(write_engine: AsyncEngine, query: Any) -> None:
     slow = update(TABLE).where(func.sleep(bindparam("seconds", type_=Integer)) == 0)
 
     async def change() -> None:

@@ -14,6 +14,7 @@ from conversations_api.history.repository import HistoryRepository
 from conversations_api.settings import Settings
 from mh_common.models import HistoryEntryCreate
 from mh_common.settings import HistorySettings
+from mh_common.testing.waiting import eventually, until_logged
 from structlog.testing import capture_logs
 
 PATH = "/api/v1/history"
@@ -271,7 +272,7 @@ async def test_the_purge_deletes_what_is_older_in_chunks(
 
 
 async def test_the_application_purges_by_its_retention_also_when_turned_off(
-    run_app: Any, settings: Settings, sessions: SessionFactory, row_counts: Any, eventually: Any
+    run_app: Any, settings: Settings, sessions: SessionFactory, row_counts: Any
 ) -> None:
     now = datetime.now(UTC)
     await add_at(sessions, [now - timedelta(days=8), now - timedelta(days=6)])
@@ -286,7 +287,7 @@ async def test_the_application_purges_by_its_retention_also_when_turned_off(
 
 
 async def test_a_round_that_fails_is_made_up_for(
-    sessions: SessionFactory, row_counts: Any, eventually: Any, until_logged: Any, monkeypatch: pytest.MonkeyPatch
+    sessions: SessionFactory, row_counts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await add_at(sessions, [datetime.now(UTC) - timedelta(days=8)])
 

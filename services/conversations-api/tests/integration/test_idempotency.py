@@ -13,6 +13,7 @@ from conversations_api.idempotency.purge import PURGE_FAILED, purge, purge_regul
 from conversations_api.idempotency.repository import KEY_LIFETIME, Done, IdempotencyRepository, KeyedRequest
 from conversations_api.settings import Settings
 from mh_common.models import ConversationCreate
+from mh_common.testing.waiting import eventually, until_logged
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
@@ -171,7 +172,7 @@ async def test_keys_past_their_lifetime_are_forgotten(
 
 
 async def test_old_keys_are_forgotten_while_the_application_runs(
-    run_app: Any, settings: Settings, sessions: SessionFactory, query: Any, eventually: Any
+    run_app: Any, settings: Settings, sessions: SessionFactory, query: Any
 ) -> None:
     async with transaction(sessions) as session:
         old = datetime.now(UTC) - 2 * KEY_LIFETIME
@@ -180,9 +181,7 @@ async def test_old_keys_are_forgotten_while_the_application_runs(
         await eventually(lambda: no_keys(query))
 
 
-async def test_a_failed_purge_is_made_up_for(
-    sessions: SessionFactory, query: Any, eventually: Any, until_logged: Any
-) -> None:
+async def test_a_failed_purge_is_made_up_for(sessions: SessionFactory, query: Any) -> None:
     async with transaction(sessions) as session:
         old = datetime.now(UTC) - 2 * KEY_LIFETIME
         assert await IdempotencyRepository(session).take(KeyedRequest("old", "digest"), old) is None

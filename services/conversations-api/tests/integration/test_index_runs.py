@@ -1,7 +1,6 @@
 """Runs over the whole index: asked for, sent to the worker until they are over, one under way at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,8 +19,6 @@ RECONCILE = IndexRunKind.RECONCILE
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=RUN_LEASE)
 AGAIN = timedelta(seconds=60)
-
-Eventually = Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]
 
 
 class Runs:

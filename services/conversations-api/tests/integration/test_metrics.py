@@ -12,12 +12,12 @@ from conversations_api.gauges import Gauges
 from conversations_api.settings import DatabaseSettings, Settings
 from mh_common.settings import RedisSettings
 from mh_common.testing.exposition import metric_value
+from mh_common.testing.waiting import eventually
 
 PATH = "/api/v1/conversations"
 ROW = {"question": "q", "answer": "a", "question_sentiment": "neutral", "answer_sentiment": "neutral"}
 
 RunApp = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-Eventually = Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]
 
 
 async def scrape(client: httpx.AsyncClient) -> str:
@@ -84,7 +84,7 @@ async def test_any_number_of_scrapes_looks_once_in_two_seconds(database: Databas
     await engine.dispose()
 
 
-async def test_the_relay_counts_what_it_delivers(client: httpx.AsyncClient, eventually: Eventually) -> None:
+async def test_the_relay_counts_what_it_delivers(client: httpx.AsyncClient) -> None:
     job = "CreatedMentalHealthConversationJob"
     before = metric_value(await scrape(client), "mh_outbox_published_total", task=job)
     await client.post(PATH, json=ROW)
@@ -96,7 +96,7 @@ async def test_the_relay_counts_what_it_delivers(client: httpx.AsyncClient, even
 
 
 async def test_failures_of_the_relay_are_counted(
-    run_app: RunApp, database: DatabaseSettings, eventually: Eventually, short_backoff: None
+    run_app: RunApp, database: DatabaseSettings, short_backoff: None
 ) -> None:
     async with run_app(Settings(database=database, redis=RedisSettings(url="redis://127.0.0.1:1/0"))) as client:
         before = metric_value(await scrape(client), "mh_outbox_failures_total", cause="queue")

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import cast
 
@@ -18,13 +18,13 @@ from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import Settings
 from mh_common.jobs import INDEX_QUEUE, RunJob
 from mh_common.settings import RedisSettings
+from mh_common.testing.waiting import until_logged
 from structlog.testing import capture_logs
 
 PATH = "/api/v1/conversations"
 CONTENT = {"question": "q", "answer": "a", "question_sentiment": "neutral", "answer_sentiment": "positive"}
 
 RunApp = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-Eventually = Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]
 
 pytestmark = pytest.mark.redis
 
@@ -45,11 +45,8 @@ async def test_a_message_about_a_run_names_the_task_and_the_run(redis_url: str) 
 
 
 async def test_a_broker_that_never_answers_keeps_no_request_waiting(
-    settings: Settings, run_app: RunApp, sessions: SessionFactory, eventually: Eventually
+    settings: Settings, run_app: RunApp, sessions: SessionFactory
 ) -> None:
-    async def is_postponed() -> bool:
-        return OUTBOX_POSTPONED in [line["event"] for line in logs]
-
     with socket.create_server(("127.0.0.1", 0)) as listener, capture_logs() as logs:
         url = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
         async with run_app(settings.model_copy(update={"redis": RedisSettings(url=url)})) as client:
@@ -59,8 +56,9 @@ async def test_a_broker_that_never_answers_keeps_no_request_waiting(
                 # The relay waits for an answer now.
                 changed = await client.patch(f"{PATH}/{created}", json={"answer": "b"})
                 read = await client.get(f"{PATH}/{created}")
-                assert not await is_postponed(), "the requests were answered while the send still hung"
-                await eventually(is_postponed)
+                postponed = OUTBOX_POSTPONED in [line["event"] for line in logs]
+                assert not postponed, "the requests were answered while the send still hung"
+                await until_logged(logs, OUTBOX_POSTPONED)
 
     assert (changed.status_code, read.json()["answer"]) == (200, "b")
     async with sessions() as session:

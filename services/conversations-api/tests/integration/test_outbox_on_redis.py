@@ -20,6 +20,7 @@ from conversations_api.outbox.relay import OUTBOX_POSTPONED, Relay
 from conversations_api.settings import RelaySettings, Settings
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.settings import RedisSettings
+from mh_common.testing.waiting import eventually, until_logged
 from structlog.testing import capture_logs
 
 RunApp = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -120,11 +121,8 @@ async def test_publishing_reuses_its_connections_and_closes_them(private_redis: 
     assert connections() == opened
 
     await publisher.close()
-    for _ in range(1000):  # Redis notices a closed connection a moment later
-        if not connections():
-            break
-        await asyncio.sleep(0.01)
-    assert connections() == set()
+    # Redis notices a closed connection a moment later.
+    await eventually(lambda: not connections(), what="no connection is left")
 
 
 async def test_the_first_message_after_redis_is_back_arrives(
@@ -213,12 +211,7 @@ async def test_a_redis_that_never_answers_fails_the_send(hanging: CeleryPublishe
 
 
 async def test_jobs_written_while_redis_is_down_are_delivered_in_order_when_it_is_back(
-    sessions: SessionFactory,
-    outbox: Any,
-    run_relay: Any,
-    until_logged: Any,
-    private_redis: PrivateRedis,
-    publisher: CeleryPublisher,
+    sessions: SessionFactory, outbox: Any, run_relay: Any, private_redis: PrivateRedis, publisher: CeleryPublisher
 ) -> None:
     private_redis.stop()
     with capture_logs() as logs:
@@ -234,12 +227,7 @@ async def test_jobs_written_while_redis_is_down_are_delivered_in_order_when_it_i
 
 
 async def test_jobs_written_while_redis_is_frozen_are_delivered_when_it_thaws(
-    sessions: SessionFactory,
-    outbox: Any,
-    run_relay: Any,
-    until_logged: Any,
-    private_redis: PrivateRedis,
-    publisher: CeleryPublisher,
+    sessions: SessionFactory, outbox: Any, run_relay: Any, private_redis: PrivateRedis, publisher: CeleryPublisher
 ) -> None:
     await publisher.publish(IndexJob.CREATED, [1])
     private_redis.server.process.send_signal(signal.SIGSTOP)

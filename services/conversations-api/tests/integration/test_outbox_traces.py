@@ -10,6 +10,7 @@ from conversations_api.settings import RelaySettings
 from mh_common.jobs import IndexJob
 from mh_common.settings import OtelSettings
 from mh_common.testing.otlp_stub import StubCollector
+from mh_common.testing.waiting import eventually
 from mh_common.tracing import span, start_tracing, traceparent
 
 
@@ -22,7 +23,7 @@ async def collector() -> AsyncIterator[StubCollector]:
 
 
 async def test_a_message_of_one_request_stays_in_its_trace_and_one_of_several_refers_to_each(
-    sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any, eventually: Any, collector: StubCollector
+    sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any, collector: StubCollector
 ) -> None:
     with span("first request"):
         await outbox.add(IndexJob.CREATED, [1, 2])
@@ -38,10 +39,7 @@ async def test_a_message_of_one_request_stays_in_its_trace_and_one_of_several_re
     async with run_relay(Relay(sessions, recording(before=note), RelaySettings())):
         await outbox.until_empty()
 
-    async def arrived() -> bool:
-        return len(collector.spans) == 5
-
-    await eventually(arrived)
+    await eventually(lambda: len(collector.spans) == 5)
     first, second, third = (collector.named(f"{name} request")[0] for name in ("first", "second", "third"))
     alone, shared = collector.named("publish")
     assert (alone.trace_id, alone.parent_id, alone.attributes) == (first.trace_id, first.span_id, {"mh.rows": 2})

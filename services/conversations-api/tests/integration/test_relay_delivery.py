@@ -11,6 +11,7 @@ from conversations_api.outbox.publisher import PublishError
 from conversations_api.outbox.relay import Relay
 from conversations_api.settings import DatabaseSettings, RelaySettings
 from mh_common.jobs import IndexJob
+from mh_common.testing.waiting import eventually
 from structlog.testing import capture_logs
 
 NEVER_POLLS = RelaySettings(poll_interval=3600)
@@ -111,27 +112,19 @@ async def test_a_failed_send_gives_its_rows_back(
 
 
 async def test_wakes_do_not_hasten_the_next_try(
-    sessions: SessionFactory,
-    outbox: Any,
-    recording: Any,
-    run_relay: Any,
-    eventually: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay_module, "FIRST_BACKOFF", 3600.0)
 
     async def fails() -> None:
         raise PublishError("Down")
 
-    async def is_tried() -> bool:
-        return bool(publisher.attempts)
-
     publisher = recording(fails)
     relay = Relay(sessions, publisher, RelaySettings(poll_interval=0.001, max_backoff=3600))
     async with run_relay(relay):
         await outbox.add(IndexJob.CREATED, [1])
         relay.wake()
-        await eventually(is_tried)
+        await eventually(lambda: publisher.attempts)
         await outbox.until_left((1, False))
         for key in range(2, 30):
             await outbox.add(IndexJob.CREATED, [key])
@@ -141,7 +134,7 @@ async def test_wakes_do_not_hasten_the_next_try(
 
 
 async def test_the_relay_outlives_a_database_that_is_not_ready(
-    empty_database: DatabaseSettings, outbox_of: Any, recording: Any, run_relay: Any, eventually: Any
+    empty_database: DatabaseSettings, outbox_of: Any, recording: Any, run_relay: Any
 ) -> None:
     engine = make_engine(empty_database)
     sessions = make_session_factory(engine)
@@ -150,11 +143,7 @@ async def test_the_relay_outlives_a_database_that_is_not_ready(
     try:
         with capture_logs() as logs:
             async with run_relay(Relay(sessions, publisher, RelaySettings(poll_interval=0.01, max_backoff=0.01))):
-
-                async def has_failed() -> bool:
-                    return len(logs) >= 3
-
-                await eventually(has_failed)
+                await eventually(lambda: len(logs) >= 3)
                 async with engine.begin() as connection:
                     await connection.run_sync(Base.metadata.create_all)
                 await outbox.add(IndexJob.CREATED, [1])

@@ -15,6 +15,7 @@ from conversations_api.outbox.relay import Relay
 from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import DatabaseSettings, RelaySettings
 from mh_common.jobs import IndexJob
+from mh_common.testing.waiting import eventually
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
@@ -35,7 +36,7 @@ class Clock:
     "migrated_database", [pytest.param("mysql", marks=pytest.mark.mysql)], indirect=True, scope="session"
 )
 async def test_a_database_that_hangs_is_given_up_and_asked_again(
-    sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any, eventually: Any
+    sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any
 ) -> None:
     # Shorter than settings allow, so that the test is short.
     hasty = RelaySettings(poll_interval=0.01).model_copy(update={"lease": 0.5})
@@ -48,12 +49,9 @@ async def test_a_database_that_hangs_is_given_up_and_asked_again(
         publisher = recording(the_row_gets_locked_once)
         await outbox.add(IndexJob.CREATED, [1])
 
-        async def has_failed() -> bool:
-            return bool(publisher.sent and logs)
-
         with capture_logs() as logs:
             async with run_relay(Relay(sessions, publisher, hasty)):
-                await eventually(has_failed)
+                await eventually(lambda: publisher.sent and logs)
                 await blocker.rollback()
                 await outbox.until_empty()
 
@@ -124,7 +122,7 @@ async def test_a_send_that_never_ends_does_not_keep_the_relay_from_stopping(
 
 
 async def test_rows_of_a_dead_relay_are_taken_over_when_its_lease_ends(
-    sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any, eventually: Any
+    sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any
 ) -> None:
     clock = Clock()
     await outbox.add(IndexJob.CREATED, [1])
@@ -135,11 +133,7 @@ async def test_rows_of_a_dead_relay_are_taken_over_when_its_lease_ends(
 
     publisher = recording()
     async with run_relay(Relay(sessions, publisher, RelaySettings(poll_interval=0.01, lease=15), clock)):
-
-        async def is_delivered() -> bool:
-            return bool(publisher.sent == [(IndexJob.CREATED, (2,))])
-
-        await eventually(is_delivered)
+        await eventually(lambda: publisher.sent == [(IndexJob.CREATED, (2,))])
         clock.now += timedelta(seconds=15)
         await outbox.until_empty()
 

@@ -1,7 +1,7 @@
 """The relay beside conversations: it tells the worker of runs, and leaves alone what another release wrote."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,7 @@ from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import RelaySettings
 from mh_common.jobs import IndexJob, RunJob
 from mh_common.models import IndexRunKind
+from mh_common.testing.waiting import eventually, until_logged
 from sqlalchemy import insert
 from structlog.testing import capture_logs
 
@@ -23,7 +24,6 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OFTEN = RelaySettings(poll_interval=0.01, max_backoff=0.01)
 
 Sent = tuple[IndexJob | RunJob, tuple[int, ...]]
-Eventually = Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]
 
 
 class Queue:
@@ -85,57 +85,39 @@ async def add(sessions: SessionFactory, ids: Sequence[int]) -> None:
         await OutboxRepository(session).add(IndexJob.UPDATED, ids)
 
 
-async def test_runs_are_sent_again_until_somebody_takes_them(sessions: SessionFactory, eventually: Eventually) -> None:
+async def test_runs_are_sent_again_until_somebody_takes_them(sessions: SessionFactory) -> None:
     reconcile, rebuild = await request(sessions, IndexRunKind.RECONCILE), await request(sessions, IndexRunKind.REBUILD)
     await add(sessions, [5])
     queue, clock = Queue(), Clock()
 
-    async def all_sent() -> bool:
-        return len(queue.sent) == expected
-
     async with running(Relay(sessions, queue, OFTEN, clock)):
-        expected = 3
-        await eventually(all_sent)
+        await eventually(lambda: len(queue.sent) == 3)
         clock.now += timedelta(seconds=RUN_RESEND)
-        expected = 5
-        await eventually(all_sent)
+        await eventually(lambda: len(queue.sent) == 5)
 
     runs: list[Sent] = [(RunJob.RECONCILE, (reconcile,)), (RunJob.REBUILD, (rebuild,))]
     assert queue.sent == [*runs, (IndexJob.UPDATED, (5,)), *runs]
 
 
-async def test_a_run_that_could_not_be_sent_is_sent_when_the_queue_is_back(
-    sessions: SessionFactory, eventually: Eventually
-) -> None:
+async def test_a_run_that_could_not_be_sent_is_sent_when_the_queue_is_back(sessions: SessionFactory) -> None:
     run_id = await request(sessions, IndexRunKind.RECONCILE)
     await add(sessions, [5])
     queue = Queue(refusing=True)
 
-    async def has_failed_twice() -> bool:
-        return len(logs) >= 2
-
-    async def all_sent() -> bool:
-        return len(queue.sent) == 2
-
     with capture_logs() as logs:
         async with running(Relay(sessions, queue, OFTEN, lambda: NOW)):
-            await eventually(has_failed_twice)
+            await eventually(lambda: len(logs) >= 2)
             queue.refusing = False
-            await eventually(all_sent)
+            await eventually(lambda: len(queue.sent) == 2)
 
     assert queue.sent == [(RunJob.RECONCILE, (run_id,)), (IndexJob.UPDATED, (5,))]
 
 
-async def test_a_job_of_another_release_is_named_once_and_holds_up_nothing(
-    sessions: SessionFactory, eventually: Eventually
-) -> None:
+async def test_a_job_of_another_release_is_named_once_and_holds_up_nothing(sessions: SessionFactory) -> None:
     foreign = {"conversation_id": 1, "job": "JobOfALaterRelease", "created_at": NOW}
     async with transaction(sessions) as session:
         await session.execute(insert(OutboxRow), [foreign, foreign])
     queue = Queue()
-
-    async def is_named() -> bool:
-        return any(line["event"] == OUTBOX_UNKNOWN_JOB for line in logs)
 
     async def is_delivered() -> bool:
         async with sessions() as session:
@@ -143,7 +125,7 @@ async def test_a_job_of_another_release_is_named_once_and_holds_up_nothing(
 
     with capture_logs() as logs:
         async with running(Relay(sessions, queue, OFTEN)):
-            await eventually(is_named)
+            await until_logged(logs, OUTBOX_UNKNOWN_JOB)
             for key in (1, 2):
                 await add(sessions, [key])
                 await eventually(is_delivered)

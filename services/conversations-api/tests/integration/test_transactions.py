@@ -12,6 +12,7 @@ from conversations_api.database import SessionFactory, transaction
 from conversations_api.main import create_app
 from conversations_api.settings import RelaySettings, Settings
 from mh_common.settings import RedisSettings
+from mh_common.testing.waiting import eventually
 from redis.asyncio import Redis
 from sqlalchemy import Connection, Engine, event, text
 
@@ -81,7 +82,7 @@ async def test_writes_succeed_without_redis(run_app: Any, quiet: Settings) -> No
         assert ready.json()["dependencies"]["redis"]["ok"] is False
 
 
-async def test_the_job_is_queued_right_after_the_commit(run_app: Any, settings: Settings, eventually: Any) -> None:
+async def test_the_job_is_queued_right_after_the_commit(run_app: Any, settings: Settings) -> None:
     """Woken by the commit: the relay's own next look would come in ten minutes."""
     async with Redis.from_url(settings.redis.url) as redis:
         await redis.flushdb()

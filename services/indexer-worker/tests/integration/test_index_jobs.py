@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -19,13 +19,13 @@ from indexer_worker.steps import Phase, Step
 from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
 from mh_common.models import IndexRunKind
 from mh_common.settings import RedisSettings
+from mh_common.testing.waiting import wait_until
 from redis import Redis
 from structlog.testing import LogCapture
 
 pytestmark = pytest.mark.redis
 
 Log = list[dict[str, object]]
-WaitUntil = Callable[[Callable[[], object]], None]
 
 NO_JOBS: list[object] = [[], 0, [0], [-1], [2**63], ["1"], [1.0], True, [True], "1", None, {"1": 2}, list(range(65))]
 
@@ -99,9 +99,7 @@ def events(log: Log, name: str) -> Log:
     return [entry for entry in log if entry["event"] == name]
 
 
-def test_each_job_takes_one_id_or_several(
-    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex
-) -> None:
+def test_each_job_takes_one_id_or_several(redis_url: str, redis: Redis, index: ScriptedIndex) -> None:
     with working(redis_url, index) as app:
         for job in IndexJob:
             send(app, 7, job)
@@ -114,7 +112,7 @@ def test_each_job_takes_one_id_or_several(
 
 
 def test_messages_that_are_no_jobs_are_dropped_and_stop_nothing(
-    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, log: Log
+    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log
 ) -> None:
     with working(redis_url, index) as app:
         for ids in NO_JOBS:
@@ -129,9 +127,7 @@ def test_messages_that_are_no_jobs_are_dropped_and_stop_nothing(
     assert len(events(log, jobs.JOB_REFUSED)) == len(NO_JOBS)
 
 
-def test_a_job_is_tried_until_it_succeeds(
-    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, log: Log
-) -> None:
+def test_a_job_is_tried_until_it_succeeds(redis_url: str, redis: Redis, index: ScriptedIndex, log: Log) -> None:
     index.script = [IndexingError("Milvus is away"), IndexingError("busy", retry_after=0.1), IndexingError("busy")]
 
     with working(redis_url, index) as app:
@@ -148,7 +144,7 @@ def test_a_job_is_tried_until_it_succeeds(
 
 
 def test_a_bug_loses_no_row_and_its_message_is_not_logged(
-    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, log: Log
+    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log
 ) -> None:
     index.script = [RuntimeError("I feel so alone")]
 
@@ -163,9 +159,7 @@ def test_a_bug_loses_no_row_and_its_message_is_not_logged(
     assert "in index" in str(crash["stack"])
 
 
-def test_a_job_that_takes_too_long_goes_on_in_halves(
-    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex
-) -> None:
+def test_a_job_that_takes_too_long_goes_on_in_halves(redis_url: str, redis: Redis, index: ScriptedIndex) -> None:
     index.script = [JobTimeoutError("too long")]
 
     with working(redis_url, index) as app:
@@ -176,9 +170,7 @@ def test_a_job_that_takes_too_long_goes_on_in_halves(
     assert sorted(index.calls) == [[1], [1, 2, 3], [2, 3]]
 
 
-def test_a_single_row_that_takes_too_long_is_tried_again(
-    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex
-) -> None:
+def test_a_single_row_that_takes_too_long_is_tried_again(redis_url: str, redis: Redis, index: ScriptedIndex) -> None:
     index.script = [JobTimeoutError("too long")]
 
     with working(redis_url, index) as app:
@@ -190,7 +182,7 @@ def test_a_single_row_that_takes_too_long_is_tried_again(
 
 
 def test_a_long_wait_is_made_of_short_ones_and_loses_no_time(
-    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, log: Log
+    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log
 ) -> None:
     """A worker that holds a job for longer than the visibility timeout has it run twice."""
     index.script = [IndexingError("busy", retry_after=3.0)]
@@ -218,7 +210,7 @@ def _eta(message: bytes | str) -> float:
 
 
 def test_a_next_attempt_that_cannot_be_queued_leaves_the_message_in_the_queue(
-    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, log: Log, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.script = [IndexingError("busy")]
     with working(redis_url, index) as app:
@@ -237,7 +229,7 @@ def _no_connection(**_: object) -> None:
 
 
 def test_rows_that_are_done_are_not_done_again_with_those_that_are_not(
-    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex
+    redis_url: str, redis: Redis, index: ScriptedIndex
 ) -> None:
     index.script = [IndexingError("Milvus did not take one", left=[2])]
 
@@ -254,13 +246,7 @@ def test_rows_that_are_done_are_not_done_again_with_those_that_are_not(
     [([1, 2, 3], 1, [[1, 2, 3]]), ([1, 2, 3], 2, [[1], [2, 3]]), ([1], 4, [[1]]), ([1], 5, [])],
 )
 def test_a_job_that_ends_its_process_again_and_again_is_split_until_its_poison_row_is_alone(
-    redis_url: str,
-    wait_until: WaitUntil,
-    redis: Redis,
-    index: ScriptedIndex,
-    ids: list[int],
-    deaths: int,
-    calls: list[list[int]],
+    redis_url: str, redis: Redis, index: ScriptedIndex, ids: list[int], deaths: int, calls: list[list[int]]
 ) -> None:
     starts = Starts(RedisSettings(url=redis_url))
     for _ in range(deaths):
@@ -277,9 +263,7 @@ def test_a_job_that_ends_its_process_again_and_again_is_split_until_its_poison_r
     assert redis.keys("indexer-worker:starts:*") == []
 
 
-def test_a_run_goes_on_step_by_step_under_one_owner(
-    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex
-) -> None:
+def test_a_run_goes_on_step_by_step_under_one_owner(redis_url: str, redis: Redis, index: ScriptedIndex) -> None:
     second = Step(run_id=7, owner="somebody", phase=Phase.COMPARE, after=5000)
     index.following = [second, IndexingError("Milvus is away"), None]
 
@@ -293,7 +277,7 @@ def test_a_run_goes_on_step_by_step_under_one_owner(
 
 @pytest.mark.parametrize(("job", "run_id"), [(RunJob.RECONCILE, 100), (RunJob.REBUILD, 200)])
 def test_the_clock_needs_no_run_of_its_own(
-    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, job: RunJob, run_id: int
+    redis_url: str, redis: Redis, index: ScriptedIndex, job: RunJob, run_id: int
 ) -> None:
     index.following = [IndexingError("Milvus is away")]
     with working(redis_url, index) as app:
@@ -305,9 +289,7 @@ def test_the_clock_needs_no_run_of_its_own(
     assert [step for step, _, _ in index.steps] == [Step(run_id=run_id, owner="tick")] * 2
 
 
-def test_messages_that_are_no_runs_are_dropped(
-    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, log: Log
-) -> None:
+def test_messages_that_are_no_runs_are_dropped(redis_url: str, redis: Redis, index: ScriptedIndex, log: Log) -> None:
     bad: list[dict[str, object]] = [{"run_id": 0}, {"run_id": "x"}, {"run_id": 1, "step": {"run_id": 1}}]
     with working(redis_url, index) as app:
         for kwargs in bad:
@@ -321,7 +303,7 @@ def test_messages_that_are_no_runs_are_dropped(
 
 
 def test_jobs_are_done_while_their_starts_cannot_be_counted(
-    redis_url: str, wait_until: WaitUntil, redis: Redis, index: ScriptedIndex, log: Log, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, redis: Redis, index: ScriptedIndex, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Starts, "_redis", lambda self: Redis(host="127.0.0.1", port=1))
     with working(redis_url, index) as app:

@@ -16,6 +16,7 @@ from celery import Celery
 from mh_common import vector_index as fields
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.testing.index_stub import StubIndex
+from mh_common.testing.waiting import wait_until
 from pymilvus import MilvusClient
 from redis import Redis
 
@@ -25,7 +26,6 @@ pytestmark = pytest.mark.redis
 SHORT_LIMITS = {"WORKER_JOB_TIMEOUT": "2.5", "WORKER_TIME_LIMIT": "3"}
 Workers = Callable[..., servers.Running]
 Send = Callable[..., None]
-WaitUntil = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
@@ -74,13 +74,7 @@ def indexed_versions(uri: str) -> dict[int, int]:
 
 @pytest.mark.parametrize("pool", ["prefork", "solo"])
 def test_jobs_are_done_and_logged_and_sigterm_ends_the_worker(
-    start_worker: Workers,
-    wait_until: WaitUntil,
-    send: Send,
-    redis: Redis,
-    conversations: StubIndex,
-    empty_milvus_uri: str,
-    pool: str,
+    start_worker: Workers, send: Send, redis: Redis, conversations: StubIndex, empty_milvus_uri: str, pool: str
 ) -> None:
     conversations.put(1, "How do I sleep better?")
     conversations.put(2, "How do I sleep better?")
@@ -100,7 +94,7 @@ def test_jobs_are_done_and_logged_and_sigterm_ends_the_worker(
 
 
 def test_a_job_whose_process_is_killed_runs_again(
-    start_worker: Workers, wait_until: WaitUntil, send: Send, conversations: StubIndex, empty_milvus_uri: str
+    start_worker: Workers, send: Send, conversations: StubIndex, empty_milvus_uri: str
 ) -> None:
     conversations.put(1, "text")
     worker = start_worker()
@@ -119,7 +113,7 @@ def _pool_process(worker: servers.Running) -> psutil.Process:
 
 
 def test_a_job_whose_worker_is_killed_runs_in_the_next_worker(
-    start_worker: Workers, wait_until: WaitUntil, send: Send, conversations: StubIndex, empty_milvus_uri: str
+    start_worker: Workers, send: Send, conversations: StubIndex, empty_milvus_uri: str
 ) -> None:
     conversations.put(1, "text")
     worker = start_worker(**SHORT_LIMITS)
@@ -134,7 +128,7 @@ def test_a_job_whose_worker_is_killed_runs_in_the_next_worker(
 
 
 def test_a_process_that_hangs_is_killed_and_its_job_runs_again(
-    start_worker: Workers, wait_until: WaitUntil, send: Send, conversations: StubIndex, empty_milvus_uri: str
+    start_worker: Workers, send: Send, conversations: StubIndex, empty_milvus_uri: str
 ) -> None:
     conversations.put(1, "text")
     worker = start_worker(**SHORT_LIMITS)
@@ -149,11 +143,7 @@ def test_a_process_that_hangs_is_killed_and_its_job_runs_again(
 
 
 def test_a_redis_that_goes_away_during_a_job_costs_neither_the_job_nor_the_worker(
-    start_worker: Workers,
-    wait_until: WaitUntil,
-    conversations: StubIndex,
-    empty_milvus_uri: str,
-    tmp_path: Path,
+    start_worker: Workers, conversations: StubIndex, empty_milvus_uri: str, tmp_path: Path
 ) -> None:
     conversations.put(1, "text")
     conversations.put(2, "text")

@@ -11,11 +11,11 @@ from celery import Celery
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.models import IndexStatus
 from mh_common.testing.index_stub import StubIndex
+from mh_common.testing.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 
 Workers = Callable[..., servers.Running]
-WaitUntil = Callable[[Callable[[], object]], None]
 
 
 def last_line(worker: servers.Running) -> str:
@@ -24,7 +24,7 @@ def last_line(worker: servers.Running) -> str:
 
 
 def test_a_milvus_that_is_away_at_a_start_that_does_not_look_is_waited_for(
-    start_worker: Workers, wait_until: WaitUntil, redis_url: str, conversations: StubIndex, tmp_path: Path
+    start_worker: Workers, redis_url: str, conversations: StubIndex, tmp_path: Path
 ) -> None:
     conversations.put(1, "text")
     port = servers.free_port()
@@ -46,7 +46,7 @@ def test_a_milvus_that_is_away_at_a_start_that_does_not_look_is_waited_for(
 
 
 def test_a_foreign_collection_lets_jobs_wait_and_says_what_to_do(
-    environment: dict[str, str], start_worker: Workers, wait_until: WaitUntil, conversations: StubIndex, redis_url: str
+    environment: dict[str, str], start_worker: Workers, conversations: StubIndex, redis_url: str
 ) -> None:
     preflight = [sys.executable, "-m", "indexer_worker.preflight"]
     subprocess.run(preflight, env=environment, check=True, timeout=60)

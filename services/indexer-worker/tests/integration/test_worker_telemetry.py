@@ -21,13 +21,13 @@ from mh_common.models import IndexRunKind
 from mh_common.settings import OtelSettings, RedisSettings
 from mh_common.testing.exposition import metric_value
 from mh_common.testing.otlp_stub import StubCollector
+from mh_common.testing.waiting import wait_until
 from mh_common.tracing import span, start_tracing
 from redis import Redis
 from structlog.testing import capture_logs
 
 pytestmark = pytest.mark.redis
 
-WaitUntil = Callable[[Callable[[], object]], None]
 TRACE = "7bf92f3577b34da6a3ce929d0e0e4739"
 PARENT = "00f067aa0ba902b7"
 JOB = IndexJob.UPDATED
@@ -70,7 +70,7 @@ def counted(outcome: str) -> float:
 
 
 @pytest.fixture
-def idle(redis: Redis, wait_until: WaitUntil) -> Callable[[], None]:
+def idle(redis: Redis) -> Callable[[], None]:
     """Waits until Redis holds no job any more."""
     return lambda: wait_until(lambda: not redis.llen(INDEX_QUEUE) and not redis.hlen("unacked"))
 
@@ -89,7 +89,6 @@ def idle(redis: Redis, wait_until: WaitUntil) -> Callable[[], None]:
 def test_each_attempt_is_counted_by_how_it_ended(
     redis_url: str,
     idle: Callable[[], None],
-    wait_until: WaitUntil,
     ids: list[int],
     error: Exception | None,
     deaths: int,
@@ -107,7 +106,7 @@ def test_each_attempt_is_counted_by_how_it_ended(
 
 
 def test_further_attempts_and_steps_stay_in_the_trace_of_what_caused_the_first(
-    redis_url: str, redis: Redis, idle: Callable[[], None], wait_until: WaitUntil
+    redis_url: str, redis: Redis, idle: Callable[[], None]
 ) -> None:
     header = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
     with StubCollector.running() as collector:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from mh_common.models import Conversation
 from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_common.testing.waiting import eventually
 from rag_api.settings import AnswersSettings, Settings
 
 PATH = "/api/v1/answers"
@@ -27,14 +28,6 @@ async def indexed(index: Index, conversation: Make) -> None:
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(timeout=20, headers={"Accept": "text/event-stream"}) as client:
         yield client
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 async def test_who_goes_away_stops_the_model(

@@ -13,6 +13,7 @@ from mh_common.settings import LogSettings
 from mh_common.testing.conversations_stub import StubConversations
 from mh_common.testing.obedient_model import ObedientModel
 from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_common.testing.waiting import eventually
 from pydantic import SecretStr
 from rag_api.settings import AnswersSettings, DoorsSettings, Settings
 
@@ -242,12 +243,6 @@ async def test_what_goes_wrong_later_is_the_last_line(
     assert response.status_code == 200
     assert response.text.startswith("One")
     assert response.text.endswith("\n\n[Error: The language model cannot be reached, or broke off.]\n")
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - it comes true in another thread
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["in the middle", "before the first word"])

@@ -15,6 +15,7 @@ from mcp.types import CallToolResult, TextContent
 from mh_common.models import Conversation
 from mh_common.models.answers import NOTICE
 from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_common.testing.waiting import eventually
 from pydantic import SecretStr
 from rag_api.answers.records import AnswerRecord
 from rag_api.settings import DoorsSettings, SearchSettings, Settings
@@ -81,14 +82,6 @@ def refused(result: CallToolResult) -> str:
     [block] = result.content
     assert isinstance(block, TextContent)
     return block.text
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 @generations
@@ -183,7 +176,7 @@ async def test_ask_returns_an_answer_with_numbered_sources(
     with served(with_model, kept) as url:
         async with connected(url, mode, **{"X-User-Id": "ada"}) as client:
             answer = (await client.call_tool("ask", {"question": QUESTION, "top_k": 2})).structured_content
-        await eventually(lambda: bool(kept.records))
+        await eventually(lambda: kept.records)
     assert answer["answer"] == stub.reply
     assert [source["number"] for source in answer["sources"]] == [1, 2]
     assert {source["id"] for source in answer["sources"]} == {"1", "2"}
@@ -412,5 +405,5 @@ async def test_who_goes_away_stops_the_answer(
         # The next one waits its turn behind what the first one left behind.
         async with connected(url, mode) as client:
             await client.call_tool("ask", {"question": "And before exams?"})
-        await eventually(lambda: bool(kept.records))
+        await eventually(lambda: kept.records)
     assert [record.question for record in kept.records] == ["And before exams?"]

@@ -15,6 +15,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mh_common.models import Conversation
 from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_common.testing.waiting import eventually
 from rag_api.settings import Settings
 
 CHAT = "/v1/chat/completions"
@@ -67,14 +68,6 @@ async def connected(url: str, mode: str) -> AsyncIterator[Client]:
         Client(streamable_http_client(url, http_client=http), mode=mode) as client,
     ):
         yield client
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 async def test_sessions_that_do_nothing_hold_nothing_up(replica: tuple[servers.Running, str]) -> None:

@@ -13,6 +13,7 @@ from mh_common.models import Answer, Conversation
 from mh_common.testing.conversations_stub import StubConversations
 from mh_common.testing.obedient_model import ObedientModel
 from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_common.testing.waiting import eventually
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessageParam
 from pydantic import SecretStr
@@ -333,12 +334,6 @@ async def test_who_asks_and_what_is_answered_go_into_the_history(
     assert [entry.user_id for entry in kept] == ["ana", "ben", None, "cleo"]
     assert [f"chatcmpl-{entry.answer_id}" for entry in kept[:2]] == [first.id, second[0].id]
     assert {entry.question for entry in kept} == {QUESTION}
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - it comes true in another thread
-            await asyncio.sleep(0.01)
 
 
 async def test_who_goes_away_stops_the_model(

@@ -13,6 +13,7 @@ from indexer_worker.collection import ensure_collection
 from mh_common import vector_index as fields
 from mh_common.models import Conversation
 from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_common.testing.waiting import eventually
 from pymilvus import AsyncMilvusClient
 from rag_api.settings import Settings
 
@@ -73,9 +74,11 @@ async def test_starts_while_milvus_is_down_and_finds_it_when_it_comes(
 
         server = servers.start_milvus_lite(tmp_path / "late.db", port)
         try:
-            async with asyncio.timeout(20):
-                while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - the server has no event
-                    await asyncio.sleep(0.05)
+
+            async def is_ready() -> bool:
+                return (await client.get("/readyz")).status_code == 200
+
+            await eventually(is_ready)
             response = await client.post(SEARCH, json={"query": "fall asleep"})
             assert (response.status_code, response.json()["hits"]) == (200, [])
         finally:

@@ -1,0 +1,74 @@
+"""Waiting for what another task, thread or process does: a condition is tried again and again, up to a limit."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+LIMIT = 60.0
+"""Seconds. Far more than anything takes: a whole suite may run beside the test, on a small machine."""
+PAUSE = 0.02
+"""Seconds between two tries."""
+
+
+async def eventually(
+    condition: Callable[[], object],
+    *,
+    timeout: float = LIMIT,  # noqa: ASYNC109 - the error says what was waited for
+    what: str = "what the test waits for",
+) -> None:
+    """Let other tasks run until a condition holds.
+
+    Args:
+        condition: returns whether it holds, or something to await that does.
+        timeout: the most seconds to wait. A condition that is being awaited by then is cancelled.
+        what: names the condition in the error.
+
+    Raises:
+        AssertionError: the condition did not hold in time.
+    """
+    try:
+        async with asyncio.timeout(timeout) as limit:
+            while True:
+                holds = condition()
+                if await holds if inspect.isawaitable(holds) else holds:
+                    return
+                await asyncio.sleep(PAUSE)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise  # of the condition's own
+        raise AssertionError(_too_late(what, timeout)) from error
+
+
+def wait_until(
+    condition: Callable[[], object], *, timeout: float = LIMIT, what: str = "what the test waits for"
+) -> None:
+    """Hold up the thread until a condition holds.
+
+    Args:
+        condition: returns whether it holds.
+        timeout: the most seconds to wait. A condition that is being tried by then is tried to its end.
+        what: names the condition in the error.
+
+    Raises:
+        AssertionError: the condition did not hold in time.
+    """
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() >= deadline:
+            raise AssertionError(_too_late(what, timeout))
+        time.sleep(PAUSE)
+
+
+async def until_logged(logs: Sequence[Mapping[str, Any]], event: str) -> None:
+    """Let other tasks run until an event is among the lines that structlog's `capture_logs` fills.
+
+    Raises:
+        AssertionError: it was not logged in time.
+    """
+    await eventually(lambda: event in [line["event"] for line in logs], what=f"the log has {event}")
+
+
+def _too_late(what: str, timeout: float) -> str:
+    return f"not within {timeout:g} s: {what}"
