@@ -15,8 +15,11 @@ from typing import Self
 import httpx
 import pymysql
 import servers
+from mh_client import AsyncClient, IndexStatus
+from mh_common.testing.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
+DATABASE_SERVICE = ROOT / "services" / "conversations-api"
 DATABASE = "legacy_development"
 NO_MILVUS = "http://127.0.0.1:9"
 """For what asks for no index: as `milvus_uri`, so that none is started."""
@@ -115,9 +118,7 @@ class ServerStack:
     def _create_database(self, name: str, env: Mapping[str, str]) -> None:
         with self.connect_to_mysql() as connection:
             connection.cursor().execute(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
-        config = ROOT / "services" / "conversations-api" / "alembic.ini"
-        migrate = [sys.executable, "-m", "alembic", "-c", str(config), "upgrade", "head"]
-        subprocess.run(migrate, cwd=self._folder, env=dict(env), check=True)
+        migrate(env, self._folder)
 
     def add_database(self) -> str:
         """Create a second database with the same tables, which none of the platform's processes touches; name it."""
@@ -142,7 +143,7 @@ class ServerStack:
             command += ["--workers=1", f"{factory}()"]
         server = self._start(name, sys.executable, "-m", *command, **environment)
         self._running.append(server)
-        servers.wait_until(server, lambda: _answers(f"http://127.0.0.1:{port}{ready}"), timeout=60)
+        servers.wait_until(server, lambda: answers(f"http://127.0.0.1:{port}{ready}"), timeout=60)
 
     @contextmanager
     def worker(
@@ -161,7 +162,23 @@ class ServerStack:
         return servers.start(name, command, self._folder / f"{name}.log", self.env | environment, self._folder)
 
 
-def _answers(url: str) -> bool:
+async def until_indexed(client: AsyncClient) -> None:
+    """Return when no conversation waits for the index. Raises AssertionError if one still does after a minute."""
+
+    async def none_waits() -> bool:
+        return not (await client.conversations.stats()).index_status[IndexStatus.PENDING]
+
+    await eventually(none_waits, what="no conversation waits for the index")
+
+
+def migrate(env: Mapping[str, str], folder: Path = DATABASE_SERVICE) -> None:
+    """Bring the database of DATABASE_URL up to date, in a folder whose .env, if it has one, is meant."""
+    command = [sys.executable, "-m", "alembic", "-c", str(DATABASE_SERVICE / "alembic.ini"), "upgrade", "head"]
+    subprocess.run(command, cwd=folder, env=dict(env), check=True)
+
+
+def answers(url: str) -> bool:
+    """Say whether a GET is answered with 200."""
     try:
         return httpx.get(url, timeout=5).status_code == 200
     except httpx.HTTPError:

@@ -8,11 +8,10 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from mh_client import AsyncClient, Client, IndexStatus
+from mh_client import AsyncClient, Client
 from server_stack import ServerStack
 
 Connect = Callable[[str], Awaitable[AsyncClient]]
-Eventually = Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]
 
 STREAMS = {"iterate", "export", "answer_stream"}
 
@@ -138,30 +137,3 @@ async def api(platform: ServerStack, connect_emptied: Connect) -> AsyncClient:
 async def rag(platform: ServerStack, connect: Connect) -> AsyncClient:
     """Client of the rag-api."""
     return await connect(platform.rag_url)
-
-
-@pytest.fixture
-def eventually() -> Eventually:
-    """Wait until a condition holds."""
-
-    async def wait(condition: Callable[[], Awaitable[object]]) -> None:
-        async with asyncio.timeout(60):
-            while True:
-                if await condition():
-                    return
-                await asyncio.sleep(0.05)
-
-    return wait
-
-
-@pytest.fixture
-def indexed(eventually: Eventually) -> Callable[[AsyncClient], Awaitable[None]]:
-    """Wait until no conversation waits for the index."""
-
-    async def wait(api: AsyncClient) -> None:
-        async def none_pending() -> bool:
-            return not (await api.conversations.stats()).index_status[IndexStatus.PENDING]
-
-        await eventually(none_pending)
-
-    return wait

@@ -25,6 +25,7 @@ from conversations_api.models import (
 from conversations_api.settings import DatabaseSettings
 from mh_common.jobs import IndexJob
 from mh_common.models import IndexStatus, Sentiment
+from server_stack import migrate
 from sqlalchemy import URL, Connection, create_engine, delete, func, insert, select
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,10 +61,8 @@ def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> MakeDatabas
     return make
 
 
-def migrate(address: URL) -> None:
-    env = os.environ | {"DATABASE_URL": address.render_as_string(hide_password=False)}
-    folder = ROOT / "services" / "conversations-api"
-    subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=folder, env=env, check=True)
+def bring_up_to_date(address: URL) -> None:
+    migrate(os.environ | {"DATABASE_URL": address.render_as_string(hide_password=False)})
 
 
 def connected(address: URL, work: Callable[[Connection], Any]) -> Any:
@@ -109,7 +108,7 @@ def texts(connection: Connection) -> list[tuple[int, str, str]]:
 def filled(make_database: MakeDatabase, request: pytest.FixtureRequest) -> URL:
     """A database with conversations, one of which was deleted: the last."""
     address = make_database(getattr(request, "param", "sqlite"), "backup_source")
-    migrate(address)
+    bring_up_to_date(address)
 
     def fill(connection: Connection) -> None:
         add_rows(connection)

@@ -1,7 +1,6 @@
 """Search and answers on the whole platform: what is stored is found, and what is no longer so is never shown."""
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -14,9 +13,8 @@ from mh_client import (
     IndexStatus,
     InvalidInputError,
 )
-
-Eventually = Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]
-Indexed = Callable[[AsyncClient], Awaitable[None]]
+from mh_common.testing.waiting import eventually
+from server_stack import until_indexed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis, pytest.mark.timeout(300)]
 
@@ -51,20 +49,20 @@ def row(question: str, answer: str, question_sentiment: str = "negative") -> Con
 
 
 @pytest.fixture
-async def ids(api: AsyncClient, indexed: Indexed) -> list[int]:
+async def ids(api: AsyncClient) -> list[int]:
     """Ids of the conversations of TEXTS, all of them indexed; the letter's is the only positive question."""
     rows = [
         row(question, answer, "positive" if at == LETTER else "negative") for at, (question, answer) in enumerate(TEXTS)
     ]
     ids = await api.conversations.bulk_create(rows)
-    await indexed(api)
+    await until_indexed(api)
     return ids
 
 
-async def test_the_index_state_follows_each_version(api: AsyncClient, rag: AsyncClient, indexed: Indexed) -> None:
+async def test_the_index_state_follows_each_version(api: AsyncClient, rag: AsyncClient) -> None:
     created = await api.conversations.create(**row(*TEXTS[PANIC]).model_dump())
     for version in (1, 2):
-        await indexed(api)
+        await until_indexed(api)
         state = await api.conversations.index_state(created.id)
         assert (state.status, state.version, state.indexed_version) == (IndexStatus.INDEXED, version, version)
         assert state.indexed_at is not None
@@ -140,7 +138,7 @@ async def test_an_answer_without_conversations_says_so(api: AsyncClient, rag: As
 
 
 async def test_a_new_text_is_found_and_the_old_one_never_shown_again(
-    api: AsyncClient, rag: AsyncClient, ids: list[int], eventually: Eventually
+    api: AsyncClient, rag: AsyncClient, ids: list[int]
 ) -> None:
     old_question, old_answer = TEXTS[ANGER]
     new_question, new_answer = "My dog is afraid of fireworks, and so am I.", "Close the shutters early and play music."

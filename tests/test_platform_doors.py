@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -11,21 +10,20 @@ from bench.data import read_rows
 from mcp import Client as McpClient
 from mh_client import AsyncClient
 from openai import AsyncOpenAI
-from server_stack import ServerStack
+from server_stack import ServerStack, until_indexed
 
 SAMPLE = Path(__file__).resolve().parent.parent / "scripts" / "sample"
 LIMIT = 7
 SOURCES = 3
-Indexed = Callable[[AsyncClient], Awaitable[None]]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-async def queries(api: AsyncClient, indexed: Indexed) -> list[str]:
+async def queries(api: AsyncClient) -> list[str]:
     """Queries of the sample, and one that looks like a filter; some of the sample's conversations are indexed."""
     await api.conversations.bulk_create(read_rows(SAMPLE / "conversations.csv")[::3])
-    await indexed(api)
+    await until_indexed(api)
     lines = (SAMPLE / "queries.jsonl").read_text(encoding="utf-8").splitlines()[::30]
     return [*(str(json.loads(line)["query"]) for line in lines), 'my sister said: -never "again" id:7 sleep']
 

@@ -10,11 +10,10 @@ import pytest
 import servers
 from mh_client import AsyncClient, ConversationCreate, IndexStatus, NotFoundError
 from mh_client import ServerError as ServiceError
-from server_stack import ServerStack
+from mh_common.testing.waiting import eventually
+from server_stack import ServerStack, until_indexed
 
 Connect = Callable[[str], Awaitable[AsyncClient]]
-Eventually = Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]
-Indexed = Callable[[AsyncClient], Awaitable[None]]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis, pytest.mark.timeout(300)]
 
@@ -92,10 +91,10 @@ def row(question: str, answer: str = "Let us look at it together.") -> Conversat
 
 
 async def test_writes_succeed_without_redis_and_are_indexed_when_it_is_back(
-    api: AsyncClient, rag: AsyncClient, fragile: Fragile, indexed: Indexed
+    api: AsyncClient, rag: AsyncClient, fragile: Fragile
 ) -> None:
     changed, deleted = await api.conversations.bulk_create([row("A lantern in the fog"), row("A bell in the fog")])
-    await indexed(api)
+    await until_indexed(api)
 
     with fragile.redis.away():
         single = await api.conversations.create(**row("I am afraid of the lift").model_dump())
@@ -107,7 +106,7 @@ async def test_writes_succeed_without_redis_and_are_indexed_when_it_is_back(
         hits = (await rag.search("a bell in the fog", ids=[changed, deleted, single.id, *many])).hits
         assert hits == []
 
-    await indexed(api)
+    await until_indexed(api)
     assert [hit.id for hit in (await rag.search("fear of elevators", limit=1)).hits] == [single.id]
     assert [hit.id for hit in (await rag.search("noisy neighbour", limit=1)).hits] == [changed]
     assert {hit.id for hit in (await rag.search("worry", limit=100, ids=many)).hits} == set(many)
@@ -116,10 +115,10 @@ async def test_writes_succeed_without_redis_and_are_indexed_when_it_is_back(
 
 
 async def test_without_milvus_search_says_so_and_conversations_go_on(
-    api: AsyncClient, rag: AsyncClient, fragile: Fragile, indexed: Indexed, eventually: Eventually
+    api: AsyncClient, rag: AsyncClient, fragile: Fragile
 ) -> None:
     [known] = await api.conversations.bulk_create([row("My cat hides when visitors come")])
-    await indexed(api)
+    await until_indexed(api)
 
     with fragile.milvus.away():
         for ask in (rag.search, rag.answer):
@@ -134,7 +133,7 @@ async def test_without_milvus_search_says_so_and_conversations_go_on(
         assert (await api.conversations.get(known)).answer == changed.answer
         assert (await api.conversations.list(ids=[known, created.id])).items[1].question == created.question
 
-    await indexed(api)
+    await until_indexed(api)
 
     async def answers_again() -> bool:
         try:

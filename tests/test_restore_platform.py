@@ -1,15 +1,12 @@
 """A restore as its operator lives it: the platform runs on, with the data and the index of the backup's moment."""
 
 import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-import httpx
 import pymysql
 import pytest
 import servers
@@ -18,12 +15,13 @@ from conversations_api.settings import DatabaseSettings
 from mh_client import Client, Conversation, ConversationCreate, IndexStatus, Sentiment
 from mh_common import vector_index as fields
 from mh_common.testing.openai_stub import StubOpenAI
+from mh_common.testing.waiting import wait_until
 from pymilvus import MilvusClient
 from redis import Redis
+from server_stack import answers, migrate
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.slow]
 
-ROOT = Path(__file__).resolve().parent.parent
 Served = Callable[[str, str], "Platform"]
 
 
@@ -57,22 +55,14 @@ class Platform:
             milvus.close()
         return sorted((row[fields.ID], row[fields.VERSION], row[fields.QUESTION]) for row in found)
 
+    def agrees(self) -> bool:
+        """Whether the index holds what the database holds, and nothing besides."""
+        rows = self.rows()
+        expected = [(row.id, row.version, row.question) for row in rows]
+        return all(row.index_status is IndexStatus.INDEXED for row in rows) and self.index() == expected
+
     def wait_until_it_agrees(self) -> None:
-        """Return when the index holds what the database holds, and nothing besides."""
-        deadline = time.monotonic() + 60
-        while True:
-            rows = self.rows()
-            if all(row.index_status is IndexStatus.INDEXED for row in rows):
-                expected = [(row.id, row.version, row.question) for row in rows]
-                if self.index() == expected:
-                    return
-            assert time.monotonic() < deadline, "index and database do not agree after 60 s"
-            time.sleep(0.2)
-
-
-def migrate(env: dict[str, str]) -> None:
-    folder = ROOT / "services" / "conversations-api"
-    subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=folder, env=env, check=True)
+        wait_until(self.agrees, what="index and database agree")
 
 
 @contextmanager
@@ -90,13 +80,6 @@ def platform(env: dict[str, str], folder: Path) -> Iterator[Platform]:
             if name == "api":
                 servers.wait_until(server, lambda: answers(f"{url}/readyz"), timeout=60)
         yield Platform(stack.enter_context(Client(url)), env["MILVUS_URI"])
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 @pytest.fixture
