@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
 
@@ -20,23 +19,13 @@ import pytest
 import servers
 import shared_server
 import structlog
+from mh_common.testing.fixtures import MySQL
 from mh_common.testing.openai_stub import StubOpenAI
 
 MYSQL = "MariaDB or MySQL"
 REDIS = "Redis"
 ON_MYSQL9 = os.environ.get("MH_TEST_DATABASE") == "mysql9"
 """Run what runs on MariaDB on MySQL 9 instead."""
-
-
-@dataclass(frozen=True)
-class MySQL:
-    """A private MariaDB or MySQL server; user root without password."""
-
-    port: int
-
-    def url(self, database: str) -> str:
-        """Return the address of one of its databases."""
-        return f"mysql+aiomysql://root@127.0.0.1:{self.port}/{database}"
 
 
 def _unavailable(name: str) -> NoReturn:

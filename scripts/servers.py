@@ -88,6 +88,10 @@ class Running:
         return None if code is None else f"{self.name} ended unexpectedly (exit code {code}); its log: {self.log}"
 
 
+StartProcess = Callable[..., Running]
+"""Starts a process with these arguments of its command and, as keywords, variables of its environment."""
+
+
 def worker_arguments(app: str = WORKER_APP) -> tuple[str, ...]:
     """Return the arguments that make Python an index worker."""
     options = ("--queues", "index", "--concurrency", str(WORKER_PROCESSES), "--without-gossip", "--without-mingle")

@@ -2,16 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
 import httpx
 import pytest
 from mh_client import AsyncClient, Client
+from mh_common.testing.fixtures import ConnectClient
 from server_stack import ServerStack
-
-Connect = Callable[[str], Awaitable[AsyncClient]]
 
 STREAMS = {"iterate", "export", "answer_stream"}
 
@@ -104,7 +103,7 @@ def platform(
 
 
 @pytest.fixture(params=[Client, AsyncClient], ids=lambda kind: kind.__name__)
-async def connect(request: pytest.FixtureRequest) -> AsyncIterator[Connect]:
+async def connect(request: pytest.FixtureRequest) -> AsyncIterator[ConnectClient[AsyncClient]]:
     """Connect a client to an address: each test runs with both kinds."""
     async with AsyncExitStack() as stack:
 
@@ -115,7 +114,7 @@ async def connect(request: pytest.FixtureRequest) -> AsyncIterator[Connect]:
 
 
 @pytest.fixture
-def connect_emptied(connect: Connect) -> Connect:
+def connect_emptied(connect: ConnectClient[AsyncClient]) -> ConnectClient[AsyncClient]:
     """Connect to a conversations API, and delete every conversation there."""
 
     async def to(url: str) -> AsyncClient:
@@ -128,12 +127,12 @@ def connect_emptied(connect: Connect) -> Connect:
 
 
 @pytest.fixture
-async def api(platform: ServerStack, connect_emptied: Connect) -> AsyncClient:
+async def api(platform: ServerStack, connect_emptied: ConnectClient[AsyncClient]) -> AsyncClient:
     """Client of a conversations API that holds no conversation."""
     return await connect_emptied(platform.api_url)
 
 
 @pytest.fixture
-async def rag(platform: ServerStack, connect: Connect) -> AsyncClient:
+async def rag(platform: ServerStack, connect: ConnectClient[AsyncClient]) -> AsyncClient:
     """Client of the rag-api."""
     return await connect(platform.rag_url)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import backup as saving
 import pymysql
@@ -25,6 +25,7 @@ from conversations_api.models import (
 from conversations_api.settings import DatabaseSettings
 from mh_common.jobs import IndexJob
 from mh_common.models import IndexStatus, Sentiment
+from mh_common.testing.fixtures import MySQL
 from server_stack import migrate
 from sqlalchemy import URL, Connection, create_engine, delete, func, insert, select
 
@@ -32,14 +33,6 @@ ROOT = Path(__file__).resolve().parent.parent
 ENGINES = ["sqlite", pytest.param("mysql", marks=pytest.mark.mysql)]
 TEXTS = ["plain", "tab\tand\nlines\r\n", "quotes \" ' \\ and %s :name", "emoji 🙂 and \u2028 separators", "x" * 70_000]
 AT = datetime(2026, 3, 2, 9, 15, 0, 123456, tzinfo=UTC)
-
-
-class Server(Protocol):
-    """What the fixture `mariadb` gives."""
-
-    port: int
-
-    def url(self, database: str) -> str: ...
 
 
 MakeDatabase = Callable[[str, str], URL]
@@ -52,7 +45,7 @@ def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> MakeDatabas
     def make(engine: str, name: str) -> URL:
         if engine == "sqlite":
             return DatabaseSettings(url=f"sqlite+aiosqlite:///{tmp_path / name}.db").address
-        server: Server = request.getfixturevalue("mariadb")
+        server: MySQL = request.getfixturevalue("mariadb")
         with pymysql.connect(host="127.0.0.1", port=server.port, user="root") as connection:
             connection.cursor().execute(f"DROP DATABASE IF EXISTS {name}")
             connection.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")

@@ -13,6 +13,7 @@ import grpc
 import pymysql
 import pytest
 import servers
+from mh_common.testing.fixtures import MySQL
 from redis import Redis
 
 SECRET = "hunter2-is-secret"
@@ -130,15 +131,14 @@ def test_a_store_that_stays_away_is_named(
 @pytest.mark.mysql
 class TestDatabase:
     @pytest.fixture
-    def user(self, mariadb: object) -> Iterator[str]:
+    def user(self, mariadb: MySQL) -> Iterator[str]:
         """Address of an empty database, with a user who needs a password, but for the password."""
-        port = mariadb.port  # type: ignore[attr-defined]  # the root conftest's MySQL, which tests cannot import
-        with pymysql.connect(host="127.0.0.1", port=port, user="root", autocommit=True) as connection:
+        with pymysql.connect(host="127.0.0.1", port=mariadb.port, user="root", autocommit=True) as connection:
             cursor = connection.cursor()
             cursor.execute("CREATE DATABASE bad_configuration")
             cursor.execute(f"CREATE USER careful@'127.0.0.1' IDENTIFIED BY '{SECRET}'")
             cursor.execute("GRANT ALL ON bad_configuration.* TO careful@'127.0.0.1'")
-            yield f"mysql+aiomysql://careful@127.0.0.1:{port}"
+            yield f"mysql+aiomysql://careful@127.0.0.1:{mariadb.port}"
             cursor.execute("DROP USER careful@'127.0.0.1'")
             cursor.execute("DROP DATABASE bad_configuration")
 

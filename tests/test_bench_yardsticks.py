@@ -8,6 +8,7 @@ import httpx
 import pymysql.cursors
 import pytest
 import servers
+from mh_common.testing.fixtures import MySQL
 from server_stack import ServerStack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis]
@@ -22,7 +23,7 @@ PATH = "/api/v1/conversations"
 
 
 @pytest.fixture(scope="module")
-def stack(mariadb: Any, milvus_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerStack]:
+def stack(mariadb: MySQL, milvus_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerStack]:
     # A Redis that is not there keeps the outbox rows where they can be looked at.
     nobody = f"redis://127.0.0.1:{servers.free_port()}/0"
     with ServerStack(

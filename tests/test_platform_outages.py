@@ -1,7 +1,7 @@
 """What users of the platform notice while Redis or Milvus is away, and after it is back."""
 
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +10,9 @@ import pytest
 import servers
 from mh_client import AsyncClient, ConversationCreate, IndexStatus, NotFoundError
 from mh_client import ServerError as ServiceError
+from mh_common.testing.fixtures import ConnectClient
 from mh_common.testing.waiting import eventually
 from server_stack import ServerStack, until_indexed
-
-Connect = Callable[[str], Awaitable[AsyncClient]]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis, pytest.mark.timeout(300)]
 
@@ -76,12 +75,12 @@ def fragile(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-async def api(fragile: Fragile, connect_emptied: Connect) -> AsyncClient:
+async def api(fragile: Fragile, connect_emptied: ConnectClient[AsyncClient]) -> AsyncClient:
     return await connect_emptied(fragile.stack.api_url)
 
 
 @pytest.fixture
-async def rag(fragile: Fragile, connect: Connect) -> AsyncClient:
+async def rag(fragile: Fragile, connect: ConnectClient[AsyncClient]) -> AsyncClient:
     return await connect(fragile.stack.rag_url)
 
 

@@ -2,10 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import pymysql
 import pytest
@@ -14,6 +13,7 @@ from backup import backup, restore
 from conversations_api.settings import DatabaseSettings
 from mh_client import Client, Conversation, ConversationCreate, IndexStatus, Sentiment
 from mh_common import vector_index as fields
+from mh_common.testing.fixtures import MySQL
 from mh_common.testing.openai_stub import StubOpenAI
 from mh_common.testing.waiting import wait_until
 from pymilvus import MilvusClient
@@ -21,16 +21,6 @@ from redis import Redis
 from server_stack import answers, migrate
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.slow]
-
-Served = Callable[[str, str], "Platform"]
-
-
-class Server(Protocol):
-    """What the fixture `mariadb` gives."""
-
-    port: int
-
-    def url(self, database: str) -> str: ...
 
 
 class Platform:
@@ -105,7 +95,7 @@ def two_databases(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
     """Addresses of two empty databases."""
     if request.param == "sqlite":
         return [f"sqlite+aiosqlite:///{tmp_path / name}.db" for name in ("first", "second")]
-    server: Server = request.getfixturevalue("mariadb")
+    server: MySQL = request.getfixturevalue("mariadb")
     names = ["restore_first", "restore_second"]
     with pymysql.connect(host="127.0.0.1", port=server.port, user="root") as connection:
         for name in names:

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,8 +15,6 @@ from mh_common.testing.index_stub import StubIndex
 from mh_common.testing.openai_stub import StubOpenAI
 from pymilvus import AsyncMilvusClient, MilvusClient
 from redis import Redis
-
-Workers = Callable[..., servers.Running]
 
 
 @pytest.fixture
@@ -81,7 +79,7 @@ def environment(
 
 
 @pytest.fixture
-def start_worker(environment: dict[str, str], redis: Redis, tmp_path: Path) -> Iterator[Workers]:
+def start_worker(environment: dict[str, str], redis: Redis, tmp_path: Path) -> Iterator[servers.StartProcess]:
     """Starts workers, one process for jobs each, and kills what is left of them: ending in peace takes seconds."""
     running: list[servers.Running] = []
 

@@ -23,6 +23,7 @@ from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import DatabaseSettings, Settings
 from mh_common.jobs import IndexJob, RunJob
 from mh_common.settings import RedisSettings
+from mh_common.testing.fixtures import RunApp, RunQuery
 from mh_common.testing.waiting import eventually
 from sqlalchemy import CursorResult, delete, func, select, text
 
@@ -30,8 +31,6 @@ SERVICE = Path(__file__).resolve().parents[2]
 EVERY_DATABASE = [pytest.param("mysql", marks=pytest.mark.mysql), "sqlite"]
 SERVERS = {"mysql": "mariadb", "mysql9": "mysql9"}
 """Fixture of each server that a test can ask for."""
-
-RunApp = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 def _new_database(request: pytest.FixtureRequest, folder: Path) -> DatabaseSettings:
@@ -90,7 +89,7 @@ async def sessions(database: DatabaseSettings) -> AsyncIterator[SessionFactory]:
 
 
 @pytest.fixture
-def query(sessions: SessionFactory) -> Callable[..., Awaitable[list[tuple[Any, ...]]]]:
+def query(sessions: SessionFactory) -> RunQuery:
     """Run one SQL statement beside the application and return its rows, all read."""
 
     async def run(statement: str, **values: object) -> list[tuple[Any, ...]]:

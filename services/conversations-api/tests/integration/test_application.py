@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +11,7 @@ import servers
 from conversations_api.database import SessionFactory
 from conversations_api.main import BACKGROUND_TASK_FAILED, create_app
 from conversations_api.settings import DatabaseSettings, Settings
+from mh_common.testing.fixtures import RunApp
 from mh_common.testing.waiting import until_logged
 from structlog.testing import capture_logs
 
@@ -33,7 +33,7 @@ async def test_health_names_each_dependency(client: httpx.AsyncClient) -> None:
 
 
 async def test_without_its_database_the_application_is_not_ready(
-    run_app: Any, settings: Settings, sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
+    run_app: RunApp, settings: Settings, sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(_: object) -> None:
         raise ConnectionRefusedError("db.internal:3306")
@@ -48,7 +48,7 @@ async def test_without_its_database_the_application_is_not_ready(
 
 @ON_SQLITE
 async def test_a_background_task_that_ends_in_an_error_is_reported(
-    run_app: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    run_app: RunApp, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(_: SessionFactory) -> None:
         raise RuntimeError("no more")

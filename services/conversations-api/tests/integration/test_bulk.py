@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+from mh_common.testing.fixtures import RunQuery
 
 PATH = "/api/v1/conversations"
 
@@ -17,7 +18,7 @@ def row(number: int, text: str = "") -> dict[str, str]:
     }
 
 
-async def test_a_thousand_rows_get_ids_in_their_order(client: httpx.AsyncClient, query: Any) -> None:
+async def test_a_thousand_rows_get_ids_in_their_order(client: httpx.AsyncClient, query: RunQuery) -> None:
     rows = [row(number) for number in range(1000)]
     answer = await client.post(f"{PATH}/bulk", json={"items": rows})
     assert answer.status_code == 201
@@ -61,7 +62,7 @@ async def test_a_bulk_has_one_to_a_thousand_rows(client: httpx.AsyncClient) -> N
         assert [error["field"] for error in answer.json()["errors"]] == ["items"]
 
 
-async def test_bulk_delete_deletes_what_is_there(client: httpx.AsyncClient, query: Any) -> None:
+async def test_bulk_delete_deletes_what_is_there(client: httpx.AsyncClient, query: RunQuery) -> None:
     ids = (await client.post(f"{PATH}/bulk", json={"items": [row(number) for number in range(5)]})).json()["ids"]
     answer = await client.post(f"{PATH}/bulk-delete", json={"ids": [ids[1], ids[3], ids[3], 424242]})
     assert (answer.status_code, answer.json()) == (200, {"deleted": 2})
@@ -76,7 +77,7 @@ async def test_bulk_delete_wants_one_to_a_thousand_ids(client: httpx.AsyncClient
         assert (await client.post(f"{PATH}/bulk-delete", json={"ids": ids})).status_code == 422
 
 
-async def test_stats_count_everything_and_name_what_is_absent(client: httpx.AsyncClient, query: Any) -> None:
+async def test_stats_count_everything_and_name_what_is_absent(client: httpx.AsyncClient, query: RunQuery) -> None:
     nothing = (await client.get(f"{PATH}/stats")).json()
     assert nothing["total"] == 0
     assert nothing["question_sentiment"] == {"positive": 0, "negative": 0, "neutral": 0}

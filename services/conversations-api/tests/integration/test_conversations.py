@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from mh_common.testing.fixtures import RunQuery
 
 PATH = "/api/v1/conversations"
 NEW = {
@@ -149,7 +150,7 @@ async def test_a_patch_of_nothing_is_refused(client: httpx.AsyncClient) -> None:
     assert_problem(await client.patch(f"{PATH}/{created['id']}", json={}), 422)
 
 
-async def test_equal_content_is_no_new_version_and_no_job(client: httpx.AsyncClient, query: Any) -> None:
+async def test_equal_content_is_no_new_version_and_no_job(client: httpx.AsyncClient, query: RunQuery) -> None:
     created = await add(client)
     await query("DELETE FROM index_outbox")
     for answer in (
@@ -161,14 +162,18 @@ async def test_equal_content_is_no_new_version_and_no_job(client: httpx.AsyncCli
     assert await query("SELECT * FROM index_outbox") == []
 
 
-async def test_updated_at_moves_forward_even_where_the_clock_went_back(client: httpx.AsyncClient, query: Any) -> None:
+async def test_updated_at_moves_forward_even_where_the_clock_went_back(
+    client: httpx.AsyncClient, query: RunQuery
+) -> None:
     created = await add(client)
     await query("UPDATE mental_health_conversations SET updated_at = '2999-01-01 00:00:00.000000'")
     changed = (await client.patch(f"{PATH}/{created['id']}", json={"answer": "x"})).json()
     assert changed["updated_at"] == "2999-01-01T00:00:00.000001Z"
 
 
-async def test_a_deleted_conversation_is_gone_and_its_id_stays_unused(client: httpx.AsyncClient, query: Any) -> None:
+async def test_a_deleted_conversation_is_gone_and_its_id_stays_unused(
+    client: httpx.AsyncClient, query: RunQuery
+) -> None:
     created = await add(client)
     answer = await client.delete(f"{PATH}/{created['id']}")
     assert (answer.status_code, answer.content) == (204, b"")
@@ -177,7 +182,7 @@ async def test_a_deleted_conversation_is_gone_and_its_id_stays_unused(client: ht
     assert (await add(client))["id"] > created["id"]
 
 
-async def test_a_conversation_shows_what_the_index_knows_of_it(client: httpx.AsyncClient, query: Any) -> None:
+async def test_a_conversation_shows_what_the_index_knows_of_it(client: httpx.AsyncClient, query: RunQuery) -> None:
     created = await add(client)
     await query("UPDATE index_states SET status = 'indexed'")
     read = await client.get(f"{PATH}/{created['id']}")

@@ -12,6 +12,7 @@ from conversations_api.database import Reader, Session, SessionFactory, make_eng
 from conversations_api.models import ConversationRow, IdempotencyKeyRow
 from conversations_api.settings import DatabaseSettings
 from mh_common.errors import UnavailableError
+from mh_common.testing.fixtures import RunQuery
 from mh_common.testing.waiting import eventually
 from sqlalchemy import Integer, Table, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -56,7 +57,7 @@ async def test_a_statement_that_the_server_does_not_understand_is_a_bug(engine: 
 
 
 @ON_MYSQL
-async def test_nobody_gets_what_a_cancelled_read_asked_for(engine: AsyncEngine, query: Any) -> None:
+async def test_nobody_gets_what_a_cancelled_read_asked_for(engine: AsyncEngine, query: RunQuery) -> None:
     async def ask() -> None:
         async with Reader(engine) as reader:
             await reader.read(select(func.sleep(bindparam("seconds", type_=Integer))), {"seconds": 30})
@@ -89,7 +90,7 @@ def key(name: str) -> dict[str, Any]:
 @ON_MYSQL
 @pytest.mark.parametrize("names", [["a"], ["b", "a"]], ids=["alone", "among others"])
 async def test_a_refused_write_says_why_and_leaves_nothing(
-    write_engine: AsyncEngine, query: Any, names: list[str]
+    write_engine: AsyncEngine, query: RunQuery, names: list[str]
 ) -> None:
     async with transaction(partial(Session, write_engine)) as session:
         await session.write(KEYS, [key("a")])
@@ -102,7 +103,9 @@ async def test_a_refused_write_says_why_and_leaves_nothing(
 
 
 @ON_MYSQL
-async def test_a_connection_lost_half_way_takes_the_transaction_with_it(write_engine: AsyncEngine, query: Any) -> None:
+async def test_a_connection_lost_half_way_takes_the_transaction_with_it(
+    write_engine: AsyncEngine, query: RunQuery
+) -> None:
     connection = select(func.connection_id().label("own"))
     async with Session(write_engine) as session:
         await session.write(KEYS, [key("a")])
@@ -116,7 +119,7 @@ async def test_a_connection_lost_half_way_takes_the_transaction_with_it(write_en
 
 
 @ON_MYSQL
-async def test_a_connection_lost_before_a_transaction_is_replaced(write_engine: AsyncEngine, query: Any) -> None:
+async def test_a_connection_lost_before_a_transaction_is_replaced(write_engine: AsyncEngine, query: RunQuery) -> None:
     connection = select(func.connection_id().label("own"))
     async with transaction(partial(Session, write_engine)) as session:
         [row] = await session.read(connection, {})
@@ -128,7 +131,7 @@ async def test_a_connection_lost_before_a_transaction_is_replaced(write_engine: 
 
 
 @ON_MYSQL
-async def test_nothing_is_left_of_a_cancelled_write(write_engine: AsyncEngine, query: Any) -> None:
+async def test_nothing_is_left_of_a_cancelled_write(write_engine: AsyncEngine, query: RunQuery) -> None:
     slow = update(TABLE).where(func.sleep(bindparam("seconds", type_=Integer)) == 0)
 
     async def change() -> None:

@@ -13,6 +13,7 @@ from conversations_api.conversations.filters import ConversationFilters, ExportF
 from conversations_api.database import SessionFactory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mh_common.testing.fixtures import RunQuery
 
 PATH = "/api/v1/conversations"
 CONTENT = ("question", "answer", "question_sentiment", "answer_sentiment")
@@ -83,7 +84,7 @@ async def test_an_export_passes_the_same_filters_as_the_list(client: httpx.Async
     assert len(found) < 250
 
 
-async def test_an_error_before_the_first_byte_is_a_problem(client: httpx.AsyncClient, query: Any) -> None:
+async def test_an_error_before_the_first_byte_is_a_problem(client: httpx.AsyncClient, query: RunQuery) -> None:
     assert (await client.get(f"{PATH}/export", params={"format": "xml"})).status_code == 400
     await query("ALTER TABLE mental_health_conversations RENAME TO hidden")
     try:

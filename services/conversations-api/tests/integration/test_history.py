@@ -14,6 +14,7 @@ from conversations_api.history.repository import HistoryRepository
 from conversations_api.settings import Settings
 from mh_common.models import HistoryEntryCreate
 from mh_common.settings import HistorySettings
+from mh_common.testing.fixtures import RunApp
 from mh_common.testing.waiting import eventually, until_logged
 from structlog.testing import capture_logs
 
@@ -218,7 +219,7 @@ async def test_no_text_and_no_user_is_logged(client: httpx.AsyncClient) -> None:
 
 
 async def test_turned_off_nothing_is_stored_or_shown_and_deleting_works(
-    client: httpx.AsyncClient, run_app: Any, settings: Settings, row_counts: Any
+    client: httpx.AsyncClient, run_app: RunApp, settings: Settings, row_counts: Any
 ) -> None:
     first, _, _ = [await stored(client) for _ in range(3)]
     off = settings.model_copy(update={"history": HistorySettings(enabled=False)})
@@ -272,7 +273,7 @@ async def test_the_purge_deletes_what_is_older_in_chunks(
 
 
 async def test_the_application_purges_by_its_retention_also_when_turned_off(
-    run_app: Any, settings: Settings, sessions: SessionFactory, row_counts: Any
+    run_app: RunApp, settings: Settings, sessions: SessionFactory, row_counts: Any
 ) -> None:
     now = datetime.now(UTC)
     await add_at(sessions, [now - timedelta(days=8), now - timedelta(days=6)])

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import pytest
@@ -13,6 +12,7 @@ from conversations_api.idempotency.purge import PURGE_FAILED, purge, purge_regul
 from conversations_api.idempotency.repository import KEY_LIFETIME, Done, IdempotencyRepository, KeyedRequest
 from conversations_api.settings import Settings
 from mh_common.models import ConversationCreate
+from mh_common.testing.fixtures import RunApp, RunQuery
 from mh_common.testing.waiting import eventually, until_logged
 from sqlalchemy import text
 from structlog.testing import capture_logs
@@ -32,16 +32,16 @@ beside_other_writers = pytest.mark.parametrize(
 )
 
 
-async def no_keys(query: Any) -> bool:
+async def no_keys(query: RunQuery) -> bool:
     return not await query("SELECT * FROM idempotency_keys")
 
 
-async def count(query: Any) -> int:
+async def count(query: RunQuery) -> int:
     found: int = (await query("SELECT count(*) FROM mental_health_conversations"))[0][0]
     return found
 
 
-async def test_the_same_post_again_gets_the_same_answer(client: httpx.AsyncClient, query: Any) -> None:
+async def test_the_same_post_again_gets_the_same_answer(client: httpx.AsyncClient, query: RunQuery) -> None:
     first = await client.post(PATH, json=NEW, headers=KEY)
     assert "idempotent-replayed" not in first.headers
     # What happened meanwhile does not show: it is the stored answer.
@@ -54,7 +54,7 @@ async def test_the_same_post_again_gets_the_same_answer(client: httpx.AsyncClien
     assert await count(query) == 1
 
 
-async def test_bulk_requests_are_answered_again_too(client: httpx.AsyncClient, query: Any) -> None:
+async def test_bulk_requests_are_answered_again_too(client: httpx.AsyncClient, query: RunQuery) -> None:
     body = {"items": [NEW, NEW]}
     first = await client.post(f"{PATH}/bulk", json=body, headers=KEY)
     again = await client.post(f"{PATH}/bulk", json=body, headers=KEY)
@@ -71,7 +71,7 @@ async def test_bulk_requests_are_answered_again_too(client: httpx.AsyncClient, q
     assert again.headers["idempotent-replayed"] == "true"
 
 
-async def test_a_key_is_refused_for_another_request(client: httpx.AsyncClient, query: Any) -> None:
+async def test_a_key_is_refused_for_another_request(client: httpx.AsyncClient, query: RunQuery) -> None:
     await client.post(PATH, json=NEW, headers=KEY)
     for path, body in (
         (PATH, {**NEW, "answer": "other"}),
@@ -84,14 +84,14 @@ async def test_a_key_is_refused_for_another_request(client: httpx.AsyncClient, q
     assert await count(query) == 1
 
 
-async def test_keys_differ_in_each_letter(client: httpx.AsyncClient, query: Any) -> None:
+async def test_keys_differ_in_each_letter(client: httpx.AsyncClient, query: RunQuery) -> None:
     for key in ("key", "KEY", "Key", "key."):
         answer = await client.post(PATH, json=NEW, headers={"Idempotency-Key": key})
         assert (answer.status_code, "idempotent-replayed" in answer.headers) == (201, False)
     assert await count(query) == 4
 
 
-async def test_what_is_no_key_is_a_bad_request(client: httpx.AsyncClient, query: Any) -> None:
+async def test_what_is_no_key_is_a_bad_request(client: httpx.AsyncClient, query: RunQuery) -> None:
     for key in (b"", b"two words", b"x" * 256, b"\xe9", b"tab\there"):
         answer = await client.post(PATH, json=NEW, headers={b"Idempotency-Key": key})
         assert answer.status_code == 400, key
@@ -105,7 +105,7 @@ async def test_a_refused_request_leaves_its_key_free(client: httpx.AsyncClient) 
     assert (await client.post(PATH, json=NEW, headers=KEY)).status_code == 201
 
 
-async def test_many_at_once_do_the_work_once(client: httpx.AsyncClient, query: Any) -> None:
+async def test_many_at_once_do_the_work_once(client: httpx.AsyncClient, query: RunQuery) -> None:
     answers = await asyncio.gather(*(client.post(PATH, json=NEW, headers=KEY) for _ in range(20)))
     statuses = {answer.status_code for answer in answers}
     assert statuses <= {201, 409}
@@ -158,7 +158,7 @@ async def test_a_finished_request_is_answered_again_while_its_key_is_locked(
 
 
 async def test_keys_past_their_lifetime_are_forgotten(
-    sessions: SessionFactory, query: Any, monkeypatch: pytest.MonkeyPatch
+    sessions: SessionFactory, query: RunQuery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repository, "PURGE_CHUNK", 2)
     now = datetime.now(UTC)
@@ -172,7 +172,7 @@ async def test_keys_past_their_lifetime_are_forgotten(
 
 
 async def test_old_keys_are_forgotten_while_the_application_runs(
-    run_app: Any, settings: Settings, sessions: SessionFactory, query: Any
+    run_app: RunApp, settings: Settings, sessions: SessionFactory, query: RunQuery
 ) -> None:
     async with transaction(sessions) as session:
         old = datetime.now(UTC) - 2 * KEY_LIFETIME
@@ -181,7 +181,7 @@ async def test_old_keys_are_forgotten_while_the_application_runs(
         await eventually(lambda: no_keys(query))
 
 
-async def test_a_failed_purge_is_made_up_for(sessions: SessionFactory, query: Any) -> None:
+async def test_a_failed_purge_is_made_up_for(sessions: SessionFactory, query: RunQuery) -> None:
     async with transaction(sessions) as session:
         old = datetime.now(UTC) - 2 * KEY_LIFETIME
         assert await IdempotencyRepository(session).take(KeyedRequest("old", "digest"), old) is None
@@ -197,7 +197,7 @@ async def test_a_failed_purge_is_made_up_for(sessions: SessionFactory, query: An
         await asyncio.wait([task])
 
 
-async def test_no_text_is_kept_with_a_key(client: httpx.AsyncClient, query: Any) -> None:
+async def test_no_text_is_kept_with_a_key(client: httpx.AsyncClient, query: RunQuery) -> None:
     await client.post(PATH, json=NEW, headers=KEY)
     kept = str(await query("SELECT * FROM idempotency_keys"))
     assert "sleep" not in kept

@@ -1,18 +1,16 @@
 """How far the index is, over HTTP; and what is queued to be indexed again."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 from conversations_api.index_states import service
 from mh_common.jobs import IndexJob
+from mh_common.testing.fixtures import RunQuery
 
 PATH = "/api/v1/conversations"
 INDEX = "/api/v1/index"
 CONTENT = {"question": "q", "answer": "a", "question_sentiment": "neutral", "answer_sentiment": "positive"}
-
-Query = Callable[..., Awaitable[list[tuple[Any, ...]]]]
 
 
 @pytest.fixture
@@ -41,7 +39,7 @@ async def summary(client: httpx.AsyncClient) -> Any:
     return (await client.get(f"{INDEX}/summary")).json()
 
 
-async def owed(query: Query) -> list[tuple[Any, ...]]:
+async def owed(query: RunQuery) -> list[tuple[Any, ...]]:
     return await query("SELECT job, conversation_id FROM index_outbox ORDER BY id")
 
 
@@ -59,7 +57,7 @@ async def test_an_empty_summary_names_everything(client: httpx.AsyncClient) -> N
     }
 
 
-async def test_the_summary_counts_states_reasons_and_what_is_owed(quiet: httpx.AsyncClient, query: Query) -> None:
+async def test_the_summary_counts_states_reasons_and_what_is_owed(quiet: httpx.AsyncClient, query: RunQuery) -> None:
     ids = await create(quiet, 7)
     await report(quiet, ids[:2])
     await report(quiet, ids[2:4], "The embedder refused the text.")
@@ -120,7 +118,7 @@ async def test_parameters_that_make_no_sense_are_400(client: httpx.AsyncClient, 
     assert answer.json()["errors"]
 
 
-async def test_what_is_queued_is_updated_or_deleted_in_the_index(quiet: httpx.AsyncClient, query: Query) -> None:
+async def test_what_is_queued_is_updated_or_deleted_in_the_index(quiet: httpx.AsyncClient, query: RunQuery) -> None:
     ids = await create(quiet, 3)
     await report(quiet, ids)
     await query("DELETE FROM index_outbox")
@@ -141,7 +139,7 @@ async def test_what_is_queued_is_updated_or_deleted_in_the_index(quiet: httpx.As
 
 
 async def test_a_conversation_that_was_written_past_the_api_can_be_indexed(
-    quiet: httpx.AsyncClient, query: Query
+    quiet: httpx.AsyncClient, query: RunQuery
 ) -> None:
     (key,) = await create(quiet, 1)
     await query("DELETE FROM index_states")
@@ -156,7 +154,7 @@ async def test_one_to_a_thousand_are_queued_at_once(client: httpx.AsyncClient, b
     assert (await client.post(f"{INDEX}/queue", json=body)).status_code == 422
 
 
-async def test_a_failed_conversation_is_tried_again_on_demand(quiet: httpx.AsyncClient, query: Query) -> None:
+async def test_a_failed_conversation_is_tried_again_on_demand(quiet: httpx.AsyncClient, query: RunQuery) -> None:
     (key,) = await create(quiet, 1)
     await report(quiet, [key], "The embedder refused the text.")
     await query("DELETE FROM index_outbox")
@@ -172,7 +170,7 @@ async def test_a_failed_conversation_is_tried_again_on_demand(quiet: httpx.Async
 
 
 async def test_retry_queues_all_that_failed_and_nothing_else(
-    quiet: httpx.AsyncClient, query: Query, monkeypatch: pytest.MonkeyPatch
+    quiet: httpx.AsyncClient, query: RunQuery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "MAX_BULK_ROWS", 2)
     ids = await create(quiet, 7)
@@ -188,7 +186,7 @@ async def test_retry_queues_all_that_failed_and_nothing_else(
     assert (await quiet.post(f"{INDEX}/retry")).json() == {"queued": 0}
 
 
-async def test_versions_are_listed_by_key_with_their_states(client: httpx.AsyncClient, query: Query) -> None:
+async def test_versions_are_listed_by_key_with_their_states(client: httpx.AsyncClient, query: RunQuery) -> None:
     ids = await create(client, 5)
     await client.patch(f"{PATH}/{ids[1]}", json={"answer": "b"})
     await client.delete(f"{PATH}/{ids[2]}")

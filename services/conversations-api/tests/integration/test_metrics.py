@@ -1,9 +1,7 @@
 """What GET /metrics of the conversations API shows."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 import httpx
 import pytest
@@ -12,12 +10,11 @@ from conversations_api.gauges import Gauges
 from conversations_api.settings import DatabaseSettings, Settings
 from mh_common.settings import RedisSettings
 from mh_common.testing.exposition import metric_value
+from mh_common.testing.fixtures import RunApp, RunQuery
 from mh_common.testing.waiting import eventually
 
 PATH = "/api/v1/conversations"
 ROW = {"question": "q", "answer": "a", "question_sentiment": "neutral", "answer_sentiment": "neutral"}
-
-RunApp = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 async def scrape(client: httpx.AsyncClient) -> str:
@@ -109,9 +106,7 @@ async def test_failures_of_the_relay_are_counted(
 
 
 @pytest.mark.parametrize("migrated_database", ["sqlite"], indirect=True)
-async def test_a_database_that_is_away_costs_its_figures_only(
-    client: httpx.AsyncClient, query: Callable[..., Awaitable[list[tuple[Any, ...]]]]
-) -> None:
+async def test_a_database_that_is_away_costs_its_figures_only(client: httpx.AsyncClient, query: RunQuery) -> None:
     await query("ALTER TABLE index_outbox RENAME TO gone")
     try:
         text = await scrape(client)

@@ -1,9 +1,7 @@
 """What differs on MySQL 9 from the MariaDB that the other tests run on, and the core of the service on it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +9,7 @@ from conversations_api.database import SessionFactory, transaction
 from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import Settings
 from mh_common.jobs import IndexJob
+from mh_common.testing.fixtures import RunQuery
 from sqlalchemy import text
 
 pytestmark = [
@@ -21,7 +20,6 @@ pytestmark = [
 
 PATH = "/api/v1/conversations"
 ROW = {"answer": "an answer", "question_sentiment": "negative", "answer_sentiment": "positive"}
-Query = Callable[..., Awaitable[list[tuple[Any, ...]]]]
 
 
 @pytest.fixture
@@ -30,7 +28,7 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"redis": settings.redis.model_copy(update={"url": "redis://127.0.0.1:1/0"})})
 
 
-async def test_it_is_mysql(query: Query) -> None:
+async def test_it_is_mysql(query: RunQuery) -> None:
     [(version,)] = await query("SELECT VERSION()")
     assert "MariaDB" not in version
     assert int(version.split(".")[0]) >= 9
@@ -59,7 +57,7 @@ async def test_rows_are_written_read_found_changed_counted_and_deleted(client: h
     assert (await client.get(f"{PATH}/{ids[1]}")).status_code == 404
 
 
-async def test_each_change_owes_its_job(client: httpx.AsyncClient, query: Query) -> None:
+async def test_each_change_owes_its_job(client: httpx.AsyncClient, query: RunQuery) -> None:
     made = (await client.post(PATH, json={"question": "q", **ROW})).json()
     await client.patch(f"{PATH}/{made['id']}", json={"question": "another"})
     await client.delete(f"{PATH}/{made['id']}")
@@ -67,7 +65,7 @@ async def test_each_change_owes_its_job(client: httpx.AsyncClient, query: Query)
     assert [job for (job,) in jobs] == [IndexJob.CREATED, IndexJob.UPDATED, IndexJob.DELETED]
 
 
-async def test_a_key_is_used_once_by_requests_at_the_same_time(client: httpx.AsyncClient, query: Query) -> None:
+async def test_a_key_is_used_once_by_requests_at_the_same_time(client: httpx.AsyncClient, query: RunQuery) -> None:
     async def post() -> httpx.Response:
         return await client.post(PATH, json={"question": "q", **ROW}, headers={"Idempotency-Key": "once"})
 
@@ -78,7 +76,7 @@ async def test_a_key_is_used_once_by_requests_at_the_same_time(client: httpx.Asy
     assert await query("SELECT count(*) FROM mental_health_conversations") == [(1,)]
 
 
-async def test_a_claim_takes_no_long_planning(sessions: SessionFactory, query: Query) -> None:
+async def test_a_claim_takes_no_long_planning(sessions: SessionFactory, query: RunQuery) -> None:
     """Two long lists over one index made the optimizer weigh a range for each pair, for seconds; see `_in_turn`."""
     async with transaction(sessions) as session:
         await OutboxRepository(session).add(IndexJob.CREATED, range(1, 1001))

@@ -4,11 +4,8 @@ import asyncio
 import base64
 import json
 import socket
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import cast
 
-import httpx
 import pytest
 import redis
 from conversations_api.database import SessionFactory
@@ -18,13 +15,13 @@ from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import Settings
 from mh_common.jobs import INDEX_QUEUE, RunJob
 from mh_common.settings import RedisSettings
+from mh_common.testing.fixtures import RunApp
 from mh_common.testing.waiting import until_logged
 from structlog.testing import capture_logs
 
 PATH = "/api/v1/conversations"
 CONTENT = {"question": "q", "answer": "a", "question_sentiment": "neutral", "answer_sentiment": "positive"}
 
-RunApp = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 pytestmark = pytest.mark.redis
 

@@ -5,12 +5,10 @@ import base64
 import json
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
-import httpx
 import pytest
 import redis
 import servers
@@ -20,10 +18,9 @@ from conversations_api.outbox.relay import OUTBOX_POSTPONED, Relay
 from conversations_api.settings import RelaySettings, Settings
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.settings import RedisSettings
+from mh_common.testing.fixtures import RunApp
 from mh_common.testing.waiting import eventually, until_logged
 from structlog.testing import capture_logs
-
-RunApp = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 pytestmark = pytest.mark.redis
 

@@ -12,6 +12,7 @@ from conversations_api.database import SessionFactory, transaction
 from conversations_api.main import create_app
 from conversations_api.settings import RelaySettings, Settings
 from mh_common.settings import RedisSettings
+from mh_common.testing.fixtures import RunApp, RunQuery
 from mh_common.testing.waiting import eventually
 from redis.asyncio import Redis
 from sqlalchemy import Connection, Engine, event, text
@@ -52,7 +53,7 @@ def assert_unavailable(answer: httpx.Response) -> None:
         assert internal not in answer.text
 
 
-async def test_each_change_owes_the_worker_its_job(run_app: Any, quiet: Settings, query: Any) -> None:
+async def test_each_change_owes_the_worker_its_job(run_app: RunApp, quiet: Settings, query: RunQuery) -> None:
     async with run_app(quiet) as client:
         one = (await client.post(PATH, json=NEW)).json()["id"]
         two, three = (await client.post(f"{PATH}/bulk", json={"items": [NEW, NEW]})).json()["ids"]
@@ -72,7 +73,7 @@ async def test_each_change_owes_the_worker_its_job(run_app: Any, quiet: Settings
     assert sorted(owed[6:]) == [(DELETED, two), (DELETED, three)]
 
 
-async def test_writes_succeed_without_redis(run_app: Any, quiet: Settings) -> None:
+async def test_writes_succeed_without_redis(run_app: RunApp, quiet: Settings) -> None:
     async with run_app(quiet) as client:
         assert (await client.post(PATH, json=NEW)).status_code == 201
         ready = await client.get("/readyz")
@@ -82,7 +83,7 @@ async def test_writes_succeed_without_redis(run_app: Any, quiet: Settings) -> No
         assert ready.json()["dependencies"]["redis"]["ok"] is False
 
 
-async def test_the_job_is_queued_right_after_the_commit(run_app: Any, settings: Settings) -> None:
+async def test_the_job_is_queued_right_after_the_commit(run_app: RunApp, settings: Settings) -> None:
     """Woken by the commit: the relay's own next look would come in ten minutes."""
     async with Redis.from_url(settings.redis.url) as redis:
         await redis.flushdb()
@@ -138,7 +139,9 @@ async def test_a_failed_commit_is_never_answered_as_success(client: httpx.AsyncC
     assert await row_counts() == {}
 
 
-async def test_a_failed_commit_leaves_nothing_for_the_next_transaction(client: httpx.AsyncClient, query: Any) -> None:
+async def test_a_failed_commit_leaves_nothing_for_the_next_transaction(
+    client: httpx.AsyncClient, query: RunQuery
+) -> None:
     def fail(_: Connection) -> None:
         raise RuntimeError
 
@@ -148,7 +151,9 @@ async def test_a_failed_commit_leaves_nothing_for_the_next_transaction(client: h
     assert await query("SELECT id FROM mental_health_conversations") == [(created["id"],)]
 
 
-async def test_work_that_fails_half_way_leaves_nothing(client: httpx.AsyncClient, query: Any, row_counts: Any) -> None:
+async def test_work_that_fails_half_way_leaves_nothing(
+    client: httpx.AsyncClient, query: RunQuery, row_counts: Any
+) -> None:
     await query("ALTER TABLE index_outbox RENAME TO hidden")
     try:
         answer = await client.post(PATH, json=NEW, headers={"Idempotency-Key": "k"})
@@ -161,7 +166,7 @@ async def test_work_that_fails_half_way_leaves_nothing(client: httpx.AsyncClient
 
 @ON_MYSQL
 async def test_a_connection_lost_before_the_commit_is_said_to_be_temporary(
-    client: httpx.AsyncClient, query: Any
+    client: httpx.AsyncClient, query: RunQuery
 ) -> None:
     def lose(connection: Connection) -> None:
         connection.execute(text("KILL CONNECTION_ID()"))
@@ -174,7 +179,7 @@ async def test_a_connection_lost_before_the_commit_is_said_to_be_temporary(
 
 
 @ON_MYSQL
-async def test_connections_that_the_server_closed_are_replaced(client: httpx.AsyncClient, query: Any) -> None:
+async def test_connections_that_the_server_closed_are_replaced(client: httpx.AsyncClient, query: RunQuery) -> None:
     created = (await client.post(PATH, json=NEW)).json()
     path = f"{PATH}/{created['id']}"
     assert (await client.get(path)).status_code == 200
@@ -209,7 +214,7 @@ async def test_many_changes_without_a_precondition_are_all_counted(client: httpx
 
 
 async def test_a_row_locked_for_long_is_said_to_be_temporary(
-    run_app: Any, settings: Settings, sessions: SessionFactory
+    run_app: RunApp, settings: Settings, sessions: SessionFactory
 ) -> None:
     impatient = settings.model_copy(update={"database": settings.database.model_copy(update={"lock_timeout": 1})})
     async with run_app(impatient) as client:
@@ -223,7 +228,7 @@ async def test_a_row_locked_for_long_is_said_to_be_temporary(
 
 
 async def test_too_many_requests_for_the_connections_are_said_to_come_too_fast(
-    run_app: Any, settings: Settings, sessions: SessionFactory
+    run_app: RunApp, settings: Settings, sessions: SessionFactory
 ) -> None:
     few = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.5}
     tight = settings.model_copy(update={"database": settings.database.model_copy(update=few)})

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -25,7 +25,6 @@ from redis import Redis
 
 pytestmark = pytest.mark.redis
 
-Workers = Callable[..., servers.Running]
 
 # No live worker needs more than 7 seconds for anything.
 IMPATIENT = {"WORKER_HOLD_TIME": "1", "WORKER_JOB_TIMEOUT": "2.5", "WORKER_TIME_LIMIT": "3"}
@@ -48,7 +47,7 @@ def looks_well(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_worker_that_stopped_consuming_in_silence_ends_and_the_next_one_does_the_job(
-    start_worker: Workers, app: Celery, conversations: StubIndex, environment: dict[str, str], redis: Redis
+    start_worker: servers.StartProcess, app: Celery, conversations: StubIndex, environment: dict[str, str], redis: Redis
 ) -> None:
     conversations.put(1, "text")
     conversations.put(2, "text")
@@ -68,7 +67,7 @@ def test_a_worker_that_stopped_consuming_in_silence_ends_and_the_next_one_does_t
 
 
 def test_a_process_that_is_stopped_before_it_takes_a_job_does_not_hold_it_for_ever(
-    start_worker: Workers, app: Celery, conversations: StubIndex, redis: Redis
+    start_worker: servers.StartProcess, app: Celery, conversations: StubIndex, redis: Redis
 ) -> None:
     conversations.put(1, "text")
     conversations.put(2, "text")
@@ -89,7 +88,7 @@ def test_a_process_that_is_stopped_before_it_takes_a_job_does_not_hold_it_for_ev
 
 
 def test_an_idle_worker_and_one_whose_redis_is_away_stay(
-    start_worker: Workers, environment: dict[str, str], tmp_path: Path
+    start_worker: servers.StartProcess, environment: dict[str, str], tmp_path: Path
 ) -> None:
     port = servers.free_port()
     redis = servers.start_redis(tmp_path / "redis", port)
@@ -106,7 +105,7 @@ def test_an_idle_worker_and_one_whose_redis_is_away_stay(
 
 
 def test_sigterm_lets_the_job_in_flight_end_and_leaves_the_others_to_the_next_worker(
-    start_worker: Workers, app: Celery, conversations: StubIndex, redis: Redis
+    start_worker: servers.StartProcess, app: Celery, conversations: StubIndex, redis: Redis
 ) -> None:
     arrived, released = threading.Event(), threading.Event()
 
@@ -135,7 +134,11 @@ def test_sigterm_lets_the_job_in_flight_end_and_leaves_the_others_to_the_next_wo
 
 
 def test_the_clock_sends_a_comparison_that_a_worker_carries_out(
-    start_worker: Workers, conversations: StubIndex, environment: dict[str, str], redis: Redis, tmp_path: Path
+    start_worker: servers.StartProcess,
+    conversations: StubIndex,
+    environment: dict[str, str],
+    redis: Redis,
+    tmp_path: Path,
 ) -> None:
     conversations.put(1, "text")
     conversations.outcomes.append(
@@ -166,7 +169,7 @@ def test_the_clock_sends_a_comparison_that_a_worker_carries_out(
 
 
 def test_a_job_whose_process_dies_each_time_ends_as_a_failed_row_and_lets_the_others_through(
-    start_worker: Workers, app: Celery, conversations: StubIndex
+    start_worker: servers.StartProcess, app: Celery, conversations: StubIndex
 ) -> None:
     """The stub kills the worker's process whenever the poison row is read."""
     for key in (1, 2):

@@ -24,7 +24,6 @@ pytestmark = pytest.mark.redis
 
 # A worker that was killed or hangs is noticed after these.
 SHORT_LIMITS = {"WORKER_JOB_TIMEOUT": "2.5", "WORKER_TIME_LIMIT": "3"}
-Workers = Callable[..., servers.Running]
 Send = Callable[..., None]
 
 
@@ -74,7 +73,12 @@ def indexed_versions(uri: str) -> dict[int, int]:
 
 @pytest.mark.parametrize("pool", ["prefork", "solo"])
 def test_jobs_are_done_and_logged_and_sigterm_ends_the_worker(
-    start_worker: Workers, send: Send, redis: Redis, conversations: StubIndex, empty_milvus_uri: str, pool: str
+    start_worker: servers.StartProcess,
+    send: Send,
+    redis: Redis,
+    conversations: StubIndex,
+    empty_milvus_uri: str,
+    pool: str,
 ) -> None:
     conversations.put(1, "How do I sleep better?")
     conversations.put(2, "How do I sleep better?")
@@ -94,7 +98,7 @@ def test_jobs_are_done_and_logged_and_sigterm_ends_the_worker(
 
 
 def test_a_job_whose_process_is_killed_runs_again(
-    start_worker: Workers, send: Send, conversations: StubIndex, empty_milvus_uri: str
+    start_worker: servers.StartProcess, send: Send, conversations: StubIndex, empty_milvus_uri: str
 ) -> None:
     conversations.put(1, "text")
     worker = start_worker()
@@ -113,7 +117,7 @@ def _pool_process(worker: servers.Running) -> psutil.Process:
 
 
 def test_a_job_whose_worker_is_killed_runs_in_the_next_worker(
-    start_worker: Workers, send: Send, conversations: StubIndex, empty_milvus_uri: str
+    start_worker: servers.StartProcess, send: Send, conversations: StubIndex, empty_milvus_uri: str
 ) -> None:
     conversations.put(1, "text")
     worker = start_worker(**SHORT_LIMITS)
@@ -128,7 +132,7 @@ def test_a_job_whose_worker_is_killed_runs_in_the_next_worker(
 
 
 def test_a_process_that_hangs_is_killed_and_its_job_runs_again(
-    start_worker: Workers, send: Send, conversations: StubIndex, empty_milvus_uri: str
+    start_worker: servers.StartProcess, send: Send, conversations: StubIndex, empty_milvus_uri: str
 ) -> None:
     conversations.put(1, "text")
     worker = start_worker(**SHORT_LIMITS)
@@ -143,7 +147,7 @@ def test_a_process_that_hangs_is_killed_and_its_job_runs_again(
 
 
 def test_a_redis_that_goes_away_during_a_job_costs_neither_the_job_nor_the_worker(
-    start_worker: Workers, conversations: StubIndex, empty_milvus_uri: str, tmp_path: Path
+    start_worker: servers.StartProcess, conversations: StubIndex, empty_milvus_uri: str, tmp_path: Path
 ) -> None:
     conversations.put(1, "text")
     conversations.put(2, "text")

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,6 @@ from mh_common.testing.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 
-Workers = Callable[..., servers.Running]
-
 
 def last_line(worker: servers.Running) -> str:
     """Celery's warning to who runs it as root may stand before."""
@@ -24,7 +21,7 @@ def last_line(worker: servers.Running) -> str:
 
 
 def test_a_milvus_that_is_away_at_a_start_that_does_not_look_is_waited_for(
-    start_worker: Workers, redis_url: str, conversations: StubIndex, tmp_path: Path
+    start_worker: servers.StartProcess, redis_url: str, conversations: StubIndex, tmp_path: Path
 ) -> None:
     conversations.put(1, "text")
     port = servers.free_port()
@@ -46,7 +43,7 @@ def test_a_milvus_that_is_away_at_a_start_that_does_not_look_is_waited_for(
 
 
 def test_a_foreign_collection_lets_jobs_wait_and_says_what_to_do(
-    environment: dict[str, str], start_worker: Workers, conversations: StubIndex, redis_url: str
+    environment: dict[str, str], start_worker: servers.StartProcess, conversations: StubIndex, redis_url: str
 ) -> None:
     preflight = [sys.executable, "-m", "indexer_worker.preflight"]
     subprocess.run(preflight, env=environment, check=True, timeout=60)
@@ -76,7 +73,9 @@ def test_a_foreign_collection_lets_jobs_wait_and_says_what_to_do(
         ({"EMBEDDING_DIMENSION": ""}, "The indexer worker cannot start. EMBEDDING_DIMENSION is needed"),
     ],
 )
-def test_bad_settings_are_said_in_one_line(start_worker: Workers, variables: dict[str, str], reason: str) -> None:
+def test_bad_settings_are_said_in_one_line(
+    start_worker: servers.StartProcess, variables: dict[str, str], reason: str
+) -> None:
     worker = start_worker(**variables)
 
     assert worker.process.wait(30) == 1

@@ -1,7 +1,7 @@
 """The shipped app with a real Milvus Lite and the stubs of the conversations API and of OpenAI."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -14,6 +14,7 @@ from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedde
 from mh_common.models import Conversation, IndexStatus, Sentiment
 from mh_common.settings import ConversationsSettings, MilvusSettings
 from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.fixtures import ConversationTable, MakeConversation, RunApp, ServeApp, WriteIndex
 from mh_common.testing.openai_stub import StubOpenAI
 from mh_common.testing.server import serving
 from pydantic import SecretStr
@@ -34,7 +35,7 @@ def conversations_stub() -> Iterator[StubConversations]:
 
 
 @pytest.fixture
-def table(conversations_stub: StubConversations) -> dict[int, Conversation]:
+def table(conversations_stub: StubConversations) -> ConversationTable:
     """The rows of the conversations API; a test changes them as it likes."""
     conversations_stub.rows.clear()
     return conversations_stub.rows
@@ -95,7 +96,7 @@ def with_model(settings: Settings, stub: StubOpenAI) -> Settings:
 
 
 @pytest.fixture
-def running() -> Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]:
+def running() -> RunApp:
     """Run the app with its lifespan and middleware; gives a client for it."""
 
     @asynccontextmanager
@@ -110,7 +111,7 @@ def running() -> Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncCli
 
 
 @pytest.fixture
-def served() -> Callable[..., AbstractContextManager[str]]:
+def served() -> ServeApp:
     """Serve the app as it is deployed, by uvicorn on a port of its own; gives its address."""
 
     @contextmanager
@@ -122,9 +123,7 @@ def served() -> Callable[..., AbstractContextManager[str]]:
 
 
 @pytest.fixture
-async def client(
-    running: Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]], settings: Settings
-) -> AsyncIterator[httpx.AsyncClient]:
+async def client(running: RunApp, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the app without a language model."""
     async with running(settings) as http:
         yield http
@@ -146,7 +145,7 @@ async def milvus(milvus_client: AsyncMilvusClient) -> AsyncMilvusClient:
 
 
 @pytest.fixture
-def conversation() -> Callable[..., Conversation]:
+def conversation() -> MakeConversation:
     """Make a conversation; each has its own id and its own minute."""
 
     def make(
@@ -177,9 +176,7 @@ def conversation() -> Callable[..., Conversation]:
 
 
 @pytest.fixture
-async def index(
-    milvus_client: AsyncMilvusClient, settings: Settings, table: dict[int, Conversation]
-) -> Callable[[Sequence[Conversation]], Awaitable[None]]:
+async def index(milvus_client: AsyncMilvusClient, settings: Settings, table: ConversationTable) -> WriteIndex:
     """Put conversations into the API's table and, as the worker does, into Milvus, which has no others."""
     await _empty(milvus_client, fields.describe("stub-embedding", DIMENSION))
 

@@ -1,13 +1,13 @@
 """POST /api/v1/answers as a stream of events, from the shipped app under uvicorn, with the OpenAI stub behind it."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from mh_common.models import Answer, Conversation
+from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from pymilvus import AsyncMilvusClient
 from rag_api.settings import AnswersSettings, Settings
@@ -16,14 +16,11 @@ PATH = "/api/v1/answers"
 CHAT = "/v1/chat/completions"
 QUESTION = "How do I help a patient who cannot fall asleep?"
 HEADERS = {"Accept": "text/event-stream"}
-Serve = Callable[..., AbstractContextManager[str]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 Event = tuple[str, dict[str, Any]]
 
 
 @pytest.fixture
-async def indexed(index: Index, conversation: Make) -> list[Conversation]:
+async def indexed(index: WriteIndex, conversation: MakeConversation) -> list[Conversation]:
     rows = [
         conversation(1, "I cannot fall asleep", "Rise at the same hour every day. Leave the bed when awake."),
         conversation(2, "My patient cannot sleep", "Help the patient to write worries down before bed."),
@@ -69,7 +66,7 @@ def names(stream: list[Event]) -> list[str]:
 
 
 async def test_sources_come_first_then_tokens_then_usage(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.reply = "Agree on fixed hours first [1]. Then write all worries down [2]."
     with served(with_model) as url:
@@ -99,7 +96,7 @@ async def test_sources_come_first_then_tokens_then_usage(
 
 
 async def test_the_sources_are_there_before_the_model_says_a_word(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.add_faults(Fault(hang=True, path=CHAT))
     quick = with_model.model_copy(update={"answers": AnswersSettings(time_limit=30, max_retries=0, heartbeat=0.05)})
@@ -117,7 +114,7 @@ async def test_the_sources_are_there_before_the_model_says_a_word(
 
 
 async def test_a_citation_in_pieces_is_held_back_until_it_is_checked(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.reply = "Rise early each day [9]. Write the worries down [2, 7][1-3]. See ![x](https://evil.example/?q=1)."
     stub.pieces = list
@@ -133,7 +130,7 @@ async def test_a_citation_in_pieces_is_held_back_until_it_is_checked(
 
 
 async def test_quotes_are_streamed_as_well(
-    served: Serve, settings: Settings, indexed: list[Conversation], http: httpx.AsyncClient
+    served: ServeApp, settings: Settings, indexed: list[Conversation], http: httpx.AsyncClient
 ) -> None:
     with served(settings) as url:
         stream = await ask(http, url)
@@ -145,7 +142,7 @@ async def test_quotes_are_streamed_as_well(
 
 
 async def test_nothing_found_is_said_in_the_stream(
-    served: Serve, with_model: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     with served(with_model) as url:
         stream = await ask(http, url)
@@ -193,7 +190,7 @@ def delta(finish_reason: str | None = None, **message: Any) -> dict[str, Any]:
     ],
 )
 async def test_what_goes_wrong_midway_is_an_event(
-    served: Serve,
+    served: ServeApp,
     with_model: Settings,
     indexed: list[Conversation],
     stub: StubOpenAI,
@@ -223,7 +220,7 @@ async def test_what_goes_wrong_midway_is_an_event(
 
 
 async def test_a_fault_of_our_own_is_told_without_its_words(
-    served: Serve,
+    served: ServeApp,
     with_model: Settings,
     indexed: list[Conversation],
     http: httpx.AsyncClient,
@@ -241,7 +238,7 @@ async def test_a_fault_of_our_own_is_told_without_its_words(
 
 
 async def test_only_what_fails_before_the_first_token_is_tried_again(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     def chats() -> int:
         return sum(request.path == CHAT for request in stub.requests)
@@ -257,7 +254,7 @@ async def test_only_what_fails_before_the_first_token_is_tried_again(
 
 
 async def test_what_goes_wrong_before_the_first_event_is_an_ordinary_problem(
-    served: Serve, with_model: Settings, indexed: list[Conversation], statuses: list[int], http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], statuses: list[int], http: httpx.AsyncClient
 ) -> None:
     statuses += [500, 500]
     with served(with_model) as url:

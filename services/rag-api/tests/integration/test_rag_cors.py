@@ -1,16 +1,9 @@
 """Pages of another origin: turned away by the browser unless the settings name them."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-
 import httpx
 import pytest
-from mh_common.models import Conversation
+from mh_common.testing.fixtures import MakeConversation, RunApp, WriteIndex
 from rag_api.settings import DoorsSettings, Settings
-
-Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 CHAT, OTHER = "https://chat.example.org", "https://evil.example.org"
 PATHS = ["/search", "/retrieval", "/api/v1/search"]
@@ -26,7 +19,9 @@ def preflight(origin: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_closed_by_default(client: httpx.AsyncClient, index: Index, conversation: Make, path: str) -> None:
+async def test_closed_by_default(
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, path: str
+) -> None:
     await index([conversation(1)])
     asked = await client.options(path, headers=preflight(CHAT))
     assert asked.status_code >= 400
@@ -37,7 +32,7 @@ async def test_closed_by_default(client: httpx.AsyncClient, index: Index, conver
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_opens_for_the_origins_that_are_set(
-    running: Run, settings: Settings, index: Index, conversation: Make, path: str
+    running: RunApp, settings: Settings, index: WriteIndex, conversation: MakeConversation, path: str
 ) -> None:
     await index([conversation(1)])
     doors = DoorsSettings(cors_origins=f"http://localhost:3000 , {CHAT}")
@@ -63,7 +58,7 @@ async def test_opens_for_the_origins_that_are_set(
 
 
 async def test_opens_for_any_origin_by_a_star(
-    running: Run, settings: Settings, index: Index, conversation: Make
+    running: RunApp, settings: Settings, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1)])
     doors = DoorsSettings(cors_origins="*")

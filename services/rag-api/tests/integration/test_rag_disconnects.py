@@ -1,12 +1,11 @@
 """Who asks and goes away: nobody works on for them. The shipped app under uvicorn, with the OpenAI stub behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from mh_common.models import Conversation
+from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from mh_common.testing.waiting import eventually
 from rag_api.settings import AnswersSettings, Settings
@@ -14,13 +13,10 @@ from rag_api.settings import AnswersSettings, Settings
 PATH = "/api/v1/answers"
 CHAT = "/v1/chat/completions"
 QUESTION = "How do I help a patient who cannot fall asleep?"
-Serve = Callable[..., AbstractContextManager[str]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 
 @pytest.fixture
-async def indexed(index: Index, conversation: Make) -> None:
+async def indexed(index: WriteIndex, conversation: MakeConversation) -> None:
     await index([conversation(1, "I cannot fall asleep", "Rise at the same hour every day.")])
 
 
@@ -31,7 +27,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_who_goes_away_stops_the_model(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.reply = "word " * 10_000
     stub.event_delay = 0.01
@@ -48,7 +44,7 @@ async def test_who_goes_away_stops_the_model(
 
 
 async def test_who_goes_away_while_the_model_is_silent_stops_it_too(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
     stub.reply = "One two three four five six."
@@ -67,7 +63,7 @@ async def test_who_goes_away_while_the_model_is_silent_stops_it_too(
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
 async def test_who_goes_away_before_the_answer_begins_costs_no_answer(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, accept: str
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, accept: str
 ) -> None:
     def chats() -> int:
         return sum(request.path == CHAT for request in stub.requests)

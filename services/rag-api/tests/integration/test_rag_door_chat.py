@@ -2,15 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from mh_common.models import Answer, Conversation
+from mh_common.models import Answer
 from mh_common.settings import LogSettings
 from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
 from mh_common.testing.obedient_model import ObedientModel
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from mh_common.testing.waiting import eventually
@@ -21,13 +21,10 @@ PATH = "/api/chat"
 CHAT = "/v1/chat/completions"
 QUESTION = "How do I help a patient who cannot fall asleep?"
 OWN_KEY = "sk-zebra-of-the-caller"
-Serve = Callable[..., AbstractContextManager[str]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 
 @pytest.fixture
-async def indexed(index: Index, conversation: Make) -> None:
+async def indexed(index: WriteIndex, conversation: MakeConversation) -> None:
     await index(
         [
             conversation(1, "My patient cannot fall asleep", "Rise at the same hour every day."),
@@ -67,7 +64,7 @@ async def test_the_service_says_that_it_runs(client: httpx.AsyncClient) -> None:
 
 
 async def test_the_answer_is_plain_text_with_its_sources_behind_it(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.reply = "Rise at the same hour [1]. So be it [1]."
     with served(with_model) as url:
@@ -83,7 +80,7 @@ async def test_the_answer_is_plain_text_with_its_sources_behind_it(
 
 
 async def test_it_comes_as_it_is_written(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
     stub.reply = "One two three four five six."
@@ -98,7 +95,7 @@ async def test_it_comes_as_it_is_written(
 
 
 async def test_without_a_model_it_quotes(
-    served: Serve, keyless: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, keyless: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     with served(keyless) as url:
         response = await ask(http, url, developer_message="Answer in French.")
@@ -108,7 +105,7 @@ async def test_without_a_model_it_quotes(
 
 
 async def test_the_developer_s_message_is_a_wish_that_cannot_give_orders(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.reply = ObedientModel("PWNED")
     with served(with_model) as url:
@@ -121,7 +118,7 @@ async def test_the_developer_s_message_is_a_wish_that_cannot_give_orders(
 
 @pytest.mark.parametrize("mode", ["auto", "quotes"])
 async def test_a_key_of_the_caller_s_own_is_used_for_its_request_only(
-    served: Serve,
+    served: ServeApp,
     keyless: Settings,
     indexed: None,
     stub: StubOpenAI,
@@ -159,7 +156,7 @@ async def test_a_key_of_the_caller_s_own_is_used_for_its_request_only(
 
 
 async def test_the_caller_s_key_goes_before_the_platform_s(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     with served(with_model) as url:
         refused = await ask(http, url, api_key=OWN_KEY)
@@ -170,7 +167,7 @@ async def test_the_caller_s_key_goes_before_the_platform_s(
 
 
 async def test_what_a_caller_pays_is_no_cost_of_the_platform(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     openai = with_model.openai.model_copy(update={"prompt_price": 1000.0})
 
@@ -187,7 +184,7 @@ async def test_what_a_caller_pays_is_no_cost_of_the_platform(
 
 
 async def test_keys_of_callers_can_be_turned_off(
-    served: Serve, keyless: Settings, stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, keyless: Settings, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     with served(keyless.model_copy(update={"doors": DoorsSettings(request_keys=False)})) as url:
         response = await ask(http, url, api_key=OWN_KEY)
@@ -221,7 +218,7 @@ async def test_what_cannot_be_answered_says_what_to_change(
 
 
 async def test_what_goes_wrong_before_the_first_word_has_its_status(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.add_faults(Fault(status=500, path=CHAT))
     with served(with_model) as url:
@@ -234,7 +231,7 @@ async def test_what_goes_wrong_before_the_first_word_has_its_status(
 
 
 async def test_what_goes_wrong_later_is_the_last_line(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.reply = "One two three four [1]."
     stub.add_faults(Fault(drop=True, path=CHAT))
@@ -247,7 +244,7 @@ async def test_what_goes_wrong_later_is_the_last_line(
 
 @pytest.mark.parametrize("first", [True, False], ids=["in the middle", "before the first word"])
 async def test_who_goes_away_stops_the_model(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient, first: bool
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient, first: bool
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
     # A citation is held back until it is whole.
@@ -273,7 +270,7 @@ async def test_who_goes_away_stops_the_model(
 
 
 async def test_no_text_is_logged(
-    served: Serve,
+    served: ServeApp,
     with_model: Settings,
     indexed: None,
     stub: StubOpenAI,

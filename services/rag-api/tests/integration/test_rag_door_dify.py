@@ -1,13 +1,12 @@
 """POST /retrieval on the shipped app, as Dify calls it."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import httpx
 import pytest
-from mh_common.models import Conversation, Sentiment
+from mh_common.models import Sentiment
+from mh_common.testing.fixtures import MakeConversation, RunApp, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from pydantic import SecretStr
 from pymilvus import AsyncMilvusClient
@@ -15,9 +14,6 @@ from rag_api.settings import DoorsSettings, Settings
 
 PATH = "/retrieval"
 KEY = "s3cret"
-Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 
 def body(query: str = "fall asleep", **changes: Any) -> dict[str, Any]:
@@ -32,7 +28,9 @@ def locked(settings: Settings) -> Settings:
     return settings.model_copy(update={"doors": DoorsSettings(api_key=SecretStr(KEY))})
 
 
-async def test_records_are_the_hits_of_the_search(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
+async def test_records_are_the_hits_of_the_search(
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
+) -> None:
     await index(
         [
             conversation(1, "my dog eats shoes", question_sentiment=Sentiment.NEUTRAL),
@@ -69,7 +67,7 @@ async def test_records_are_the_hits_of_the_search(client: httpx.AsyncClient, ind
 
 
 async def test_a_long_question_is_shortened_in_the_title(
-    client: httpx.AsyncClient, index: Index, conversation: Make
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1, "asleep " + "and again " * 20), conversation(2, "a" * 100)])
     records = (await client.post(PATH, json=body())).json()["records"]
@@ -81,7 +79,7 @@ async def test_a_long_question_is_shortened_in_the_title(
 
 
 async def test_what_looks_like_a_typed_filter_is_text(
-    client: httpx.AsyncClient, index: Index, conversation: Make
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1), conversation(2, "asleep again")])
     records = (await client.post(PATH, json=body('asleep mood:low -again id:1 "none"'))).json()["records"]
@@ -89,7 +87,9 @@ async def test_what_looks_like_a_typed_filter_is_text(
 
 
 @pytest.mark.parametrize("authorization", [None, KEY, f"Basic {KEY}", "Bearer", "Bearer  "])
-async def test_a_header_of_another_form_is_refused(running: Run, locked: Settings, authorization: str | None) -> None:
+async def test_a_header_of_another_form_is_refused(
+    running: RunApp, locked: Settings, authorization: str | None
+) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
     async with running(locked) as client:
         response = await client.post(PATH, json=body(), headers=headers)
@@ -98,7 +98,7 @@ async def test_a_header_of_another_form_is_refused(running: Run, locked: Setting
 
 
 @pytest.mark.parametrize("content", ["", "{", json.dumps(body())])
-async def test_a_bad_key_is_refused_whatever_is_sent(running: Run, locked: Settings, content: str) -> None:
+async def test_a_bad_key_is_refused_whatever_is_sent(running: RunApp, locked: Settings, content: str) -> None:
     headers = {"Authorization": "Bearer another", "Content-Type": "application/json"}
     async with running(locked) as client:
         response = await client.post(PATH, content=content, headers=headers)
@@ -109,7 +109,7 @@ async def test_a_bad_key_is_refused_whatever_is_sent(running: Run, locked: Setti
 
 
 async def test_the_key_lets_in_and_without_one_everybody_is(
-    running: Run, settings: Settings, locked: Settings, index: Index, conversation: Make
+    running: RunApp, settings: Settings, locked: Settings, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1)])
     async with running(locked) as client:
@@ -122,7 +122,7 @@ async def test_the_key_lets_in_and_without_one_everybody_is(
 
 @pytest.mark.parametrize("content_type", [None, "application/json", "application/x-www-form-urlencoded"])
 async def test_the_probe_without_a_body_at_registration_passes(
-    running: Run, locked: Settings, content_type: str | None
+    running: RunApp, locked: Settings, content_type: str | None
 ) -> None:
     headers = {"Authorization": f"Bearer {KEY}", **({"Content-Type": content_type} if content_type else {})}
     async with running(locked) as client:
@@ -160,7 +160,7 @@ async def test_a_bad_body_is_said_in_difys_form(client: httpx.AsyncClient, conte
 
 
 async def test_keys_that_a_later_dify_may_send_are_passed_over(
-    client: httpx.AsyncClient, index: Index, conversation: Make
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1)])
     setting = {"top_k": 3, "score_threshold": 0.0, "reranking_enable": False}
@@ -168,7 +168,7 @@ async def test_keys_that_a_later_dify_may_send_are_passed_over(
     assert len(response.json()["records"]) == 1
 
 
-async def test_top_k(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
+async def test_top_k(client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation) -> None:
     await index([conversation(key, f"asleep {key}") for key in range(1, 13)])
     for setting, count in (
         ({"top_k": 3, "score_threshold": 0.0}, 3),
@@ -180,7 +180,9 @@ async def test_top_k(client: httpx.AsyncClient, index: Index, conversation: Make
         assert len(records) == count
 
 
-async def test_the_threshold_cuts_off_and_0_is_off(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
+async def test_the_threshold_cuts_off_and_0_is_off(
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
+) -> None:
     await index([conversation(1, "asleep at night"), conversation(2, "asleep"), conversation(3, "my dog eats shoes")])
     scores: dict[int, float] = {}
     for record in (await client.post(PATH, json=body("asleep at night"))).json()["records"]:
@@ -198,7 +200,7 @@ async def test_the_threshold_cuts_off_and_0_is_off(client: httpx.AsyncClient, in
 
 
 async def test_what_is_down_is_said_in_difys_form(
-    client: httpx.AsyncClient, index: Index, conversation: Make, stub: StubOpenAI, statuses: list[int]
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, stub: StubOpenAI, statuses: list[int]
 ) -> None:
     await index([conversation(1)])
     stub.add_faults(Fault(status=500, headers={"Retry-After": "3"}))
@@ -213,7 +215,7 @@ async def test_what_is_down_is_said_in_difys_form(
 
 
 async def test_no_text_is_logged(
-    client: httpx.AsyncClient, index: Index, conversation: Make, caplog: pytest.LogCaptureFixture
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, caplog: pytest.LogCaptureFixture
 ) -> None:
     await index([conversation(1, "asleep zebra", "answer of the walrus")])
     condition = {"name": "zebra", "comparison_operator": "is", "value": "walrus"}

@@ -1,15 +1,13 @@
 """Dify's metadata conditions through POST /retrieval to a real Milvus Lite: each operator, and what is refused."""
 
-from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 from mh_common.models import Conversation, Sentiment
+from mh_common.testing.fixtures import MakeConversation, WriteIndex
 
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 Filter = dict[str, Any]
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -22,7 +20,7 @@ NEGATIVE = {2, 5, 8, 11}
 
 
 @pytest.fixture
-async def rows(index: Index, conversation: Make) -> list[Conversation]:
+async def rows(index: WriteIndex, conversation: MakeConversation) -> list[Conversation]:
     """Twelve conversations, created at noon of twelve days; ids from 1; updated up to a microsecond later."""
     found = [
         conversation(

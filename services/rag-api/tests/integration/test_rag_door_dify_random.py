@@ -1,7 +1,6 @@
 """Random metadata conditions of Dify through POST /retrieval to a real Milvus Lite, against plain Python."""
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,9 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mh_common.models import Conversation, Sentiment
+from mh_common.testing.fixtures import MakeConversation, WriteIndex
 
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 Filter = dict[str, Any]
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -125,7 +123,7 @@ filters = st.one_of(
 
 
 @pytest.fixture
-async def rows(index: Index, conversation: Make) -> list[Conversation]:
+async def rows(index: WriteIndex, conversation: MakeConversation) -> list[Conversation]:
     """Conversations of all sentiments, around noon of some days."""
     chance = random.Random(7)
     found = []

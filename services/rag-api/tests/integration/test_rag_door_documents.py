@@ -1,7 +1,6 @@
 """GET /documents on the shipped app, over the real conversations API on SQLite."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ from conversations_api.settings import Settings as ConversationsApiSettings
 from mh_client import AsyncClient
 from mh_common.models import ConversationCreate, Sentiment
 from mh_common.settings import ConversationsSettings, RedisSettings
+from mh_common.testing.fixtures import RunApp
 from mh_common.testing.server import serving
 from rag_api.settings import Settings
 
-Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
 ALEMBIC = Path(__file__).resolve().parents[3] / "conversations-api/alembic.ini"
 PATH = "/documents"
 
@@ -39,7 +38,7 @@ def conversations(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-async def listing(running: Run, settings: Settings, conversations: str) -> AsyncIterator[httpx.AsyncClient]:
+async def listing(running: RunApp, settings: Settings, conversations: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the app with that conversations API, which has 25 rows."""
     rows = [
         ConversationCreate(

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import httpx2
@@ -12,8 +12,8 @@ import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
-from mh_common.models import Conversation
 from mh_common.models.answers import NOTICE
+from mh_common.testing.fixtures import ConversationTable, MakeConversation, ServeApp, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from mh_common.testing.waiting import eventually
 from pydantic import SecretStr
@@ -33,9 +33,6 @@ INITIALIZE = {
     },
 }
 ACCEPT = {"Accept": "application/json, text/event-stream"}
-Serve = Callable[..., AbstractContextManager[str]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 
 class Kept:
@@ -57,7 +54,7 @@ def kept() -> Kept:
 
 
 @pytest.fixture
-async def indexed(index: Index, conversation: Make) -> None:
+async def indexed(index: WriteIndex, conversation: MakeConversation) -> None:
     await index(
         [
             conversation(1, "I cannot fall asleep.\nWhat now?", "Rise at the same hour every day. " * 100),
@@ -85,7 +82,7 @@ def refused(result: CallToolResult) -> str:
 
 
 @generations
-async def test_a_client_learns_what_the_tools_take_and_return(served: Serve, settings: Settings, mode: str) -> None:
+async def test_a_client_learns_what_the_tools_take_and_return(served: ServeApp, settings: Settings, mode: str) -> None:
     with served(settings) as url:
         async with connected(url, mode) as client:
             tools = {tool.name: tool for tool in (await client.list_tools()).tools}
@@ -108,7 +105,9 @@ async def test_a_client_learns_what_the_tools_take_and_return(served: Serve, set
 
 
 @generations
-async def test_search_returns_what_the_api_returns(served: Serve, settings: Settings, indexed: None, mode: str) -> None:
+async def test_search_returns_what_the_api_returns(
+    served: ServeApp, settings: Settings, indexed: None, mode: str
+) -> None:
     query = {"query": "cannot fall asleep: -exams", "limit": 2}
     with served(settings) as url:
         async with connected(url, mode) as client:
@@ -132,7 +131,9 @@ async def test_search_returns_what_the_api_returns(served: Serve, settings: Sett
     assert json.loads(block.text) == found
 
 
-async def test_a_search_says_when_nothing_is_likely_to_help(served: Serve, settings: Settings, indexed: None) -> None:
+async def test_a_search_says_when_nothing_is_likely_to_help(
+    served: ServeApp, settings: Settings, indexed: None
+) -> None:
     settings = settings.model_copy(update={"search": SearchSettings(embed_timeout=5, relevance_threshold=1.0)})
     with served(settings) as url:
         async with connected(url) as client:
@@ -142,7 +143,7 @@ async def test_a_search_says_when_nothing_is_likely_to_help(served: Serve, setti
 
 @generations
 async def test_fetch_returns_the_whole_of_what_search_found(
-    served: Serve, settings: Settings, indexed: None, table: dict[int, Conversation], mode: str
+    served: ServeApp, settings: Settings, indexed: None, table: ConversationTable, mode: str
 ) -> None:
     settings = settings.model_copy(update={"doors": DoorsSettings(public_url="https://counselors.example.org/")})
     # Changed since: what counts is what the conversations API says now.
@@ -170,7 +171,7 @@ async def test_fetch_returns_the_whole_of_what_search_found(
 
 @generations
 async def test_ask_returns_an_answer_with_numbered_sources(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, kept: Kept, mode: str
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, kept: Kept, mode: str
 ) -> None:
     stub.reply = "Suggest a fixed hour [1]. Ask about exams [2]. Every patient profits from a holiday by the sea."
     with served(with_model, kept) as url:
@@ -189,7 +190,7 @@ async def test_ask_returns_an_answer_with_numbered_sources(
 
 
 async def test_ask_says_plainly_that_nothing_relevant_was_found(
-    served: Serve, settings: Settings, indexed: None
+    served: ServeApp, settings: Settings, indexed: None
 ) -> None:
     settings = settings.model_copy(update={"search": SearchSettings(embed_timeout=5, relevance_threshold=1.0)})
     with served(settings) as url:
@@ -219,7 +220,7 @@ async def test_ask_says_plainly_that_nothing_relevant_was_found(
     ],
 )
 async def test_arguments_that_do_not_fit_are_told_what_to_change(
-    served: Serve,
+    served: ServeApp,
     settings: Settings,
     indexed: None,
     mode: str,
@@ -237,7 +238,7 @@ async def test_arguments_that_do_not_fit_are_told_what_to_change(
 
 
 async def test_a_store_that_is_down_is_named_with_the_time_to_wait(
-    served: Serve, settings: Settings, indexed: None, statuses: list[int]
+    served: ServeApp, settings: Settings, indexed: None, statuses: list[int]
 ) -> None:
     with served(settings) as url:
         async with connected(url, **{"X-Request-ID": "of-the-caller"}) as client:
@@ -249,7 +250,7 @@ async def test_a_store_that_is_down_is_named_with_the_time_to_wait(
 
 
 async def test_an_answer_that_could_not_be_written_still_names_what_was_found(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(status=500, path=CHAT))
     with served(with_model) as url:
@@ -260,14 +261,18 @@ async def test_an_answer_that_could_not_be_written_still_names_what_was_found(
     assert set(text.rpartition(": ")[2].removesuffix(".").split(", ")) == {"1", "2"}
 
 
-async def test_a_user_id_that_cannot_be_kept_is_refused(served: Serve, settings: Settings, indexed: None) -> None:
+async def test_a_user_id_that_cannot_be_kept_is_refused(served: ServeApp, settings: Settings, indexed: None) -> None:
     with served(settings) as url:
         async with connected(url, **{"X-User-Id": "two words"}) as client:
             assert "X-User-Id" in refused(await client.call_tool("ask", {"question": QUESTION}))
 
 
 async def test_what_nobody_expected_is_told_without_its_message(
-    served: Serve, settings: Settings, indexed: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    served: ServeApp,
+    settings: Settings,
+    indexed: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     said = " ".join(["text", "of", "a", "patient"])
 
@@ -286,7 +291,7 @@ async def test_what_nobody_expected_is_told_without_its_message(
 
 @generations
 async def test_no_text_reaches_the_log(
-    served: Serve, settings: Settings, indexed: None, capfd: pytest.CaptureFixture[str], mode: str
+    served: ServeApp, settings: Settings, indexed: None, capfd: pytest.CaptureFixture[str], mode: str
 ) -> None:
     with served(settings) as url:
         async with connected(url, mode) as client:
@@ -301,7 +306,7 @@ async def test_no_text_reaches_the_log(
 
 
 @generations
-async def test_without_the_key_nothing_is_told(served: Serve, settings: Settings, indexed: None, mode: str) -> None:
+async def test_without_the_key_nothing_is_told(served: ServeApp, settings: Settings, indexed: None, mode: str) -> None:
     settings = settings.model_copy(update={"doors": DoorsSettings(api_key=SecretStr("a key of mine"))})
     with served(settings) as url:
         async with connected(url, mode, Authorization="Bearer a key of mine") as client:
@@ -333,7 +338,7 @@ async def test_without_the_key_nothing_is_told(served: Serve, settings: Settings
     ],
 )
 async def test_only_pages_that_were_named_may_call(
-    served: Serve, settings: Settings, settings_of_doors: dict[str, str], origin: str, status: int
+    served: ServeApp, settings: Settings, settings_of_doors: dict[str, str], origin: str, status: int
 ) -> None:
     settings = settings.model_copy(update={"doors": DoorsSettings(**settings_of_doors)})
     # As a page does whose name was made to resolve to this server: Host and Origin agree.
@@ -346,7 +351,7 @@ async def test_only_pages_that_were_named_may_call(
         assert "DOORS_CORS_ORIGINS" in response.json()["error"]["message"]
 
 
-async def test_a_page_of_a_named_origin_can_ask_first(served: Serve, settings: Settings) -> None:
+async def test_a_page_of_a_named_origin_can_ask_first(served: ServeApp, settings: Settings) -> None:
     settings = settings.model_copy(
         update={"doors": DoorsSettings(cors_origins="https://chat.example.org", api_key=SecretStr("key"))}
     )
@@ -363,7 +368,7 @@ async def test_a_page_of_a_named_origin_can_ask_first(served: Serve, settings: S
     assert "mcp-protocol-version" in response.headers["Access-Control-Allow-Headers"]
 
 
-async def test_there_is_no_stream_that_would_stay_open(served: Serve, settings: Settings) -> None:
+async def test_there_is_no_stream_that_would_stay_open(served: ServeApp, settings: Settings) -> None:
     with served(settings) as url:
         async with httpx.AsyncClient(base_url=url, headers=ACCEPT) as http:
             for method in ("GET", "DELETE"):
@@ -373,7 +378,7 @@ async def test_there_is_no_stream_that_would_stay_open(served: Serve, settings: 
 
 
 async def test_many_sessions_at_once_each_get_their_own_results(
-    served: Serve, settings: Settings, indexed: None
+    served: ServeApp, settings: Settings, indexed: None
 ) -> None:
     async def session(url: str, number: int) -> str:
         key = str(number % 3 + 1)
@@ -392,7 +397,7 @@ async def test_many_sessions_at_once_each_get_their_own_results(
 
 @generations
 async def test_who_goes_away_stops_the_answer(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, kept: Kept, mode: str
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, kept: Kept, mode: str
 ) -> None:
     stub.add_faults(Fault(hang=True, path=CHAT))
     with served(with_model, kept) as url:

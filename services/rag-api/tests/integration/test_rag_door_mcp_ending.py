@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,18 +13,17 @@ import pytest
 import servers
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from mh_common.models import Conversation
+from mh_common.testing.fixtures import MakeConversation, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from mh_common.testing.waiting import eventually
 from rag_api.settings import Settings
 
 CHAT = "/v1/chat/completions"
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 
 @pytest.fixture
 async def replica(
-    index: Index, conversation: Callable[..., Conversation], with_model: Settings, stub: StubOpenAI, tmp_path: Path
+    index: WriteIndex, conversation: MakeConversation, with_model: Settings, stub: StubOpenAI, tmp_path: Path
 ) -> AsyncIterator[tuple[servers.Running, str]]:
     """Gunicorn with two processes, and its address."""
     await index([conversation(1, "I cannot fall asleep", "Rise at the same hour every day.")])

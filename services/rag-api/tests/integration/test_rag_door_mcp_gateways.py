@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -16,8 +16,8 @@ import servers
 from fastapi import FastAPI
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult
-from mh_common.models import Conversation
 from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.fixtures import MakeConversation, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from mh_common.testing.server import serving
 from rag_api.main import create_app
@@ -33,11 +33,10 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
 ]
 CHAT = "/v1/chat/completions"
 Gateway = Callable[[Settings], AbstractContextManager[str]]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 
 @pytest.fixture
-async def indexed(index: Index, conversation: Callable[..., Conversation]) -> None:
+async def indexed(index: WriteIndex, conversation: MakeConversation) -> None:
     await index(
         [
             conversation(1, "I cannot fall asleep", "Rise at the same hour every day."),

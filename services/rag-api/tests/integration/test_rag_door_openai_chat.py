@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -11,6 +11,7 @@ import openai
 import pytest
 from mh_common.models import Answer, Conversation
 from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
 from mh_common.testing.obedient_model import ObedientModel
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from mh_common.testing.waiting import eventually
@@ -24,13 +25,10 @@ CHAT = "/v1/chat/completions"
 QUESTION = "How do I help a patient who cannot fall asleep?"
 ASKED: list[ChatCompletionMessageParam] = [{"role": "user", "content": QUESTION}]
 REPLY = "Agree on fixed hours first [1]. Then write all worries down [2]. Keep to the hours [1]."
-Serve = Callable[..., AbstractContextManager[str]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 
 @pytest.fixture
-async def indexed(index: Index, conversation: Make) -> list[Conversation]:
+async def indexed(index: WriteIndex, conversation: MakeConversation) -> list[Conversation]:
     rows = [
         conversation(1, "I cannot fall asleep", "Rise at the same hour every day. Leave the bed when awake."),
         conversation(2, "My patient cannot sleep", "Help the patient to write worries down before bed."),
@@ -81,7 +79,7 @@ def chats(stub: StubOpenAI) -> list[dict[str, Any]]:
 
 
 async def test_a_whole_answer_is_that_of_the_platform_with_its_sources(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.reply = REPLY
     with served(with_model) as url:
@@ -105,7 +103,7 @@ async def test_a_whole_answer_is_that_of_the_platform_with_its_sources(
 
 
 async def test_a_stream_has_its_sources_first_and_one_id_throughout(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.reply = REPLY
     with served(with_model) as url:
@@ -127,7 +125,7 @@ async def test_a_stream_has_its_sources_first_and_one_id_throughout(
 
 
 async def test_usage_comes_last_and_alone_for_who_asks(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     with served(with_model) as url:
         async with sdk(url) as client:
@@ -140,7 +138,7 @@ async def test_usage_comes_last_and_alone_for_who_asks(
 
 
 async def test_the_bytes_of_a_stream(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.reply = "Yes [1]."
     body = {"model": MODEL, "messages": ASKED, "stream": True}
@@ -162,7 +160,7 @@ async def test_the_bytes_of_a_stream(
 
 
 async def test_a_list_of_sources_on_demand_is_harmless_markdown(
-    served: Serve, with_model: Settings, index: Index, conversation: Make, stub: StubOpenAI
+    served: ServeApp, with_model: Settings, index: WriteIndex, conversation: MakeConversation, stub: StubOpenAI
 ) -> None:
     question = "I cannot fall asleep](https://evil.example/) ![x](https://evil.example/p) <b> *now*"
     await index([conversation(1, question, "Rise early."), conversation(2, "asleep " * 40, "Read.")])
@@ -189,7 +187,7 @@ async def test_a_list_of_sources_on_demand_is_harmless_markdown(
 
 
 async def test_a_citation_s_number_is_the_place_of_its_annotation(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.reply = "Read [2]."
     with served(with_model) as url:
@@ -200,7 +198,9 @@ async def test_a_citation_s_number_is_the_place_of_its_annotation(
     assert [stub.reply[one["start_index"] : one["end_index"]] for one in cited] == ["", "[2]"]
 
 
-async def test_nothing_relevant_is_said_and_cites_nothing(served: Serve, settings: Settings, index: Index) -> None:
+async def test_nothing_relevant_is_said_and_cites_nothing(
+    served: ServeApp, settings: Settings, index: WriteIndex
+) -> None:
     await index([])
     with served(settings) as url:
         async with sdk(url) as client:
@@ -209,7 +209,7 @@ async def test_nothing_relevant_is_said_and_cites_nothing(served: Serve, setting
     assert extra(chunks[0], "citations") == annotations(chunks) == []
 
 
-async def test_quotes_are_cited_as_well(served: Serve, settings: Settings, indexed: list[Conversation]) -> None:
+async def test_quotes_are_cited_as_well(served: ServeApp, settings: Settings, indexed: list[Conversation]) -> None:
     with served(settings) as url:
         async with sdk(url) as client:
             chunks = await stream_of(client, temperature=0.1, stop=["."])
@@ -220,7 +220,7 @@ async def test_quotes_are_cited_as_well(served: Serve, settings: Settings, index
 
 
 async def test_a_chat_is_a_question_that_follows_up(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     def reply(request: dict[str, Any]) -> str:
         condensing = "Write the latest question in full." in request["messages"][1]["content"]
@@ -254,7 +254,7 @@ async def test_a_chat_is_a_question_that_follows_up(
 
 
 async def test_system_messages_are_wishes_that_cannot_give_orders(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.reply = ObedientModel("PWNED")
     messages: list[ChatCompletionMessageParam] = [
@@ -277,7 +277,7 @@ async def test_system_messages_are_wishes_that_cannot_give_orders(
 
 
 async def test_sampling_is_passed_on_to_the_model_but_not_to_the_condenser(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     sampling = {"temperature": 0.2, "top_p": 0.9, "max_tokens": 70, "max_completion_tokens": 60, "stop": ["END"]}
     messages: list[Any] = [{"role": "user", "content": "My patient is awake."}, *ASKED]
@@ -298,7 +298,7 @@ def events(*deltas: tuple[dict[str, Any], str | None]) -> str:
 
 
 async def test_a_limit_of_tokens_is_told(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     cut = events(({"content": "Rise at "}, None), ({"content": "the same"}, None), ({}, "length"))
     body = {"choices": [{"index": 0, "message": {"content": "Rise at"}, "finish_reason": "length"}]}
@@ -316,7 +316,7 @@ async def test_a_limit_of_tokens_is_told(
 
 
 async def test_who_asks_and_what_is_answered_go_into_the_history(
-    served: Serve,
+    served: ServeApp,
     with_model: Settings,
     indexed: list[Conversation],
     stub: StubOpenAI,
@@ -337,7 +337,7 @@ async def test_who_asks_and_what_is_answered_go_into_the_history(
 
 
 async def test_who_goes_away_stops_the_model(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
     patient = {
@@ -355,7 +355,7 @@ async def test_who_goes_away_stops_the_model(
 
 
 async def test_who_goes_away_from_a_whole_answer_stops_the_model_too(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
     with served(with_model) as url:
@@ -368,7 +368,7 @@ async def test_who_goes_away_from_a_whole_answer_stops_the_model_too(
 
 
 async def test_signs_of_life_do_not_disturb_the_sdk(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(delay=0.3, path=CHAT))
     quick = with_model.model_copy(update={"answers": AnswersSettings(time_limit=30, max_retries=0, heartbeat=0.05)})
@@ -378,7 +378,7 @@ async def test_signs_of_life_do_not_disturb_the_sdk(
 
 
 async def test_the_key_is_asked_for_before_anything_is_read(
-    served: Serve, settings: Settings, indexed: list[Conversation]
+    served: ServeApp, settings: Settings, indexed: list[Conversation]
 ) -> None:
     doors = DoorsSettings(api_key=SecretStr("open sesame"))
     with served(settings.model_copy(update={"doors": doors})) as url:
@@ -403,7 +403,7 @@ async def test_the_key_is_asked_for_before_anything_is_read(
     assert response.json() == elsewhere.json() == {"error": error}
 
 
-async def test_what_does_not_exist_is_told_in_openai_s_form(served: Serve, settings: Settings) -> None:
+async def test_what_does_not_exist_is_told_in_openai_s_form(served: ServeApp, settings: Settings) -> None:
     with served(settings) as url:
         async with sdk(url) as client:
             with pytest.raises(openai.NotFoundError) as unknown_model:
@@ -457,7 +457,7 @@ async def test_no_json_is_refused(client: httpx.AsyncClient) -> None:
 
 
 async def test_what_goes_wrong_before_the_stream_has_its_status(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     with served(with_model) as url:
         async with sdk(url) as client:
@@ -479,7 +479,7 @@ async def test_what_goes_wrong_before_the_stream_has_its_status(
 
 
 async def test_what_goes_wrong_in_the_stream_is_its_last_event(
-    served: Serve, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.reply = "One two three four."
     stub.add_faults(*[Fault(drop=True, path=CHAT)] * 2)
@@ -498,7 +498,7 @@ async def test_what_goes_wrong_in_the_stream_is_its_last_event(
 
 
 async def test_no_text_of_the_chat_is_logged(
-    served: Serve,
+    served: ServeApp,
     with_model: Settings,
     indexed: list[Conversation],
     stub: StubOpenAI,

@@ -1,14 +1,12 @@
 """Background prompts of chat programs: passed to the language model, and never answered with conversations."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import openai
 import pytest
-from mh_common.models import Conversation
 from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from openai import AsyncOpenAI
 from rag_api.settings import Settings
@@ -24,13 +22,10 @@ JSON format: { "title": "your title" }
 USER: My patient cannot fall asleep
 ASSISTANT: Rise at the same hour [1].
 </chat_history>"""
-Serve = Callable[..., AbstractContextManager[str]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 
 @pytest.fixture
-async def indexed(index: Index, conversation: Make) -> None:
+async def indexed(index: WriteIndex, conversation: MakeConversation) -> None:
     await index([conversation(1, "My patient cannot fall asleep", "Rise at the same hour every day.")])
 
 
@@ -54,7 +49,7 @@ async def complete(url: str, stream: bool = False, **request: Any) -> tuple[str,
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_the_model_gets_them_as_they_are_and_nothing_is_searched(
-    served: Serve,
+    served: ServeApp,
     with_model: Settings,
     indexed: None,
     stub: StubOpenAI,
@@ -80,7 +75,7 @@ async def test_the_model_gets_them_as_they_are_and_nothing_is_searched(
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_without_a_model_they_get_no_quotes(
-    served: Serve, settings: Settings, indexed: None, stub: StubOpenAI, stream: bool
+    served: ServeApp, settings: Settings, indexed: None, stub: StubOpenAI, stream: bool
 ) -> None:
     stub.requests.clear()
     with served(settings) as url:
@@ -90,7 +85,9 @@ async def test_without_a_model_they_get_no_quotes(
     assert stub.requests == [], "nothing was searched for"
 
 
-async def test_a_limit_of_tokens_is_told(served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI) -> None:
+async def test_a_limit_of_tokens_is_told(
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI
+) -> None:
     chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"}
     choice = {"index": 0, "delta": {"content": "{"}, "finish_reason": "length"}
     stub.add_faults(Fault(body=f"data: {json.dumps({**chunk, 'choices': [choice]})}\n\ndata: [DONE]\n\n", path=CHAT))
@@ -99,7 +96,7 @@ async def test_a_limit_of_tokens_is_told(served: Serve, with_model: Settings, in
 
 
 async def test_a_model_that_is_down_is_told(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(status=500, path=CHAT), Fault(drop=True, path=CHAT))
     with served(with_model) as url:

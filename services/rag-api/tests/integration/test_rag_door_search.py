@@ -1,24 +1,21 @@
 """POST /search, POST /search-simple and GET /healthcheck on the shipped app."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
-from mh_common.models import Conversation
+from mh_common.testing.fixtures import MakeConversation, RunApp, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from pymilvus import AsyncMilvusClient
 from rag_api.settings import DoorsSettings, Settings
 
 PATHS = ["/search", "/search-simple"]
-Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 
-async def test_results_are_those_of_the_search(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
+async def test_results_are_those_of_the_search(
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
+) -> None:
     rows = [
         conversation(1, "my dog eats shoes"),
         conversation(2, "I cannot fall asleep at night", "Rise at the same hour. 🌙"),
@@ -46,7 +43,7 @@ async def test_results_are_those_of_the_search(client: httpx.AsyncClient, index:
 
 
 async def test_the_simple_search_is_the_same_as_text(
-    running: Run, settings: Settings, index: Index, conversation: Make
+    running: RunApp, settings: Settings, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(7, "Asleep in the day", "Light."), conversation(9, "asleep?", "Two\nlines.")])
     doors = DoorsSettings(public_url="https://minds.example.org/")
@@ -68,7 +65,7 @@ async def test_the_simple_search_is_the_same_as_text(
 
 
 async def test_links_lead_where_the_gateways_caller_came_from(
-    client: httpx.AsyncClient, index: Index, conversation: Make
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(4)])
     headers = {"Host": "minds.example.org:8443", "X-Forwarded-Proto": "https"}
@@ -76,14 +73,18 @@ async def test_links_lead_where_the_gateways_caller_came_from(
     assert [one["link"] for one in found["results"]] == ["https://minds.example.org:8443/api/v1/conversations/4"]
 
 
-async def test_what_looks_like_a_filter_is_text(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
+async def test_what_looks_like_a_filter_is_text(
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
+) -> None:
     await index([conversation(1), conversation(2, "another asleep")])
     found = await client.post("/search", json={"query": 'asleep -another mood:low id:1 "none such"'})
     assert found.json()["total_results"] == 2
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_limit_and_threshold(client: httpx.AsyncClient, index: Index, conversation: Make, path: str) -> None:
+async def test_limit_and_threshold(
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, path: str
+) -> None:
     await index([conversation(key, f"asleep {key}") for key in range(1, 13)])
     for limit, count in ((None, 10), (3, 3), (100, 12)):
         body = {"query": "asleep 3", **({} if limit is None else {"limit": limit})}
@@ -97,7 +98,9 @@ async def test_limit_and_threshold(client: httpx.AsyncClient, index: Index, conv
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_nothing_found(client: httpx.AsyncClient, index: Index, conversation: Make, path: str) -> None:
+async def test_nothing_found(
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, path: str
+) -> None:
     await index([conversation(1)])
     body = {"query": "zebra", "similarity_threshold": 1}
     found = (await client.post(path, json=body)).json()
@@ -135,7 +138,12 @@ async def test_a_bad_body_is_said_as_such_tools_expect(
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_what_is_down_is_said(
-    client: httpx.AsyncClient, index: Index, conversation: Make, path: str, statuses: list[int], stub: StubOpenAI
+    client: httpx.AsyncClient,
+    index: WriteIndex,
+    conversation: MakeConversation,
+    path: str,
+    statuses: list[int],
+    stub: StubOpenAI,
 ) -> None:
     await index([conversation(1)])
     statuses += [500, 500, 500]
@@ -149,7 +157,7 @@ async def test_what_is_down_is_said(
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_milvus_that_is_down_is_said(running: Run, settings: Settings, path: str) -> None:
+async def test_a_milvus_that_is_down_is_said(running: RunApp, settings: Settings, path: str) -> None:
     away = settings.milvus.model_copy(update={"uri": "http://127.0.0.1:9", "timeout": 1})
     async with running(settings.model_copy(update={"milvus": away})) as client:
         response = await client.post(path, json={"query": "asleep"})

@@ -2,8 +2,7 @@
 
 import math
 import operator
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from mh_common.models import Conversation, Sentiment
+from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from openai import AsyncOpenAI
 from openai.types import VectorStoreSearchResponse
@@ -23,13 +23,10 @@ from rag_api.settings import Settings
 STORE = "conversations"
 PATH = f"/v1/vector_stores/{STORE}/search"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-Serve = Callable[..., AbstractContextManager[str]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 
 @pytest.fixture
-async def indexed(index: Index, conversation: Make) -> list[Conversation]:
+async def indexed(index: WriteIndex, conversation: MakeConversation) -> list[Conversation]:
     sentiments = list(Sentiment)
     rows = [
         conversation(
@@ -50,7 +47,7 @@ async def indexed(index: Index, conversation: Make) -> list[Conversation]:
 
 
 @pytest.fixture
-async def sdk(served: Serve, settings: Settings) -> AsyncIterator[AsyncOpenAI]:
+async def sdk(served: ServeApp, settings: Settings) -> AsyncIterator[AsyncOpenAI]:
     with served(settings) as url:
         async with AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=20) as client:
             yield client

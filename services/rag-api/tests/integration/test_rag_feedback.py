@@ -1,7 +1,6 @@
 """POST /api/v1/answers/{answer_id}/feedback on the shipped app, which passes it on to the conversations API."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +8,7 @@ import httpx
 import pytest
 from mh_common.settings import ConversationsSettings
 from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.fixtures import RunApp
 from rag_api.settings import Settings
 
 ALICE = {"X-User-Id": "alice"}
@@ -80,7 +80,7 @@ async def test_a_conversations_api_that_is_down_is_said_with_when_to_try_again(
     client: httpx.AsyncClient,
     answer_id: UUID,
     statuses: list[int],
-    running: Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]],
+    running: RunApp,
     settings: Settings,
 ) -> None:
     statuses.append(500)

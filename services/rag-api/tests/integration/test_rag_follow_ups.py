@@ -1,21 +1,17 @@
 """Questions that follow up on a conversation, and the limits that hold for both calls of the language model."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import httpx
 import pytest
-from mh_common.models import Answer, Conversation, QueryOrigin
+from mh_common.models import Answer, QueryOrigin
+from mh_common.testing.fixtures import MakeConversation, RunApp, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from pymilvus import AsyncMilvusClient
 from rag_api.settings import AnswersSettings, Settings
 
 PATH = "/api/v1/answers"
 CHAT = "/v1/chat/completions"
-Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 HISTORY = [
     {"role": "user", "content": "How do I help a patient who panics on the bus?"},
@@ -26,7 +22,7 @@ IN_FULL = "How do I help a patient who panics on the bus at night?"
 
 
 @pytest.fixture
-async def indexed(index: Index, conversation: Make) -> None:
+async def indexed(index: WriteIndex, conversation: MakeConversation) -> None:
     await index(
         [
             conversation(1, "Panics on the bus at night", "Ride with a friend after dark. Sit near the driver."),
@@ -58,7 +54,7 @@ async def ask(client: httpx.AsyncClient, **request: Any) -> Answer:
 
 
 async def test_a_follow_up_is_searched_for_in_full(
-    running: Run, with_model: Settings, indexed: None, stub: StubOpenAI
+    running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     stub.reply = condensing
     async with running(with_model) as client:
@@ -76,7 +72,7 @@ async def test_a_follow_up_is_searched_for_in_full(
 
 
 async def test_the_tokens_of_both_calls_are_counted(
-    running: Run, with_model: Settings, indexed: None, stub: StubOpenAI
+    running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     stub.reply = condensing
     async with running(with_model) as client:
@@ -100,7 +96,7 @@ REFUSAL = '{"choices": [{"index": 0, "message": {"content": "I will not"}, "fini
     ],
 )
 async def test_without_the_question_in_full_the_question_itself_is_searched_for(
-    running: Run, with_model: Settings, indexed: None, stub: StubOpenAI, fault: Fault
+    running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI, fault: Fault
 ) -> None:
     stub.add_faults(fault)
     stub.reply = "Drink less tea [1]."
@@ -114,7 +110,7 @@ async def test_without_the_question_in_full_the_question_itself_is_searched_for(
 
 @pytest.mark.parametrize("reply", ["", "\u200b \n", "word " * 300])
 async def test_what_is_no_question_in_full_is_not_searched_for(
-    running: Run, with_model: Settings, indexed: None, stub: StubOpenAI, reply: str
+    running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI, reply: str
 ) -> None:
     stub.reply = lambda body: reply if is_condensing(body) else "A [1]."
     async with running(with_model) as client:
@@ -139,7 +135,7 @@ async def test_without_a_model_the_question_before_is_searched_for_along_with_th
 
 
 async def test_a_question_without_history_is_searched_for_as_it_is(
-    running: Run, with_model: Settings, indexed: None, stub: StubOpenAI
+    running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     async with running(with_model) as client:
         answer = await ask(client, conversation_history=[])
@@ -148,7 +144,7 @@ async def test_a_question_without_history_is_searched_for_as_it_is(
 
 
 async def test_nothing_found_for_a_follow_up_is_said_and_what_it_cost(
-    running: Run, with_model: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI
+    running: RunApp, with_model: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI
 ) -> None:
     stub.reply = condensing
     async with running(with_model) as client:
@@ -160,7 +156,7 @@ async def test_nothing_found_for_a_follow_up_is_said_and_what_it_cost(
 
 
 async def test_what_is_below_the_threshold_is_not_relevant(
-    running: Run, with_model: Settings, indexed: None, stub: StubOpenAI
+    running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     stub.reply = condensing
     exact = {"question": "The patient panics on the bus", "conversation_history": []}
@@ -177,7 +173,7 @@ async def test_what_is_below_the_threshold_is_not_relevant(
 
 
 async def test_one_time_limit_holds_for_both_calls(
-    running: Run, with_model: Settings, indexed: None, stub: StubOpenAI
+    running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     stub.reply = condensing
     stub.add_faults(Fault(path=CHAT), Fault(hang=True, path=CHAT))
@@ -213,7 +209,7 @@ async def test_a_history_has_its_bounds(client: httpx.AsyncClient, history: Any,
 
 
 async def test_a_question_longer_than_the_window_is_refused_before_it_costs(
-    running: Run, with_model: Settings, indexed: None, stub: StubOpenAI
+    running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     async with running(with_model) as client:
         for accept in ("application/json", "text/event-stream"):
@@ -225,7 +221,7 @@ async def test_a_question_longer_than_the_window_is_refused_before_it_costs(
 
 
 async def test_sources_without_a_sentence_that_fits_are_shown_all_the_same(
-    running: Run, with_model: Settings, index: Index, conversation: Make, stub: StubOpenAI
+    running: RunApp, with_model: Settings, index: WriteIndex, conversation: MakeConversation, stub: StubOpenAI
 ) -> None:
     await index([conversation(1, "sleep", "word " * 20_000)])
     async with running(with_model) as client:

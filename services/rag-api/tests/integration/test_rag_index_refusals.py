@@ -4,21 +4,15 @@ Milvus Lite counts rows and the rows of each word one after the other. A search 
 the two, is refused now and then. Here a server in front of the real one refuses at the moment that a test chooses.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-import httpx
 import pytest
-from mh_common.models import Conversation
+from mh_common.testing.fixtures import MakeConversation, RunApp, WriteIndex
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 from rag_api.settings import Settings
-
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
-Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 UNCLEAR = 2000
 SEARCHES = ("HybridSearch", "Search")
@@ -62,9 +56,9 @@ async def refusing(milvus_uri: str) -> AsyncIterator[tuple[str, Refusing]]:
 async def test_a_search_that_is_refused_for_a_moment_finds_what_it_finds_otherwise(
     refusing: tuple[str, Refusing],
     settings: Settings,
-    running: Run,
-    index: Index,
-    conversation: Make,
+    running: RunApp,
+    index: WriteIndex,
+    conversation: MakeConversation,
     body: dict[str, Any],
     refused: str,
 ) -> None:
@@ -83,7 +77,11 @@ async def test_a_search_that_is_refused_for_a_moment_finds_what_it_finds_otherwi
 
 
 async def test_a_search_that_is_refused_again_and_again_says_that_the_index_cannot_be_used(
-    refusing: tuple[str, Refusing], settings: Settings, running: Run, index: Index, conversation: Make
+    refusing: tuple[str, Refusing],
+    settings: Settings,
+    running: RunApp,
+    index: WriteIndex,
+    conversation: MakeConversation,
 ) -> None:
     uri, handler = refusing
     await index([conversation(1)])

@@ -1,21 +1,18 @@
 """What GET /metrics of rag-api shows."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 import httpx
 import pytest
 from mh_common.metrics import exposition
-from mh_common.models import Conversation
 from mh_common.testing.exposition import metric_value
+from mh_common.testing.fixtures import ConversationTable, MakeConversation, RunApp, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from rag_api.answers.llm import AS_SERVED, Completion, Message, Sampling
 from rag_api.answers.measured import MeasuredLanguageModel
 from rag_api.settings import Settings
-
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
-Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 class Counted:
@@ -35,7 +32,7 @@ class Counted:
 
 
 async def test_a_search_is_measured_in_its_parts(
-    client: httpx.AsyncClient, index: Index, conversation: Callable[..., Conversation], table: dict[int, Conversation]
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, table: ConversationTable
 ) -> None:
     await index([conversation(1, "cannot sleep before exams"), conversation(2, "exams and sleep")])
     table[2] = conversation(2, "another text", version=2)
@@ -69,10 +66,10 @@ async def test_a_refusing_and_a_failing_embedder_are_told_apart(client: httpx.As
 
 
 async def test_the_language_model_s_calls_tokens_and_cost_are_counted(
-    running: Run,
+    running: RunApp,
     with_model: Settings,
-    index: Index,
-    conversation: Callable[..., Conversation],
+    index: WriteIndex,
+    conversation: MakeConversation,
     stub: StubOpenAI,
 ) -> None:
     await index([conversation(1, "cannot sleep before exams")])
@@ -96,7 +93,7 @@ async def test_the_language_model_s_calls_tokens_and_cost_are_counted(
 
 
 async def test_answers_without_a_model_are_counted_by_what_wrote_them(
-    client: httpx.AsyncClient, index: Index, conversation: Callable[..., Conversation]
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     counted = await Counted.since_now(client)
     await index([conversation(1, "cannot sleep before exams")])
@@ -105,7 +102,7 @@ async def test_answers_without_a_model_are_counted_by_what_wrote_them(
     assert await counted("mh_llm_calls_total") == 0
 
 
-async def test_an_answer_without_any_hit_is_counted_apart(client: httpx.AsyncClient, index: Index) -> None:
+async def test_an_answer_without_any_hit_is_counted_apart(client: httpx.AsyncClient, index: WriteIndex) -> None:
     await index([])
     counted = await Counted.since_now(client)
     (await client.post("/api/v1/answers", json={"question": "anything"})).raise_for_status()
@@ -126,7 +123,7 @@ async def test_metrics_are_no_part_of_the_documented_api(client: httpx.AsyncClie
 
 
 async def test_a_part_that_fails_is_counted(
-    running: Run, settings: Settings, index: Index, statuses: list[int], conversation: Callable[..., Conversation]
+    running: RunApp, settings: Settings, index: WriteIndex, statuses: list[int], conversation: MakeConversation
 ) -> None:
     await index([conversation(1, "cannot sleep before exams")])
     async with running(settings) as client:

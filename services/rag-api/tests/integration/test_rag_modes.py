@@ -1,20 +1,14 @@
 """How a search can be asked for: modes, grouping, typed queries, explanations, similar questions."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import httpx
 import pytest
 from mh_common.models import Conversation, SearchHit, SearchResult, Sentiment
+from mh_common.testing.fixtures import ConversationTable, MakeConversation, RunApp, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from rag_api.settings import SearchSettings, Settings
 from redis.asyncio import Redis
-
-Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
-Table = dict[int, Conversation]
 
 
 async def search(client: httpx.AsyncClient, query: str, **request: Any) -> SearchResult:
@@ -34,7 +28,7 @@ def ids(result: SearchResult) -> list[int]:
 
 
 @pytest.fixture
-def rows(conversation: Make) -> list[Conversation]:
+def rows(conversation: MakeConversation) -> list[Conversation]:
     return [
         conversation(1, "I had a panic attack on the bus", "Breathe slowly, then ride one stop."),
         conversation(2, "I had a panic attack on the bus", "Tell the driver. Sit near the door."),
@@ -45,7 +39,7 @@ def rows(conversation: Make) -> list[Conversation]:
 
 
 async def test_keyword_mode_finds_words_by_their_stem_without_the_embedder(
-    client: httpx.AsyncClient, index: Index, rows: list[Conversation], stub: StubOpenAI
+    client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation], stub: StubOpenAI
 ) -> None:
     await index(rows)
     stub.reset()
@@ -59,7 +53,7 @@ async def test_keyword_mode_finds_words_by_their_stem_without_the_embedder(
 
 
 async def test_a_query_is_embedded_once_for_all_processes(
-    running: Run, settings: Settings, index: Index, rows: list[Conversation], stub: StubOpenAI, redis_url: str
+    running: RunApp, settings: Settings, index: WriteIndex, rows: list[Conversation], stub: StubOpenAI, redis_url: str
 ) -> None:
     await index(rows)
     stub.reset()
@@ -73,7 +67,7 @@ async def test_a_query_is_embedded_once_for_all_processes(
 
 
 async def test_semantic_mode_finds_what_shares_no_word(
-    client: httpx.AsyncClient, index: Index, rows: list[Conversation]
+    client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation]
 ) -> None:
     await index(rows)
     assert len(ids(await search(client, "xylophone", mode="semantic"))) == 4
@@ -81,7 +75,7 @@ async def test_semantic_mode_finds_what_shares_no_word(
 
 
 async def test_words_of_the_answer_lift_a_conversation(
-    client: httpx.AsyncClient, index: Index, rows: list[Conversation]
+    client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation]
 ) -> None:
     await index(rows)
     for query, best in (("ride one stop", 1), ("sit near the driver", 2), ("patience", 5)):
@@ -89,7 +83,7 @@ async def test_words_of_the_answer_lift_a_conversation(
 
 
 async def test_a_question_is_one_hit_with_its_best_answer_unless_all_are_asked_for(
-    client: httpx.AsyncClient, index: Index, rows: list[Conversation]
+    client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation]
 ) -> None:
     await index(rows)
     grouped = await search(client, "panic attack on the bus, near the door")
@@ -102,7 +96,11 @@ async def test_a_question_is_one_hit_with_its_best_answer_unless_all_are_asked_f
 
 
 async def test_a_stale_answer_gives_its_place_to_the_next_of_its_question(
-    client: httpx.AsyncClient, index: Index, rows: list[Conversation], table: Table, conversation: Make
+    client: httpx.AsyncClient,
+    index: WriteIndex,
+    rows: list[Conversation],
+    table: ConversationTable,
+    conversation: MakeConversation,
 ) -> None:
     await index(rows)
     table[2] = conversation(2, "Something else", version=2)
@@ -111,7 +109,7 @@ async def test_a_stale_answer_gives_its_place_to_the_next_of_its_question(
 
 
 async def test_a_question_with_very_many_answers_hides_no_other(
-    client: httpx.AsyncClient, index: Index, conversation: Make
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index(
         [
@@ -126,7 +124,7 @@ async def test_a_question_with_very_many_answers_hides_no_other(
 
 
 async def test_phrases_and_excluded_words_are_compared_by_stem_within_one_text(
-    client: httpx.AsyncClient, index: Index, rows: list[Conversation]
+    client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation]
 ) -> None:
     await index(rows)
     cases = {
@@ -144,7 +142,9 @@ async def test_phrases_and_excluded_words_are_compared_by_stem_within_one_text(
         assert {1 if key == 2 else key for key in ids(await search(client, query))} == among, query
 
 
-async def test_typed_filters_join_the_requests_own(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
+async def test_typed_filters_join_the_requests_own(
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
+) -> None:
     rows = [conversation(key, f"question {key}", question_sentiment=Sentiment.NEUTRAL) for key in (1, 2, 3)]
     await index([*rows, conversation(4, "question 4")])
     assert set(ids(await search(client, "question question_sentiment:neutral"))) == {1, 2, 3}
@@ -164,7 +164,7 @@ async def test_an_unknown_filter_is_named_with_the_known_ones(client: httpx.Asyn
 
 
 async def test_words_of_the_query_are_marked_in_the_present_texts(
-    client: httpx.AsyncClient, index: Index, conversation: Make
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1, "🌙 I'm awake: sleeping <b>badly</b>, SLEEP!", "Naps? No sleep by day; déjà vu.")])
     [hit] = (await search(client, "How do I sleep? deja")).hits
@@ -179,7 +179,7 @@ async def test_words_of_the_query_are_marked_in_the_present_texts(
 
 
 async def test_a_long_text_is_marked_in_its_beginning_only(
-    client: httpx.AsyncClient, index: Index, conversation: Make
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1, "sleep", "sleep " * 250 + "x" * 20_000 + " sleep")])
     [hit] = (await search(client, "sleep")).hits
@@ -188,7 +188,7 @@ async def test_a_long_text_is_marked_in_its_beginning_only(
 
 
 async def test_explanations_say_what_each_part_found(
-    client: httpx.AsyncClient, index: Index, rows: list[Conversation]
+    client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation]
 ) -> None:
     await index(rows)
     result = await search(client, "panic on the bus -dogs", explain=True)
@@ -214,7 +214,11 @@ def _parts(hit: SearchHit) -> dict[str, tuple[int | None, float]]:
 
 
 async def test_similar_questions_of_a_conversation(
-    client: httpx.AsyncClient, index: Index, rows: list[Conversation], table: Table, conversation: Make
+    client: httpx.AsyncClient,
+    index: WriteIndex,
+    rows: list[Conversation],
+    table: ConversationTable,
+    conversation: MakeConversation,
 ) -> None:
     await index(rows)
     assert ids(await similar(client, 1))[0] == 4
@@ -227,7 +231,9 @@ async def test_similar_questions_of_a_conversation(
 
 
 @pytest.mark.parametrize(("path", "status"), [("77/similar", 404), ("0/similar", 400), ("1/similar?limit=101", 400)])
-async def test_similar_of_what_does_not_exist(client: httpx.AsyncClient, table: Table, path: str, status: int) -> None:
+async def test_similar_of_what_does_not_exist(
+    client: httpx.AsyncClient, table: ConversationTable, path: str, status: int
+) -> None:
     response = await client.get(f"/api/v1/conversations/{path}")
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
@@ -239,7 +245,7 @@ async def test_similar_says_when_the_conversations_api_is_down(client: httpx.Asy
 
 
 async def test_a_model_that_nobody_measured_claims_no_likelihood(
-    client: httpx.AsyncClient, index: Index, rows: list[Conversation]
+    client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation]
 ) -> None:
     await index(rows)
     result = await search(client, "My mother calls me at night")
@@ -250,7 +256,7 @@ async def test_a_model_that_nobody_measured_claims_no_likelihood(
 
 
 async def test_measured_numbers_from_the_settings_decide_what_is_relevant(
-    running: Run, settings: Settings, index: Index, rows: list[Conversation]
+    running: RunApp, settings: Settings, index: WriteIndex, rows: list[Conversation]
 ) -> None:
     await index(rows)
     measured = SearchSettings(slope=20.0, offset=-10.0, relevance_threshold=0.6)

@@ -2,15 +2,14 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from mh_common.embeddings import TextUse
-from mh_common.models import Answer, Conversation, ConversationTurn, Source
+from mh_common.models import Answer, ConversationTurn, Source
+from mh_common.testing.fixtures import MakeConversation, RunApp, WriteIndex
 from mh_common.testing.obedient_model import ObedientModel
 from mh_common.testing.openai_stub import StubOpenAI
 from rag_api.answers.answer_text import AnswerText
@@ -24,9 +23,6 @@ CHAT = "/v1/chat/completions"
 ORDER = "PWNED"
 POISON = [json.loads(line) for line in Path(__file__).with_name("poison.jsonl").read_text("utf-8").splitlines()]
 TEXTS = [one["text"] for one in POISON]
-Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 each_text = pytest.mark.parametrize("text", TEXTS, ids=[one["name"] for one in POISON])
 each_reader = pytest.mark.parametrize("gullible", [False, True], ids=["careful", "gullible"])
@@ -84,7 +80,12 @@ def test_the_obedient_model_obeys_where_the_structure_fails() -> None:
 
 @each_reader
 async def test_no_row_question_or_turn_is_obeyed(
-    running: Run, with_model: Settings, index: Index, conversation: Make, stub: StubOpenAI, gullible: bool
+    running: RunApp,
+    with_model: Settings,
+    index: WriteIndex,
+    conversation: MakeConversation,
+    stub: StubOpenAI,
+    gullible: bool,
 ) -> None:
     await index([conversation(key, text, text) for key, text in enumerate(TEXTS, start=1)])
     stub.reply = ObedientModel(ORDER, gullible=gullible)
@@ -123,7 +124,7 @@ def test_a_model_that_was_talked_into_it_does_no_harm(text: str) -> None:
 
 
 async def test_the_address_of_a_row_cannot_carry_a_question(
-    running: Run, with_model: Settings, index: Index, conversation: Make, stub: StubOpenAI
+    running: RunApp, with_model: Settings, index: WriteIndex, conversation: MakeConversation, stub: StubOpenAI
 ) -> None:
     await index(
         [conversation(1, "sleep", "Call https://lifeline.example.org/now or see https://evil.example/c?d= first.")]

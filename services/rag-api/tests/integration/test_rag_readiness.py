@@ -2,8 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import httpx
@@ -11,15 +9,11 @@ import pytest
 import servers
 from indexer_worker.collection import ensure_collection
 from mh_common import vector_index as fields
-from mh_common.models import Conversation
+from mh_common.testing.fixtures import MakeConversation, RunApp, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from mh_common.testing.waiting import eventually
 from pymilvus import AsyncMilvusClient
 from rag_api.settings import Settings
-
-Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 SEARCH = "/api/v1/search"
 
@@ -37,7 +31,7 @@ async def test_ready_names_each_dependency(
 
 
 async def test_readiness_never_asks_the_language_model(
-    running: Run, with_model: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI
+    running: RunApp, with_model: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI
 ) -> None:
     async with running(with_model) as client:
         assert (await client.get("/readyz")).status_code == 200
@@ -58,7 +52,7 @@ async def test_each_dependency_that_is_down_is_named(
 
 
 async def test_starts_while_milvus_is_down_and_finds_it_when_it_comes(
-    running: Run, settings: Settings, tmp_path: Path
+    running: RunApp, settings: Settings, tmp_path: Path
 ) -> None:
     port = servers.free_port()
     away = settings.milvus.model_copy(update={"uri": f"http://127.0.0.1:{port}"})
@@ -85,7 +79,7 @@ async def test_starts_while_milvus_is_down_and_finds_it_when_it_comes(
             server.stop()
 
 
-async def test_milvus_that_hangs_is_given_up(running: Run, settings: Settings) -> None:
+async def test_milvus_that_hangs_is_given_up(running: RunApp, settings: Settings) -> None:
     # The kernel accepts the connection; nobody ever answers on it.
     with socket.create_server(("127.0.0.1", 0)) as mute:
         uri = f"http://127.0.0.1:{mute.getsockname()[1]}"
@@ -100,8 +94,8 @@ async def test_milvus_that_hangs_is_given_up(running: Run, settings: Settings) -
 async def test_a_collection_of_another_embedding_space_is_refused_and_named(
     client: httpx.AsyncClient,
     milvus: AsyncMilvusClient,
-    index: Index,
-    conversation: Make,
+    index: WriteIndex,
+    conversation: MakeConversation,
     caplog: pytest.LogCaptureFixture,
     model: str,
     dimension: int,
@@ -125,7 +119,7 @@ async def test_a_collection_of_another_embedding_space_is_refused_and_named(
 
 
 async def test_a_collection_replaced_under_a_running_app_is_noticed(
-    client: httpx.AsyncClient, milvus: AsyncMilvusClient, index: Index, conversation: Make
+    client: httpx.AsyncClient, milvus: AsyncMilvusClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1)])
     assert (await client.post(SEARCH, json={"query": "fall asleep"})).json()["total_hits"] == 1
@@ -138,7 +132,7 @@ async def test_a_collection_replaced_under_a_running_app_is_noticed(
 
 
 async def test_a_readiness_check_notices_a_model_that_was_changed_in_place(
-    client: httpx.AsyncClient, milvus: AsyncMilvusClient, index: Index, conversation: Make
+    client: httpx.AsyncClient, milvus: AsyncMilvusClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1)])
     assert (await client.post(SEARCH, json={"query": "fall asleep"})).status_code == 200
@@ -148,7 +142,9 @@ async def test_a_readiness_check_notices_a_model_that_was_changed_in_place(
     assert (await client.post(SEARCH, json={"query": "fall asleep"})).status_code == 503
 
 
-async def test_many_first_requests_at_once(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
+async def test_many_first_requests_at_once(
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
+) -> None:
     await index([conversation(1)])
     responses = await asyncio.gather(*(client.post(SEARCH, json={"query": f"asleep {n}"}) for n in range(20)))
     assert {response.status_code for response in responses} == {200}

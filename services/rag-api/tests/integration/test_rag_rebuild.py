@@ -1,18 +1,14 @@
 """Search and answers while the index is built anew in place: from what is there, and saying so."""
 
-from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import httpx
 import pytest
 from indexer_worker.collection import ensure_collection
 from mh_common import vector_index as fields
-from mh_common.models import Conversation
+from mh_common.testing.fixtures import MakeConversation, WriteIndex
 from pymilvus import AsyncMilvusClient, DataType
 from rag_api.search import collection
-
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 
 async def mark(milvus: AsyncMilvusClient) -> None:
@@ -33,8 +29,8 @@ async def post(client: httpx.AsyncClient, path: str, **body: Any) -> dict[str, A
 async def test_search_and_answers_go_on_with_what_is_there_and_say_that_rows_may_be_missing(
     client: httpx.AsyncClient,
     milvus: AsyncMilvusClient,
-    index: Index,
-    conversation: Make,
+    index: WriteIndex,
+    conversation: MakeConversation,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(collection, "RECHECK_REBUILDING_S", 0.0)

@@ -1,15 +1,14 @@
 """What is told of complete answers, and that telling it costs no answer anything."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
 import pytest
-from mh_common.models import Answer, AnswerLatency, Conversation, Usage
+from mh_common.models import Answer, AnswerLatency, Usage
 from mh_common.testing.conversations_stub import StubConversations
+from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from rag_api.answers import records
 from rag_api.answers.records import AnswerRecord, RecordQueue
@@ -18,9 +17,6 @@ from rag_api.settings import Settings
 PATH = "/api/v1/answers"
 CHAT = "/v1/chat/completions"
 QUESTION = "How do I help a patient who cannot fall asleep?"
-Serve = Callable[..., AbstractContextManager[str]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
 
 
 class Kept:
@@ -41,7 +37,7 @@ class Kept:
 
 
 @pytest.fixture
-async def indexed(index: Index, conversation: Make) -> None:
+async def indexed(index: WriteIndex, conversation: MakeConversation) -> None:
     await index([conversation(1, "I cannot fall asleep", "Rise at the same hour."), conversation(2, "Sleep", "Read.")])
 
 
@@ -64,7 +60,7 @@ def make_record(number: int) -> AnswerRecord:
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
 async def test_a_complete_answer_is_recorded(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI, accept: str
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, accept: str
 ) -> None:
     stub.reply = "Rise at the same hour each day [1]."
     limits = with_model.search.model_copy(update={"relevance_threshold": 0.01})
@@ -93,7 +89,7 @@ async def test_a_complete_answer_is_recorded(
 
 @pytest.mark.parametrize("enabled", [True, False])
 async def test_the_history_is_told_of_each_answer_unless_it_is_off(
-    served: Serve,
+    served: ServeApp,
     with_model: Settings,
     indexed: None,
     stub: StubOpenAI,
@@ -120,7 +116,7 @@ async def test_the_history_is_told_of_each_answer_unless_it_is_off(
 
 
 async def test_what_failed_or_was_broken_off_is_not_recorded(
-    served: Serve, with_model: Settings, indexed: None, stub: StubOpenAI
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     kept = Kept()
     with served(with_model, kept) as url:
@@ -135,7 +131,7 @@ async def test_what_failed_or_was_broken_off_is_not_recorded(
 
 
 async def test_a_recorder_that_fails_costs_its_record_only(
-    served: Serve, settings: Settings, indexed: None, capsys: pytest.CaptureFixture[str]
+    served: ServeApp, settings: Settings, indexed: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = Kept()
     kept.fails = 1

@@ -1,8 +1,6 @@
 """POST /api/v1/search on the shipped app, with real neighbours."""
 
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,17 +13,14 @@ from indexer_worker.collection import ensure_collection
 from indexer_worker.repository import vector_row
 from mh_common import vector_index as fields
 from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder
-from mh_common.models import Conversation, SearchResult, Sentiment
+from mh_common.models import SearchResult, Sentiment
 from mh_common.settings import ConversationsSettings
+from mh_common.testing.fixtures import ConversationTable, MakeConversation, RunApp, WriteIndex
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from pymilvus import AsyncMilvusClient
 from rag_api.settings import SearchSettings, Settings
 
 URL = "/api/v1/search"
-Run = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
-Make = Callable[..., Conversation]
-Index = Callable[[Sequence[Conversation]], Awaitable[None]]
-Table = dict[int, Conversation]
 
 
 async def search(client: httpx.AsyncClient, query: str = "fall asleep", **request: Any) -> SearchResult:
@@ -35,7 +30,7 @@ async def search(client: httpx.AsyncClient, query: str = "fall asleep", **reques
 
 
 async def test_nearest_conversations_come_first_with_the_apis_text(
-    client: httpx.AsyncClient, index: Index, conversation: Make, asked: list[list[int]]
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, asked: list[list[int]]
 ) -> None:
     await index(
         [
@@ -53,7 +48,12 @@ async def test_nearest_conversations_come_first_with_the_apis_text(
 
 
 async def test_local_model_finds_by_meaning_without_a_shared_word(
-    running: Run, settings: Settings, milvus: AsyncMilvusClient, table: Table, conversation: Make, stub: StubOpenAI
+    running: RunApp,
+    settings: Settings,
+    milvus: AsyncMilvusClient,
+    table: ConversationTable,
+    conversation: MakeConversation,
+    stub: StubOpenAI,
 ) -> None:
     local = settings.model_copy(update={"embedding": EmbeddingSettings(provider="local")})
     embedder = make_embedder(local.embedding, OpenAISettings())
@@ -73,7 +73,11 @@ async def test_local_model_finds_by_meaning_without_a_shared_word(
 
 
 async def test_before_anything_is_indexed_there_are_no_hits(
-    client: httpx.AsyncClient, milvus: AsyncMilvusClient, index: Index, conversation: Make, asked: list[list[int]]
+    client: httpx.AsyncClient,
+    milvus: AsyncMilvusClient,
+    index: WriteIndex,
+    conversation: MakeConversation,
+    asked: list[list[int]],
 ) -> None:
     result = await search(client)
     assert (result.hits, result.total_hits, result.index_rebuilding) == ([], 0, False)
@@ -83,7 +87,7 @@ async def test_before_anything_is_indexed_there_are_no_hits(
 
 
 async def test_equal_scores_are_ordered_by_id_even_at_the_limit(
-    client: httpx.AsyncClient, index: Index, conversation: Make
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(key) for key in (9, 4, 7, 1, 8, 2)])
     result = await search(client, limit=3, group_by="none")
@@ -91,7 +95,7 @@ async def test_equal_scores_are_ordered_by_id_even_at_the_limit(
 
 
 async def test_gone_and_changed_conversations_are_replaced_by_the_next_ones(
-    client: httpx.AsyncClient, index: Index, conversation: Make, table: Table
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, table: ConversationTable
 ) -> None:
     await index([conversation(key) for key in range(1, 8)])
     del table[1]
@@ -101,7 +105,11 @@ async def test_gone_and_changed_conversations_are_replaced_by_the_next_ones(
 
 
 async def test_a_long_run_of_stale_hits_is_passed(
-    client: httpx.AsyncClient, index: Index, conversation: Make, table: Table, asked: list[list[int]]
+    client: httpx.AsyncClient,
+    index: WriteIndex,
+    conversation: MakeConversation,
+    table: ConversationTable,
+    asked: list[list[int]],
 ) -> None:
     await index([conversation(key) for key in range(1, 201)])
     for key in range(1, 150):
@@ -114,7 +122,11 @@ async def test_a_long_run_of_stale_hits_is_passed(
 
 
 async def test_everything_stale_is_no_hits_and_ends(
-    client: httpx.AsyncClient, index: Index, conversation: Make, table: Table, asked: list[list[int]]
+    client: httpx.AsyncClient,
+    index: WriteIndex,
+    conversation: MakeConversation,
+    table: ConversationTable,
+    asked: list[list[int]],
 ) -> None:
     await index([conversation(key) for key in range(1, 41)])
     table.clear()
@@ -122,7 +134,9 @@ async def test_everything_stale_is_no_hits_and_ends(
     assert sorted(key for ids in asked for key in ids) == list(range(1, 41))
 
 
-async def test_the_threshold_is_inclusive(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
+async def test_the_threshold_is_inclusive(
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
+) -> None:
     await index([conversation(1, "fall asleep"), conversation(2, "fall from a horse"), conversation(3, "coffee")])
     scores = {hit.id: hit.score for hit in (await search(client)).hits}
     assert 0 <= scores[3] < scores[2] < scores[1] <= 1
@@ -134,7 +148,7 @@ async def test_the_threshold_is_inclusive(client: httpx.AsyncClient, index: Inde
 
 
 async def test_opposite_vectors_score_zero_not_less(
-    client: httpx.AsyncClient, index: Index, conversation: Make
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     # Without shared words the stub's cosines are about zero, on both sides of it.
     await index([conversation(key, f"word{key}", f"another{key}") for key in range(1, 60)])
@@ -145,7 +159,7 @@ async def test_opposite_vectors_score_zero_not_less(
 
 
 async def test_filters_reach_the_index_from_the_request(
-    client: httpx.AsyncClient, index: Index, conversation: Make
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
     rows = [
@@ -169,7 +183,9 @@ async def test_filters_reach_the_index_from_the_request(
         assert sorted(hit.id for hit in result.hits) == expected, filters
 
 
-async def test_any_text_is_only_a_query(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
+async def test_any_text_is_only_a_query(
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
+) -> None:
     await index([conversation(1), conversation(2, question_sentiment=Sentiment.NEUTRAL)])
     queries = ['" or id > 0 or "', "] or id in [1", "{{ 7 * 7 }}", "\N{RIGHT-TO-LEFT OVERRIDE}", "\U0001f319"]
 
@@ -205,14 +221,16 @@ async def test_bad_requests_name_the_field(client: httpx.AsyncClient, body: dict
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-async def test_as_many_filters_as_can_be_typed(client: httpx.AsyncClient, index: Index, conversation: Make) -> None:
+async def test_as_many_filters_as_can_be_typed(
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
+) -> None:
     await index([conversation(1), conversation(2, "asleep then", created_at=datetime(2025, 3, 1, tzinfo=UTC))])
     result = await search(client, "asleep" + " created_at:2026" * 50)
     assert [hit.id for hit in result.hits] == [1]
 
 
 async def test_conversations_api_down_is_said(
-    client: httpx.AsyncClient, index: Index, conversation: Make, statuses: list[int]
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, statuses: list[int]
 ) -> None:
     await index([conversation(1)])
     statuses += [500, 500, 500]
@@ -223,7 +241,7 @@ async def test_conversations_api_down_is_said(
 
 
 async def test_conversations_api_unreachable_or_silent_is_said(
-    running: Run, settings: Settings, index: Index, conversation: Make
+    running: RunApp, settings: Settings, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1)])
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -239,7 +257,7 @@ async def test_conversations_api_unreachable_or_silent_is_said(
 
 
 async def test_conversations_api_that_answers_nonsense_is_said(
-    client: httpx.AsyncClient, index: Index, conversation: Make, statuses: list[int]
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, statuses: list[int]
 ) -> None:
     await index([conversation(1)])
     statuses.append(200)
@@ -258,7 +276,7 @@ async def test_embedder_down_is_said(client: httpx.AsyncClient, milvus: AsyncMil
 
 
 async def test_slow_embedder_is_said(
-    running: Run, settings: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI
+    running: RunApp, settings: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(hang=True))
     async with running(settings.model_copy(update={"search": SearchSettings(embed_timeout=0.05)})) as client:
@@ -277,7 +295,11 @@ async def test_a_query_that_the_embedder_refuses_is_the_callers_fault(
 
 
 async def test_no_text_of_a_query_is_logged(
-    client: httpx.AsyncClient, index: Index, conversation: Make, caplog: pytest.LogCaptureFixture, stub: StubOpenAI
+    client: httpx.AsyncClient,
+    index: WriteIndex,
+    conversation: MakeConversation,
+    caplog: pytest.LogCaptureFixture,
+    stub: StubOpenAI,
 ) -> None:
     await index([conversation(1, "asleep zebra", "answer of the walrus")])
     await search(client, "zebra crossing")
