@@ -3,56 +3,38 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
-from mh_client.cli import main
+from mh_common.testing.fixtures import RunCommand
 from mh_common.testing.platform_stub import StubPlatform
 
 SOURCES = "Sources (extractive):\n[1] conversation 7, score 0.750: How do I sleep?\n"
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubPlatform]:
-    with StubPlatform.running() as running:
-        monkeypatch.setenv("MH_URL", running.base_url)
-        yield running
+def ask(mh: RunCommand) -> RunCommand:
+    return partial(mh, "ask")
 
 
-@pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process; returns exit code, standard output and standard error."""
-
-    def run(*args: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as exited:
-            main(["ask", *args])
-        output, errors = capsys.readouterr()
-        code = exited.value.code
-        assert isinstance(code, int)
-        return code, output, errors
-
-    return run
-
-
-def test_the_answer_is_printed_with_its_sources(stub: StubPlatform, ask: Run) -> None:
+def test_the_answer_is_printed_with_its_sources(stub: StubPlatform, ask: RunCommand) -> None:
     assert ask("bus", "--top-k", "2") == (0, f"At the same hour [1].\n\n{SOURCES}", "")
     assert stub.queries == [{"question": "bus", "top_k": 2}]
     assert json.loads(ask("bus", "--json")[1])["model"] == "extractive"
 
 
-def test_sentences_without_a_source_are_named(stub: StubPlatform, ask: Run) -> None:
+def test_sentences_without_a_source_are_named(stub: StubPlatform, ask: RunCommand) -> None:
     stub.uncited = ["Be \x1b[31mkind."]
     expected = f"At the same hour [1].\n\nNo source is cited for:\n- Be [31mkind.\n\n{SOURCES}"
     assert ask("bus") == (0, expected, "")
 
 
-def test_the_text_cannot_steer_the_terminal(stub: StubPlatform, ask: Run) -> None:
+def test_the_text_cannot_steer_the_terminal(stub: StubPlatform, ask: RunCommand) -> None:
     stub.tokens = ["At \x1b[31m", "\x07night."]
     assert ask("bus")[1].startswith("At [31mnight.\n")
 
 
-def test_an_answer_that_breaks_off_says_so_on_a_line_of_its_own(stub: StubPlatform, ask: Run) -> None:
+def test_an_answer_that_breaks_off_says_so_on_a_line_of_its_own(stub: StubPlatform, ask: RunCommand) -> None:
     stub.stream_end = ""
     code, output, errors = ask("bus")
     assert (code, output) == (3, "At the same hour\n")

@@ -6,13 +6,12 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mh_client import _import_command
 from mh_client.cli import main
+from mh_common.testing.fixtures import RunCommand
 from mh_common.testing.platform_stub import StubPlatform
 from mh_common.testing.waiting import wait_until
 
@@ -22,11 +21,9 @@ NOBODY = "http://127.0.0.1:9"
 
 
 @pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StubPlatform]:
+def stub(stub: StubPlatform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StubPlatform:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with StubPlatform.running() as running:
-        monkeypatch.setenv("MH_URL", running.base_url)
-        yield running
+    return stub
 
 
 @pytest.fixture
@@ -44,25 +41,7 @@ def numbered(count: int) -> list[list[str]]:
     return [[f"question {number}", "a", "positive", "negative"] for number in range(count)]
 
 
-@pytest.fixture
-def mh(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run the command in this process; returns exit code, standard output and standard error."""
-
-    def run(*args: Any) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as exited:
-            main([str(arg) for arg in args])
-        output, errors = capsys.readouterr()
-        code = exited.value.code
-        assert isinstance(code, int)
-        return code, output, errors
-
-    return run
-
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-def test_import_says_what_it_did_and_waits_for_the_index(stub: StubPlatform, file: Path, mh: Run) -> None:
+def test_import_says_what_it_did_and_waits_for_the_index(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
     stub.pending = [9, 0]
     stub.failed = 2
     code, output, errors = mh("import", file, "--wait", "--batch-size", 10)
@@ -76,7 +55,7 @@ def test_import_says_what_it_did_and_waits_for_the_index(stub: StubPlatform, fil
 
 
 def test_import_on_a_terminal_shows_a_bar(
-    stub: StubPlatform, file: Path, mh: Run, monkeypatch: pytest.MonkeyPatch
+    stub: StubPlatform, file: Path, mh: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     code, _, errors = mh("import", file.rename(file.with_name("{odd} [bold].csv")))
@@ -86,7 +65,7 @@ def test_import_on_a_terminal_shows_a_bar(
     assert "25 rows imported" in errors
 
 
-def test_import_with_rejects_names_their_file_and_exits_with_1(stub: StubPlatform, file: Path, mh: Run) -> None:
+def test_import_with_rejects_names_their_file_and_exits_with_1(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
     write_csv(file, [*numbered(2), ["", "a", "positive", "negative"]])
     code, _, errors = mh("import", file)
     assert code == 1
@@ -94,7 +73,7 @@ def test_import_with_rejects_names_their_file_and_exits_with_1(stub: StubPlatfor
     assert len(stub.rows) == 2
 
 
-def test_import_labels_what_is_missing_only_when_asked(stub: StubPlatform, file: Path, mh: Run) -> None:
+def test_import_labels_what_is_missing_only_when_asked(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
     file.write_text("question,answer\nI hate this horrible pain.,You are wonderful!\n")
     code, _, errors = mh("import", file)
     assert code == 2
@@ -104,7 +83,7 @@ def test_import_labels_what_is_missing_only_when_asked(stub: StubPlatform, file:
     assert [(row.question_sentiment, row.answer_sentiment) for row in stub.rows] == [("negative", "positive")]
 
 
-def test_import_after_the_data_was_removed_points_at_again(stub: StubPlatform, file: Path, mh: Run) -> None:
+def test_import_after_the_data_was_removed_points_at_again(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
     mh("import", file)
     stub.rows.clear()
     code, _, errors = mh("import", file)
@@ -115,7 +94,7 @@ def test_import_after_the_data_was_removed_points_at_again(stub: StubPlatform, f
 
 
 def test_import_goes_on_after_the_server_died(
-    stub: StubPlatform, file: Path, mh: Run, monkeypatch: pytest.MonkeyPatch
+    stub: StubPlatform, file: Path, mh: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_import_command, "MAX_RETRIES", 0)
     stub.break_after = 2
@@ -128,7 +107,7 @@ def test_import_goes_on_after_the_server_died(
     assert sorted(row.question for row in stub.rows) == sorted(row[0] for row in numbered(25))
 
 
-def test_ctrl_c_leaves_an_import_that_goes_on(stub: StubPlatform, file: Path, mh: Run) -> None:
+def test_ctrl_c_leaves_an_import_that_goes_on(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
     stub.hold = True
     command = [sys.executable, "scripts/import_conversations.py", str(file), "--batch-size", "5"]
     # Who runs the tests in the background of a shell has it ignore Ctrl-C, and so would its children.
@@ -146,7 +125,7 @@ def test_ctrl_c_leaves_an_import_that_goes_on(stub: StubPlatform, file: Path, mh
 
 
 def test_a_standstill_of_the_index_is_said(
-    stub: StubPlatform, file: Path, mh: Run, monkeypatch: pytest.MonkeyPatch
+    stub: StubPlatform, file: Path, mh: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_import_command, "STANDSTILL_SECONDS", 0.0)
     stub.pending = [5, 5, 0]
@@ -159,7 +138,7 @@ def test_a_standstill_of_the_index_is_said(
     "args", [("import", "FILE"), ("export",), ("search", "x"), ("ask", "x"), ("stats",), ("export", "-o", "out.csv")]
 )
 def test_no_server_is_one_clear_line_and_exit_code_3(
-    file: Path, mh: Run, args: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    file: Path, mh: RunCommand, args: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code, output, errors = mh("--url", NOBODY, *(file if arg == "FILE" else arg for arg in args))
@@ -184,14 +163,14 @@ def test_no_server_is_one_clear_line_and_exit_code_3(
     ],
 )
 def test_unusable_arguments_are_one_clear_line_and_exit_code_2(
-    stub: StubPlatform, file: Path, mh: Run, args: tuple[str, ...], message: str
+    stub: StubPlatform, file: Path, mh: RunCommand, args: tuple[str, ...], message: str
 ) -> None:
     code, output, errors = mh(*(file if arg == "FILE" else arg for arg in args))
     assert (code, output) == (2, "")
     assert message in errors.splitlines()[-1]
 
 
-def test_a_refusal_of_the_server_is_one_line(stub: StubPlatform, mh: Run) -> None:
+def test_a_refusal_of_the_server_is_one_line(stub: StubPlatform, mh: RunCommand) -> None:
     code, _, errors = mh("ask", "too much")
     assert code == 3
     assert (
@@ -202,7 +181,7 @@ def test_a_refusal_of_the_server_is_one_line(stub: StubPlatform, mh: Run) -> Non
     assert mh("stats") == (1, "", "mh: 404 Not Found\n")
 
 
-def test_search_prints_hits_without_obeying_their_text(stub: StubPlatform, mh: Run) -> None:
+def test_search_prints_hits_without_obeying_their_text(stub: StubPlatform, mh: RunCommand) -> None:
     code, output, _ = mh(
         "search",
         "bus",
@@ -227,7 +206,7 @@ def test_search_prints_hits_without_obeying_their_text(stub: StubPlatform, mh: R
     assert mh("search", "nothing")[1] == "Nothing was found.\n"
 
 
-def test_stats_are_a_table_or_json(stub: StubPlatform, file: Path, mh: Run) -> None:
+def test_stats_are_a_table_or_json(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
     mh("import", file)
     _, output, _ = mh("stats")
     assert [line.split() for line in output.splitlines()[:2]] == [["Conversations"], ["total", "25"]]
@@ -265,7 +244,7 @@ def test_export_writes_a_file_or_standard_output(
     assert capfdbinary.readouterr().out == b"id,question\r\n1,q\r\n"
 
 
-def test_an_export_that_breaks_off_leaves_the_old_file(stub: StubPlatform, mh: Run, tmp_path: Path) -> None:
+def test_an_export_that_breaks_off_leaves_the_old_file(stub: StubPlatform, mh: RunCommand, tmp_path: Path) -> None:
     target = tmp_path / "out.csv"
     target.write_text("old")
     stub.export_pieces = [b"new", None]

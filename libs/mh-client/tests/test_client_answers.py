@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -28,12 +28,6 @@ from mh_common.testing.platform_stub import StubPlatform
 
 Stream = Callable[..., list[AnswerEvent]]
 PROBLEM = json.dumps({"title": "Bad Gateway", "status": 502, "detail": "The model broke off.", "request_id": "r-1"})
-
-
-@pytest.fixture
-def stub() -> Iterator[StubPlatform]:
-    with StubPlatform.running() as running:
-        yield running
 
 
 @pytest.fixture(params=["Client", "AsyncClient"])

@@ -1,10 +1,8 @@
 """What each method sends and returns; every test runs on Client and on AsyncClient."""
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +11,6 @@ import pytest
 import respx
 from mh_client import (
     Answer,
-    AsyncClient,
-    Client,
     Conversation,
     ConversationCreate,
     ConversationStats,
@@ -29,7 +25,8 @@ from mh_client import (
     __version__,
 )
 from mh_common.models import AnswerLatency, ConversationVersion, QueryOrigin, Source, Usage
-from pydantic import BaseModel
+from mh_common.testing.fixtures import CallMethod
+from mh_common.testing.responses import model_response
 
 BASE = "http://platform.test/prefix"
 API = f"{BASE}/api/v1"
@@ -54,38 +51,11 @@ SUGGESTION = Answer(
     grounded=True,
 )
 
-Call = Callable[..., Any]
 
-
-async def _awaited(path: str, args: Any, kwargs: Any) -> Any:
-    async with AsyncClient(BASE) as client:
-        found = _method(client, path)(*args, **kwargs)
-        return [item async for item in found] if hasattr(found, "__aiter__") else await found
-
-
-def _method(client: Any, path: str) -> Callable[..., Any]:
-    """Look a method up by name, so that one test serves both clients."""
-    method: Callable[..., Any] = attrgetter(path)(client)
-    return method
-
-
-@pytest.fixture(params=["Client", "AsyncClient"])
-def call(request: pytest.FixtureRequest) -> Call:
-    """Call a method by its path, such as `conversations.get`; iterators are read to a list."""
-
-    def sync(path: str, *args: Any, **kwargs: Any) -> Any:
-        with Client(BASE + "/") as client:
-            found = _method(client, path)(*args, **kwargs)
-            return list(found) if isinstance(found, Iterator) else found
-
-    def awaited(path: str, *args: Any, **kwargs: Any) -> Any:
-        return asyncio.run(_awaited(path, args, kwargs))
-
-    return sync if request.param == "Client" else awaited
-
-
-def answer(model: BaseModel, status: int = 200) -> httpx.Response:
-    return httpx.Response(status, content=model.model_dump_json(), headers={"Content-Type": "application/json"})
+@pytest.fixture
+def call(calling: Callable[..., CallMethod]) -> CallMethod:
+    """Call a method by its path, such as `conversations.get`."""
+    return calling(BASE + "/")
 
 
 def sent(route: respx.Route) -> Any:
@@ -93,8 +63,8 @@ def sent(route: respx.Route) -> Any:
 
 
 @respx.mock
-def test_create_sends_the_content_with_a_key_and_returns_the_row(call: Call) -> None:
-    route = respx.post(f"{API}/conversations").mock(answer(ROW, 201))
+def test_create_sends_the_content_with_a_key_and_returns_the_row(call: CallMethod) -> None:
+    route = respx.post(f"{API}/conversations").mock(model_response(ROW, 201))
     assert call("conversations.create", **TEXTS) == ROW
     assert sent(route) == TEXTS
     headers = route.calls.last.request.headers
@@ -107,14 +77,14 @@ def test_create_sends_the_content_with_a_key_and_returns_the_row(call: Call) -> 
 
 
 @respx.mock
-def test_create_keeps_the_callers_key(call: Call) -> None:
-    route = respx.post(f"{API}/conversations").mock(answer(ROW, 201))
+def test_create_keeps_the_callers_key(call: CallMethod) -> None:
+    route = respx.post(f"{API}/conversations").mock(model_response(ROW, 201))
     call("conversations.create", **TEXTS, idempotency_key="mine")
     assert route.calls.last.request.headers["Idempotency-Key"] == "mine"
 
 
 @respx.mock
-def test_get_and_index_state_return_models(call: Call) -> None:
+def test_get_and_index_state_return_models(call: CallMethod) -> None:
     state = IndexState(
         conversation_id=7,
         status=IndexStatus.INDEXED,
@@ -126,8 +96,8 @@ def test_get_and_index_state_return_models(call: Call) -> None:
         indexed_at=NOW,
         lag_seconds=0.0,
     )
-    respx.get(f"{API}/conversations/7").mock(answer(ROW))
-    respx.get(f"{API}/conversations/7/index-state").mock(answer(state))
+    respx.get(f"{API}/conversations/7").mock(model_response(ROW))
+    respx.get(f"{API}/conversations/7/index-state").mock(model_response(state))
     assert call("conversations.get", 7) == ROW
     assert call("conversations.index_state", 7) == state
 
@@ -135,10 +105,10 @@ def test_get_and_index_state_return_models(call: Call) -> None:
 @respx.mock
 @pytest.mark.parametrize(("if_match", "header"), [(2, '"2"'), ('"2-indexed"', '"2-indexed"'), (None, None)])
 def test_changes_name_the_version_they_are_meant_for(
-    call: Call, if_match: int | str | None, header: str | None
+    call: CallMethod, if_match: int | str | None, header: str | None
 ) -> None:
-    put = respx.put(f"{API}/conversations/7").mock(answer(ROW))
-    patch = respx.patch(f"{API}/conversations/7").mock(answer(ROW))
+    put = respx.put(f"{API}/conversations/7").mock(model_response(ROW))
+    patch = respx.patch(f"{API}/conversations/7").mock(model_response(ROW))
     delete = respx.delete(f"{API}/conversations/7").respond(204)
     assert call("conversations.replace", 7, **TEXTS, if_match=if_match) == ROW
     assert call("conversations.update", 7, answer="Another.", if_match=if_match) == ROW
@@ -149,7 +119,7 @@ def test_changes_name_the_version_they_are_meant_for(
 
 
 @respx.mock
-def test_bulk_calls_carry_a_key_and_return_the_essence(call: Call) -> None:
+def test_bulk_calls_carry_a_key_and_return_the_essence(call: CallMethod) -> None:
     created = respx.post(f"{API}/conversations/bulk").respond(201, json={"ids": [5, 6]})
     deleted = respx.post(f"{API}/conversations/bulk-delete").respond(200, json={"deleted": 1})
     items = [ConversationCreate(**TEXTS)] * 2
@@ -162,7 +132,7 @@ def test_bulk_calls_carry_a_key_and_return_the_essence(call: Call) -> None:
 
 
 @respx.mock
-def test_list_sends_every_filter_as_the_api_spells_it(call: Call) -> None:
+def test_list_sends_every_filter_as_the_api_spells_it(call: CallMethod) -> None:
     route = respx.get(f"{API}/conversations").respond(json={"items": [], "next_cursor": None, "total": 0})
     page = call(
         "conversations.list",
@@ -194,7 +164,7 @@ def test_list_sends_every_filter_as_the_api_spells_it(call: Call) -> None:
 
 
 @respx.mock
-def test_iterate_walks_all_pages_with_the_same_filters(call: Call) -> None:
+def test_iterate_walks_all_pages_with_the_same_filters(call: CallMethod) -> None:
     rows = [ROW.model_copy(update={"id": number}) for number in range(5)]
     pages = {None: (rows[:2], "b"), "b": (rows[2:4], "c"), "c": (rows[4:], None)}
 
@@ -212,14 +182,14 @@ def test_iterate_walks_all_pages_with_the_same_filters(call: Call) -> None:
 
 
 @respx.mock
-def test_export_streams_the_file(call: Call) -> None:
+def test_export_streams_the_file(call: CallMethod) -> None:
     route = respx.get(f"{API}/conversations/export").respond(content=b"id,question\r\n1,\xc3\xa9\r\n")
     assert b"".join(call("conversations.export", format="csv", ids=[1])) == b"id,question\r\n1,\xc3\xa9\r\n"
     assert dict(route.calls.last.request.url.params) == {"format": "csv", "ids": "1"}
 
 
 @respx.mock
-def test_stats_search_answer_and_report(call: Call) -> None:
+def test_stats_search_answer_and_report(call: CallMethod) -> None:
     counts = ConversationStats(
         total=1,
         question_sentiment={Sentiment.NEGATIVE: 1},
@@ -231,10 +201,10 @@ def test_stats_search_answer_and_report(call: Call) -> None:
     found = SearchResult(hits=[], total_hits=0)
     versions = IndexReportAnswer(versions=[ConversationVersion(conversation_id=7, version=None)])
     report = IndexReport(outcomes=[IndexOutcome(conversation_id=7, version=2, status=IndexStatus.INDEXED)])
-    respx.get(f"{API}/conversations/stats").mock(answer(counts))
-    search = respx.post(f"{API}/search").mock(answer(found))
-    ask = respx.post(f"{API}/answers").mock(answer(SUGGESTION))
-    index = respx.post(f"{API}/index/reports").mock(answer(versions))
+    respx.get(f"{API}/conversations/stats").mock(model_response(counts))
+    search = respx.post(f"{API}/search").mock(model_response(found))
+    ask = respx.post(f"{API}/answers").mock(model_response(SUGGESTION))
+    index = respx.post(f"{API}/index/reports").mock(model_response(versions))
     assert call("conversations.stats") == counts
     assert call("search", "bus", limit=3, similarity_threshold=0.2, question_sentiment="negative", ids=[1]) == found
     assert call("answer", "bus", top_k=2) == SUGGESTION
@@ -253,9 +223,9 @@ def test_stats_search_answer_and_report(call: Call) -> None:
 
 
 @respx.mock
-def test_similar_asks_for_the_conversation(call: Call) -> None:
+def test_similar_asks_for_the_conversation(call: CallMethod) -> None:
     found = SearchResult(hits=[], total_hits=0)
-    route = respx.get(f"{API}/conversations/7/similar").mock(answer(found))
+    route = respx.get(f"{API}/conversations/7/similar").mock(model_response(found))
     assert call("similar", 7, limit=3) == found
     assert dict(route.calls.last.request.url.params) == {"limit": "3", "similarity_threshold": "0.0"}
 
@@ -284,7 +254,7 @@ def test_similar_asks_for_the_conversation(call: Call) -> None:
 )
 @respx.mock
 def test_bad_input_is_named_without_its_text_and_nothing_is_sent(
-    call: Call, path: str, args: Any, kwargs: Any, field: str
+    call: CallMethod, path: str, args: Any, kwargs: Any, field: str
 ) -> None:
     with pytest.raises(InvalidInputError) as caught:
         call(path, *args, **kwargs)

@@ -1,18 +1,14 @@
 """`client.index`: what each method sends and returns; every test runs on Client and on AsyncClient."""
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from operator import attrgetter
 from typing import Any
 
 import httpx
 import pytest
 import respx
 from mh_client import (
-    AsyncClient,
-    Client,
     ConflictError,
     ConversationVersions,
     IndexFailurePage,
@@ -27,8 +23,9 @@ from mh_client import (
     PresentVersion,
 )
 from mh_common.models import IndexRunList
+from mh_common.testing.fixtures import CallMethod
+from mh_common.testing.responses import model_response
 from mh_common.testing.runs import queued_run
-from pydantic import BaseModel
 
 BASE = "http://platform.test/prefix"
 API = f"{BASE}/api/v1/index"
@@ -46,32 +43,12 @@ STATE = IndexState(
 )
 RUN = queued_run(3, NOW)
 
-Call = Callable[..., Any]
 
-
-async def _awaited(name: str, args: Any, kwargs: Any) -> Any:
-    async with AsyncClient(BASE, max_retries=0) as client:
-        found = attrgetter(name)(client.index)(*args, **kwargs)
-        return [item async for item in found] if hasattr(found, "__aiter__") else await found
-
-
-@pytest.fixture(params=["Client", "AsyncClient"])
-def call(request: pytest.FixtureRequest) -> Call:
-    """Call a method of `client.index` by its name; iterators are read to a list."""
-
-    def sync(name: str, *args: Any, **kwargs: Any) -> Any:
-        with Client(BASE, max_retries=0) as client:
-            found = attrgetter(name)(client.index)(*args, **kwargs)
-            return list(found) if isinstance(found, Iterator) else found
-
-    def awaited(name: str, *args: Any, **kwargs: Any) -> Any:
-        return asyncio.run(_awaited(name, args, kwargs))
-
-    return sync if request.param == "Client" else awaited
-
-
-def answer(model: BaseModel, status: int = 200) -> httpx.Response:
-    return httpx.Response(status, content=model.model_dump_json(), headers={"Content-Type": "application/json"})
+@pytest.fixture
+def call(calling: Callable[..., CallMethod]) -> CallMethod:
+    """Call a method of `client.index` by its name."""
+    method = calling(BASE, max_retries=0)
+    return lambda name, *args, **kwargs: method(f"index.{name}", *args, **kwargs)
 
 
 def sent(route: respx.Route) -> Any:
@@ -83,7 +60,7 @@ def params(route: respx.Route) -> dict[str, str]:
 
 
 @respx.mock
-def test_the_summary_and_single_states(call: Call) -> None:
+def test_the_summary_and_single_states(call: CallMethod) -> None:
     summary = IndexSummary(
         total=9,
         pending=2,
@@ -95,9 +72,9 @@ def test_the_summary_and_single_states(call: Call) -> None:
         oldest_outbox_at=NOW,
         failures=[],
     )
-    respx.get(f"{API}/summary").mock(answer(summary))
-    respx.post(f"{BASE}/api/v1/conversations/7/reindex").mock(answer(STATE, 202))
-    respx.post(f"{API}/retry").mock(answer(IndexQueued(queued=1), 202))
+    respx.get(f"{API}/summary").mock(model_response(summary))
+    respx.post(f"{BASE}/api/v1/conversations/7/reindex").mock(model_response(STATE, 202))
+    respx.post(f"{API}/retry").mock(model_response(IndexQueued(queued=1), 202))
 
     assert call("summary") == summary
     assert call("reindex", 7) == STATE
@@ -105,24 +82,24 @@ def test_the_summary_and_single_states(call: Call) -> None:
 
 
 @respx.mock
-def test_failures_page_by_page_and_all(call: Call) -> None:
+def test_failures_page_by_page_and_all(call: CallMethod) -> None:
     other = STATE.model_copy(update={"conversation_id": 8})
     route = respx.get(f"{API}/failures")
-    route.mock(answer(IndexFailurePage(items=[STATE], next_cursor="7")))
+    route.mock(model_response(IndexFailurePage(items=[STATE], next_cursor="7")))
     assert call("failures", limit=1).items == [STATE]
     assert params(route) == {"limit": "1"}
 
     route.side_effect = [
-        answer(IndexFailurePage(items=[STATE], next_cursor="7")),
-        answer(IndexFailurePage(items=[other], next_cursor=None)),
+        model_response(IndexFailurePage(items=[STATE], next_cursor="7")),
+        model_response(IndexFailurePage(items=[other], next_cursor=None)),
     ]
     assert call("iterate_failures") == [STATE, other]
     assert params(route) == {"cursor": "7"}
 
 
 @respx.mock
-def test_queue_sends_ids_and_refuses_none_of_them(call: Call) -> None:
-    route = respx.post(f"{API}/queue").mock(answer(IndexQueued(queued=2), 202))
+def test_queue_sends_ids_and_refuses_none_of_them(call: CallMethod) -> None:
+    route = respx.post(f"{API}/queue").mock(model_response(IndexQueued(queued=2), 202))
     assert call("queue", [1, 2]) == IndexQueued(queued=2)
     assert sent(route) == {"ids": [1, 2]}
     for ids in ([], [0], list(range(1, 1002))):
@@ -131,10 +108,10 @@ def test_queue_sends_ids_and_refuses_none_of_them(call: Call) -> None:
 
 
 @respx.mock
-def test_versions_after_an_id_and_since_a_time(call: Call) -> None:
+def test_versions_after_an_id_and_since_a_time(call: CallMethod) -> None:
     one = PresentVersion(conversation_id=7, version=2, status=IndexStatus.INDEXED, queued_at=NOW)
     page = ConversationVersions(items=[one], next_after=7)
-    route = respx.get(f"{API}/versions").mock(answer(page))
+    route = respx.get(f"{API}/versions").mock(model_response(page))
     assert call("versions") == page
     assert params(route) == {}
     call("versions", after=7, limit=5000, since=NOW)
@@ -144,12 +121,12 @@ def test_versions_after_an_id_and_since_a_time(call: Call) -> None:
 
 
 @respx.mock
-def test_asking_for_runs(call: Call) -> None:
-    sync = respx.post(f"{API}/sync").mock(answer(RUN, 202))
-    respx.post(f"{API}/rebuild").mock(answer(RUN, 202))
-    created = respx.post(f"{API}/runs").mock(answer(RUN, 201))
-    listed = respx.get(f"{API}/runs").mock(answer(IndexRunList(items=[RUN])))
-    respx.get(f"{API}/runs/3").mock(answer(RUN))
+def test_asking_for_runs(call: CallMethod) -> None:
+    sync = respx.post(f"{API}/sync").mock(model_response(RUN, 202))
+    respx.post(f"{API}/rebuild").mock(model_response(RUN, 202))
+    created = respx.post(f"{API}/runs").mock(model_response(RUN, 201))
+    listed = respx.get(f"{API}/runs").mock(model_response(IndexRunList(items=[RUN])))
+    respx.get(f"{API}/runs/3").mock(model_response(RUN))
     respx.get(f"{API}/runs/4").mock(httpx.Response(404))
 
     assert call("sync") == call("rebuild") == call("create_run", "reconcile") == call("run", 3) == RUN
@@ -166,9 +143,9 @@ def test_asking_for_runs(call: Call) -> None:
 
 
 @respx.mock
-def test_the_worker_claims_runs_and_reports_on_them(call: Call) -> None:
-    claim = respx.post(f"{API}/runs/3/claim").mock(answer(RUN))
-    report = respx.put(f"{API}/runs/3/progress").mock(answer(RUN))
+def test_the_worker_claims_runs_and_reports_on_them(call: CallMethod) -> None:
+    claim = respx.post(f"{API}/runs/3/claim").mock(model_response(RUN))
+    report = respx.put(f"{API}/runs/3/progress").mock(model_response(RUN))
     progress = IndexRunProgress(owner="w1", status=IndexRunStatus.RUNNING, checked=5)
 
     assert call("claim_run", 3, "w1") == call("report_run", 3, progress) == RUN

@@ -1,19 +1,14 @@
 """`client.experiments` and `client.history`: what is sent and returned; every test runs on both clients."""
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
-from operator import attrgetter
-from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 import respx
 from mh_client import (
-    AsyncClient,
-    Client,
     ConflictError,
     DataSet,
     Experiment,
@@ -32,7 +27,8 @@ from mh_client import (
     Rating,
 )
 from mh_common.models import HistoryDeleted
-from pydantic import BaseModel
+from mh_common.testing.fixtures import CallMethod
+from mh_common.testing.responses import model_response
 
 BASE = "http://platform.test/prefix"
 EXPERIMENTS, HISTORY = f"{BASE}/api/v1/experiments", f"{BASE}/api/v1/history"
@@ -59,32 +55,11 @@ NEW_ENTRY = HistoryEntryCreate(
 ENTRY = HistoryEntry(created_at=NOW, **NEW_ENTRY.model_dump())
 FEEDBACK = Feedback(rating=Rating.UP, comment=None, at=NOW)
 
-Call = Callable[..., Any]
 
-
-async def _awaited(name: str, args: Any, kwargs: Any) -> Any:
-    async with AsyncClient(BASE, max_retries=0) as client:
-        found = attrgetter(name)(client)(*args, **kwargs)
-        return [item async for item in found] if hasattr(found, "__aiter__") else await found
-
-
-@pytest.fixture(params=["Client", "AsyncClient"])
-def call(request: pytest.FixtureRequest) -> Call:
-    """Call a method of the client by its path; iterators are read to a list."""
-
-    def sync(name: str, *args: Any, **kwargs: Any) -> Any:
-        with Client(BASE, max_retries=0) as client:
-            found = attrgetter(name)(client)(*args, **kwargs)
-            return list(found) if isinstance(found, Iterator) else found
-
-    def awaited(name: str, *args: Any, **kwargs: Any) -> Any:
-        return asyncio.run(_awaited(name, args, kwargs))
-
-    return sync if request.param == "Client" else awaited
-
-
-def answer(model: BaseModel, status: int = 200) -> httpx.Response:
-    return httpx.Response(status, content=model.model_dump_json(), headers={"Content-Type": "application/json"})
+@pytest.fixture
+def call(calling: Callable[..., CallMethod]) -> CallMethod:
+    """Call a method by its path."""
+    return calling(BASE, max_retries=0)
 
 
 def user(route: respx.Route) -> str | None:
@@ -93,9 +68,11 @@ def user(route: respx.Route) -> str | None:
 
 
 @respx.mock
-def test_experiments_are_added_under_a_key_read_and_deleted(call: Call) -> None:
-    added = respx.post(EXPERIMENTS).mock(answer(EXPERIMENT, 201))
-    respx.get(f"{EXPERIMENTS}/3").mock(answer(ExperimentDetail(**EXPERIMENT.model_dump(), per_case=NEW.per_case)))
+def test_experiments_are_added_under_a_key_read_and_deleted(call: CallMethod) -> None:
+    added = respx.post(EXPERIMENTS).mock(model_response(EXPERIMENT, 201))
+    respx.get(f"{EXPERIMENTS}/3").mock(
+        model_response(ExperimentDetail(**EXPERIMENT.model_dump(), per_case=NEW.per_case))
+    )
     respx.get(f"{EXPERIMENTS}/4").mock(httpx.Response(404))
     deleted = respx.delete(f"{EXPERIMENTS}/3").mock(httpx.Response(204))
 
@@ -111,13 +88,13 @@ def test_experiments_are_added_under_a_key_read_and_deleted(call: Call) -> None:
 
 
 @respx.mock
-def test_experiments_page_by_page_and_all(call: Call) -> None:
+def test_experiments_page_by_page_and_all(call: CallMethod) -> None:
     other = EXPERIMENT.model_copy(update={"id": 2})
     route = respx.get(EXPERIMENTS)
     route.side_effect = [
-        answer(ExperimentPage(items=[EXPERIMENT], next_cursor="3")),
-        answer(ExperimentPage(items=[other], next_cursor=None)),
-        answer(ExperimentPage(items=[other], next_cursor=None)),
+        model_response(ExperimentPage(items=[EXPERIMENT], next_cursor="3")),
+        model_response(ExperimentPage(items=[other], next_cursor=None)),
+        model_response(ExperimentPage(items=[other], next_cursor=None)),
     ]
     assert call("experiments.iterate", "0a" * 32) == [EXPERIMENT, other]
     assert dict(route.calls.last.request.url.params) == {"data_set_sha256": "0a" * 32, "cursor": "3"}
@@ -126,10 +103,10 @@ def test_experiments_page_by_page_and_all(call: Call) -> None:
 
 
 @respx.mock
-def test_an_entry_is_added_read_rated_and_deleted(call: Call) -> None:
-    added = respx.post(HISTORY).mock(answer(ENTRY, 201))
-    got = respx.get(f"{HISTORY}/{ANSWER_ID}").mock(answer(ENTRY))
-    rated = respx.put(f"{HISTORY}/{ANSWER_ID}/feedback").mock(answer(FEEDBACK))
+def test_an_entry_is_added_read_rated_and_deleted(call: CallMethod) -> None:
+    added = respx.post(HISTORY).mock(model_response(ENTRY, 201))
+    got = respx.get(f"{HISTORY}/{ANSWER_ID}").mock(model_response(ENTRY))
+    rated = respx.put(f"{HISTORY}/{ANSWER_ID}/feedback").mock(model_response(FEEDBACK))
     deleted = respx.delete(f"{HISTORY}/{ANSWER_ID}").mock(httpx.Response(204))
 
     assert call("history.add", NEW_ENTRY) == ENTRY
@@ -143,29 +120,29 @@ def test_an_entry_is_added_read_rated_and_deleted(call: Call) -> None:
 
 
 @respx.mock
-def test_a_users_entries_page_by_page_all_and_cleared(call: Call) -> None:
+def test_a_users_entries_page_by_page_all_and_cleared(call: CallMethod) -> None:
     route = respx.get(HISTORY)
     route.side_effect = [
-        answer(HistoryPage(items=[ENTRY], next_cursor="9")),
-        answer(HistoryPage(items=[ENTRY], next_cursor=None)),
-        answer(HistoryPage(items=[], next_cursor=None)),
+        model_response(HistoryPage(items=[ENTRY], next_cursor="9")),
+        model_response(HistoryPage(items=[ENTRY], next_cursor=None)),
+        model_response(HistoryPage(items=[], next_cursor=None)),
     ]
     assert call("history.iterate", "alice") == [ENTRY, ENTRY]
     assert (dict(route.calls.last.request.url.params), user(route)) == ({"cursor": "9"}, "alice")
     assert call("history.list", "bob", limit=1).items == []
     assert (dict(route.calls.last.request.url.params), user(route)) == ({"limit": "1"}, "bob")
-    cleared = respx.delete(HISTORY).mock(answer(HistoryDeleted(deleted=2)))
+    cleared = respx.delete(HISTORY).mock(model_response(HistoryDeleted(deleted=2)))
     assert (call("history.clear", "alice"), user(cleared)) == (2, "alice")
 
 
 @respx.mock
-def test_a_history_that_is_turned_off_is_a_conflict(call: Call) -> None:
+def test_a_history_that_is_turned_off_is_a_conflict(call: CallMethod) -> None:
     respx.post(HISTORY).mock(httpx.Response(409))
     with pytest.raises(ConflictError):
         call("history.add", NEW_ENTRY)
 
 
-def test_what_cannot_be_sent_is_named(call: Call) -> None:
+def test_what_cannot_be_sent_is_named(call: CallMethod) -> None:
     for user_id in ("", "two words", "ä", "line\nbreak", "x" * 129):
         with pytest.raises(InvalidInputError, match="user_id"):
             call("history.list", user_id)

@@ -5,40 +5,22 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mh_client import SearchHit, Sentiment
-from mh_client.cli import main
+from mh_client import SearchHit
+from mh_common.testing.fixtures import RunCommand
+from mh_common.testing.hits import search_hit
 from mh_common.testing.records_stub import StubRecords
 
 ROOT = Path(__file__).parents[3]
 
-Run = Callable[..., tuple[int, str, str]]
-
-MOMENT = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-def hit(key: int, question: str) -> SearchHit:
-    return SearchHit(
-        id=key,
-        version=1,
-        created_at=MOMENT,
-        updated_at=MOMENT,
-        question=question,
-        answer="a",
-        question_sentiment=Sentiment.NEUTRAL,
-        answer_sentiment=Sentiment.NEUTRAL,
-        score=0.5,
-    )
-
 
 def found(body: dict[str, Any]) -> list[SearchHit]:
     """Find what is relevant: first by mode hybrid, second by others, and not at all for the query `lost`."""
-    other, right = hit(1, "something else"), hit(2, f"the question of {body['query']}")
+    other, right = search_hit(1, "something else"), search_hit(2, f"the question of {body['query']}")
     if body["query"] == "lost":
         return [other, other]
     return [right, right, other] if body.get("mode") == "hybrid" else [other, other, right]
@@ -61,22 +43,7 @@ def queries(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def mh(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process; returns exit code, standard output and standard error."""
-
-    def run(*args: Any) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as exited:
-            main([str(arg) for arg in args])
-        output, errors = capsys.readouterr()
-        code = exited.value.code
-        assert isinstance(code, int)
-        return code, output, errors
-
-    return run
-
-
-def test_a_run_is_measured_shown_and_kept(stub: StubRecords, queries: Path, mh: Run) -> None:
+def test_a_run_is_measured_shown_and_kept(stub: StubRecords, queries: Path, mh: RunCommand) -> None:
     code, output, errors = mh("eval", queries, "--label", "model=minilm", "--note", "first")
     assert (code, "5 of 5 queries" in errors) == (0, True)
     assert "A  default (experiment 1; queries.jsonl, 5 cases, " in output
@@ -91,7 +58,7 @@ def test_a_run_is_measured_shown_and_kept(stub: StubRecords, queries: Path, mh: 
     assert "the question of" not in kept.model_dump_json()
 
 
-def test_each_combination_is_run_and_compared_with_the_first(stub: StubRecords, queries: Path, mh: Run) -> None:
+def test_each_combination_is_run_and_compared_with_the_first(stub: StubRecords, queries: Path, mh: RunCommand) -> None:
     code, output, _ = mh("eval", queries, "--mode", "keyword", "--mode", "hybrid", "--param", "limit=20", "--k", 1)
     assert code == 0
     assert [one.name for one in stub.experiments] == ["mode=keyword limit=20", "mode=hybrid limit=20"]
@@ -102,7 +69,7 @@ def test_each_combination_is_run_and_compared_with_the_first(stub: StubRecords, 
 
 
 def test_kept_experiments_are_compared_with_each_other_and_with_a_run(
-    stub: StubRecords, queries: Path, mh: Run
+    stub: StubRecords, queries: Path, mh: RunCommand
 ) -> None:
     mh("eval", queries, "--mode", "keyword", "--mode", "hybrid")
     searches = len(stub.queries)
@@ -121,7 +88,7 @@ def test_kept_experiments_are_compared_with_each_other_and_with_a_run(
 
 
 def test_a_figure_that_is_too_low_is_named_and_exits_with_1(
-    stub: StubRecords, queries: Path, mh: Run, tmp_path: Path
+    stub: StubRecords, queries: Path, mh: RunCommand, tmp_path: Path
 ) -> None:
     assert mh("eval", queries, "--fail-below", "hit@3=0.8")[0] == 0
     code, output, errors = mh("eval", queries, "--fail-below", "hit@3=0.81")
@@ -137,7 +104,7 @@ def test_a_figure_that_is_too_low_is_named_and_exits_with_1(
     assert "mh: default: hit@3 is 0.0000, 0.8000 below the baseline" in errors
 
 
-def test_a_plot_is_drawn_beside_the_report(stub: StubRecords, queries: Path, mh: Run, tmp_path: Path) -> None:
+def test_a_plot_is_drawn_beside_the_report(stub: StubRecords, queries: Path, mh: RunCommand, tmp_path: Path) -> None:
     code, output, errors = mh("eval", queries, "--plot", tmp_path / "figures")
     assert (code, "ndcg@10" in output) == (0, True)
     assert f"mh: drawn into {tmp_path / 'figures.png'} and {tmp_path / 'figures.svg'}" in errors
@@ -157,7 +124,7 @@ def test_a_plot_is_drawn_beside_the_report(stub: StubRecords, queries: Path, mh:
     ],
 )
 def test_what_cannot_be_evaluated_is_said_before_anything_is_sent(
-    stub: StubRecords, mh: Run, args: list[str], words: str
+    stub: StubRecords, mh: RunCommand, args: list[str], words: str
 ) -> None:
     code, _, errors = mh("eval", *args)
     assert code == 2
@@ -165,7 +132,9 @@ def test_what_cannot_be_evaluated_is_said_before_anything_is_sent(
     assert stub.queries == []
 
 
-def test_a_query_that_the_server_refuses_ends_it_and_nothing_is_kept(stub: StubRecords, queries: Path, mh: Run) -> None:
+def test_a_query_that_the_server_refuses_ends_it_and_nothing_is_kept(
+    stub: StubRecords, queries: Path, mh: RunCommand
+) -> None:
     stub.status = 422
     code, _, errors = mh("eval", queries, "--param", "mode=unheard_of")
     assert (code, "422" in errors.splitlines()[-1]) == (1, True)
@@ -174,7 +143,7 @@ def test_a_query_that_the_server_refuses_ends_it_and_nothing_is_kept(stub: StubR
     assert (code, "Is the platform running there?" in errors) == (3, True)
 
 
-def test_ctrl_c_ends_it(stub: StubRecords, queries: Path, mh: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_it(stub: StubRecords, queries: Path, mh: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(work: Any) -> None:
         work.close()
         raise KeyboardInterrupt
@@ -184,7 +153,7 @@ def test_ctrl_c_ends_it(stub: StubRecords, queries: Path, mh: Run, monkeypatch: 
 
 
 def test_without_its_extra_the_command_says_how_to_get_it(
-    stub: StubRecords, queries: Path, mh: Run, monkeypatch: pytest.MonkeyPatch
+    stub: StubRecords, queries: Path, mh: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = importlib.import_module
 
@@ -207,7 +176,7 @@ def test_other_commands_do_not_load_what_the_evaluation_needs(stub: StubRecords)
     assert done.stdout == "set()\n"
 
 
-def test_experiments_are_listed_shown_and_deleted(stub: StubRecords, queries: Path, mh: Run) -> None:
+def test_experiments_are_listed_shown_and_deleted(stub: StubRecords, queries: Path, mh: RunCommand) -> None:
     for _ in range(3):
         mh("eval", queries)
     code, output, _ = mh("experiments", "list")

@@ -2,38 +2,22 @@
 
 import json
 import math
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mh_client import EvaluationRefusedError, ExperimentCreate, SearchHit, Sentiment
+from mh_client import EvaluationRefusedError, ExperimentCreate
 from mh_client.evaluation.cases import Case, LabelledQueries, read_queries
 from mh_client.evaluation.configurations import combinations, parse_assignments
 from mh_client.evaluation.gate import Gate
 from mh_client.evaluation.measures import difference, figure, per_case, summarise
 from mh_client.evaluation.plot import plot
 from mh_client.evaluation.report import Column, compare, text
+from mh_common.testing.hits import search_hit
 
 KS = (1, 3, 10)
-
-MOMENT = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-def hit(key: int, question: str) -> SearchHit:
-    return SearchHit(
-        id=key,
-        version=1,
-        created_at=MOMENT,
-        updated_at=MOMENT,
-        question=question,
-        answer="a",
-        question_sentiment=Sentiment.NEUTRAL,
-        answer_sentiment=Sentiment.NEUTRAL,
-        score=0.5,
-    )
 
 
 def write(path: Path, *lines: Any) -> Path:
@@ -109,7 +93,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_question_counts_once_and_ids_count_each() -> None:
-    hits = [hit(1, "a"), hit(2, "a "), hit(3, "b"), hit(1, "a")]
+    hits = [search_hit(1, "a"), search_hit(2, "a "), search_hit(3, "b"), search_hit(1, "a")]
     assert Case(query="q", relevant_question="b").ranked(hits) == ["a", "b"]
     assert Case(query="q", relevant_ids=[3]).ranked(hits) == ["1", "2", "3"]
 

@@ -1,19 +1,18 @@
 """`mh history` as its users meet it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 from mh_client import Feedback, HistoryEntry, HistoryHit, Rating
-from mh_client.cli import main
+from mh_common.testing.fixtures import RunCommand
 from mh_common.testing.records_stub import StubRecords
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 def entry(number: int, **fields: Any) -> HistoryEntry:
@@ -46,21 +45,13 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubRecords]:
 
 
 @pytest.fixture
-def mh(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process; returns exit code, standard output and standard error."""
-
-    def run(*args: Any) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as exited:
-            main(["history", *map(str, args)])
-        output, errors = capsys.readouterr()
-        code = exited.value.code
-        assert isinstance(code, int)
-        return code, output, errors
-
-    return run
+def mh(mh: RunCommand) -> RunCommand:
+    return partial(mh, "history")
 
 
-def test_a_users_questions_are_listed_newest_first(stub: StubRecords, mh: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_questions_are_listed_newest_first(
+    stub: StubRecords, mh: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, output, _ = mh("list", "--user", "alice")
     lines = output.splitlines()
     assert (code, lines[0], lines[1]) == (0, f"{UUID(int=4)}  2026-03-01 12:04", "  Question 4 [31m of a patient")
@@ -74,13 +65,13 @@ def test_a_users_questions_are_listed_newest_first(stub: StubRecords, mh: Run, m
     assert mh("list")[1] == "The history is empty.\n"
 
 
-def test_without_a_user_there_is_no_list(stub: StubRecords, mh: Run) -> None:
+def test_without_a_user_there_is_no_list(stub: StubRecords, mh: RunCommand) -> None:
     code, _, errors = mh("list")
     assert code == 2
     assert "MH_USER" in errors
 
 
-def test_an_entry_is_shown_with_all_that_is_known(stub: StubRecords, mh: Run) -> None:
+def test_an_entry_is_shown_with_all_that_is_known(stub: StubRecords, mh: RunCommand) -> None:
     code, output, _ = mh("show", UUID(int=1), "--user", "alice")
     assert code == 0
     for part in ("Question 1", "sleep", "negative", "[1].", "stub-chat, 1,234 ms", "conversation 7", "up Good."):
@@ -92,14 +83,14 @@ def test_an_entry_is_shown_with_all_that_is_known(stub: StubRecords, mh: Run) ->
     assert mh("show", "17")[0] == 2
 
 
-def test_one_entry_is_deleted_or_all(stub: StubRecords, mh: Run) -> None:
+def test_one_entry_is_deleted_or_all(stub: StubRecords, mh: RunCommand) -> None:
     assert mh("delete", UUID(int=3), "--user", "alice") == (0, "Deleted.\n", "")
     assert mh("delete", "--all", "--user", "alice") == (0, "2 deleted.\n", "")
     assert [left.user_id for left in stub.entries] == ["bob"]
 
 
 @pytest.mark.parametrize("args", [[], ["--all"], [UUID(int=2), "--all", "--user", "bob"], ["--user", "bob"]])
-def test_what_to_delete_must_be_plain(stub: StubRecords, mh: Run, args: list[Any]) -> None:
+def test_what_to_delete_must_be_plain(stub: StubRecords, mh: RunCommand, args: list[Any]) -> None:
     code, _, errors = mh("delete", *args)
     assert code == 2
     assert "name an answer's id, or --all with --user" in errors

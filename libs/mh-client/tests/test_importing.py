@@ -3,7 +3,6 @@
 import asyncio
 import csv
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,12 +24,6 @@ from mh_common.testing.platform_stub import StubPlatform
 from mh_common.testing.waiting import wait_until
 
 HEADER = ["question", "answer", "question_sentiment", "answer_sentiment"]
-
-
-@pytest.fixture
-def stub() -> Iterator[StubPlatform]:
-    with StubPlatform.running() as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 """`mh index` as operators meet it."""
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
 import pytest
 from mh_client import IndexRunKind, IndexRunStatus, IndexState, IndexStatus, Sentiment, _index_commands
-from mh_client.cli import main
 from mh_common.models import ConversationCreate
+from mh_common.testing.fixtures import RunCommand
 from mh_common.testing.platform_stub import StubPlatform
 from mh_common.testing.runs import queued_run
 
@@ -23,17 +22,13 @@ ROW = ConversationCreate(
     question="q", answer="a", question_sentiment=Sentiment.NEUTRAL, answer_sentiment=Sentiment.NEUTRAL
 )
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubPlatform]:
+def stub(stub: StubPlatform, monkeypatch: pytest.MonkeyPatch) -> StubPlatform:
     monkeypatch.setattr(_index_commands, "POLL_SECONDS", 0.001)
-    with StubPlatform.running() as running:
-        monkeypatch.setenv("MH_URL", running.base_url)
-        running.rows = [ROW] * 5
-        running.failures = [failed(key) for key in (11, 12, 13)]
-        yield running
+    stub.rows = [ROW] * 5
+    stub.failures = [failed(key) for key in (11, 12, 13)]
+    return stub
 
 
 def failed(key: int) -> IndexState:
@@ -51,21 +46,11 @@ def failed(key: int) -> IndexState:
 
 
 @pytest.fixture
-def mh(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process; returns exit code, standard output and standard error."""
-
-    def run(*args: Any) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as exited:
-            main(["index", *map(str, args)])
-        output, errors = capsys.readouterr()
-        code = exited.value.code
-        assert isinstance(code, int)
-        return code, output, errors
-
-    return run
+def mh(mh: RunCommand) -> RunCommand:
+    return partial(mh, "index")
 
 
-def test_status_is_a_table_or_json(stub: StubPlatform, mh: Run) -> None:
+def test_status_is_a_table_or_json(stub: StubPlatform, mh: RunCommand) -> None:
     code, output, _ = mh("status")
     assert code == 0
     lines = [line.split() for line in output.splitlines()]
@@ -76,7 +61,7 @@ def test_status_is_a_table_or_json(stub: StubPlatform, mh: Run) -> None:
     assert json.loads(mh("status", "--json")[1])["total"] == 5
 
 
-def test_failures_are_listed_over_all_pages_up_to_the_limit(stub: StubPlatform, mh: Run) -> None:
+def test_failures_are_listed_over_all_pages_up_to_the_limit(stub: StubPlatform, mh: RunCommand) -> None:
     _, output, _ = mh("failures")
     assert [line.split(",")[0] for line in output.splitlines()[:3]] == [f"conversation {key}" for key in (11, 12, 13)]
     assert output.splitlines()[3] == "3 failed."
@@ -87,19 +72,19 @@ def test_failures_are_listed_over_all_pages_up_to_the_limit(stub: StubPlatform, 
     assert json.loads(mh("failures", "--json")[1]) == {"items": [], "next_cursor": None}
 
 
-def test_retry_says_how_many_it_queued(stub: StubPlatform, mh: Run) -> None:
+def test_retry_says_how_many_it_queued(stub: StubPlatform, mh: RunCommand) -> None:
     assert mh("retry") == (0, "3 conversations queued.\n", "")
     assert json.loads(mh("retry", "--json")[1]) == {"queued": 0}
 
 
-def test_sync_asks_for_what_it_was_told_and_returns_at_once(stub: StubPlatform, mh: Run) -> None:
+def test_sync_asks_for_what_it_was_told_and_returns_at_once(stub: StubPlatform, mh: RunCommand) -> None:
     stub.runs = [QUEUED]
     assert mh("sync", "--since", "2026-03-01", "--force") == (0, "Run 7 (reconcile) is queued.\n", "")
     assert stub.queries == [{"since": "2026-03-01T00:00:00Z", "force": True}]
     assert json.loads(mh("sync", "--json")[1])["id"] == 7
 
 
-def test_waiting_for_a_run_shows_it_until_it_is_done(stub: StubPlatform, mh: Run) -> None:
+def test_waiting_for_a_run_shows_it_until_it_is_done(stub: StubPlatform, mh: RunCommand) -> None:
     # None: the platform is away for a moment, longer than the client itself tries again.
     stub.runs = [QUEUED, QUEUED, None, None, None, None, RUNNING, DONE]
     code, output, errors = mh("sync", "--wait")
@@ -109,13 +94,15 @@ def test_waiting_for_a_run_shows_it_until_it_is_done(stub: StubPlatform, mh: Run
     assert errors.splitlines()[-1] == f"reconcile run 7: {counts}"
 
 
-def test_a_run_that_failed_is_said_with_its_reason_and_exit_code_1(stub: StubPlatform, mh: Run) -> None:
+def test_a_run_that_failed_is_said_with_its_reason_and_exit_code_1(stub: StubPlatform, mh: RunCommand) -> None:
     stub.runs = [RUNNING.model_copy(update={"kind": IndexRunKind.REBUILD}), FAILED]
     code, output, _ = mh("rebuild", "--wait")
     assert (code, output) == (1, "Run 7 (reconcile) failed: The index cannot be reached.\n")
 
 
-def test_a_run_that_makes_no_progress_is_said(stub: StubPlatform, mh: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_makes_no_progress_is_said(
+    stub: StubPlatform, mh: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(_index_commands, "STANDSTILL_SECONDS", 0.0)
     stub.runs = [RUNNING, RUNNING, RUNNING, DONE]
     code, _, errors = mh("sync", "--wait")
@@ -123,7 +110,7 @@ def test_a_run_that_makes_no_progress_is_said(stub: StubPlatform, mh: Run, monke
     assert "is the indexer worker running?" in errors
 
 
-def test_ctrl_c_leaves_the_run_at_work(stub: StubPlatform, mh: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_leaves_the_run_at_work(stub: StubPlatform, mh: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
 

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -18,12 +18,6 @@ from mh_common.testing.platform_stub import StubPlatform
 
 ARGUMENTS = ["-m", "mh_client.cli"]
 NOWHERE = "http://127.0.0.1:1"
-
-
-@pytest.fixture
-def stub() -> Iterator[StubPlatform]:
-    with StubPlatform.running() as running:
-        yield running
 
 
 @asynccontextmanager

@@ -1,35 +1,10 @@
 """`mh search` and `mh similar`: what they send, and what they print."""
 
-from collections.abc import Callable, Iterator
-
-import pytest
-from mh_client.cli import main
+from mh_common.testing.fixtures import RunCommand
 from mh_common.testing.platform_stub import StubPlatform
 
-Run = Callable[..., tuple[int, str]]
 
-
-@pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubPlatform]:
-    with StubPlatform.running() as running:
-        monkeypatch.setenv("MH_URL", running.base_url)
-        yield running
-
-
-@pytest.fixture
-def mh(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process; returns exit code and standard output."""
-
-    def run(*args: object) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as exited:
-            main([str(arg) for arg in args])
-        assert isinstance(exited.value.code, int)
-        return exited.value.code, capsys.readouterr().out
-
-    return run
-
-
-def test_search_passes_on_how_to_search_and_prints_how_hits_were_found(stub: StubPlatform, mh: Run) -> None:
+def test_search_passes_on_how_to_search_and_prints_how_hits_were_found(stub: StubPlatform, mh: RunCommand) -> None:
     ways = ("--mode", "keyword", "--all-answers", "--plain", "--explain", "--created-after", "2026-03-01", "--id", 7)
     output = mh("search", "bus", *ways)[1]
     assert "  evidence 0.460: text 0.610 (rank 3), keywords 0.000 (rank none), fusion 0.300 (rank 1)\n" in output
@@ -45,10 +20,10 @@ def test_search_passes_on_how_to_search_and_prints_how_hits_were_found(stub: Stu
     }
 
 
-def test_search_says_when_the_best_hit_is_none(stub: StubPlatform, mh: Run) -> None:
+def test_search_says_when_the_best_hit_is_none(stub: StubPlatform, mh: RunCommand) -> None:
     assert mh("search", "off topic")[1].endswith("None of this seems to be relevant.\n")
 
 
-def test_similar_starts_from_a_conversation(stub: StubPlatform, mh: Run) -> None:
-    assert mh("similar", 7, "--limit", 3) == (0, "Nothing was found.\n")
+def test_similar_starts_from_a_conversation(stub: StubPlatform, mh: RunCommand) -> None:
+    assert mh("similar", 7, "--limit", 3) == (0, "Nothing was found.\n", "")
     assert stub.queries[-1] == {"id": 7, "limit": "3", "similarity_threshold": "0.0"}

@@ -1,0 +1,58 @@
+"""Fixtures of the client's tests: the platform as a stub, the command in this process, and both kinds of client."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import Any
+
+import pytest
+from mh_client import AsyncClient, Client
+from mh_client.cli import main
+from mh_common.testing.fixtures import CallMethod, RunCommand
+from mh_common.testing.platform_stub import StubPlatform
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubPlatform]:
+    """A server that speaks the platform's API, which commands ask without being told."""
+    with StubPlatform.running() as running:
+        monkeypatch.setenv("MH_URL", running.base_url)
+        yield running
+
+
+@pytest.fixture
+def mh(capsys: pytest.CaptureFixture[str]) -> RunCommand:
+    """Run the command in this process; returns exit code, standard output and standard error."""
+
+    def run(*args: Any) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as exited:
+            main([str(arg) for arg in args])
+        output, errors = capsys.readouterr()
+        code = exited.value.code
+        assert isinstance(code, int)
+        return code, output, errors
+
+    return run
+
+
+@pytest.fixture(params=["Client", "AsyncClient"])
+def calling(request: pytest.FixtureRequest) -> Callable[..., CallMethod]:
+    """Make what calls methods of a client that has this address and options; iterators are read to a list."""
+
+    def of_client(base_url: str, **options: Any) -> CallMethod:
+        def call(path: str, *args: Any, **kwargs: Any) -> Any:
+            with Client(base_url, **options) as client:
+                found = attrgetter(path)(client)(*args, **kwargs)
+                return list(found) if isinstance(found, Iterator) else found
+
+        return call
+
+    def of_async_client(base_url: str, **options: Any) -> CallMethod:
+        async def awaited(path: str, args: Any, kwargs: Any) -> Any:
+            async with AsyncClient(base_url, **options) as client:
+                found = attrgetter(path)(client)(*args, **kwargs)
+                return [item async for item in found] if hasattr(found, "__aiter__") else await found
+
+        return lambda path, *args, **kwargs: asyncio.run(awaited(path, args, kwargs))
+
+    return of_client if request.param == "Client" else of_async_client
