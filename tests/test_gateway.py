@@ -21,6 +21,7 @@ import servers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mh_common.testing.echo_server import EchoServer, break_off, send_json
+from mh_common.testing.responses import assert_problem
 from mh_common.testing.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not nginx.find_nginx() and os.environ.get("CI") != "true", reason=nginx.MISSING)
@@ -67,17 +68,6 @@ def gateway(running: Gateway) -> Gateway:
         server.seen.clear()
         server.answer = None
     return running
-
-
-def assert_problem(response: httpx.Response, status: int) -> dict[str, Any]:
-    assert response.status_code == status
-    assert response.headers["Content-Type"] == PROBLEM
-    problem: dict[str, Any] = response.json()
-    assert problem["status"] == status
-    assert problem["title"]
-    assert problem["detail"]
-    assert problem["request_id"] == response.headers["X-Request-ID"]
-    return problem
 
 
 PREFIXES = [*local_gateway.ROUTES, "/conversations-api", "/rag-api"]

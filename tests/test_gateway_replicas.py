@@ -10,8 +10,8 @@ import httpx
 import nginx
 import pytest
 import servers
-from mh_common.models import Problem
 from mh_common.testing.echo_server import EchoServer, break_off
+from mh_common.testing.responses import assert_problem
 from stack import environment
 
 pytestmark = pytest.mark.skipif(not nginx.find_nginx() and os.environ.get("CI") != "true", reason=nginx.MISSING)
@@ -37,13 +37,6 @@ def gateway(folder: Path, *ports: int, **rates: str) -> Iterator[httpx.Client]:
             yield client
     finally:
         server.stop()
-
-
-def assert_problem(response: httpx.Response, status: int) -> None:
-    assert response.status_code == status
-    assert response.headers["Content-Type"] == "application/problem+json"
-    problem = Problem.model_validate_json(response.content)
-    assert (problem.status, problem.request_id) == (status, response.headers["X-Request-ID"])
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from mh_common.testing.fixtures import RunQuery
+from mh_common.testing.responses import assert_problem
 
 PATH = "/api/v1/conversations"
 NEW = {
@@ -22,15 +23,6 @@ async def add(client: httpx.AsyncClient, **changes: str) -> dict[str, Any]:
     assert answer.status_code == 201, answer.text
     body: dict[str, Any] = answer.json()
     return body
-
-
-def assert_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem: dict[str, Any] = answer.json()
-    assert problem["status"] == status
-    assert problem["request_id"] == answer.headers["x-request-id"]
-    return problem
 
 
 async def test_a_new_conversation_is_answered_as_it_can_be_read(client: httpx.AsyncClient) -> None:

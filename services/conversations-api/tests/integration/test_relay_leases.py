@@ -15,6 +15,7 @@ from conversations_api.outbox.relay import Relay
 from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import DatabaseSettings, RelaySettings
 from mh_common.jobs import IndexJob
+from mh_common.testing.clock import Clock
 from mh_common.testing.waiting import eventually
 from sqlalchemy import select
 from structlog.testing import capture_logs
@@ -22,14 +23,6 @@ from structlog.testing import capture_logs
 NEVER_POLLS = RelaySettings(poll_interval=3600)
 
 pytestmark = pytest.mark.usefixtures("short_backoff")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.mark.parametrize(
@@ -124,7 +117,7 @@ async def test_a_send_that_never_ends_does_not_keep_the_relay_from_stopping(
 async def test_rows_of_a_dead_relay_are_taken_over_when_its_lease_ends(
     sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any
 ) -> None:
-    clock = Clock()
+    clock = Clock(datetime(2026, 3, 1, 12, tzinfo=UTC))
     await outbox.add(IndexJob.CREATED, [1])
     async with transaction(sessions) as session:
         await OutboxRepository(session).claim("dead", clock.now, 15.0, 10)
@@ -143,7 +136,7 @@ async def test_rows_of_a_dead_relay_are_taken_over_when_its_lease_ends(
 async def test_slow_sends_stop_before_another_relay_may_take_over(
     sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any
 ) -> None:
-    clock = Clock()
+    clock = Clock(datetime(2026, 3, 1, 12, tzinfo=UTC))
     claimed_during_send: list[list[int]] = []
 
     async def takes_long() -> None:

@@ -1,27 +1,28 @@
 """The relay beside conversations: it tells the worker of runs, and leaves alone what another release wrote."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from conversations_api.database import SessionFactory, transaction
 from conversations_api.index_runs.service import IndexRunService
 from conversations_api.models import OutboxRow
-from conversations_api.outbox import relay as relay_module
 from conversations_api.outbox.publisher import Publisher, PublishError
 from conversations_api.outbox.relay import OUTBOX_UNKNOWN_JOB, RUN_RESEND, Relay
 from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import RelaySettings
 from mh_common.jobs import IndexJob, RunJob
 from mh_common.models import IndexRunKind
+from mh_common.testing.clock import Clock
 from mh_common.testing.waiting import eventually, until_logged
 from sqlalchemy import insert
 from structlog.testing import capture_logs
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OFTEN = RelaySettings(poll_interval=0.01, max_backoff=0.01)
+
+pytestmark = pytest.mark.usefixtures("short_backoff")
 
 Sent = tuple[IndexJob | RunJob, tuple[int, ...]]
 
@@ -52,29 +53,6 @@ class Queue:
 _: type[Publisher] = Queue
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture(autouse=True)
-def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_module, "FIRST_BACKOFF", 0.001)
-
-
-@asynccontextmanager
-async def running(relay: Relay) -> AsyncIterator[None]:
-    task = asyncio.create_task(relay.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
 async def request(sessions: SessionFactory, kind: IndexRunKind) -> int:
     async with transaction(sessions) as session:
         return (await IndexRunService(session, lambda: NOW).request(kind)).id
@@ -85,12 +63,12 @@ async def add(sessions: SessionFactory, ids: Sequence[int]) -> None:
         await OutboxRepository(session).add(IndexJob.UPDATED, ids)
 
 
-async def test_runs_are_sent_again_until_somebody_takes_them(sessions: SessionFactory) -> None:
+async def test_runs_are_sent_again_until_somebody_takes_them(sessions: SessionFactory, run_relay: Any) -> None:
     reconcile, rebuild = await request(sessions, IndexRunKind.RECONCILE), await request(sessions, IndexRunKind.REBUILD)
     await add(sessions, [5])
-    queue, clock = Queue(), Clock()
+    queue, clock = Queue(), Clock(NOW)
 
-    async with running(Relay(sessions, queue, OFTEN, clock)):
+    async with run_relay(Relay(sessions, queue, OFTEN, clock)):
         await eventually(lambda: len(queue.sent) == 3)
         clock.now += timedelta(seconds=RUN_RESEND)
         await eventually(lambda: len(queue.sent) == 5)
@@ -99,13 +77,15 @@ async def test_runs_are_sent_again_until_somebody_takes_them(sessions: SessionFa
     assert queue.sent == [*runs, (IndexJob.UPDATED, (5,)), *runs]
 
 
-async def test_a_run_that_could_not_be_sent_is_sent_when_the_queue_is_back(sessions: SessionFactory) -> None:
+async def test_a_run_that_could_not_be_sent_is_sent_when_the_queue_is_back(
+    sessions: SessionFactory, run_relay: Any
+) -> None:
     run_id = await request(sessions, IndexRunKind.RECONCILE)
     await add(sessions, [5])
     queue = Queue(refusing=True)
 
     with capture_logs() as logs:
-        async with running(Relay(sessions, queue, OFTEN, lambda: NOW)):
+        async with run_relay(Relay(sessions, queue, OFTEN, lambda: NOW)):
             await eventually(lambda: len(logs) >= 2)
             queue.refusing = False
             await eventually(lambda: len(queue.sent) == 2)
@@ -113,7 +93,9 @@ async def test_a_run_that_could_not_be_sent_is_sent_when_the_queue_is_back(sessi
     assert queue.sent == [(RunJob.RECONCILE, (run_id,)), (IndexJob.UPDATED, (5,))]
 
 
-async def test_a_job_of_another_release_is_named_once_and_holds_up_nothing(sessions: SessionFactory) -> None:
+async def test_a_job_of_another_release_is_named_once_and_holds_up_nothing(
+    sessions: SessionFactory, run_relay: Any
+) -> None:
     foreign = {"conversation_id": 1, "job": "JobOfALaterRelease", "created_at": NOW}
     async with transaction(sessions) as session:
         await session.execute(insert(OutboxRow), [foreign, foreign])
@@ -124,7 +106,7 @@ async def test_a_job_of_another_release_is_named_once_and_holds_up_nothing(sessi
             return await OutboxRepository(session).depth() == 2
 
     with capture_logs() as logs:
-        async with running(Relay(sessions, queue, OFTEN)):
+        async with run_relay(Relay(sessions, queue, OFTEN)):
             await until_logged(logs, OUTBOX_UNKNOWN_JOB)
             for key in (1, 2):
                 await add(sessions, [key])

@@ -195,6 +195,18 @@ async def index(milvus_client: AsyncMilvusClient, settings: Settings, table: Con
     return write
 
 
+@pytest.fixture
+async def indexed(index: WriteIndex, conversation: MakeConversation) -> list[Conversation]:
+    """Three conversations about sleep, in the index; some files have others."""
+    rows = [
+        conversation(1, "I cannot fall asleep", "Rise at the same hour every day. Leave the bed when awake."),
+        conversation(2, "My patient cannot sleep", "Help the patient to write worries down before bed."),
+        conversation(3, "How can a patient fall asleep again", "Read a dull book in another room until sleepy."),
+    ]
+    await index(rows)
+    return rows
+
+
 async def _empty(client: AsyncMilvusClient, description: str) -> None:
     if not await client.has_collection(fields.COLLECTION):
         return

@@ -7,27 +7,15 @@ from typing import Any
 import httpx
 import pytest
 from mh_common.models import Answer, Conversation
-from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
-from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_common.testing.fixtures import ServeApp
+from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
 from pymilvus import AsyncMilvusClient
 from rag_api.settings import AnswersSettings, Settings
 
 PATH = "/api/v1/answers"
-CHAT = "/v1/chat/completions"
 QUESTION = "How do I help a patient who cannot fall asleep?"
 HEADERS = {"Accept": "text/event-stream"}
 Event = tuple[str, dict[str, Any]]
-
-
-@pytest.fixture
-async def indexed(index: WriteIndex, conversation: MakeConversation) -> list[Conversation]:
-    rows = [
-        conversation(1, "I cannot fall asleep", "Rise at the same hour every day. Leave the bed when awake."),
-        conversation(2, "My patient cannot sleep", "Help the patient to write worries down before bed."),
-        conversation(3, "How can a patient fall asleep again", "Read a dull book in another room until sleepy."),
-    ]
-    await index(rows)
-    return rows
 
 
 @pytest.fixture
@@ -149,7 +137,7 @@ async def test_nothing_found_is_said_in_the_stream(
     assert names(stream) == ["sources", "token", "usage", "done"]
     assert put_together(stream).answer.startswith("Nothing relevant was found")
     assert put_together(stream).model == "none"
-    assert not [request for request in stub.requests if request.path == CHAT]
+    assert stub.chats() == []
 
 
 def chunks(*parts: dict[str, Any], end: str = "data: [DONE]\n\n") -> str:
@@ -240,17 +228,14 @@ async def test_a_fault_of_our_own_is_told_without_its_words(
 async def test_only_what_fails_before_the_first_token_is_tried_again(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
-    def chats() -> int:
-        return sum(request.path == CHAT for request in stub.requests)
-
     limits = AnswersSettings(time_limit=10, max_retries=2)
     with served(with_model.model_copy(update={"answers": limits})) as url:
         stub.add_faults(Fault(status=503, path=CHAT, headers={"Retry-After": "0"}))
         assert names(await ask(http, url))[-1] == "done"
-        assert chats() == 2
+        assert len(stub.chats()) == 2
         stub.add_faults(Fault(drop=True, path=CHAT))
         assert names(await ask(http, url))[-1] == "error"
-        assert chats() == 3
+        assert len(stub.chats()) == 3
 
 
 async def test_what_goes_wrong_before_the_first_event_is_an_ordinary_problem(

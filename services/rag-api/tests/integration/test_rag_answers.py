@@ -8,12 +8,11 @@ import httpx
 import pytest
 from mh_common.models import Answer, Conversation, QueryOrigin, Usage
 from mh_common.testing.fixtures import ConversationTable, MakeConversation, RunApp, WriteIndex
-from mh_common.testing.openai_stub import MALFORMED, Fault, StubOpenAI
+from mh_common.testing.openai_stub import CHAT, MALFORMED, Fault, StubOpenAI
 from pymilvus import AsyncMilvusClient
 from rag_api.settings import AnswersSettings, Settings
 
 URL = "/api/v1/answers"
-CHAT = "/v1/chat/completions"
 QUESTION = "How do I help a patient who cannot fall asleep?"
 
 
@@ -29,10 +28,6 @@ async def indexed(index: WriteIndex, conversation: MakeConversation) -> list[Con
     ]
     await index(rows)
     return rows
-
-
-def chats(stub: StubOpenAI) -> list[dict[str, Any]]:
-    return [request.body for request in stub.requests if request.path == CHAT and request.body is not None]
 
 
 async def ask(client: httpx.AsyncClient, question: str = QUESTION, **request: Any) -> Answer:
@@ -61,7 +56,7 @@ async def test_the_model_answers_from_the_three_nearest(
     assert answer.sources[0].answer in {row.answer for row in indexed}
     assert len(asked) == 1
 
-    (chat,) = chats(stub)
+    (chat,) = stub.chats()
     assert chat["model"] == "stub-chat"
     assert [message["role"] for message in chat["messages"]] == ["system", "user"]
     user = chat["messages"][1]["content"]
@@ -87,8 +82,8 @@ async def test_changed_text_is_never_given_to_the_model(
     async with running(with_model) as client:
         answer = await ask(client)
     assert 1 not in {source.id for source in answer.sources}
-    assert "Rise at the same hour" not in json.dumps(chats(stub))
-    assert "Withdrawn" not in json.dumps(chats(stub))
+    assert "Rise at the same hour" not in json.dumps(stub.chats())
+    assert "Withdrawn" not in json.dumps(stub.chats())
 
 
 async def test_nothing_found_is_said_without_asking_the_model(
@@ -100,7 +95,7 @@ async def test_nothing_found_is_said_without_asking_the_model(
     assert (answer.sources, answer.model, answer.grounded) == ([], "none", False)
     assert (answer.usage, answer.prompt_version, answer.template_hash) == (Usage(), None, None)
     assert (answer.standalone_query, answer.query_origin) == (QUESTION, QueryOrigin.QUESTION)
-    assert chats(stub) == []
+    assert stub.chats() == []
 
 
 @pytest.mark.parametrize(
@@ -159,7 +154,7 @@ async def test_a_passing_fault_of_the_model_is_retried(
     limits = AnswersSettings(time_limit=10, max_retries=1)
     async with running(with_model.model_copy(update={"answers": limits})) as client:
         assert (await ask(client)).model == "stub-chat"
-    assert len(chats(stub)) == 2
+    assert len(stub.chats()) == 2
 
 
 async def test_a_compatible_server_need_not_count_tokens(
@@ -195,7 +190,7 @@ async def test_a_question_with_instructions_stays_inside_its_fence(
         await ask(client, sent)
         await ask(client, sent + " again")
     marks = set()
-    for chat in chats(stub):
+    for chat in stub.chats():
         user = chat["messages"][1]["content"]
         (mark,) = set(re.findall(r"^<<<([0-9a-f]{16}) ", user, re.MULTILINE))
         assert user.count(mark) == 5
@@ -219,7 +214,7 @@ async def test_without_a_key_sentences_of_the_sources_are_quoted(
         assert quote in answer.sources[int(number) - 1].answer
     assert "Hi there" not in answer.answer
     assert "Good luck" not in answer.answer
-    assert chats(stub) == []
+    assert stub.chats() == []
 
 
 async def test_quotes_need_the_embedder(
@@ -288,4 +283,4 @@ async def test_with_a_key_too_no_model_is_asked_where_quotes_are_wanted(
         answer = await ask(client)
     assert "[1]" in answer.answer
     assert answer.sources
-    assert chats(stub) == []
+    assert stub.chats() == []

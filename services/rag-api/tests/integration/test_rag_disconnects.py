@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
-from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
 from mh_common.testing.waiting import eventually
 from rag_api.settings import AnswersSettings, Settings
 
 PATH = "/api/v1/answers"
-CHAT = "/v1/chat/completions"
 QUESTION = "How do I help a patient who cannot fall asleep?"
 
 
@@ -65,20 +64,17 @@ async def test_who_goes_away_while_the_model_is_silent_stops_it_too(
 async def test_who_goes_away_before_the_answer_begins_costs_no_answer(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, accept: str
 ) -> None:
-    def chats() -> int:
-        return sum(request.path == CHAT for request in stub.requests)
-
     stub.add_faults(Fault(hang=True, path=CHAT))
     history = [{"role": "user", "content": "My patient wakes at night."}]
     with served(with_model) as url:
         async with httpx.AsyncClient(headers={"Accept": accept}) as http:
             request = http.post(url + PATH, json={"question": "And then?", "conversation_history": history})
             task = asyncio.create_task(request)
-            await eventually(lambda: chats() == 1)
+            await eventually(lambda: len(stub.chats()) == 1)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         await eventually(lambda: stub.abandoned == 1)
         # The next one waits its turn behind what the first one left behind.
         async with httpx.AsyncClient(timeout=20) as http:
             await http.post(url + PATH, json={"question": QUESTION})
-    assert chats() == 2
+    assert len(stub.chats()) == 2

@@ -14,13 +14,12 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
 from mh_common.models.answers import NOTICE
 from mh_common.testing.fixtures import ConversationTable, MakeConversation, ServeApp, WriteIndex
-from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
 from mh_common.testing.waiting import eventually
 from pydantic import SecretStr
 from rag_api.answers.records import AnswerRecord
 from rag_api.settings import DoorsSettings, SearchSettings, Settings
 
-CHAT = "/v1/chat/completions"
 QUESTION = "How do I help a patient who cannot fall asleep?"
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -403,7 +402,7 @@ async def test_who_goes_away_stops_the_answer(
     with served(with_model, kept) as url:
         async with connected(url, mode) as client:
             task = asyncio.create_task(client.call_tool("ask", {"question": QUESTION}))
-            await eventually(lambda: any(request.path == CHAT for request in stub.requests))
+            await eventually(lambda: stub.chats())
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         await eventually(lambda: stub.abandoned == 1)

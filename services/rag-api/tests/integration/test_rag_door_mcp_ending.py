@@ -14,11 +14,9 @@ import servers
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mh_common.testing.fixtures import MakeConversation, WriteIndex
-from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
 from mh_common.testing.waiting import eventually
 from rag_api.settings import Settings
-
-CHAT = "/v1/chat/completions"
 
 
 @pytest.fixture
@@ -89,7 +87,7 @@ async def test_an_answer_under_way_is_still_given(
         # The client asks for what it does not know of a tool yet once it has a result.
         await client.list_tools()
         task = asyncio.create_task(client.call_tool("ask", {"question": "Why can a patient not fall asleep?"}))
-        await eventually(lambda: any(request.path == CHAT for request in stub.requests))
+        await eventually(lambda: stub.chats())
         running.process.send_signal(signal.SIGTERM)
         port = int(url.rpartition(":")[2].removesuffix("/mcp"))
         await eventually(lambda: not servers.listens(port))

@@ -18,7 +18,7 @@ from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult
 from mh_common.testing.conversations_stub import StubConversations
 from mh_common.testing.fixtures import MakeConversation, WriteIndex
-from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
 from mh_common.testing.server import serving
 from rag_api.main import create_app
 from rag_api.settings import Settings
@@ -31,7 +31,6 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("fetch", {"id": "99"}),
     ("search", {"query": "x", "limit": 0}),
 ]
-CHAT = "/v1/chat/completions"
 Gateway = Callable[[Settings], AbstractContextManager[str]]
 
 

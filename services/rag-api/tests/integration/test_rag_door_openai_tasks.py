@@ -7,12 +7,11 @@ import openai
 import pytest
 from mh_common.testing.conversations_stub import StubConversations
 from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
-from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
 from openai import AsyncOpenAI
 from rag_api.settings import Settings
 
 MODEL = "mental-health"
-CHAT = "/v1/chat/completions"
 TITLE = """### Task:
 Name the chat.
 ### Output:

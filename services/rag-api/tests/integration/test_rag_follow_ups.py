@@ -6,12 +6,11 @@ import httpx
 import pytest
 from mh_common.models import Answer, QueryOrigin
 from mh_common.testing.fixtures import MakeConversation, RunApp, WriteIndex
-from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
 from pymilvus import AsyncMilvusClient
 from rag_api.settings import AnswersSettings, Settings
 
 PATH = "/api/v1/answers"
-CHAT = "/v1/chat/completions"
 
 HISTORY = [
     {"role": "user", "content": "How do I help a patient who panics on the bus?"},
@@ -42,10 +41,6 @@ def condensing(body: dict[str, Any]) -> str:
     return f' "{IN_FULL}"\n' if is_condensing(body) else "Ride together [1]."
 
 
-def chats(stub: StubOpenAI) -> list[dict[str, Any]]:
-    return [request.body for request in stub.requests if request.path == CHAT and request.body is not None]
-
-
 async def ask(client: httpx.AsyncClient, **request: Any) -> Answer:
     body = {"question": QUESTION, "conversation_history": HISTORY, "top_k": 2, **request}
     response = await client.post(PATH, json=body)
@@ -63,7 +58,7 @@ async def test_a_follow_up_is_searched_for_in_full(
     assert [source.id for source in answer.sources] == [1, 2]
     assert answer.latency_ms.condense > 0
     assert answer.latency_ms.total >= answer.latency_ms.condense + answer.latency_ms.search
-    condense, write = chats(stub)
+    condense, write = stub.chats()
     assert "Practise slow breathing [1]." in condense["messages"][1]["content"]
     # The model writes from the question as it was asked and in full, not from what was answered before.
     assert f"question of the counselor>>>\n{QUESTION}\n" in write["messages"][1]["content"]
@@ -140,7 +135,7 @@ async def test_a_question_without_history_is_searched_for_as_it_is(
     async with running(with_model) as client:
         answer = await ask(client, conversation_history=[])
     assert (answer.standalone_query, answer.query_origin) == (QUESTION, QueryOrigin.QUESTION)
-    assert len(chats(stub)) == 1
+    assert len(stub.chats()) == 1
 
 
 async def test_nothing_found_for_a_follow_up_is_said_and_what_it_cost(
@@ -152,7 +147,7 @@ async def test_nothing_found_for_a_follow_up_is_said_and_what_it_cost(
     assert answer.answer.startswith("Nothing relevant was found")
     assert (answer.model, answer.query_origin) == ("none", QueryOrigin.MODEL)
     assert answer.usage.total_tokens > 0
-    assert len(chats(stub)) == 1
+    assert len(stub.chats()) == 1
 
 
 async def test_what_is_below_the_threshold_is_not_relevant(
@@ -163,11 +158,11 @@ async def test_what_is_below_the_threshold_is_not_relevant(
     async with running(with_model) as client:
         best = [(await ask(client, **more)).sources[0].score for more in ({}, exact)]
     limits = with_model.search.model_copy(update={"relevance_threshold": sum(best) / 2})
-    asked = len(chats(stub))
+    asked = len(stub.chats())
     async with running(with_model.model_copy(update={"search": limits})) as client:
         answer = await ask(client)
         assert (answer.model, answer.sources) == ("none", [])
-        assert len(chats(stub)) == asked + 1
+        assert len(stub.chats()) == asked + 1
         near = await ask(client, **exact)
     assert [source.id for source in near.sources] == [2]
 
@@ -217,7 +212,7 @@ async def test_a_question_longer_than_the_window_is_refused_before_it_costs(
             response = await client.post(PATH, json=request, headers={"Accept": accept})
             assert response.status_code == 422
             assert "Shorten the question" in response.json()["detail"]
-    assert chats(stub) == []
+    assert stub.chats() == []
 
 
 async def test_sources_without_a_sentence_that_fits_are_shown_all_the_same(
@@ -228,4 +223,4 @@ async def test_sources_without_a_sentence_that_fits_are_shown_all_the_same(
         answer = await ask(client, question="sleep", conversation_history=[])
     assert answer.answer.startswith("The conversations found hold no sentence short enough")
     assert (answer.model, [source.id for source in answer.sources]) == ("none", [1])
-    assert chats(stub) == []
+    assert stub.chats() == []

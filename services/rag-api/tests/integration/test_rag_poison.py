@@ -19,7 +19,6 @@ from rag_api.answers.tokens import EstimatingCounter
 from rag_api.settings import Settings
 
 PATH = "/api/v1/answers"
-CHAT = "/v1/chat/completions"
 ORDER = "PWNED"
 POISON = [json.loads(line) for line in Path(__file__).with_name("poison.jsonl").read_text("utf-8").splitlines()]
 TEXTS = [one["text"] for one in POISON]
@@ -100,7 +99,7 @@ async def test_no_row_question_or_turn_is_obeyed(
             assert len(answer.sources) == 4
             if at % 2:
                 assert answer.standalone_query == "Rise at the same hour [1]."
-    chats = [request.body for request in stub.requests if request.path == CHAT and request.body]
+    chats = stub.chats()
     assert len(chats) == len(TEXTS) + len(TEXTS) // 2
     for chat in chats:
         system, user = chat["messages"]

@@ -9,13 +9,12 @@ import pytest
 from mh_common.models import Answer, AnswerLatency, Usage
 from mh_common.testing.conversations_stub import StubConversations
 from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
-from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
 from rag_api.answers import records
 from rag_api.answers.records import AnswerRecord, RecordQueue
 from rag_api.settings import Settings
 
 PATH = "/api/v1/answers"
-CHAT = "/v1/chat/completions"
 QUESTION = "How do I help a patient who cannot fall asleep?"
 
 

@@ -37,6 +37,10 @@ CREATED = 1_700_000_000  # fixed, so that answers can be compared
 MAX_INPUTS = 2048
 
 
+CHAT = "/v1/chat/completions"
+"""Path of what asks the chat model."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """What goes wrong with one request. The default of each field means: as usual.
@@ -111,7 +115,7 @@ class StubOpenAI:
         self.app = Starlette(
             routes=[
                 Route("/v1/embeddings", self._embeddings, methods=["POST"]),
-                Route("/v1/chat/completions", self._chat, methods=["POST"]),
+                Route(CHAT, self._chat, methods=["POST"]),
                 Route("/v1/models", self._models, methods=["GET"]),
             ]
         )
@@ -119,6 +123,10 @@ class StubOpenAI:
         self._lock = threading.Lock()
         self._released = threading.Event()
         self._ids = itertools.count(1)
+
+    def chats(self) -> list[dict[str, Any]]:
+        """Return the bodies of the requests to the chat model that it remembers, in order."""
+        return [request.body for request in self.requests if request.path == CHAT and request.body is not None]
 
     def add_faults(self, *faults: Fault) -> None:
         """The next requests go wrong, one for each fault, in this order."""
