@@ -11,6 +11,7 @@ import httpx
 import pytest
 import servers
 from mh_common.testing.exposition import metric_value
+from mh_common.testing.logs import json_lines
 from mh_common.testing.openai_stub import Fault, StubOpenAI
 from mh_common.testing.otlp_stub import ReceivedSpan, StubCollector
 from mh_common.testing.waiting import wait_until
@@ -37,8 +38,7 @@ class Observed:
         return "\n".join(file.read_text() for file in self.folder.glob("*.log"))
 
     def lines(self, service: str) -> list[dict[str, Any]]:
-        found = [json.loads(line) for line in self.logged().splitlines() if line.startswith("{")]
-        return [line for line in found if line["service"] == service]
+        return [line for line in json_lines(self.logged()) if line["service"] == service]
 
     def scraped(self) -> str:
         addresses = (f"{self.stack.api_url}/metrics", f"{self.stack.rag_url}/metrics", self.metrics_url)

@@ -19,6 +19,7 @@ from indexer_worker.steps import Phase, Step
 from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
 from mh_common.models import IndexRunKind
 from mh_common.settings import RedisSettings
+from mh_common.testing.jobs import until_idle
 from mh_common.testing.waiting import wait_until
 from redis import Redis
 from structlog.testing import LogCapture
@@ -90,11 +91,6 @@ def send(app: Celery, ids: object, job: IndexJob = IndexJob.CREATED) -> None:
     app.send_task(job.value, kwargs={"ids": ids}, queue=INDEX_QUEUE)
 
 
-def idle(redis: Redis) -> bool:
-    """Whether Redis holds no job any more: none queued, none unacknowledged."""
-    return not redis.llen(INDEX_QUEUE) and not redis.hlen("unacked")
-
-
 def events(log: Log, name: str) -> Log:
     return [entry for entry in log if entry["event"] == name]
 
@@ -105,7 +101,7 @@ def test_each_job_takes_one_id_or_several(redis_url: str, redis: Redis, index: S
             send(app, 7, job)
             send(app, [1, 2, 3], job)
         wait_until(lambda: len(index.calls) == 6)
-        wait_until(lambda: idle(redis))
+        until_idle(redis)
 
     assert index.calls == [[7], [1, 2, 3]] * 3
     assert index.jobs == [job.value for job in IndexJob for _ in range(2)]
@@ -121,7 +117,7 @@ def test_messages_that_are_no_jobs_are_dropped_and_stop_nothing(
         app.send_task("ForeignJob", kwargs={"ids": [1]}, queue=INDEX_QUEUE)
         send(app, [1])
         wait_until(lambda: index.calls)
-        wait_until(lambda: idle(redis))
+        until_idle(redis)
 
     assert index.calls == [[1]]
     assert len(events(log, jobs.JOB_REFUSED)) == len(NO_JOBS)
@@ -133,7 +129,7 @@ def test_a_job_is_tried_until_it_succeeds(redis_url: str, redis: Redis, index: S
     with working(redis_url, index) as app:
         send(app, [1, 2])
         wait_until(lambda: len(index.calls) == 4)
-        wait_until(lambda: idle(redis))
+        until_idle(redis)
 
     assert index.calls == [[1, 2]] * 4
     postponed = events(log, attempts.JOB_POSTPONED)
@@ -151,7 +147,7 @@ def test_a_bug_loses_no_row_and_its_message_is_not_logged(
     with working(redis_url, index) as app:
         send(app, [1])
         wait_until(lambda: len(index.calls) == 2)
-        wait_until(lambda: idle(redis))
+        until_idle(redis)
 
     (crash,) = events(log, attempts.JOB_CRASHED)
     assert crash["error"] == "RuntimeError"
@@ -165,7 +161,7 @@ def test_a_job_that_takes_too_long_goes_on_in_halves(redis_url: str, redis: Redi
     with working(redis_url, index) as app:
         send(app, [1, 2, 3])
         wait_until(lambda: len(index.calls) == 3)
-        wait_until(lambda: idle(redis))
+        until_idle(redis)
 
     assert sorted(index.calls) == [[1], [1, 2, 3], [2, 3]]
 
@@ -176,7 +172,7 @@ def test_a_single_row_that_takes_too_long_is_tried_again(redis_url: str, redis: 
     with working(redis_url, index) as app:
         send(app, [1])
         wait_until(lambda: len(index.calls) == 2)
-        wait_until(lambda: idle(redis))
+        until_idle(redis)
 
     assert index.calls == [[1], [1]]
 
@@ -195,7 +191,7 @@ def test_a_long_wait_is_made_of_short_ones_and_loses_no_time(
         while len(index.calls) < 2:
             wait_until(lambda: redis.hlen("unacked") or len(index.calls) == 2)
             holds += [_eta(message) - time.time() for message in redis.hvals("unacked")]
-        wait_until(lambda: idle(redis))
+        until_idle(redis)
 
     assert time.time() - failed >= 3.0 - 2 * attempts.EARLY_S
     assert max(holds) <= 0.5
@@ -218,7 +214,7 @@ def test_a_next_attempt_that_cannot_be_queued_leaves_the_message_in_the_queue(
             patch.setattr(app.tasks[IndexJob.CREATED.value], "apply_async", _no_connection)
             send(app, [1])
             wait_until(lambda: len(index.calls) == 2)
-        wait_until(lambda: idle(redis))
+        until_idle(redis)
 
     assert index.calls == [[1], [1]]
     assert len(events(log, attempts.JOB_NOT_REQUEUED)) == 1
@@ -236,7 +232,7 @@ def test_rows_that_are_done_are_not_done_again_with_those_that_are_not(
     with working(redis_url, index) as app:
         send(app, [1, 2, 3])
         wait_until(lambda: len(index.calls) == 2)
-        wait_until(lambda: idle(redis))
+        until_idle(redis)
 
     assert index.calls == [[1, 2, 3], [2]]
 
@@ -255,7 +251,7 @@ def test_a_job_that_ends_its_process_again_and_again_is_split_until_its_poison_r
     with working(redis_url, index) as app:
         app.send_task(IndexJob.CREATED.value, kwargs={"ids": ids}, queue=INDEX_QUEUE, task_id="the job")
         wait_until(lambda: index.calls or index.given_up)
-        wait_until(lambda: idle(redis))
+        until_idle(redis)
 
     assert sorted(index.calls) == calls
     if not calls:
@@ -270,7 +266,7 @@ def test_a_run_goes_on_step_by_step_under_one_owner(redis_url: str, redis: Redis
     with working(redis_url, index) as app:
         app.send_task(RunJob.RECONCILE.value, kwargs={"run_id": 7}, queue=INDEX_QUEUE, task_id="first")
         wait_until(lambda: len(index.steps) == 3)
-        wait_until(lambda: idle(redis))
+        until_idle(redis)
 
     assert index.steps == [(Step(run_id=7, owner="first"), 0, 0), (second, 0, 0), (second, 1, 0)]
 
@@ -283,7 +279,7 @@ def test_the_clock_needs_no_run_of_its_own(
     with working(redis_url, index) as app:
         app.send_task(job.value, queue=INDEX_QUEUE, task_id="tick")
         wait_until(lambda: len(index.steps) == 2)
-        wait_until(lambda: idle(redis))
+        until_idle(redis)
 
     # Tried again, it is the same run with the same owner.
     assert [step for step, _, _ in index.steps] == [Step(run_id=run_id, owner="tick")] * 2
@@ -296,7 +292,7 @@ def test_messages_that_are_no_runs_are_dropped(redis_url: str, redis: Redis, ind
             app.send_task(RunJob.REBUILD.value, kwargs=kwargs, queue=INDEX_QUEUE)
         send(app, [1])
         wait_until(lambda: index.calls)
-        wait_until(lambda: idle(redis))
+        until_idle(redis)
 
     assert index.steps == []
     assert len(events(log, jobs.JOB_REFUSED)) == len(bad)
@@ -309,6 +305,6 @@ def test_jobs_are_done_while_their_starts_cannot_be_counted(
     with working(redis_url, index) as app:
         send(app, [1])
         wait_until(lambda: index.calls)
-        wait_until(lambda: idle(redis))
+        until_idle(redis)
 
     assert events(log, "index_job_starts_not_counted")

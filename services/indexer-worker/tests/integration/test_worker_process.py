@@ -1,6 +1,5 @@
 """The worker as it is deployed, a process of its own, on a real Redis and Milvus Lite; and what a kill costs."""
 
-import json
 import os
 import signal
 import threading
@@ -16,6 +15,7 @@ from celery import Celery
 from mh_common import vector_index as fields
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.testing.index_stub import StubIndex
+from mh_common.testing.logs import json_lines
 from mh_common.testing.waiting import wait_until
 from pymilvus import MilvusClient
 from redis import Redis
@@ -39,8 +39,7 @@ def send_to(redis_url: str, *ids: int) -> None:
 
 
 def lines(worker: servers.Running, event: str) -> list[dict[str, object]]:
-    logged = [json.loads(line) for line in worker.log.read_text().splitlines() if line.startswith("{")]
-    return [line for line in logged if line["event"] == event]
+    return [line for line in json_lines(worker.log.read_text()) if line["event"] == event]
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What the jobs count and trace, in a real Celery worker on a real Redis; what they call is scripted."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import httpx
@@ -20,6 +20,7 @@ from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
 from mh_common.models import IndexRunKind
 from mh_common.settings import OtelSettings, RedisSettings
 from mh_common.testing.exposition import metric_value
+from mh_common.testing.jobs import until_idle
 from mh_common.testing.otlp_stub import StubCollector
 from mh_common.testing.waiting import wait_until
 from mh_common.tracing import span, start_tracing
@@ -69,12 +70,6 @@ def counted(outcome: str) -> float:
     return metric_value(metrics.exposition().decode(), "mh_jobs_total", task=JOB.value, outcome=outcome)
 
 
-@pytest.fixture
-def idle(redis: Redis) -> Callable[[], None]:
-    """Waits until Redis holds no job any more."""
-    return lambda: wait_until(lambda: not redis.llen(INDEX_QUEUE) and not redis.hlen("unacked"))
-
-
 @pytest.mark.parametrize(
     ("ids", "error", "deaths", "outcomes"),
     [
@@ -88,7 +83,7 @@ def idle(redis: Redis) -> Callable[[], None]:
 )
 def test_each_attempt_is_counted_by_how_it_ended(
     redis_url: str,
-    idle: Callable[[], None],
+    redis: Redis,
     ids: list[int],
     error: Exception | None,
     deaths: int,
@@ -102,12 +97,10 @@ def test_each_attempt_is_counted_by_how_it_ended(
     with working(redis_url, Script(*[error] if error else [])) as app:
         app.send_task(JOB.value, kwargs={"ids": ids}, queue=INDEX_QUEUE, task_id="the job")
         wait_until(lambda: {outcome: counted(outcome) - before[outcome] for outcome in outcomes} == outcomes)
-        idle()
+        until_idle(redis)
 
 
-def test_further_attempts_and_steps_stay_in_the_trace_of_what_caused_the_first(
-    redis_url: str, redis: Redis, idle: Callable[[], None]
-) -> None:
+def test_further_attempts_and_steps_stay_in_the_trace_of_what_caused_the_first(redis_url: str, redis: Redis) -> None:
     header = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
     with StubCollector.running() as collector:
         stop = start_tracing(OtelSettings(exporter_otlp_endpoint=collector.base_url), "tests")
@@ -117,7 +110,7 @@ def test_further_attempts_and_steps_stay_in_the_trace_of_what_caused_the_first(
             app.send_task(JOB.value, kwargs={"ids": [1]}, queue=INDEX_QUEUE, headers=header)
             app.send_task(RunJob.RECONCILE.value, queue=INDEX_QUEUE)
             wait_until(lambda: counted("done") == before + 1 and not work.steps)
-            idle()
+            until_idle(redis)
         stop()
 
     attempts = collector.named(f"job {JOB.value}")
