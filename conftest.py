@@ -1,7 +1,7 @@
 """What every package's tests share: private instances of the real servers, and a process left as a test found it.
 
-Tests run in several processes (pytest-xdist). Each has a Redis and a Milvus Lite of its own, and databases of its own in
-one server that all share.
+Tests run in several processes (pytest-xdist). Each has a Redis and a Milvus Lite of its own, and databases of its own
+in one server that all share.
 """
 
 import logging
@@ -147,7 +147,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Prepare the run in its first process, and each of its processes."""
     if not hasattr(config, "workerinput"):
         shared_server.begin_run()
-    structlog.configure = _configure_structlog
+    structlog.configure = _configure_structlog  # type: ignore[assignment]  # takes the same, and one less
     # As it is, structlog draws each traceback with all local variables, which takes seconds.
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer()])
     # Full coverage is asked for only where every test can run.

@@ -3,8 +3,8 @@
     make test ARGS=--junitxml=var/tests.xml
     .venv/bin/python scripts/test_times.py var/tests.xml
 
-Seconds are those of each test with its fixtures, as a clock on the wall has them. Several tests run at the same time, so
-that their sum is more than the run took.
+Seconds are those of each test with its fixtures, as a clock on the wall has them. Several tests run at the same time,
+so that their sum is more than the run took.
 """
 
 import argparse
@@ -29,7 +29,9 @@ def read(file: Path) -> dict[str, list[tuple[float, str]]]:
 
 def table(tests: dict[str, list[tuple[float, str]]]) -> str:
     """Return the time of each package, and the slowest tests of all."""
-    rows = [f"  {package:<28} {len(cases):>5} tests {sum(t for t, _ in cases):>8.1f} s" for package, cases in tests.items()]
+    rows = [
+        f"  {package:<28} {len(cases):>5} tests {sum(t for t, _ in cases):>8.1f} s" for package, cases in tests.items()
+    ]
     slowest = sorted((case for cases in tests.values() for case in cases), reverse=True)[:SLOWEST]
     rows += [f"The {SLOWEST} slowest:", *(f"  {seconds:>6.1f} s  {name}" for seconds, name in slowest)]
     return "\n".join(rows)
