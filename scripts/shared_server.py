@@ -51,5 +51,5 @@ def port_of(name: str, start: Callable[[Path, int], Running]) -> int:
             port = free_port()
             _started.append(start(folder / name, port))
             note.write_text(f"{port} {_started[-1].process.pid}", encoding="ascii")
-        port, _ = note.read_text(encoding="ascii").split()
-    return int(port)
+        noted, _ = note.read_text(encoding="ascii").split()
+    return int(noted)
