@@ -144,8 +144,9 @@ def test_a_body_that_is_not_json_is_refused(stub: StubOpenAI) -> None:
     request = urllib.request.Request(  # noqa: S310 - the stub's own address
         f"{stub.base_url}/embeddings", data=b"{", headers={"Authorization": "Bearer stub-key"}
     )
-    with pytest.raises(urllib.error.HTTPError, match="400"):
+    with pytest.raises(urllib.error.HTTPError, match="400") as refused:
         urllib.request.urlopen(request)  # noqa: S310
+    refused.value.close()
     assert stub.requests[0].body is None
 
 
