@@ -234,7 +234,7 @@ def explained(output: str, version: tuple[int, int] | None) -> str:
         cure = f"Take another Python (make PYTHON=python3.12), or {mirror} that has it."
     else:
         what, cure = f"pip failed{_at(output)}.", f"Mend what it says and {AGAIN}."
-    return f"{what} {cure}\npip said: {said[:300]}"
+    return f"{what}\n{cure}\npip said: {said[:300]}"
 
 
 def _collected(output: str) -> str:

@@ -27,9 +27,11 @@ def find_python(version: str) -> str | None:
         *map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/{name}")),
     ]
     for candidate in candidates:
-        # pyenv leaves commands on PATH for versions that are not chosen.
-        if subprocess.run([candidate, "--version"], capture_output=True, check=False).returncode == 0:
-            return candidate
+        # pyenv's commands on PATH are scripts around the Python itself, and some stand for none.
+        ask = [candidate, "-c", "import sys; print(sys.executable)"]
+        done = subprocess.run(ask, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return done.stdout.strip()
     if version == "3.14":
         try:
             debian_unstable.fetch(python314.PACKAGE, with_dependencies=True)
@@ -46,10 +48,11 @@ def tree(tmp_path: Path) -> Path:
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
     )
     for name in filter(None, listed.split("\0")):
+        # One that was deleted is still in git's list until that is committed.
         if (ROOT / name).exists():
             copy = tmp_path / "tree" / name
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy)
+            shutil.copy2(ROOT / name, copy, follow_symlinks=False)
     return tmp_path / "tree"
 
 
@@ -75,7 +78,8 @@ def test_the_demo_runs_on_a_machine_with_nothing_but_python_and_make(version: st
     assert f"Making .venv with Python {version}." in done.stdout
     assert "model: extractive" in done.stdout
     assert "[1] conversation" in done.stdout
-    assert done.stderr == ""
+    # How far the import is, and nothing else.
+    assert {line.split(":")[0] for line in done.stderr.splitlines()} == {"conversations.csv", "search index"}
     assert "WARNING" not in done.stdout
 
 

@@ -239,17 +239,17 @@ def test_a_redis_server_is_fetched_where_there_is_none(checkout: Checkout, tmp_p
 class TestAFailure:
     def failed(self, checkout: Checkout, **environment: str) -> str:
         lines = checkout.make(fails=True, **environment)
-        [cause, said, log] = lines[-4:-1]
+        [cause, cure, said, log] = lines[-5:-1]
         assert said.startswith("pip said: ")
         assert log == "All that pip said is in .venv/set-up.log."
         assert "Looking in indexes" in (checkout.folder / ".venv/set-up.log").read_text(encoding="utf-8")
         # Nothing but the steps before it, and make's own line after it.
-        assert {line.split()[0] for line in lines[:-4]} <= {"Making", "Installing"}
-        return f"{cause}\n{said}"
+        assert {line.split()[0] for line in lines[:-5]} <= {"Making", "Installing"}
+        return f"{cause}\n{cure}\n{said}"
 
     def test_no_connection(self, checkout: Checkout, package: str) -> None:
         output = self.failed(checkout, PIP_INDEX_URL=f"http://127.0.0.1:{servers.free_port()}/simple")
-        assert output.startswith(f"{package}==1.0 could not be downloaded. Check the network and its proxy")
+        assert output.startswith(f"{package}==1.0 could not be downloaded.\nCheck the network and its proxy")
         assert "PIP_INDEX_URL" in output
         assert "run the same command again: what was fetched is kept" in output
         assert "Connection refused" in output
