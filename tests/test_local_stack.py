@@ -1,5 +1,6 @@
 """The embedded stack as its user meets it: one command, a question answered, and nothing left behind."""
 
+import csv
 import os
 import shutil
 import signal
@@ -81,8 +82,8 @@ class LocalStack:
 
 
 @contextmanager
-def running(var: Path, *arguments: str, **environment: str) -> Iterator[LocalStack]:
-    stack = LocalStack(var, servers.free_port(), *arguments, **environment)
+def running(var: Path, *arguments: str, port: int | None = None, **environment: str) -> Iterator[LocalStack]:
+    stack = LocalStack(var, port or servers.free_port(), *arguments, **environment)
     try:
         yield stack
     finally:
@@ -195,9 +196,12 @@ def test_ctrl_c_in_the_middle_of_the_import_leaves_nothing_and_the_next_start_go
         assert stack.stop(signal.SIGINT) == 0, stack.output
     assert alive(processes) == []
 
-    with running(tmp_path) as again, Client(f"http://127.0.0.1:{again.port}") as client:
+    # At the same port, as its user would: an import is known by the server's address.
+    with running(tmp_path, port=stack.port) as again, Client(f"http://127.0.0.1:{again.port}") as client:
         again.wait_for("Serving at")
-        assert client.conversations.stats().total == sum(1 for _ in client.conversations.iterate()) >= 170
+        with SAMPLE.open(newline="", encoding="utf-8") as file:
+            rows = sum(1 for _ in csv.DictReader(file))
+        assert client.conversations.stats().total == sum(1 for _ in client.conversations.iterate()) == rows
 
 
 @pytest.mark.slow

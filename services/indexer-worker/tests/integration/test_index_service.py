@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import math
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 
 import pytest
 from indexer_worker.errors import IndexingError, VectorStoreError
@@ -385,6 +386,13 @@ async def test_jobs_for_the_same_rows_at_the_same_time_leave_each_row_once(
 ) -> None:
     """Milvus Lite keeps both rows of two upserts that overlap."""
     keys = range(1, 33)
+
+    async def until_done(service: IndexService) -> None:
+        """As the worker does with a job that met the others too often."""
+        while True:
+            with suppress(IndexingError):
+                return await service.index(keys)
+
     for key in keys:
         conversations.put(key, f"text {key}")
     async with AsyncClient(conversations.base_url, timeout=5, max_retries=0) as client:
@@ -396,6 +404,6 @@ async def test_jobs_for_the_same_rows_at_the_same_time_leave_each_row_once(
         for _ in range(5):
             for key in keys:
                 conversations.put(key, f"text {key} again")
-            await asyncio.gather(*(service.index(keys) for service in services))
+            await asyncio.gather(*map(until_done, services))
 
     assert await indexed(milvus) == {key: (6, f"text {key} again") for key in keys}
