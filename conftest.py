@@ -6,11 +6,12 @@ in one server that all share.
 
 import logging
 import os
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import NoReturn
 
 import mysql9 as private_mysql9
@@ -129,8 +130,10 @@ def _restored_logging() -> Iterator[None]:
     structlog.configure(**structured)
     for logger, handlers, level, propagate, disabled in former:
         logger.handlers[:] = handlers
-        logger.setLevel(level)
         logger.propagate, logger.disabled = propagate, disabled
+        # Setting it costs the cache of all loggers.
+        if logger.level != level:
+            logger.setLevel(level)
 
 
 # Of an application that a module's tests share, and of a test's own.
@@ -147,6 +150,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Prepare the run in its first process, and each of its processes."""
     if not hasattr(config, "workerinput"):
         shared_server.begin_run()
+    # Each client of HTTP makes one, which takes longer than all else at the start of an application.
+    ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
     structlog.configure = _configure_structlog  # type: ignore[assignment]  # takes the same, and one less
     # As it is, structlog draws each traceback with all local variables, which takes seconds.
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer()])
@@ -163,7 +168,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_xdist_auto_num_workers() -> int:
     """Run more tests at a time than there are processors, since they wait for servers a good part of it."""
-    return min((os.cpu_count() or 1) * 3 // 2, 8)
+    return min((os.cpu_count() or 1) * 2, 8)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups

@@ -114,8 +114,8 @@ class Stack:
             # model cannot be searched with another.
             "EMBEDDING_PROVIDER": "local",
             "EMBEDDING_THREADS": servers.WORKER_THREADS,
-            "PYTHONPATH": str(ROOT / "scripts"),
             **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "scripts"), os.environ.get("PYTHONPATH")])),
             "PYTHONUNBUFFERED": "1",
             "WORKER_EMBEDDING_CACHE": str(self.var / "embeddings.sqlite"),
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.var / 'legacy_development.db'}",

@@ -15,9 +15,6 @@ from servers import Running, free_port
 FOLDER_VARIABLE = "MH_TEST_SHARED"
 """Names the folder of the run's shared servers, to all processes of the run."""
 
-_started: list[Running] = []
-"""What this process started: kept, since Python warns of a process that it forgets while it runs."""
-
 
 def begin_run() -> None:
     """Make the folder of shared servers. To be called in the run's first process, before it starts others."""
@@ -49,7 +46,9 @@ def port_of(name: str, start: Callable[[Path, int], Running]) -> int:
     with FileLock(folder / f"{name}.lock"):
         if not note.exists():
             port = free_port()
-            _started.append(start(folder / name, port))
-            note.write_text(f"{port} {_started[-1].process.pid}", encoding="ascii")
+            process = start(folder / name, port).process
+            note.write_text(f"{port} {process.pid}", encoding="ascii")
+            # Python warns of a process that is forgotten while it runs. This one is `end_run`'s to end.
+            process.returncode = 0
         noted, _ = note.read_text(encoding="ascii").split()
     return int(noted)

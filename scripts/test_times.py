@@ -8,6 +8,7 @@ so that their sum is more than the run took.
 """
 
 import argparse
+import re
 from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree
@@ -21,8 +22,8 @@ def read(file: Path) -> dict[str, list[tuple[float, str]]]:
     for case in ElementTree.parse(file).iter("testcase"):  # noqa: S314 - pytest of this machine wrote it
         place = case.attrib["classname"].split(".")
         package = place[0] if place[0] == "tests" else "/".join(place[:2])
-        # A group of pytest-xdist stands behind the name.
-        name = f"{place[-1]}::{case.attrib['name'].rpartition('@')[0] or case.attrib['name']}"
+        # A group of pytest-xdist may stand behind the name, and an @ in the values of a test's parameters.
+        name = f"{place[-1]}::{re.sub('@[^]]*$', '', case.attrib['name'])}"
         tests[package].append((float(case.attrib["time"]), name))
     return tests
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from chaos.__main__ import OF_THE_COMMIT, seeds
 from chaos.oracle import Oracle, Shown, Verdict, mark_of
 from chaos.plan import WINDOW_S, Kind, make_plan
 from chaos.verify import Stored, Vector, differences
@@ -41,6 +42,13 @@ def test_twenty_seeds_meet_every_kind_of_fault_with_and_without_lost_messages() 
     plans = [make_plan(seed, 1.0) for seed in range(1, 21)]
     assert {fault.kind for plan in plans for fault in plan.faults} == set(Kind)
     assert {plan.loses_messages for plan in plans} == {True, False}
+
+
+def test_a_commit_runs_seeds_of_its_own_and_those_that_ever_failed() -> None:
+    given = seeds(OF_THE_COMMIT, 6)
+    assert {3, 40, 92, 266} <= set(given[:-6])
+    drawn = given[-6:]
+    assert drawn == list(range(drawn[0], drawn[0] + 6)) == seeds(str(drawn[0]), 6)
 
 
 def new(mark: str) -> ConversationCreate:

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+import servers
 from mh_common.testing.waiting import wait_until
 from mh_common.web.draining import LISTENER_NOT_DRAINED, admit_connections, refuse_connections
 
@@ -57,8 +58,7 @@ class Replica:
 @pytest.fixture
 def replica(tmp_path: Path) -> Iterator[Replica]:
     (tmp_path / "application.py").write_text(APPLICATION)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = servers.free_port()
     command = [sys.executable, "-m", "gunicorn", "--worker-class", "mh_common.web.draining.DrainingWorker"]
     command += ["--workers", "2", "--bind", f"127.0.0.1:{port}", "--keep-alive", "60", "--no-control-socket"]
     process = subprocess.Popen([*command, "--log-level", "error", "application:app"], cwd=tmp_path)

@@ -67,12 +67,12 @@ def test_up_down_and_up_again(empty_database: DatabaseSettings, config: Config) 
     command.check(config)
 
 
-def start(config: Config, database: DatabaseSettings, *arguments: str) -> subprocess.Popen[str]:
+def start(config: Config, database: DatabaseSettings, *arguments: str, **variables: str) -> subprocess.Popen[str]:
     """Run `alembic` as an operator does."""
     assert config.config_file_name is not None
     return subprocess.Popen(
         [sys.executable, "-m", "alembic", "-c", config.config_file_name, *arguments],
-        env={**os.environ, "DATABASE_URL": database.url},
+        env={**os.environ, "DATABASE_URL": database.url, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -163,9 +163,11 @@ def test_migrations_of_another_database_of_the_server_are_not_waited_for(
     assert process.returncode == 0, output
 
 
-def test_a_database_that_is_not_there_is_said_in_one_line(config: Config) -> None:
+def test_a_database_that_is_not_there_is_said_in_one_line(
+    alembic_config: Callable[[DatabaseSettings], Config],
+) -> None:
     nowhere = DatabaseSettings(url="mysql+aiomysql://root@127.0.0.1:1/legacy_development")
-    process = start(config, nowhere, "upgrade", "head")
+    process = start(alembic_config(nowhere), nowhere, "upgrade", "head", STARTUP_TIMEOUT="1")
     output, _ = process.communicate(timeout=100)
     assert process.returncode == 1
     assert "DATABASE_URL" in output

@@ -26,8 +26,8 @@ from redis import Redis
 pytestmark = pytest.mark.redis
 
 
-# No live worker needs more than 7 seconds for anything.
-IMPATIENT = {"WORKER_HOLD_TIME": "1", "WORKER_JOB_TIMEOUT": "2.5", "WORKER_TIME_LIMIT": "3"}
+# No live worker needs more than 2.3 seconds for anything.
+IMPATIENT = {"WORKER_HOLD_TIME": "0.3", "WORKER_JOB_TIMEOUT": "0.9", "WORKER_TIME_LIMIT": "1"}
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_an_idle_worker_and_one_whose_redis_is_away_stay(
     redis.stop()
     wait_until(lambda: json.loads(heartbeat.read_text())["waiting"] is None)
     noted = time.time()
-    wait_until(lambda: json.loads(heartbeat.read_text())["at"] > noted + 8)
+    wait_until(lambda: json.loads(heartbeat.read_text())["at"] > noted + 3)
 
     assert worker.process.poll() is None
     assert looks_well(environment).returncode == 0

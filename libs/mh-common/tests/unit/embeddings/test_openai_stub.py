@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import openai
 import pytest
+import servers
 from mh_common.testing.openai_stub import MALFORMED, Fault, StubOpenAI, embedding
 
 
@@ -159,8 +160,7 @@ def test_leaving_the_block_ends_the_server() -> None:
 
 
 def test_it_runs_as_a_process() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = servers.free_port()
     command = [sys.executable, "-m", "mh_common.testing.openai_stub", "--port", str(port), "--dimension", "4"]
     with subprocess.Popen(command) as process:
         try:
