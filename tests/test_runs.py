@@ -73,5 +73,5 @@ def test_the_time_of_a_run_is_told_by_package_and_for_the_slowest_tests(tmp_path
     assert [line.split("s  ")[1] for line in table[3:]] == [
         "test_stack::test_b[x]",
         "TestA::test_a",
-        "test_a::test_c@d.e]",
+        "test_a::test_c[d@e]",
     ]
