@@ -158,7 +158,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     folder, tools = home / "checkout", home / "tools"
     for parent in (folder / "scripts", folder / "requirements", tools):
         parent.mkdir(parents=True)
-    for name in ("Makefile", "pyproject.toml", "scripts/set_up.py", "scripts/servers.py"):
+    for name in ("Makefile", "pyproject.toml", "scripts/set_up.py", "scripts/pip_failures.py", "scripts/servers.py"):
         shutil.copy(ROOT / name, folder / name)
     for tool in ("bash", "make", "sh"):
         (tools / tool).symlink_to(shutil.which(tool) or tool)
