@@ -139,6 +139,7 @@ def bench(folder: Path) -> Bench:
 @pytest.mark.mysql
 @pytest.mark.e2e
 @pytest.mark.slow
+@pytest.mark.xdist_group("load")
 def test_the_soak_checks_what_everybody_gets(tmp_path: Path) -> None:
     figures = {figure.name.split(": ")[1]: figure for figure in soak.measure(bench(tmp_path))}
     failed = figures["requests that failed"]
@@ -149,6 +150,7 @@ def test_the_soak_checks_what_everybody_gets(tmp_path: Path) -> None:
 @pytest.mark.mysql
 @pytest.mark.e2e
 @pytest.mark.slow
+@pytest.mark.xdist_group("load")
 def test_growth_looks_at_every_size(tmp_path: Path) -> None:
     figures = list(growth.measure(bench(tmp_path), with_peer=False))
     names = [figure.name for figure in figures]

@@ -224,6 +224,7 @@ def run_chaos(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("load")
 @pytest.mark.e2e
 @pytest.mark.mysql
 @pytest.mark.redis
@@ -238,6 +239,7 @@ def test_a_short_run_finds_nothing_wrong(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("load")
 @pytest.mark.e2e
 @pytest.mark.mysql
 @pytest.mark.redis

@@ -32,6 +32,7 @@ HERE = nginx.find_nginx() and servers.find_mysql() and servers.find_redis()
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
+    pytest.mark.xdist_group("load"),
     pytest.mark.timeout(400),
     pytest.mark.skipif(not HERE and os.environ.get("CI") != "true", reason="nginx, MariaDB or Redis is missing"),
 ]
