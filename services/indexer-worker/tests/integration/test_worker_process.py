@@ -23,7 +23,7 @@ from redis import Redis
 pytestmark = pytest.mark.redis
 
 # A worker that was killed or hangs is noticed after these.
-SHORT_LIMITS = {"WORKER_HOLD_TIME": "0.3", "WORKER_JOB_TIMEOUT": "0.9", "WORKER_TIME_LIMIT": "1"}
+SHORT_LIMITS = {"WORKER_HOLD_TIME": "0.3", "WORKER_JOB_TIMEOUT": "1.9", "WORKER_TIME_LIMIT": "2"}
 Send = Callable[..., None]
 
 
