@@ -106,7 +106,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def milvus_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a running Milvus Lite. All tests share its one collection: who uses it drops it first."""
+    """Address of a running Milvus Lite, whose one collection the tests share: who uses it empties or drops it first."""
     port = servers.free_port()
     server = servers.start_milvus_lite(tmp_path_factory.mktemp("milvus") / "tests.db", port)
     yield f"http://127.0.0.1:{port}"
@@ -152,7 +152,7 @@ def pytest_configure(config: pytest.Config) -> None:
         shared_server.begin_run()
     # Each client of HTTP makes one, which takes longer than all else at the start of an application.
     ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
-    structlog.configure = _configure_structlog  # type: ignore[assignment]  # takes the same, and one less
+    structlog.configure = _configure_structlog  # type: ignore[assignment]
     # As it is, structlog draws each traceback with all local variables, which takes seconds.
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer()])
     # Full coverage is asked for only where every test can run.
