@@ -6,6 +6,7 @@ in one server that all share.
 
 import logging
 import os
+import signal
 import ssl
 import time
 from collections import Counter
@@ -150,6 +151,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Prepare the run in its first process, and each of its processes."""
     if not hasattr(config, "workerinput"):
         shared_server.begin_run()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As in a run in the background: what tests start and interrupt would ignore it as well.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Each client of HTTP makes one, which takes longer than all else at the start of an application.
     ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
     structlog.configure = _configure_structlog  # type: ignore[assignment]

@@ -12,10 +12,11 @@ import psutil
 import pytest
 import servers
 from celery import Celery
+from indexer_worker.celery_app import PROCESS_READY
 from mh_common import vector_index as fields
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.testing.index_stub import StubIndex
-from mh_common.testing.logs import json_lines
+from mh_common.testing.logs import json_lines, wait_for_log
 from mh_common.testing.waiting import wait_until
 from pymilvus import MilvusClient
 from redis import Redis
@@ -23,7 +24,7 @@ from redis import Redis
 pytestmark = pytest.mark.redis
 
 # A worker that was killed or hangs is noticed after these.
-SHORT_LIMITS = {"WORKER_HOLD_TIME": "0.3", "WORKER_JOB_TIMEOUT": "1.9", "WORKER_TIME_LIMIT": "2"}
+SHORT_LIMITS = {"WORKER_HOLD_TIME": "0.3", "WORKER_JOB_TIMEOUT": "2.5", "WORKER_TIME_LIMIT": "3"}
 Send = Callable[..., None]
 
 
@@ -120,6 +121,7 @@ def test_a_job_whose_worker_is_killed_runs_in_the_next_worker(
 ) -> None:
     conversations.put(1, "text")
     worker = start_worker(**SHORT_LIMITS)
+    wait_for_log(worker.log, PROCESS_READY)
 
     with job_at_work(conversations, send):
         os.killpg(worker.process.pid, signal.SIGKILL)
@@ -135,6 +137,7 @@ def test_a_process_that_hangs_is_killed_and_its_job_runs_again(
 ) -> None:
     conversations.put(1, "text")
     worker = start_worker(**SHORT_LIMITS)
+    wait_for_log(worker.log, PROCESS_READY)
 
     with job_at_work(conversations, send):
         stuck = _pool_process(worker)

@@ -1,5 +1,6 @@
 """The token budget of a prompt: kept, spent on the most relevant text, and by whole sentences."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,8 @@ def whole_sentences(kept: str, text: str) -> bool:
 def test_a_prompt_keeps_to_the_budget(
     counter: TokenCounter, question: str, given_sources: list[Source], more: bool, instructions: str
 ) -> None:
-    prompts = Prompts(make_environment(), counter, BUDGET)
+    # Marks of as many tokens as one can have: others leave room in which what was not counted hides.
+    prompts = Prompts(make_environment(), counter, BUDGET, make_mark=lambda: "".join(random.choices(",.;:", k=16)))
     assume(prompts.room(question, question if more else "", instructions) >= 256)
     prompt = prompts.answer(question, given_sources, question if more else None, instructions)
     assert count(counter, prompt.system) + count(counter, prompt.user) + MESSAGE_TOKENS <= BUDGET

@@ -92,6 +92,7 @@ class Prompts:
         empty = Excerpt(number=20, question="", answer="", is_cut=True)
         self._excerpt_tokens = self._count("answer", **{**bare, "conversations": [empty]}) - self._answer_tokens
         self._wish_tokens = self._count("answer", **{**bare, "instructions": "."}) - self._answer_tokens
+        self._standalone_tokens = self._count("answer", **{**bare, "standalone": "."}) - self._answer_tokens
         self._condense_tokens = self._count("condense", mark=_LONGEST_MARK, question="", turns=[])
         turn = {"role": "assistant", "content": ""}
         one_turn = self._count("condense", mark=_LONGEST_MARK, question="", turns=[turn])
@@ -133,7 +134,8 @@ class Prompts:
     def room(self, question: str, standalone: str = "", instructions: str = "") -> int:
         """Return the tokens that a prompt with this question leaves for sources; negative: not even it fits."""
         wishes = self._wish_tokens + self._most(instructions) if instructions else 0
-        return self._budget - self._answer_tokens - self._most(question) - self._most(standalone) - wishes
+        in_full = self._standalone_tokens + self._most(standalone) if standalone else 0
+        return self._budget - self._answer_tokens - self._most(question) - in_full - wishes
 
     def condense(self, question: str, turns: Sequence[ConversationTurn]) -> Prompt:
         """Render the prompt that asks for the question in full; the oldest turns are left out where not all fit.
