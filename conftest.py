@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from typing import NoReturn
 
+import hypothesis
 import mysql9 as private_mysql9
 import pymysql
 import pytest
@@ -23,6 +24,10 @@ import shared_server
 import structlog
 from mh_common.testing.fixtures import MySQL
 from mh_common.testing.openai_stub import StubOpenAI
+
+# An example may take as long as the machine needs beside others.
+hypothesis.settings.register_profile("without deadline", deadline=None)
+hypothesis.settings.load_profile("without deadline")
 
 MYSQL = "MariaDB or MySQL"
 REDIS = "Redis"

@@ -149,12 +149,15 @@ class TestDatabase:
         assert "correct DATABASE_USER and DATABASE_PASSWORD" in line
 
     def test_a_database_that_is_not_there_is_named(self, user: str, tmp_path: Path) -> None:
-        line = refusal("migration", tmp_path, DATABASE_URL=f"{user}/nothing", DATABASE_PASSWORD=SECRET)
+        line = refusal(
+            "migration", tmp_path, DATABASE_URL=f"{user}/nothing", DATABASE_PASSWORD=SECRET, STARTUP_TIMEOUT="60"
+        )
         assert "DATABASE" in line
 
     def test_a_database_without_tables_is_named(self, user: str, redis_url: str, tmp_path: Path) -> None:
         url = f"{user}/bad_configuration"
-        line = refusal("conversations-api", tmp_path, DATABASE_URL=url, DATABASE_PASSWORD=SECRET, REDIS_URL=redis_url)
+        variables = {"DATABASE_URL": url, "DATABASE_PASSWORD": SECRET, "STARTUP_TIMEOUT": "60"}
+        line = refusal("conversations-api", tmp_path, REDIS_URL=redis_url, **variables)
         assert "DATABASE_URL" in line
         assert "alembic upgrade head" in line
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import httpx
 import servers
 from mh_common.testing.exposition import metric_value
+from mh_common.testing.waiting import wait_until
 
 PROCESSES = 2
+DURATIONS = "mh_http_request_duration_seconds_count"
 
 
 def test_any_process_of_a_replica_shows_the_sum(tmp_path: Path) -> None:
@@ -22,6 +24,10 @@ def test_any_process_of_a_replica_shows_the_sum(tmp_path: Path) -> None:
         {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder), "OPENAI_API_KEY": "unused", "LOG_LEVEL": "WARNING"},
         tmp_path,
     )
+
+    def shown() -> str:
+        return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30).raise_for_status().text
+
     try:
         servers.wait_until(replica, lambda: servers.listens(port), timeout=60)
         sent, deadline = 0, time.monotonic() + 60
@@ -30,9 +36,11 @@ def test_any_process_of_a_replica_shows_the_sum(tmp_path: Path) -> None:
             assert time.monotonic() < deadline, "one process serves everything"
             httpx.get(f"http://127.0.0.1:{port}/livez", timeout=30).raise_for_status()
             sent += 1
+        # The last one is counted after it is answered.
+        wait_until(lambda: metric_value(shown(), DURATIONS, route="/livez") == sent)
         for _ in range(4):
-            text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30).raise_for_status().text
+            text = shown()
             assert metric_value(text, "mh_http_requests_total", route="/livez", status="200") == sent
-            assert metric_value(text, "mh_http_request_duration_seconds_count", route="/livez") == sent
+            assert metric_value(text, DURATIONS, route="/livez") == sent
     finally:
         replica.stop()

@@ -47,6 +47,10 @@ class Observed:
     def spans(self, name: str, trace: str) -> list[ReceivedSpan]:
         return [span for span in self.collector.named(name) if span.trace_id == trace]
 
+    def until_traced(self, trace: str, *names: str) -> None:
+        """Wait until spans of these names are there: each process sends its own when it likes."""
+        wait_until(lambda: all(self.spans(name, trace) for name in names), what=f"spans {names}")
+
     def write(self, question: str, traceparent: str = TRACEPARENT) -> None:
         """Add a conversation and wait until search finds it."""
         sentiments = {"question_sentiment": "negative", "answer_sentiment": "neutral"}
@@ -91,8 +95,8 @@ def observed(
 
 def test_one_trace_leads_from_the_request_to_the_row_in_the_index(observed: Observed) -> None:
     observed.write("How do I fall asleep before an exam?")
-    wait_until(lambda: observed.spans("milvus upsert", TRACE))
-    wait_until(lambda: observed.spans("job CreatedMentalHealthConversationJob", TRACE))
+    job_names = ("job CreatedMentalHealthConversationJob", "embed", "milvus upsert")
+    observed.until_traced(TRACE, f"POST {CONVERSATIONS}", "publish", f"GET {CONVERSATIONS}", *job_names)
 
     def only(name: str) -> ReceivedSpan:
         (span,) = observed.spans(name, TRACE)
@@ -118,11 +122,12 @@ def test_one_trace_leads_through_a_search_and_its_answer(observed: Observed) -> 
         headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"},
         timeout=30,
     ).raise_for_status()
-    wait_until(lambda: observed.spans("POST /api/v1/answers", trace))
+    steps = ("search embed", "search search", "search fetch", "llm")
+    observed.until_traced(trace, "POST /api/v1/answers", f"GET {CONVERSATIONS}", *steps)
 
     names = {span.name: span for span in observed.collector.spans if span.trace_id == trace}
     request = names["POST /api/v1/answers"]
-    for name in ("search embed", "search search", "search fetch", "llm"):
+    for name in steps:
         assert names[name].parent_id == request.span_id
     fetched = names[f"GET {CONVERSATIONS}"]
     assert (fetched.service, fetched.parent_id) == ("conversations-api", names["search fetch"].span_id)
@@ -189,6 +194,7 @@ def test_nobodys_words_are_in_logs_metrics_or_traces(observed: Observed) -> None
     wait_until(lambda: metric_value(observed.scraped(), "mh_index_rows_total", outcome="failed") >= 1)
     wait_until(lambda: [span for span in observed.collector.spans if span.name == "llm" and span.failed])
 
+    wait_until(lambda: [line for line in observed.lines("indexer-worker") if line["event"] == "index_row_refused"])
     (refused,) = [line for line in observed.lines("indexer-worker") if line["event"] == "index_row_refused"]
     assert refused["job_id"]
     assert refused["trace_id"]

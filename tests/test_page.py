@@ -86,6 +86,8 @@ def test_a_question_is_answered_with_links_to_its_sources(page: Chrome) -> None:
 
     assert shown(page, "#conversations .question")[0] == HOSTILE
     assert page.title == "Mental health conversations"
+    answer = page.find_element(By.ID, "answer")
+    WebDriverWait(page, 30).until(lambda _: answer.get_attribute("aria-busy") == "false")
     links = page.find_elements(By.CSS_SELECTOR, "#answer a")
     assert links[0].text == "[1]"
     links[0].click()

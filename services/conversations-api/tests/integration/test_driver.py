@@ -63,7 +63,7 @@ async def test_nobody_gets_what_a_cancelled_read_asked_for(engine: AsyncEngine, 
             await reader.read(select(func.sleep(bindparam("seconds", type_=Integer))), {"seconds": 30})
 
     async def is_asked() -> bool:
-        running = "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT sleep(30)%'"
+        running = "SELECT 1 FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'SELECT sleep(30)%'"
         return bool(await query(running))
 
     asking = asyncio.create_task(ask())
@@ -140,7 +140,10 @@ async def test_nothing_is_left_of_a_cancelled_write(write_engine: AsyncEngine, q
             await session.write(slow, [{"request_hash": "y", "seconds": 30}])
 
     async def is_at_work() -> bool:
-        running = "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'UPDATE idempotency_keys%sleep(30)%'"
+        running = (
+            "SELECT 1 FROM information_schema.processlist "
+            "WHERE db = DATABASE() AND info LIKE 'UPDATE idempotency_keys%sleep(30)%'"
+        )
         return bool(await query(running))
 
     async with transaction(partial(Session, write_engine)) as session:

@@ -42,8 +42,9 @@ async def test_a_message_about_a_run_names_the_task_and_the_run(redis_url: str) 
 
 
 async def test_a_broker_that_never_answers_keeps_no_request_waiting(
-    settings: Settings, run_app: RunApp, sessions: SessionFactory
+    settings: Settings, run_app: RunApp, sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("conversations_api.outbox.publisher.SOCKET_TIMEOUT", 5.0)
     with socket.create_server(("127.0.0.1", 0)) as listener, capture_logs() as logs:
         url = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
         async with run_app(settings.model_copy(update={"redis": RedisSettings(url=url)})) as client:

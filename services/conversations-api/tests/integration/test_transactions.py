@@ -16,6 +16,7 @@ from mh_common.testing.fixtures import RunApp, RunQuery
 from mh_common.testing.waiting import eventually
 from redis.asyncio import Redis
 from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import DBAPIError
 
 PATH = "/api/v1/conversations"
 NEW = {
@@ -25,6 +26,8 @@ NEW = {
     "answer_sentiment": "neutral",
 }
 ON_MYSQL = pytest.mark.parametrize("migrated_database", [pytest.param("mysql", marks=pytest.mark.mysql)], indirect=True)
+NO_SUCH_THREAD = 1094
+"""MySQL's code for a connection that is no more."""
 CREATED, UPDATED, DELETED = (f"{change}MentalHealthConversationJob" for change in ("Created", "Updated", "Deleted"))
 
 
@@ -187,8 +190,14 @@ async def test_connections_that_the_server_closed_are_replaced(client: httpx.Asy
     for (connection,) in await query(
         "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND command = 'Sleep'"
     ):
-        if connection != own:
+        if connection == own:
+            continue
+        try:
             await query(f"KILL {connection}")
+        except DBAPIError as error:
+            # That of an earlier test may have gone by now.
+            if error.orig is None or error.orig.args[0] != NO_SUCH_THREAD:
+                raise
     assert (await client.get(path)).status_code == 200
     assert (await client.patch(path, json={"answer": "x"})).status_code == 200
 
@@ -216,7 +225,7 @@ async def test_many_changes_without_a_precondition_are_all_counted(client: httpx
 async def test_a_row_locked_for_long_is_said_to_be_temporary(
     run_app: RunApp, settings: Settings, sessions: SessionFactory
 ) -> None:
-    impatient = settings.model_copy(update={"database": settings.database.model_copy(update={"lock_timeout": 1})})
+    impatient = settings.model_copy(update={"database": settings.database.model_copy(update={"lock_timeout": 3})})
     async with run_app(impatient) as client:
         path = f"{PATH}/{(await client.post(PATH, json=NEW)).json()['id']}"
         async with transaction(sessions) as session:
@@ -230,7 +239,7 @@ async def test_a_row_locked_for_long_is_said_to_be_temporary(
 async def test_too_many_requests_for_the_connections_are_said_to_come_too_fast(
     run_app: RunApp, settings: Settings, sessions: SessionFactory
 ) -> None:
-    few = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.5}
+    few = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 3}
     tight = settings.model_copy(update={"database": settings.database.model_copy(update=few)})
     async with run_app(tight) as client:
         path = f"{PATH}/{(await client.post(PATH, json=NEW)).json()['id']}"

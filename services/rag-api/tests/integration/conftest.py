@@ -72,8 +72,8 @@ def settings(milvus_uri: str, conversations_stub: StubConversations, stub: StubO
     """Settings without a language model; tests copy and change them."""
     return Settings(
         _env_file=None,
-        milvus=MilvusSettings(uri=milvus_uri, timeout=5),
-        conversations=ConversationsSettings(url=conversations_stub.base_url, timeout=5),
+        milvus=MilvusSettings(uri=milvus_uri, timeout=30),
+        conversations=ConversationsSettings(url=conversations_stub.base_url, timeout=30),
         embedding=EmbeddingSettings(
             provider="openai",
             base_url=stub.base_url,
@@ -83,7 +83,7 @@ def settings(milvus_uri: str, conversations_stub: StubConversations, stub: StubO
             max_attempts=1,
         ),
         openai=OpenAISettings(),
-        search=SearchSettings(embed_timeout=5),
+        search=SearchSettings(embed_timeout=30),
         answers=AnswersSettings(time_limit=5, max_retries=0),
     )
 

@@ -191,7 +191,7 @@ async def test_what_goes_wrong_midway_is_an_event(
 ) -> None:
     stub.add_faults(fault)
     stub.reply = "One two three four five six seven eight."
-    limits = AnswersSettings(time_limit=1 if fault.stall else 10, max_retries=0)
+    limits = AnswersSettings(time_limit=5 if fault.stall else 30, max_retries=0)
     with served(with_model.model_copy(update={"answers": limits})) as url:
         stream = await ask(http, url)
     assert names(stream)[0] == "sources"

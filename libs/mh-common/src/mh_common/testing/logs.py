@@ -8,8 +8,9 @@ from mh_common.testing.waiting import wait_until
 
 
 def json_lines(log: str) -> list[dict[str, Any]]:
-    """Return the lines that are JSON objects; what other programs print among them is passed over."""
-    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    """Return the lines that are JSON objects; what other programs print among them, or half a line, is passed over."""
+    whole = log[: log.rfind("\n") + 1].splitlines()
+    return [json.loads(line) for line in whole if line.startswith("{")]
 
 
 def wait_for_log(file: Path, text: str) -> None:
