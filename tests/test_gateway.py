@@ -234,7 +234,7 @@ def test_an_answer_is_streamed_as_it_comes(gateway: Gateway, path: str, kind: st
         for number in range(4):
             handler.wfile.write(b"data: %d\n\n" % number if in_time else b"data: late\n\n")
             # A gateway that holds an event back keeps the client from saying that it has it.
-            in_time = arrived.acquire(timeout=5)
+            in_time = arrived.acquire(timeout=20)
 
     gateway.rag.answer = events
     received = []

@@ -140,7 +140,7 @@ async def test_two_claims_at_the_same_moment_keep_the_order(sessions: SessionFac
     async with sessions() as session_a, sessions() as session_b:
         ours = await OutboxRepository(session_a).claim("a", NOW, LEASE, limit=1)
         # The first claim is not committed: its row is locked, and still looks free to whoever may read it.
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(9):
             theirs = await OutboxRepository(session_b).claim("b", NOW, LEASE, limit=100)
         await session_a.commit()
         await session_b.commit()
@@ -153,7 +153,7 @@ async def test_two_claims_at_the_same_moment_keep_the_order(sessions: SessionFac
 async def test_claims_and_writers_do_not_wait_for_each_other(sessions: SessionFactory) -> None:
     await add(sessions, (IndexJob.CREATED, [1]))
 
-    async with sessions() as writer, sessions() as relay, asyncio.timeout(5):
+    async with sessions() as writer, sessions() as relay, asyncio.timeout(9):
         await OutboxRepository(writer).add(IndexJob.CREATED, [2])
         claimed = await OutboxRepository(relay).claim("a", NOW, LEASE, limit=100)
         await OutboxRepository(writer).add(IndexJob.CREATED, [3])

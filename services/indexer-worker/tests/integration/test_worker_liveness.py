@@ -189,7 +189,8 @@ def test_a_job_whose_process_dies_each_time_ends_as_a_failed_row_and_lets_the_ot
 
     conversations.after_read = kill
     send(app, 1, 2)
-    wait_until(lambda: len({outcome.conversation_id for outcome in conversations.outcomes}) == 2)
+    # A start and three more of its process.
+    wait_until(lambda: len({outcome.conversation_id for outcome in conversations.outcomes}) == 2, timeout=200)
 
     said = {outcome.conversation_id: outcome for outcome in conversations.outcomes}
     assert {key: outcome.status for key, outcome in said.items()} == {

@@ -148,7 +148,7 @@ async def test_a_recorder_that_hangs_delays_no_answer_and_loses_the_newest(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(records, "MAX_WAITING", 2)
-    monkeypatch.setattr(records, "TIME_LIMIT", 0.2)
+    monkeypatch.setattr(records, "TIME_LIMIT", 5)
     kept = Kept()
     kept.hold = asyncio.Event()
     queue = RecordQueue(kept)

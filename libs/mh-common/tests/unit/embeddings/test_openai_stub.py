@@ -9,6 +9,7 @@ import openai
 import pytest
 import servers
 from mh_common.testing.openai_stub import MALFORMED, Fault, StubOpenAI, embedding
+from mh_common.testing.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -164,17 +165,9 @@ def test_it_runs_as_a_process() -> None:
     command = [sys.executable, "-m", "mh_common.testing.openai_stub", "--port", str(port), "--dimension", "4"]
     with subprocess.Popen(command) as process:
         try:
-            vector = _first_vector(f"http://127.0.0.1:{port}/v1")
+            wait_until(lambda: servers.listens(port))
+            with openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="stub-key", max_retries=0) as client:
+                vector = client.embeddings.create(input="a", model="m").data[0].embedding
         finally:
             process.terminate()
     assert len(vector) == 4
-
-
-def _first_vector(base_url: str) -> list[float]:
-    with openai.OpenAI(base_url=base_url, api_key="stub-key", max_retries=0) as client:
-        for _ in range(100):
-            try:
-                return client.embeddings.create(input="a", model="m").data[0].embedding
-            except openai.APIConnectionError:
-                time.sleep(0.1)
-    raise TimeoutError("The stub did not start")
