@@ -101,7 +101,12 @@ def test_a_data_set_goes_in_and_answers_come_out(dataset: Path | None, tmp_path:
     file = dataset or larger_dataset()
     if file is None:
         pytest.skip("no larger data set is beside the checkout; MH_TEST_DATASET can name one")
-    with running(tmp_path, MH_DATASET=str(file)) as stack, Client(f"http://127.0.0.1:{stack.port}") as client:
+    # Its user may have a path of modules already.
+    theirs = str(tmp_path / "theirs")
+    with (
+        running(tmp_path, MH_DATASET=str(file), PYTHONPATH=theirs) as stack,
+        Client(f"http://127.0.0.1:{stack.port}") as client,
+    ):
         stack.wait_for("Serving at", timeout=900)
 
         stats = client.conversations.stats()
