@@ -26,6 +26,11 @@ def unpacked(package: str) -> Path | None:
     return root if root.is_dir() else None
 
 
+def loader_of(root: Path) -> Path | None:
+    """Return what loads a package's programs with the libraries beside it, if it was fetched with those."""
+    return next(root.glob("usr/lib/*-linux-gnu/ld-linux-*.so.*"), None)
+
+
 def fetch(package: str, *, with_dependencies: bool = False) -> Path:
     """Return the root folder of a package, with or without every library that it needs; fetched once.
 

@@ -18,7 +18,7 @@ def find() -> servers.MySQLProgram | None:
     if root is None:
         return None
     binary = root / "usr/sbin/mysqld"
-    loader = next(root.glob("usr/lib/*-linux-gnu/ld-linux-*.so.*"), None)
+    loader = debian_unstable.loader_of(root)
     if loader is None or not binary.exists():
         return None
     options = (

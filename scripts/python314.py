@@ -20,7 +20,7 @@ def find() -> Path | None:
     if root is None:
         return None
     command = root / "usr/bin/python3.14"
-    loader = next(root.glob("usr/lib/*-linux-gnu/ld-linux-*.so.*"), None)
+    loader = debian_unstable.loader_of(root)
     if loader is None:
         return None
     if not command.with_suffix(".14-real").exists():

@@ -70,13 +70,11 @@ def index() -> ScriptedIndex:
 
 
 @pytest.fixture(autouse=True)
-def log() -> Iterator[Log]:
-    """Everything logged. For each test here: a logger that is first used outside keeps writing where it did then."""
+def log() -> Log:
+    """Everything logged, with what the context adds."""
     capture = LogCapture()
-    former = structlog.get_config()
-    structlog.configure(processors=[structlog.contextvars.merge_contextvars, capture], cache_logger_on_first_use=False)
-    yield capture.entries  # type: ignore[misc] # structlog calls the mutable mappings what we call dicts
-    structlog.configure(**former)
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, capture])
+    return capture.entries  # type: ignore[return-value] # structlog calls the mutable mappings what we call dicts
 
 
 @contextmanager
