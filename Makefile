@@ -18,28 +18,28 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.stamp ## Set up and start the platform on this machine; Ctrl-C stops it (MH_PORT, MH_DATASET)
-	@exec $(BIN)/python scripts/local_stack.py
+	@exec $(BIN)/python -m mh_devtools.embedded
 
 demo: $(VENV)/run.stamp ## The same, but exit after the sample question is answered
-	@exec $(BIN)/python scripts/local_stack.py --demo
+	@exec $(BIN)/python -m mh_devtools.embedded --demo
 
 stack: $(VENV)/dev.stamp ## Start the platform as it is deployed, without Docker; Ctrl-C stops it (GATEWAY_PORT, MILVUS_URI)
-	@$(BIN)/python scripts/servers.py
-	@PYTHONPATH=scripts exec $(BIN)/python -m stack
+	@$(BIN)/python -m mh_devtools.servers
+	@exec $(BIN)/python -m mh_devtools.stack
 
 smoke: $(VENV)/dev.stamp ## Run the examples of the README and docs/doors.md through the gateway of the running stack
-	@PYTHONPATH=scripts $(BIN)/python -m stack.smoke
+	@$(BIN)/python -m mh_devtools.stack.smoke
 
 rolling-restart: $(VENV)/dev.stamp ## Restart every replica of the running stack, one at a time, without losing a request
-	@PYTHONPATH=scripts $(BIN)/python -m stack restart
+	@$(BIN)/python -m mh_devtools.stack restart
 
 test: $(VENV)/dev.stamp ## Run the tests but for the slow ones, against a real MariaDB or MySQL and a real Redis (ARGS, COVERAGE=1)
-	@$(BIN)/python scripts/servers.py
+	@$(BIN)/python -m mh_devtools.servers
 	@$(PYTEST) -m "not slow" $(if $(COVERAGE),--cov --cov-report=term-missing:skip-covered) $(ARGS)
 
 test-slow: $(VENV)/dev.stamp ## Run the slow tests: whole stacks, installations, images, MySQL 9 (ARGS)
-	@$(BIN)/python scripts/servers.py
-	@$(BIN)/python scripts/mysql9.py
+	@$(BIN)/python -m mh_devtools.servers
+	@$(BIN)/python -m mh_devtools.servers.mysql9
 	@$(PYTEST) -m slow $(ARGS)
 
 test-all: ## Run every test
@@ -54,8 +54,8 @@ lint: $(VENV)/dev.stamp ## ruff, mypy, import rules, images, workflows, lock and
 	@$(BIN)/lint-imports
 	@$(BIN)/hadolint services/*/Dockerfile
 	@$(BIN)/zizmor --offline --quiet .github
-	@$(BIN)/python scripts/lock.py --check
-	@$(BIN)/python scripts/check_migrations.py
+	@$(BIN)/python -m mh_devtools.set_up.lock --check
+	@$(BIN)/python -m mh_devtools.database.check_migrations
 
 format: $(VENV)/dev.stamp ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix
@@ -67,35 +67,35 @@ dist: $(VENV)/dev.stamp ## Build mh-common and mh-client for a package index, in
 	@$(BIN)/twine check --strict dist/*
 
 lock: $(VENV)/dev.stamp ## Lock the dependencies and write the hash-pinned exports in requirements/
-	@$(BIN)/python scripts/lock.py
+	@$(BIN)/python -m mh_devtools.set_up.lock
 
 bench: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## Measure everything in docs/benchmarks.md and write it anew (20 minutes; MH_BENCH_DATASET)
-	@$(BIN)/python scripts/servers.py
-	@PYTHONPATH=scripts $(BIN)/python -m bench $(BENCH_ARGS)
+	@$(BIN)/python -m mh_devtools.servers
+	@$(BIN)/python -m mh_devtools.bench $(BENCH_ARGS)
 
 bench-quick: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## The same with less of everything, into var/bench (4 minutes)
-	@$(BIN)/python scripts/servers.py
-	@PYTHONPATH=scripts $(BIN)/python -m bench --quick $(BENCH_ARGS)
+	@$(BIN)/python -m mh_devtools.servers
+	@$(BIN)/python -m mh_devtools.bench --quick $(BENCH_ARGS)
 
 eval: $(VENV)/dev.stamp ## Measure what search finds and compare with the baseline (EVAL_QUERIES, EVAL_ARGS; MH_URL: a running platform)
-	@EVAL_QUERIES="$(EVAL_QUERIES)" $(BIN)/python scripts/evaluate.py $(EVAL_ARGS)
+	@EVAL_QUERIES="$(EVAL_QUERIES)" $(BIN)/python -m mh_devtools.search.evaluate $(EVAL_ARGS)
 
 rates: $(VENV)/dev.stamp ## Measure what docs/scaling.md computes with, and compute it anew (five minutes)
-	@$(BIN)/python scripts/servers.py
-	@PYTHONPATH=scripts $(BIN)/python -m bench.rates
-	@PYTHONPATH=scripts $(BIN)/python -m bench.sizing --write
+	@$(BIN)/python -m mh_devtools.servers
+	@$(BIN)/python -m mh_devtools.bench.rates
+	@$(BIN)/python -m mh_devtools.bench.sizing --write
 
 chaos: $(VENV)/dev.stamp ## Kill and stop the platform's parts under load and judge what comes of it (RUNS, SEED, SCALE)
-	@$(BIN)/python scripts/servers.py
-	@PYTHONPATH=scripts$(if $(PYTHONPATH),:$(PYTHONPATH)) $(BIN)/python -m chaos $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(SCALE),--scale $(SCALE))
+	@$(BIN)/python -m mh_devtools.servers
+	@$(BIN)/python -m mh_devtools.chaos $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(SCALE),--scale $(SCALE))
 
 backup: $(VENV)/run.stamp ## Save the database of DATABASE_URL to FILE, while it is in use
 	@test -n "$(FILE)" || { echo "Say where to: make backup FILE=conversations.backup.gz"; exit 1; }
-	@$(BIN)/python scripts/backup.py backup "$(FILE)"
+	@$(BIN)/python -m mh_devtools.database.backup backup "$(FILE)"
 
 restore: $(VENV)/run.stamp ## Fill the empty database of DATABASE_URL with FILE; the index is built again from it
 	@test -n "$(FILE)" || { echo "Say what from: make restore FILE=conversations.backup.gz"; exit 1; }
-	@$(BIN)/python scripts/backup.py restore "$(FILE)"
+	@$(BIN)/python -m mh_devtools.database.backup restore "$(FILE)"
 
 clean: ## Remove the virtual environment and caches; data in var/ stays
 	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
@@ -104,7 +104,7 @@ clean: ## Remove the virtual environment and caches; data in var/ stays
 $(VENV)/run.stamp $(VENV)/dev.stamp $(PEERS)/peers.stamp:
 	@for python in $(or $(PYTHON),$(PYTHONS)); do \
 		if "$$python" -c '$(IS_SUPPORTED)' 2>/dev/null; then \
-			exec "$$python" scripts/set_up.py $(basename $(@F)) $(if $(PYTHON),--this-python); \
+			PYTHONPATH=scripts/src exec "$$python" -m mh_devtools.set_up $(basename $(@F)) $(if $(PYTHON),--this-python); \
 		fi; \
 	done; \
 	echo "Python 3.11, 3.12, 3.13 or 3.14 is needed, and $(if $(PYTHON),$(PYTHON) is not,none of $(PYTHONS) is) one that runs here."; \

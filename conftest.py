@@ -16,14 +16,14 @@ from functools import cache, partial
 from typing import NoReturn
 
 import hypothesis
-import mysql9 as private_mysql9
 import pymysql
 import pytest
-import servers
-import shared_server
 import structlog
-from mh_common.testing.fixtures import MySQL
-from mh_common.testing.openai_stub import StubOpenAI
+from mh_devtools import servers
+from mh_devtools.servers import mysql9 as private_mysql9
+from mh_devtools.servers import shared_server
+from mh_devtools.stubs.openai_stub import StubOpenAI
+from mh_devtools.testing.fixtures import MySQL
 
 # An example may take as long as the machine needs beside others.
 hypothesis.settings.register_profile("without deadline", deadline=None)
@@ -68,7 +68,7 @@ def mysql9() -> Iterator[MySQL]:
         elif servers.docker_answers():
             port = stack.enter_context(_mysql_in_docker(private_mysql9.IMAGE))
         else:
-            pytest.skip("MySQL 9 is not on this machine: `python scripts/mysql9.py` fetches it, or says why it cannot")
+            pytest.skip("MySQL 9 is not here: `python -m mh_devtools.servers.mysql9` fetches it, or says why it cannot")
         yield MySQL(port)
 
 

@@ -9,8 +9,8 @@ from typing import Any, cast
 import httpx
 import pytest
 from mh_client import AsyncClient, Client
-from mh_common.testing.fixtures import ConnectClient
-from server_stack import ServerStack
+from mh_devtools.stack.server_stack import ServerStack
+from mh_devtools.testing.fixtures import ConnectClient
 
 STREAMS = {"iterate", "export", "answer_stream"}
 

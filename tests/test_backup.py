@@ -10,10 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import backup as saving
 import pymysql
 import pytest
-from backup import BackupError, backup, restore
 from conversations_api.models import (
     ConversationRow,
     ExperimentRow,
@@ -25,11 +23,13 @@ from conversations_api.models import (
 from conversations_api.settings import DatabaseSettings
 from mh_common.jobs import IndexJob
 from mh_common.models import IndexStatus, Sentiment
-from mh_common.testing.fixtures import MySQL
-from server_stack import migrate
+from mh_devtools.database import backup as saving
+from mh_devtools.database.backup import backup, restore
+from mh_devtools.database.backup_file import BackupError
+from mh_devtools.stack.server_stack import migrate
+from mh_devtools.testing.fixtures import MySQL
 from sqlalchemy import URL, Connection, create_engine, delete, func, insert, select
 
-ROOT = Path(__file__).resolve().parent.parent
 ENGINES = ["sqlite", pytest.param("mysql", marks=pytest.mark.mysql)]
 TEXTS = ["plain", "tab\tand\nlines\r\n", "quotes \" ' \\ and %s :name", "emoji 🙂 and \u2028 separators", "x" * 70_000]
 AT = datetime(2026, 3, 2, 9, 15, 0, 123456, tzinfo=UTC)
@@ -229,7 +229,7 @@ def test_a_cut_off_file_is_refused(filled: URL, make_database: MakeDatabase, tmp
 
 def test_the_command_prints_counts_and_says_in_one_line_what_is_wrong(filled: URL, tmp_path: Path) -> None:
     def run(*arguments: str, address: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, str(ROOT / "scripts" / "backup.py"), *arguments]
+        command = [sys.executable, "-m", "mh_devtools.database.backup", *arguments]
         env = os.environ | {"DATABASE_URL": address}
         return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import grpc
 import pymysql
 import pytest
-import servers
-from mh_common.testing.fixtures import MySQL
+from mh_devtools import servers
+from mh_devtools.testing.fixtures import MySQL
 from redis import Redis
 
 SECRET = "hunter2-is-secret"

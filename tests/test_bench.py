@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench import data, documents, growth, report, soak
-from bench.growth import Size
-from bench.measuring import QUICK, Bench, Figure, at_least, at_most, in_turn, percentile
-from bench.plots import draw
-from bench.record import Record, read
+from mh_devtools.bench import data, documents, growth, report, soak
+from mh_devtools.bench.growth import Size
+from mh_devtools.bench.measuring import QUICK, Bench, Figure, at_least, at_most, in_turn, percentile
+from mh_devtools.bench.plots import draw
+from mh_devtools.bench.record import Record, read
+from mh_devtools.paths import SAMPLE
 
 ABOUT = {
     "machine": {"processor": "abacus", "cpus": 2, "memory_gib": 24, "platform": "wood", "python": "3.11"},
@@ -106,7 +107,7 @@ def test_what_was_seen_is_sorted_by_tenths_of_the_time() -> None:
 
 
 def test_the_documents_have_the_tables_of_the_last_run() -> None:
-    from bench.__main__ import DOCS, HIGHLIGHTS
+    from mh_devtools.bench.__main__ import DOCS, HIGHLIGHTS
 
     last = read(DOCS / "benchmarks.json")
     for file, tables in (
@@ -133,7 +134,7 @@ TINY = replace(
 
 
 def bench(folder: Path) -> Bench:
-    return Bench(folder, TINY, data.read_rows(data.SAMPLE))
+    return Bench(folder, TINY, data.read_rows(SAMPLE / "conversations.csv"))
 
 
 @pytest.mark.mysql

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pymysql.cursors
 import pytest
-import servers
-from mh_common.testing.fixtures import MySQL
-from server_stack import ServerStack
+from mh_devtools import servers
+from mh_devtools.stack.server_stack import ServerStack
+from mh_devtools.testing.fixtures import MySQL
 
 pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis]
 
@@ -41,7 +41,7 @@ def stack(mariadb: MySQL, milvus_uri: str, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module", params=["create_app", "create_sync_app"])
 def yardstick(stack: ServerStack, request: pytest.FixtureRequest) -> str:
     port = servers.free_port()
-    stack.serve(request.param, f"bench.bare_api:{request.param}", port, "/?limit=1")
+    stack.serve(request.param, f"mh_devtools.bench.bare_api:{request.param}", port, "/?limit=1")
     return f"http://127.0.0.1:{port}"
 
 

@@ -1,6 +1,5 @@
 """The chaos harness: a seed makes one plan, the oracle sees each kind of lie, and a run tells what it found."""
 
-import os
 import re
 import subprocess
 import sys
@@ -9,16 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from chaos.__main__ import OF_THE_COMMIT, seeds
-from chaos.oracle import Oracle, Shown, Verdict, mark_of
-from chaos.plan import WINDOW_S, Kind, make_plan
-from chaos.verify import Stored, Vector, differences
 from hypothesis import given
 from hypothesis import strategies as st
 from mh_client import Conversation, ConversationCreate, IndexStatus, Sentiment
-from mh_common.testing.openai_stub import embedding
+from mh_devtools.chaos.__main__ import OF_THE_COMMIT, seeds
+from mh_devtools.chaos.oracle import Oracle, Shown, Verdict, mark_of
+from mh_devtools.chaos.plan import WINDOW_S, Kind, make_plan
+from mh_devtools.chaos.verify import Stored, Vector, differences
+from mh_devtools.stubs.openai_stub import embedding
 
-ROOT = Path(__file__).resolve().parent.parent
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 
 
@@ -206,21 +204,19 @@ def test_what_is_owed_pending_or_without_state_is_a_difference() -> None:
 
 
 BLIND = """
-import chaos.__main__, chaos.run, chaos.verify
-read_vectors = chaos.verify.read_vectors
-chaos.verify.read_vectors = lambda stack: read_vectors(stack)[1:]
-chaos.run.CONVERGENCE_S = 2.0
-chaos.__main__.main()
+from mh_devtools.chaos import __main__, run, verify
+read_vectors = verify.read_vectors
+verify.read_vectors = lambda stack: read_vectors(stack)[1:]
+run.CONVERGENCE_S = 2.0
+__main__.main()
 """
 """The harness, kept from seeing one row of the index."""
 
 
 def run_chaos(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run as `make chaos` does, but from an empty folder."""
-    paths = [str(ROOT / "scripts"), os.environ.get("PYTHONPATH", "")]
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, *arguments, "--scale", "0.05"]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.slow
@@ -230,7 +226,7 @@ def run_chaos(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str
 @pytest.mark.redis
 @pytest.mark.timeout(300)
 def test_a_short_run_finds_nothing_wrong(tmp_path: Path) -> None:
-    done = run_chaos(tmp_path, "-m", "chaos", "--seed", "1", "--runs", "2")
+    done = run_chaos(tmp_path, "-m", "mh_devtools.chaos", "--seed", "1", "--runs", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"writes acknowledged +[1-9]", done.stdout)
     assert re.search(r"rows shown to readers +[1-9]", done.stdout)

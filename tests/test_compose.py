@@ -10,13 +10,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import debian_unstable
-import docker_compose
-import nginx
 import pytest
 import yaml  # type: ignore[import-untyped]  # ships no type information
 from mh_common.settings import variables as variables_of
-from stack import environment
+from mh_devtools.deployment import docker_compose
+from mh_devtools.servers import debian_unstable, nginx
+from mh_devtools.stack import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("conversations-api", "indexer-worker", "rag-api")

@@ -4,9 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
-import debian_unstable
-import mysql9
 import pytest
+from mh_devtools.servers import debian_unstable, mysql9
 
 
 @pytest.fixture

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import local_gateway
-import nginx
 import pytest
-import servers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mh_common.testing.echo_server import EchoServer, break_off, send_json
-from mh_common.testing.responses import assert_problem
-from mh_common.testing.waiting import wait_until
+from mh_devtools import servers
+from mh_devtools.embedded import local_gateway
+from mh_devtools.servers import nginx
+from mh_devtools.stubs.echo_server import EchoServer, break_off, send_json
+from mh_devtools.testing.responses import assert_problem
+from mh_devtools.testing.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not nginx.find_nginx() and os.environ.get("CI") != "true", reason=nginx.MISSING)
 

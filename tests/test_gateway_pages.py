@@ -5,12 +5,12 @@ import socket
 from collections.abc import Iterator
 
 import httpx
-import local_gateway
-import nginx
 import pytest
-import servers
 from mh_common.models import Problem
-from stack import environment
+from mh_devtools import servers
+from mh_devtools.embedded import local_gateway
+from mh_devtools.servers import nginx
+from mh_devtools.stack import environment
 
 pytestmark = pytest.mark.skipif(not nginx.find_nginx() and os.environ.get("CI") != "true", reason=nginx.MISSING)
 

@@ -7,12 +7,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
-import nginx
 import pytest
-import servers
-from mh_common.testing.echo_server import EchoServer, break_off
-from mh_common.testing.responses import assert_problem
-from stack import environment
+from mh_devtools import servers
+from mh_devtools.servers import nginx
+from mh_devtools.stack import environment
+from mh_devtools.stubs.echo_server import EchoServer, break_off
+from mh_devtools.testing.responses import assert_problem
 
 pytestmark = pytest.mark.skipif(not nginx.find_nginx() and os.environ.get("CI") != "true", reason=nginx.MISSING)
 

@@ -56,13 +56,13 @@ Object = dict[str, Any]
 def run(values: str, folder: Path) -> subprocess.CompletedProcess[str]:
     file = folder / "values.yaml"
     file.write_text(values, encoding="utf-8")
-    command = [sys.executable, str(ROOT / "scripts" / "chart.py"), str(file)]
+    command = [sys.executable, "-m", "mh_devtools.deployment.chart", str(file)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 
 
 @cache
 def rendered(name: str) -> list[Object]:
-    command = [sys.executable, str(ROOT / "scripts" / "chart.py"), str(CHART / "ci" / f"{name}.yaml")]
+    command = [sys.executable, "-m", "mh_devtools.deployment.chart", str(CHART / "ci" / f"{name}.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 0, done.stderr
     return [document for document in yaml.safe_load_all(done.stdout) if document]

@@ -15,10 +15,11 @@ from typing import Any
 
 import httpx
 import pytest
-import servers
-from image_stages import ROOT, Image, Stage, read_stages
-from mh_common.testing.openai_stub import StubOpenAI
-from mh_common.testing.waiting import wait_until
+from mh_devtools import servers
+from mh_devtools.deployment.image_stages import Image, Stage, read_stages
+from mh_devtools.paths import ROOT
+from mh_devtools.stubs.openai_stub import StubOpenAI
+from mh_devtools.testing.waiting import wait_until
 
 # Building one downloads some 150 MB where nothing is kept.
 pytestmark = [pytest.mark.installs, pytest.mark.timeout(900)]
@@ -134,6 +135,9 @@ def test_an_image_is_pinned_takes_only_locked_packages_and_runs_as_nobody(servic
     assert re.search(r"^ARG PYTHON=python:\d+\.\d+\.\d+-slim-bookworm@sha256:[0-9a-f]{64}$", dockerfile, re.MULTILINE)
     stages = read_stages(service)
     assert {stage.base for stage in stages.values()} <= {"${PYTHON}", "scratch", *stages}
+    for copied in (step for stage in stages.values() for step in stage.all("COPY") if "--from" not in step):
+        # The tools of the repository, with their stubs of models, are no part of an image.
+        assert all(source.startswith(("libs/", "requirements/", "services/")) for source in copied.split()[:-1])
     for run in (step for stage in stages.values() for step in stage.all("RUN")):
         for install in re.findall(r"pip (?:--python \S+ )?install ([^&]*)", run):
             assert "--no-deps" in install

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-import servers
 from mh_client import Client, IndexRunKind, IndexRunStatus, IndexStatus, NotFoundError
 from mh_common import vector_index
-from mh_common.testing.waiting import wait_until
+from mh_devtools import servers
+from mh_devtools.servers import stores
+from mh_devtools.testing.waiting import wait_until
 from pymilvus import DataType, MilvusClient
 
 pytestmark = pytest.mark.e2e
@@ -34,13 +35,13 @@ def larger_dataset() -> Path | None:
 
 
 class LocalStack:
-    """`local_stack.py` as a process of its own; its output is collected line by line."""
+    """The embedded stack as a process of its own; its output is collected line by line."""
 
     def __init__(self, var: Path, port: int, *arguments: str, **environment: str) -> None:
         self.port, self.lines = port, list[str]()
         self._changed = threading.Condition()
         env = {**os.environ, "MH_PORT": str(port), "COLUMNS": "200", **environment}
-        command = [sys.executable, str(ROOT / "scripts" / "local_stack.py"), "--var", str(var), *arguments]
+        command = [sys.executable, "-m", "mh_devtools.embedded", "--var", str(var), *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
         self._reader = threading.Thread(target=self._collect, daemon=True)
         self._reader.start()
@@ -241,6 +242,6 @@ def test_a_nonsensical_port_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_missing_redis_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers, "find_redis", lambda: None)
+    monkeypatch.setattr(stores, "find_redis", lambda: None)
     with pytest.raises(servers.ServerError, match=r"No redis-server .* apt-get install redis-server"):
         servers.start_redis(tmp_path, servers.free_port())

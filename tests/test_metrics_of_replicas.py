@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 import httpx
-import servers
-from mh_common.testing.exposition import metric_value
-from mh_common.testing.waiting import wait_until
+from mh_devtools import servers
+from mh_devtools.testing.exposition import metric_value
+from mh_devtools.testing.waiting import wait_until
 
 PROCESSES = 2
 DURATIONS = "mh_http_request_duration_seconds_count"

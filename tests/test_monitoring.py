@@ -14,14 +14,14 @@ import mh_common.embeddings.metrics
 import mh_common.web.metrics
 import pytest
 import rag_api.metrics
-import servers
-import settings_reference
 import yaml  # type: ignore[import-untyped]  # ships no type information
 from conversations_api.gauges import Gauges
 from indexer_worker.backlog import Backlog
 from indexer_worker.gauges import QueueGauges
 from mh_common.metrics import Counter, Histogram
 from mh_common.settings import RedisSettings
+from mh_devtools import servers
+from mh_devtools.docs import settings_reference
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "infra" / "monitoring"
@@ -166,13 +166,13 @@ def test_links_within_the_operations_page_lead_somewhere() -> None:
 
 def test_the_settings_reference_is_up_to_date() -> None:
     written = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert written == "".join(settings_reference.reference()), "run `python scripts/settings_reference.py`"
+    assert written == "".join(settings_reference.reference()), "run `python -m mh_devtools.docs.settings_reference`"
 
 
 @pytest.fixture
 def promtool() -> Callable[..., str]:
     """Run promtool in the folder; give what it said."""
-    found = servers.find_promtool()
+    found = servers.on_path("promtool")
     if found is None:
         pytest.skip("promtool is not on this machine")
 

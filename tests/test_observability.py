@@ -9,13 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
-import servers
-from mh_common.testing.exposition import metric_value
-from mh_common.testing.logs import json_lines
-from mh_common.testing.openai_stub import Fault, StubOpenAI
-from mh_common.testing.otlp_stub import ReceivedSpan, StubCollector
-from mh_common.testing.waiting import wait_until
-from server_stack import ServerStack
+from mh_devtools import servers
+from mh_devtools.stack.server_stack import ServerStack
+from mh_devtools.stubs.openai_stub import Fault, StubOpenAI
+from mh_devtools.stubs.otlp_stub import ReceivedSpan, StubCollector
+from mh_devtools.testing.exposition import metric_value
+from mh_devtools.testing.logs import json_lines
+from mh_devtools.testing.waiting import wait_until
 
 SENTINEL = "xylophonist"
 """Stands for what a patient, a counselor or a searcher wrote."""

@@ -3,17 +3,17 @@
 import os
 from collections.abc import Iterator
 
-import browser as browser_of_this_machine
 import httpx
-import nginx
 import pytest
-import servers
 from mh_client import Client, IndexStatus, Sentiment
-from mh_common.testing.waiting import wait_until
+from mh_devtools import servers
+from mh_devtools.servers import browser as browser_of_this_machine
+from mh_devtools.servers import nginx
+from mh_devtools.stack.server_stack import ServerStack
+from mh_devtools.testing.waiting import wait_until
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
-from server_stack import ServerStack
 
 MISSING = f"{nginx.MISSING}; or {browser_of_this_machine.MISSING}"
 HERE = nginx.find_nginx() and browser_of_this_machine.find_browser()

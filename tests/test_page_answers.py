@@ -5,11 +5,11 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-import browser as browser_of_this_machine
-import nginx
 import pytest
-import servers
-from mh_common.testing.platform_stub import StubPlatform
+from mh_devtools import servers
+from mh_devtools.servers import browser as browser_of_this_machine
+from mh_devtools.servers import nginx
+from mh_devtools.stubs.platform_stub import StubPlatform
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement

@@ -13,8 +13,8 @@ from mh_client import (
     IndexStatus,
     InvalidInputError,
 )
-from mh_common.testing.waiting import eventually
-from server_stack import until_indexed
+from mh_devtools.stack.server_stack import until_indexed
+from mh_devtools.testing.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis, pytest.mark.timeout(300)]
 

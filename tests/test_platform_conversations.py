@@ -17,7 +17,7 @@ from mh_client import (
     Sentiment,
     UnprocessableError,
 )
-from server_stack import ServerStack
+from mh_devtools.stack.server_stack import ServerStack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis, pytest.mark.timeout(300)]
 

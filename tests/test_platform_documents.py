@@ -10,8 +10,8 @@ import pytest
 import rag_api.main  # noqa: F401 - loads every door
 from fastapi.openapi.models import OpenAPI
 from mh_common import models
+from mh_devtools.stack.server_stack import ServerStack
 from pydantic import BaseModel
-from server_stack import ServerStack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from bench.data import read_rows
 from mcp import Client as McpClient
 from mh_client import AsyncClient
+from mh_devtools.bench.data import read_rows
+from mh_devtools.stack.server_stack import ServerStack, until_indexed
 from openai import AsyncOpenAI
-from server_stack import ServerStack, until_indexed
 
 SAMPLE = Path(__file__).resolve().parent.parent / "scripts" / "sample"
 LIMIT = 7

@@ -15,7 +15,7 @@ from mh_client import (
     NotFoundError,
     Rating,
 )
-from server_stack import ServerStack
+from mh_devtools.stack.server_stack import ServerStack
 
 
 async def test_feedback_given_at_the_answers_is_found_in_the_history(platform: ServerStack, api: AsyncClient) -> None:

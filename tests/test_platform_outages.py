@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import servers
 from mh_client import AsyncClient, ConversationCreate, IndexStatus, NotFoundError
 from mh_client import ServerError as ServiceError
-from mh_common.testing.fixtures import ConnectClient
-from mh_common.testing.waiting import eventually
-from server_stack import ServerStack, until_indexed
+from mh_devtools import servers
+from mh_devtools.stack.server_stack import ServerStack, until_indexed
+from mh_devtools.testing.fixtures import ConnectClient
+from mh_devtools.testing.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis, pytest.mark.timeout(300)]
 

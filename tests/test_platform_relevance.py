@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import calibrate
 import pytest
-from bench.data import empty, read_rows, wait_until_indexed
 from mh_client import Client
-from server_stack import ServerStack
+from mh_devtools.bench.data import empty, read_rows, wait_until_indexed
+from mh_devtools.search import calibrate
+from mh_devtools.stack.server_stack import ServerStack
 
 SAMPLE = Path(__file__).resolve().parent.parent / "scripts" / "sample"
 

@@ -7,11 +7,10 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-import check_wheels
-import debian_unstable
 import pytest
-import python314
-import servers
+from mh_devtools import servers
+from mh_devtools.servers import debian_unstable, python314
+from mh_devtools.set_up import check_wheels
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSIONS = [f"{major}.{minor}" for major, minor in check_wheels.PYTHONS]
@@ -100,7 +99,7 @@ def test_what_is_known_to_be_missing_still_is() -> None:
 def test_the_same_pythons_are_named_everywhere() -> None:
     oldest, newest = VERSIONS[0], VERSIONS[-1]
     after = f"3.{int(newest.split('.')[1]) + 1}"
-    for place in (ROOT / "pyproject.toml", ROOT / "scripts/bench/peers/pyproject.toml"):
+    for place in (ROOT / "pyproject.toml", ROOT / "scripts/src/mh_devtools/bench/peers/pyproject.toml"):
         project = tomllib.loads(place.read_text(encoding="utf-8"))["project"]
         assert project["requires-python"] == f">={oldest},<{after}"
     for library in ("mh-common", "mh-client"):

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pymysql
 import pytest
-import servers
-from backup import backup, restore
 from conversations_api.settings import DatabaseSettings
 from mh_client import Client, Conversation, ConversationCreate, IndexStatus, Sentiment
 from mh_common import vector_index as fields
-from mh_common.testing.fixtures import MySQL
-from mh_common.testing.openai_stub import StubOpenAI
-from mh_common.testing.waiting import wait_until
+from mh_devtools import servers
+from mh_devtools.database.backup import backup, restore
+from mh_devtools.stack.server_stack import answers, migrate
+from mh_devtools.stubs.openai_stub import StubOpenAI
+from mh_devtools.testing.fixtures import MySQL
+from mh_devtools.testing.waiting import wait_until
 from pymilvus import MilvusClient
 from redis import Redis
-from server_stack import answers, migrate
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.slow]
 

@@ -7,11 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import servers
-import shared_server
-import test_times
-
-SCRIPTS = Path(servers.__file__).parent
+from mh_devtools import servers
+from mh_devtools.servers import processes, shared_server
+from mh_devtools.testing import test_times
 
 
 def test_the_tests_of_a_file_share_a_process(request: pytest.FixtureRequest) -> None:
@@ -22,10 +20,10 @@ def test_the_tests_of_a_file_share_a_process(request: pytest.FixtureRequest) -> 
 
 
 def test_askers_at_the_same_time_are_given_different_ports() -> None:
-    program = "import servers; print(*(servers.free_port() for _ in range(50)))"
+    program = "from mh_devtools import servers; print(*(servers.free_port() for _ in range(50)))"
 
     def ask(_: int) -> list[str]:
-        return subprocess.check_output([sys.executable, "-c", program], cwd=SCRIPTS, text=True).split()
+        return subprocess.check_output([sys.executable, "-c", program], text=True).split()
 
     with ThreadPoolExecutor(4) as askers:
         given = [port for ports in askers.map(ask, range(4)) for port in ports]
@@ -36,7 +34,7 @@ def test_askers_at_the_same_time_are_given_different_ports() -> None:
 def test_a_port_that_somebody_listens_on_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     port = servers.free_port()
     after = servers.PORTS[(servers.PORTS.index(port) + 1) % len(servers.PORTS)]
-    monkeypatch.setattr(servers, "_can_be_bound", lambda number: number != after)
+    monkeypatch.setattr(processes, "_can_be_bound", lambda number: number != after)
     assert servers.free_port() != after
 
 

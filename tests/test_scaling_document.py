@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench import sizing, texts
-from bench.documents import filled
-from bench.sizing import Assumptions, Measured
 from mh_client import ConversationCreate
 from mh_common.models import Sentiment
+from mh_devtools.bench import sizing, texts
+from mh_devtools.bench.documents import filled
+from mh_devtools.bench.sizing import Assumptions, Measured
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def cell(table: str, row: str, column: int) -> str:
 def test_the_document_has_the_tables_that_the_script_makes(measured: Measured) -> None:
     document = sizing.DOCUMENT.read_text(encoding="utf-8")
     assert filled(document, sizing.tables(measured, Assumptions())) == document, (
-        "run `make rates`, or PYTHONPATH=scripts python -m bench.sizing --write"
+        "run `make rates`, or python -m mh_devtools.bench.sizing --write"
     )
 
 
@@ -53,7 +53,7 @@ def test_tables_follow_the_measurements(measured: Measured) -> None:
 
 
 def test_variants_have_the_lengths_of_the_data_set_and_no_question_twice(tmp_path: Path) -> None:
-    from bench.data import read_rows
+    from mh_devtools.bench.data import read_rows
 
     rows = [
         ConversationCreate(

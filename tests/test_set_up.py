@@ -18,11 +18,11 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-import servers
-import set_up
+from mh_devtools import servers
+from mh_devtools.paths import ROOT
+from mh_devtools.set_up import environments, redis_server
 
-ROOT = Path(__file__).resolve().parent.parent
-FETCHES_REDIS = set_up.redis_can_be_fetched()
+FETCHES_REDIS = redis_server.can_be_fetched()
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -156,10 +156,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The checkout, whose environment is made once."""
     home = tmp_path_factory.mktemp("home")
     folder, tools = home / "checkout", home / "tools"
-    for parent in (folder / "scripts", folder / "requirements", tools):
+    for parent in (folder / "requirements", tools):
         parent.mkdir(parents=True)
-    for name in ("Makefile", "pyproject.toml", "scripts/set_up.py", "scripts/pip_failures.py", "scripts/servers.py"):
+    for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "scripts" / "src", folder / "scripts" / "src")
     for tool in ("bash", "make", "sh"):
         (tools / tool).symlink_to(shutil.which(tool) or tool)
     environment = {
@@ -345,9 +346,9 @@ def test_a_half_made_environment_is_made_anew(checkout: Checkout, package: str) 
 
 class TestWhyAnEnvironmentIsMadeAnew:
     @pytest.fixture
-    def made(self, tmp_path: Path) -> set_up.Environment:
+    def made(self, tmp_path: Path) -> environments.Environment:
         """One that is fit for use: it finds the pip of the Python that made it."""
-        environment = set_up.Environment(tmp_path / "made")
+        environment = environments.Environment(tmp_path / "made")
         base = getattr(sys, "_base_executable", sys.executable)
         command = [base, "-m", "venv", "--without-pip", "--system-site-packages", str(environment.folder)]
         subprocess.check_call(command)
@@ -355,35 +356,35 @@ class TestWhyAnEnvironmentIsMadeAnew:
         return environment
 
     @staticmethod
-    def why(environment: set_up.Environment, asked_for: tuple[int, int] | None = None) -> str | None:
+    def why(environment: environments.Environment, asked_for: tuple[int, int] | None = None) -> str | None:
         return environment.why_anew(environment.version(), asked_for)
 
-    def test_it_has_no_pip(self, made: set_up.Environment) -> None:
+    def test_it_has_no_pip(self, made: environments.Environment) -> None:
         settings = made.folder / "pyvenv.cfg"
         text = settings.read_text(encoding="utf-8")
         settings.write_text(text.replace("packages = true", "packages = false"), encoding="utf-8")
         assert self.why(made) == "has no Python that runs, or no pip"
 
-    def test_its_python_is_gone(self, made: set_up.Environment) -> None:
+    def test_its_python_is_gone(self, made: environments.Environment) -> None:
         for link in (made.folder / "bin").glob("python*"):
             link.unlink()
             link.symlink_to("/nowhere/python3")
         assert self.why(made) == "has no Python that runs, or no pip"
 
-    def test_the_systems_python_was_replaced_by_a_newer_one(self, made: set_up.Environment) -> None:
+    def test_the_systems_python_was_replaced_by_a_newer_one(self, made: environments.Environment) -> None:
         libraries = made.folder / "lib"
         (libraries / f"python{HERE}").rename(libraries / "python3.0")
         assert self.why(made) == f"was made by another Python than the {HERE} that it has now"
 
-    def test_it_was_moved(self, made: set_up.Environment) -> None:
-        moved = set_up.Environment(made.folder.rename(made.folder.with_name("moved")))
+    def test_it_was_moved(self, made: environments.Environment) -> None:
+        moved = environments.Environment(made.folder.rename(made.folder.with_name("moved")))
         assert self.why(moved) == f"was made in another place, {made.folder}"
 
-    def test_another_python_is_asked_for(self, made: set_up.Environment) -> None:
+    def test_another_python_is_asked_for(self, made: environments.Environment) -> None:
         assert self.why(made, sys.version_info[:2]) is None
         assert self.why(made, (3, 0)) == f"is of Python {HERE}"
 
-    def test_its_python_is_not_supported(self, made: set_up.Environment) -> None:
+    def test_its_python_is_not_supported(self, made: environments.Environment) -> None:
         assert made.why_anew((3, 10), None) == "is of Python 3.10, which is not supported"
 
 
@@ -411,11 +412,11 @@ def test_the_first_supported_python_is_taken(shared: Checkout) -> None:
     put("python3", version(3, 15))
     chosen(fails=True)
     put("python3", version(3, 14))
-    assert chosen() == "python3 scripts/set_up.py run\n"
+    assert chosen() == "python3 -m mh_devtools.set_up run\n"
     put("python3.13", version(3, 13))
     # As pyenv leaves one that is not there.
     put("python3.11", "exit 127")
-    assert chosen() == "python3.13 scripts/set_up.py run\n"
-    assert chosen("PYTHON=python3") == "python3 scripts/set_up.py run --this-python\n"
+    assert chosen() == "python3.13 -m mh_devtools.set_up run\n"
+    assert chosen("PYTHON=python3") == "python3 -m mh_devtools.set_up run --this-python\n"
     put("old", version(3, 10))
     assert "is needed, and old is not one that runs here" in chosen("PYTHON=old", fails=True)

@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import nginx
 import psutil
 import pymysql
 import pytest
 import redis
-import servers
-from mh_common.testing.waiting import wait_until
-from stack import environment, smoke
-from stack.parts import CONVERSATIONS, RAG, WORKERS
-from stack.supervisor import ROLLED
+from mh_devtools import servers
+from mh_devtools.servers import nginx
+from mh_devtools.stack import environment, smoke
+from mh_devtools.stack.parts import CONVERSATIONS, RAG, WORKERS
+from mh_devtools.stack.supervisor import ROLLED
+from mh_devtools.testing.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parent.parent
 HERE = nginx.find_nginx() and servers.find_mysql() and servers.find_redis()
 
 pytestmark = [
@@ -79,7 +78,7 @@ class Stack:
 
 
 def environ(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), **CHOSEN, **more}
+    return {**os.environ, **CHOSEN, **more}
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +86,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
     ports = {"GATEWAY_PORT": str(servers.free_port()), "FLOWER_PORT": str(servers.free_port())}
     with (folder / "output").open("wb") as output:
-        command = [sys.executable, "-m", "stack", "--var", str(folder)]
+        command = [sys.executable, "-m", "mh_devtools.stack", "--var", str(folder)]
         process = subprocess.Popen(command, env=environ(**ports), stdout=output, stderr=output, start_new_session=True)
     running = Stack(folder, process)
     try:
@@ -140,7 +139,7 @@ def test_the_stores_are_locked(stack: Stack) -> None:
 
 
 def test_the_documents_examples_work_through_the_gateway(stack: Stack) -> None:
-    done = stack.command("stack.smoke")
+    done = stack.command("mh_devtools.stack.smoke")
 
     assert done.returncode == 0, done.stderr
     assert [line.removeprefix("ok  ") for line in done.stdout.splitlines()] == [
@@ -222,7 +221,7 @@ async def test_a_rolling_restart_under_fifty_clients_loses_not_one_request(stack
         async with asyncio.TaskGroup() as clients:
             for who in range(CLIENTS):
                 clients.create_task(work[who](client, load, who))
-            done = await asyncio.to_thread(stack.command, "stack", "restart")
+            done = await asyncio.to_thread(stack.command, "mh_devtools.stack", "restart")
             load.over.set()
         now = (await client.get("/api/v1/conversations/stats")).json()["total"]
 
@@ -235,7 +234,7 @@ async def test_a_rolling_restart_under_fifty_clients_loses_not_one_request(stack
 
 
 def test_a_second_stack_on_the_same_data_is_refused(stack: Stack) -> None:
-    done = stack.command("stack")
+    done = stack.command("mh_devtools.stack")
     assert done.returncode == 1
     assert done.stderr == f"The platform already runs on the data in {stack.folder}; stop it first.\n"
     assert stack.process.poll() is None

@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-import servers
-from mh_common.testing.echo_server import EchoServer, send_json
-from stack import environment, smoke, supervisor
-from stack.parts import SERVICES, Part, Parts
-from stack.supervisor import Supervisor
+from mh_devtools import servers
+from mh_devtools.stack import environment, smoke, supervisor
+from mh_devtools.stack.parts import SERVICES, Part, Parts
+from mh_devtools.stack.supervisor import Supervisor
+from mh_devtools.stubs.echo_server import EchoServer, send_json
 
 
 class EnoughError(Exception):

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from mh_client import AsyncClient, Client
 from mh_client.cli import main
-from mh_common.testing.fixtures import CallMethod, RunCommand
-from mh_common.testing.platform_stub import StubPlatform
+from mh_devtools.stubs.platform_stub import StubPlatform
+from mh_devtools.testing.fixtures import CallMethod, RunCommand
 
 
 @pytest.fixture

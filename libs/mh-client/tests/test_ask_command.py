@@ -6,8 +6,8 @@ import sys
 from functools import partial
 
 import pytest
-from mh_common.testing.fixtures import RunCommand
-from mh_common.testing.platform_stub import StubPlatform
+from mh_devtools.stubs.platform_stub import StubPlatform
+from mh_devtools.testing.fixtures import RunCommand
 
 SOURCES = "Sources (extractive):\n[1] conversation 7, score 0.750: How do I sleep?\n"
 

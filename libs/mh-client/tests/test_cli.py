@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from mh_client import _import_command
 from mh_client.cli import main
-from mh_common.testing.fixtures import RunCommand
-from mh_common.testing.platform_stub import StubPlatform
-from mh_common.testing.waiting import wait_until
+from mh_devtools.stubs.platform_stub import StubPlatform
+from mh_devtools.testing.fixtures import RunCommand
+from mh_devtools.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 HEADER = ["question", "answer", "question_sentiment", "answer_sentiment"]

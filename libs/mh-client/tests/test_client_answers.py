@@ -24,7 +24,7 @@ from mh_client import (
     ServerError,
 )
 from mh_client._event_stream import EventDecoder, ServerEvent
-from mh_common.testing.platform_stub import StubPlatform
+from mh_devtools.stubs.platform_stub import StubPlatform
 
 Stream = Callable[..., list[AnswerEvent]]
 PROBLEM = json.dumps({"title": "Bad Gateway", "status": 502, "detail": "The model broke off.", "request_id": "r-1"})

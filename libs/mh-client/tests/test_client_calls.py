@@ -25,8 +25,8 @@ from mh_client import (
     __version__,
 )
 from mh_common.models import AnswerLatency, ConversationVersion, QueryOrigin, Source, Usage
-from mh_common.testing.fixtures import CallMethod
-from mh_common.testing.responses import model_response
+from mh_devtools.testing.fixtures import CallMethod
+from mh_devtools.testing.responses import model_response
 
 BASE = "http://platform.test/prefix"
 API = f"{BASE}/api/v1"

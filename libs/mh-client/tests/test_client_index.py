@@ -23,9 +23,9 @@ from mh_client import (
     PresentVersion,
 )
 from mh_common.models import IndexRunList
-from mh_common.testing.fixtures import CallMethod
-from mh_common.testing.responses import model_response
-from mh_common.testing.runs import queued_run
+from mh_devtools.testing.fixtures import CallMethod
+from mh_devtools.testing.responses import model_response
+from mh_devtools.testing.runs import queued_run
 
 BASE = "http://platform.test/prefix"
 API = f"{BASE}/api/v1/index"

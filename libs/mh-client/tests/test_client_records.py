@@ -27,8 +27,8 @@ from mh_client import (
     Rating,
 )
 from mh_common.models import HistoryDeleted
-from mh_common.testing.fixtures import CallMethod
-from mh_common.testing.responses import model_response
+from mh_devtools.testing.fixtures import CallMethod
+from mh_devtools.testing.responses import model_response
 
 BASE = "http://platform.test/prefix"
 EXPERIMENTS, HISTORY = f"{BASE}/api/v1/experiments", f"{BASE}/api/v1/history"

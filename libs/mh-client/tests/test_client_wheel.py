@@ -46,6 +46,15 @@ def test_without_extras_the_wheels_need_httpx_and_pydantic_only(wheels: dict[str
     assert needed(wheels["mh-common"]) == {"pydantic"}
 
 
+def test_the_wheels_hold_no_stub_and_no_test_aid(wheels: dict[str, Path]) -> None:
+    for name, wheel in wheels.items():
+        with zipfile.ZipFile(wheel) as archive:
+            files = archive.namelist()
+        package = name.replace("-", "_")
+        assert all(file.startswith((f"{package}/", f"{package}-")) for file in files)
+        assert [file for file in files if "stub" in file or "testing" in file] == []
+
+
 def test_the_wheels_work_and_load_nothing_heavy(wheels: dict[str, Path], tmp_path: Path) -> None:
     # None in sys.modules makes an import fail: httpx uses rich and click where they are, and does without.
     program = """if True:

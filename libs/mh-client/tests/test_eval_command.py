@@ -11,11 +11,9 @@ from typing import Any
 
 import pytest
 from mh_client import SearchHit
-from mh_common.testing.fixtures import RunCommand
-from mh_common.testing.hits import search_hit
-from mh_common.testing.records_stub import StubRecords
-
-ROOT = Path(__file__).parents[3]
+from mh_devtools.stubs.records_stub import StubRecords
+from mh_devtools.testing.fixtures import RunCommand
+from mh_devtools.testing.hits import search_hit
 
 
 def found(body: dict[str, Any]) -> list[SearchHit]:
@@ -194,7 +192,7 @@ def test_experiments_are_listed_shown_and_deleted(stub: StubRecords, queries: Pa
 
 def test_the_script_evaluates_the_platform_that_is_named(stub: StubRecords, queries: Path) -> None:
     env = {**os.environ, "MH_URL": stub.base_url, "EVAL_QUERIES": str(queries)}
-    command = [sys.executable, str(ROOT / "scripts" / "evaluate.py"), "--fail-below", "hit@3=0.9"]
+    command = [sys.executable, "-m", "mh_devtools.search.evaluate", "--fail-below", "hit@3=0.9"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert "hit@3      A   0.800" in done.stdout

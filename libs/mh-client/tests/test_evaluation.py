@@ -15,7 +15,7 @@ from mh_client.evaluation.gate import Gate
 from mh_client.evaluation.measures import difference, figure, per_case, summarise
 from mh_client.evaluation.plot import plot
 from mh_client.evaluation.report import Column, compare, text
-from mh_common.testing.hits import search_hit
+from mh_devtools.testing.hits import search_hit
 
 KS = (1, 3, 10)
 

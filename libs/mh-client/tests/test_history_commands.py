@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 from mh_client import Feedback, HistoryEntry, HistoryHit, Rating
-from mh_common.testing.fixtures import RunCommand
-from mh_common.testing.records_stub import StubRecords
+from mh_devtools.stubs.records_stub import StubRecords
+from mh_devtools.testing.fixtures import RunCommand
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -20,8 +20,8 @@ from mh_client import (
     importing,
 )
 from mh_client.importing import ImportOptions, ImportProgress, import_file, wait_until_indexed
-from mh_common.testing.platform_stub import StubPlatform
-from mh_common.testing.waiting import wait_until
+from mh_devtools.stubs.platform_stub import StubPlatform
+from mh_devtools.testing.waiting import wait_until
 
 HEADER = ["question", "answer", "question_sentiment", "answer_sentiment"]
 

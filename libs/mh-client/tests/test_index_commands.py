@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 from mh_client import IndexRunKind, IndexRunStatus, IndexState, IndexStatus, Sentiment, _index_commands
 from mh_common.models import ConversationCreate
-from mh_common.testing.fixtures import RunCommand
-from mh_common.testing.platform_stub import StubPlatform
-from mh_common.testing.runs import queued_run
+from mh_devtools.stubs.platform_stub import StubPlatform
+from mh_devtools.testing.fixtures import RunCommand
+from mh_devtools.testing.runs import queued_run
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 QUEUED = queued_run(7, NOW)

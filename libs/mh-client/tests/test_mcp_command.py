@@ -14,7 +14,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 from mh_common.models import Conversation, IndexStatus, Sentiment
-from mh_common.testing.platform_stub import StubPlatform
+from mh_devtools.stubs.platform_stub import StubPlatform
 
 ARGUMENTS = ["-m", "mh_client.cli"]
 NOWHERE = "http://127.0.0.1:1"

@@ -1,7 +1,7 @@
 """`mh search` and `mh similar`: what they send, and what they print."""
 
-from mh_common.testing.fixtures import RunCommand
-from mh_common.testing.platform_stub import StubPlatform
+from mh_devtools.stubs.platform_stub import StubPlatform
+from mh_devtools.testing.fixtures import RunCommand
 
 
 def test_search_passes_on_how_to_search_and_prints_how_hits_were_found(stub: StubPlatform, mh: RunCommand) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-import servers
-from mh_common.testing.waiting import wait_until
 from mh_common.web.draining import LISTENER_NOT_DRAINED, admit_connections, refuse_connections
+from mh_devtools import servers
+from mh_devtools.testing.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="draining without loss needs Linux")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-import servers
 from mh_common import metrics
-from mh_common.testing.exposition import metric_value
+from mh_devtools import servers
+from mh_devtools.testing.exposition import metric_value
 
 REQUEST = "from mh_common.web.metrics import observe_request as o; o('GET', '/a', 200, 0.5); o('GET', '/a', 500, 0.5)"
 SHOW = "from mh_common.metrics import exposition; print(exposition().decode())"

@@ -7,7 +7,7 @@ import threading
 import httpx
 import pytest
 import uvicorn
-from mh_common.testing.server import serving
+from mh_devtools.stubs.server import serving
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response

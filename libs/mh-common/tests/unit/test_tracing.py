@@ -11,7 +11,7 @@ import pytest
 import structlog
 from mh_common import tracing
 from mh_common.settings import OtelSettings
-from mh_common.testing.otlp_stub import ReceivedSpan, StubCollector
+from mh_devtools.stubs.otlp_stub import ReceivedSpan, StubCollector
 
 Stop = Callable[[], None]
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from mh_common.testing.waiting import eventually, until_logged, wait_until
+from mh_devtools.testing.waiting import eventually, until_logged, wait_until
 
 
 def holds_at(attempt: int) -> Callable[[], bool]:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-import servers
 from conversations_api.database import SessionFactory
 from conversations_api.main import BACKGROUND_TASK_FAILED, create_app
 from conversations_api.settings import DatabaseSettings, Settings
-from mh_common.testing.fixtures import RunApp
-from mh_common.testing.waiting import until_logged
+from mh_devtools import servers
+from mh_devtools.testing.fixtures import RunApp
+from mh_devtools.testing.waiting import until_logged
 from structlog.testing import capture_logs
 
 PATH = "/api/v1/conversations"

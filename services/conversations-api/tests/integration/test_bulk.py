@@ -3,7 +3,7 @@
 from typing import Any
 
 import httpx
-from mh_common.testing.fixtures import RunQuery
+from mh_devtools.testing.fixtures import RunQuery
 
 PATH = "/api/v1/conversations"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from mh_common.testing.fixtures import RunQuery
-from mh_common.testing.responses import assert_problem
+from mh_devtools.testing.fixtures import RunQuery
+from mh_devtools.testing.responses import assert_problem
 
 PATH = "/api/v1/conversations"
 NEW = {

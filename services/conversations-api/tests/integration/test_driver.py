@@ -12,8 +12,8 @@ from conversations_api.database import Reader, Session, SessionFactory, make_eng
 from conversations_api.models import ConversationRow, IdempotencyKeyRow
 from conversations_api.settings import DatabaseSettings
 from mh_common.errors import UnavailableError
-from mh_common.testing.fixtures import RunQuery
-from mh_common.testing.waiting import eventually
+from mh_devtools.testing.fixtures import RunQuery
+from mh_devtools.testing.waiting import eventually
 from sqlalchemy import Integer, Table, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine

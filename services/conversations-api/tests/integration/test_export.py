@@ -13,7 +13,7 @@ from conversations_api.conversations.filters import ConversationFilters, ExportF
 from conversations_api.database import SessionFactory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mh_common.testing.fixtures import RunQuery
+from mh_devtools.testing.fixtures import RunQuery
 
 PATH = "/api/v1/conversations"
 CONTENT = ("question", "answer", "question_sentiment", "answer_sentiment")

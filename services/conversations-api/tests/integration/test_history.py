@@ -14,8 +14,8 @@ from conversations_api.history.repository import HistoryRepository
 from conversations_api.settings import Settings
 from mh_common.models import HistoryEntryCreate
 from mh_common.settings import HistorySettings
-from mh_common.testing.fixtures import RunApp
-from mh_common.testing.waiting import eventually, until_logged
+from mh_devtools.testing.fixtures import RunApp
+from mh_devtools.testing.waiting import eventually, until_logged
 from structlog.testing import capture_logs
 
 PATH = "/api/v1/history"

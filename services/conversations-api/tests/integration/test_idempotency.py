@@ -12,8 +12,8 @@ from conversations_api.idempotency.purge import PURGE_FAILED, purge, purge_regul
 from conversations_api.idempotency.repository import KEY_LIFETIME, Done, IdempotencyRepository, KeyedRequest
 from conversations_api.settings import Settings
 from mh_common.models import ConversationCreate
-from mh_common.testing.fixtures import RunApp, RunQuery
-from mh_common.testing.waiting import eventually, until_logged
+from mh_devtools.testing.fixtures import RunApp, RunQuery
+from mh_devtools.testing.waiting import eventually, until_logged
 from sqlalchemy import text
 from structlog.testing import capture_logs
 

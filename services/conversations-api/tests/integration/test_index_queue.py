@@ -6,7 +6,7 @@ import httpx
 import pytest
 from conversations_api.index_states import service
 from mh_common.jobs import IndexJob
-from mh_common.testing.fixtures import RunQuery
+from mh_devtools.testing.fixtures import RunQuery
 
 PATH = "/api/v1/conversations"
 INDEX = "/api/v1/index"

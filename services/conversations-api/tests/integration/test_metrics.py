@@ -9,9 +9,9 @@ from conversations_api.database import Executor, make_read_engine, make_reader_f
 from conversations_api.gauges import Gauges
 from conversations_api.settings import DatabaseSettings, Settings
 from mh_common.settings import RedisSettings
-from mh_common.testing.exposition import metric_value
-from mh_common.testing.fixtures import RunApp, RunQuery
-from mh_common.testing.waiting import eventually
+from mh_devtools.testing.exposition import metric_value
+from mh_devtools.testing.fixtures import RunApp, RunQuery
+from mh_devtools.testing.waiting import eventually
 
 PATH = "/api/v1/conversations"
 ROW = {"question": "q", "answer": "a", "question_sentiment": "neutral", "answer_sentiment": "neutral"}

@@ -9,7 +9,7 @@ from conversations_api.database import SessionFactory, transaction
 from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import Settings
 from mh_common.jobs import IndexJob
-from mh_common.testing.fixtures import RunQuery
+from mh_devtools.testing.fixtures import RunQuery
 from sqlalchemy import text
 
 pytestmark = [

@@ -15,8 +15,8 @@ from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import Settings
 from mh_common.jobs import INDEX_QUEUE, RunJob
 from mh_common.settings import RedisSettings
-from mh_common.testing.fixtures import RunApp
-from mh_common.testing.waiting import until_logged
+from mh_devtools.testing.fixtures import RunApp
+from mh_devtools.testing.waiting import until_logged
 from structlog.testing import capture_logs
 
 PATH = "/api/v1/conversations"

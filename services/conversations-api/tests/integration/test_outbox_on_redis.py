@@ -11,15 +11,15 @@ from typing import Any, cast
 
 import pytest
 import redis
-import servers
 from conversations_api.database import SessionFactory
 from conversations_api.outbox.publisher import CeleryPublisher, PublishError
 from conversations_api.outbox.relay import OUTBOX_POSTPONED, Relay
 from conversations_api.settings import RelaySettings, Settings
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.settings import RedisSettings
-from mh_common.testing.fixtures import RunApp
-from mh_common.testing.waiting import eventually, until_logged
+from mh_devtools import servers
+from mh_devtools.testing.fixtures import RunApp
+from mh_devtools.testing.waiting import eventually, until_logged
 from structlog.testing import capture_logs
 
 pytestmark = pytest.mark.redis

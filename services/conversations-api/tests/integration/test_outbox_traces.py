@@ -9,9 +9,9 @@ from conversations_api.outbox.relay import Relay
 from conversations_api.settings import RelaySettings
 from mh_common.jobs import IndexJob
 from mh_common.settings import OtelSettings
-from mh_common.testing.otlp_stub import StubCollector
-from mh_common.testing.waiting import eventually
 from mh_common.tracing import span, start_tracing, traceparent
+from mh_devtools.stubs.otlp_stub import StubCollector
+from mh_devtools.testing.waiting import eventually
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from conversations_api.outbox.publisher import PublishError
 from conversations_api.outbox.relay import Relay
 from conversations_api.settings import DatabaseSettings, RelaySettings
 from mh_common.jobs import IndexJob
-from mh_common.testing.waiting import eventually
+from mh_devtools.testing.waiting import eventually
 from structlog.testing import capture_logs
 
 NEVER_POLLS = RelaySettings(poll_interval=3600)

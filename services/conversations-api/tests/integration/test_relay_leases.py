@@ -15,8 +15,8 @@ from conversations_api.outbox.relay import Relay
 from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import DatabaseSettings, RelaySettings
 from mh_common.jobs import IndexJob
-from mh_common.testing.clock import Clock
-from mh_common.testing.waiting import eventually
+from mh_devtools.testing.clock import Clock
+from mh_devtools.testing.waiting import eventually
 from sqlalchemy import select
 from structlog.testing import capture_logs
 

@@ -14,8 +14,8 @@ from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import RelaySettings
 from mh_common.jobs import IndexJob, RunJob
 from mh_common.models import IndexRunKind
-from mh_common.testing.clock import Clock
-from mh_common.testing.waiting import eventually, until_logged
+from mh_devtools.testing.clock import Clock
+from mh_devtools.testing.waiting import eventually, until_logged
 from sqlalchemy import insert
 from structlog.testing import capture_logs
 

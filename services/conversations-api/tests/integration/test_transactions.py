@@ -12,8 +12,8 @@ from conversations_api.database import SessionFactory, transaction
 from conversations_api.main import create_app
 from conversations_api.settings import RelaySettings, Settings
 from mh_common.settings import RedisSettings
-from mh_common.testing.fixtures import RunApp, RunQuery
-from mh_common.testing.waiting import eventually
+from mh_devtools.testing.fixtures import RunApp, RunQuery
+from mh_devtools.testing.waiting import eventually
 from redis.asyncio import Redis
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError

@@ -19,8 +19,8 @@ from indexer_worker.steps import Phase, Step
 from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
 from mh_common.models import IndexRunKind
 from mh_common.settings import RedisSettings
-from mh_common.testing.jobs import until_idle
-from mh_common.testing.waiting import wait_until
+from mh_devtools.testing.jobs import until_idle
+from mh_devtools.testing.waiting import wait_until
 from redis import Redis
 from structlog.testing import LogCapture
 

@@ -17,8 +17,8 @@ from indexer_worker.settings import Settings
 from indexer_worker.steps import Phase, Step
 from mh_common import vector_index as names
 from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus
-from mh_common.testing.index_stub import StubIndex
-from mh_common.testing.openai_stub import StubOpenAI
+from mh_devtools.stubs.index_stub import StubIndex
+from mh_devtools.stubs.openai_stub import StubOpenAI
 from pymilvus import AsyncMilvusClient, MilvusException
 from redis import Redis
 

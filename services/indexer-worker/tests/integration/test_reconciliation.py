@@ -25,8 +25,8 @@ from mh_common.embeddings import TextUse
 from mh_common.metrics import exposition
 from mh_common.models import IndexOutcome, IndexRun, IndexRunStatus, IndexStatus, PresentVersion, RunCounts
 from mh_common.settings import RedisSettings
-from mh_common.testing.exposition import metric_value
-from mh_common.testing.index_stub import StubIndex
+from mh_devtools.stubs.index_stub import StubIndex
+from mh_devtools.testing.exposition import metric_value
 from pymilvus import AsyncMilvusClient
 from redis import Redis
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import servers
 from celery import Celery
 from indexer_worker import health, watchdog
 from indexer_worker.backlog import Depth
@@ -20,10 +19,11 @@ from indexer_worker.celery_app import PROCESS_READY
 from indexer_worker.settings import ReconcileSettings
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.models import IndexOutcome, IndexRunStatus, IndexStatus
-from mh_common.testing.index_stub import StubIndex
-from mh_common.testing.jobs import make_due
-from mh_common.testing.logs import wait_for_log
-from mh_common.testing.waiting import wait_until
+from mh_devtools import servers
+from mh_devtools.stubs.index_stub import StubIndex
+from mh_devtools.testing.jobs import make_due
+from mh_devtools.testing.logs import wait_for_log
+from mh_devtools.testing.waiting import wait_until
 from redis import Redis
 
 pytestmark = pytest.mark.redis

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-import servers
 from celery import Celery
 from indexer_worker.celery_app import PROCESS_READY
 from mh_common import vector_index as fields
 from mh_common.jobs import INDEX_QUEUE, IndexJob
-from mh_common.testing.index_stub import StubIndex
-from mh_common.testing.jobs import make_due
-from mh_common.testing.logs import json_lines, wait_for_log
-from mh_common.testing.waiting import wait_until
+from mh_devtools import servers
+from mh_devtools.stubs.index_stub import StubIndex
+from mh_devtools.testing.jobs import make_due
+from mh_devtools.testing.logs import json_lines, wait_for_log
+from mh_devtools.testing.waiting import wait_until
 from pymilvus import MilvusClient
 from redis import Redis
 

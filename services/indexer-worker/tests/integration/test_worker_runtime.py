@@ -10,8 +10,8 @@ from indexer_worker.runtime import Runtime
 from indexer_worker.settings import Settings
 from indexer_worker.steps import Step
 from mh_common.models import IndexRunKind, IndexRunStatus
-from mh_common.testing.index_stub import StubIndex
-from mh_common.testing.openai_stub import StubOpenAI
+from mh_devtools.stubs.index_stub import StubIndex
+from mh_devtools.stubs.openai_stub import StubOpenAI
 
 
 @pytest.fixture

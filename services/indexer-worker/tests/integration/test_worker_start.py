@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import servers
 from celery import Celery
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.models import IndexStatus
-from mh_common.testing.index_stub import StubIndex
-from mh_common.testing.waiting import wait_until
+from mh_devtools import servers
+from mh_devtools.stubs.index_stub import StubIndex
+from mh_devtools.testing.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 

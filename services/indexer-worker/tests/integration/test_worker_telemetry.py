@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-import servers
 from celery import Celery
 from celery.contrib.testing.worker import start_worker as start_celery_worker
 from indexer_worker.backlog import Backlog
@@ -19,11 +18,12 @@ from mh_common import metrics
 from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
 from mh_common.models import IndexRunKind
 from mh_common.settings import OtelSettings, RedisSettings
-from mh_common.testing.exposition import metric_value
-from mh_common.testing.jobs import until_idle
-from mh_common.testing.otlp_stub import StubCollector
-from mh_common.testing.waiting import wait_until
 from mh_common.tracing import span, start_tracing
+from mh_devtools import servers
+from mh_devtools.stubs.otlp_stub import StubCollector
+from mh_devtools.testing.exposition import metric_value
+from mh_devtools.testing.jobs import until_idle
+from mh_devtools.testing.waiting import wait_until
 from redis import Redis
 from structlog.testing import capture_logs
 

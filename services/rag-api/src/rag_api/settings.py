@@ -21,7 +21,7 @@ _Number = Annotated[float | None, BLANK_IS_NONE]
 
 
 class SearchSettings(SettingsGroup):
-    """Search. The numbers behind scores come from measuring: `scripts/calibrate.py` prints those of another model."""
+    """Search. The numbers behind scores come from measuring: `mh_devtools.search.calibrate` prints another model's."""
 
     embed_timeout: float = Field(
         default=10.0, gt=0, description="Seconds, retries included, until the embedding of a query is given up."

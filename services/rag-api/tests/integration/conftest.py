@@ -13,10 +13,10 @@ from mh_common import vector_index as fields
 from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder
 from mh_common.models import Conversation, IndexStatus, Sentiment
 from mh_common.settings import ConversationsSettings, MilvusSettings
-from mh_common.testing.conversations_stub import StubConversations
-from mh_common.testing.fixtures import ConversationTable, MakeConversation, RunApp, ServeApp, WriteIndex
-from mh_common.testing.openai_stub import StubOpenAI
-from mh_common.testing.server import serving
+from mh_devtools.stubs.conversations_stub import StubConversations
+from mh_devtools.stubs.openai_stub import StubOpenAI
+from mh_devtools.stubs.server import serving
+from mh_devtools.testing.fixtures import ConversationTable, MakeConversation, RunApp, ServeApp, WriteIndex
 from pydantic import SecretStr
 from pymilvus import AsyncMilvusClient
 from rag_api.answers.records import AnswerRecorder

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 from mh_common.models import Answer, Conversation, QueryOrigin, Usage
-from mh_common.testing.fixtures import ConversationTable, MakeConversation, RunApp, WriteIndex
-from mh_common.testing.openai_stub import CHAT, MALFORMED, Fault, StubOpenAI
+from mh_devtools.stubs.openai_stub import CHAT, MALFORMED, Fault, StubOpenAI
+from mh_devtools.testing.fixtures import ConversationTable, MakeConversation, RunApp, WriteIndex
 from pymilvus import AsyncMilvusClient
 from rag_api.settings import AnswersSettings, Settings
 

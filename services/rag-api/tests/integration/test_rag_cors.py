@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from mh_common.testing.fixtures import MakeConversation, RunApp, WriteIndex
+from mh_devtools.testing.fixtures import MakeConversation, RunApp, WriteIndex
 from rag_api.settings import DoorsSettings, Settings
 
 CHAT, OTHER = "https://chat.example.org", "https://evil.example.org"

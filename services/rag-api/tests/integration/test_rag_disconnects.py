@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
-from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
-from mh_common.testing.waiting import eventually
+from mh_devtools.stubs.openai_stub import CHAT, Fault, StubOpenAI
+from mh_devtools.testing.fixtures import MakeConversation, ServeApp, WriteIndex
+from mh_devtools.testing.waiting import eventually
 from rag_api.settings import AnswersSettings, Settings
 
 PATH = "/api/v1/answers"

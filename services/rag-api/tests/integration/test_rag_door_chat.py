@@ -9,11 +9,11 @@ import httpx
 import pytest
 from mh_common.models import Answer
 from mh_common.settings import LogSettings
-from mh_common.testing.conversations_stub import StubConversations
-from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
-from mh_common.testing.obedient_model import ObedientModel
-from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
-from mh_common.testing.waiting import eventually
+from mh_devtools.stubs.conversations_stub import StubConversations
+from mh_devtools.stubs.obedient_model import ObedientModel
+from mh_devtools.stubs.openai_stub import CHAT, Fault, StubOpenAI
+from mh_devtools.testing.fixtures import MakeConversation, ServeApp, WriteIndex
+from mh_devtools.testing.waiting import eventually
 from pydantic import SecretStr
 from rag_api.settings import AnswersSettings, DoorsSettings, Settings
 

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 from mh_common.models import Sentiment
-from mh_common.testing.fixtures import MakeConversation, RunApp, WriteIndex
-from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_devtools.stubs.openai_stub import Fault, StubOpenAI
+from mh_devtools.testing.fixtures import MakeConversation, RunApp, WriteIndex
 from pydantic import SecretStr
 from pymilvus import AsyncMilvusClient
 from rag_api.settings import DoorsSettings, Settings

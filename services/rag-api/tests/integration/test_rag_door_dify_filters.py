@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from mh_common.models import Conversation, Sentiment
-from mh_common.testing.fixtures import MakeConversation, WriteIndex
+from mh_devtools.testing.fixtures import MakeConversation, WriteIndex
 
 Filter = dict[str, Any]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mh_common.models import Conversation, Sentiment
-from mh_common.testing.fixtures import MakeConversation, WriteIndex
+from mh_devtools.testing.fixtures import MakeConversation, WriteIndex
 
 Filter = dict[str, Any]
 

@@ -14,8 +14,8 @@ from conversations_api.settings import Settings as ConversationsApiSettings
 from mh_client import AsyncClient
 from mh_common.models import ConversationCreate, Sentiment
 from mh_common.settings import ConversationsSettings, RedisSettings
-from mh_common.testing.fixtures import RunApp
-from mh_common.testing.server import serving
+from mh_devtools.stubs.server import serving
+from mh_devtools.testing.fixtures import RunApp
 from rag_api.settings import Settings
 
 ALEMBIC = Path(__file__).resolve().parents[3] / "conversations-api/alembic.ini"

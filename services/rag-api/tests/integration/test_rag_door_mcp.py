@@ -13,9 +13,9 @@ from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
 from mh_common.models.answers import NOTICE
-from mh_common.testing.fixtures import ConversationTable, MakeConversation, ServeApp, WriteIndex
-from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
-from mh_common.testing.waiting import eventually
+from mh_devtools.stubs.openai_stub import CHAT, Fault, StubOpenAI
+from mh_devtools.testing.fixtures import ConversationTable, MakeConversation, ServeApp, WriteIndex
+from mh_devtools.testing.waiting import eventually
 from pydantic import SecretStr
 from rag_api.answers.records import AnswerRecord
 from rag_api.settings import DoorsSettings, SearchSettings, Settings

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import httpx2
 import pytest
-import servers
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from mh_common.testing.fixtures import MakeConversation, WriteIndex
-from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
-from mh_common.testing.waiting import eventually
+from mh_devtools import servers
+from mh_devtools.stubs.openai_stub import CHAT, Fault, StubOpenAI
+from mh_devtools.testing.fixtures import MakeConversation, WriteIndex
+from mh_devtools.testing.waiting import eventually
 from rag_api.settings import Settings
 
 

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any, cast
 
 import httpx
-import local_gateway
-import nginx
 import pytest
-import servers
 from fastapi import FastAPI
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult
-from mh_common.testing.conversations_stub import StubConversations
-from mh_common.testing.fixtures import MakeConversation, WriteIndex
-from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
-from mh_common.testing.server import serving
+from mh_devtools import servers
+from mh_devtools.embedded import local_gateway
+from mh_devtools.servers import nginx
+from mh_devtools.stubs.conversations_stub import StubConversations
+from mh_devtools.stubs.openai_stub import CHAT, Fault, StubOpenAI
+from mh_devtools.stubs.server import serving
+from mh_devtools.testing.fixtures import MakeConversation, WriteIndex
 from rag_api.main import create_app
 from rag_api.settings import Settings
 

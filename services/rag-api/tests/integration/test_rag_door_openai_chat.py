@@ -10,11 +10,11 @@ import httpx
 import openai
 import pytest
 from mh_common.models import Answer, Conversation
-from mh_common.testing.conversations_stub import StubConversations
-from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
-from mh_common.testing.obedient_model import ObedientModel
-from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
-from mh_common.testing.waiting import eventually
+from mh_devtools.stubs.conversations_stub import StubConversations
+from mh_devtools.stubs.obedient_model import ObedientModel
+from mh_devtools.stubs.openai_stub import CHAT, Fault, StubOpenAI
+from mh_devtools.testing.fixtures import MakeConversation, ServeApp, WriteIndex
+from mh_devtools.testing.waiting import eventually
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessageParam
 from pydantic import SecretStr

@@ -5,9 +5,9 @@ from typing import Any
 
 import openai
 import pytest
-from mh_common.testing.conversations_stub import StubConversations
-from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
-from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
+from mh_devtools.stubs.conversations_stub import StubConversations
+from mh_devtools.stubs.openai_stub import CHAT, Fault, StubOpenAI
+from mh_devtools.testing.fixtures import MakeConversation, ServeApp, WriteIndex
 from openai import AsyncOpenAI
 from rag_api.settings import Settings
 

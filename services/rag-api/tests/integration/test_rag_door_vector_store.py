@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from mh_common.models import Conversation, Sentiment
-from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
-from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_devtools.stubs.openai_stub import Fault, StubOpenAI
+from mh_devtools.testing.fixtures import MakeConversation, ServeApp, WriteIndex
 from openai import AsyncOpenAI
 from openai.types import VectorStoreSearchResponse
 from rag_api.doors.openai_api.vector_stores.filters import MAX_DEPTH, MAX_FILTERS

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from mh_common.settings import ConversationsSettings
-from mh_common.testing.conversations_stub import StubConversations
-from mh_common.testing.fixtures import RunApp
+from mh_devtools.stubs.conversations_stub import StubConversations
+from mh_devtools.testing.fixtures import RunApp
 from rag_api.settings import Settings
 
 ALICE = {"X-User-Id": "alice"}

@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 from mh_common.models import Answer, QueryOrigin
-from mh_common.testing.fixtures import MakeConversation, RunApp, WriteIndex
-from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
+from mh_devtools.stubs.openai_stub import CHAT, Fault, StubOpenAI
+from mh_devtools.testing.fixtures import MakeConversation, RunApp, WriteIndex
 from pymilvus import AsyncMilvusClient
 from rag_api.settings import AnswersSettings, Settings
 

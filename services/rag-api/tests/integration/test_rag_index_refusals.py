@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
-from mh_common.testing.fixtures import MakeConversation, RunApp, WriteIndex
+from mh_devtools.testing.fixtures import MakeConversation, RunApp, WriteIndex
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 from rag_api.settings import Settings
 

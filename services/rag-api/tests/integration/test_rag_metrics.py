@@ -7,9 +7,9 @@ from contextlib import aclosing
 import httpx
 import pytest
 from mh_common.metrics import exposition
-from mh_common.testing.exposition import metric_value
-from mh_common.testing.fixtures import ConversationTable, MakeConversation, RunApp, WriteIndex
-from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_devtools.stubs.openai_stub import Fault, StubOpenAI
+from mh_devtools.testing.exposition import metric_value
+from mh_devtools.testing.fixtures import ConversationTable, MakeConversation, RunApp, WriteIndex
 from rag_api.answers.llm import AS_SERVED, Completion, Message, Sampling
 from rag_api.answers.measured import MeasuredLanguageModel
 from rag_api.settings import Settings

@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 from mh_common.models import Conversation, SearchHit, SearchResult, Sentiment
-from mh_common.testing.fixtures import ConversationTable, MakeConversation, RunApp, WriteIndex
-from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_devtools.stubs.openai_stub import Fault, StubOpenAI
+from mh_devtools.testing.fixtures import ConversationTable, MakeConversation, RunApp, WriteIndex
 from rag_api.settings import SearchSettings, Settings
 from redis.asyncio import Redis
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from mh_common.embeddings import TextUse
 from mh_common.models import Answer, ConversationTurn, Source
-from mh_common.testing.fixtures import MakeConversation, RunApp, WriteIndex
-from mh_common.testing.obedient_model import ObedientModel
-from mh_common.testing.openai_stub import StubOpenAI
+from mh_devtools.stubs.obedient_model import ObedientModel
+from mh_devtools.stubs.openai_stub import StubOpenAI
+from mh_devtools.testing.fixtures import MakeConversation, RunApp, WriteIndex
 from rag_api.answers.answer_text import AnswerText
 from rag_api.answers.extractive import Extractive
 from rag_api.answers.prompts import Prompt, Prompts, make_environment

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-import servers
 from indexer_worker.collection import ensure_collection
 from mh_common import vector_index as fields
-from mh_common.testing.fixtures import MakeConversation, RunApp, WriteIndex
-from mh_common.testing.openai_stub import Fault, StubOpenAI
-from mh_common.testing.waiting import eventually
+from mh_devtools import servers
+from mh_devtools.stubs.openai_stub import Fault, StubOpenAI
+from mh_devtools.testing.fixtures import MakeConversation, RunApp, WriteIndex
+from mh_devtools.testing.waiting import eventually
 from pymilvus import AsyncMilvusClient
 from rag_api.settings import Settings
 

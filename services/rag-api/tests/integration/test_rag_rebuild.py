@@ -6,7 +6,7 @@ import httpx
 import pytest
 from indexer_worker.collection import ensure_collection
 from mh_common import vector_index as fields
-from mh_common.testing.fixtures import MakeConversation, WriteIndex
+from mh_devtools.testing.fixtures import MakeConversation, WriteIndex
 from pymilvus import AsyncMilvusClient, DataType
 from rag_api.search import collection
 

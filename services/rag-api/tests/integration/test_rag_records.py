@@ -7,9 +7,9 @@ from uuid import UUID
 import httpx
 import pytest
 from mh_common.models import Answer, AnswerLatency, Usage
-from mh_common.testing.conversations_stub import StubConversations
-from mh_common.testing.fixtures import MakeConversation, ServeApp, WriteIndex
-from mh_common.testing.openai_stub import CHAT, Fault, StubOpenAI
+from mh_devtools.stubs.conversations_stub import StubConversations
+from mh_devtools.stubs.openai_stub import CHAT, Fault, StubOpenAI
+from mh_devtools.testing.fixtures import MakeConversation, ServeApp, WriteIndex
 from rag_api.answers import records
 from rag_api.answers.records import AnswerRecord, RecordQueue
 from rag_api.settings import Settings

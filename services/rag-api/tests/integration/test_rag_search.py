@@ -15,8 +15,8 @@ from mh_common import vector_index as fields
 from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder
 from mh_common.models import SearchResult, Sentiment
 from mh_common.settings import ConversationsSettings
-from mh_common.testing.fixtures import ConversationTable, MakeConversation, RunApp, WriteIndex
-from mh_common.testing.openai_stub import Fault, StubOpenAI
+from mh_devtools.stubs.openai_stub import Fault, StubOpenAI
+from mh_devtools.testing.fixtures import ConversationTable, MakeConversation, RunApp, WriteIndex
 from pymilvus import AsyncMilvusClient
 from rag_api.settings import SearchSettings, Settings
 

@@ -9,7 +9,7 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from mh_common.embeddings import Embedder, TextUse
 from mh_common.models import Source
-from mh_common.testing.openai_stub import embedding
+from mh_devtools.stubs.openai_stub import embedding
 from rag_api.answers import extractive
 from rag_api.answers.extractive import Extractive, says_something
 from rag_api.answers.markup import without_unseen

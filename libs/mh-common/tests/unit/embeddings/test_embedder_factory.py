@@ -12,7 +12,7 @@ from mh_common.embeddings.openai_compatible import OpenAICompatibleEmbedder
 from mh_common.embeddings.protocol import TextUse
 from mh_common.embeddings.redis_vectors import RedisVectors
 from mh_common.settings import ServiceSettings
-from mh_common.testing.openai_stub import StubOpenAI
+from mh_devtools.stubs.openai_stub import StubOpenAI
 from pydantic import ValidationError
 
 KEY = {"api_key": "key"}

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import openai
 import pytest
-import servers
-from mh_common.testing.openai_stub import MALFORMED, Fault, StubOpenAI, embedding
-from mh_common.testing.waiting import wait_until
+from mh_devtools import servers
+from mh_devtools.stubs.openai_stub import MALFORMED, Fault, StubOpenAI, embedding
+from mh_devtools.testing.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_leaving_the_block_ends_the_server() -> None:
 
 def test_it_runs_as_a_process() -> None:
     port = servers.free_port()
-    command = [sys.executable, "-m", "mh_common.testing.openai_stub", "--port", str(port), "--dimension", "4"]
+    command = [sys.executable, "-m", "mh_devtools.stubs.openai_stub", "--port", str(port), "--dimension", "4"]
     with subprocess.Popen(command) as process:
         try:
             wait_until(lambda: servers.listens(port))

@@ -11,7 +11,7 @@ import pytest
 from mh_common.embeddings.backoff import Backoff
 from mh_common.embeddings.protocol import EmbedderError, VectorLengthError
 from mh_common.embeddings.text_embeddings_inference import TextEmbeddingsInferenceEmbedder
-from mh_common.testing.server import serving
+from mh_devtools.stubs.server import serving
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response

@@ -3,7 +3,7 @@
 The evidence is a weighted sum: the cosines of the query with the question and with question and answer, and the BM25
 score, which has no upper bound and is bent to below 1. Hits are ordered by it. A logistic curve makes the score of it,
 the likelihood that such evidence belongs to a conversation on what was asked. How cosines lie differs from model to
-model, so each has a curve of its own, fitted by `scripts/calibrate.py`.
+model, so each has a curve of its own, fitted by `mh_devtools.search.calibrate`.
 """
 
 import math

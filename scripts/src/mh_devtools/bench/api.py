@@ -1,0 +1,76 @@
+"""The conversations API, against bare FastAPI handlers that send the same statements (`bare_api`)."""
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from mh_client import Client, ConversationCreate, Sentiment
+
+from mh_devtools import servers
+from mh_devtools.bench.load import get, requests_per_second, send
+from mh_devtools.bench.measuring import Bench, Figure, at_least, in_turn, ratios
+from mh_devtools.stack.server_stack import NO_MILVUS, ServerStack
+
+ROWS = 1000
+PAGE = 50
+PREFIX = "/api/v1/conversations"
+WARM_UP_S = 0.2
+OURS, BARE, SYNC = "platform", "raw aiomysql", "synchronous"
+
+
+def requests_of(prefix: str, ids: Sequence[int], rows: Sequence[ConversationCreate]) -> dict[str, Iterator[bytes]]:
+    """Return the requests of each kind, over and over, to a server whose conversations stand at this path."""
+    root = prefix or "/"
+    once = {
+        "GET one": [get(f"{prefix}/{key}") for key in ids],
+        f"GET a page of {PAGE}": [get(f"{root}?limit={PAGE}")],
+        "POST one": [send("POST", root, row.model_dump_json()) for row in rows],
+        # Each changes something, as those of an id follow each other: a change of nothing writes nothing.
+        "PATCH one": [
+            send("PATCH", f"{prefix}/{key}", json.dumps({"question_sentiment": sentiment}))
+            for sentiment in Sentiment
+            for key in ids
+        ],
+    }
+    return {kind: itertools.cycle(requests) for kind, requests in once.items()}
+
+
+def copy_rows(stack: ServerStack) -> None:
+    """Give the yardsticks the same rows in a database of their own: the relay would deliver what they owe."""
+    with stack.connect_to_mysql(stack.add_database()) as connection:
+        for table in ("mental_health_conversations", "index_states"):
+            connection.cursor().execute(f"INSERT INTO {table} SELECT * FROM {stack.database}.{table}")  # noqa: S608
+        connection.commit()
+
+
+def measure(bench: Bench) -> Iterator[Figure]:
+    """Requests a second by kind and number of clients."""
+    with (
+        ServerStack(bench.folder, durable=True, deployed=True, rag_app=None, milvus_uri=NO_MILVUS) as stack,
+        Client(stack.api_url, timeout=60) as client,
+    ):
+        ids = client.conversations.bulk_create(bench.rows[:ROWS])
+        copy_rows(stack)
+        ports = {OURS: stack.api_port, BARE: servers.free_port(), SYNC: servers.free_port()}
+        stack.serve(BARE, "mh_devtools.bench.bare_api:create_app", ports[BARE], f"/{ids[0]}", **stack.beside)
+        stack.serve(SYNC, "mh_devtools.bench.bare_api:create_sync_app", ports[SYNC], f"/{ids[0]}", **stack.beside)
+        # No id twice at the same time: they would wait for each other's locks.
+        asked = {side: requests_of(PREFIX if side == OURS else "", ids, bench.rows) for side in ports}
+        for kind in asked[OURS]:
+            for side, port in ports.items():
+                requests_per_second(asked[side][kind], port, max(bench.scale.clients), WARM_UP_S)
+            for clients in bench.scale.clients:
+                sides = {
+                    side: partial(requests_per_second, asked[side][kind], port, clients, bench.scale.seconds)
+                    for side, port in ports.items()
+                }
+                yield from figures(f"{kind}, {clients} {'client' if clients == 1 else 'clients'}", sides, bench)
+
+
+def figures(name: str, sides: dict[str, partial[float]], bench: Bench) -> Iterator[Figure]:
+    """Measure one kind of request on every side."""
+    rates = in_turn(sides, bench.scale.rounds, warm=True)
+    for side, goal in ((BARE, 0.7), (SYNC, 1.5)):
+        shown = {f"{one}, requests/s": rates[one] for one in (OURS, side)}
+        yield Figure(f"{name} / {side}", "times", at_least(goal), ratios(rates[OURS], rates[side]), shown)

@@ -1,0 +1,172 @@
+"""What changes as the data grows: 2,000, then 20,000, then 100,000 conversations in one platform; and its searches.
+
+The exponents are slopes: 1 means that twice the rows take twice the time. Machines change their speed meanwhile, so
+that reads are held against a request that asks the database for nothing, in turn with it.
+"""
+
+import asyncio
+import itertools
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+
+import httpx
+import psutil
+from mh_client import Client, ConversationCreate
+
+from mh_devtools import servers
+from mh_devtools.bench import free
+from mh_devtools.bench.data import import_whole, wait_until_indexed
+from mh_devtools.bench.load import get, requests_per_second
+from mh_devtools.bench.measuring import Bench, Figure, at_most, in_turn, ratios, timed
+from mh_devtools.bench.peers.chroma import Chroma
+from mh_devtools.bench.searching import Searching
+from mh_devtools.bench.texts import variants, write_rows
+from mh_devtools.stack.server_stack import ServerStack
+
+PATH = "/api/v1/conversations"
+PAGE = 50
+IDLE = "GET /livez"
+READS = ("GET one", f"GET a page of {PAGE}", f"GET a page of {PAGE} from the middle")
+SAMPLE_S = 0.01
+
+
+@dataclass
+class Size:
+    """What was seen with so many rows."""
+
+    rows: int
+    importing: float
+    """Seconds for the rows that this size has more than the one before; the same of `indexing`."""
+    indexing: float
+    reads: dict[str, list[float]] = field(default_factory=dict)
+    """How many times as long as a request that does nothing, by kind, one of each round."""
+    export_peak: int = 0
+    """Bytes of memory that the API had at most while everything was exported."""
+
+
+def measure(bench: Bench, with_peer: bool = True) -> Iterator[Figure]:
+    """Grow a platform and look at each size; `with_peer`: beside a Chroma server that grows as well."""
+    sizes: list[Size] = []
+    free_port = servers.free_port()
+    with (
+        ServerStack(bench.folder, durable=True, deployed=True) as stack,
+        Client(stack.api_url, timeout=60) as client,
+        Chroma(bench.folder / "chroma") if with_peer else nullcontext() as chroma,
+    ):
+        stack.serve("rag-api, free embedder", free.RAG_APP, free_port, "/readyz")
+        searching = Searching(bench, stack, free_port, chroma)
+        for rows in bench.scale.sizes:
+            before = sizes[-1].rows if sizes else 0
+            added = variants(bench.rows, before, rows - before)
+            sizes.append(size := _grown(bench, stack, client, added, rows))
+            size.reads = _reads(bench, stack, client, rows)
+            size.export_peak = _export_peak(stack)
+            searching.add_to_chroma(before, added)
+            yield from searching.figures(rows)
+    yield from _figures(sizes)
+
+
+def _grown(bench: Bench, stack: ServerStack, client: Client, added: Sequence[ConversationCreate], size: int) -> Size:
+    """Import, then index what is missing to this size; each has the machine for itself."""
+    file = bench.folder / f"rows{size}.csv"
+    write_rows(added, file)
+    importing = timed(lambda: asyncio.run(import_whole(stack.api_url, file)))
+    file.unlink()
+    with stack.worker(app=free.CELERY_APP):
+        wait_until_indexed(client)
+    return Size(size, importing, _indexing_seconds(stack, len(added)))
+
+
+def _indexing_seconds(stack: ServerStack, last: int) -> float:
+    """Return the time from the first to the last of the rows that were indexed last. The worker's start is no part."""
+    with stack.connect_to_mysql(stack.database) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT TIMESTAMPDIFF(MICROSECOND, MIN(indexed_at), MAX(indexed_at)) FROM "
+            "(SELECT indexed_at FROM index_states ORDER BY conversation_id DESC LIMIT %s) added",
+            (last,),
+        )
+        [microseconds] = cursor.fetchone() or [0]
+    return float(microseconds) / 1e6
+
+
+def _reads(bench: Bench, stack: ServerStack, client: Client, size: int) -> dict[str, list[float]]:
+    """Return how long reads take, in times of a request that does nothing."""
+    cursor, ids = None, []
+    for _ in range(max(1, size // 2 // 200)):
+        page = client.conversations.list(limit=200, cursor=cursor)
+        cursor, ids = page.next_cursor, [row.id for row in page.items]
+    middle = f"&cursor={cursor}" if cursor else ""
+    requests = {
+        IDLE: [get("/livez")],
+        READS[0]: [get(f"{PATH}/{key}") for key in ids],
+        READS[1]: [get(f"{PATH}?limit={PAGE}")],
+        READS[2]: [get(f"{PATH}?limit={PAGE}{middle}")],
+    }
+    sides = {
+        name: partial(requests_per_second, itertools.cycle(some), stack.api_port, 1, bench.scale.search_seconds)
+        for name, some in requests.items()
+    }
+    rates = in_turn(sides, bench.scale.rounds)
+    return {name: ratios(rates[IDLE], rates[name]) for name in READS}
+
+
+def _export_peak(stack: ServerStack) -> int:
+    """Return the most memory that the API had while it exported everything, in bytes."""
+    with _watched(stack.running["conversations-api"]) as peak:
+        for kind in ("csv", "jsonl"):
+            with httpx.stream("GET", f"{stack.api_url}{PATH}/export?format={kind}", timeout=60) as response:
+                response.raise_for_status()
+                for _ in response.iter_raw():
+                    pass
+    return peak[0]
+
+
+@contextmanager
+def _watched(server: servers.Running) -> Iterator[list[int]]:
+    """Give a list with the most memory that the server and its children have had since."""
+    family = [process := psutil.Process(server.process.pid), *process.children(recursive=True)]
+    peak, stop = [0], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(SAMPLE_S):
+            peak[0] = max(peak[0], sum(one.memory_info().rss for one in family))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _figures(sizes: Sequence[Size]) -> Iterator[Figure]:
+    first, last = sizes[0], sizes[-1]
+    if first is not last:
+        for what in ("importing", "indexing"):
+            yield exponent(what, sizes)
+    for name in READS:
+        relative = ratios(last.reads[name], first.reads[name])
+        shown = {f"times {IDLE} at {one.rows:,}": one.reads[name] for one in sizes}
+        yield Figure(f"{name}: time at {last.rows:,} rows / at {first.rows:,}", "times", at_most(1.2), relative, shown)
+    name = f"export: most memory of the API at {last.rows:,} rows / at {first.rows:,}"
+    peaks = {f"MB at {one.rows:,}": [one.export_peak / 1e6] for one in sizes}
+    yield Figure(name, "times", at_most(1.1), [last.export_peak / first.export_peak], peaks)
+
+
+def exponent(what: str, sizes: Sequence[Size]) -> Figure:
+    """Return the slope of time over rows, both in logarithms, between each size and the next."""
+    seconds, total = [], 0.0
+    for size in sizes:
+        total += getattr(size, what)
+        seconds.append(total)
+    slopes = [
+        math.log(seconds[place + 1] / seconds[place]) / math.log(sizes[place + 1].rows / sizes[place].rows)
+        for place in range(len(sizes) - 1)
+    ]
+    shown = {f"s to {size.rows:,} rows": [time] for size, time in zip(sizes, seconds, strict=True)}
+    return Figure(f"{what}: exponent of growth", "", at_most(1.05), slopes, shown)

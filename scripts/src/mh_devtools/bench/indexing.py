@@ -1,0 +1,207 @@
+"""Indexing: through outbox, queue and worker, against the same rows sent to Milvus and to Chroma by hand.
+
+Rows are written by bulk requests first, which `importing` measures; here the clock runs from the commit that owes them
+to the index until the API has the report of the last one. Every round has rows that the index, the other stores and the
+worker's cache have not seen.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
+
+from indexer_worker.collection import INDEXES, collection_schema
+from indexer_worker.repository import Row, vector_row
+from mh_client import Client, Conversation, ConversationCreate
+from mh_common.embeddings.local import LocalEmbedder
+from mh_common.embeddings.protocol import Embedder
+from mh_common.jobs import INDEX_QUEUE, IndexJob
+from mh_common.vector_index import COLLECTION, embedded_text
+from pymilvus import MilvusClient
+from redis import Redis
+
+from mh_devtools.bench import free
+from mh_devtools.bench.data import add
+from mh_devtools.bench.freshness import WRITES_PER_S, Fresh, Probe, freshness, writes
+from mh_devtools.bench.measuring import Bench, Figure, Side, at_least, at_most, in_turn, ratios, timed
+from mh_devtools.bench.peers.chroma import Chroma
+from mh_devtools.bench.texts import numbered
+from mh_devtools.stack.server_stack import ServerStack
+
+WARM_UP = 64
+"""Conversations that the worker indexes before anything is measured, so that it is up and its collection made."""
+BATCH = 1000
+"""Rows of an upsert by hand."""
+POLL_S = "0.05"
+"""Of the relay, which is told here of outbox rows by nobody."""
+TIMEOUT = 60.0
+"""Seconds for one round of indexing, of which none should take a fraction."""
+ALONE = "milvus_alone"
+PLATFORM, MILVUS, CHROMA, EMBEDDER = "platform", "Milvus alone", "Chroma", "embedder alone"
+
+
+class Owed:
+    """Conversations that are in the database and not in the index, with no job on its way."""
+
+    def __init__(self, stack: ServerStack, client: Client, rows: Sequence[ConversationCreate]) -> None:
+        self._stack = stack
+        redis = Redis.from_url(stack.env["REDIS_URL"])
+        self.ids = add(client, rows)
+        self._wait_for("SELECT 1 FROM index_outbox LIMIT 1")
+        redis.delete(INDEX_QUEUE)
+        redis.close()
+
+    def index(self, ids: Sequence[int]) -> float:
+        """Have these conversations indexed; return the seconds from their commit until the last one's report."""
+        among = f"BETWEEN {min(ids):d} AND {max(ids):d}"
+        with self._stack.connect_to_mysql(self._stack.database) as connection:
+            cursor = connection.cursor()
+            # Half of them as changed, which is the same to the worker, but a message holds one kind: so that few rows
+            # are work for both processes.
+            cursor.execute(
+                "INSERT INTO index_outbox (conversation_id, job, created_at) "  # noqa: S608
+                f"SELECT id, IF(id < %s, %s, %s), UTC_TIMESTAMP(6) FROM mental_health_conversations WHERE id {among} "
+                "ORDER BY id",
+                (ids[len(ids) // 2], IndexJob.CREATED.value, IndexJob.UPDATED.value),
+            )
+            started = datetime.now(UTC).replace(tzinfo=None)
+            connection.commit()
+            self._wait_for(f"SELECT 1 FROM index_states WHERE status = 'pending' AND conversation_id {among} LIMIT 1")  # noqa: S608
+            # A transaction of its own, which sees what was committed meanwhile.
+            connection.commit()
+            cursor.execute(f"SELECT max(indexed_at) FROM index_states WHERE conversation_id {among}")  # noqa: S608
+            (ended,) = cursor.fetchone() or (None,)
+        assert isinstance(ended, datetime)
+        return (ended - started).total_seconds()
+
+    def _wait_for(self, absence: str) -> None:
+        with self._stack.connect_to_mysql(self._stack.database) as connection:
+            connection.autocommit(True)
+            # The end is read from what the API noted: looking often would only take time from what is measured.
+            deadline = time.monotonic() + TIMEOUT
+            while connection.cursor().execute(absence):
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"After {TIMEOUT:.0f} s there are still rows: {absence}")
+                time.sleep(0.05)
+
+
+class Alone:
+    """A collection of the worker's own schema, filled by hand."""
+
+    def __init__(self, uri: str) -> None:
+        self._client = MilvusClient(uri)
+        self._client.create_collection(ALONE, schema=collection_schema(free.MODEL, free.DIMENSION))
+        for field, kind, metric in INDEXES:
+            self._client.create_index(
+                ALONE, self._client.prepare_index_params(field, index_type=kind, metric_type=metric)
+            )
+        self._client.load_collection(ALONE)
+
+    def upsert(self, rows: Sequence[Row]) -> None:
+        """Write these rows."""
+        for first in range(0, len(rows), BATCH):
+            self._client.upsert(ALONE, list(rows[first : first + BATCH]))
+
+    def close(self) -> None:
+        """Remove this collection, and the worker's, so that another embedder can have one."""
+        for name in (ALONE, COLLECTION):
+            self._client.drop_collection(name)
+        self._client.close()
+
+
+def as_rows(conversations: Sequence[Conversation]) -> list[Row]:
+    """Return the rows of the index with the free embedder's vectors."""
+    questions = free.vectors([row.question for row in conversations])
+    texts = free.vectors([embedded_text(row.question, row.answer) for row in conversations])
+    return [vector_row(*one) for one in zip(conversations, questions, texts, strict=True)]
+
+
+def slices(size: int) -> Iterator[slice]:
+    """Yield each round's rows, after those of the warm-up."""
+    for first in itertools.count(WARM_UP, size):
+        yield slice(first, first + size)
+
+
+@contextmanager
+def free_sides(stack: ServerStack, client: Client, bench: Bench, fresh: Fresh) -> Iterator[Mapping[str, Side]]:
+    """Give the sides that index with the free embedder, each with the rows of the present round."""
+    size, rounds = bench.scale.index_rows, bench.scale.rounds
+    owed = Owed(stack, client, list(islice(fresh, WARM_UP + (rounds + 1) * size)))
+    conversations = sorted(client.conversations.iterate(limit=200), key=lambda row: row.id)
+    alone = Alone(stack.milvus_uri)
+    parts = {side: slices(size) for side in (PLATFORM, MILVUS, CHROMA)}
+
+    def platform() -> float:
+        return size / owed.index(owed.ids[next(parts[PLATFORM])])
+
+    def milvus() -> float:
+        rows = as_rows(conversations[next(parts[MILVUS])])
+        return size / timed(partial(alone.upsert, rows))
+
+    def add() -> float:
+        part = conversations[next(parts[CHROMA])]
+        documents = [embedded_text(row.question, row.answer) for row in part]
+        metadatas = [{"question_sentiment": row.question_sentiment.value, "version": row.version} for row in part]
+        ids = [row.id for row in part]
+        return size / chroma.add("conversations", ids, free.vectors(documents), documents, metadatas)
+
+    with stack.worker(app=free.CELERY_APP), Chroma(bench.folder / "chroma") as chroma:
+        owed.index(owed.ids[:WARM_UP])
+        yield {PLATFORM: platform, MILVUS: milvus, CHROMA: add}
+    alone.close()
+
+
+def throughput(sides: Mapping[str, Side], bench: Bench) -> Iterator[Figure]:
+    """Measure with the embedder that costs nothing."""
+    rates = in_turn(sides, bench.scale.rounds)
+    note = "The platform and Milvus alone write two vectors, two texts and their words; Chroma one vector and its text."
+    for side, goal in ((MILVUS, 0.5), (CHROMA, 2)):
+        shown = {f"{one}, rows/s": rates[one] for one in (PLATFORM, side)}
+        ratio = ratios(rates[PLATFORM], rates[side])
+        yield Figure(f"indexing, free embedder / {side}", "times", at_least(goal), ratio, shown, note)
+
+
+def with_model(owed: Owed, embedder: Embedder, rows: Sequence[ConversationCreate], bench: Bench) -> Figure:
+    """Measure with the local model, against the model alone with all processors and all texts at once."""
+    size, rounds = bench.scale.model_rows, bench.scale.rounds
+    parts = {side: slices(size) for side in (PLATFORM, EMBEDDER)}
+    known: set[str] = set()
+
+    def alone() -> float:
+        of_rows = ((row.question, embedded_text(row.question, row.answer)) for row in rows[next(parts[EMBEDDER])])
+        # As the worker has those of former rounds in its cache.
+        texts = set(itertools.chain.from_iterable(of_rows)) - known
+        known.update(texts)
+        return timed(lambda: asyncio.run(embedder.embed(list(texts))))
+
+    sides = {PLATFORM: lambda: owed.index(owed.ids[next(parts[PLATFORM])]), EMBEDDER: alone}
+    asyncio.run(embedder.embed([rows[0].question]))
+    # The worker has indexed some, too.
+    seconds = in_turn(sides, rounds, warm=True)
+    shown = {f"{side}, rows/s": [size / one for one in seconds[side]] for side in seconds}
+    ratio = ratios(seconds[PLATFORM], seconds[EMBEDDER])
+    return Figure("time to index, local model / embedder alone", "times", at_most(1.1), ratio, shown)
+
+
+def measure(bench: Bench) -> Iterator[Figure]:
+    """Rows a second, and how soon one row is found."""
+    fresh = numbered(bench.rows)
+    with (
+        ServerStack(bench.folder, durable=True, deployed=True, rag_app=None, RELAY_POLL_INTERVAL=POLL_S) as stack,
+        Client(stack.api_url, timeout=60) as client,
+    ):
+        with free_sides(stack, client, bench, fresh) as sides:
+            yield from throughput(sides, bench)
+            probe = Probe(stack, client, free.FreeEmbedder(), fresh)
+            with writes(stack.api_port, numbered(bench.rows, mark="load ")):
+                yield freshness(f"{WRITES_PER_S} writes/s, free embedder", probe, bench)
+        rows = list(islice(fresh, WARM_UP + bench.scale.rounds * bench.scale.model_rows))
+        owed, embedder = Owed(stack, client, rows), LocalEmbedder()
+        with stack.worker():
+            owed.index(owed.ids[:WARM_UP])
+            yield with_model(owed, embedder, rows, bench)
+            yield freshness("idle, local model", Probe(stack, client, embedder, fresh), bench)

@@ -1,0 +1,1 @@
+"""What the benchmarks compare with, in an environment of its own."""

@@ -1,0 +1,161 @@
+"""Searches over HTTP, against their own parts called directly, and against queries of a Chroma server.
+
+Part of `growth`, which asks at each size. The vectors in the index mean nothing and cost nothing; the texts are the
+data set's. Each query is asked once, so that none is answered from what the platform remembers of it.
+"""
+
+import asyncio
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from mh_client import ConversationCreate
+from mh_common.embeddings.local import LocalEmbedder
+from mh_common.models import SearchMode
+from mh_common.settings import MilvusSettings
+from rag_api.search.conditions import Every
+from rag_api.search.gathering import LEAST_CANDIDATES
+from rag_api.search.index import IndexQuery
+from rag_api.search.repository import MilvusIndex, make_client
+
+from mh_devtools.bench import free
+from mh_devtools.bench.load import latencies, requests_per_second, send
+from mh_devtools.bench.measuring import Bench, Figure, Side, at_least, at_most, differences, in_turn, ratios
+from mh_devtools.bench.peers.chroma import Chroma
+from mh_devtools.stack.server_stack import ServerStack
+
+CLIENTS = (1, 16)
+LIMIT = 10
+WORDS = 25
+BATCH = 5000
+"""Rows of one call of Chroma's client."""
+VECTORS = 500
+"""That Chroma is asked with, over and over: it remembers nothing of them."""
+COLLECTION = "conversations"
+WARM_UP_S = 0.3
+CONSISTENCY: str = MilvusSettings.model_fields["consistency"].default
+"""Of both sides: the platform's own."""
+
+
+class Queries:
+    """Queries of some 25 words each, never the same twice."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._texts = [" ".join(row.question.split()[:WORDS]) for row in bench.rows]
+        self._numbers = itertools.count()
+
+    def take(self, count: int) -> list[str]:
+        """Return the next queries."""
+        return [
+            f"{self._texts[number % len(self._texts)]} {number}" for number in itertools.islice(self._numbers, count)
+        ]
+
+
+class Direct:
+    """What a search cannot do without, called in this process: embed the query, and have it looked for in Milvus."""
+
+    def __init__(self, milvus_uri: str) -> None:
+        self._uri = milvus_uri
+        self._embedder = LocalEmbedder()
+
+    def latencies(self, queries: Queries, clients: int, seconds: float) -> list[float]:
+        """Return the seconds that each of them takes, so many tasks doing them one after the other at the same time."""
+        return asyncio.run(self._run(queries, clients, seconds))
+
+    async def _run(self, queries: Queries, clients: int, seconds: float) -> list[float]:
+        client = make_client(self._uri, "", 10)
+        model, dimension = self._embedder.model, self._embedder.dimension
+        index = MilvusIndex(client, model=model, dimension=dimension, consistency=CONSISTENCY, timeout=10)
+        await index.check()
+        taken: list[float] = []
+        deadline = time.perf_counter() + seconds
+
+        async def ask() -> None:
+            while (started := time.perf_counter()) < deadline:
+                [text] = queries.take(1)
+                [vector] = await self._embedder.embed([text])
+                await index.search(IndexQuery(SearchMode.HYBRID, text, vector), LEAST_CANDIDATES, Every())
+                taken.append(time.perf_counter() - started)
+
+        await asyncio.gather(*(ask() for _ in range(clients)))
+        await client.close()
+        return taken
+
+
+class Searching:
+    """The sides, over one index that grows. Without a Chroma server nothing is compared with it."""
+
+    def __init__(self, bench: Bench, stack: ServerStack, free_port: int, chroma: Chroma | None) -> None:
+        self._scale = bench.scale
+        self._seconds = bench.scale.search_seconds
+        self._queries = Queries(bench)
+        self._stack = stack
+        self._free_port = free_port
+        self._chroma = chroma
+        self._direct = Direct(stack.milvus_uri)
+
+    def add_to_chroma(self, first: int, rows: Sequence[ConversationCreate]) -> None:
+        """Give Chroma the vectors of these conversations' questions, the first of which is the `first` of all."""
+        if self._chroma:
+            for start in range(0, len(rows), BATCH):
+                some = rows[start : start + BATCH]
+                ids = range(first + start, first + start + len(some))
+                self._chroma.add(COLLECTION, ids, free.vectors([row.question for row in some]))
+
+    def figures(self, size: int) -> Iterator[Figure]:
+        """Measure at this size, to which both are filled."""
+        theirs = self._chroma_requests()
+        self._warm_up(theirs)
+        for clients in CLIENTS:
+            name = f"search, {size:,} rows, {clients} {'client' if clients == 1 else 'clients'}"
+            yield self._latency(name, clients)
+            if self._chroma:
+                yield self._throughput(name, clients, theirs, self._chroma.port)
+
+    def _warm_up(self, theirs: Iterator[bytes]) -> None:
+        for port in (self._stack.rag_port, self._free_port):
+            latencies(self._requests(), port, max(CLIENTS), WARM_UP_S)
+        self._direct.latencies(self._queries, max(CLIENTS), WARM_UP_S)
+        if self._chroma:
+            latencies(theirs, self._chroma.port, max(CLIENTS), WARM_UP_S)
+
+    def _latency(self, name: str, clients: int) -> Figure:
+        seconds = self._seconds
+
+        def ours() -> float:
+            taken = latencies(self._requests(), self._stack.rag_port, clients, seconds)
+            return 1000 * statistics.median(taken)
+
+        def direct() -> float:
+            return 1000 * statistics.median(self._direct.latencies(self._queries, clients, seconds))
+
+        shown = in_turn({"over HTTP, ms": ours, "direct, ms": direct}, self._scale.rounds, warm=True)
+        extra = differences(shown["over HTTP, ms"], shown["direct, ms"])
+        note = "Median time, local model. Direct: as many tasks in one process, each one search at a time."
+        return Figure(f"{name}: p50 - embed and Milvus called directly", "ms", at_most(6), extra, shown, note)
+
+    def _throughput(self, name: str, clients: int, theirs: Iterator[bytes], port: int) -> Figure:
+        seconds = self._seconds
+        sides: dict[str, Side] = {
+            "platform, requests/s": lambda: requests_per_second(self._requests(), self._free_port, clients, seconds),
+            "Chroma, requests/s": partial(requests_per_second, theirs, port, clients, seconds),
+        }
+        shown = in_turn(sides, self._scale.rounds, warm=True)
+        note = (
+            "Neither side embeds. Chroma has one vector a row and answers with ids; the platform looks for two and for "
+            "words, and confirms in MySQL what it shows."
+        )
+        return Figure(f"{name} / Chroma query", "times", at_least(1), ratios(*shown.values()), shown, note)
+
+    def _chroma_requests(self) -> Iterator[bytes]:
+        if self._chroma is None:
+            return iter(())
+        return itertools.cycle(self._chroma.queries(COLLECTION, free.vectors(self._queries.take(VECTORS)), LIMIT))
+
+    def _requests(self) -> Iterator[bytes]:
+        while True:
+            [text] = self._queries.take(1)
+            yield send("POST", "/api/v1/search", json.dumps({"query": text, "limit": LIMIT}))

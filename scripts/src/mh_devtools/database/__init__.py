@@ -1,0 +1,1 @@
+"""Saves, restores and checks the conversations database."""

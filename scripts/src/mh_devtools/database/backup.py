@@ -1,0 +1,240 @@
+"""Save the conversations database to a file, and restore it into an empty one.
+
+The database is the one that DATABASE_URL names: MySQL, MariaDB or SQLite, and what was saved from one may be restored
+into another. The file is gzipped JSON: a line on how it was made, a line a row, a line with the count and checksum of
+each table. It holds one moment of the database, which may be in use meanwhile. A restore reads back what it wrote, and
+owes the worker every conversation, so that the index is built again as soon as the services start.
+"""
+
+import argparse
+import contextlib
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from conversations_api.settings import Settings
+from mh_common.jobs import IndexJob
+from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus, RunCounts
+from mh_common.settings import load_settings
+from sqlalchemy import (
+    URL,
+    Connection,
+    DateTime,
+    Engine,
+    Float,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    func,
+    literal,
+    select,
+    text,
+)
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.types import TypeEngine
+
+from mh_devtools.database.backup_file import BATCH, FORMAT, BackupError, Digest, Sums, batches, read_checked
+from mh_devtools.paths import DATABASE_SERVICE
+
+VERSIONS: Final = "alembic_version"
+DRIVERS: Final = {"mysql": "mysql+pymysql", "sqlite": "sqlite"}
+
+
+def backup(address: URL, file: Path) -> dict[str, Digest]:
+    """Save the database; return what each table holds. `file` must not exist; it is readable by its owner only."""
+    if file.exists():
+        raise BackupError(f"{file} exists; name another file.")
+    if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():
+        raise BackupError(f"There is no database file {address.database}.")
+    part = file.with_name(f"{file.name}.part")
+    with _engine(address) as engine, engine.connect() as connection:
+        _begin_snapshot(connection)
+        tables = _tables(connection)
+        head = {
+            "format": FORMAT,
+            "made_at": datetime.now(UTC).isoformat(),
+            "revision": connection.scalar(text("SELECT version_num FROM alembic_version")),
+            "columns": {table.name: [column.name for column in table.columns] for table in tables},
+            "next_ids": _next_ids(connection, tables),
+        }
+        digests: dict[str, Digest] = {}
+        descriptor = os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as raw, gzip.open(raw, "wt", encoding="utf-8", newline="\n") as out:
+            print(json.dumps(head), file=out)
+            for table in tables:
+                sums = Sums()
+                for line in _lines(connection, table, head["columns"][table.name]):
+                    sums.add(line)
+                    print(json.dumps(table.name), line, sep="\t", file=out)
+                digests[table.name] = sums.digest
+            print(json.dumps({name: vars(digest) for name, digest in digests.items()}), file=out)
+        part.rename(file)
+    return digests
+
+
+def restore(address: URL, file: Path) -> dict[str, Digest]:
+    """Fill an empty database with a backup, compare it row for row, and owe the worker every conversation."""
+    head, digests = read_checked(file)
+    with _engine(address) as engine, engine.connect() as connection:
+        for table in _tables(connection):
+            if connection.scalar(select(func.count()).select_from(table)):
+                raise BackupError(f"The database is not empty ({table.name} has rows); restore into an empty one.")
+    _migrate(address, head["revision"])
+    with _engine(address) as engine:
+        with engine.begin() as connection:
+            tables = {table.name: table for table in _tables(connection)}
+            for name, rows in batches(file):
+                connection.execute(tables[name].insert(), _decode(tables[name], head["columns"][name], rows))
+            for name, digest in digests.items():
+                if (found := _digest(connection, tables[name], head["columns"][name])) != digest:
+                    raise BackupError(f"{name} was restored with {found.rows} rows of other content; nothing is kept.")
+        with engine.begin() as connection:
+            _set_next_ids(connection, head["next_ids"])
+    _migrate(address, "head")
+    with _engine(address) as engine, engine.begin() as connection:
+        _owe_everything(connection)
+    return digests
+
+
+@contextlib.contextmanager
+def _engine(address: URL) -> Iterator[Engine]:
+    """Give an engine; what goes wrong with the database is a BackupError without any row's text."""
+    engine = create_engine(address.set(drivername=DRIVERS[address.get_backend_name()]), hide_parameters=True)
+    if engine.dialect.name == "sqlite":
+        # The driver would not begin a transaction for reads, and each would see a moment of its own.
+        event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    try:
+        yield engine
+    except SQLAlchemyError as error:
+        raise BackupError(f"The database failed: {type(error).__name__}: {getattr(error, 'orig', error)}") from error
+    finally:
+        engine.dispose()
+
+
+def _begin_snapshot(connection: Connection) -> None:
+    """Let every read that follows see the same moment."""
+    if connection.dialect.name == "mysql":
+        connection.execution_options(isolation_level="REPEATABLE READ")
+        connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+
+
+def _tables(connection: Connection) -> list[Table]:
+    """Return the tables that are there, those first that others refer to."""
+    metadata = MetaData()
+    metadata.reflect(connection)
+    for table in metadata.sorted_tables:
+        for column in table.columns:
+            if isinstance(column.type, Float):
+                # Read as it is; as a decimal, which MySQL's dialect makes of it, it would be rounded.
+                column.type.asdecimal = False
+    return [table for table in metadata.sorted_tables if table.name != VERSIONS]
+
+
+def _next_ids(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:
+    """Return the key that each table gives next: a deleted row's is not given again, nor after a restore."""
+    if connection.dialect.name == "sqlite":
+        found = connection.execute(text("SELECT name, seq + 1 FROM sqlite_sequence"))
+        return {row[0]: int(row[1]) for row in found}
+    next_ids = {}
+    for table in tables:
+        definition = connection.execute(text(f"SHOW CREATE TABLE {table.name}")).one()[1]
+        if match := re.search(r"\bAUTO_INCREMENT=(\d+)", definition):
+            next_ids[table.name] = int(match[1])
+    return next_ids
+
+
+def _set_next_ids(connection: Connection, next_ids: Mapping[str, int]) -> None:
+    for name, number in next_ids.items():
+        if connection.dialect.name == "mysql":
+            connection.exec_driver_sql(f"ALTER TABLE {name} AUTO_INCREMENT = {number:d}")
+        else:
+            connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": name})
+            sequence = {"name": name, "seq": number - 1}
+            connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :seq)"), sequence)
+
+
+def _lines(connection: Connection, table: Table, columns: Sequence[str]) -> Iterator[str]:
+    """Yield each row as JSON, in the order of the keys: the same on every engine."""
+    query = select(*(table.c[name] for name in columns)).order_by(*table.primary_key.columns)
+    with connection.execution_options(stream_results=True, yield_per=BATCH).execute(query) as rows:
+        for row in rows:
+            yield json.dumps([_plain(value) for value in row], ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds")
+    # Engines without a type for it keep 0 and 1.
+    return int(value) if isinstance(value, bool) else value
+
+
+def _digest(connection: Connection, table: Table, columns: Sequence[str]) -> Digest:
+    sums = Sums()
+    for line in _lines(connection, table, columns):
+        sums.add(line)
+    return sums.digest
+
+
+def _decode(table: Table, columns: Sequence[str], rows: Iterable[str]) -> list[dict[str, Any]]:
+    types = {name: table.c[name].type for name in columns}
+    decoded = (zip(columns, json.loads(row), strict=True) for row in rows)
+    return [{name: _typed(types[name], value) for name, value in row} for row in decoded]
+
+
+def _typed(kind: TypeEngine[Any], value: Any) -> Any:
+    return datetime.fromisoformat(value) if isinstance(kind, DateTime) and value is not None else value
+
+
+def _owe_everything(connection: Connection) -> None:
+    """Queue each conversation for the index, of which nobody knows what it holds now, and a run that cleans it up."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    tables = {table.name: table for table in _tables(connection)}
+    unknown = {"attempts": 0, "reason": None, "indexed_version": None, "indexed_at": None}
+    pending = {"status": IndexStatus.PENDING.value, "queued_at": now}
+    connection.execute(tables["index_states"].update().values(pending | unknown))
+    owed = select(tables["mental_health_conversations"].c.id, literal(IndexJob.UPDATED.value), literal(now))
+    outbox = tables["index_outbox"].insert().from_select(["conversation_id", "job", "created_at"], owed.order_by("id"))
+    connection.execute(outbox)
+    # It finds what the index holds beyond the backup.
+    run = {"kind": IndexRunKind.RECONCILE.value, "status": IndexRunStatus.QUEUED.value, "force": False}
+    run |= dict.fromkeys(RunCounts.model_fields, 0) | {"requested_at": now, "message_due_at": now}
+    connection.execute(tables["index_runs"].insert().values(run))
+
+
+def _migrate(address: URL, revision: str) -> None:
+    env = {**os.environ, "DATABASE_URL": address.render_as_string(hide_password=False)}
+    command = [sys.executable, "-m", "alembic", "upgrade", revision]
+    done = subprocess.run(command, cwd=DATABASE_SERVICE, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        raise BackupError(f"The database could not be brought to revision {revision}: {lines[-1]}")
+
+
+def main() -> None:
+    """Save or restore, and print what each table holds."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=["backup", "restore"])
+    parser.add_argument("file", type=Path)
+    arguments = parser.parse_args()
+    act = backup if arguments.action == "backup" else restore
+    try:
+        digests = act(load_settings(Settings).database.address, arguments.file)
+    except (BackupError, OSError) as error:
+        sys.exit(str(error))
+    for name, digest in digests.items():
+        print(f"{name:<32} {digest.rows:>9} rows  sha256 {digest.sha256}")
+    if arguments.action == "restore":
+        print("Restored and compared. Start the services: the index is built again from what is owed to it now.")
+
+
+if __name__ == "__main__":
+    main()

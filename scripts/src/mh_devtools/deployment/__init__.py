@@ -1,0 +1,1 @@
+"""Looks at what is deployed, without Docker, a cluster or Helm: images, compose files, the chart."""

@@ -1,0 +1,86 @@
+"""The whole platform on one machine without servers to install: `make run` and `make demo`.
+
+SQLite, a private Redis, Milvus Lite as a server, both APIs behind one port, and a Celery worker. Data stays in `var/`.
+"""
+
+import argparse
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from mh_client import Client, MHError
+from rich.panel import Panel
+from rich.text import Text
+
+from mh_devtools import servers
+from mh_devtools.embedded.data import console, import_data, renew_index, wait_until_searchable
+from mh_devtools.embedded.interrupts import Interrupts
+from mh_devtools.embedded.local_stack import Stack, port_from_environment, sole_owner
+from mh_devtools.paths import ROOT
+
+QUESTION = "My patient lies awake at night because of worries about work. How can I help?"
+
+
+def ask(client: Client) -> None:
+    """Ask the sample question and print the answer with its sources."""
+    answer = client.answer(QUESTION)
+    console.print(f"\n[bold]{QUESTION}[/bold]", soft_wrap=True)
+    console.print(Panel(Text(answer.answer), subtitle=f"model: {answer.model}"))
+    for number, source in enumerate(answer.sources, start=1):
+        text = " ".join(source.question.split())
+        console.print(
+            f"  [{number}] conversation {source.id}, score {source.score:.2f}: {text[:100]}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def print_addresses(url: str) -> None:
+    """Print what to open and what to type."""
+    lines = (
+        f"\nServing at {url}  (Ctrl-C stops everything)",
+        f"  documentation  {url}/docs",
+        f"  conversations  {url}/api/v1/conversations?limit=5",
+        f"  ask            .venv/bin/mh --url {url} ask 'How do I help with panic attacks?'",
+    )
+    for line in lines:
+        console.print(line, soft_wrap=True)
+
+
+def serve(var: Path, interrupts: Interrupts, *, demo: bool) -> None:
+    """Run the stack until a signal comes; with `demo` until the sample question is answered."""
+    with sole_owner(var), ExitStack() as cleanup:
+        stack = Stack(var, port_from_environment(), interrupts)
+        cleanup.callback(stack.stop)
+        with console.status("Starting Redis, Milvus Lite, the APIs and the worker"):
+            stack.start()
+        with Client(stack.url, timeout=60) as client:
+            renew_index(stack, client)
+            import_data(stack, client)
+            wait_until_searchable(stack, client)
+            ask(client)
+        if demo:
+            return
+        print_addresses(stack.url)
+        while True:
+            stack.check()
+            time.sleep(0.5)
+
+
+def main() -> None:
+    """Parse the command line and run. Exit code 1, after one line on standard error, when something is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--demo", action="store_true", help="exit after the sample question is answered")
+    parser.add_argument("--var", type=Path, default=ROOT / "var", help="where data and logs are kept")
+    arguments = parser.parse_args()
+    try:
+        serve(arguments.var.resolve(), Interrupts(), demo=arguments.demo)
+    except KeyboardInterrupt:
+        console.print("Stopped; the data stays in", str(arguments.var))
+    except (servers.ServerError, MHError) as error:
+        sys.exit(f"{error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The embedded stack's gateway: both APIs behind one port, in one process.
+
+Requests go to the API whose prefix they carry, as the nginx gateway does it. Nothing is proxied: an ASGI application is
+called, so streaming, errors and client disconnects reach the APIs as they are.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import conversations_api.main
+import rag_api.main
+from fastapi import FastAPI
+from mh_common.logging import configure_logging
+from mh_common.settings import LogSettings, ServiceSettings
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mh_devtools.paths import ROOT
+
+CONVERSATIONS = "conversations-api"
+RAG = "rag-api"
+
+ROUTES = {
+    "/api/v1/conversations": CONVERSATIONS,
+    "/api/v1/index": CONVERSATIONS,
+    "/api/v1/stats": CONVERSATIONS,
+    "/api/v1/experiments": CONVERSATIONS,
+    "/api/v1/history": CONVERSATIONS,
+    "/api/v1/search": RAG,
+    "/api/v1/answers": RAG,
+    "/api/chat": RAG,
+    "/api/health": RAG,
+    "/documents": RAG,
+    "/healthcheck": RAG,
+    "/livez": RAG,
+    "/mcp": RAG,
+    "/readyz": RAG,
+    "/retrieval": RAG,
+    "/search": RAG,
+    "/search-simple": RAG,
+    "/v1": RAG,
+}
+"""Which API serves the paths that begin with a prefix, in whole segments. Besides, /NAME/... goes to NAME as /..."""
+PRIVATE = "/metrics"
+"""What /NAME/... does not lead to: for whoever gathers metrics, from inside."""
+
+SIMILAR = re.compile("/api/v1/conversations/[0-9]+/similar")
+"""The one path below /api/v1/conversations that rag-api serves."""
+
+_FOLDER = ROOT / "infra" / "gateway" / "pages"
+PAGES = {
+    "/": _FOLDER / "index.html",
+    "/docs": _FOLDER / "docs.html",
+    "/pages/app.css": _FOLDER / "app.css",
+    "/pages/app.js": _FOLDER / "app.js",
+}
+"""The pages that nginx serves as well, by path."""
+POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+"""What the counselor's page may load and talk to: the gateway, and nobody else."""
+
+
+class GatewaySettings(ServiceSettings):
+    """Settings of the embedded gateway."""
+
+    log: LogSettings = LogSettings()
+
+
+def api_of(path: str) -> tuple[str, str] | None:
+    """Return the name of the API that serves `path`, and the path's part that the API does not see; None: nobody."""
+    for name in (CONVERSATIONS, RAG):
+        if _begins_with(path, f"/{name}"):
+            return None if _begins_with(path, f"/{name}{PRIVATE}") else (name, f"/{name}")
+    if SIMILAR.fullmatch(path):
+        return RAG, ""
+    for prefix, name in ROUTES.items():
+        if _begins_with(path, prefix):
+            return name, ""
+    return None
+
+
+def _begins_with(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(f"{prefix}/")
+
+
+class Gateway:
+    """ASGI application that passes each request to one of the APIs, with that API's own lifespan state."""
+
+    def __init__(self, apis: dict[str, FastAPI]) -> None:
+        self._apis = apis
+        self._states: dict[str, dict[str, Any]] = {}
+        self._pages = Starlette(
+            routes=[Route(path, self._page) for path in PAGES],
+            exception_handlers={404: self._not_found},
+            lifespan=self._lifespan,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for name, api in self._apis.items():
+                state = await stack.enter_async_context(api.router.lifespan_context(api))
+                self._states[name] = dict(state or {})
+            yield
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        target = api_of(scope["path"]) if scope["type"] == "http" else None
+        if target is None:
+            app: ASGIApp = self._pages
+        else:
+            name, prefix = target
+            app = self._apis[name]
+            scope = {**scope, "state": dict(self._states[name]), "root_path": scope.get("root_path", "") + prefix}
+        await app(scope, receive, send)
+
+    @staticmethod
+    async def _page(request: Request) -> Response:
+        path = request.url.path
+        headers = {"X-Content-Type-Options": "nosniff"}
+        return FileResponse(PAGES[path], headers=headers | ({"Content-Security-Policy": POLICY} if path == "/" else {}))
+
+    @staticmethod
+    async def _not_found(request: Request, _: Exception) -> Response:
+        problem = {"type": "about:blank", "title": "Not Found", "status": 404, "instance": request.url.path}
+        return JSONResponse(problem, 404, media_type="application/problem+json")
+
+
+def create_app() -> Gateway:
+    """Return both APIs as one application, with settings from the environment."""
+    gateway = Gateway({CONVERSATIONS: conversations_api.main.create_app(), RAG: rag_api.main.create_app()})
+    configure_logging(GatewaySettings().log, "gateway")
+    return gateway

@@ -1,0 +1,121 @@
+"""The processes of the embedded stack: SQLite, Redis, Milvus Lite as a server, both APIs behind one port, a worker."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from mh_devtools import servers
+from mh_devtools.embedded.interrupts import Interrupts
+from mh_devtools.paths import DATABASE_SERVICE
+
+
+@contextmanager
+def sole_owner(var: Path) -> Iterator[None]:
+    """Hold the data directory: its database files must not be opened twice."""
+    var.mkdir(parents=True, exist_ok=True)
+    with (var / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise servers.ServerError(f"The platform already runs on the data in {var}; stop it first.") from None
+        yield
+
+
+def port_from_environment() -> int:
+    """Return MH_PORT or 8080. Raises ServerError when it is no port, or taken."""
+    text = os.environ.get("MH_PORT", "8080")
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise servers.ServerError(f"MH_PORT must be a port number from 1 to 65535, not {text!r}.")
+    if servers.listens(int(text)):
+        raise servers.ServerError(
+            f"Port {text} is taken; stop what listens there, or choose another: MH_PORT=8081 make run"
+        )
+    return int(text)
+
+
+class Stack:
+    """The running processes, in the order in which they were started."""
+
+    def __init__(self, var: Path, port: int, interrupts: Interrupts) -> None:
+        self.var = var
+        self._interrupts = interrupts
+        self.url = f"http://127.0.0.1:{port}"
+        self._port = port
+        self._running: list[servers.Running] = []
+
+    def start(self) -> None:
+        """Start everything and return when all of it is ready. Raises ServerError."""
+        redis_port, milvus_port = servers.free_port(), servers.free_port()
+        with self._interrupts.held():
+            self._running.append(servers.start_redis(self.var / "redis", redis_port, keep=True))
+            self._running.append(servers.start_milvus_lite(self.var / "milvus" / "embeddings.db", milvus_port))
+        env = self._environment(redis_port, milvus_port)
+        self._migrate(env)
+        self._start("Index worker", env, *servers.worker_arguments(), "--beat")
+        api = ("-m", "uvicorn", "--factory", "mh_devtools.embedded.local_gateway:create_app", "--host", "127.0.0.1")
+        self._start(
+            "APIs", env, *api, "--port", str(self._port), "--no-access-log", "--timeout-graceful-shutdown", "10"
+        )
+        servers.wait_until(self._running[-1], self._ready, timeout=60)
+        self.check()
+
+    def _environment(self, redis_port: int, milvus_port: int) -> dict[str, str]:
+        return {
+            # The local model unless somebody chose another: the first start must need no key, and an index of one
+            # model cannot be searched with another.
+            "EMBEDDING_PROVIDER": "local",
+            "EMBEDDING_THREADS": servers.WORKER_THREADS,
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "WORKER_EMBEDDING_CACHE": str(self.var / "embeddings.sqlite"),
+            "DATABASE_URL": f"sqlite+aiosqlite:///{self.var / 'legacy_development.db'}",
+            "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+            "SEARCH_REDIS_URL": f"redis://127.0.0.1:{redis_port}/1",
+            "MILVUS_URI": f"http://127.0.0.1:{milvus_port}",
+            "CONVERSATIONS_URL": self.url,
+            "RECONCILE_SCHEDULE_FILE": str(self.var / "beat"),
+        }
+
+    def _start(self, name: str, env: Mapping[str, str], *arguments: str) -> None:
+        log = self.var / "log" / f"{name.lower().replace(' ', '-')}.log"
+        with self._interrupts.held():
+            self._running.append(servers.start(name, [sys.executable, *arguments], log, env))
+
+    @staticmethod
+    def _migrate(env: Mapping[str, str]) -> None:
+        command = [sys.executable, "-m", "alembic", "upgrade", "head"]
+        done = subprocess.run(command, cwd=DATABASE_SERVICE, env=dict(env), capture_output=True, text=True, check=False)
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["no message"]
+            raise servers.ServerError(f"The database could not be brought up to date: {lines[-1]}")
+
+    def _ready(self) -> bool:
+        try:
+            response = httpx.get(f"{self.url}/readyz", timeout=5)
+        except httpx.HTTPError:
+            return False
+        return response.status_code == 200 or self.outdated(response)
+
+    def outdated(self, response: httpx.Response | None = None) -> bool:
+        """Return whether the index has to be built anew: it is of another release or embedding model."""
+        response = response or httpx.get(f"{self.url}/readyz", timeout=5)
+        detail = response.json().get("dependencies", {}).get("milvus", {}).get("detail")
+        return "mh index rebuild" in (detail or "")
+
+    def check(self) -> None:
+        """Raise ServerError when a process has ended."""
+        for server in self._running:
+            if ended := server.ended():
+                raise servers.ServerError(f"{ended}. Everything is stopped; start it again with: make run")
+
+    def stop(self) -> None:
+        """End every process, the last started first."""
+        with self._interrupts.held():
+            while self._running:
+                self._running.pop().stop()

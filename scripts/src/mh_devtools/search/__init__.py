@@ -1,0 +1,1 @@
+"""Measures what search finds, and makes what it measures with."""

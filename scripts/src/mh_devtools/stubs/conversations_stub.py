@@ -1,0 +1,156 @@
+"""A real HTTP server that speaks what the indexer worker and rag-api ask of the conversations API, for their tests.
+
+with StubConversations.running() as stub:
+    stub.put(1, "How do I sleep better?")
+    client = AsyncClient(stub.base_url)
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from mh_common.models import (
+    USER_ID_HEADER,
+    Conversation,
+    ConversationPage,
+    ConversationVersion,
+    Feedback,
+    FeedbackCreate,
+    HistoryEntry,
+    HistoryEntryCreate,
+    IndexOutcome,
+    IndexReport,
+    IndexReportAnswer,
+    IndexStatus,
+    Sentiment,
+)
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from mh_devtools.stubs.server import json_response, problem_response, serving
+
+CREATED = datetime(2026, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)
+MAX_PAGE = 200
+RETRY_AFTER = 7
+"""Seconds, sent with each of `statuses`."""
+
+
+class StubConversations:
+    """The server's state. Every attribute may be read and set from any thread while it runs.
+
+    Attributes:
+        rows: the conversations, by id; `put` and `remove` change them as writers do, one version at a time.
+        reads: the ids of every read, in order, also of those that failed.
+        outcomes: every reported outcome, in order.
+        after_read: called with the ids between taking the rows of a read and answering it; may block, as this is a
+            thread of its own: whatever it does, the reader does not know yet.
+        answers: whose each answer of the query history is (None: nobody's), by its id.
+        history: every answer that the stub was told of, in order.
+        feedback: what was said of the answers, by their ids.
+        statuses: what the next requests are answered with, one each, instead of their answer.
+        base_url: set by `running`.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Conversation] = {}
+        self.reads: list[list[int]] = []
+        self.outcomes: list[IndexOutcome] = []
+        self.after_read: Callable[[list[int]], object] = lambda ids: None
+        self.answers: dict[UUID, str | None] = {}
+        self.history: list[HistoryEntryCreate] = []
+        self.feedback: dict[UUID, Feedback] = {}
+        self.statuses: list[int] = []
+        self.base_url = ""
+        self._lock = threading.Lock()
+        self.app = Starlette(
+            routes=[
+                Route("/api/v1/conversations", self._list, methods=["GET"]),
+                Route("/api/v1/index/reports", self._report, methods=["POST"]),
+                Route("/api/v1/history", self._remember, methods=["POST"]),
+                Route("/api/v1/history/{answer_id:uuid}/feedback", self._rate, methods=["PUT"]),
+            ]
+        )
+
+    def put(self, key: int, question: str, **fields: Any) -> Conversation:
+        """Add a conversation, or change one: its version goes up by one."""
+        with self._lock:
+            version = self.rows[key].version + 1 if key in self.rows else 1
+            values = {
+                "answer": f"An answer to number {key}.",
+                "question_sentiment": Sentiment.NEGATIVE,
+                "answer_sentiment": Sentiment.NEUTRAL,
+                "created_at": CREATED,
+                "updated_at": CREATED,
+                "index_status": IndexStatus.PENDING,
+                **fields,
+            }
+            self.rows[key] = Conversation(id=key, version=version, question=question, **values)
+            return self.rows[key]
+
+    def remove(self, key: int) -> None:
+        """Delete a conversation."""
+        with self._lock:
+            del self.rows[key]
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> "Iterator[StubConversations]":
+        """Serve on a free port of the loopback address, in a thread, until the block is left."""
+        stub = cls()
+        with serving(stub.app) as stub.base_url:
+            yield stub
+
+    # Plain functions run in threads of their own, so that `after_read` may block.
+    def _list(self, request: Request) -> Response:
+        ids = [int(key) for key in request.query_params.getlist("ids")]
+        with self._lock:
+            self.reads.append(ids)
+            if self.statuses:
+                return self._refuse()
+            found = [self.rows[key] for key in sorted(set(ids)) if key in self.rows]
+        self.after_read(ids)
+        limit = int(request.query_params["limit"])
+        if not 1 <= limit <= MAX_PAGE:
+            return problem_response(400)
+        return json_response(ConversationPage(items=found[:limit], next_cursor=None))
+
+    async def _report(self, request: Request) -> Response:
+        report = IndexReport.model_validate_json(await request.body())
+        with self._lock:
+            if self.statuses:
+                return self._refuse()
+            self.outcomes.extend(report.outcomes)
+            versions = [
+                ConversationVersion(
+                    conversation_id=outcome.conversation_id,
+                    version=row.version if (row := self.rows.get(outcome.conversation_id)) else None,
+                )
+                for outcome in report.outcomes
+            ]
+        return json_response(IndexReportAnswer(versions=versions))
+
+    async def _remember(self, request: Request) -> Response:
+        entry = HistoryEntryCreate.model_validate_json(await request.body())
+        with self._lock:
+            self.history.append(entry)
+            self.answers[entry.answer_id] = entry.user_id
+        return json_response(HistoryEntry(**entry.model_dump(), created_at=CREATED), 201)
+
+    async def _rate(self, request: Request) -> Response:
+        if self.statuses:
+            return self._refuse()
+        answer_id = request.path_params["answer_id"]
+        user = request.headers.get(USER_ID_HEADER)
+        if answer_id not in self.answers or self.answers[answer_id] not in (None, user):
+            return problem_response(404)
+        given = FeedbackCreate.model_validate_json(await request.body())
+        self.feedback[answer_id] = Feedback(rating=given.rating, comment=given.comment, at=CREATED)
+        return json_response(self.feedback[answer_id])
+
+    def _refuse(self) -> Response:
+        return problem_response(self.statuses.pop(0), headers={"Retry-After": str(RETRY_AFTER)})

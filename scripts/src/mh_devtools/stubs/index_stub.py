@@ -1,0 +1,140 @@
+"""`StubConversations` with what reconciliation and rebuild ask of the conversations API besides."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mh_common.jobs import RUN_LEASE
+from mh_common.models import (
+    Conversation,
+    ConversationVersions,
+    IndexQueue,
+    IndexQueued,
+    IndexRun,
+    IndexRunClaim,
+    IndexRunCreate,
+    IndexRunKind,
+    IndexRunProgress,
+    IndexRunStatus,
+    IndexStatus,
+    PresentVersion,
+)
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from mh_devtools.stubs.conversations_stub import StubConversations
+from mh_devtools.stubs.server import json_response
+from mh_devtools.testing.runs import queued_run
+
+
+class StubIndex(StubConversations):
+    """The server's state, as in `StubConversations`.
+
+    Attributes:
+        runs: the runs, by id; add one with `add_run`.
+        queued: the ids of every call that queued some, in order.
+        on_queue: called with these ids; may send the jobs that the API would send.
+        pages: the `after` of every page of versions, in order. `statuses` are for these, too.
+        after_versions: called between taking a page of versions and answering it.
+        claims: the run and the owner of every claim, in order; `on_claim` is called after each.
+        owners: who holds a run and until when (seconds of the monotonic clock), by id.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs: dict[int, IndexRun] = {}
+        self.queued: list[list[int]] = []
+        self.on_queue: Callable[[list[int]], object] = lambda ids: None
+        self.pages: list[int] = []
+        self.after_versions: Callable[[], object] = lambda: None
+        self.claims: list[tuple[int, str]] = []
+        self.on_claim: Callable[[], object] = lambda: None
+        self.owners: dict[int, tuple[str, float]] = {}
+        self._queued_at: dict[int, datetime] = {}
+        prefix = "/api/v1/index"
+        self.app.router.routes += [
+            Route(f"{prefix}/versions", self._versions, methods=["GET"]),
+            Route(f"{prefix}/queue", self._queue, methods=["POST"]),
+            Route(f"{prefix}/runs", self._create, methods=["POST"]),
+            Route(f"{prefix}/runs/{{key:int}}/claim", self._claim, methods=["POST"]),
+            Route(f"{prefix}/runs/{{key:int}}/progress", self._progress, methods=["PUT"]),
+        ]
+
+    def put(self, key: int, question: str, **fields: Any) -> Conversation:
+        """See `StubConversations.put`; the row is queued now."""
+        self._queued_at[key] = datetime.now(UTC)
+        return super().put(key, question, **fields)
+
+    def add_run(self, kind: IndexRunKind = IndexRunKind.RECONCILE, **values: Any) -> IndexRun:
+        """Add a run that waits."""
+        run = queued_run(len(self.runs) + 1, datetime.now(UTC), kind, **values)
+        self.runs[run.id] = run
+        return run
+
+    def waits_since(self, key: int, age: timedelta) -> None:
+        """Let the row have been queued that long ago."""
+        self._queued_at[key] = datetime.now(UTC) - age
+
+    def _versions(self, request: Request) -> Response:
+        after, limit = int(request.query_params.get("after", 0)), int(request.query_params["limit"])
+        since = request.query_params.get("since")
+        self.pages.append(after)
+        with self._lock:
+            if self.statuses:
+                return self._refuse()
+            said = {(one.conversation_id, one.version): one.status for one in self.outcomes}
+            keys = sorted(key for key in self.rows if key > after)
+            if since:
+                keys = [key for key in keys if self.rows[key].updated_at >= datetime.fromisoformat(since)]
+            items = [
+                PresentVersion(
+                    conversation_id=key,
+                    version=self.rows[key].version,
+                    status=said.get((key, self.rows[key].version), IndexStatus.PENDING),
+                    queued_at=self._queued_at[key],
+                )
+                for key in keys[:limit]
+            ]
+        self.after_versions()
+        more = len(keys) > limit
+        return json_response(ConversationVersions(items=items, next_after=items[-1].conversation_id if more else None))
+
+    async def _queue(self, request: Request) -> Response:
+        ids = IndexQueue.model_validate_json(await request.body()).ids
+        self.queued.append(ids)
+        self.on_queue(ids)
+        return json_response(IndexQueued(queued=len(ids)))
+
+    async def _create(self, request: Request) -> Response:
+        return json_response(self.add_run(IndexRunCreate.model_validate_json(await request.body()).kind))
+
+    async def _claim(self, request: Request) -> Response:
+        key = request.path_params["key"]
+        owner = IndexRunClaim.model_validate_json(await request.body()).owner
+        self.claims.append((key, owner))
+        self.on_claim()
+        if key not in self.runs:
+            return Response(status_code=404)
+        held = {run: name for run, (name, until) in self.owners.items() if until > time.monotonic()}
+        if self.runs[key].finished_at or (held and held != {key: owner}):
+            return Response(status_code=409)
+        return self._keep(key, owner, status=IndexRunStatus.RUNNING)
+
+    async def _progress(self, request: Request) -> Response:
+        key = request.path_params["key"]
+        progress = IndexRunProgress.model_validate_json(await request.body())
+        if self.owners.get(key, ("", 0))[0] != progress.owner:
+            return Response(status_code=409)
+        over = progress.status is not IndexRunStatus.RUNNING
+        finished = {"finished_at": datetime.now(UTC) if over else None}
+        answer = self._keep(key, progress.owner, **progress.model_dump(exclude={"owner"}), **finished)
+        if over:
+            del self.owners[key]
+        return answer
+
+    def _keep(self, key: int, owner: str, **values: Any) -> Response:
+        self.owners[key] = (owner, time.monotonic() + RUN_LEASE)
+        self.runs[key] = self.runs[key].model_copy(update=values)
+        return json_response(self.runs[key])

@@ -1,0 +1,318 @@
+"""A real HTTP server that speaks the platform's API as far as the `mh` command uses it; it can be told to go wrong.
+
+with StubPlatform.running() as stub:
+    stub.break_after = 3
+    client = AsyncClient(stub.base_url)
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Self
+from uuid import UUID
+
+from mh_common.models import (
+    ANSWER_EVENTS,
+    Answer,
+    AnswerDone,
+    AnswerEvent,
+    AnswerLatency,
+    AnswerSources,
+    AnswerToken,
+    AnswerUsage,
+    BulkCreate,
+    BulkCreated,
+    Conversation,
+    ConversationCreate,
+    ConversationPage,
+    ConversationStats,
+    Explanation,
+    FailureCount,
+    FieldProblem,
+    IndexFailurePage,
+    IndexQueued,
+    IndexRun,
+    IndexState,
+    IndexStatus,
+    IndexSummary,
+    PartScore,
+    QueryOrigin,
+    SearchHit,
+    SearchResult,
+    Sentiment,
+    Source,
+    Usage,
+)
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from mh_devtools.stubs.server import json_response, problem_response, serving
+
+
+def _torn(text: str) -> Iterator[bytes]:
+    """Cut a text as a network may: anywhere, in the middle of a character too."""
+    data = text.encode()
+    for start in range(0, len(data), 99):
+        yield data[start : start + 99]
+
+
+class _BrokenOff(Response):
+    """Begins an answer and never ends it, so that the connection breaks."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 201, "headers": [(b"content-length", b"100")]})
+
+
+class StubPlatform:
+    """The server's state. Every attribute may be read and set from any thread while it runs.
+
+    Attributes:
+        rows: the stored conversations, in the order they came.
+        listed: what a list by ids finds among.
+        bulks: the number of rows of each bulk request that came, in order.
+        at_once: the most bulk requests that were in work at the same time.
+        break_after: after so many stored bulk requests, break off each one's answer and refuse every later request.
+        hold: keep bulk requests waiting as long as this is true.
+        refuse: returns why the server refuses a row, or None.
+        pending: the counts of rows that wait for the index, one for each look at the stats; 0 once used up.
+        failed: how many rows the stats call failed.
+        queries: the bodies of search and answer requests, and the parameters of exports.
+        export_pieces: what an export sends; None in it breaks the connection.
+        failures: the conversations whose indexing failed.
+        runs: what successive looks at the index run find, the request itself being the first; the last one stays.
+            None breaks the connection.
+        users: the X-User-Id of each question.
+        tokens: the parts of the answer's text.
+        uncited: the sentences of the answer that cite no source.
+        stream_end: what a streamed answer ends with after its first two tokens, instead of its own end.
+        stream_pauses: say no more after the first two tokens of a streamed answer, as long as this is true.
+        stream_breaks: break the connection at the end of a streamed answer.
+        done: body and ids of every bulk request that was stored, by its key.
+        base_url: set by `running`.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[ConversationCreate] = []
+        self.listed: list[Conversation] = []
+        self.bulks: list[int] = []
+        self.at_once = 0
+        self.break_after: int | None = None
+        self.hold = False
+        self.refuse: Callable[[ConversationCreate], str | None] = lambda row: None
+        self.pending: list[int] = []
+        self.failed = 0
+        self.queries: list[Mapping[str, Any]] = []
+        self.export_pieces: list[bytes | None] = [b"id,question\r\n", b"1,q\r\n"]
+        self.failures: list[IndexState] = []
+        self.runs: list[IndexRun | None] = []
+        self.users: list[str | None] = []
+        self.tokens = ["At the", " same hour", " [1]."]
+        self.uncited: list[str] = []
+        self.stream_end: str | None = None
+        self.stream_pauses = False
+        self.stream_breaks = False
+        self.base_url = ""
+        self.done: dict[str, tuple[bytes, list[int]]] = {}
+        self._in_work = 0
+        self.app = Starlette(
+            routes=[
+                Route("/api/v1/conversations", self._list),
+                Route("/api/v1/conversations/bulk", self._bulk, methods=["POST"]),
+                Route("/api/v1/conversations/stats", self._stats),
+                Route("/api/v1/conversations/export", self._export),
+                Route("/api/v1/index/summary", self._summary),
+                Route("/api/v1/index/failures", self._failures),
+                Route("/api/v1/index/retry", self._retry, methods=["POST"]),
+                Route("/api/v1/index/sync", self._run, methods=["POST"]),
+                Route("/api/v1/index/rebuild", self._run, methods=["POST"]),
+                Route("/api/v1/index/runs/{run_id}", self._run),
+                Route("/api/v1/search", self._search, methods=["POST"]),
+                Route("/api/v1/conversations/{id:int}/similar", self._similar),
+                Route("/api/v1/answers", self._answer, methods=["POST"]),
+            ]
+        )
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator[Self]:
+        """Serve on a free port of the loopback address, in a thread, until the block is left."""
+        stub = cls()
+        with serving(stub.app) as stub.base_url:
+            try:
+                yield stub
+            finally:
+                stub.hold = stub.stream_pauses = False
+
+    async def _bulk(self, request: Request) -> Response:
+        body = await request.body()
+        bulk = BulkCreate.model_validate_json(body)
+        self.bulks.append(len(bulk.items))
+        self._in_work += 1
+        self.at_once = max(self.at_once, self._in_work)
+        try:
+            while self.hold:  # noqa: ASYNC110 - it is set from another thread
+                await asyncio.sleep(0.005)
+            return self._store(request.headers["Idempotency-Key"], body, bulk)
+        finally:
+            self._in_work -= 1
+
+    def _store(self, key: str, body: bytes, bulk: BulkCreate) -> Response:
+        if self.break_after is not None and len(self.done) >= self.break_after:
+            return _BrokenOff()
+        faults = [
+            FieldProblem(field=f"items.{row}.question", message=reason, row=row)
+            for row, item in enumerate(bulk.items)
+            if (reason := self.refuse(item))
+        ]
+        if faults:
+            return problem_response(422, faults)
+        if key not in self.done:
+            self.done[key] = (body, list(range(len(self.rows) + 1, len(self.rows) + 1 + len(bulk.items))))
+            self.rows.extend(bulk.items)
+        stored, ids = self.done[key]
+        if stored != body:
+            return problem_response(422)
+        if self.break_after is not None and len(self.done) >= self.break_after:
+            return _BrokenOff()
+        return json_response(BulkCreated(ids=ids), 201)
+
+    async def _list(self, request: Request) -> Response:
+        ids = request.query_params.getlist("ids")
+        found = [row for row in self.listed if str(row.id) in ids]
+        return json_response(ConversationPage(items=found, next_cursor=None))
+
+    async def _stats(self, request: Request) -> Response:
+        pending = self.pending.pop(0) if self.pending else 0
+        total = len(self.rows)
+        counts = dict.fromkeys(Sentiment, 0)
+        return json_response(
+            ConversationStats(
+                total=total,
+                question_sentiment=counts,
+                answer_sentiment=counts,
+                pairs=[],
+                per_month=[],
+                index_status={
+                    IndexStatus.PENDING: pending,
+                    IndexStatus.INDEXED: total - pending - self.failed,
+                    IndexStatus.FAILED: self.failed,
+                },
+            )
+        )
+
+    async def _summary(self, request: Request) -> Response:
+        reasons = Counter(state.reason or "" for state in self.failures)
+        return json_response(
+            IndexSummary(
+                total=len(self.rows),
+                pending=0,
+                indexed=len(self.rows) - len(self.failures),
+                failed=len(self.failures),
+                oldest_pending_at=None,
+                lag_seconds=0.0,
+                outbox_depth=0,
+                oldest_outbox_at=None,
+                failures=[FailureCount(reason=reason, count=count) for reason, count in reasons.most_common()],
+            )
+        )
+
+    async def _failures(self, request: Request) -> Response:
+        start = int(request.query_params.get("cursor", "0"))
+        page = [state for state in self.failures if state.conversation_id > start][:2]
+        more = page and page[-1] != self.failures[-1]
+        return json_response(IndexFailurePage(items=page, next_cursor=str(page[-1].conversation_id) if more else None))
+
+    async def _retry(self, request: Request) -> Response:
+        queued, self.failures = len(self.failures), []
+        return json_response(IndexQueued(queued=queued), 202)
+
+    async def _run(self, request: Request) -> Response:
+        if body := await request.body():
+            self.queries.append(json.loads(body))
+        run = self.runs.pop(0) if len(self.runs) > 1 else self.runs[0]
+        return _BrokenOff() if run is None else json_response(run, 202)
+
+    async def _export(self, request: Request) -> Response:
+        self.queries.append(dict(request.query_params))
+
+        async def pieces() -> Any:
+            for piece in self.export_pieces:
+                if piece is None:
+                    raise ConnectionResetError
+                yield piece
+
+        return StreamingResponse(pieces(), media_type="text/csv")
+
+    async def _search(self, request: Request) -> Response:
+        self.queries.append(await request.json())
+        hits = [
+            SearchHit(
+                id=7,
+                version=1,
+                created_at=datetime(2026, 3, 1, tzinfo=UTC),
+                updated_at=datetime(2026, 3, 1, tzinfo=UTC),
+                question="How do I [bold]sleep[/bold]?\nReally.",
+                answer="At the same \x1b[31mhour.",
+                question_sentiment=Sentiment.NEGATIVE,
+                answer_sentiment=Sentiment.NEUTRAL,
+                score=0.75,
+            )
+        ]
+        query = self.queries[-1]
+        if query.get("explain"):
+            parts = [
+                PartScore(part="text", rank=3, score=0.61),
+                PartScore(part="keywords", rank=None, score=0.0),
+                PartScore(part="fusion", rank=1, score=0.3),
+            ]
+            hits[0].explanation = Explanation(parts=parts, evidence=0.46)
+        hits = hits if query["query"] != "nothing" else []
+        threshold = 0.9 if query["query"] == "off topic" else 0.1
+        return json_response(SearchResult(hits=hits, total_hits=len(hits), relevance_threshold=threshold))
+
+    async def _similar(self, request: Request) -> Response:
+        self.queries.append({"id": request.path_params["id"], **request.query_params})
+        return json_response(SearchResult(hits=[], total_hits=0))
+
+    async def _answer(self, request: Request) -> Response:
+        self.queries.append(await request.json())
+        self.users.append(request.headers.get("X-User-Id"))
+        if self.queries[-1]["question"] == "too much":
+            return problem_response(503)
+        if request.headers["Accept"] != "text/event-stream":
+            parts = {name: value for one in self._answer_parts() for name, value in one.model_dump().items()}
+            return json_response(Answer(answer="".join(self.tokens), **parts))
+        return StreamingResponse(self._answer_events(), media_type="text/event-stream")
+
+    async def _answer_events(self) -> AsyncIterator[bytes]:
+        """The answer as events, cut wherever a network may cut it."""
+        sources, usage, done = self._answer_parts()
+        events: list[AnswerEvent] = [sources, *(AnswerToken(text=token) for token in self.tokens), usage, done]
+        names = {kind: name for name, kind in ANSWER_EVENTS.items()}
+        texts = [f"event: {names[type(event)]}\ndata: {event.model_dump_json()}\n\n" for event in events]
+        begun, rest = ": ping\n\n" + "".join(texts[:3]), "".join(texts[3:])
+        for piece in _torn(begun):
+            yield piece
+        while self.stream_pauses:  # noqa: ASYNC110 - it is set from another thread
+            await asyncio.sleep(0.005)
+        for piece in _torn(rest if self.stream_end is None else self.stream_end):
+            yield piece
+        if self.stream_breaks:
+            raise ConnectionResetError
+
+    def _answer_parts(self) -> tuple[AnswerSources, AnswerUsage, AnswerDone]:
+        sources = AnswerSources(
+            answer_id=UUID(int=7),
+            sources=[Source(id=7, question="How do I sleep?", answer="At the same hour.", score=0.75)],
+            standalone_query="How do I sleep?",
+            query_origin=QueryOrigin.QUESTION,
+        )
+        latency = AnswerLatency(condense=0, search=1, generate=1, total=2)
+        done = AnswerDone(model="extractive", grounded=not self.uncited, uncited_sentences=self.uncited)
+        return sources, AnswerUsage(usage=Usage(), latency_ms=latency), done
