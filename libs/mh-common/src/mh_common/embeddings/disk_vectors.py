@@ -10,6 +10,9 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
+LOCK_TIMEOUT_S: Final = 5.0
+"""How long another process may hold the file."""
+
 MAX_NAMED: Final = 500
 """Keys in one statement, below the fewest parameters that any SQLite takes."""
 TOUCH_AFTER_S: Final = 86_400
@@ -66,11 +69,10 @@ class DiskVectors:
         if self._database is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.touch(mode=0o600, exist_ok=True)
-            database = sqlite3.connect(self._path, timeout=5.0)
+            database = sqlite3.connect(self._path, timeout=LOCK_TIMEOUT_S)
             try:
-                # With a log of its own, readers of other processes do not wait for a writer. The last writes may go
-                # with the power, which is no loss here.
-                database.execute("PRAGMA journal_mode = WAL")
+                _write_ahead(database)
+                # The last writes may go with the power, which is no loss here.
                 database.execute("PRAGMA synchronous = NORMAL")
                 with database:
                     database.execute(_TABLE)
@@ -126,3 +128,21 @@ class DiskVectors:
             oldest = "SELECT rowid FROM vectors ORDER BY used_at, rowid LIMIT ?"
             some = -(-count // EVICTED_SHARE)
             return database.execute(f"DELETE FROM vectors WHERE rowid IN ({oldest})", (some,)).rowcount  # noqa: S608
+
+
+def _write_ahead(database: sqlite3.Connection) -> None:
+    """Let readers of other processes not wait for a writer.
+
+    The switch needs the file alone, and SQLite's own timeout does not wait for that when others make it too.
+    """
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # Its lower byte tells the kind of the error.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return

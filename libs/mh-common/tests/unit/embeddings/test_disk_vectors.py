@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +16,12 @@ from mh_common.embeddings.disk_vectors import DiskVectors
 
 DAY = 86_400
 Open = Callable[..., DiskVectors]
+
+
+@pytest.fixture(autouse=True)
+def patient_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped limit is short for a machine that runs other tests, and a store that is late is one that is away."""
+    monkeypatch.setattr(cache, "STORE_TIMEOUT_S", 30.0)
 
 
 @pytest.fixture
@@ -57,6 +65,40 @@ async def test_processes_write_side_by_side(open_store: Open) -> None:
     puts = (store.put("m", {key: bytes([at])}) for at, store in enumerate(stores) for key in keys(20)[at::4])
     await asyncio.gather(*puts)
     assert len(await stores[0].get("m", keys(20))) == 20
+
+
+OPENED_AT_ONCE = """
+import asyncio, multiprocessing, pathlib, sys
+from mh_common.embeddings.disk_vectors import DiskVectors
+
+def write(number):
+    async def put(file):
+        store = DiskVectors(pathlib.Path(sys.argv[1], str(file)), max_bytes=10**6, ttl=10**6)
+        together.wait(30)
+        await store.put("m", {bytes([number]): b"v"})
+        await store.close()
+
+    for file in range(40):
+        asyncio.run(put(file))
+
+fork = multiprocessing.get_context("fork")
+together = fork.Barrier(4)
+writers = [fork.Process(target=write, args=(number,)) for number in range(4)]
+for writer in writers:
+    writer.start()
+for writer in writers:
+    writer.join()
+sys.exit(any(writer.exitcode for writer in writers))
+"""
+
+
+async def test_processes_may_open_a_new_file_at_once(open_store: Open, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OPENED_AT_ONCE, str(tmp_path)]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for file in range(40):
+        store = open_store(tmp_path / str(file), ttl=1000 * DAY)
+        assert len(await store.get("m", [bytes([number]) for number in range(4)])) == 4
 
 
 async def test_a_vector_goes_when_it_was_not_used_for_long(open_store: Open, clock: SimpleNamespace) -> None:
