@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import ssl
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +23,7 @@ from mh_devtools.servers import mysql9 as private_mysql9
 from mh_devtools.servers import shared_server
 from mh_devtools.stubs.openai_stub import StubOpenAI
 from mh_devtools.testing.fixtures import MySQL
+from mh_devtools.testing.waiting import wait_until
 
 # An example may take as long as the machine needs beside others.
 hypothesis.settings.register_profile("without deadline", deadline=None)
@@ -77,22 +77,17 @@ def _mysql_in_docker(image: str) -> Iterator[int]:
     port = servers.free_port()
     options = ("--env", "MYSQL_ALLOW_EMPTY_PASSWORD=1", "--env", "MYSQL_ROOT_HOST=%")
     with servers.docker_server(image, port, 3306, *options):
-        _wait_for_login(port)
+        # A container accepts connections before that.
+        wait_until(lambda: _root_can_log_in(port), what="root can log in to the container's MySQL")
         yield port
 
 
-def _wait_for_login(port: int) -> None:
-    """Return when root can log in: a container accepts connections before that."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            pymysql.connect(host="127.0.0.1", port=port, user="root").close()
-        except pymysql.err.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+def _root_can_log_in(port: int) -> bool:
+    try:
+        pymysql.connect(host="127.0.0.1", port=port, user="root").close()
+    except pymysql.err.OperationalError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="session")
@@ -128,18 +123,28 @@ def stub_openai() -> Iterator[StubOpenAI]:
 
 def _restored_logging() -> Iterator[None]:
     """Take back what an application configures at its start, so that no test depends on which ran before it."""
-    root = logging.getLogger()
-    loggers = [root, *(one for one in root.manager.loggerDict.values() if isinstance(one, logging.Logger))]
-    former = [(one, one.handlers[:], one.level, one.propagate, one.disabled) for one in loggers]
+    former = {one: (one.handlers[:], one.level, one.propagate, one.disabled) for one in _loggers()}
     structured = structlog.get_config()
     yield
     structlog.configure(**structured)
-    for logger, handlers, level, propagate, disabled in former:
+    for logger in _loggers():
+        handlers, level, propagate, disabled = former.get(logger) or _as_made(logger)
         logger.handlers[:] = handlers
         logger.propagate, logger.disabled = propagate, disabled
         # Setting it costs the cache of all loggers.
         if logger.level != level:
             logger.setLevel(level)
+
+
+def _loggers() -> list[logging.Logger]:
+    root = logging.getLogger()
+    return [root, *(one for one in root.manager.loggerDict.values() if isinstance(one, logging.Logger))]
+
+
+def _as_made(logger: logging.Logger) -> tuple[list[logging.Handler], int, bool, bool]:
+    """Return how a logger was before anybody configured it, but for a library's own handler that does nothing."""
+    silent: list[logging.Handler] = [one for one in logger.handlers if isinstance(one, logging.NullHandler)]
+    return silent, logging.NOTSET, True, False
 
 
 # Of an application that a module's tests share, and of a test's own.

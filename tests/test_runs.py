@@ -1,5 +1,6 @@
 """How the tests are run: in several processes that keep out of each other's way, and what such a run tells."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -51,6 +52,20 @@ def test_a_shared_server_is_started_once_and_ended_with_the_run(monkeypatch: pyt
     shared_server.end_run()
     assert not servers.listens(port)
     assert not folder.exists()
+
+
+def test_what_is_configured_of_a_logger_that_a_test_makes_is_taken_back(pytestconfig: pytest.Config) -> None:
+    conftest = pytestconfig.pluginmanager.get_plugin(str(pytestconfig.rootpath / "conftest.py"))
+    assert conftest is not None
+    restored = conftest._restored_logging()
+    next(restored)
+    made = logging.getLogger(f"{__name__}.made")
+    silent = logging.NullHandler()
+    made.handlers[:] = [logging.StreamHandler(), silent]
+    made.propagate, made.disabled = False, True
+    made.setLevel(logging.ERROR)
+    next(restored, None)
+    assert (made.handlers, made.propagate, made.disabled, made.level) == ([silent], True, False, logging.NOTSET)
 
 
 def test_the_time_of_a_run_is_told_by_package_and_for_the_slowest_tests(tmp_path: Path) -> None:

@@ -61,7 +61,6 @@ def test_gunicorn_knows_every_setting_and_workers_give_up_before_the_master() ->
     assert config.graceful_timeout < gunicorn_conf.graceful_timeout < 30
 
 
-@pytest.mark.usefixtures("restored_logging")
 def test_what_a_worker_of_gunicorn_logs_joins_our_lines(capsys: pytest.CaptureFixture[str]) -> None:
     gunicorn = logging.getLogger("gunicorn.error")
     gunicorn.addHandler(logging.StreamHandler())

@@ -219,7 +219,6 @@ async def test_an_optional_dependency_does_not_make_unready(
     assert (await client.get("/livez")).json() == {"status": "ok"}
 
 
-@pytest.mark.usefixtures("restored_logging")
 async def test_each_request_is_one_json_line_with_its_id_and_without_its_query(
     client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
 ) -> None:

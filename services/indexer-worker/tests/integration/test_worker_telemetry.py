@@ -104,14 +104,16 @@ def test_further_attempts_and_steps_stay_in_the_trace_of_what_caused_the_first(r
     header = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
     with StubCollector.running() as collector:
         stop = start_tracing(OtelSettings(exporter_otlp_endpoint=collector.base_url), "tests")
-        work = Script(IndexingError("Milvus is away"), IndexingError("Milvus is away"))
-        before = counted("done")
-        with working(redis_url, work) as app:
-            app.send_task(JOB.value, kwargs={"ids": [1]}, queue=INDEX_QUEUE, headers=header)
-            app.send_task(RunJob.RECONCILE.value, queue=INDEX_QUEUE)
-            wait_until(lambda: counted("done") == before + 1 and not work.steps)
-            until_idle(redis)
-        stop()
+        try:
+            work = Script(IndexingError("Milvus is away"), IndexingError("Milvus is away"))
+            before = counted("done")
+            with working(redis_url, work) as app:
+                app.send_task(JOB.value, kwargs={"ids": [1]}, queue=INDEX_QUEUE, headers=header)
+                app.send_task(RunJob.RECONCILE.value, queue=INDEX_QUEUE)
+                wait_until(lambda: counted("done") == before + 1 and not work.steps)
+                until_idle(redis)
+        finally:
+            stop()
 
     attempts = collector.named(f"job {JOB.value}")
     assert [(one.trace_id, one.parent_id) for one in attempts] == [(TRACE, PARENT)] * 3
@@ -157,10 +159,12 @@ def test_metrics_are_shown_where_the_port_says_and_a_port_that_is_taken_stops_no
     monkeypatch.delenv(metrics.FOLDER_VARIABLE)
 
     stop = show_metrics(settings)
-    with capture_logs() as logs:
-        show_metrics(settings)()
-    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
-    stop()
+    try:
+        with capture_logs() as logs:
+            show_metrics(settings)()
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    finally:
+        stop()
     show_metrics(Settings(redis=RedisSettings(url=redis_url)))()
 
     assert metric_value(text, "mh_redis_up") == 1
