@@ -150,6 +150,12 @@ def test_an_image_is_pinned_takes_only_locked_packages_and_runs_as_nobody(servic
     assert command.startswith('["')
 
 
+def test_the_images_begin_alike() -> None:
+    """Docker includes no file in another: what the three have in common at their beginning stands in each."""
+    texts = [(ROOT / "services" / one / "Dockerfile").read_text(encoding="utf-8") for one in SERVICES]
+    assert len({text.partition("ARG PYTHON=")[2].partition("COPY ")[0] for text in texts}) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("service", "stage", "libraries", "absent"),
