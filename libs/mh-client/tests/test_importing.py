@@ -188,6 +188,19 @@ async def test_many_rejects_in_a_row_are_not_held_in_memory(
     assert seen == [1000, 2000, 2500]
 
 
+@pytest.mark.parametrize(("platform", "stored"), [("counselors", 95), (None, 190)])
+async def test_a_platform_with_a_name_is_known_at_another_address(
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path, platform: str | None, stored: int
+) -> None:
+    path = write_csv(tmp_path / "file.csv", numbered(95))
+    named = replace(options, platform=platform)
+    await run(stub, path, named)
+    async with AsyncClient(stub.base_url.replace("127.0.0.1", "localhost")) as client:
+        done = await import_file(client, path, named)
+    assert done.skipped == 190 - stored
+    assert len(stub.rows) == stored
+
+
 async def test_a_refusal_that_names_no_row_is_raised(
     stub: StubPlatform, options: ImportOptions, tmp_path: Path
 ) -> None:

@@ -104,6 +104,10 @@ def _import(
     state_dir: Annotated[
         Path | None, typer.Option(help="Folder of the journals (default: ~/.local/state/mh/imports).")
     ] = None,
+    platform: Annotated[
+        str | None,
+        typer.Option(help="Name of the platform in the journal, where its address may change (default: the address)."),
+    ] = None,
     rejects: Annotated[Path | None, typer.Option(help="File for rejected rows (default: FILE.rejects.csv).")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return only when all is searchable.")] = False,
     url: Url = None,
@@ -115,6 +119,7 @@ def _import(
         labeller=label if label_missing else None,
         again=again,
         state_dir=state_dir or default_state_dir(),
+        platform=platform,
         rejects=rejects,
     )
     try:

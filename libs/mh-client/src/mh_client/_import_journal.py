@@ -1,7 +1,8 @@
 """What an import has done so far, kept on disk, so that a second run of the same file adds nothing twice.
 
-One file of JSON Lines for each pair of imported file (by its content) and server address. It is only ever appended to;
-a last line that a crash tore off is passed over. It holds no text of a conversation.
+One file of JSON Lines for each pair of imported file (by its content) and platform: by its name where it was given one,
+else by its address. It is only ever appended to; a last line that a crash tore off is passed over. It holds no text of
+a conversation.
 
     {"journal": "<id>"}                                             made once; the id is part of every Idempotency-Key
     {"plan": {"batch_rows": 500, "label_missing": false}}           a run begins
@@ -87,11 +88,11 @@ class Journal:
             os.fsync(file.fileno())
 
 
-def journal_path(folder: Path, file: Path, server: str) -> Path:
-    """Return where the journal of this file's content and this server is kept."""
+def journal_path(folder: Path, file: Path, platform: str) -> Path:
+    """Return where the journal of this file's content and this platform, by its name or address, is kept."""
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256")
-    digest.update(server.encode())
+    digest.update(platform.encode())
     return folder / f"{digest.hexdigest()}.jsonl"
 
 

@@ -29,13 +29,18 @@ BATCH_BYTES: Final = 4_000_000
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """How to import. `labeller` gives missing sentiments; `again` forgets what earlier runs of the file have done."""
+    """How to import. `labeller` gives missing sentiments; `again` forgets what earlier runs of the file have done.
+
+    `platform` names the platform in the journal. Without it that is its address, so that the same platform at another
+    address is another one.
+    """
 
     batch_rows: int = DEFAULT_BATCH_ROWS
     concurrency: int = DEFAULT_CONCURRENCY
     labeller: Labeller | None = None
     again: bool = False
     state_dir: Path = field(default_factory=default_state_dir)
+    platform: str | None = None
     rejects: Path | None = None
 
     def __post_init__(self) -> None:
@@ -108,7 +113,7 @@ def _open(path: Path) -> BinaryIO:
 
 def _prepare(server: str, path: Path, options: ImportOptions) -> tuple[Journal, Plan]:
     """Open the journal of this file and note there that a run begins, under the plan that is returned."""
-    place = journal_path(options.state_dir, path, server)
+    place = journal_path(options.state_dir, path, options.platform or server)
     if options.again:
         place.unlink(missing_ok=True)
     journal = Journal(place)

@@ -24,7 +24,9 @@ def import_data(stack: Stack, client: Client) -> None:
     again = [] if marker.exists() else ["--again"]
     marker.touch()
     command = [sys.executable, "-m", "mh_client.cli", "--url", stack.url, "import", dataset, "--wait", *again]
-    code = subprocess.run([*command, "--state-dir", str(stack.var / "imports")], check=False).returncode
+    # The journals are beside the data that they tell of, which may be at another port the next time.
+    command += ["--state-dir", str(stack.var / "imports"), "--platform", "embedded"]
+    code = subprocess.run(command, check=False).returncode
     stack.check()
     # Code 1: imported but for the rejected rows, which the importer has named.
     if code not in (0, 1):
