@@ -1,20 +1,15 @@
-"""What routes ask for: the session of the request, and the services on it."""
+"""What routes ask for: the application's state, and the session of the request."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Annotated, Final, TypeAlias, cast
+from typing import Annotated, Final, cast
 
 from fastapi import Depends, Header, Request
 from mh_common.web.health import Check
 
-from conversations_api.conversations.service import ConversationReads, ConversationService
-from conversations_api.database import ReaderFactory, Session, SessionFactory, transaction
+from conversations_api.database import AsyncSession, SessionFactory
 from conversations_api.database_errors import database_errors
 from conversations_api.gauges import Gauges
-from conversations_api.outbox.relay import Relay
-from conversations_api.outbox.repository import OUTBOX_WRITTEN
 
 STATE: Final = "conversations_api"
 """Name of the application's state in the lifespan state; no other application's, as several may run in one process."""
@@ -24,10 +19,8 @@ STATE: Final = "conversations_api"
 class AppState:
     """What lives as long as the application."""
 
-    sessions: SessionFactory
-    readers: ReaderFactory
-    reads: ConversationReads
-    relay: Relay
+    write_sessions: SessionFactory
+    read_sessions: SessionFactory
     checks: Mapping[str, Check]
     history_enabled: bool
     gauges: Gauges
@@ -38,66 +31,40 @@ def state_of(request: Request) -> AppState:
     return cast(AppState, getattr(request.state, STATE))
 
 
-@asynccontextmanager
-async def _unit_of_work(state: AppState) -> AsyncIterator[Session]:
-    """Give one transaction; wake the relay once it is committed and has something for it."""
+async def _write_session(request: Request) -> AsyncIterator[AsyncSession]:
     with database_errors():
-        async with transaction(state.sessions) as session:
+        async with state_of(request).write_sessions.begin() as session:
             yield session
-    if OUTBOX_WRITTEN in session.info:
-        state.relay.wake()
 
 
-async def get_session(request: Request) -> AsyncIterator[Session]:
-    """Give the request its one transaction. It is committed when the route has returned, before the answer is sent."""
-    async with _unit_of_work(state_of(request)) as session:
-        yield session
+async def _read_session(request: Request) -> AsyncIterator[AsyncSession]:
+    with database_errors():
+        async with state_of(request).read_sessions() as session:
+            yield session
 
 
-# With the default scope, "request", the commit would follow the answer.
-WriteSession = Annotated[Session, Depends(get_session, scope="function")]
+async def _write_sessions(request: Request) -> SessionFactory:
+    return state_of(request).write_sessions
 
 
-Transactions: TypeAlias = Callable[[], AbstractAsyncContextManager[Session]]
+async def _read_sessions(request: Request) -> SessionFactory:
+    return state_of(request).read_sessions
 
 
-async def get_transactions(request: Request) -> Transactions:
-    """Return what gives a request that does too much for one transaction as many as it needs, one after the other."""
-    return partial(_unit_of_work, state_of(request))
+WriteSession = Annotated[AsyncSession, Depends(_write_session, scope="function")]
+"""One transaction. It is committed when the route has returned, before the answer is sent.
 
+With FastAPI's default scope, "request", the commit would follow the answer.
+"""
 
-WriteTransactions = Annotated[Transactions, Depends(get_transactions)]
+ReadSession = Annotated[AsyncSession, Depends(_read_session, scope="function")]
+"""A session for statements that only read, each by itself, on connections that writers do not use."""
 
+WriteSessions = Annotated[SessionFactory, Depends(_write_sessions)]
+"""For what does too much for one transaction: as many as it needs, one after the other."""
 
-Changes: TypeAlias = Callable[[], AbstractAsyncContextManager[ConversationService]]
-
-
-async def get_changes(request: Request) -> Changes:
-    """Return what gives the one transaction that a change of conversations is; a dependency that does costs more."""
-    return partial(_changes, state_of(request))
-
-
-@asynccontextmanager
-async def _changes(state: AppState) -> AsyncIterator[ConversationService]:
-    async with _unit_of_work(state) as session:
-        yield ConversationService(session)
-
-
-ConversationChanges = Annotated[Changes, Depends(get_changes)]
-
-
-async def get_readers(request: Request) -> ReaderFactory:
-    """Return the factory of connections that only read."""
-    return state_of(request).readers
-
-
-async def get_reads(request: Request) -> ConversationReads:
-    """Return what reads conversations. It takes its connections itself: a dependency that does costs a fourth more."""
-    return state_of(request).reads
-
-
-Readers = Annotated[ReaderFactory, Depends(get_readers)]
-ReadService = Annotated[ConversationReads, Depends(get_reads)]
+ReadSessions = Annotated[SessionFactory, Depends(_read_sessions)]
+"""For a stream, which goes on when the route has returned and its sessions are closed."""
 
 IdempotencyKey = Annotated[
     str | None,

@@ -11,9 +11,9 @@ import structlog
 from mh_common.metrics import Collector, GaugeMetricFamily, Metric
 from mh_common.models import IndexStatus
 
-from conversations_api.database import ReaderFactory
-from conversations_api.index_states.repository import IndexStateReads
-from conversations_api.outbox.repository import OutboxReads
+from conversations_api.database import SessionFactory
+from conversations_api.index_states.repository import IndexStateRepository
+from conversations_api.outbox.repository import OutboxRepository
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +39,8 @@ class Figures:
 class Gauges(Collector):
     """Shows what the database says. That it is away is a figure, too, and never an error."""
 
-    def __init__(self, readers: ReaderFactory, clock: Callable[[], float] = time.monotonic) -> None:
-        self._readers = readers
+    def __init__(self, sessions: SessionFactory, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sessions = sessions
         self._clock = clock
         self._figures = Figures()
         self._valid_until = float("-inf")
@@ -60,8 +60,8 @@ class Gauges(Collector):
             self._figures, self._valid_until = figures, self._clock() + KEPT_S
 
     async def _look(self, figures: Figures) -> None:
-        async with self._readers() as reader:
-            outbox, states = OutboxReads(reader), IndexStateReads(reader)
+        async with self._sessions() as session:
+            outbox, states = OutboxRepository(session), IndexStateRepository(session)
             figures.relay_lag = _age(await outbox.oldest())
             figures.depth = await outbox.depth()
             figures.index_lag = _age(await states.oldest_pending())

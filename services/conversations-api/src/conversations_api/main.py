@@ -24,12 +24,10 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conversations_api.conversations.routes import router as conversations
-from conversations_api.conversations.service import ConversationReads
 from conversations_api.database import (
     check_database,
     make_engine,
     make_read_engine,
-    make_reader_factory,
     make_session_factory,
     ping,
 )
@@ -37,14 +35,15 @@ from conversations_api.database_errors import DatabaseNotReadyError
 from conversations_api.dependencies import STATE, AppState, state_of
 from conversations_api.experiments.routes import router as experiments
 from conversations_api.gauges import Gauges
-from conversations_api.history.purge import purge_regularly as purge_history_regularly
+from conversations_api.history.repository import HistoryRepository
 from conversations_api.history.routes import router as history
-from conversations_api.idempotency.purge import purge_regularly
+from conversations_api.idempotency.repository import KEY_LIFETIME, IdempotencyRepository
 from conversations_api.index_runs.routes import router as index_runs
 from conversations_api.index_states.routes import router as index_states
 from conversations_api.models import Base
 from conversations_api.outbox.publisher import CeleryPublisher
 from conversations_api.outbox.relay import Relay
+from conversations_api.purge import purge_regularly
 from conversations_api.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -104,13 +103,15 @@ def _lifespan_of(settings: Settings) -> Lifespan:
             sessions = make_session_factory(engine)
             relay = Relay(sessions, publisher, settings.relay)
             await stack.enter_async_context(_running(relay.run()))
-            await stack.enter_async_context(_running(purge_regularly(sessions)))
             retention = timedelta(days=settings.history.retention_days)
-            await stack.enter_async_context(_running(purge_history_regularly(sessions, retention)))
+            for purging in (
+                purge_regularly(sessions, IdempotencyRepository, KEY_LIFETIME),
+                purge_regularly(sessions, HistoryRepository, retention),
+            ):
+                await stack.enter_async_context(_running(purging))
             checks: dict[str, Check] = {"database": partial(ping, read_engine), "redis": partial(_ping_redis, redis)}
-            readers = make_reader_factory(read_engine)
-            reads = ConversationReads(readers)
-            yield {STATE: AppState(sessions, readers, reads, relay, checks, settings.history.enabled, Gauges(readers))}
+            reads = make_session_factory(read_engine)
+            yield {STATE: AppState(sessions, reads, checks, settings.history.enabled, Gauges(reads))}
 
     return lifespan
 

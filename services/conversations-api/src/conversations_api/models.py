@@ -1,7 +1,6 @@
 """The tables."""
 
 from datetime import datetime
-from enum import StrEnum
 
 from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus, Rating, Sentiment
 from mh_common.tracing import MAX_TRACEPARENT
@@ -9,7 +8,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Double,
-    Enum,
     ForeignKey,
     Index,
     Integer,
@@ -17,30 +15,20 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    func,
+    select,
 )
 from sqlalchemy.dialects import mysql
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column
 
-from conversations_api.database import UtcDateTime
+from conversations_api.column_types import Key, MediumText, UtcDateTime, enum_column
 
-_Key = BigInteger().with_variant(Integer, "sqlite")
-_MediumText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 # utf8mb4 for emoji; a collation that MySQL and MariaDB both have and that full-text search folds case with.
 _TABLE = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_unicode_ci",
 }
-
-
-def _enum(kind: type[StrEnum], name: str) -> Enum:
-    return Enum(
-        kind,
-        name=name,
-        values_callable=lambda members: [member.value for member in members],
-        create_constraint=True,
-        validate_strings=True,
-    )
 
 
 class Base(DeclarativeBase):
@@ -57,6 +45,23 @@ class Base(DeclarativeBase):
     )
 
 
+class IndexStateRow(Base):
+    """How far the vector index is with one conversation. Apart from it, so that `updated_at` there stands still."""
+
+    __tablename__ = "index_states"
+    __table_args__ = (Index("ix_index_states_status_queued_at", "status", "queued_at"), _TABLE)
+
+    conversation_id: Mapped[int] = mapped_column(
+        Key, ForeignKey("mental_health_conversations.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    status: Mapped[IndexStatus] = mapped_column(enum_column(IndexStatus, "status"))
+    indexed_version: Mapped[int | None] = mapped_column(Integer)
+    attempts: Mapped[int] = mapped_column(Integer)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    queued_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    indexed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
 class ConversationRow(Base):
     """A question and its answer."""
 
@@ -71,31 +76,25 @@ class ConversationRow(Base):
         {**_TABLE, "sqlite_autoincrement": True},
     )
 
-    id: Mapped[int] = mapped_column(_Key, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    question: Mapped[str] = mapped_column(_MediumText)
-    answer: Mapped[str] = mapped_column(_MediumText)
-    question_sentiment: Mapped[Sentiment] = mapped_column(_enum(Sentiment, "question_sentiment"))
-    answer_sentiment: Mapped[Sentiment] = mapped_column(_enum(Sentiment, "answer_sentiment"))
+    question: Mapped[str] = mapped_column(MediumText)
+    answer: Mapped[str] = mapped_column(MediumText)
+    question_sentiment: Mapped[Sentiment] = mapped_column(enum_column(Sentiment, "question_sentiment"))
+    answer_sentiment: Mapped[Sentiment] = mapped_column(enum_column(Sentiment, "answer_sentiment"))
     version: Mapped[int] = mapped_column(Integer)
-
-
-class IndexStateRow(Base):
-    """How far the vector index is with one conversation. Apart from it, so that `updated_at` there stands still."""
-
-    __tablename__ = "index_states"
-    __table_args__ = (Index("ix_index_states_status_queued_at", "status", "queued_at"), _TABLE)
-
-    conversation_id: Mapped[int] = mapped_column(
-        _Key, ForeignKey("mental_health_conversations.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    # A subquery rather than a join: FOR UPDATE then locks the conversation alone. One that somebody else wrote has no
+    # state yet.
+    index_status: Mapped[IndexStatus] = column_property(
+        func.coalesce(
+            select(IndexStateRow.status)
+            .where(IndexStateRow.conversation_id == id)  # noqa: A003 - the column above
+            .correlate_except(IndexStateRow)
+            .scalar_subquery(),
+            IndexStatus.PENDING,
+        )
     )
-    status: Mapped[IndexStatus] = mapped_column(_enum(IndexStatus, "status"))
-    indexed_version: Mapped[int | None] = mapped_column(Integer)
-    attempts: Mapped[int] = mapped_column(Integer)
-    reason: Mapped[str | None] = mapped_column(String(500))
-    queued_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    indexed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class OutboxRow(Base):
@@ -107,8 +106,8 @@ class OutboxRow(Base):
         {**_TABLE, "sqlite_autoincrement": True},
     )
 
-    id: Mapped[int] = mapped_column(_Key, primary_key=True, autoincrement=True)
-    conversation_id: Mapped[int] = mapped_column(_Key)
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
+    conversation_id: Mapped[int] = mapped_column(Key)
     job: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     claimed_by: Mapped[str | None] = mapped_column(String(64))
@@ -130,9 +129,9 @@ class IndexRunRow(Base):
         {**_TABLE, "sqlite_autoincrement": True},
     )
 
-    id: Mapped[int] = mapped_column(_Key, primary_key=True, autoincrement=True)
-    kind: Mapped[IndexRunKind] = mapped_column(_enum(IndexRunKind, "kind"))
-    status: Mapped[IndexRunStatus] = mapped_column(_enum(IndexRunStatus, "status"))
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
+    kind: Mapped[IndexRunKind] = mapped_column(enum_column(IndexRunKind, "kind"))
+    status: Mapped[IndexRunStatus] = mapped_column(enum_column(IndexRunStatus, "status"))
     force: Mapped[bool] = mapped_column(Boolean)
     since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -158,15 +157,15 @@ class ExperimentRow(Base):
         {**_TABLE, "sqlite_autoincrement": True},
     )
 
-    id: Mapped[int] = mapped_column(_Key, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     name: Mapped[str] = mapped_column(String(200))
-    configuration: Mapped[str] = mapped_column(_MediumText)
+    configuration: Mapped[str] = mapped_column(MediumText)
     data_set_name: Mapped[str] = mapped_column(String(200))
     data_set_sha256: Mapped[str] = mapped_column(String(64))
     data_set_cases: Mapped[int] = mapped_column(Integer)
-    metrics: Mapped[str] = mapped_column(_MediumText)
-    per_case: Mapped[str] = mapped_column(_MediumText)
+    metrics: Mapped[str] = mapped_column(MediumText)
+    per_case: Mapped[str] = mapped_column(MediumText)
     duration_seconds: Mapped[float] = mapped_column(Double)
     note: Mapped[str | None] = mapped_column(Text)
 
@@ -182,23 +181,23 @@ class HistoryRow(Base):
         {**_TABLE, "sqlite_autoincrement": True},
     )
 
-    id: Mapped[int] = mapped_column(_Key, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
     answer_id: Mapped[str] = mapped_column(String(36))
     # Compared byte for byte: with a case-folding collation one user would see another's entries.
     user_id: Mapped[str | None] = mapped_column(
         String(128).with_variant(mysql.VARCHAR(128, collation="utf8mb4_bin"), "mysql")
     )
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    question: Mapped[str] = mapped_column(_MediumText)
-    standalone_query: Mapped[str | None] = mapped_column(_MediumText)
-    filters: Mapped[str] = mapped_column(_MediumText)
-    hits: Mapped[str] = mapped_column(_MediumText)
-    answer: Mapped[str] = mapped_column(_MediumText)
+    question: Mapped[str] = mapped_column(MediumText)
+    standalone_query: Mapped[str | None] = mapped_column(MediumText)
+    filters: Mapped[str] = mapped_column(MediumText)
+    hits: Mapped[str] = mapped_column(MediumText)
+    answer: Mapped[str] = mapped_column(MediumText)
     model: Mapped[str] = mapped_column(String(200))
     prompt_version: Mapped[str | None] = mapped_column(String(200))
     usage: Mapped[str] = mapped_column(Text)
     latency_ms: Mapped[float] = mapped_column(Double)
-    rating: Mapped[Rating | None] = mapped_column(_enum(Rating, "rating"))
+    rating: Mapped[Rating | None] = mapped_column(enum_column(Rating, "rating"))
     comment: Mapped[str | None] = mapped_column(Text)
     feedback_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

@@ -13,7 +13,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from asgi_lifespan import LifespanManager
-from conversations_api.database import SessionFactory, make_engine, make_session_factory, transaction
+from conversations_api.database import SessionFactory, make_engine, make_session_factory
 from conversations_api.main import create_app
 from conversations_api.models import Base, OutboxRow
 from conversations_api.outbox import relay as relay_module
@@ -25,6 +25,7 @@ from mh_common.jobs import IndexJob, RunJob
 from mh_common.settings import RedisSettings
 from mh_devtools.testing.fixtures import RunApp, RunQuery
 from mh_devtools.testing.waiting import eventually
+from mh_common.web import health
 from sqlalchemy import CursorResult, delete, func, select, text
 
 SERVICE = Path(__file__).resolve().parents[2]
@@ -93,7 +94,7 @@ def query(sessions: SessionFactory) -> RunQuery:
     """Run one SQL statement beside the application and return its rows, all read."""
 
     async def run(statement: str, **values: object) -> list[tuple[Any, ...]]:
-        async with transaction(sessions) as session:
+        async with sessions.begin() as session:
             result = cast(CursorResult[Any], await session.execute(text(statement), values))
             return [tuple(row) for row in result] if result.returns_rows else []
 
@@ -105,7 +106,7 @@ def row_counts(sessions: SessionFactory) -> Callable[[], Awaitable[dict[str, int
     """Count the rows of each table that has any."""
 
     async def count() -> dict[str, int]:
-        async with transaction(sessions) as session:
+        async with sessions.begin() as session:
             counts = {
                 name: (await session.execute(select(func.count()).select_from(table))).scalar_one()
                 for name, table in Base.metadata.tables.items()
@@ -122,7 +123,7 @@ class Outbox:
         self._sessions = sessions
 
     async def add(self, job: IndexJob, ids: Sequence[int]) -> None:
-        async with transaction(self._sessions) as session:
+        async with self._sessions.begin() as session:
             await OutboxRepository(session).add(job, ids)
 
     async def left(self) -> list[tuple[int, bool]]:
@@ -214,6 +215,12 @@ def run_relay() -> Callable[[Relay], AbstractAsyncContextManager[asyncio.Task[No
 def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let relays try again at once."""
     monkeypatch.setattr(relay_module, "FIRST_BACKOFF", 0.001)
+
+
+@pytest.fixture(autouse=True)
+def patient_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine take its time over a readiness check."""
+    monkeypatch.setattr(health, "CHECK_TIMEOUT", 60)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ async def test_without_its_database_the_application_is_not_ready(
 async def test_a_background_task_that_ends_in_an_error_is_reported(
     run_app: RunApp, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(_: SessionFactory) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise RuntimeError("no more")
 
     monkeypatch.setattr("conversations_api.main.purge_regularly", fail)

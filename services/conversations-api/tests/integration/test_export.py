@@ -10,6 +10,7 @@ import httpx
 import pytest
 from conversations_api.conversations import export
 from conversations_api.conversations.filters import ConversationFilters, ExportFormat
+from conversations_api.conversations.service import EXPORT_PAGE, export_pages
 from conversations_api.database import SessionFactory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -106,7 +107,7 @@ async def test_memory_does_not_grow_with_the_export(
     size, most_rows = 0, 0
     tracemalloc.start()
     try:
-        pages = export.pages(sessions, ConversationFilters())
+        pages = export_pages(sessions, ConversationFilters())
         first = await anext(pages)
         tracemalloc.reset_peak()
         before = tracemalloc.get_traced_memory()[0]
@@ -117,5 +118,5 @@ async def test_memory_does_not_grow_with_the_export(
     finally:
         tracemalloc.stop()
     assert size > 18_000_000
-    assert most_rows == export.PAGE_ROWS
+    assert most_rows == EXPORT_PAGE
     assert peak < size / 3

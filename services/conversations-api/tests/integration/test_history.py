@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
-from conversations_api.database import SessionFactory, transaction
-from conversations_api.history import repository
-from conversations_api.history.purge import PURGE_FAILED, purge, purge_regularly
+from conversations_api import purge as purging
+from conversations_api.database import SessionFactory
 from conversations_api.history.repository import HistoryRepository
+from conversations_api.purge import PURGE_FAILED, purge, purge_regularly
 from conversations_api.settings import Settings
 from mh_common.models import HistoryEntryCreate
 from mh_common.settings import HistorySettings
@@ -256,7 +256,7 @@ async def test_the_examples_of_the_document_are_accepted(client: httpx.AsyncClie
 
 
 async def add_at(sessions: SessionFactory, moments: list[datetime]) -> None:
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         for moment in moments:
             await HistoryRepository(session).add(HistoryEntryCreate.model_validate(new()), moment)
 
@@ -264,12 +264,12 @@ async def add_at(sessions: SessionFactory, moments: list[datetime]) -> None:
 async def test_the_purge_deletes_what_is_older_in_chunks(
     sessions: SessionFactory, row_counts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repository, "PURGE_CHUNK", 2)
+    monkeypatch.setattr(purging, "CHUNK", 2)
     now = datetime(2026, 3, 1, tzinfo=UTC)
     await add_at(sessions, [now - timedelta(days=age) for age in (1, 2, 3, 4, 5, 6)])
-    assert await purge(sessions, now - timedelta(days=2)) == 4
+    assert await purge(sessions, HistoryRepository, now - timedelta(days=2)) == 4
     assert (await row_counts())["query_history"] == 2
-    assert await purge(sessions, now - timedelta(days=2)) == 0
+    assert await purge(sessions, HistoryRepository, now - timedelta(days=2)) == 0
 
 
 async def test_the_application_purges_by_its_retention_also_when_turned_off(
@@ -292,7 +292,7 @@ async def test_a_round_that_fails_is_made_up_for(
 ) -> None:
     await add_at(sessions, [datetime.now(UTC) - timedelta(days=8)])
 
-    async def fail(_: HistoryRepository, __: datetime) -> int:
+    async def fail(_: HistoryRepository, __: datetime, ___: int) -> int:
         raise RuntimeError
 
     async def none_is_left() -> bool:
@@ -300,7 +300,7 @@ async def test_a_round_that_fails_is_made_up_for(
 
     with capture_logs() as logs, monkeypatch.context() as broken:
         broken.setattr(HistoryRepository, "delete_older", fail)
-        task = asyncio.create_task(purge_regularly(sessions, timedelta(days=7), interval=0.01))
+        task = asyncio.create_task(purge_regularly(sessions, HistoryRepository, timedelta(days=7), interval=0.01))
         await until_logged(logs, PURGE_FAILED)
     await eventually(none_is_left)
     task.cancel()

@@ -5,11 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from conversations_api import purge as purging
 from conversations_api.conversations.service import ConversationService
-from conversations_api.database import SessionFactory, transaction
-from conversations_api.idempotency import repository
-from conversations_api.idempotency.purge import PURGE_FAILED, purge, purge_regularly
-from conversations_api.idempotency.repository import KEY_LIFETIME, Done, IdempotencyRepository, KeyedRequest
+from conversations_api.database import SessionFactory
+from conversations_api.idempotency.repository import (
+    KEY_LIFETIME,
+    Done,
+    IdempotencyRepository,
+    KeyedRequest,
+)
+from conversations_api.purge import PURGE_FAILED, purge, purge_regularly
 from conversations_api.settings import Settings
 from mh_common.models import ConversationCreate
 from mh_devtools.testing.fixtures import RunApp, RunQuery
@@ -119,7 +124,7 @@ async def test_many_at_once_do_the_work_once(client: httpx.AsyncClient, query: R
 @beside_other_writers
 async def test_a_request_in_work_is_a_conflict(client: httpx.AsyncClient, sessions: SessionFactory) -> None:
     content = ConversationCreate.model_validate(NEW)
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         await ConversationService(session).add([content], KeyedRequest.of("key-1", f"POST {PATH}", content))
         answer = await client.post(PATH, json=NEW, headers=KEY)
         assert answer.status_code == 409
@@ -136,13 +141,13 @@ async def test_a_request_overtaken_while_it_takes_its_key_is_answered_as_the_oth
 
     class Overtaken(IdempotencyRepository):
         async def _insert(self, request: KeyedRequest, at: datetime) -> None:
-            async with transaction(sessions) as other:
+            async with sessions.begin() as other:
                 keys = IdempotencyRepository(other)
                 assert await keys.take(request, at) is None
                 await keys.keep(request, Done([5], at))
             await super()._insert(request, at)
 
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         assert await Overtaken(session).take(request, now) == Done([5], now, replayed=True)
 
 
@@ -151,7 +156,7 @@ async def test_a_finished_request_is_answered_again_while_its_key_is_locked(
     client: httpx.AsyncClient, sessions: SessionFactory
 ) -> None:
     first = await client.post(PATH, json=NEW, headers=KEY)
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         await session.execute(text("SELECT * FROM idempotency_keys FOR UPDATE"))
         again = await client.post(PATH, json=NEW, headers=KEY)
         assert (again.status_code, again.content) == (201, first.content)
@@ -160,21 +165,21 @@ async def test_a_finished_request_is_answered_again_while_its_key_is_locked(
 async def test_keys_past_their_lifetime_are_forgotten(
     sessions: SessionFactory, query: RunQuery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repository, "PURGE_CHUNK", 2)
+    monkeypatch.setattr(purging, "CHUNK", 2)
     now = datetime.now(UTC)
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         keys = IdempotencyRepository(session)
         for name, age in (("old", KEY_LIFETIME + timedelta(seconds=1)), ("young", KEY_LIFETIME)):
             for number in range(3):
                 assert await keys.take(KeyedRequest(f"{name}-{number}", "digest"), now - age) is None
-    assert await purge(sessions, now) == 3
+    assert await purge(sessions, IdempotencyRepository, now - KEY_LIFETIME) == 3
     assert {row[0] for row in await query("SELECT * FROM idempotency_keys")} == {"young-0", "young-1", "young-2"}
 
 
 async def test_old_keys_are_forgotten_while_the_application_runs(
     run_app: RunApp, settings: Settings, sessions: SessionFactory, query: RunQuery
 ) -> None:
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         old = datetime.now(UTC) - 2 * KEY_LIFETIME
         assert await IdempotencyRepository(session).take(KeyedRequest("old", "digest"), old) is None
     async with run_app(settings):
@@ -182,11 +187,11 @@ async def test_old_keys_are_forgotten_while_the_application_runs(
 
 
 async def test_a_failed_purge_is_made_up_for(sessions: SessionFactory, query: RunQuery) -> None:
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         old = datetime.now(UTC) - 2 * KEY_LIFETIME
         assert await IdempotencyRepository(session).take(KeyedRequest("old", "digest"), old) is None
     await query("ALTER TABLE idempotency_keys RENAME TO hidden")
-    task = asyncio.create_task(purge_regularly(sessions, interval=0.05))
+    task = asyncio.create_task(purge_regularly(sessions, IdempotencyRepository, KEY_LIFETIME, interval=0.05))
     try:
         with capture_logs() as logs:
             await until_logged(logs, PURGE_FAILED)

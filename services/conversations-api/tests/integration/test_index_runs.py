@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conversations_api.database import SessionFactory, make_engine, make_session_factory, transaction
+from conversations_api.database import SessionFactory, make_engine, make_session_factory
 from conversations_api.index_runs.repository import DueRun, IndexRunRepository
 from conversations_api.index_runs.service import IndexRunService
 from conversations_api.settings import DatabaseSettings
@@ -29,15 +29,15 @@ class Runs:
         self.now = NOW
 
     async def request(self, since: datetime | None = None, force: bool = False) -> IndexRun:
-        async with transaction(self.sessions) as session:
+        async with self.sessions.begin() as session:
             return await IndexRunService(session, lambda: self.now).request(RECONCILE, since, force)
 
     async def add(self, kind: IndexRunKind = RECONCILE) -> IndexRun:
-        async with transaction(self.sessions) as session:
+        async with self.sessions.begin() as session:
             return await IndexRunService(session, lambda: self.now).add(kind)
 
     async def claim(self, run: IndexRun, owner: str) -> IndexRun:
-        async with transaction(self.sessions) as session:
+        async with self.sessions.begin() as session:
             return await IndexRunService(session, lambda: self.now).claim(run.id, owner)
 
     async def report(
@@ -45,12 +45,12 @@ class Runs:
     ) -> IndexRun:
         reason = "The index cannot be reached." if status is IndexRunStatus.FAILED else None
         progress = IndexRunProgress(owner=owner, status=status, reason=reason, **counts)
-        async with transaction(self.sessions) as session:
+        async with self.sessions.begin() as session:
             return await IndexRunService(session, lambda: self.now).report(run.id, progress)
 
     async def due(self) -> list[int]:
         """Return the runs that a relay would tell of now."""
-        async with transaction(self.sessions) as session:
+        async with self.sessions.begin() as session:
             return [run.id for run in await IndexRunRepository(session).take_due(self.now, self.now + AGAIN)]
 
 
@@ -263,7 +263,7 @@ async def test_several_relays_do_not_send_the_same_run(runs: Runs, sessions: Ses
     ids = [(await runs.request(since=NOW + timedelta(hours=hour))).id for hour in range(8)]
 
     async def take() -> list[DueRun]:
-        async with transaction(sessions) as session:
+        async with sessions.begin() as session:
             return await IndexRunRepository(session).take_due(NOW, NOW + AGAIN)
 
     taken = await asyncio.gather(*(take() for _ in range(6)))

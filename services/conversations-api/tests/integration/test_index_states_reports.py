@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from conversations_api.database import SessionFactory, make_engine, make_session_factory, transaction
+from conversations_api.database import SessionFactory, make_engine, make_session_factory
 from conversations_api.index_states.repository import IndexStateRepository
-from conversations_api.index_states.service import IndexReportService, IndexStateService
+from conversations_api.index_states.service import IndexStateService
 from conversations_api.models import Base, ConversationRow
 from conversations_api.settings import DatabaseSettings
 from hypothesis import given, settings
@@ -30,28 +30,28 @@ async def add(sessions: SessionFactory, ids: Sequence[int], at: datetime = QUEUE
         "question_sentiment": Sentiment.NEUTRAL,
         "answer_sentiment": Sentiment.NEUTRAL,
     }
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         rows = [{"id": key, "version": 1, "created_at": at, "updated_at": at, **fixed} for key in ids]
         await session.execute(insert(ConversationRow), rows)
         await IndexStateRepository(session).queue_new(ids, at)
 
 
 async def change(sessions: SessionFactory, ids: Sequence[int], at: datetime = QUEUED) -> None:
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         row = ConversationRow
         await session.execute(update(row).where(row.id.in_(ids)).values(version=row.version + 1, updated_at=at))
         await IndexStateRepository(session).queue_again(ids, at)
 
 
 async def remove(sessions: SessionFactory, key: int) -> None:
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         await session.execute(delete(ConversationRow).where(ConversationRow.id == key))
 
 
 async def report(sessions: SessionFactory, *outcomes: IndexOutcome, at: datetime = REPORTED) -> list[int | None]:
     """Report and return the present versions."""
-    async with transaction(sessions) as session:
-        answer = await IndexReportService(session, lambda: at).report(IndexReport(outcomes=list(outcomes)))
+    async with sessions.begin() as session:
+        answer = await IndexStateService(session, lambda: at).report(IndexReport(outcomes=list(outcomes)))
     assert [one.conversation_id for one in answer.versions] == [one.conversation_id for one in outcomes]
     return [one.version for one in answer.versions]
 
@@ -168,7 +168,7 @@ async def test_indexing_again_on_demand_counts_from_its_own_queueing(sessions: S
     await add(sessions, [1])
     await report(sessions, indexed(1))
     later = QUEUED + timedelta(hours=1)
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         await IndexStateRepository(session).queue_again([1], later)
     await report(sessions, indexed(1), at=later + timedelta(seconds=3))
 
@@ -209,7 +209,7 @@ async def test_reports_leave_the_conversation_itself_alone(sessions: SessionFact
     await report(sessions, indexed(1))
 
     async with sessions() as session:
-        row = (await session.execute(select(ConversationRow).where(ConversationRow.id == 1))).one()
+        row = (await session.scalars(select(ConversationRow).where(ConversationRow.id == 1))).one()
     assert (row.updated_at, row.version) == (QUEUED, 1)
 
 

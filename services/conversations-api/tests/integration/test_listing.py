@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conversations_api.database import SessionFactory, transaction
+from conversations_api.database import SessionFactory
 from conversations_api.models import ConversationRow
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -42,7 +42,7 @@ def some_rows(count: int = 60) -> Rows:
 async def rows(sessions: SessionFactory) -> Rows:
     """Rows in the database."""
     found = some_rows()
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         await session.execute(insert(ConversationRow), found)
     return found
 

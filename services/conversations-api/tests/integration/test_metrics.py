@@ -1,17 +1,17 @@
 """What GET /metrics of the conversations API shows."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
 
 import httpx
 import pytest
-from conversations_api.database import Executor, make_read_engine, make_reader_factory
+from conversations_api.database import make_read_engine, make_session_factory
 from conversations_api.gauges import Gauges
 from conversations_api.settings import DatabaseSettings, Settings
 from mh_common.settings import RedisSettings
 from mh_devtools.testing.exposition import metric_value
 from mh_devtools.testing.fixtures import RunApp, RunQuery
 from mh_devtools.testing.waiting import eventually
+from sqlalchemy import event
 
 PATH = "/api/v1/conversations"
 ROW = {"question": "q", "answer": "a", "question_sentiment": "neutral", "answer_sentiment": "neutral"}
@@ -63,14 +63,13 @@ async def test_what_is_owed_is_shown_until_it_is_paid(run_app: RunApp, database:
 async def test_any_number_of_scrapes_looks_once_in_two_seconds(database: DatabaseSettings) -> None:
     looks, now = 0, 100.0
     engine = make_read_engine(database)
-    readers = make_reader_factory(engine)
 
-    def counting() -> AbstractAsyncContextManager[Executor]:
+    def count(*_: object) -> None:
         nonlocal looks
         looks += 1
-        return readers()
 
-    gauges = Gauges(counting, clock=lambda: now)
+    event.listen(engine.sync_engine, "checkout", count)
+    gauges = Gauges(make_session_factory(engine), clock=lambda: now)
     await asyncio.gather(*(gauges.refresh() for _ in range(5)))
     now += 1.9
     await gauges.refresh()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from conversations_api.database import SessionFactory, transaction
+from conversations_api.database import SessionFactory
 from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import Settings
 from mh_common.jobs import IndexJob
@@ -78,9 +78,9 @@ async def test_a_key_is_used_once_by_requests_at_the_same_time(client: httpx.Asy
 
 async def test_a_claim_takes_no_long_planning(sessions: SessionFactory, query: RunQuery) -> None:
     """Two long lists over one index made the optimizer weigh a range for each pair, for seconds; see `_in_turn`."""
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         await OutboxRepository(session).add(IndexJob.CREATED, range(1, 1001))
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         await session.execute(text("SET SESSION optimizer_trace = 'enabled=on', optimizer_trace_limit = 10"))
         await session.execute(text("SET SESSION optimizer_trace_offset = 0"))
         assert len(await OutboxRepository(session).claim("me", datetime.now(UTC), 15, 640)) == 640

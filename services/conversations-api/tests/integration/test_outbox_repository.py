@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conversations_api.database import SessionFactory, transaction
+from conversations_api.database import SessionFactory
 from conversations_api.models import OutboxRow
 from conversations_api.outbox.repository import OUTBOX_WRITTEN, OutboxRepository
 from mh_common.jobs import IndexJob
@@ -22,14 +22,14 @@ mysql_only = pytest.mark.parametrize(
 
 
 async def add(sessions: SessionFactory, *jobs: tuple[IndexJob, Sequence[int]]) -> None:
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         for job, ids in jobs:
             await OutboxRepository(session).add(job, ids)
 
 
 async def claim(sessions: SessionFactory, owner: str, now: datetime = NOW, limit: int = 100) -> dict[int, int]:
     """Return the conversation of each claimed row, by the row's id."""
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         rows = await OutboxRepository(session).claim(owner, now, LEASE, limit)
     return {row.id: row.conversation_id for row in rows}
 
@@ -42,7 +42,7 @@ async def depth(sessions: SessionFactory) -> int:
 async def test_rows_are_claimed_oldest_first_and_by_one_owner_only(sessions: SessionFactory) -> None:
     await add(sessions, (IndexJob.CREATED, [5, 3, 9]), (IndexJob.UPDATED, [7]))
 
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         rows = await OutboxRepository(session).claim("a", NOW, LEASE, limit=3)
 
     assert [(row.conversation_id, row.job) for row in rows] == [(key, IndexJob.CREATED) for key in (5, 3, 9)]
@@ -60,7 +60,7 @@ async def test_a_row_exists_only_once_its_change_is_committed(sessions: SessionF
 
 
 async def test_a_session_that_wrote_no_job_has_nobody_to_wake(sessions: SessionFactory) -> None:
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         await OutboxRepository(session).add(IndexJob.DELETED, [])
 
     assert OUTBOX_WRITTEN not in session.info
@@ -73,7 +73,7 @@ async def test_an_expired_claim_passes_to_another_owner(sessions: SessionFactory
     assert await claim(sessions, "b", EXPIRED - timedelta(microseconds=1)) == {}
 
     assert await claim(sessions, "b", EXPIRED) == first
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         # The first owner comes back to life: the row is no longer its own.
         await OutboxRepository(session).delete(list(first), "a")
         await OutboxRepository(session).release(list(first), "a")
@@ -85,7 +85,7 @@ async def test_a_released_row_can_be_claimed_at_once_and_a_deleted_one_is_gone(s
     await add(sessions, (IndexJob.CREATED, [1, 2]))
     one, two = await claim(sessions, "a")
 
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         await OutboxRepository(session).delete([one], "a")
         await OutboxRepository(session).release([two], "a")
 
@@ -99,7 +99,7 @@ async def test_a_later_job_waits_for_the_earlier_one_of_its_conversation(session
     await add(sessions, (IndexJob.UPDATED, [1, 2]))
 
     assert list((await claim(sessions, "b")).values()) == [2], "conversation 1 is with a"
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         await OutboxRepository(session).delete(list(earlier), "a")
 
     assert list((await claim(sessions, "b")).values()) == [1]
@@ -114,7 +114,7 @@ async def test_a_later_job_goes_with_the_earlier_one_when_the_claim_expired(sess
 
 
 async def test_jobs_of_another_release_are_left_alone_and_hold_up_nothing(sessions: SessionFactory) -> None:
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         foreign = [{"conversation_id": key, "job": "JobOfALaterRelease", "created_at": NOW} for key in (1, 2, 3)]
         await session.execute(insert(OutboxRow), foreign)
     await add(sessions, (IndexJob.UPDATED, [1, 2]))
@@ -168,7 +168,7 @@ async def test_claims_and_writers_do_not_wait_for_each_other(sessions: SessionFa
 async def test_a_bulk_import_writes_its_jobs_in_one_statement(sessions: SessionFactory) -> None:
     count = text("SHOW SESSION STATUS LIKE 'Com_insert'")
 
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         before = (await session.execute(count)).one()[1]
         await OutboxRepository(session).add(IndexJob.CREATED, range(1, 1001))
         after = (await session.execute(count)).one()[1]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from conversations_api.database import SessionFactory, make_engine, make_session_factory, transaction
+from conversations_api.database import SessionFactory, make_engine, make_session_factory
 from conversations_api.models import OutboxRow
 from conversations_api.outbox import relay as relay_module
 from conversations_api.outbox.publisher import PublishError
@@ -119,7 +119,7 @@ async def test_rows_of_a_dead_relay_are_taken_over_when_its_lease_ends(
 ) -> None:
     clock = Clock(datetime(2026, 3, 1, 12, tzinfo=UTC))
     await outbox.add(IndexJob.CREATED, [1])
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         await OutboxRepository(session).claim("dead", clock.now, 15.0, 10)
     await outbox.add(IndexJob.UPDATED, [1])
     await outbox.add(IndexJob.CREATED, [2])
@@ -141,7 +141,7 @@ async def test_slow_sends_stop_before_another_relay_may_take_over(
 
     async def takes_long() -> None:
         clock.now += timedelta(seconds=8)
-        async with transaction(sessions) as session:
+        async with sessions.begin() as session:
             stolen = await OutboxRepository(session).claim("rival", clock.now, 15.0, 10)
             claimed_during_send.append([row.conversation_id for row in stolen])
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from conversations_api.database import SessionFactory, transaction
+from conversations_api.database import SessionFactory
 from conversations_api.index_runs.service import IndexRunService
 from conversations_api.models import OutboxRow
 from conversations_api.outbox.publisher import Publisher, PublishError
@@ -54,12 +54,12 @@ _: type[Publisher] = Queue
 
 
 async def request(sessions: SessionFactory, kind: IndexRunKind) -> int:
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         return (await IndexRunService(session, lambda: NOW).request(kind)).id
 
 
 async def add(sessions: SessionFactory, ids: Sequence[int]) -> None:
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         await OutboxRepository(session).add(IndexJob.UPDATED, ids)
 
 
@@ -97,7 +97,7 @@ async def test_a_job_of_another_release_is_named_once_and_holds_up_nothing(
     sessions: SessionFactory, run_relay: Any
 ) -> None:
     foreign = {"conversation_id": 1, "job": "JobOfALaterRelease", "created_at": NOW}
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         await session.execute(insert(OutboxRow), [foreign, foreign])
     queue = Queue()
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from asgi_lifespan import LifespanManager
-from conversations_api.database import SessionFactory, transaction
+from conversations_api.database import SessionFactory
 from conversations_api.main import create_app
 from conversations_api.settings import RelaySettings, Settings
 from mh_common.settings import RedisSettings
@@ -228,7 +228,7 @@ async def test_a_row_locked_for_long_is_said_to_be_temporary(
     impatient = settings.model_copy(update={"database": settings.database.model_copy(update={"lock_timeout": 3})})
     async with run_app(impatient) as client:
         path = f"{PATH}/{(await client.post(PATH, json=NEW)).json()['id']}"
-        async with transaction(sessions) as session:
+        async with sessions.begin() as session:
             await session.execute(text("UPDATE mental_health_conversations SET version = 7"))
             assert_unavailable(await client.patch(path, json={"answer": "x"}))
             # Readers do not wait.
@@ -243,7 +243,7 @@ async def test_too_many_requests_for_the_connections_are_said_to_come_too_fast(
     tight = settings.model_copy(update={"database": settings.database.model_copy(update=few)})
     async with run_app(tight) as client:
         path = f"{PATH}/{(await client.post(PATH, json=NEW)).json()['id']}"
-        async with transaction(sessions) as session:
+        async with sessions.begin() as session:
             # Whoever has the one connection waits for this.
             await session.execute(text("UPDATE mental_health_conversations SET version = 7"))
             both = [asyncio.create_task(client.patch(path, json={"answer": f"{n}"})) for n in range(2)]

@@ -4,7 +4,7 @@ import sqlite3
 from datetime import datetime
 
 import pytest
-from conversations_api.database import UtcDateTime
+from conversations_api.column_types import UtcDateTime
 from conversations_api.database_errors import database_errors
 from mh_common.errors import UnavailableError
 from pymysql import err

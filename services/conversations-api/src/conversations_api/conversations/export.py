@@ -1,4 +1,4 @@
-"""Writing conversations as files, a page of rows at a time, so that an export of any size takes the same memory."""
+"""Conversations as the lines of a file, a page at a time."""
 
 import csv
 import io
@@ -7,12 +7,7 @@ from typing import Final
 
 from mh_common.models import Conversation
 
-from conversations_api.conversations.cursor import Position
-from conversations_api.conversations.filters import ConversationFilters, ExportFormat, Sort
-from conversations_api.conversations.repository import ConversationQueries
-from conversations_api.database import ReaderFactory
-
-PAGE_ROWS: Final = 100
+from conversations_api.conversations.filters import ExportFormat
 
 CSV_COLUMNS: Final = (
     "question",
@@ -30,21 +25,6 @@ MEDIA_TYPES: Final = {
 }
 # Characters that end a line for some readers of JSONL, though not for JSON.
 _LINE_ENDS: Final = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-
-
-async def pages(readers: ReaderFactory, filters: ConversationFilters) -> AsyncIterator[Sequence[Conversation]]:
-    """Yield the conversations that pass the filters in the order of their keys, in pages of at most `PAGE_ROWS`.
-
-    Each page is read by itself: a slow client holds no connection. Raises `UnavailableError`.
-    """
-    last: Position | None = None
-    while True:
-        async with readers() as reader:
-            rows = await ConversationQueries(reader).list(filters, Sort.ID, last, PAGE_ROWS)
-        yield rows
-        if len(rows) < PAGE_ROWS:
-            return
-        last = Position.of(rows[-1], Sort.ID)
 
 
 async def lines(

@@ -21,7 +21,8 @@ from mh_common.models import (
 from conversations_api.conversations import documentation, export
 from conversations_api.conversations.etags import etag_of, is_unmodified
 from conversations_api.conversations.filters import ExportQuery, ListQuery
-from conversations_api.dependencies import ConversationChanges, IdempotencyKey, Readers, ReadService
+from conversations_api.conversations.service import ConversationService, export_pages
+from conversations_api.dependencies import IdempotencyKey, ReadSession, ReadSessions, WriteSession
 from conversations_api.idempotency.repository import Done, KeyedRequest
 
 PREFIX: Final = "/api/v1/conversations"
@@ -39,12 +40,12 @@ IfNoneMatch = Annotated[list[str] | None, Header(description="Answer 304 if the 
 @router.post("", status_code=201, response_model=Conversation, responses=documentation.CREATED)
 async def create(
     content: Annotated[ConversationCreate, Body(openapi_examples=documentation.NEW)],
-    changes: ConversationChanges,
+    session: WriteSession,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Add a conversation. It is searchable a moment later."""
-    async with changes() as service:
-        done = await service.add([content], KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content))
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content)
+    done = await ConversationService(session).add([content], request)
     created = Conversation(
         id=done.ids[0],
         version=1,
@@ -60,22 +61,22 @@ async def create(
 
 
 @router.get("", response_model=ConversationPage, responses=documentation.LISTED)
-async def list_conversations(query: Annotated[ListQuery, Query()], service: ReadService) -> Response:
+async def list_conversations(query: Annotated[ListQuery, Query()], session: ReadSession) -> Response:
     """List conversations, a page at a time. No row comes twice or is left out while others are added."""
-    page = await service.list(query)
+    page = await ConversationService(session).list(query)
     return Response(page.model_dump_json(exclude_unset=True), media_type=JSON)
 
 
 @router.post("/bulk", status_code=201, responses=documentation.BULK_CREATED)
 async def create_many(
     bulk: Annotated[BulkCreate, Body(openapi_examples=documentation.NEW_ROWS)],
-    changes: ConversationChanges,
+    session: WriteSession,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> BulkCreated:
     """Add up to 1,000 conversations: all of them or, when one is bad, none."""
-    async with changes() as service:
-        done = await service.add(bulk.items, KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk", bulk))
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk", bulk)
+    done = await ConversationService(session).add(bulk.items, request)
     _tell_replay(response, done)
     return BulkCreated(ids=list(done.ids))
 
@@ -83,21 +84,21 @@ async def create_many(
 @router.post("/bulk-delete", responses=documentation.BULK_DELETED)
 async def delete_many(
     bulk: Annotated[BulkDelete, Body(openapi_examples=documentation.IDS)],
-    changes: ConversationChanges,
+    session: WriteSession,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> BulkDeleted:
     """Delete up to 1,000 conversations. Keys that do not exist are passed over."""
-    async with changes() as service:
-        done = await service.delete_many(bulk.ids, KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk-delete", bulk))
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk-delete", bulk)
+    done = await ConversationService(session).delete_many(bulk.ids, request)
     _tell_replay(response, done)
     return BulkDeleted(deleted=len(done.ids))
 
 
 @router.get("/export", response_class=StreamingResponse, responses=documentation.EXPORTED)
-async def export_conversations(query: Annotated[ExportQuery, Query()], readers: Readers) -> StreamingResponse:
+async def export_conversations(query: Annotated[ExportQuery, Query()], sessions: ReadSessions) -> StreamingResponse:
     """Download all conversations that pass the filters, as a file that can be imported again."""
-    pages = export.pages(readers, query)
+    pages = export_pages(sessions, query)
     # What goes wrong before the first byte can still be said in a proper answer.
     first = await anext(pages)
     return StreamingResponse(
@@ -108,15 +109,15 @@ async def export_conversations(query: Annotated[ExportQuery, Query()], readers: 
 
 
 @router.get("/stats", responses=documentation.COUNTED)
-async def stats(service: ReadService) -> ConversationStats:
+async def stats(session: ReadSession) -> ConversationStats:
     """Count conversations per sentiment, pair of sentiments, month and index status."""
-    return await service.stats()
+    return await ConversationService(session).stats()
 
 
 @router.get("/{conversation_id}", response_model=Conversation, responses=documentation.READ)
-async def get(conversation_id: Id, service: ReadService, if_none_match: IfNoneMatch = None) -> Response:
+async def get(conversation_id: Id, session: ReadSession, if_none_match: IfNoneMatch = None) -> Response:
     """Return a conversation."""
-    conversation = await service.get(conversation_id)
+    conversation = await ConversationService(session).get(conversation_id)
     headers = {"ETag": etag_of(conversation)}
     if is_unmodified(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
@@ -127,33 +128,28 @@ async def get(conversation_id: Id, service: ReadService, if_none_match: IfNoneMa
 async def replace(
     conversation_id: Id,
     content: Annotated[ConversationCreate, Body(openapi_examples=documentation.NEW)],
-    changes: ConversationChanges,
+    session: WriteSession,
     if_match: IfMatch = None,
 ) -> Response:
     """Give a conversation new content. The same content again changes nothing."""
-    async with changes() as service:
-        changed = await service.replace(conversation_id, content, if_match)
-    return _answer(changed)
+    return _answer(await ConversationService(session).replace(conversation_id, content, if_match))
 
 
 @router.patch("/{conversation_id}", response_model=Conversation, responses=documentation.CHANGED)
 async def update(
     conversation_id: Id,
     change: Annotated[ConversationUpdate, Body(openapi_examples=documentation.CHANGE)],
-    changes: ConversationChanges,
+    session: WriteSession,
     if_match: IfMatch = None,
 ) -> Response:
     """Change some fields of a conversation; those left out stay as they are."""
-    async with changes() as service:
-        changed = await service.update(conversation_id, change, if_match)
-    return _answer(changed)
+    return _answer(await ConversationService(session).update(conversation_id, change, if_match))
 
 
 @router.delete("/{conversation_id}", status_code=204, responses=documentation.DELETED)
-async def delete(conversation_id: Id, changes: ConversationChanges, if_match: IfMatch = None) -> None:
+async def delete(conversation_id: Id, session: WriteSession, if_match: IfMatch = None) -> None:
     """Delete a conversation; search forgets it a moment later."""
-    async with changes() as service:
-        await service.delete(conversation_id, if_match)
+    await ConversationService(session).delete(conversation_id, if_match)
 
 
 def _answer(conversation: Conversation, status: int = 200) -> Response:

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Body, Path, Query, Response
 from mh_common.models import MAX_ID, Experiment, ExperimentCreate, ExperimentDetail, ExperimentPage, Sha256
 from mh_common.web.problems import problem_responses
 
-from conversations_api.dependencies import IdempotencyKey, Readers, WriteSession
-from conversations_api.experiments.service import ExperimentReads, ExperimentService
+from conversations_api.dependencies import IdempotencyKey, ReadSession, WriteSession
+from conversations_api.experiments.service import ExperimentService
 from conversations_api.idempotency.repository import KeyedRequest
 
 PREFIX: Final = "/api/v1/experiments"
@@ -71,21 +71,19 @@ async def create(
 
 @router.get("", responses=_answers({"items": [_EXPERIMENT], "next_cursor": "3"}, 400))
 async def list_experiments(
-    readers: Readers,
+    session: ReadSession,
     cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     data_set_sha256: DataSetHash = None,
 ) -> ExperimentPage:
     """List experiments, newest first, a page at a time, without their values case by case."""
-    async with readers() as reader:
-        return await ExperimentReads(reader).list(cursor, limit, data_set_sha256)
+    return await ExperimentService(session).list(cursor, limit, data_set_sha256)
 
 
 @router.get("/{experiment_id}", responses=_answers({**_EXPERIMENT, "per_case": _PER_CASE}, 400, 404))
-async def get(experiment_id: Id, readers: Readers) -> ExperimentDetail:
+async def get(experiment_id: Id, session: ReadSession) -> ExperimentDetail:
     """Return an experiment with its values case by case."""
-    async with readers() as reader:
-        return await ExperimentReads(reader).get(experiment_id)
+    return await ExperimentService(session).get(experiment_id)
 
 
 @router.delete("/{experiment_id}", status_code=204, responses=_problems(400, 404))

@@ -1,19 +1,20 @@
 """What can be done with experiments: keep one, look at them, delete one."""
 
-from datetime import UTC, datetime
-
 from mh_common.models import ExperimentCreate, ExperimentDetail, ExperimentPage
 
-from conversations_api.database import Executor, Session
+from conversations_api.clock import Clock, utc_now
+from conversations_api.database import AsyncSession
 from conversations_api.experiments.repository import ExperimentRepository
 from conversations_api.idempotency.repository import Done, IdempotencyRepository, KeyedRequest
 
 
-class ExperimentReads:
-    """Reads experiments."""
+class ExperimentService:
+    """Reads and changes experiments in a session, whose owner commits."""
 
-    def __init__(self, session: Executor) -> None:
+    def __init__(self, session: AsyncSession, clock: Clock = utc_now) -> None:
         self._experiments = ExperimentRepository(session)
+        self._keys = IdempotencyRepository(session)
+        self._clock = clock
 
     async def get(self, experiment_id: int) -> ExperimentDetail:
         """Return an experiment. Raises `NotFoundError`."""
@@ -25,21 +26,13 @@ class ExperimentReads:
         items = found[:limit]
         return ExperimentPage(items=items, next_cursor=str(items[-1].id) if len(found) > limit else None)
 
-
-class ExperimentService:
-    """Changes experiments. The session's owner commits."""
-
-    def __init__(self, session: Session) -> None:
-        self._experiments = ExperimentRepository(session)
-        self._keys = IdempotencyRepository(session)
-
     async def add(self, content: ExperimentCreate, request: KeyedRequest | None) -> Done:
         """Keep an experiment; a repeated request keeps nothing and returns the first one's key and time.
 
         Raises:
             IdempotencyConflictError, IdempotencyMismatchError: The request's key is in work, or was another request's.
         """
-        now = datetime.now(UTC)
+        now = self._clock()
         if request and (done := await self._keys.take(request, now)):
             return done
         done = Done([await self._experiments.add(content, now)], now)

@@ -21,9 +21,9 @@ from mh_common.models import (
     HistoryPage,
 )
 
-from conversations_api.dependencies import Readers, WriteSession, state_of
+from conversations_api.dependencies import ReadSession, WriteSession, state_of
 from conversations_api.history import documentation
-from conversations_api.history.service import HistoryReads, HistoryService
+from conversations_api.history.service import HistoryService
 
 router = APIRouter(prefix="/api/v1/history", tags=["history"])
 
@@ -57,11 +57,10 @@ async def add(
 
 @router.get("", responses=documentation.LISTED, dependencies=TURNED_ON)
 async def list_history(
-    user_id: User, readers: Readers, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
+    user_id: User, session: ReadSession, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
 ) -> HistoryPage:
     """List the user's own entries, newest first, a page at a time."""
-    async with readers() as reader:
-        return await HistoryReads(reader).list(user_id, cursor, limit)
+    return await HistoryService(session).list(user_id, cursor, limit)
 
 
 @router.delete("", responses=documentation.CLEARED)
@@ -71,10 +70,9 @@ async def clear(user_id: User, session: WriteSession) -> HistoryDeleted:
 
 
 @router.get("/{answer_id}", responses=documentation.READ, dependencies=TURNED_ON)
-async def get(answer_id: AnswerId, readers: Readers, user_id: OptionalUser = None) -> HistoryEntry:
+async def get(answer_id: AnswerId, session: ReadSession, user_id: OptionalUser = None) -> HistoryEntry:
     """Return an entry: one of the user's own, or one that was stored without a user."""
-    async with readers() as reader:
-        return await HistoryReads(reader).get(answer_id, user_id)
+    return await HistoryService(session).get(answer_id, user_id)
 
 
 @router.delete("/{answer_id}", status_code=204, responses=documentation.DELETED)

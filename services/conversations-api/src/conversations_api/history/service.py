@@ -5,26 +5,26 @@ of their own, and those that were stored without a user, which belong to whoever
 entry is as absent.
 """
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from typing import TypeVar
 from uuid import UUID
 
 from mh_common.errors import IdempotencyMismatchError, NotFoundError
 from mh_common.models import Feedback, FeedbackCreate, HistoryEntry, HistoryEntryCreate, HistoryPage
 
-from conversations_api.database import Executor, Session
+from conversations_api.clock import Clock, utc_now
+from conversations_api.database import AsyncSession
 from conversations_api.history.repository import HistoryRepository
+from conversations_api.models import HistoryRow
+
+Entry = TypeVar("Entry", HistoryEntry, HistoryRow)
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+class HistoryService:
+    """Reads and changes entries in a session, whose owner commits."""
 
-
-class HistoryReads:
-    """Reads entries."""
-
-    def __init__(self, session: Executor) -> None:
+    def __init__(self, session: AsyncSession, clock: Clock = utc_now) -> None:
         self._history = HistoryRepository(session)
+        self._clock = clock
 
     async def get(self, answer_id: UUID, user_id: str | None) -> HistoryEntry:
         """Return an entry that the user may see. Raises `NotFoundError`."""
@@ -36,14 +36,6 @@ class HistoryReads:
         page = found[:limit]
         more = len(found) > limit
         return HistoryPage(items=[one.entry for one in page], next_cursor=str(page[-1].key) if more else None)
-
-
-class HistoryService:
-    """Changes entries, in the session's transaction."""
-
-    def __init__(self, session: Session, clock: Callable[[], datetime] = _utc_now) -> None:
-        self._history = HistoryRepository(session)
-        self._clock = clock
 
     async def add(self, content: HistoryEntryCreate) -> tuple[HistoryEntry, bool]:
         """Store an entry; return it, and whether it is new. The same one again changes nothing.
@@ -61,22 +53,21 @@ class HistoryService:
 
     async def set_feedback(self, answer_id: UUID, user_id: str | None, content: FeedbackCreate) -> Feedback:
         """Store the user's feedback in the place of what was there. Raises `NotFoundError`."""
-        _visible(await self._history.find(answer_id, for_update=True), answer_id, user_id)
+        row = _visible(await self._history.lock(answer_id), answer_id, user_id)
         feedback = Feedback(rating=content.rating, comment=content.comment, at=self._clock())
-        await self._history.set_feedback(answer_id, feedback)
+        row.rating, row.comment, row.feedback_at = feedback.rating, feedback.comment, feedback.at
         return feedback
 
     async def delete(self, answer_id: UUID, user_id: str | None) -> None:
         """Delete an entry for good. Raises `NotFoundError`."""
-        _visible(await self._history.find(answer_id, for_update=True), answer_id, user_id)
-        await self._history.delete(answer_id)
+        await self._history.delete(_visible(await self._history.lock(answer_id), answer_id, user_id))
 
     async def clear(self, user_id: str) -> int:
         """Delete all of the user's entries for good; return how many there were."""
         return await self._history.delete_of(user_id)
 
 
-def _visible(entry: HistoryEntry | None, answer_id: UUID, user_id: str | None) -> HistoryEntry:
+def _visible(entry: Entry | None, answer_id: UUID, user_id: str | None) -> Entry:
     if entry is None or entry.user_id not in (None, user_id):
         raise NotFoundError(f"There is no history entry {answer_id}.")
     return entry

@@ -9,17 +9,15 @@ from typing import Final
 
 from mh_common.errors import IdempotencyConflictError, IdempotencyMismatchError
 from pydantic import BaseModel
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from conversations_api.database import Session
 from conversations_api.database_errors import is_locked
 from conversations_api.models import IdempotencyKeyRow
 
 KEY_LIFETIME: Final = timedelta(hours=24)
 """How long an answer can be had again."""
-
-PURGE_CHUNK: Final = 500
 
 
 @dataclass(frozen=True)
@@ -47,14 +45,14 @@ class Done:
 
 
 class IdempotencyRepository:
-    """Reads and writes keys within the session's transaction.
+    """Reads and writes keys in a session.
 
     A key is taken, the work done and its result kept in one transaction: until its commit the key is locked for others,
     and when the work fails the key was never there.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
 
     async def take(self, request: KeyedRequest, at: datetime) -> Done | None:
         """Take the key for the work that follows, or return what was done for it already.
@@ -72,21 +70,21 @@ class IdempotencyRepository:
 
     async def keep(self, request: KeyedRequest, done: Done) -> None:
         """Keep what was done under the key taken before."""
-        await self.session.execute(
+        await self._session.execute(
             update(IdempotencyKeyRow)
             .where(IdempotencyKeyRow.key == request.key)
             .values(conversation_ids=json.dumps(list(done.ids)))
         )
 
-    async def delete_older(self, than: datetime) -> int:
-        """Delete some of the keys taken before `than`; return how many, 0 when there are none left."""
-        old = select(IdempotencyKeyRow.key).where(IdempotencyKeyRow.created_at < than).limit(PURGE_CHUNK)
-        keys = (await self.session.execute(old)).scalars().all()
+    async def delete_older(self, than: datetime, limit: int) -> int:
+        """Delete at most `limit` of the keys taken before `than`; return how many."""
+        old = select(IdempotencyKeyRow.key).where(IdempotencyKeyRow.created_at < than).limit(limit)
+        keys = (await self._session.scalars(old)).all()
         if keys:
-            await self.session.execute(delete(IdempotencyKeyRow).where(IdempotencyKeyRow.key.in_(keys)))
+            await self._session.execute(delete(IdempotencyKeyRow).where(IdempotencyKeyRow.key.in_(keys)))
         return len(keys)
 
-    async def _find_or_insert(self, request: KeyedRequest, at: datetime) -> Row[str, str, datetime] | None:
+    async def _find_or_insert(self, request: KeyedRequest, at: datetime) -> IdempotencyKeyRow | None:
         try:
             # NOWAIT also fails on a row that is inserted but not committed: the request is still in work.
             row = await self._find(request.key, lock=True)
@@ -103,14 +101,14 @@ class IdempotencyRepository:
                 raise IdempotencyConflictError("A request with this Idempotency-Key is still in work.") from error
         return row
 
-    async def _find(self, key: str, lock: bool = False) -> Row[str, str, datetime] | None:
-        query = select(
-            IdempotencyKeyRow.request_hash, IdempotencyKeyRow.conversation_ids, IdempotencyKeyRow.created_at
-        ).where(IdempotencyKeyRow.key == key)
-        if lock:
-            query = query.with_for_update(nowait=True)
-        return (await self.session.execute(query)).one_or_none()
+    async def _find(self, key: str, lock: bool = False) -> IdempotencyKeyRow | None:
+        query = select(IdempotencyKeyRow).where(IdempotencyKeyRow.key == key)
+        row: IdempotencyKeyRow | None = await self._session.scalar(
+            query.with_for_update(nowait=True) if lock else query
+        )
+        return row
 
     async def _insert(self, request: KeyedRequest, at: datetime) -> None:
         row = {"key": request.key, "request_hash": request.digest, "created_at": at, "conversation_ids": "[]"}
-        await self.session.execute(insert(IdempotencyKeyRow).values(row))
+        # As a statement: of a refused one the transaction goes on, of an object that is refused it does not.
+        await self._session.execute(insert(IdempotencyKeyRow).values(row))

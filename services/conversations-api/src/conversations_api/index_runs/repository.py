@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from mh_common.errors import NotFoundError
-from mh_common.models import IndexRun, IndexRunKind, IndexRunStatus
-from sqlalchemy import CursorResult, Row, insert, or_, select, update
+from mh_common.models import IndexRun, IndexRunKind, IndexRunStatus, RunCounts
+from sqlalchemy import or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from conversations_api.database import Executor
 from conversations_api.models import IndexRunRow
 
-_FIELDS: Final = [getattr(IndexRunRow, name) for name in IndexRun.model_fields]
 _NOT_OVER: Final = IndexRunRow.status.in_([IndexRunStatus.QUEUED, IndexRunStatus.RUNNING])
-_LATEST_FIRST: Final = select(*_FIELDS).order_by(IndexRunRow.id.desc())
+_LATEST_FIRST: Final = select(IndexRunRow).order_by(IndexRunRow.id.desc())
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,36 +33,44 @@ class DueRun:
 
 
 class IndexRunRepository:
-    """Reads and writes runs; what it writes, within the session's transaction."""
+    """Reads and writes runs in a session."""
 
-    def __init__(self, session: Executor) -> None:
-        self.session = session
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
 
     async def add(
         self, kind: IndexRunKind, since: datetime | None, force: bool, at: datetime, message_due_at: datetime
     ) -> int:
         """Add a run that waits; return its id."""
-        counts = dict.fromkeys(("checked", "missing", "stale", "orphaned", "repaired"), 0)
-        row = {"kind": kind, "since": since, "force": force, "status": IndexRunStatus.QUEUED, **counts}
-        statement = insert(IndexRunRow).values(requested_at=at, message_due_at=message_due_at, **row)
-        return int(cast(CursorResult[Any], await self.session.execute(statement)).lastrowid)
+        row = IndexRunRow(
+            kind=kind,
+            since=since,
+            force=force,
+            status=IndexRunStatus.QUEUED,
+            requested_at=at,
+            message_due_at=message_due_at,
+            **RunCounts().model_dump(),
+        )
+        self._session.add(row)
+        await self._session.flush()
+        return row.id
 
     async def get(self, run_id: int) -> IndexRun:
         """Return a run. Raises `NotFoundError`."""
-        row = (await self.session.execute(select(*_FIELDS).where(IndexRunRow.id == run_id))).one_or_none()
+        row = await self._session.get(IndexRunRow, run_id, populate_existing=True)
         if row is None:
             raise NotFoundError(f"There is no index run {run_id}.")
         return _run(row)
 
     async def latest(self, limit: int) -> list[IndexRun]:
         """Return the latest runs, newest first."""
-        return [_run(row) for row in await self.session.execute(_LATEST_FIRST.limit(limit))]
+        return [_run(row) for row in await self._session.scalars(_LATEST_FIRST.limit(limit))]
 
     async def find_queued(self, kind: IndexRunKind, since: datetime | None, force: bool) -> IndexRun | None:
         """Return the newest run that looks at the same and that nobody has begun."""
         same = (IndexRunRow.kind == kind, IndexRunRow.since == since, IndexRunRow.force.is_(force))
         query = _LATEST_FIRST.where(IndexRunRow.status == IndexRunStatus.QUEUED, *same)
-        row = (await self.session.execute(query.limit(1))).one_or_none()
+        row = await self._session.scalar(query.limit(1))
         return None if row is None else _run(row)
 
     async def lock(self) -> None:
@@ -71,30 +78,30 @@ class IndexRunRepository:
 
         All of them lock the same row, the oldest, whichever run they mean.
         """
-        await self.session.execute(select(IndexRunRow.id).order_by(IndexRunRow.id).limit(1).with_for_update())
+        await self._session.execute(select(IndexRunRow.id).order_by(IndexRunRow.id).limit(1).with_for_update())
 
     async def find_holder(self, now: datetime) -> Holder | None:
         """Return who has the one run that is under way; None when there is none, or its lease is over."""
         held = (IndexRunRow.status == IndexRunStatus.RUNNING, IndexRunRow.lease_until > now)
         query = select(IndexRunRow.id, IndexRunRow.owner).where(*held).order_by(IndexRunRow.lease_until.desc())
-        row = (await self.session.execute(query.limit(1))).one_or_none()
+        row = (await self._session.execute(query.limit(1))).one_or_none()
         return None if row is None else Holder(*row)
 
     async def find_owner(self, run_id: int) -> str | None:
         """Return who has this run or had it last; None while nobody has."""
-        return (await self.session.execute(select(IndexRunRow.owner).where(IndexRunRow.id == run_id))).scalar()
+        return (await self._session.execute(select(IndexRunRow.owner).where(IndexRunRow.id == run_id))).scalar()
 
     async def find_waiting(self, now: datetime) -> int | None:
         """Return the oldest run that is not over and that nobody has now."""
         free = or_(IndexRunRow.lease_until.is_(None), IndexRunRow.lease_until <= now)
         query = select(IndexRunRow.id).where(_NOT_OVER, free).order_by(IndexRunRow.id).limit(1)
-        return (await self.session.execute(query)).scalar()
+        return (await self._session.execute(query)).scalar()
 
     async def update(self, ids: Sequence[int], **values: Any) -> None:
         """Change these runs."""
         if ids:
             statement = update(IndexRunRow).where(IndexRunRow.id.in_(ids)).values(values)
-            await self.session.execute(statement)
+            await self._session.execute(statement)
 
     async def take_due(self, now: datetime, again_at: datetime) -> list[DueRun]:
         """Return the runs that the worker is to be told of now, and put off the next time until `again_at`.
@@ -107,10 +114,10 @@ class IndexRunRepository:
             .order_by(IndexRunRow.message_due_at)
             .with_for_update(skip_locked=True)
         )
-        due = [DueRun(row.id, row.kind) for row in await self.session.execute(query)]
+        due = [DueRun(row.id, row.kind) for row in await self._session.execute(query)]
         await self.update([run.id for run in due], message_due_at=again_at)
         return due
 
 
-def _run(row: Row[*tuple[Any, ...]]) -> IndexRun:
+def _run(row: IndexRunRow) -> IndexRun:
     return IndexRun.model_validate(row, from_attributes=True)

@@ -15,8 +15,7 @@ from mh_common.models import (
 )
 from mh_common.web.problems import problem_responses
 
-from conversations_api.dependencies import Readers, WriteSession
-from conversations_api.index_runs.repository import IndexRunRepository
+from conversations_api.dependencies import ReadSession, WriteSession
 from conversations_api.index_runs.service import IndexRunService
 
 router = APIRouter(prefix="/api/v1/index", tags=["index"])
@@ -72,10 +71,9 @@ async def rebuild(session: WriteSession) -> IndexRun:
 
 
 @router.get("/runs", responses=_answers({"items": [_RUNNING]}, 400))
-async def list_runs(readers: Readers, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> IndexRunList:
+async def list_runs(session: ReadSession, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> IndexRunList:
     """List the latest runs, newest first."""
-    async with readers() as reader:
-        return IndexRunList(items=await IndexRunRepository(reader).latest(limit))
+    return IndexRunList(items=await IndexRunService(session).latest(limit))
 
 
 @router.post("/runs", status_code=201, responses=_answers(_QUEUED, 400, 422, status=201))
@@ -85,10 +83,9 @@ async def add_run(request: Create, session: WriteSession) -> IndexRun:
 
 
 @router.get("/runs/{run_id}", responses=_answers(_RUNNING, 400, 404))
-async def get_run(run_id: Id, readers: Readers) -> IndexRun:
+async def get_run(run_id: Id, session: ReadSession) -> IndexRun:
     """Return a run."""
-    async with readers() as reader:
-        return await IndexRunRepository(reader).get(run_id)
+    return await IndexRunService(session).get(run_id)
 
 
 @router.post("/runs/{run_id}/claim", responses=_answers(_RUNNING, 400, 404, 409, 422))

@@ -4,15 +4,15 @@ One run is under way at a time. Its holder has a lease, which each of its report
 holder is taken for dead, and the run, or another one, may be claimed. Who claims or reports does so under one lock.
 """
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from mh_common.errors import LeaseConflictError
 from mh_common.jobs import RUN_LEASE
 from mh_common.models import IndexRun, IndexRunKind, IndexRunProgress, IndexRunStatus, RunCounts
 
-from conversations_api.database import Session
+from conversations_api.clock import Clock, utc_now
+from conversations_api.database import AsyncSession
 from conversations_api.index_runs.repository import IndexRunRepository
 from conversations_api.outbox.repository import OUTBOX_WRITTEN
 
@@ -20,17 +20,21 @@ _LEASE: Final = timedelta(seconds=RUN_LEASE)
 _OVER: Final = frozenset({IndexRunStatus.DONE, IndexRunStatus.FAILED})
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class IndexRunService:
-    """Changes runs, in the session's transaction."""
+    """Reads and changes runs in a session, whose owner commits."""
 
-    def __init__(self, session: Session, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, session: AsyncSession, clock: Clock = utc_now) -> None:
         self._session = session
         self._runs = IndexRunRepository(session)
         self._clock = clock
+
+    async def get(self, run_id: int) -> IndexRun:
+        """Return a run. Raises `NotFoundError`."""
+        return await self._runs.get(run_id)
+
+    async def latest(self, limit: int) -> list[IndexRun]:
+        """Return the latest runs, newest first."""
+        return await self._runs.latest(limit)
 
     async def request(self, kind: IndexRunKind, since: datetime | None = None, force: bool = False) -> IndexRun:
         """Return a run that the worker is told of from the commit on; one like it that waits already is enough."""

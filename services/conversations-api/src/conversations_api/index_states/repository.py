@@ -1,14 +1,14 @@
 """The index states table."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from mh_common.models import IndexStatus, PresentVersion
-from sqlalchemy import BindParameter, Select, Table, bindparam, func, insert, select, update
+from sqlalchemy import Select, Table, Update, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from conversations_api.database import Executor, Session
 from conversations_api.models import ConversationRow, IndexStateRow
 
 
@@ -50,24 +50,15 @@ _JOINED: Final = select(IndexStateRow.conversation_id, *_STORED).join(
 )
 
 _STATES: Final = cast(Table, IndexStateRow.__table__)
-_IDS: Final[BindParameter[Any]] = bindparam("ids", expanding=True)
-# Made once; what they insert or set comes as parameters.
-_INSERT: Final = insert(_STATES)
-_UPDATE: Final = update(_STATES).where(_STATES.c.conversation_id.in_(_IDS))
-_UPDATE_ONE: Final = update(_STATES).where(_STATES.c.conversation_id == bindparam("id"))
-_BY_IDS: Final = _JOINED.where(IndexStateRow.conversation_id.in_(_IDS))
-_LOCK: Final = (
-    select(ConversationRow.id).where(ConversationRow.id.in_(_IDS)).order_by(ConversationRow.id).with_for_update()
-)
 
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class IndexStateReads:
-    """Says how far the index is."""
+class IndexStateRepository:
+    """Reads and writes index states in a session."""
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
 
     async def find(self, conversation_id: int) -> StoredState | None:
         """Return a conversation's index state; None when the conversation does not exist."""
@@ -77,38 +68,36 @@ class IndexStateReads:
     async def without_state(self, ids: Collection[int]) -> list[int]:
         """Return those of these conversations that have no state."""
         query = select(IndexStateRow.conversation_id).where(IndexStateRow.conversation_id.in_(ids))
-        return sorted(set(ids).difference((await self._executor.execute(query)).scalars()))
+        return sorted(set(ids).difference((await self._session.execute(query)).scalars()))
 
     async def failed(self, after: int, limit: int) -> dict[int, StoredState]:
         """Return the states of at most `limit` conversations whose indexing failed, with ids above `after`, by id."""
         query = _JOINED.where(IndexStateRow.status == IndexStatus.FAILED, IndexStateRow.conversation_id > after)
         return await self._read(query.order_by(IndexStateRow.conversation_id).limit(limit))
 
-    async def _read(
-        self, query: Select[*tuple[Any, ...]], parameters: Mapping[str, Any] | None = None
-    ) -> dict[int, StoredState]:
-        return {row[0]: StoredState(*row[1:]) for row in await self._executor.execute(query, parameters)}
+    async def _read(self, query: Select[*tuple[Any, ...]]) -> dict[int, StoredState]:
+        return {row[0]: StoredState(*row[1:]) for row in await self._session.execute(query)}
 
     async def statuses(self) -> dict[IndexStatus, int]:
         """Return the number of states in each status, with 0 where there is none; the table's index has them all."""
         query = select(IndexStateRow.status, func.count()).group_by(IndexStateRow.status)
-        found = {row[0]: row[1] for row in await self._executor.execute(query)}
+        found = {row[0]: row[1] for row in await self._session.execute(query)}
         return {status: found.get(status, 0) for status in IndexStatus}
 
     async def total(self) -> int:
         """Return the number of conversations, of which each should have a state."""
-        return int((await self._executor.execute(select(func.count()).select_from(ConversationRow))).scalar_one())
+        return int((await self._session.execute(select(func.count()).select_from(ConversationRow))).scalar_one())
 
     async def oldest_pending(self) -> datetime | None:
         """Return when the conversation that waits longest was queued; None when none waits."""
         query = select(func.min(IndexStateRow.queued_at)).where(IndexStateRow.status == IndexStatus.PENDING)
-        return (await self._executor.execute(query)).scalar()
+        return (await self._session.execute(query)).scalar()
 
     async def failure_reasons(self, limit: int) -> list[tuple[str, int]]:
         """Return the most frequent reasons of failures with the number of each, the most frequent first."""
         reason, count = IndexStateRow.reason, func.count()
         query = select(reason, count).where(IndexStateRow.status == IndexStatus.FAILED).group_by(reason)
-        rows = await self._executor.execute(query.order_by(count.desc(), reason).limit(limit))
+        rows = await self._session.execute(query.order_by(count.desc(), reason).limit(limit))
         return [(row[0] or "", row[1]) for row in rows]
 
     async def versions(self, after: int, limit: int, since: datetime | None) -> list[PresentVersion]:
@@ -136,31 +125,20 @@ class IndexStateReads:
                 status=found.status or IndexStatus.PENDING,
                 queued_at=found.queued_at or _LONG_AGO,
             )
-            for found in await self._executor.execute(query)
+            for found in await self._session.execute(query)
         ]
-
-
-class IndexStateRepository(IndexStateReads):
-    """Reads and writes index states within the session's transaction."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self.session = session
 
     async def queue_new(self, ids: Sequence[int], at: datetime) -> None:
         """Begin the states of conversations that are new at `at`, in one statement."""
         if ids:
             state = {"status": IndexStatus.PENDING, "attempts": 0, "queued_at": at}
-            await self.session.write(_INSERT, [{"conversation_id": key, **state} for key in ids])
+            await self._session.execute(insert(_STATES), [{"conversation_id": key, **state} for key in ids])
 
     async def queue_again(self, ids: Sequence[int], at: datetime) -> None:
         """Mark changed conversations as pending from `at` on. What the index holds meanwhile stays noted."""
-        state = {"status": IndexStatus.PENDING, "attempts": 0, "reason": None, "queued_at": at}
-        if len(ids) == 1:
-            # As of each change of a conversation.
-            await self.session.write(_UPDATE_ONE, [{"id": ids[0], **state}])
-        elif ids:
-            await self.session.execute(_UPDATE, {"ids": list(ids), **state})
+        if ids:
+            again = _of(ids).values(status=IndexStatus.PENDING, attempts=0, reason=None, queued_at=at)
+            await self._session.execute(again)
 
     async def record(self, change: StateChange, ids: Collection[int], at: datetime) -> None:
         """Make the same change to each of these states, in one statement."""
@@ -172,7 +150,7 @@ class IndexStateRepository(IndexStateReads):
         if change.indexed_version is not None:
             values |= {"indexed_version": change.indexed_version, "indexed_at": at}
         if ids:
-            await self.session.execute(_UPDATE.values(values), {"ids": list(ids)})
+            await self._session.execute(_of(ids).values(values))
 
     async def lock(self, ids: Collection[int]) -> dict[int, StoredState]:
         """Return the states of those conversations that exist, and hold off changes of these until the commit.
@@ -181,8 +159,14 @@ class IndexStateRepository(IndexStateReads):
         in one order, so that the version read here stays the present one and no two transactions wait for each other.
         """
         await self.lock_conversations(ids)
-        return await self._read(_BY_IDS, {"ids": list(ids)})
+        return await self._read(_JOINED.where(IndexStateRow.conversation_id.in_(ids)))
 
     async def lock_conversations(self, ids: Collection[int]) -> list[int]:
         """Return the ids of those conversations that exist, in order; lock them as `lock` does."""
-        return list((await self.session.execute(_LOCK, {"ids": list(ids)})).scalars())
+        row = ConversationRow
+        query = select(row.id).where(row.id.in_(ids)).order_by(row.id).with_for_update()
+        return list((await self._session.execute(query)).scalars())
+
+
+def _of(ids: Collection[int]) -> Update:
+    return update(_STATES).where(_STATES.c.conversation_id.in_(ids))

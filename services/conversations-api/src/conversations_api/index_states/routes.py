@@ -17,14 +17,9 @@ from mh_common.models import (
     UtcTime,
 )
 
-from conversations_api.dependencies import Readers, WriteSession, WriteTransactions
+from conversations_api.dependencies import ReadSession, WriteSession, WriteSessions
 from conversations_api.index_states import documentation
-from conversations_api.index_states.service import (
-    IndexQueueService,
-    IndexReportService,
-    IndexStateService,
-    retry_failed,
-)
+from conversations_api.index_states.service import IndexStateService, retry_failed
 
 router = APIRouter(prefix="/api/v1", tags=["index"])
 
@@ -34,32 +29,29 @@ Cursor = Annotated[int, Query(ge=0, le=MAX_ID, description="`next_cursor` of the
 
 
 @router.get("/conversations/{conversation_id}/index-state", responses=documentation.STATE)
-async def get_index_state(conversation_id: Id, readers: Readers) -> IndexState:
+async def get_index_state(conversation_id: Id, session: ReadSession) -> IndexState:
     """Say whether search finds the conversation's present version, and if not, since when and why."""
-    async with readers() as reader:
-        return await IndexStateService(reader).get(conversation_id)
+    return await IndexStateService(session).get(conversation_id)
 
 
 @router.post("/conversations/{conversation_id}/reindex", status_code=202, responses=documentation.REINDEXED)
 async def reindex(conversation_id: Id, session: WriteSession) -> IndexState:
     """Queue a conversation to be indexed again. What search finds meanwhile stays as it is."""
-    return await IndexQueueService(session).reindex(conversation_id)
+    return await IndexStateService(session).reindex(conversation_id)
 
 
 @router.get("/index/summary", responses=documentation.SUMMARY)
-async def get_summary(readers: Readers) -> IndexSummary:
+async def get_summary(session: ReadSession) -> IndexSummary:
     """Say how far the index is with the whole data set, and why indexing failed where it did."""
-    async with readers() as reader:
-        return await IndexStateService(reader).summary()
+    return await IndexStateService(session).summary()
 
 
 @router.get("/index/failures", responses=documentation.FAILURES)
 async def list_failures(
-    readers: Readers, cursor: Cursor = 0, limit: Annotated[int, Query(ge=1, le=200)] = 50
+    session: ReadSession, cursor: Cursor = 0, limit: Annotated[int, Query(ge=1, le=200)] = 50
 ) -> IndexFailurePage:
     """List the conversations whose indexing failed, a page at a time, by key."""
-    async with readers() as reader:
-        return await IndexStateService(reader).failures(cursor, limit)
+    return await IndexStateService(session).failures(cursor, limit)
 
 
 @router.post("/index/queue", status_code=202, responses=documentation.QUEUED)
@@ -67,25 +59,24 @@ async def queue(
     request: Annotated[IndexQueue, Body(openapi_examples=documentation.IDS)], session: WriteSession
 ) -> IndexQueued:
     """Queue conversations to be indexed again; those that do not exist are deleted from the index."""
-    return IndexQueued(queued=await IndexQueueService(session).queue(request.ids))
+    return IndexQueued(queued=await IndexStateService(session).queue(request.ids))
 
 
 @router.post("/index/retry", status_code=202, responses=documentation.RETRIED)
-async def retry(transactions: WriteTransactions) -> IndexQueued:
+async def retry(sessions: WriteSessions) -> IndexQueued:
     """Queue every conversation whose indexing failed. A call that was cut off can be repeated."""
-    return IndexQueued(queued=await retry_failed(transactions))
+    return IndexQueued(queued=await retry_failed(sessions))
 
 
 @router.get("/index/versions", responses=documentation.VERSIONS)
 async def list_versions(
-    readers: Readers,
+    session: ReadSession,
     after: After = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_VERSIONS)] = 1000,
     since: Annotated[UtcTime | None, Query(description="Only conversations changed at or after this time.")] = None,
 ) -> ConversationVersions:
     """List keys and present versions, a page at a time, by key."""
-    async with readers() as reader:
-        return await IndexStateService(reader).versions(after, limit, since)
+    return await IndexStateService(session).versions(after, limit, since)
 
 
 @router.post("/index/reports", responses=documentation.REPORTED)
@@ -99,4 +90,4 @@ async def report_index(
     conversation the last counts. A version in the answer that differs from the reported one means that the conversation
     changed meanwhile: index it again. A null means that it was deleted: delete it from the index.
     """
-    return await IndexReportService(session).report(report)
+    return await IndexStateService(session).report(report)

@@ -1,9 +1,8 @@
 """What is known of the index, and what the worker's reports change in it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection
-from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from collections.abc import Collection
+from datetime import datetime
 from typing import Final
 
 from mh_common.errors import NotFoundError
@@ -22,24 +21,22 @@ from mh_common.models import (
     IndexSummary,
 )
 
-from conversations_api.database import Executor, Session
-from conversations_api.index_states.repository import IndexStateReads, IndexStateRepository, StateChange, StoredState
-from conversations_api.outbox.repository import OutboxReads, OutboxRepository
+from conversations_api.clock import Clock, utc_now
+from conversations_api.database import AsyncSession, SessionFactory
+from conversations_api.database_errors import database_errors
+from conversations_api.index_states.repository import IndexStateRepository, StateChange, StoredState
+from conversations_api.outbox.repository import OutboxRepository
 
 MAX_REASONS: Final = 20
 """Reasons of failures that a summary names."""
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class IndexStateService:
-    """Answers for one request, in its session."""
+    """Reads and changes index states in a session, whose owner commits."""
 
-    def __init__(self, session: Executor, clock: Callable[[], datetime] = _utc_now) -> None:
-        self._states = IndexStateReads(session)
-        self._outbox = OutboxReads(session)
+    def __init__(self, session: AsyncSession, clock: Clock = utc_now) -> None:
+        self._states = IndexStateRepository(session)
+        self._outbox = OutboxRepository(session)
         self._clock = clock
 
     async def get(self, conversation_id: int) -> IndexState:
@@ -101,14 +98,6 @@ class IndexStateService:
         items = found[:limit]
         return ConversationVersions(items=items, next_after=items[-1].conversation_id if len(found) > limit else None)
 
-
-class IndexReportService:
-    """Takes the worker's reports, in the session's transaction."""
-
-    def __init__(self, session: Session, clock: Callable[[], datetime] = _utc_now) -> None:
-        self._states = IndexStateRepository(session)
-        self._clock = clock
-
     async def report(self, report: IndexReport) -> IndexReportAnswer:
         """Note the outcomes and return the present versions, in the order of the report.
 
@@ -131,16 +120,6 @@ class IndexReportService:
             ]
         )
 
-
-class IndexQueueService:
-    """Queues conversations to be indexed again, in the session's transaction."""
-
-    def __init__(self, session: Session, clock: Callable[[], datetime] = _utc_now) -> None:
-        self._session = session
-        self._states = IndexStateRepository(session)
-        self._outbox = OutboxRepository(session)
-        self._clock = clock
-
     async def queue(self, ids: Collection[int]) -> int:
         """Queue those of the conversations that exist to be indexed, the others to be deleted from the index.
 
@@ -160,19 +139,20 @@ class IndexQueueService:
         if not await self._states.lock_conversations([conversation_id]):
             raise NotFoundError(f"There is no conversation {conversation_id}.")
         await self.queue([conversation_id])
-        return await IndexStateService(self._session, self._clock).get(conversation_id)
+        return await self.get(conversation_id)
 
 
-async def retry_failed(transactions: Callable[[], AbstractAsyncContextManager[Session]]) -> int:
+async def retry_failed(sessions: SessionFactory) -> int:
     """Queue all conversations whose indexing failed, many in each transaction; return how many those are.
 
-    Each is queued once, also when it fails again meanwhile.
+    Each is queued once, also when it fails again meanwhile. Raises `UnavailableError`.
     """
     after, queued = 0, 0
     while True:
-        async with transactions() as session:
-            ids = list(await IndexStateRepository(session).failed(after, MAX_BULK_ROWS))
-            queued += await IndexQueueService(session).queue(ids)
+        with database_errors():
+            async with sessions.begin() as session:
+                ids = list(await IndexStateRepository(session).failed(after, MAX_BULK_ROWS))
+                queued += await IndexStateService(session).queue(ids)
         if len(ids) < MAX_BULK_ROWS:
             return queued
         after = ids[-1]

@@ -4,9 +4,9 @@ import asyncio
 import random
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
@@ -15,12 +15,15 @@ from mh_common.jobs import MAX_JOB_IDS, RunJob
 from mh_common.models import IndexRunKind
 from mh_common.tracing import span
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from conversations_api import metrics
-from conversations_api.database import Session, SessionFactory, transaction
+from conversations_api.clock import Clock, utc_now
+from conversations_api.database import SessionFactory, after_each_commit
 from conversations_api.index_runs.repository import DueRun, IndexRunRepository
 from conversations_api.outbox.publisher import Publisher, PublishError
-from conversations_api.outbox.repository import ClaimedRow, OutboxRepository
+from conversations_api.outbox.repository import OUTBOX_WRITTEN, ClaimedRow, OutboxRepository
 from conversations_api.settings import RelaySettings
 
 log = structlog.get_logger(__name__)
@@ -47,10 +50,6 @@ RUN_RESEND: Final = 30.0
 _RUN_JOBS: Final = {IndexRunKind.RECONCILE: RunJob.RECONCILE, IndexRunKind.REBUILD: RunJob.REBUILD}
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def messages(rows: Sequence[ClaimedRow]) -> Iterator[list[ClaimedRow]]:
     """Cut rows into runs that fit one message each: one job, at most 64 rows, the order kept."""
     for _, run in groupby(rows, lambda row: row.job):
@@ -67,16 +66,19 @@ def backoff(failures: int, longest: float) -> float:
 
 
 class Relay:
-    """Delivers what the outbox holds. Each process runs one; any number of them share the work."""
+    """Delivers what the outbox holds. Each process runs one; any number of them share the work.
+
+    A commit of one of `sessions` that wrote to the outbox wakes it.
+    """
 
     def __init__(
         self,
-        session_factory: SessionFactory,
+        sessions: SessionFactory,
         publisher: Publisher,
         settings: RelaySettings,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Clock = utc_now,
     ) -> None:
-        self._session_factory = session_factory
+        self._sessions = sessions
         self._publisher = publisher
         self._settings = settings
         self._clock = clock
@@ -84,10 +86,15 @@ class Relay:
         self._woken = asyncio.Event()
         self._stopping = False
         self._unknown_jobs: set[str] = set()
+        after_each_commit(sessions, self._wake_for)
 
     def wake(self) -> None:
         """Say that there is something to deliver. Call it in the event loop that runs the relay."""
         self._woken.set()
+
+    def _wake_for(self, session: Session) -> None:
+        if session.info.pop(OUTBOX_WRITTEN, False):
+            self.wake()
 
     async def run(self) -> None:
         """Deliver until cancelled. Whatever fails is logged and tried again, later each time."""
@@ -130,12 +137,12 @@ class Relay:
                 await self._woken.wait()
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Session]:
+    async def _transaction(self) -> AsyncIterator[AsyncSession]:
         """Give a transaction for as long as a claim can be of use.
 
         The driver would wait without end for a server that vanished without a word.
         """
-        async with asyncio.timeout(self._settings.lease), transaction(self._session_factory) as session:
+        async with asyncio.timeout(self._settings.lease), self._sessions.begin() as session:
             yield session
 
     async def _deliver_batch(self) -> int:

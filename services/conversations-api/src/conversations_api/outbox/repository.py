@@ -8,20 +8,20 @@ from typing import Final, cast
 from mh_common.jobs import IndexJob
 from mh_common.tracing import traceparent
 from sqlalchemy import Table, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from conversations_api.database import Executor, Session
 from conversations_api.models import OutboxRow
 
 OUTBOX_WRITTEN: Final = "outbox_written"
-"""Key in `session.info`: true once the session owes the worker a message: whoever commits it wakes the relay."""
+"""Key in `session.info`: true once the session owes the worker a message. Its commit then wakes the relay."""
 
 # Whatever else stands there was written by another release, whose relay knows what to do with it.
 _KNOWN: Final = OutboxRow.job.in_([job.value for job in IndexJob])
 
 _BY_CONVERSATION: Final = "ix_index_outbox_conversation_id_id"
 
-_INSERT: Final = insert(cast(Table, OutboxRow.__table__))
+_TABLE: Final = cast(Table, OutboxRow.__table__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,31 +34,23 @@ class ClaimedRow:
     trace_context: str | None = None
 
 
-class OutboxReads:
-    """Says what the outbox holds."""
+class OutboxRepository:
+    """Reads and writes the outbox in a session."""
 
-    def __init__(self, session: Executor) -> None:
-        self._executor = session
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
 
     async def depth(self) -> int:
         """Return the number of jobs not yet delivered."""
-        return int((await self._executor.execute(select(func.count()).select_from(OutboxRow))).scalar_one())
+        return int((await self._session.execute(select(func.count()).select_from(OutboxRow))).scalar_one())
 
     async def oldest(self) -> datetime | None:
         """Return when the oldest undelivered job was written; None when all are delivered."""
-        return (await self._executor.execute(select(OutboxRow.created_at).order_by(OutboxRow.id).limit(1))).scalar()
+        return (await self._session.execute(select(OutboxRow.created_at).order_by(OutboxRow.id).limit(1))).scalar()
 
     async def unknown_jobs(self) -> list[str]:
         """Return the names of jobs that this release does not know. Their rows are never claimed."""
-        return list((await self._executor.execute(select(OutboxRow.job).where(~_KNOWN).distinct())).scalars())
-
-
-class OutboxRepository(OutboxReads):
-    """Reads and writes the outbox within the session's transaction."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self.session = session
+        return list((await self._session.execute(select(OutboxRow.job).where(~_KNOWN).distinct())).scalars())
 
     async def add(self, job: IndexJob, ids: Sequence[int]) -> None:
         """Owe `job` for each of these conversations, in one statement, from the moment the session commits."""
@@ -66,8 +58,8 @@ class OutboxRepository(OutboxReads):
             return
         now = datetime.now(UTC)
         same = {"job": job, "created_at": now, "trace_context": traceparent()}
-        await self.session.write(_INSERT, [{"conversation_id": key, **same} for key in ids])
-        self.session.info[OUTBOX_WRITTEN] = True
+        await self._session.execute(insert(_TABLE), [{"conversation_id": key, **same} for key in ids])
+        self._session.info[OUTBOX_WRITTEN] = True
 
     async def claim(self, owner: str, now: datetime, lease_seconds: float, limit: int) -> list[ClaimedRow]:
         """Reserve the oldest free jobs for `owner` until the lease ends; return them, oldest first.
@@ -81,7 +73,7 @@ class OutboxRepository(OutboxReads):
             until = now + timedelta(seconds=lease_seconds)
             ids = [row.id for row in rows]
             claim = update(OutboxRow).where(OutboxRow.id.in_(ids)).values(claimed_by=owner, claimed_until=until)
-            await self.session.execute(claim)
+            await self._session.execute(claim)
         return rows
 
     async def _candidates(self, now: datetime, limit: int) -> list[ClaimedRow]:
@@ -105,7 +97,7 @@ class OutboxRepository(OutboxReads):
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        found = await self.session.execute(query)
+        found = await self._session.execute(query)
         return [ClaimedRow(row.id, row.conversation_id, IndexJob(row.job), row.trace_context) for row in found]
 
     async def _in_turn(self, candidates: Sequence[ClaimedRow]) -> list[ClaimedRow]:
@@ -126,7 +118,7 @@ class OutboxRepository(OutboxReads):
             )
             .group_by(OutboxRow.conversation_id)
         )
-        first_left = {row[0]: row[1] for row in await self.session.execute(query)}
+        first_left = {row[0]: row[1] for row in await self._session.execute(query)}
         return [
             row
             for row in candidates
@@ -137,11 +129,11 @@ class OutboxRepository(OutboxReads):
         """Forget delivered jobs, but for those whose claim has passed to another owner."""
         if ids:
             statement = delete(OutboxRow).where(OutboxRow.id.in_(ids), OutboxRow.claimed_by == owner)
-            await self.session.execute(statement)
+            await self._session.execute(statement)
 
     async def release(self, ids: Sequence[int], owner: str) -> None:
         """Give claimed jobs back undelivered, but for those whose claim has passed to another owner."""
         if ids:
             held = update(OutboxRow).where(OutboxRow.id.in_(ids), OutboxRow.claimed_by == owner)
             free = held.values(claimed_by=None, claimed_until=None)
-            await self.session.execute(free)
+            await self._session.execute(free)

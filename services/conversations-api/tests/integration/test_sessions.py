@@ -1,22 +1,22 @@
-"""Statements that the driver sends itself: their errors are the same as those of any other statement."""
+"""Sessions: what is refused, lost or cancelled half way leaves nothing behind for whoever comes next."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, cast
 
 import httpx
 import pytest
-from conversations_api.database import Reader, Session, SessionFactory, make_engine, make_read_engine, transaction
+from conversations_api.database import SessionFactory, make_engine, make_read_engine, make_session_factory
+from conversations_api.database_errors import database_errors
 from conversations_api.models import ConversationRow, IdempotencyKeyRow
 from conversations_api.settings import DatabaseSettings
 from mh_common.errors import UnavailableError
 from mh_devtools.testing.fixtures import RunQuery
 from mh_devtools.testing.waiting import eventually
-from sqlalchemy import Integer, Table, bindparam, func, insert, select, text, update
+from sqlalchemy import Executable, Integer, Table, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 PATH = "/api/v1/conversations"
 NEW = {"question": "a", "answer": "b", "question_sentiment": "neutral", "answer_sentiment": "neutral"}
@@ -24,6 +24,10 @@ ON_MYSQL = pytest.mark.parametrize("migrated_database", [pytest.param("mysql", m
 TABLE = cast(Table, IdempotencyKeyRow.__table__)
 KEYS = insert(TABLE)
 ONE = select(bindparam("one", type_=Integer).label("one"))
+
+
+async def rows(session: AsyncSession, statement: Executable, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in (await session.execute(statement, parameters)).mappings()]
 
 
 @pytest.fixture
@@ -40,27 +44,27 @@ async def test_a_locked_row_is_said_to_be_temporary(
 ) -> None:
     key = (await client.post(PATH, json=NEW)).json()["id"]
     locking = select(ConversationRow.id).where(ConversationRow.id == bindparam("id")).with_for_update(nowait=True)
-    async with transaction(sessions) as session:
+    async with sessions.begin() as session:
         await session.execute(text("UPDATE mental_health_conversations SET version = 7"))
-        async with Reader(engine) as reader:
-            with pytest.raises(UnavailableError):
-                await reader.read(locking, {"id": key})
-            assert await reader.read(ONE, {"one": 1}) == [{"one": 1}]
+        async with make_session_factory(engine)() as session:
+            with pytest.raises(UnavailableError), database_errors():
+                await rows(session, locking, {"id": key})
+            assert await rows(session, ONE, {"one": 1}) == [{"one": 1}]
 
 
 @ON_MYSQL
 async def test_a_statement_that_the_server_does_not_understand_is_a_bug(engine: AsyncEngine) -> None:
-    async with Reader(engine) as reader:
+    async with make_session_factory(engine)() as session:
         with pytest.raises(DBAPIError, match="no_such_column"):
-            await reader.read(select(text("no_such_column")), {})
-        assert await reader.read(ONE, {"one": 1}) == [{"one": 1}]
+            await rows(session, select(text("no_such_column")), {})
+        assert await rows(session, ONE, {"one": 1}) == [{"one": 1}]
 
 
 @ON_MYSQL
 async def test_nobody_gets_what_a_cancelled_read_asked_for(engine: AsyncEngine, query: RunQuery) -> None:
     async def ask() -> None:
-        async with Reader(engine) as reader:
-            await reader.read(select(func.sleep(bindparam("seconds", type_=Integer))), {"seconds": 30})
+        async with make_session_factory(engine)() as session:
+            await rows(session, select(func.sleep(bindparam("seconds", type_=Integer))), {"seconds": 30})
 
     async def is_asked() -> bool:
         running = "SELECT 1 FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'SELECT sleep(30)%'"
@@ -71,8 +75,8 @@ async def test_nobody_gets_what_a_cancelled_read_asked_for(engine: AsyncEngine, 
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    async with Reader(engine) as reader:
-        assert await reader.read(ONE, {"one": 1}) == [{"one": 1}]
+    async with make_session_factory(engine)() as session:
+        assert await rows(session, ONE, {"one": 1}) == [{"one": 1}]
 
 
 @pytest.fixture
@@ -92,13 +96,13 @@ def key(name: str) -> dict[str, Any]:
 async def test_a_refused_write_says_why_and_leaves_nothing(
     write_engine: AsyncEngine, query: RunQuery, names: list[str]
 ) -> None:
-    async with transaction(partial(Session, write_engine)) as session:
-        await session.write(KEYS, [key("a")])
+    async with make_session_factory(write_engine).begin() as session:
+        await session.execute(KEYS, [key("a")])
     with pytest.raises(IntegrityError):
-        async with transaction(partial(Session, write_engine)) as session:
-            await session.write(KEYS, [key(name) for name in names])
-    async with transaction(partial(Session, write_engine)) as session:
-        await session.write(KEYS, [key("c")])
+        async with make_session_factory(write_engine).begin() as session:
+            await session.execute(KEYS, [key(name) for name in names])
+    async with make_session_factory(write_engine).begin() as session:
+        await session.execute(KEYS, [key("c")])
     assert await query("SELECT `key` FROM idempotency_keys ORDER BY `key`") == [("a",), ("c",)]
 
 
@@ -107,37 +111,37 @@ async def test_a_connection_lost_half_way_takes_the_transaction_with_it(
     write_engine: AsyncEngine, query: RunQuery
 ) -> None:
     connection = select(func.connection_id().label("own"))
-    async with Session(write_engine) as session:
-        await session.write(KEYS, [key("a")])
-        [row] = await session.read(connection, {})
+    async with make_session_factory(write_engine)() as session:
+        await session.execute(KEYS, [key("a")])
+        [row] = await rows(session, connection, {})
         await query(f"KILL {row['own']}")
         with pytest.raises(DBAPIError):
-            await session.write(KEYS, [key("b")])
-    async with transaction(partial(Session, write_engine)) as session:
-        await session.write(KEYS, [key("c")])
+            await session.execute(KEYS, [key("b")])
+    async with make_session_factory(write_engine).begin() as session:
+        await session.execute(KEYS, [key("c")])
     assert await query("SELECT `key` FROM idempotency_keys") == [("c",)]
 
 
 @ON_MYSQL
 async def test_a_connection_lost_before_a_transaction_is_replaced(write_engine: AsyncEngine, query: RunQuery) -> None:
     connection = select(func.connection_id().label("own"))
-    async with transaction(partial(Session, write_engine)) as session:
-        [row] = await session.read(connection, {})
+    async with make_session_factory(write_engine).begin() as session:
+        [row] = await rows(session, connection, {})
     await query(f"KILL {row['own']}")
-    async with transaction(partial(Session, write_engine)) as session:
-        await session.write(KEYS, [key("a")])
-        await session.write(KEYS, [key("b")])
+    async with make_session_factory(write_engine).begin() as session:
+        await session.execute(KEYS, [key("a")])
+        await session.execute(KEYS, [key("b")])
     assert await query("SELECT `key` FROM idempotency_keys") == [("a",), ("b",)]
 
 
 @ON_MYSQL
 async def test_nothing_is_left_of_a_cancelled_write(write_engine: AsyncEngine, query: RunQuery) -> None:
-    slow = update(TABLE).where(func.sleep(bindparam("seconds", type_=Integer)) == 0)
+    slow = update(TABLE).where(func.sleep(bindparam("seconds", type_=Integer)) == 0).values(request_hash="y")
 
     async def change() -> None:
-        async with transaction(partial(Session, write_engine)) as session:
-            await session.write(KEYS, [key("b")])
-            await session.write(slow, [{"request_hash": "y", "seconds": 30}])
+        async with make_session_factory(write_engine).begin() as session:
+            await session.execute(KEYS, [key("b")])
+            await session.execute(slow, {"seconds": 30})
 
     async def is_at_work() -> bool:
         running = (
@@ -146,13 +150,13 @@ async def test_nothing_is_left_of_a_cancelled_write(write_engine: AsyncEngine, q
         )
         return bool(await query(running))
 
-    async with transaction(partial(Session, write_engine)) as session:
-        await session.write(KEYS, [key("a")])
+    async with make_session_factory(write_engine).begin() as session:
+        await session.execute(KEYS, [key("a")])
     changing = asyncio.create_task(change())
     await eventually(is_at_work)
     changing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await changing
-    async with transaction(partial(Session, write_engine)) as session:
-        assert await session.read(ONE, {"one": 1}) == [{"one": 1}]
+    async with make_session_factory(write_engine).begin() as session:
+        assert await rows(session, ONE, {"one": 1}) == [{"one": 1}]
     assert await query("SELECT `key`, request_hash FROM idempotency_keys") == [("a", "x")]

@@ -1,0 +1,55 @@
+"""Deleting what is past its time: idempotency keys that nobody will repeat any more, history past its retention."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import structlog
+
+from conversations_api.clock import utc_now
+from conversations_api.database import AsyncSession, SessionFactory
+from conversations_api.database_errors import database_errors
+
+log = structlog.get_logger(__name__)
+
+CHUNK: Final = 500
+"""Rows deleted in one transaction."""
+
+INTERVAL: Final = 3600.0
+"""Seconds between two rounds."""
+
+PURGE_FAILED: Final = "purge_failed"
+
+
+class Repository(Protocol):
+    """What the purge asks of a noun's repository."""
+
+    def __init__(self, session: AsyncSession) -> None: ...
+
+    async def delete_older(self, than: datetime, limit: int) -> int:
+        """Delete at most `limit` of the rows that were stored before `than`; return how many."""
+        ...
+
+
+async def purge(sessions: SessionFactory, repository: type[Repository], older_than: datetime) -> int:
+    """Delete all rows stored before that time, in short transactions; return how many there were."""
+    deleted = 0
+    while True:
+        async with sessions.begin() as session:
+            chunk = await repository(session).delete_older(older_than, CHUNK)
+        if not chunk:
+            return deleted
+        deleted += chunk
+
+
+async def purge_regularly(
+    sessions: SessionFactory, repository: type[Repository], retention: timedelta, interval: float = INTERVAL
+) -> None:
+    """Purge until cancelled. A round that fails is logged; the next one makes up for it."""
+    while True:
+        try:
+            with database_errors():
+                await purge(sessions, repository, utc_now() - retention)
+        except Exception as error:  # whatever it was, the next round may succeed
+            log.warning(PURGE_FAILED, of=repository.__name__, error=type(error).__name__)
+        await asyncio.sleep(interval)
