@@ -1,8 +1,8 @@
 """What the OpenAPI document says about the routes beyond their types: worked examples, headers, possible problems."""
 
-from typing import Any, Final
+from typing import Final
 
-from mh_common.web.problems import problem_responses
+from mh_common.web.documentation import Responses, answers, problems
 
 from conversations_api.conversations.export import MEDIA_TYPES
 
@@ -47,31 +47,18 @@ _REPLAYED: Final = {
     }
 }
 
-Responses = dict[int | str, dict[str, Any]]
-
-
-def _problems(*statuses: int) -> Responses:
-    # Without a default FastAPI would add a 422 in a form of its own, also where there is no body.
-    return {**problem_responses(*statuses, 503), "default": problem_responses(500)[500]}
-
-
-def _answers(example: object, *problems: int, status: int = 200, headers: dict[str, Any] | None = None) -> Responses:
-    success = {"content": {"application/json": {"example": example}}, "headers": headers or {}}
-    return {status: success, **_problems(*problems)}
-
-
-CREATED: Final = _answers(CONVERSATION, 400, 409, 422, status=201, headers={**_ETAG, **_LOCATION, **_REPLAYED})
+CREATED: Final = answers(CONVERSATION, 400, 409, 422, status=201, headers={**_ETAG, **_LOCATION, **_REPLAYED})
 READ: Final[Responses] = {
-    **_answers(CONVERSATION, 400, 404, headers=_ETAG),
+    **answers(CONVERSATION, 400, 404, headers=_ETAG),
     304: {"description": "The client has this representation already.", "headers": _ETAG},
 }
-CHANGED: Final = _answers(CONVERSATION, 400, 404, 412, 422, headers=_ETAG)
-DELETED: Final = _problems(400, 404, 412)
-LISTED: Final = _answers(PAGE, 400)
-COUNTED: Final = _answers(STATS)
-BULK_CREATED: Final = _answers({"ids": [17, 18]}, 400, 409, 422, status=201, headers=_REPLAYED)
-BULK_DELETED: Final = _answers({"deleted": 2}, 400, 409, 422, headers=_REPLAYED)
+CHANGED: Final = answers(CONVERSATION, 400, 404, 412, 422, headers=_ETAG)
+DELETED: Final = problems(400, 404, 412)
+LISTED: Final = answers(PAGE, 400)
+COUNTED: Final = answers(STATS)
+BULK_CREATED: Final = answers({"ids": [17, 18]}, 400, 409, 422, status=201, headers=_REPLAYED)
+BULK_DELETED: Final = answers({"deleted": 2}, 400, 409, 422, headers=_REPLAYED)
 EXPORTED: Final[Responses] = {
     200: {"content": {media.partition(";")[0]: {"schema": {"type": "string"}} for media in MEDIA_TYPES.values()}},
-    **_problems(400),
+    **problems(400),
 }

@@ -1,10 +1,10 @@
 """Routes of the experiments."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Path, Query, Response
 from mh_common.models import MAX_ID, Experiment, ExperimentCreate, ExperimentDetail, ExperimentPage, Sha256
-from mh_common.web.problems import problem_responses
+from mh_common.web.documentation import answers, problems
 
 from conversations_api.dependencies import IdempotencyKey, ReadSession, WriteSession
 from conversations_api.experiments.service import ExperimentService
@@ -38,22 +38,12 @@ _HEADERS: Final = {
 }
 
 
-def _answers(example: object, *problems: int, status: int = 200, **more: Any) -> dict[int | str, dict[str, Any]]:
-    success = {"content": {"application/json": {"example": example}}, **more}
-    return {status: success, **_problems(*problems)}
-
-
-def _problems(*problems: int) -> dict[int | str, dict[str, Any]]:
-    # Without a default FastAPI would add a 422 in a form of its own, also where there is no body.
-    return {**problem_responses(*problems, 503), "default": problem_responses(500)[500]}
-
-
 Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The experiment's key.")]
 Cursor = Annotated[int | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the page before.")]
 DataSetHash = Annotated[Sha256 | None, Query(description="Only experiments over the data set with this hash.")]
 
 
-@router.post("", status_code=201, responses=_answers(_EXPERIMENT, 400, 409, 422, status=201, headers=_HEADERS))
+@router.post("", status_code=201, responses=answers(_EXPERIMENT, 400, 409, 422, status=201, headers=_HEADERS))
 async def create(
     content: Annotated[ExperimentCreate, Body(openapi_examples=_NEW_EXAMPLES)],
     session: WriteSession,
@@ -69,7 +59,7 @@ async def create(
     return Experiment(id=done.ids[0], created_at=done.at, **content.model_dump(exclude={"per_case"}))
 
 
-@router.get("", responses=_answers({"items": [_EXPERIMENT], "next_cursor": "3"}, 400))
+@router.get("", responses=answers({"items": [_EXPERIMENT], "next_cursor": "3"}, 400))
 async def list_experiments(
     session: ReadSession,
     cursor: Cursor = None,
@@ -80,13 +70,13 @@ async def list_experiments(
     return await ExperimentService(session).list(cursor, limit, data_set_sha256)
 
 
-@router.get("/{experiment_id}", responses=_answers({**_EXPERIMENT, "per_case": _PER_CASE}, 400, 404))
+@router.get("/{experiment_id}", responses=answers({**_EXPERIMENT, "per_case": _PER_CASE}, 400, 404))
 async def get(experiment_id: Id, session: ReadSession) -> ExperimentDetail:
     """Return an experiment with its values case by case."""
     return await ExperimentService(session).get(experiment_id)
 
 
-@router.delete("/{experiment_id}", status_code=204, responses=_problems(400, 404))
+@router.delete("/{experiment_id}", status_code=204, responses=problems(400, 404))
 async def delete(experiment_id: Id, session: WriteSession) -> None:
     """Delete an experiment for good."""
     await ExperimentService(session).delete(experiment_id)

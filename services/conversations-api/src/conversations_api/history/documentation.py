@@ -1,8 +1,8 @@
 """What the OpenAPI document says about the routes beyond their types: worked examples and possible problems."""
 
-from typing import Any, Final
+from typing import Final
 
-from mh_common.web.problems import problem_responses
+from mh_common.web.documentation import Responses, answers, problems
 
 _NEW: Final = {
     "answer_id": "0190f3c2-7d0e-7c4e-9b1a-2f4f6a1b8c11",
@@ -24,24 +24,12 @@ _ENTRY: Final = {**_NEW, "created_at": "2026-03-02T09:15:00.120000Z", "feedback"
 NEW: Final = {"answer": {"summary": "An answer", "value": _NEW}}
 NEW_FEEDBACK: Final = {"up": {"summary": "It helped", "value": _NEW_FEEDBACK}}
 
-Responses = dict[int | str, dict[str, Any]]
-
-
-def _problems(*statuses: int) -> Responses:
-    # Without a default FastAPI would add a 422 in a form of its own, also where there is no body.
-    return {**problem_responses(*statuses, 503), "default": problem_responses(500)[500]}
-
-
-def _answers(example: object, *problems: int, status: int = 200) -> Responses:
-    return {status: {"content": {"application/json": {"example": example}}}, **_problems(*problems)}
-
-
 ADDED: Final[Responses] = {
-    **_answers(_ENTRY, 400, 404, 409, 422, status=201),
+    **answers(_ENTRY, 400, 404, 409, 422, status=201),
     200: {"description": "It was stored before.", "content": {"application/json": {"example": _ENTRY}}},
 }
-LISTED: Final = _answers({"items": [{**_ENTRY, "feedback": _FEEDBACK}], "next_cursor": "41"}, 400, 409)
-READ: Final = _answers({**_ENTRY, "feedback": _FEEDBACK}, 400, 404, 409)
-RATED: Final = _answers(_FEEDBACK, 400, 404, 409, 422)
-DELETED: Final = _problems(400, 404)
-CLEARED: Final = _answers({"deleted": 12}, 400)
+LISTED: Final = answers({"items": [{**_ENTRY, "feedback": _FEEDBACK}], "next_cursor": "41"}, 400, 409)
+READ: Final = answers({**_ENTRY, "feedback": _FEEDBACK}, 400, 404, 409)
+RATED: Final = answers(_FEEDBACK, 400, 404, 409, 422)
+DELETED: Final = problems(400, 404)
+CLEARED: Final = answers({"deleted": 12}, 400)

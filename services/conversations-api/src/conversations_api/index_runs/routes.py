@@ -1,6 +1,6 @@
 """Routes of the runs over the whole index: ask for one, look at them, and what their holder says."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Path, Query
 from mh_common.models import (
@@ -13,7 +13,7 @@ from mh_common.models import (
     IndexRunProgress,
     IndexSyncRequest,
 )
-from mh_common.web.problems import problem_responses
+from mh_common.web.documentation import answers
 
 from conversations_api.dependencies import ReadSession, WriteSession
 from conversations_api.index_runs.service import IndexRunService
@@ -42,12 +42,6 @@ _OVER: Final = {"owner": "worker-1:4711", "status": "done", "checked": 3512, "st
 _PROGRESS_EXAMPLES: Final = {"under way": {"value": _PROGRESS}, "over": {"value": _OVER}}
 
 
-def _answers(example: dict[str, Any], *problems: int, status: int = 200) -> dict[int | str, dict[str, Any]]:
-    success = {"content": {"application/json": {"example": example}}}
-    # Without a default FastAPI would add a 422 in a form of its own, also where there is no body.
-    return {status: success, **problem_responses(*problems, 503), "default": problem_responses(500)[500]}
-
-
 Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The run's key.")]
 Sync = Annotated[IndexSyncRequest, Body(openapi_examples={"everything": {"value": {}}})]
 Create = Annotated[IndexRunCreate, Body(openapi_examples={"reconcile": {"value": {"kind": "reconcile"}}})]
@@ -55,7 +49,7 @@ Claim = Annotated[IndexRunClaim, Body(openapi_examples={"claim": {"value": {"own
 Progress = Annotated[IndexRunProgress, Body(openapi_examples=_PROGRESS_EXAMPLES)]
 
 
-@router.post("/sync", status_code=202, responses=_answers(_QUEUED, 400, 422, status=202))
+@router.post("/sync", status_code=202, responses=answers(_QUEUED, 400, 422, status=202))
 async def sync(request: Sync, session: WriteSession) -> IndexRun:
     """Ask for a run that compares the index with the conversations and queues the differences.
 
@@ -64,37 +58,37 @@ async def sync(request: Sync, session: WriteSession) -> IndexRun:
     return await IndexRunService(session).request(IndexRunKind.RECONCILE, request.since, request.force)
 
 
-@router.post("/rebuild", status_code=202, responses=_answers({**_QUEUED, "kind": "rebuild"}, status=202))
+@router.post("/rebuild", status_code=202, responses=answers({**_QUEUED, "kind": "rebuild"}, status=202))
 async def rebuild(session: WriteSession) -> IndexRun:
     """Ask for a run that builds the index anew. Where one waits already, that one is answered."""
     return await IndexRunService(session).request(IndexRunKind.REBUILD)
 
 
-@router.get("/runs", responses=_answers({"items": [_RUNNING]}, 400))
+@router.get("/runs", responses=answers({"items": [_RUNNING]}, 400))
 async def list_runs(session: ReadSession, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> IndexRunList:
     """List the latest runs, newest first."""
     return IndexRunList(items=await IndexRunService(session).latest(limit))
 
 
-@router.post("/runs", status_code=201, responses=_answers(_QUEUED, 400, 422, status=201))
+@router.post("/runs", status_code=201, responses=answers(_QUEUED, 400, 422, status=201))
 async def add_run(request: Create, session: WriteSession) -> IndexRun:
     """Add a run that its creator claims next. Where one of its kind waits already, that one is answered."""
     return await IndexRunService(session).add(request.kind)
 
 
-@router.get("/runs/{run_id}", responses=_answers(_RUNNING, 400, 404))
+@router.get("/runs/{run_id}", responses=answers(_RUNNING, 400, 404))
 async def get_run(run_id: Id, session: ReadSession) -> IndexRun:
     """Return a run."""
     return await IndexRunService(session).get(run_id)
 
 
-@router.post("/runs/{run_id}/claim", responses=_answers(_RUNNING, 400, 404, 409, 422))
+@router.post("/runs/{run_id}/claim", responses=answers(_RUNNING, 400, 404, 409, 422))
 async def claim_run(run_id: Id, claim: Claim, session: WriteSession) -> IndexRun:
     """Take a run for 60 seconds, which each report extends. One run is under way at a time: 409 while another is."""
     return await IndexRunService(session).claim(run_id, claim.owner)
 
 
-@router.put("/runs/{run_id}/progress", responses=_answers(_RUNNING, 400, 404, 409, 422))
+@router.put("/runs/{run_id}/progress", responses=answers(_RUNNING, 400, 404, 409, 422))
 async def report_run(run_id: Id, progress: Progress, session: WriteSession) -> IndexRun:
     """Say how far a run is, or that it is over. 409 when it passed to somebody else: stop working on it."""
     return await IndexRunService(session).report(run_id, progress)

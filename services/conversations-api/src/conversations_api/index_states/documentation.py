@@ -1,8 +1,8 @@
 """What the OpenAPI document says about the routes beyond their types: worked examples and possible problems."""
 
-from typing import Any, Final
+from typing import Final
 
-from mh_common.web.problems import problem_responses
+from mh_common.web.documentation import answers
 
 _STATE: Final = {
     "conversation_id": 17,
@@ -56,23 +56,14 @@ _VERSIONS: Final = {
     "next_after": 18,
 }
 
-Responses = dict[int | str, dict[str, Any]]
-
-
-def _answers(example: dict[str, Any], *problems: int, status: int = 200) -> Responses:
-    success = {"content": {"application/json": {"example": example}}}
-    # Without a default FastAPI would add a 422 in a form of its own, also where there is no body.
-    return {status: success, **problem_responses(*problems, 503), "default": problem_responses(500)[500]}
-
-
 REPORTED_JOB: Final = {"job": {"summary": "A job of three", "value": _REPORT}}
 IDS: Final = {"two": {"summary": "Two conversations", "value": {"ids": [17, 18]}}}
 
-STATE: Final = _answers(_STATE, 400, 404)
-REPORTED: Final = _answers(_ANSWER, 400, 422)
-SUMMARY: Final = _answers(_SUMMARY)
-FAILURES: Final = _answers({"items": [_FAILED], "next_cursor": "17"}, 400)
-REINDEXED: Final = _answers(_PENDING, 400, 404, status=202)
-QUEUED: Final = _answers({"queued": 2}, 400, 422, status=202)
-RETRIED: Final = _answers({"queued": 2}, status=202)
-VERSIONS: Final = _answers(_VERSIONS, 400)
+STATE: Final = answers(_STATE, 400, 404)
+REPORTED: Final = answers(_ANSWER, 400, 422)
+SUMMARY: Final = answers(_SUMMARY)
+FAILURES: Final = answers({"items": [_FAILED], "next_cursor": "17"}, 400)
+REINDEXED: Final = answers(_PENDING, 400, 404, status=202)
+QUEUED: Final = answers({"queued": 2}, 400, 422, status=202)
+RETRIED: Final = answers({"queued": 2}, status=202)
+VERSIONS: Final = answers(_VERSIONS, 400)
