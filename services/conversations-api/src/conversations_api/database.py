@@ -1,10 +1,11 @@
 """The engines and their sessions, and what differs between MySQL, MariaDB and SQLite, but for SQL itself."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from sqlalchemy import Connection, MetaData, event, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.ext.asyncio import AsyncSession as AsyncSession  # for services, which know nothing else of SQLAlchemy
 from sqlalchemy.orm import Session, sessionmaker
@@ -38,9 +39,11 @@ def make_read_engine(settings: DatabaseSettings) -> AsyncEngine:
     Its connections are its own, so that a rush of slow searches leaves those of the writers free.
     """
     options = {**_options(settings), "isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
-    engine = create_async_engine(settings.address, **options)
+    engine = create_async_engine(settings.address, **{**options, "pool_pre_ping": False})
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    else:
+        event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
 
 
@@ -74,6 +77,13 @@ def _options(settings: DatabaseSettings) -> dict[str, Any]:
         "pool_recycle": 1800,
         "connect_args": {"charset": "utf8mb4", "connect_timeout": 5, "init_command": session},
     }
+
+
+def _refuse_closed(_: DBAPIConnection, entry: ConnectionPoolEntry, __: object) -> None:
+    # Instead of a ping, whose round trip takes a tenth of a read: aiomysql's own pool looks at the same. The pool takes
+    # another connection then.
+    if cast(Any, entry.driver_connection)._reader.at_eof():
+        raise DisconnectionError
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
