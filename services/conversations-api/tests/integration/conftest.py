@@ -23,9 +23,9 @@ from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import DatabaseSettings, Settings
 from mh_common.jobs import IndexJob, RunJob
 from mh_common.settings import RedisSettings
+from mh_common.web import health
 from mh_devtools.testing.fixtures import RunApp, RunQuery
 from mh_devtools.testing.waiting import eventually
-from mh_common.web import health
 from sqlalchemy import CursorResult, delete, func, select, text
 
 SERVICE = Path(__file__).resolve().parents[2]

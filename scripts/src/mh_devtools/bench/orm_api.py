@@ -1,0 +1,153 @@
+"""A yardstick for the conversations API: the handlers that FastAPI's own template has, on SQLAlchemy's async ORM.
+
+A session is a dependency, a row is an object, an answer a model that FastAPI validates. There is nothing else: no
+request ids, metrics, entity tags, idempotency keys or problem documents. A write stores what the platform stores:
+conversation, index state and outbox row, in one transaction.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from fastapi import Depends, FastAPI, HTTPException
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import ForeignKey, Text, select
+from sqlalchemy.dialects import mysql
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from mh_devtools.bench.bare_api import JOBS
+
+MOMENT: Final = mysql.DATETIME(fsp=6)
+
+
+class Base(DeclarativeBase):
+    """Base of the tables."""
+
+
+class IndexState(Base):
+    """A conversation's index state."""
+
+    __tablename__ = "index_states"
+
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("mental_health_conversations.id"), primary_key=True)
+    status: Mapped[str]
+    attempts: Mapped[int]
+    reason: Mapped[str | None]
+    queued_at: Mapped[datetime] = mapped_column(MOMENT)
+
+
+class Conversation(Base):
+    """A conversation."""
+
+    __tablename__ = "mental_health_conversations"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(MOMENT)
+    updated_at: Mapped[datetime] = mapped_column(MOMENT)
+    question: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(Text)
+    question_sentiment: Mapped[str]
+    answer_sentiment: Mapped[str]
+    version: Mapped[int]
+    state: Mapped[IndexState] = relationship(lazy="joined", innerjoin=True)
+
+    @property
+    def index_status(self) -> str:
+        """How far the index is."""
+        return self.state.status
+
+
+class Outbox(Base):
+    """A job that is owed."""
+
+    __tablename__ = "index_outbox"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation_id: Mapped[int]
+    job: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(MOMENT)
+
+
+class Create(BaseModel):
+    """What a POST brings."""
+
+    question: str
+    answer: str
+    question_sentiment: str
+    answer_sentiment: str
+
+
+class Change(BaseModel):
+    """What a PATCH brings."""
+
+    question_sentiment: str
+
+
+class Shown(Create):
+    """What is answered."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    index_status: str
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def create_app() -> FastAPI:
+    """Return the application."""
+    engine = create_async_engine(os.environ["DATABASE_URL"], pool_size=16)
+    sessions = async_sessionmaker(engine, expire_on_commit=False)
+    app = FastAPI()
+
+    async def get_session() -> AsyncIterator[AsyncSession]:
+        async with sessions() as session:
+            yield session
+
+    session_dependency = Depends(get_session)
+    SessionDep = Annotated[AsyncSession, session_dependency]  # noqa: N806 - the template's name
+
+    @app.get("/{conversation_id}", response_model=Shown)
+    async def get(session: SessionDep, conversation_id: int) -> Conversation:
+        """Return one conversation."""
+        row = await session.get(Conversation, conversation_id)
+        if row is None:
+            raise HTTPException(404)
+        return row
+
+    @app.get("/", response_model=list[Shown])
+    async def list_(session: SessionDep, limit: int) -> list[Conversation]:
+        """Return the first conversations."""
+        return list((await session.scalars(select(Conversation).order_by(Conversation.id).limit(limit))).all())
+
+    @app.post("/", status_code=201, response_model=Shown)
+    async def add(session: SessionDep, body: Create) -> Conversation:
+        """Add a conversation."""
+        now = _now()
+        row = Conversation(**body.model_dump(), version=1, created_at=now, updated_at=now)
+        row.state = IndexState(status="pending", attempts=0, queued_at=now)
+        session.add(row)
+        await session.flush()
+        session.add(Outbox(conversation_id=row.id, job=JOBS[0], created_at=now))
+        await session.commit()
+        return row
+
+    @app.patch("/{conversation_id}", response_model=Shown)
+    async def change(session: SessionDep, conversation_id: int, body: Change) -> Conversation:
+        """Change a conversation."""
+        now = _now()
+        row = await session.get_one(Conversation, conversation_id, with_for_update=True)
+        row.question_sentiment, row.version, row.updated_at = body.question_sentiment, row.version + 1, now
+        row.state.status, row.state.attempts, row.state.reason, row.state.queued_at = "pending", 0, None, now
+        session.add(Outbox(conversation_id=row.id, job=JOBS[1], created_at=now))
+        await session.commit()
+        return row
+
+    return app
