@@ -17,9 +17,8 @@ import rag_api.metrics
 import yaml  # type: ignore[import-untyped]  # ships no type information
 from conversations_api.database import make_engine, make_session_factory
 from conversations_api.gauges import Gauges
-from conversations_api.settings import DatabaseSettings
-from indexer_worker.backlog import Backlog
-from indexer_worker.gauges import QueueGauges
+from indexer_worker.liveness.gauges import QueueGauges
+from indexer_worker.liveness.queue_depth import JobQueue
 from mh_common.metrics import Counter, Histogram
 from mh_common.settings import RedisSettings
 from mh_devtools import servers
@@ -49,11 +48,9 @@ def metrics() -> dict[str, set[str]]:
             if isinstance(metric, Counter | Histogram):
                 name = f"{metric._name}_total" if isinstance(metric, Counter) else metric._name
                 found[name] = set(metric._labelnames)
-    backlog = Backlog(RedisSettings())
-    for family in (
-        *Gauges(make_session_factory(make_engine(DatabaseSettings()))).collect(),
-        *QueueGauges(backlog).describe(),
-    ):
+    backlog = JobQueue(RedisSettings())
+    gauges = Gauges(make_session_factory(make_engine(DatabaseSettings())))
+    for family in (*gauges.collect(), *QueueGauges(backlog).describe()):
         found[family.name] = set(getattr(family, "_labelnames", ()))
     return found
 

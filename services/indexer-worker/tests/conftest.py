@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from indexer_worker.repository import make_client
-from mh_common import vector_index as fields
 from mh_devtools import servers
+from mh_common import vector_index as fields
+from mh_common.milvus import make_client
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.stubs.openai_stub import StubOpenAI
 from pymilvus import AsyncMilvusClient, MilvusClient

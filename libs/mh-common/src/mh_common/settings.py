@@ -42,6 +42,25 @@ class StartupSettings(SettingsGroup):
     )
 
 
+class LogSettings(SettingsGroup):
+    """Logging."""
+
+    level: str = Field(
+        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged."
+    )
+    format: str = Field(default="json", pattern="^(json|console)$", description="json for machines, console for eyes.")
+
+
+class OtelSettings(SettingsGroup):
+    """Traces. OpenTelemetry reads its other variables, such as OTEL_TRACES_SAMPLER, from the process environment."""
+
+    exporter_otlp_endpoint: Annotated[str | None, Field(pattern=r"^https?://"), BLANK_IS_NONE] = Field(
+        default=None,
+        description="Base address of an OTLP/HTTP collector, such as http://127.0.0.1:4318; /v1/traces is added. "
+        "Empty: there are no traces, and they cost nothing.",
+    )
+
+
 class ServiceSettings(BaseSettings):
     """Base of a service's settings."""
 
@@ -50,6 +69,8 @@ class ServiceSettings(BaseSettings):
         description="production: the service does not start without the secrets of its stores.",
     )
     startup: StartupSettings = Field(default_factory=StartupSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    otel: OtelSettings = Field(default_factory=OtelSettings)
 
     model_config = SettingsConfigDict(
         env_file=(".env", ".env.local"),
@@ -83,25 +104,6 @@ class ServiceSettings(BaseSettings):
         return self
 
 
-class LogSettings(SettingsGroup):
-    """Logging."""
-
-    level: str = Field(
-        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged."
-    )
-    format: str = Field(default="json", pattern="^(json|console)$", description="json for machines, console for eyes.")
-
-
-class OtelSettings(SettingsGroup):
-    """Traces. OpenTelemetry reads its other variables, such as OTEL_TRACES_SAMPLER, from the process environment."""
-
-    exporter_otlp_endpoint: Annotated[str | None, Field(pattern=r"^https?://"), BLANK_IS_NONE] = Field(
-        default=None,
-        description="Base address of an OTLP/HTTP collector, such as http://127.0.0.1:4318; /v1/traces is added. "
-        "Empty: there are no traces, and they cost nothing.",
-    )
-
-
 class RedisSettings(SettingsGroup):
     """Redis: broker of the index jobs and second level of the embedding cache. Never a store of record."""
 
@@ -115,10 +117,11 @@ class RedisSettings(SettingsGroup):
     def _known_form(cls, url: str) -> str:
         return _checked_url(url, ("redis", "rediss"), "redis://:PASSWORD@HOST:PORT/NUMBER")
 
-    @property
-    def has_password(self) -> bool:
-        """Whether the address carries a password."""
-        return bool(urlsplit(self.url).password)
+    def missing_secrets(self) -> Sequence[str]:
+        """See `ServiceSettings.missing_secrets`."""
+        if urlsplit(self.url).password:
+            return ()
+        return ("REDIS_URL: an address with a password, redis://:PASSWORD@HOST:PORT/0",)
 
 
 class MilvusSettings(SettingsGroup):
@@ -141,6 +144,10 @@ class MilvusSettings(SettingsGroup):
     @classmethod
     def _known_form(cls, uri: str) -> str:
         return _checked_url(uri, ("http", "https"), "http://HOST:PORT")
+
+    def missing_secrets(self) -> Sequence[str]:
+        """See `ServiceSettings.missing_secrets`."""
+        return () if self.token else ("MILVUS_TOKEN: user:password or an API key",)
 
 
 class ConversationsSettings(SettingsGroup):

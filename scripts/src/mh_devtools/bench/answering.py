@@ -16,18 +16,12 @@ from typing import Any, Self
 import httpx
 from mh_client import AsyncClient, Client
 from mh_common.embeddings.local import LocalEmbedder
+from mh_common.milvus import make_client
 from mh_common.models import SearchMode
 from rag_api.search.conditions import Every
 from rag_api.search.gathering import LEAST_CANDIDATES
 from rag_api.search.index import IndexQuery
-from rag_api.search.repository import MilvusIndex, make_client
-
-from mh_devtools.bench import free
-from mh_devtools.bench.data import add, wait_until_indexed
-from mh_devtools.bench.measuring import Bench, Figure, at_most, differences, in_turn
-from mh_devtools.bench.searching import CONSISTENCY
-from mh_devtools.bench.stubs import language_model
-from mh_devtools.bench.texts import variants
+from rag_api.search.repository import MilvusIndex
 from mh_devtools.stack.server_stack import ServerStack
 
 ROWS = 2000

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mh_client import AsyncClient, Client, ConversationCreate, IndexStatus
 from mh_client.importing import ImportOptions, import_file
+from mh_common.batches import batched
 from mh_common.models import MAX_BULK_ROWS
 
 from mh_devtools.paths import ROOT, SAMPLE
@@ -29,8 +30,7 @@ def read_rows(path: Path) -> list[ConversationCreate]:
 
 def add(client: Client, rows: Sequence[ConversationCreate]) -> list[int]:
     """Add conversations by bulk requests; return their ids in the same order."""
-    parts = (rows[first : first + MAX_BULK_ROWS] for first in range(0, len(rows), MAX_BULK_ROWS))
-    return [key for part in parts for key in client.conversations.bulk_create(part)]
+    return [key for part in batched(rows, MAX_BULK_ROWS) for key in client.conversations.bulk_create(part)]
 
 
 def empty(client: Client) -> None:

@@ -12,9 +12,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 
-from indexer_worker.repository import GRPC_OPTIONS, vector_row
+from mh_devtools.bench.load import send
+from mh_devtools.bench.measuring import Bench, Figure, at_most, differences, in_turn, percentile, timed
+from indexer_worker.vector_store.rows import vector_row
 from mh_client import Client, Conversation, ConversationCreate, IndexStatus
 from mh_common.embeddings.protocol import Embedder
+from mh_common.milvus import GRPC_OPTIONS
 from mh_common.vector_index import COLLECTION, ID, embedded_text
 from pymilvus import MilvusClient
 

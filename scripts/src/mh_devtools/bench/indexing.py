@@ -14,9 +14,16 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 
-from indexer_worker.collection import INDEXES, collection_schema
-from indexer_worker.repository import Row, vector_row
+from mh_devtools.bench import free
+from mh_devtools.bench.data import add
+from mh_devtools.bench.freshness import WRITES_PER_S, Fresh, Probe, freshness, writes
+from mh_devtools.bench.measuring import Bench, Figure, Side, at_least, at_most, in_turn, ratios, timed
+from mh_devtools.bench.peers.chroma import Chroma
+from mh_devtools.bench.texts import numbered
+from indexer_worker.vector_store.collection import INDEXES, collection_schema
+from indexer_worker.vector_store.rows import Row, vector_row
 from mh_client import Client, Conversation, ConversationCreate
+from mh_common.batches import batched
 from mh_common.embeddings.local import LocalEmbedder
 from mh_common.embeddings.protocol import Embedder
 from mh_common.jobs import INDEX_QUEUE, IndexJob
@@ -103,8 +110,8 @@ class Alone:
 
     def upsert(self, rows: Sequence[Row]) -> None:
         """Write these rows."""
-        for first in range(0, len(rows), BATCH):
-            self._client.upsert(ALONE, list(rows[first : first + BATCH]))
+        for batch in batched(rows, BATCH):
+            self._client.upsert(ALONE, list(batch))
 
     def close(self) -> None:
         """Remove this collection, and the worker's, so that another embedder can have one."""

@@ -14,17 +14,13 @@ from functools import partial
 
 from mh_client import ConversationCreate
 from mh_common.embeddings.local import LocalEmbedder
+from mh_common.milvus import make_client
 from mh_common.models import SearchMode
 from mh_common.settings import MilvusSettings
 from rag_api.search.conditions import Every
 from rag_api.search.gathering import LEAST_CANDIDATES
 from rag_api.search.index import IndexQuery
-from rag_api.search.repository import MilvusIndex, make_client
-
-from mh_devtools.bench import free
-from mh_devtools.bench.load import latencies, requests_per_second, send
-from mh_devtools.bench.measuring import Bench, Figure, Side, at_least, at_most, differences, in_turn, ratios
-from mh_devtools.bench.peers.chroma import Chroma
+from rag_api.search.repository import MilvusIndex
 from mh_devtools.stack.server_stack import ServerStack
 
 CLIENTS = (1, 16)

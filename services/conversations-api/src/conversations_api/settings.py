@@ -5,8 +5,6 @@ from functools import cached_property
 
 from mh_common.settings import (
     HistorySettings,
-    LogSettings,
-    OtelSettings,
     RedisSettings,
     ServiceSettings,
     SettingsGroup,
@@ -80,14 +78,10 @@ class Settings(ServiceSettings):
     relay: RelaySettings = Field(default_factory=RelaySettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
     web: WebSettings = Field(default_factory=WebSettings)
-    log: LogSettings = Field(default_factory=LogSettings)
-    otel: OtelSettings = Field(default_factory=OtelSettings)
 
     def missing_secrets(self) -> Sequence[str]:
         """See `ServiceSettings.missing_secrets`."""
         missing = []
         if self.database.address.get_backend_name() != "sqlite" and not self.database.address.password:
             missing.append("DATABASE_PASSWORD: the password of DATABASE_USER")
-        if not self.redis.has_password:
-            missing.append("REDIS_URL: an address with a password, redis://:PASSWORD@HOST:PORT/0")
-        return missing
+        return [*missing, *self.redis.missing_secrets()]

@@ -7,16 +7,18 @@ import httpx
 from mh_client import AsyncClient
 from mh_common.embeddings import make_embedder
 from mh_common.embeddings.disk_vectors import DiskVectors
+from mh_common.milvus import make_client
 from mh_common.tracing import tie
 
-from indexer_worker.backlog import Backlog
-from indexer_worker.contents import MilvusContents
-from indexer_worker.rebuild import Collections, Rebuilder
-from indexer_worker.reconcile import Reconciler
-from indexer_worker.repository import MilvusRepository, make_client
-from indexer_worker.runs import RunService
-from indexer_worker.service import IndexService
+from indexer_worker.indexing.service import IndexService
+from indexer_worker.liveness.queue_depth import JobQueue
+from indexer_worker.maintenance.rebuild import Rebuilder
+from indexer_worker.maintenance.reconcile import Reconciler
+from indexer_worker.maintenance.runs import RunService
 from indexer_worker.settings import Settings, WorkerSettings
+from indexer_worker.vector_store.inventory import MilvusInventory
+from indexer_worker.vector_store.replacement import CollectionReplacement
+from indexer_worker.vector_store.repository import MilvusRepository
 
 
 @dataclass(frozen=True)
@@ -48,22 +50,22 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Services:
     stack.push_async_callback(milvus.close)
     http = await stack.enter_async_context(httpx.AsyncClient(event_hooks={"request": [tie]}))
     conversations = AsyncClient(settings.conversations.url, timeout=settings.conversations.timeout, http_client=http)
-    backlog = Backlog(settings.redis)
-    stack.callback(backlog.close)
+    queue = JobQueue(settings.redis)
+    stack.callback(queue.close)
 
-    def make_target(collection: str) -> tuple[MilvusContents, IndexService]:
+    def make_target(collection: str) -> tuple[MilvusInventory, IndexService]:
         repository = MilvusRepository(
             milvus, model=embedder.model, dimension=embedder.dimension, timeout=timeout, collection=collection
         )
-        contents = MilvusContents(milvus, timeout=timeout, collection=collection)
-        return contents, IndexService(conversations, embedder, repository)
+        inventory = MilvusInventory(milvus, timeout=timeout, collection=collection)
+        return inventory, IndexService(conversations, embedder, repository)
 
     repository = MilvusRepository(milvus, model=embedder.model, dimension=embedder.dimension, timeout=timeout)
-    collections = Collections(milvus, model=embedder.model, dimension=embedder.dimension, timeout=timeout)
-    reconciler = Reconciler(conversations, MilvusContents(milvus, timeout=timeout))
-    rebuilder = Rebuilder(conversations, collections, reconciler, make_target)
+    replacement = CollectionReplacement(milvus, model=embedder.model, dimension=embedder.dimension, timeout=timeout)
+    reconciler = Reconciler(conversations, MilvusInventory(milvus, timeout=timeout))
+    rebuilder = Rebuilder(conversations, replacement, reconciler, make_target)
     return Services(
         index=IndexService(conversations, embedder, repository),
-        runs=RunService(conversations, repository, reconciler, rebuilder, backlog, settings.reconcile),
+        runs=RunService(conversations, repository, reconciler, rebuilder, queue.is_idle, settings.reconcile),
         repository=repository,
     )

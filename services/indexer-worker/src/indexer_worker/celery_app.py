@@ -21,13 +21,13 @@ from mh_common.startup import look_in_a_fork
 from mh_common.tracing import start_tracing
 
 from indexer_worker.errors import IndexMismatchError, VectorStoreError
-from indexer_worker.gauges import show_metrics
-from indexer_worker.jobs import Work, register_jobs
+from indexer_worker.liveness.gauges import show_metrics
+from indexer_worker.liveness.watchdog import Watchdog
 from indexer_worker.preflight import look
 from indexer_worker.runtime import Runtime
 from indexer_worker.settings import Settings
-from indexer_worker.starts import Starts
-from indexer_worker.watchdog import Watchdog
+from indexer_worker.tasks.crash_counter import CrashCounter
+from indexer_worker.tasks.jobs import Work, register_jobs
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +95,7 @@ def make_app(settings: Settings, work: Work) -> Celery:
         },
     )
     _schedule(app, settings)
-    register_jobs(app, work, worker, Starts(settings.redis))
+    register_jobs(app, work, worker, CrashCounter(settings.redis))
     return app
 
 

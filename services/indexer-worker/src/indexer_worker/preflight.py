@@ -20,7 +20,7 @@ async def wait_until_usable(settings: Settings, *, clock: bool) -> None:
     stores = [redis_store(settings.redis)]
     if not clock:
         # Late for the reason that `Runtime` gives.
-        from indexer_worker.repository import make_client
+        from mh_common.milvus import make_client
 
         stores.append(milvus_store(settings.milvus, make_client))
     await wait_for_stores(stores, settings.startup.timeout)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mh_common.models import IndexRunKind
 
 from indexer_worker.errors import JobTimeoutError
+from indexer_worker.maintenance.checkpoints import Checkpoint
 from indexer_worker.settings import Settings
-from indexer_worker.steps import Step
 
 if TYPE_CHECKING:
     from indexer_worker.assembly import Services
@@ -59,9 +59,9 @@ class Runtime:
         """Return the id of a run to carry out; see `RunService.add`. Raises as `index`."""
         return self._run(self._limited(lambda services: services.runs.add(kind)))
 
-    def carry_on(self, step: Step, attempts: int, deaths: int) -> Step | None:
+    def carry_on(self, checkpoint: Checkpoint, attempts: int, deaths: int) -> Checkpoint | None:
         """Do one step of a run and return the next; see `RunService.carry_on`. Raises as `index`."""
-        return self._run(self._limited(lambda services: services.runs.carry_on(step, attempts, deaths)))
+        return self._run(self._limited(lambda services: services.runs.carry_on(checkpoint, attempts, deaths)))
 
     def close(self) -> None:
         """Close the clients and the loop."""

@@ -11,9 +11,7 @@ from mh_common.metrics import FOLDER_VARIABLE
 from mh_common.settings import (
     BLANK_IS_NONE,
     ConversationsSettings,
-    LogSettings,
     MilvusSettings,
-    OtelSettings,
     RedisSettings,
     ServiceSettings,
     SettingsGroup,
@@ -132,15 +130,8 @@ class Settings(ServiceSettings):
     openai: OpenAISettings = Field(default_factory=OpenAISettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings)
-    log: LogSettings = Field(default_factory=LogSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
-    otel: OtelSettings = Field(default_factory=OtelSettings)
 
     def missing_secrets(self) -> Sequence[str]:
         """See `ServiceSettings.missing_secrets`."""
-        missing = []
-        if not self.redis.has_password:
-            missing.append("REDIS_URL: an address with a password, redis://:PASSWORD@HOST:PORT/0")
-        if not self.milvus.token:
-            missing.append("MILVUS_TOKEN: user:password or an API key")
-        return missing
+        return [*self.redis.missing_secrets(), *self.milvus.missing_secrets()]

@@ -10,12 +10,12 @@ import pytest
 import structlog
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
-from indexer_worker import attempts, jobs
 from indexer_worker.celery_app import make_app
 from indexer_worker.errors import IndexingError, JobTimeoutError
+from indexer_worker.maintenance.checkpoints import Checkpoint, Phase
 from indexer_worker.settings import Settings, WorkerSettings
-from indexer_worker.starts import Starts
-from indexer_worker.steps import Phase, Step
+from indexer_worker.tasks import jobs, retries
+from indexer_worker.tasks.crash_counter import CrashCounter
 from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
 from mh_common.models import IndexRunKind
 from mh_common.settings import RedisSettings
@@ -40,8 +40,8 @@ class ScriptedIndex:
         self.script: list[Exception] = []
         self.jobs: list[object] = []
         self.given_up: list[tuple[int, str]] = []
-        self.steps: list[tuple[Step, int, int]] = []
-        self.following: list[Step | Exception | None] = []
+        self.steps: list[tuple[Checkpoint, int, int]] = []
+        self.following: list[Checkpoint | Exception | None] = []
 
     def index(self, ids: Sequence[int]) -> None:
         self.calls.append(list(ids))
@@ -56,7 +56,7 @@ class ScriptedIndex:
     def add_run(self, kind: IndexRunKind) -> int:
         return {IndexRunKind.RECONCILE: 100, IndexRunKind.REBUILD: 200}[kind]
 
-    def carry_on(self, step: Step, attempts: int, deaths: int) -> Step | None:
+    def carry_on(self, step: Checkpoint, attempts: int, deaths: int) -> Checkpoint | None:
         self.steps.append((step, attempts, deaths))
         following = self.following.pop(0) if self.following else None
         if isinstance(following, Exception):
@@ -132,7 +132,7 @@ def test_a_job_is_tried_until_it_succeeds(redis_url: str, redis: Redis, index: S
         until_idle(redis)
 
     assert index.calls == [[1, 2]] * 4
-    postponed = events(log, attempts.JOB_POSTPONED)
+    postponed = events(log, retries.JOB_POSTPONED)
     assert [entry["attempts"] for entry in postponed] == [1, 2, 3]
     assert postponed[0]["reason"] == "Milvus is away"
     assert postponed[1]["delay"] == pytest.approx(0.1, abs=0.1)
@@ -149,7 +149,7 @@ def test_a_bug_loses_no_row_and_its_message_is_not_logged(
         wait_until(lambda: len(index.calls) == 2)
         until_idle(redis)
 
-    (crash,) = events(log, attempts.JOB_CRASHED)
+    (crash,) = events(log, retries.JOB_CRASHED)
     assert crash["error"] == "RuntimeError"
     assert "alone" not in str(log)
     assert "in index" in str(crash["stack"])
@@ -192,10 +192,10 @@ def test_a_long_wait_is_made_of_short_ones_and_loses_no_time(
             holds += [_eta(message) - time.time() for message in redis.hvals("unacked")]
         until_idle(redis)
 
-    assert index.times[1] - index.times[0] >= 3.0 - 2 * attempts.EARLY_S
+    assert index.times[1] - index.times[0] >= 3.0 - 2 * retries.EARLY_S
     assert max(holds) <= 0.5
     assert len(index.calls) == 2
-    assert [entry["attempts"] for entry in events(log, attempts.JOB_POSTPONED)] == [1]
+    assert [entry["attempts"] for entry in events(log, retries.JOB_POSTPONED)] == [1]
 
 
 def _eta(message: bytes | str) -> float:
@@ -216,7 +216,7 @@ def test_a_next_attempt_that_cannot_be_queued_leaves_the_message_in_the_queue(
         until_idle(redis)
 
     assert index.calls == [[1], [1]]
-    assert len(events(log, attempts.JOB_NOT_REQUEUED)) == 1
+    assert len(events(log, retries.JOB_NOT_REQUEUED)) == 1
 
 
 def _no_connection(**_: object) -> None:
@@ -243,7 +243,7 @@ def test_rows_that_are_done_are_not_done_again_with_those_that_are_not(
 def test_a_job_that_ends_its_process_again_and_again_is_split_until_its_poison_row_is_alone(
     redis_url: str, redis: Redis, index: ScriptedIndex, ids: list[int], deaths: int, calls: list[list[int]]
 ) -> None:
-    starts = Starts(RedisSettings(url=redis_url))
+    starts = CrashCounter(RedisSettings(url=redis_url))
     for _ in range(deaths):
         starts.begin("the job")
 
@@ -259,7 +259,7 @@ def test_a_job_that_ends_its_process_again_and_again_is_split_until_its_poison_r
 
 
 def test_a_run_goes_on_step_by_step_under_one_owner(redis_url: str, redis: Redis, index: ScriptedIndex) -> None:
-    second = Step(run_id=7, owner="somebody", phase=Phase.COMPARE, after=5000)
+    second = Checkpoint(run_id=7, owner="somebody", phase=Phase.COMPARE, after=5000)
     index.following = [second, IndexingError("Milvus is away"), None]
 
     with working(redis_url, index) as app:
@@ -267,7 +267,7 @@ def test_a_run_goes_on_step_by_step_under_one_owner(redis_url: str, redis: Redis
         wait_until(lambda: len(index.steps) == 3)
         until_idle(redis)
 
-    assert index.steps == [(Step(run_id=7, owner="first"), 0, 0), (second, 0, 0), (second, 1, 0)]
+    assert index.steps == [(Checkpoint(run_id=7, owner="first"), 0, 0), (second, 0, 0), (second, 1, 0)]
 
 
 @pytest.mark.parametrize(("job", "run_id"), [(RunJob.RECONCILE, 100), (RunJob.REBUILD, 200)])
@@ -281,7 +281,7 @@ def test_the_clock_needs_no_run_of_its_own(
         until_idle(redis)
 
     # Tried again, it is the same run with the same owner.
-    assert [step for step, _, _ in index.steps] == [Step(run_id=run_id, owner="tick")] * 2
+    assert [step for step, _, _ in index.steps] == [Checkpoint(run_id=run_id, owner="tick")] * 2
 
 
 def test_messages_that_are_no_runs_are_dropped(redis_url: str, redis: Redis, index: ScriptedIndex, log: Log) -> None:
@@ -300,7 +300,7 @@ def test_messages_that_are_no_runs_are_dropped(redis_url: str, redis: Redis, ind
 def test_jobs_are_done_while_their_starts_cannot_be_counted(
     redis_url: str, redis: Redis, index: ScriptedIndex, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Starts, "_redis", lambda self: Redis(host="127.0.0.1", port=1))
+    monkeypatch.setattr(CrashCounter, "_redis", lambda self: Redis(host="127.0.0.1", port=1))
     with working(redis_url, index) as app:
         send(app, [1])
         wait_until(lambda: index.calls)

@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import pytest
 from indexer_worker.errors import IndexingError, VectorStoreError
-from indexer_worker.repository import MilvusRepository
-from indexer_worker.service import MAX_ROUNDS, IndexService
+from indexer_worker.indexing.service import MAX_ROUNDS, IndexService
+from indexer_worker.vector_store.repository import MilvusRepository
 from mh_client import AsyncClient
 from mh_common import vector_index as fields
 from mh_common.embeddings import Embedder, EmbedderError, TextUse, VectorLengthError

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
-from indexer_worker.collection import collection_schema, ensure_collection
 from indexer_worker.errors import IndexMismatchError, VectorStoreError
-from indexer_worker.repository import MilvusRepository, Row, make_client, vector_row
+from indexer_worker.vector_store.collection import collection_schema, ensure_collection
+from indexer_worker.vector_store.repository import MilvusRepository
+from indexer_worker.vector_store.rows import Row, vector_row
 from mh_common import vector_index as fields
+from mh_common.milvus import make_client
 from mh_common.models import Conversation, IndexStatus, Sentiment
 from pymilvus import AsyncMilvusClient, MilvusException
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from indexer_worker import assembly, rebuild
+from indexer_worker import assembly
 from indexer_worker.assembly import Services
 from indexer_worker.errors import IndexingError, VectorStoreError
-from indexer_worker.repository import make_client
+from indexer_worker.maintenance import rebuild
+from indexer_worker.maintenance.checkpoints import Checkpoint, Phase
 from indexer_worker.settings import Settings
-from indexer_worker.steps import Phase, Step
 from mh_common import vector_index as names
+from mh_common.milvus import make_client
 from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.stubs.openai_stub import StubOpenAI
@@ -128,7 +129,7 @@ async def index_all(services: Services, conversations: StubIndex) -> None:
     await services.index.index(sorted(conversations.rows))
 
 
-async def finish(services: Services, step: Step | None) -> list[Step]:
+async def finish(services: Services, step: Checkpoint | None) -> list[Checkpoint]:
     """Carry the run out; return the steps."""
     steps = []
     while step is not None:
@@ -163,7 +164,7 @@ async def test_in_place_the_index_is_emptied_and_filled_and_says_so_meanwhile(
         conversations.put(key, f"text {key}")
     await index_all(await assemble("former"), conversations)
     services = await assemble("next")
-    step = Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+    step = Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
 
     following = await services.runs.carry_on(step, 0, 0)
 
@@ -198,7 +199,7 @@ async def test_no_text_is_embedded_twice_for_a_rebuild_or_another_import(
     # Another process, with nothing in its memory.
     async with AsyncExitStack() as stack:
         services = await assembly.assemble(settings, stack)
-        await finish(services, Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"))
+        await finish(services, Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"))
     assert len(await searched(milvus)) == 19
     # The same texts under other ids, in an index that lost everything.
     await milvus.drop_collection(names.COLLECTION)
@@ -221,7 +222,7 @@ async def test_with_aliases_the_live_index_stays_whole_until_the_new_one_takes_i
     before_the_switch: list[tuple[str, int]] = []
 
     for run_id in (1, 2):
-        step: Step | None = Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+        step: Checkpoint | None = Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
         while step is not None and step.phase is not Phase.COMPARE:
             before_the_switch.append((await model(aliases), len(await searched(aliases))))
             step = await services.runs.carry_on(step, 0, 0)
@@ -241,7 +242,7 @@ async def test_a_collection_that_a_worker_with_former_settings_made_meanwhile_is
     for key in range(1, 8):
         conversations.put(key, f"text {key}")
     former, services = await assemble("former"), await assemble("next")
-    step = Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+    step = Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
     await services.runs.carry_on(step, 0, 0)
     await milvus.drop_collection(names.COLLECTION)
     await former.index.index([1])
@@ -261,7 +262,7 @@ async def test_what_changes_during_a_rebuild_is_not_lost(
         conversations.put(key, f"text {key}")
     services = await assemble("former")
     await index_all(services, conversations)
-    step: Step | None = Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+    step: Checkpoint | None = Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
 
     while step is not None and step.phase is not Phase.COMPARE:
         following = await services.runs.carry_on(step, 0, 0)
@@ -291,7 +292,7 @@ async def test_a_switch_that_died_half_way_is_finished(
     await index_all(services, conversations)
     run = conversations.add_run(IndexRunKind.REBUILD)
     target = names.built_by(run.id)
-    filled = await services.runs.carry_on(Step(run_id=run.id, owner="me"), 0, 0)
+    filled = await services.runs.carry_on(Checkpoint(run_id=run.id, owner="me"), 0, 0)
     assert filled is not None
     if died_after == "alias":
         aliases.real[names.replaced_by(run.id)] = aliases.real.pop(names.COLLECTION)
@@ -320,7 +321,7 @@ async def test_a_row_that_failed_before_and_that_the_new_model_takes_is_no_failu
     await services.index.give_up(3, "refused")
     assert set(await searched(milvus)) == {1, 2, 4}
 
-    await finish(services, Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"))
+    await finish(services, Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"))
     await carried_out_by_jobs(services, conversations)
 
     assert set(await searched(milvus)) == {1, 2, 3, 4}
@@ -334,7 +335,7 @@ async def test_rows_that_end_the_process_are_left_to_jobs_of_their_own(
     for key in range(1, 6):
         conversations.put(key, f"text {key}")
     services = await assemble("former")
-    step = Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+    step = Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
 
     skipped = await services.runs.carry_on(step, attempts=0, deaths=2)
     assert skipped is not None
@@ -355,5 +356,7 @@ async def test_an_answer_that_is_not_understood_never_empties_the_index(
     monkeypatch.setattr(AsyncMilvusClient, "describe_alias", answer)
 
     with pytest.raises(IndexingError):
-        await services.runs.carry_on(Step(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"), 0, 0)
+        await services.runs.carry_on(
+            Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"), 0, 0
+        )
     assert await searched(milvus) == {1: 1}

@@ -8,19 +8,21 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from indexer_worker import reconcile, runs
-from indexer_worker.backlog import Backlog
-from indexer_worker.contents import MilvusContents, Window
 from indexer_worker.errors import IndexingError
-from indexer_worker.rebuild import Collections, Rebuilder
-from indexer_worker.reconcile import Reconciler, differences
-from indexer_worker.repository import MilvusRepository
-from indexer_worker.runs import RunService
-from indexer_worker.service import IndexService
+from indexer_worker.indexing.service import IndexService
+from indexer_worker.liveness.queue_depth import JobQueue
+from indexer_worker.maintenance import reconcile, runs
+from indexer_worker.maintenance.checkpoints import Checkpoint
+from indexer_worker.maintenance.rebuild import Rebuilder
+from indexer_worker.maintenance.reconcile import Reconciler, differences
+from indexer_worker.maintenance.runs import RunService
 from indexer_worker.settings import ReconcileSettings
-from indexer_worker.steps import Step
+from indexer_worker.vector_store.inventory import MilvusInventory, Window
+from indexer_worker.vector_store.replacement import CollectionReplacement
+from indexer_worker.vector_store.repository import MilvusRepository
 from mh_client import AsyncClient
 from mh_common import vector_index as fields
+from mh_common.batches import batched
 from mh_common.embeddings import TextUse
 from mh_common.metrics import exposition
 from mh_common.models import IndexOutcome, IndexRun, IndexRunStatus, IndexStatus, PresentVersion, RunCounts
@@ -56,27 +58,26 @@ class Setting:
         self.milvus = milvus
         self.repository = MilvusRepository(milvus, model="fake", dimension=2, timeout=10)
         self.index = IndexService(client, ConstantEmbedder(), self.repository)
-        contents = MilvusContents(milvus, timeout=10, max_window=50)
-        reconciler = Reconciler(client, contents, page=20)
+        inventory = MilvusInventory(milvus, timeout=10, max_window=50)
+        reconciler = Reconciler(client, inventory, page=20)
         rebuilder = Rebuilder(
             client,
-            Collections(milvus, model="fake", dimension=2, timeout=10),
+            CollectionReplacement(milvus, model="fake", dimension=2, timeout=10),
             reconciler,
-            lambda name: (contents, self.index),
+            lambda name: (inventory, self.index),
         )
         settings = ReconcileSettings(grace=60, busy_grace=3600)
-        backlog = Backlog(RedisSettings(url=redis_url))
-        self.runs = RunService(client, self.repository, reconciler, rebuilder, backlog, settings)
+        queue = JobQueue(RedisSettings(url=redis_url))
+        self.runs = RunService(client, self.repository, reconciler, rebuilder, queue.is_idle, settings)
 
     async def index_all(self) -> None:
-        keys = sorted(self.api.rows)
-        for start in range(0, len(keys), 64):
-            await self.index.index(keys[start : start + 64])
+        for keys in batched(sorted(self.api.rows), 64):
+            await self.index.index(keys)
 
     async def run(self, **values: Any) -> IndexRun:
         """Carry a run out to its end; return it as the API has it then."""
         run = self.api.add_run(**values)
-        step: Step | None = Step(run_id=run.id, owner="me")
+        step: Checkpoint | None = Checkpoint(run_id=run.id, owner="me")
         while step is not None:
             step = await self.runs.carry_on(step, attempts=0, deaths=0)
         return self.api.runs[run.id]
@@ -251,13 +252,13 @@ async def test_one_run_at_a_time_and_a_dead_holder_is_followed(setting: Setting,
     first, second = conversations.add_run(), conversations.add_run()
     conversations.owners[first.id] = ("somebody", float("inf"))
 
-    assert await setting.runs.carry_on(Step(run_id=first.id, owner="me"), 0, 0) is None
-    assert await setting.runs.carry_on(Step(run_id=second.id, owner="me"), 0, 0) is None
-    assert await setting.runs.carry_on(Step(run_id=999, owner="me"), 0, 0) is None
+    assert await setting.runs.carry_on(Checkpoint(run_id=first.id, owner="me"), 0, 0) is None
+    assert await setting.runs.carry_on(Checkpoint(run_id=second.id, owner="me"), 0, 0) is None
+    assert await setting.runs.carry_on(Checkpoint(run_id=999, owner="me"), 0, 0) is None
     assert conversations.pages == []
 
     conversations.owners[first.id] = ("somebody", 0.0)
-    assert await setting.runs.carry_on(Step(run_id=first.id, owner="me"), 0, 0) is None
+    assert await setting.runs.carry_on(Checkpoint(run_id=first.id, owner="me"), 0, 0) is None
     assert conversations.runs[first.id].status is IndexRunStatus.DONE
 
 
@@ -269,7 +270,7 @@ async def test_a_long_run_is_many_steps_whose_counts_add_up(
         conversations.put(key, "text")
         conversations.waits_since(key, LONG_AGO)
     run = conversations.add_run()
-    step = Step(run_id=run.id, owner="me")
+    step = Checkpoint(run_id=run.id, owner="me")
 
     # Each step does something, however short the time.
     for after in (20, 40):
@@ -288,7 +289,7 @@ async def test_a_step_that_cannot_reach_the_index_is_tried_again_and_then_given_
     setting: Setting, conversations: StubIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = conversations.add_run()
-    step = Step(run_id=run.id, owner="me", counts=RunCounts(checked=3))
+    step = Checkpoint(run_id=run.id, owner="me", counts=RunCounts(checked=3))
     monkeypatch.setattr(setting.milvus, "has_collection", _nothing_answers)
 
     with pytest.raises(IndexingError, match="Milvus"):
@@ -311,8 +312,8 @@ async def test_an_api_that_fails_on_the_way_is_a_reason_to_come_again(
     conversations.statuses = [503]
 
     with pytest.raises(IndexingError, match="503"):
-        await setting.runs.carry_on(Step(run_id=run.id, owner="me"), 0, 0)
-    assert await setting.runs.carry_on(Step(run_id=run.id, owner="me"), 1, 0) is None
+        await setting.runs.carry_on(Checkpoint(run_id=run.id, owner="me"), 0, 0)
+    assert await setting.runs.carry_on(Checkpoint(run_id=run.id, owner="me"), 1, 0) is None
     assert conversations.runs[run.id].status is IndexRunStatus.DONE
 
 
@@ -325,7 +326,7 @@ async def test_a_step_that_takes_long_keeps_its_lease(
     conversations.after_versions = lambda: claimed_again.wait(30)
     run = conversations.add_run()
 
-    assert await setting.runs.carry_on(Step(run_id=run.id, owner="me"), 0, 0) is None
+    assert await setting.runs.carry_on(Checkpoint(run_id=run.id, owner="me"), 0, 0) is None
 
     assert claimed_again.is_set()
     assert set(conversations.claims) == {(run.id, "me")}
@@ -337,8 +338,8 @@ async def test_while_redis_is_away_rows_that_wait_are_left_alone(
 ) -> None:
     conversations.put(1, "text")
     conversations.waits_since(1, timedelta(minutes=2))
-    away = Backlog(RedisSettings(url="redis://127.0.0.1:1/0"))
-    monkeypatch.setattr(setting.runs, "_backlog", away)
+    away = JobQueue(RedisSettings(url="redis://127.0.0.1:1/0"))
+    monkeypatch.setattr(setting.runs, "_queue_is_idle", away.is_idle)
 
     assert counts(await setting.run()) == (1, 0, 0, 0, 0)
     away.close()
@@ -349,7 +350,7 @@ async def test_an_api_that_is_away_is_a_reason_to_come_again(setting: Setting) -
         service = Setting(setting.api, nobody, setting.milvus, "redis://127.0.0.1:1/0").runs
 
         with pytest.raises(IndexingError):
-            await service.carry_on(Step(run_id=1, owner="me"), 0, 0)
+            await service.carry_on(Checkpoint(run_id=1, owner="me"), 0, 0)
         with pytest.raises(IndexingError):
             await service.add(setting.api.add_run().kind)
 

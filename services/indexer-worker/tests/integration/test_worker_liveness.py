@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 from celery import Celery
-from indexer_worker import health, watchdog
-from indexer_worker.backlog import Depth
 from indexer_worker.celery_app import PROCESS_READY
+from indexer_worker.liveness import heartbeat, watchdog
+from indexer_worker.liveness.queue_depth import QueueDepth
 from indexer_worker.settings import ReconcileSettings
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.models import IndexOutcome, IndexRunStatus, IndexStatus
@@ -169,9 +169,9 @@ def test_the_clock_sends_a_comparison_that_a_worker_carries_out(
 
     assert set(map(tuple, conversations.queued)) == {(1,)}
     ticking = ReconcileSettings(interval=1, schedule_file=tmp_path / "beat-0")
-    assert health.fault_of_clock(ticking) is None
+    assert heartbeat.fault_of_clock(ticking) is None
     stopped = ticking.model_copy(update={"schedule_file": tmp_path / "none"})
-    assert "has not noted" in (health.fault_of_clock(stopped) or "")
+    assert "has not noted" in (heartbeat.fault_of_clock(stopped) or "")
 
 
 def test_a_job_whose_process_dies_each_time_ends_as_a_failed_row_and_lets_the_others_through(
@@ -202,18 +202,18 @@ def test_a_job_whose_process_dies_each_time_ends_as_a_failed_row_and_lets_the_ot
 
 def test_health_says_in_one_line_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "heartbeat.json"
-    assert "not noted any progress" in (health.fault(file) or "")
+    assert "not noted any progress" in (heartbeat.fault(file) or "")
 
-    watchdog.write_heartbeat(file, stalled=0, limit=60, pause=3, depth=Depth(5, 1))
-    assert health.fault(file) is None
+    heartbeat.write_heartbeat(file, stalled=0, limit=60, pause=3, depth=QueueDepth(5, 1))
+    assert heartbeat.fault(file) is None
     assert json.loads(capsys.readouterr().out)["waiting"] == 5
 
-    watchdog.write_heartbeat(file, stalled=99, limit=60, pause=3, depth=Depth(5, 1))
-    assert "no progress for 99 s although jobs wait" in (health.fault(file) or "")
+    heartbeat.write_heartbeat(file, stalled=99, limit=60, pause=3, depth=QueueDepth(5, 1))
+    assert "no progress for 99 s although jobs wait" in (heartbeat.fault(file) or "")
 
-    watchdog.write_heartbeat(file, stalled=0, limit=60, pause=-99, depth=None)
-    assert "noted nothing for" in (health.fault(file) or "")
+    heartbeat.write_heartbeat(file, stalled=0, limit=60, pause=-99, depth=None)
+    assert "noted nothing for" in (heartbeat.fault(file) or "")
 
 
 def test_a_heartbeat_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
-    watchdog.write_heartbeat(tmp_path / "no" / "such" / "place", stalled=0, limit=60, pause=3, depth=None)
+    heartbeat.write_heartbeat(tmp_path / "no" / "such" / "place", stalled=0, limit=60, pause=3, depth=None)

@@ -6,9 +6,9 @@ from contextlib import closing
 
 import pytest
 from indexer_worker.errors import JobTimeoutError, VectorStoreError
+from indexer_worker.maintenance.checkpoints import Checkpoint
 from indexer_worker.runtime import Runtime
 from indexer_worker.settings import Settings
-from indexer_worker.steps import Step
 from mh_common.models import IndexRunKind, IndexRunStatus
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.stubs.openai_stub import StubOpenAI
@@ -64,7 +64,7 @@ def test_a_run_is_added_and_carried_out_and_a_row_given_up(runtime: Runtime, con
     conversations.put(1, "text")
     runtime.give_up(1, "the worker died")
 
-    step = Step(run_id=runtime.add_run(IndexRunKind.RECONCILE), owner="me")
+    step = Checkpoint(run_id=runtime.add_run(IndexRunKind.RECONCILE), owner="me")
 
     assert runtime.carry_on(step, attempts=0, deaths=0) is None
     assert conversations.runs[step.run_id].status is IndexRunStatus.DONE

@@ -7,13 +7,13 @@ import httpx
 import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker as start_celery_worker
-from indexer_worker.backlog import Backlog
 from indexer_worker.celery_app import make_app
 from indexer_worker.errors import IndexingError, IndexMismatchError
-from indexer_worker.gauges import QueueGauges, show_metrics
+from indexer_worker.liveness.gauges import QueueGauges, show_metrics
+from indexer_worker.liveness.queue_depth import JobQueue
+from indexer_worker.maintenance.checkpoints import Checkpoint, Phase
 from indexer_worker.settings import MetricsSettings, Settings, WorkerSettings
-from indexer_worker.starts import Starts
-from indexer_worker.steps import Phase, Step
+from indexer_worker.tasks.crash_counter import CrashCounter
 from mh_common import metrics
 from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
 from mh_common.models import IndexRunKind
@@ -51,7 +51,7 @@ class Script:
     def add_run(self, kind: IndexRunKind) -> int:
         return 1
 
-    def carry_on(self, step: Step, attempts: int, deaths: int) -> Step | None:
+    def carry_on(self, step: Checkpoint, attempts: int, deaths: int) -> Checkpoint | None:
         self.steps -= 1
         with span("step"):
             return step.entered(Phase.COMPARE) if self.steps else None
@@ -89,7 +89,7 @@ def test_each_attempt_is_counted_by_how_it_ended(
     deaths: int,
     outcomes: dict[str, int],
 ) -> None:
-    starts = Starts(RedisSettings(url=redis_url))
+    starts = CrashCounter(RedisSettings(url=redis_url))
     for _ in range(deaths):
         starts.begin("the job")
     before = {outcome: counted(outcome) for outcome in outcomes}
@@ -126,7 +126,7 @@ def test_further_attempts_and_steps_stay_in_the_trace_of_what_caused_the_first(r
 
 def test_the_queue_s_depth_is_looked_up_once_in_two_seconds(redis_url: str, redis: Redis) -> None:
     now = 100.0
-    backlog = Backlog(RedisSettings(url=redis_url))
+    backlog = JobQueue(RedisSettings(url=redis_url))
     gauges = QueueGauges(backlog, clock=lambda: now)
 
     def waiting() -> float:
@@ -143,7 +143,7 @@ def test_the_queue_s_depth_is_looked_up_once_in_two_seconds(redis_url: str, redi
 
 
 def test_a_redis_that_is_away_costs_its_figures_only() -> None:
-    nowhere = Backlog(RedisSettings(url=f"redis://127.0.0.1:{servers.free_port()}/0"))
+    nowhere = JobQueue(RedisSettings(url=f"redis://127.0.0.1:{servers.free_port()}/0"))
     text = metrics.exposition(QueueGauges(nowhere)).decode()
     assert metric_value(text, "mh_redis_up") == 0
     assert "\nmh_queue_waiting " not in text

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from indexer_worker.repository import vector_row
+from indexer_worker.vector_store.rows import vector_row
 from mh_common import vector_index as fields
 from mh_common.models import Conversation, IndexStatus, Sentiment
 

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from indexer_worker import watchdog
-from indexer_worker.backlog import Depth
+from indexer_worker.liveness import watchdog
+from indexer_worker.liveness.queue_depth import QueueDepth
+from indexer_worker.liveness.watchdog import Watchdog
 from indexer_worker.settings import Settings, WorkerSettings
-from indexer_worker.watchdog import Watchdog
 from structlog.testing import capture_logs
 
 
@@ -33,7 +33,7 @@ def dog(heartbeat: Path) -> Watchdog:
     return Watchdog(Settings(worker=worker))
 
 
-def stalled_after(dog: Watchdog, monkeypatch: pytest.MonkeyPatch, depth: Depth | None, looks: int = 30) -> bool:
+def stalled_after(dog: Watchdog, monkeypatch: pytest.MonkeyPatch, depth: QueueDepth | None, looks: int = 30) -> bool:
     monkeypatch.setattr(dog, "depth", lambda: depth)
     return any(dog.look() for _ in range(looks))
 
@@ -41,14 +41,14 @@ def stalled_after(dog: Watchdog, monkeypatch: pytest.MonkeyPatch, depth: Depth |
 def test_waiting_jobs_and_no_progress_are_a_stall(
     state: Any, dog: Watchdog, heartbeat: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not stalled_after(dog, monkeypatch, Depth(1, 0), looks=20)
-    assert stalled_after(dog, monkeypatch, Depth(1, 0), looks=3)
+    assert not stalled_after(dog, monkeypatch, QueueDepth(1, 0), looks=20)
+    assert stalled_after(dog, monkeypatch, QueueDepth(1, 0), looks=3)
     assert json.loads(heartbeat.read_text())["stalled"] > 3
 
 
-@pytest.mark.parametrize("depth", [Depth(0, 5), None])
+@pytest.mark.parametrize("depth", [QueueDepth(0, 5), None])
 def test_no_jobs_and_no_word_from_redis_are_none(
-    state: Any, dog: Watchdog, monkeypatch: pytest.MonkeyPatch, depth: Depth | None
+    state: Any, dog: Watchdog, monkeypatch: pytest.MonkeyPatch, depth: QueueDepth | None
 ) -> None:
     assert not stalled_after(dog, monkeypatch, depth)
 
@@ -59,14 +59,14 @@ def test_a_job_that_was_taken_and_never_ends_is_one(
 ) -> None:
     getattr(state, which).add("a job")
 
-    assert stalled_after(dog, monkeypatch, Depth(0, 1))
+    assert stalled_after(dog, monkeypatch, QueueDepth(0, 1))
 
 
 def test_each_job_that_is_begun_starts_the_clock_anew(
     state: Any, dog: Watchdog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(5):
-        assert not stalled_after(dog, monkeypatch, Depth(9, 1), looks=15)
+        assert not stalled_after(dog, monkeypatch, QueueDepth(9, 1), looks=15)
         state.all_total_count[0] += 1
 
 
@@ -74,7 +74,7 @@ def test_the_depth_of_the_queue_is_logged_once_a_minute_while_there_is_any(
     state: Any, dog: Watchdog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with capture_logs() as log:
-        for depth in (Depth(0, 0), None, Depth(7, 2), Depth(8, 2)):
+        for depth in (QueueDepth(0, 0), None, QueueDepth(7, 2), QueueDepth(8, 2)):
             stalled_after(dog, monkeypatch, depth, looks=1)
 
     assert log == [{"event": watchdog.QUEUE_DEPTH, "waiting": 7, "taken": 2, "log_level": "info"}]

@@ -13,6 +13,7 @@ from mh_common.embeddings import Embedder, EmbedderError, make_embedder
 from mh_common.embeddings.redis_vectors import RedisVectors
 from mh_common.errors import DomainError, UnavailableError
 from mh_common.logging import configure_logging
+from mh_common.milvus import make_client as make_milvus_client
 from mh_common.models import MAX_ID
 from mh_common.settings import load_settings
 from mh_common.tracing import start_tracing, tie
@@ -48,7 +49,6 @@ from rag_api.feedback.service import FeedbackService
 from rag_api.mcp_sessions import LazySessions
 from rag_api.search.index import VectorIndex, VectorIndexError
 from rag_api.search.repository import MilvusIndex
-from rag_api.search.repository import make_client as make_milvus_client
 from rag_api.search.service import QueryRefusedError, SearchService
 from rag_api.search.typed_query import QuerySyntaxError
 from rag_api.settings import Settings

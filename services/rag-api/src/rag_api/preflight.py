@@ -1,9 +1,9 @@
 """Look, before the API starts, whether it can embed questions and reach its store."""
 
 from mh_common.embeddings import EmbedderError, make_embedder
+from mh_common.milvus import make_client
 from mh_common.startup import StoreRefusedError, milvus_store, wait_for_stores
 
-from rag_api.search.repository import make_client
 from rag_api.settings import Settings
 
 

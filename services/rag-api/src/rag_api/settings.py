@@ -8,9 +8,7 @@ from mh_common.settings import (
     BLANK_IS_NONE,
     ConversationsSettings,
     HistorySettings,
-    LogSettings,
     MilvusSettings,
-    OtelSettings,
     ServiceSettings,
     SettingsGroup,
     WebSettings,
@@ -143,14 +141,10 @@ class Settings(ServiceSettings):
     doors: DoorsSettings = Field(default_factory=DoorsSettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
     web: WebSettings = Field(default_factory=WebSettings)
-    log: LogSettings = Field(default_factory=LogSettings)
-    otel: OtelSettings = Field(default_factory=OtelSettings)
 
     def missing_secrets(self) -> Sequence[str]:
         """See `ServiceSettings.missing_secrets`."""
-        missing = []
-        if not self.milvus.token:
-            missing.append("MILVUS_TOKEN: user:password or an API key")
+        missing = [*self.milvus.missing_secrets()]
         if self.answers.mode == "auto" and self.openai.api_key is None:
             missing.append("OPENAI_API_KEY, or ANSWERS_MODE=quotes to do without a language model")
         return missing

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from asgi_lifespan import LifespanManager
-from indexer_worker.collection import ensure_collection
-from indexer_worker.repository import vector_row
+from indexer_worker.vector_store.collection import ensure_collection
+from indexer_worker.vector_store.rows import vector_row
 from mh_common import vector_index as fields
 from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder
 from mh_common.models import Conversation, IndexStatus, Sentiment

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from indexer_worker.collection import ensure_collection
+from indexer_worker.vector_store.collection import ensure_collection
 from mh_common import vector_index as fields
 from mh_common.models import SearchMode, SearchRequest, Sentiment
 from mh_common.words import indexed_words, stem_of

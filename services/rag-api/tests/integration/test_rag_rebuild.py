@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from indexer_worker.collection import ensure_collection
+from indexer_worker.vector_store.collection import ensure_collection
 from mh_common import vector_index as fields
 from mh_devtools.testing.fixtures import MakeConversation, WriteIndex
 from pymilvus import AsyncMilvusClient, DataType

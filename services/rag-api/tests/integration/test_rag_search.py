@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
-from indexer_worker.collection import ensure_collection
-from indexer_worker.repository import vector_row
+from indexer_worker.vector_store.collection import ensure_collection
+from indexer_worker.vector_store.rows import vector_row
 from mh_common import vector_index as fields
 from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder
 from mh_common.models import SearchResult, Sentiment

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
+from mh_common.batches import batched
+
 T = TypeVar("T")
 
 LOCK_TIMEOUT_S: Final = 5.0
@@ -92,8 +94,7 @@ class DiskVectors:
         database, now = self._open(), int(self._clock())
         found: dict[bytes, bytes] = {}
         old: list[bytes] = []
-        for start in range(0, len(keys), MAX_NAMED):
-            named = keys[start : start + MAX_NAMED]
+        for named in batched(keys, MAX_NAMED):
             marks = ", ".join("?" * len(named))
             statement = f"SELECT key, vector, used_at FROM vectors WHERE model = ? AND key IN ({marks})"  # noqa: S608
             for key, vector, used_at in database.execute(statement, (model, *named)):

@@ -1,7 +1,6 @@
 """The vector index in Milvus."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -68,10 +67,6 @@ _FIELD_OF: Final = {QUESTION: fields.EMBEDDING, TEXT: fields.TEXT_EMBEDDING, KEY
 
 _KEYS: Final = [fields.VERSION, fields.QUESTION_HASH]
 _VECTORS: Final = [fields.EMBEDDING, fields.TEXT_EMBEDDING]
-
-# Milvus's own Python client shares failed connections and their growing pauses (up to 2 minutes) between attempts;
-# with these a server that is back is found by the next call.
-GRPC_OPTIONS: Final = {"grpc.use_local_subchannel_pool": 1, "grpc.max_reconnect_backoff_ms": 1000}
 
 
 class MilvusIndex:
@@ -224,13 +219,6 @@ class MilvusIndex:
             log.warning(VECTOR_INDEX_FAILED, error=type(error).__name__, code=str(getattr(error, "code", None)))
             reason = "does not answer in time" if isinstance(error, TimeoutError) else "cannot be used now"
             raise VectorIndexError(f"The vector index (Milvus) {reason}.", retry_after=5) from error
-
-
-def make_client(uri: str, token: str, timeout: float) -> AsyncMilvusClient:
-    """Return a client that connects at its first call, so that it can be made while Milvus is down."""
-    # It logs each failed call with its whole trace, on a handler of its own; ours says it in one line.
-    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-    return AsyncMilvusClient(uri, token=token, timeout=timeout, dedicated=True, grpc_options=GRPC_OPTIONS)
 
 
 def _data(part: str, query: IndexQuery) -> list[Any]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from mh_common import vector_index as fields
+from mh_common.batches import batched
 from pymilvus import AsyncMilvusClient
 
-from indexer_worker.repository import milvus_calls
+from indexer_worker.vector_store.calls import milvus_calls
 
 MAX_WINDOW: Final = 10_000
 """Most rows of the index in one window. Milvus returns 16,384 at most, and says nothing of those it leaves out."""
@@ -27,7 +28,7 @@ class Window:
     copied: frozenset[int]
 
 
-class MilvusContents:
+class MilvusInventory:
     """Reads ids and versions from one collection, with strong consistency.
 
     Milvus has no sorted stream of a whole collection: a query is not ordered on every server and is cut off at 16,384
@@ -73,7 +74,7 @@ class MilvusContents:
         """Return the rows with these ids. Raises as `window`."""
         versions: dict[int, int] = {}
         copied: frozenset[int] = frozenset()
-        for part in _parts(ids, MAX_LISTED):
+        for part in batched(ids, MAX_LISTED):
             found = await self._versions(_among(part))
             if await self._count(_among(part)) > len(found):
                 copied |= await self._copied(sorted(found))
@@ -119,7 +120,3 @@ def _between(low: int, high: int) -> str:
 
 def _among(ids: Sequence[int]) -> str:
     return f"{fields.ID} in [{', '.join(f'{key:d}' for key in ids)}]"
-
-
-def _parts(ids: Sequence[int], size: int) -> list[Sequence[int]]:
-    return [ids[start : start + size] for start in range(0, len(ids), size)]

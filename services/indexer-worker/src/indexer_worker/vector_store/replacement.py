@@ -1,23 +1,15 @@
-"""Rebuild: fill a new collection and put it in the place of the live one, losing no change that is made meanwhile."""
+"""Putting a new collection in the place of the live one: by an alias, or in place where Milvus has no aliases."""
 
 import re
-import time
-from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
-from mh_client import AsyncClient, MHError
 from mh_common import vector_index as names
-from mh_common.models import IndexRun
 from pymilvus import AsyncMilvusClient, DataType, MilvusException
 
-from indexer_worker.collection import ensure_collection
-from indexer_worker.contents import MilvusContents
-from indexer_worker.errors import IndexingError, IndexMismatchError, VectorStoreError
-from indexer_worker.reconcile import Reconciler
-from indexer_worker.repository import milvus_calls
-from indexer_worker.service import IndexService
-from indexer_worker.steps import STEP_S, Phase, Step
+from indexer_worker.errors import IndexMismatchError
+from indexer_worker.vector_store.calls import milvus_calls
+from indexer_worker.vector_store.collection import ensure_collection
 
 log = structlog.get_logger(__name__)
 
@@ -26,13 +18,10 @@ INDEX_SWITCHED: Final = "index_switched"
 COLLECTION_DROPPED: Final = "collection_dropped"
 
 ALIAS_NOT_FOUND: Final = 1600
-FILL_PAGE: Final = 256
-BATCH: Final = 64
-
 _OURS: Final = re.compile(rf"{re.escape(names.COLLECTION)}_(before_)?run\d+")
 
 
-class Collections:
+class CollectionReplacement:
     """Makes, switches and drops whole collections.
 
     Args:
@@ -140,88 +129,6 @@ class Collections:
         await self._client.create_collection(names.REBUILDING, schema=schema)
 
 
-MakeTarget = Callable[[str], tuple[MilvusContents, IndexService]]
-"""Returns what reads and what writes the collection of this name."""
-
-
-class Rebuilder:
-    """Carries out the steps of a rebuild.
-
-    1. The new collection is filled from the API, in two passes, while jobs go on to write the live one.
-    2. Readers are switched to it.
-    3. It is compared with the API as in a reconciliation, and every difference is queued: what changed after it was
-       copied. Until those jobs are done readers miss these rows, and never see a wrong one, as they compare versions.
-    4. What was replaced is dropped.
-
-    Where Milvus has no aliases, the live collection itself is emptied and filled, and marked so that readers can tell.
-    """
-
-    def __init__(
-        self, conversations: AsyncClient, collections: Collections, reconciler: Reconciler, make_target: MakeTarget
-    ) -> None:
-        self._conversations = conversations
-        self._collections = collections
-        self._reconciler = reconciler
-        self._make_target = make_target
-
-    async def step(self, run: IndexRun, step: Step, *, skip: bool = False) -> tuple[Step, bool]:
-        """Work for some seconds; return where the run stands, and whether it is through.
-
-        Args:
-            run: the run.
-            step: where to begin.
-            skip: leave the next rows out of the filling, as they ended the process or took too long. The comparison
-                queues them, and they then are jobs of their own.
-
-        Raises:
-            IndexingError: something does not answer.
-        """
-        try:
-            if step.phase is Phase.BEGIN:
-                target = await self._collections.begin(step.run_id)
-                step = step.entered(Phase.FILL, target)
-            if step.phase in (Phase.FILL, Phase.CATCH_UP):
-                return await self._fill(step, skip), False
-            step, last = await self._reconciler.step(run, step, overdue=None)
-            if last:
-                await self._collections.tidy()
-        except (MHError, VectorStoreError, IndexMismatchError) as error:
-            raise IndexingError(str(error)) from error
-        return step, last
-
-    async def _fill(self, step: Step, skip: bool) -> Step:
-        """Write what the target lacks, for some seconds."""
-        deadline = time.monotonic() + STEP_S
-        contents, service = self._make_target(step.target or names.COLLECTION)
-        while True:
-            page = await self._conversations.index.versions(after=step.after, limit=FILL_PAGE)
-            versions = {row.conversation_id: row.version for row in page.items}
-            held = (await contents.of(list(versions))).versions
-            wanted = [key for key, version in versions.items() if held.get(key) != version]
-            for batch in _batches(wanted):
-                if skip:
-                    return step.moved(batch[-1])
-                step = step.moved(batch[-1], repaired=await service.write(batch))
-                if time.monotonic() >= deadline:
-                    return step
-            if page.next_after is None:
-                return await self._filled(step)
-            step = step.moved(page.next_after)
-            if time.monotonic() >= deadline:
-                return step
-
-    async def _filled(self, step: Step) -> Step:
-        if step.phase is Phase.FILL:
-            return step.entered(Phase.CATCH_UP)
-        if step.target is not None and step.target != names.COLLECTION:
-            await self._collections.switch(step.target, step.run_id)
-        return step.entered(Phase.COMPARE)
-
-
 def _is_unimplemented(error: Exception) -> bool:
     code = getattr(error, "code", None)
     return callable(code) and getattr(code(), "name", None) == "UNIMPLEMENTED"
-
-
-def _batches(ids: Sequence[int]) -> list[Sequence[int]]:
-    return [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]

@@ -1,7 +1,7 @@
 """Runs over the whole index, step by step, under the lease that the API gives to one worker at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,13 +12,12 @@ from mh_common.jobs import RUN_LEASE
 from mh_common.models import IndexRun, IndexRunKind, IndexRunStatus
 
 from indexer_worker import metrics
-from indexer_worker.backlog import Backlog
 from indexer_worker.errors import IndexingError, IndexMismatchError, VectorStoreError
-from indexer_worker.rebuild import Rebuilder
-from indexer_worker.reconcile import Reconciler
-from indexer_worker.repository import MilvusRepository
+from indexer_worker.maintenance.checkpoints import Checkpoint
+from indexer_worker.maintenance.rebuild import Rebuilder
+from indexer_worker.maintenance.reconcile import Reconciler
 from indexer_worker.settings import ReconcileSettings
-from indexer_worker.steps import Step
+from indexer_worker.vector_store.repository import MilvusRepository
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +38,16 @@ MAX_TRIES: Final = 2
 
 
 class RunService:
-    """Carries out steps of runs."""
+    """Carries out steps of runs.
+
+    Args:
+        conversations: the API, which gives runs to one worker at a time.
+        repository: looked at before a comparison.
+        reconciler, rebuilder: do the work.
+        queue_is_idle: whether no other job waits or runs; called in a thread.
+        settings: how long a conversation may wait before it counts as lost.
+        heartbeat: seconds from one word to the API that the run is still this worker's to the next.
+    """
 
     def __init__(
         self,
@@ -47,7 +55,7 @@ class RunService:
         repository: MilvusRepository,
         reconciler: Reconciler,
         rebuilder: Rebuilder,
-        backlog: Backlog,
+        queue_is_idle: Callable[[], bool],
         settings: ReconcileSettings,
         heartbeat: float = HEARTBEAT_S,
     ) -> None:
@@ -55,7 +63,7 @@ class RunService:
         self._repository = repository
         self._reconciler = reconciler
         self._rebuilder = rebuilder
-        self._backlog = backlog
+        self._queue_is_idle = queue_is_idle
         self._settings = settings
         self._heartbeat = heartbeat
 
@@ -66,59 +74,59 @@ class RunService:
         except MHError as error:
             raise IndexingError(str(error)) from error
 
-    async def carry_on(self, step: Step, attempts: int, deaths: int) -> Step | None:
+    async def carry_on(self, checkpoint: Checkpoint, attempts: int, deaths: int) -> Checkpoint | None:
         """Do one step and return the next; None when the run is over, or with somebody else.
 
         Args:
-            step: where the run stands.
+            checkpoint: where the run stands.
             attempts, deaths: how often this very step failed so far, and ended its process.
 
         Raises:
             IndexingError: something does not answer; the same step can succeed later.
         """
         try:
-            run = await self._conversations.index.claim_run(step.run_id, step.owner)
+            run = await self._conversations.index.claim_run(checkpoint.run_id, checkpoint.owner)
             try:
-                async with self._kept(step):
-                    return await self._step(run, step, attempts, deaths)
+                async with self._kept(checkpoint):
+                    return await self._step(run, checkpoint, attempts, deaths)
             except IndexMismatchError as error:
-                await self._fail(run, step, str(error))
+                await self._fail(run, checkpoint, str(error))
             except IndexingError as error:
                 if run.kind is IndexRunKind.REBUILD or attempts + 1 < MAX_ATTEMPTS:
                     raise
-                await self._fail(run, step, str(error))
+                await self._fail(run, checkpoint, str(error))
         except (ConflictError, NotFoundError):
-            log.info(RUN_LEFT, run_id=step.run_id)
+            log.info(RUN_LEFT, run_id=checkpoint.run_id)
         except MHError as error:
             raise IndexingError(str(error), getattr(error, "retry_after", None)) from error
         return None
 
     @asynccontextmanager
-    async def _kept(self, step: Step) -> AsyncIterator[None]:
+    async def _kept(self, checkpoint: Checkpoint) -> AsyncIterator[None]:
         """Extend the lease while the block works: one call to a slow service can take longer than it lasts."""
-        claiming = asyncio.create_task(self._claim_again(step))
+        claiming = asyncio.create_task(self._claim_again(checkpoint))
         try:
             yield
         finally:
             claiming.cancel()
             await asyncio.wait([claiming])
 
-    async def _claim_again(self, step: Step) -> None:
+    async def _claim_again(self, checkpoint: Checkpoint) -> None:
         while True:
             await asyncio.sleep(self._heartbeat)
             # Whether the run is still this worker's, the API says when the step is reported.
             with suppress(MHError):
-                await self._conversations.index.claim_run(step.run_id, step.owner)
+                await self._conversations.index.claim_run(checkpoint.run_id, checkpoint.owner)
 
-    async def _step(self, run: IndexRun, step: Step, attempts: int, deaths: int) -> Step | None:
+    async def _step(self, run: IndexRun, checkpoint: Checkpoint, attempts: int, deaths: int) -> Checkpoint | None:
         if run.kind is IndexRunKind.REBUILD:
-            following, last = await self._rebuilder.step(run, step, skip=max(attempts, deaths) >= MAX_TRIES)
+            following, last = await self._rebuilder.step(run, checkpoint, skip=max(attempts, deaths) >= MAX_TRIES)
         else:
             await self._prepare()
-            following, last = await self._reconciler.step(run, step, await self._overdue(run))
+            following, last = await self._reconciler.step(run, checkpoint, await self._overdue(run))
         status = IndexRunStatus.DONE if last else IndexRunStatus.RUNNING
-        await self._conversations.index.report_run(step.run_id, following.progress(status))
-        metrics.count_found(run.kind, step.counts, following.counts)
+        await self._conversations.index.report_run(checkpoint.run_id, following.progress(status))
+        metrics.count_found(run.kind, checkpoint.counts, following.counts)
         if not last:
             return following
         metrics.count_run(run.kind, status)
@@ -137,13 +145,13 @@ class RunService:
         Jobs are taken in the order in which they were queued. So when this job is taken, those from before the run was
         asked for were taken, too; but some wait for their next attempt, which only an empty queue rules out.
         """
-        depth = await asyncio.to_thread(self._backlog.depth)
-        # The one that is taken is this.
-        idle = depth is not None and depth.waiting == 0 and depth.taken <= 1
+        idle = await asyncio.to_thread(self._queue_is_idle)
         grace = self._settings.grace if idle else self._settings.busy_grace
         return run.requested_at - timedelta(seconds=grace)
 
-    async def _fail(self, run: IndexRun, step: Step, reason: str) -> None:
+    async def _fail(self, run: IndexRun, checkpoint: Checkpoint, reason: str) -> None:
         metrics.count_run(run.kind, IndexRunStatus.FAILED)
-        log.error(RUN_FAILED, run_id=step.run_id, reason=reason)
-        await self._conversations.index.report_run(step.run_id, step.progress(IndexRunStatus.FAILED, reason))
+        log.error(RUN_FAILED, run_id=checkpoint.run_id, reason=reason)
+        await self._conversations.index.report_run(
+            checkpoint.run_id, checkpoint.progress(IndexRunStatus.FAILED, reason)
+        )

@@ -1,4 +1,4 @@
-"""How many jobs wait, as Redis tells."""
+"""The depth of the job queue, as Redis tells."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,21 +14,21 @@ UNACKED: Final = "unacked"
 
 
 @dataclass(frozen=True)
-class Depth:
+class QueueDepth:
     """How many jobs no worker has taken yet, and how many are with one."""
 
     waiting: int
     taken: int
 
 
-class Backlog:
+class JobQueue:
     """Looks at the queue of index jobs. Belongs to the process that first uses it."""
 
     def __init__(self, settings: RedisSettings) -> None:
         self._url = settings.url
         self._client: Redis | None = None
 
-    def depth(self) -> Depth | None:
+    def depth(self) -> QueueDepth | None:
         """Return the present depth; None when Redis does not answer."""
         if self._client is None:
             self._client = Redis.from_url(
@@ -41,7 +41,13 @@ class Backlog:
             waiting, taken = pipeline.execute()
         except RedisError:
             return None
-        return Depth(int(waiting), int(taken))
+        return QueueDepth(int(waiting), int(taken))
+
+    def is_idle(self) -> bool:
+        """Say, for the job that asks, whether no other job waits or is with a worker; no when Redis does not answer."""
+        depth = self.depth()
+        # The one that is taken asks.
+        return depth is not None and depth.waiting == 0 and depth.taken <= 1
 
     def close(self) -> None:
         """Close the connection."""

@@ -15,7 +15,8 @@ from mh_common.models import Conversation, ConversationPage, IndexOutcome, Index
 
 from indexer_worker import metrics
 from indexer_worker.errors import IndexingError, RowsRefusedError, VectorStoreError
-from indexer_worker.repository import Row, VectorRepository, vector_row
+from indexer_worker.vector_store.repository import VectorRepository
+from indexer_worker.vector_store.rows import Row, vector_row
 
 log = structlog.get_logger(__name__)
 

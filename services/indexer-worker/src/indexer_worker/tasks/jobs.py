@@ -13,11 +13,11 @@ from mh_common.models import ConversationId, IndexRunKind
 from pydantic import Field, TypeAdapter, ValidationError
 
 from indexer_worker import metrics
-from indexer_worker.attempts import Attempt
 from indexer_worker.errors import JobTimeoutError
+from indexer_worker.maintenance.checkpoints import Checkpoint
 from indexer_worker.settings import WorkerSettings
-from indexer_worker.starts import Starts
-from indexer_worker.steps import Step
+from indexer_worker.tasks.crash_counter import CrashCounter
+from indexer_worker.tasks.retries import Attempt
 
 log = structlog.get_logger(__name__)
 
@@ -54,12 +54,12 @@ class Work(Protocol):
         """Return the id of a run to carry out."""
         ...
 
-    def carry_on(self, step: Step, attempts: int, deaths: int) -> Step | None:
+    def carry_on(self, checkpoint: Checkpoint, attempts: int, deaths: int) -> Checkpoint | None:
         """Do one step of a run and return the next."""
         ...
 
 
-def register_jobs(app: Celery, work: Work, settings: WorkerSettings, starts: Starts) -> None:
+def register_jobs(app: Celery, work: Work, settings: WorkerSettings, crashes: CrashCounter) -> None:
     """Add the jobs to the app.
 
     Those about conversations do the same: the present rows are read again, so it does not matter what happened to them.
@@ -70,13 +70,15 @@ def register_jobs(app: Celery, work: Work, settings: WorkerSettings, starts: Sta
         """`ids`: one conversation id, or up to 64. `not_before`: seconds since 1970; the worker's own, for retries."""
         with structlog.contextvars.bound_contextvars(job_id=task.request.id, job=task.name):
             attempt = Attempt(task, settings.hold_time, backoff)
-            _IndexAttempt(attempt, work, settings.max_deaths).run(ids, not_before, starts, task.request.id)
+            _IndexAttempt(attempt, work, settings.max_deaths).run(ids, not_before, crashes, task.request.id)
 
     def carry_on(task: Task, run_id: object = None, step: object = None, not_before: float = 0.0) -> None:
         """`run_id`: the run; none: add one. `step`, `not_before`: the worker's own, for what follows."""
         with structlog.contextvars.bound_contextvars(job_id=task.request.id, job=task.name):
             attempt = Attempt(task, settings.hold_time, backoff)
-            _RunAttempt(attempt, work, _KINDS[RunJob(task.name)]).run(run_id, step, not_before, starts, task.request.id)
+            _RunAttempt(attempt, work, _KINDS[RunJob(task.name)]).run(
+                run_id, step, not_before, crashes, task.request.id
+            )
 
     # Not shared: other Celery apps of this process, a publisher say, have no such tasks.
     for job in IndexJob:
@@ -97,7 +99,7 @@ class _IndexAttempt:
         self._work = work
         self._max_deaths = max_deaths
 
-    def run(self, ids: object, not_before: float, starts: Starts, job_id: str) -> None:
+    def run(self, ids: object, not_before: float, crashes: CrashCounter, job_id: str) -> None:
         try:
             wanted = _IDS.validate_python([ids] if isinstance(ids, int) else ids)
         except ValidationError as error:
@@ -105,7 +107,7 @@ class _IndexAttempt:
             log.error(JOB_REFUSED, faults=error.error_count())
             return
         self._attempt.wait_until(not_before, {"ids": wanted})
-        with starts.counted(job_id) as deaths, self._attempt.measured():
+        with crashes.counted(job_id) as deaths, self._attempt.measured():
             if deaths >= DEATHS_TO_SPLIT and len(wanted) > 1:
                 self._split(wanted, deaths)
             started = time.monotonic()
@@ -147,19 +149,19 @@ class _RunAttempt:
         self._work = work
         self._kind = kind
 
-    def run(self, run_id: object, step: object, not_before: float, starts: Starts, job_id: str) -> None:
+    def run(self, run_id: object, step: object, not_before: float, crashes: CrashCounter, job_id: str) -> None:
         try:
-            present = self._step(run_id, step, job_id)
+            present = self._checkpoint(run_id, step, job_id)
         except ValidationError as error:
             self._attempt.ended("refused")
             log.error(JOB_REFUSED, faults=error.error_count())
             return
         arguments = {} if present is None else _arguments(present)
         self._attempt.wait_until(not_before, arguments)
-        with starts.counted(job_id) as deaths, self._attempt.measured():
+        with crashes.counted(job_id) as deaths, self._attempt.measured():
             try:
                 if present is None:
-                    present = Step(run_id=self._work.add_run(self._kind), owner=job_id)
+                    present = Checkpoint(run_id=self._work.add_run(self._kind), owner=job_id)
                     arguments = _arguments(present)
                 following = self._work.carry_on(present, self._attempt.number, deaths)
             except Exception as error:  # a run that is forgotten would be reported as running
@@ -169,12 +171,12 @@ class _RunAttempt:
             self._attempt.ended("done")
 
     @staticmethod
-    def _step(run_id: object, step: object, job_id: str) -> Step | None:
+    def _checkpoint(run_id: object, step: object, job_id: str) -> Checkpoint | None:
         if step is not None:
-            return Step.model_validate(step)
+            return Checkpoint.model_validate(step)
         # The job's id stays the same when the message comes again, so that its lease is not in its own way.
-        return None if run_id is None else Step.model_validate({"run_id": run_id, "owner": job_id})
+        return None if run_id is None else Checkpoint.model_validate({"run_id": run_id, "owner": job_id})
 
 
-def _arguments(step: Step) -> dict[str, Any]:
-    return {"run_id": step.run_id, "step": step.model_dump(mode="json")}
+def _arguments(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {"run_id": checkpoint.run_id, "step": checkpoint.model_dump(mode="json")}

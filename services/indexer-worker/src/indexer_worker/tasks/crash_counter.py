@@ -1,4 +1,4 @@
-"""How often a job was begun and not ended: the process that had it died, each time."""
+"""How often a job's process crashed: the job was begun and not ended."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +10,15 @@ from redis import Redis, RedisError
 
 log = structlog.get_logger(__name__)
 
-STARTS_NOT_COUNTED: Final = "index_job_starts_not_counted"
+CRASHES_NOT_COUNTED: Final = "index_job_starts_not_counted"
 """Redis did not answer. A job that ends its process is not found out as long as this lasts."""
 
 KEPT_S: Final = 86_400
 REDIS_TIMEOUT_S: Final = 2.0
 
 
-class Starts:
-    """Counts the starts of a job in Redis by its id: a message that comes again holds nothing of what went before.
+class CrashCounter:
+    """Counts, in Redis and by the job's id, starts that did not end: a message that comes again tells nothing of them.
 
     The count is a hint and nothing rests on it: Redis may lose it, or be away.
     """
@@ -60,7 +60,7 @@ class Starts:
         try:
             return call()
         except RedisError as error:
-            log.warning(STARTS_NOT_COUNTED, error=type(error).__name__)
+            log.warning(CRASHES_NOT_COUNTED, error=type(error).__name__)
             return default
 
 

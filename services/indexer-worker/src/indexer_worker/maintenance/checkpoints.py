@@ -1,4 +1,7 @@
-"""A run over the whole index is made of steps, each short enough for one job, so that other jobs pass between them."""
+"""Where a run stands between two of its steps.
+
+A run over the whole index is made of steps, each short enough for one job, so that other jobs pass between them.
+"""
 
 from enum import StrEnum
 from typing import Annotated, Final, Self
@@ -21,7 +24,7 @@ class Phase(StrEnum):
     COMPARE = "compare"
 
 
-class Step(BaseModel):
+class Checkpoint(BaseModel):
     """Where a run stands; what one message carries on to the next.
 
     Attributes:
@@ -42,14 +45,14 @@ class Step(BaseModel):
     counts: RunCounts = RunCounts()
 
     def moved(self, after: int, **found: int) -> Self:
-        """Return the step that begins behind `after`, with these numbers added to the counts."""
+        """Return the checkpoint behind `after`, with these numbers added to the counts."""
         counts = self.counts.model_copy(
             update={name: getattr(self.counts, name) + number for name, number in found.items()}
         )
         return self.model_copy(update={"after": after, "counts": counts})
 
     def entered(self, phase: Phase, target: str | None = None) -> Self:
-        """Return the first step of another phase."""
+        """Return the checkpoint at the beginning of another phase."""
         return self.model_copy(update={"phase": phase, "after": 0, "target": target or self.target})
 
     def progress(self, status: IndexRunStatus = IndexRunStatus.RUNNING, reason: str | None = None) -> IndexRunProgress:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 import pytest
-from indexer_worker.collection import ensure_collection
-from indexer_worker.contents import QUERY_LIMIT, MilvusContents, Window
 from indexer_worker.errors import VectorStoreError
-from indexer_worker.repository import make_client
+from indexer_worker.vector_store.collection import ensure_collection
+from indexer_worker.vector_store.inventory import QUERY_LIMIT, MilvusInventory, Window
 from mh_common import vector_index as fields
+from mh_common.batches import batched
+from mh_common.milvus import make_client
 from mh_common.models import MAX_ID
 from pymilvus import AsyncMilvusClient
 
@@ -29,15 +30,15 @@ async def insert(client: AsyncMilvusClient, ids: Iterable[int], version: int = 1
         fields.VERSION: version,
     }
     rows = [{**same, fields.ID: key} for key in ids]
-    for start in range(0, len(rows), 2000):
-        await client.insert(fields.COLLECTION, rows[start : start + 2000])
+    for batch in batched(rows, 2000):
+        await client.insert(fields.COLLECTION, list(batch))
 
 
-def contents(client: AsyncMilvusClient, most: int = 10_000) -> MilvusContents:
-    return MilvusContents(client, timeout=10, max_window=most)
+def inventory(client: AsyncMilvusClient, most: int = 10_000) -> MilvusInventory:
+    return MilvusInventory(client, timeout=10, max_window=most)
 
 
-async def windows(reader: MilvusContents, low: int = 0) -> list[Window]:
+async def windows(reader: MilvusInventory, low: int = 0) -> list[Window]:
     found = []
     while low < MAX_ID:
         found.append(await reader.window(low, MAX_ID))
@@ -49,7 +50,7 @@ async def test_more_rows_than_milvus_returns_at_once_are_all_seen_in_windows(col
     ids = range(1, QUERY_LIMIT + 4000)
     await insert(collection, reversed(ids))
 
-    found = await windows(contents(collection))
+    found = await windows(inventory(collection))
 
     assert sorted(key for window in found for key in window.versions) == list(ids)
     assert max(len(window.versions) for window in found) <= 10_000
@@ -62,7 +63,7 @@ async def test_copies_of_one_id_are_found_wherever_the_windows_end(collection: A
     await insert(collection, [7, 8, 39], version=2)
     await insert(collection, [8] * 9, version=3)
 
-    found = await windows(contents(collection, most))
+    found = await windows(inventory(collection, most))
 
     assert sorted(key for window in found for key in window.versions) == list(range(1, 40))
     assert frozenset().union(*(window.copied for window in found)) == {7, 8, 39}
@@ -72,11 +73,11 @@ async def test_named_ids_are_looked_up_however_many(collection: AsyncMilvusClien
     await insert(collection, range(1, 3001))
     await insert(collection, [2500], version=4)
 
-    window = await contents(collection).of([*range(2, 2600), 9999])
+    window = await inventory(collection).of([*range(2, 2600), 9999])
 
     assert sorted(window.versions) == list(range(2, 2600))
     assert window.copied == {2500}
-    assert await contents(collection).of([]) == Window(0, {}, frozenset())
+    assert await inventory(collection).of([]) == Window(0, {}, frozenset())
 
 
 async def test_a_milvus_that_is_away_or_empty_handed_is_one_error(milvus: AsyncMilvusClient) -> None:
@@ -84,5 +85,5 @@ async def test_a_milvus_that_is_away_or_empty_handed_is_one_error(milvus: AsyncM
 
     for client in (milvus, away):
         with pytest.raises(VectorStoreError, match="Milvus"):
-            await MilvusContents(client, timeout=1).window(0, 10)
+            await MilvusInventory(client, timeout=1).window(0, 10)
     await away.close()

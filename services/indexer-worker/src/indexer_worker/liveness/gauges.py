@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from mh_common.metrics import Collector, GaugeMetricFamily, Metric, serve
 
-from indexer_worker.backlog import Backlog, Depth
+from indexer_worker.liveness.queue_depth import JobQueue, QueueDepth
 from indexer_worker.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -23,10 +23,10 @@ KEPT_S: Final = 2.0
 class QueueGauges(Collector):
     """Shows what Redis says. That it is away is a figure, too, and never an error."""
 
-    def __init__(self, backlog: Backlog, clock: Callable[[], float] = time.monotonic) -> None:
-        self._backlog = backlog
+    def __init__(self, queue: JobQueue, clock: Callable[[], float] = time.monotonic) -> None:
+        self._queue = queue
         self._clock = clock
-        self._depth: Depth | None = None
+        self._depth: QueueDepth | None = None
         self._valid_until = float("-inf")
         self._looking = threading.Lock()
 
@@ -38,13 +38,13 @@ class QueueGauges(Collector):
         """See `Collector`."""
         with self._looking:
             if self._clock() >= self._valid_until:
-                self._depth = self._backlog.depth()
+                self._depth = self._queue.depth()
                 self._valid_until = self._clock() + KEPT_S
             depth = self._depth
         yield from _metrics(depth)
 
 
-def _metrics(depth: Depth | None) -> Iterator[Metric]:
+def _metrics(depth: QueueDepth | None) -> Iterator[Metric]:
     yield GaugeMetricFamily("mh_redis_up", "1 when Redis answered the last scrape, else 0.", float(depth is not None))
     waiting = GaugeMetricFamily("mh_queue_waiting", "Jobs that no worker has taken yet.", labels=())
     taken = GaugeMetricFamily("mh_queue_taken", "Jobs that are with a worker and not done.", labels=())
@@ -61,7 +61,7 @@ def show_metrics(settings: Settings) -> Callable[[], None]:
     if port is None:
         return _nothing
     try:
-        return serve(address, port, QueueGauges(Backlog(settings.redis)))
+        return serve(address, port, QueueGauges(JobQueue(settings.redis)))
     except OSError as error:
         log.error(METRICS_NOT_SHOWN, address=address, port=port, error=error.strerror)
         return _nothing

@@ -7,11 +7,12 @@ from datetime import datetime
 from enum import StrEnum
 
 from mh_client import AsyncClient, MHError
+from mh_common.batches import batched
 from mh_common.models import MAX_BULK_ROWS, MAX_ID, MAX_VERSIONS, IndexRun, IndexStatus, PresentVersion
 
-from indexer_worker.contents import MilvusContents, Window
 from indexer_worker.errors import IndexingError, VectorStoreError
-from indexer_worker.steps import STEP_S, Step
+from indexer_worker.maintenance.checkpoints import STEP_S, Checkpoint
+from indexer_worker.vector_store.inventory import MilvusInventory, Window
 
 
 class Difference(StrEnum):
@@ -39,17 +40,17 @@ class Reconciler:
     One whose indexing failed is as it should be when the index does not hold it.
     """
 
-    def __init__(self, conversations: AsyncClient, contents: MilvusContents, page: int = MAX_VERSIONS) -> None:
+    def __init__(self, conversations: AsyncClient, inventory: MilvusInventory, page: int = MAX_VERSIONS) -> None:
         self._conversations = conversations
-        self._contents = contents
+        self._inventory = inventory
         self._page = page
 
-    async def step(self, run: IndexRun, step: Step, overdue: datetime | None) -> tuple[Step, bool]:
+    async def step(self, run: IndexRun, checkpoint: Checkpoint, overdue: datetime | None) -> tuple[Checkpoint, bool]:
         """Work for some seconds; return where the run stands, and whether it is through.
 
         Args:
             run: the run; its `since` and `force` say what is looked at and queued.
-            step: where to begin.
+            checkpoint: where to begin.
             overdue: conversations that were queued before this time, and still wait, count as stale; None: all do.
 
         Raises:
@@ -58,13 +59,13 @@ class Reconciler:
         deadline = time.monotonic() + STEP_S
         try:
             while True:
-                found = await self._confirmed(step.after, run.since, overdue)
+                found = await self._confirmed(checkpoint.after, run.since, overdue)
                 queued = await self._queue(found, everything=run.force)
                 kinds = list(found.differences.values())
                 numbers = {kind.value: kinds.count(kind) for kind in Difference}
-                step = step.moved(found.high, checked=len(found.rows), repaired=queued, **numbers)
+                checkpoint = checkpoint.moved(found.high, checked=len(found.rows), repaired=queued, **numbers)
                 if found.last or time.monotonic() >= deadline:
-                    return step, found.last
+                    return checkpoint, found.last
         except (MHError, VectorStoreError) as error:
             raise IndexingError(str(error), getattr(error, "retry_after", None)) from error
 
@@ -85,9 +86,9 @@ class Reconciler:
         page = await self._conversations.index.versions(after=after, limit=self._page, since=since)
         end = MAX_ID if page.next_after is None else page.next_after
         if since is None:
-            window = await self._contents.window(after, end)
+            window = await self._inventory.window(after, end)
         else:
-            window = await self._contents.of([row.conversation_id for row in page.items])
+            window = await self._inventory.of([row.conversation_id for row in page.items])
         high = end if since else window.high
         rows = [row for row in page.items if row.conversation_id <= high]
         return Comparison(rows, high, last=high == MAX_ID, differences=differences(rows, window, overdue))
@@ -97,9 +98,8 @@ class Reconciler:
         if everything:
             ids.update(row.conversation_id for row in found.rows)
         queued = 0
-        ordered = sorted(ids)
-        for start in range(0, len(ordered), MAX_BULK_ROWS):
-            queued += (await self._conversations.index.queue(ordered[start : start + MAX_BULK_ROWS])).queued
+        for batch in batched(sorted(ids), MAX_BULK_ROWS):
+            queued += (await self._conversations.index.queue(batch)).queued
         return queued
 
 

@@ -1,38 +1,22 @@
-"""The vector index as the service sees it: rows in, ids out. `MilvusRepository` is the real one."""
+"""Writing the index: rows in, ids out. `MilvusRepository` is the real one."""
 
 import asyncio
-import logging
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from mh_common import vector_index as fields
-from mh_common.models import Conversation
-from mh_common.words import indexed_words
-from pymilvus import AsyncMilvusClient, MilvusException
-from pymilvus.client import entity_helper
+from pymilvus import AsyncMilvusClient
 
 from indexer_worker import metrics
-from indexer_worker.collection import check_collection, ensure_collection
-from indexer_worker.errors import IndexMismatchError, RowsRefusedError, VectorStoreError
+from indexer_worker.errors import RowsRefusedError, VectorStoreError
+from indexer_worker.vector_store.calls import milvus_calls
+from indexer_worker.vector_store.collection import check_collection, ensure_collection
+from indexer_worker.vector_store.rows import Row
 
 WRITE_ATTEMPTS: Final = 5
 """How often a write is done again because another worker wrote the same rows in the same moment."""
-
-GRPC_OPTIONS: Final = {"grpc.use_local_subchannel_pool": 1, "grpc.max_reconnect_backoff_ms": 1000}
-"""A Milvus that is back is found by the next call, instead of after a pause that grew while it was away."""
-
-INVALID_PARAMETER: Final = 1100
-"""Milvus's code for data that does not fit the collection."""
-UNCLEAR: Final = frozenset({2000, 65535})
-"""Codes that Milvus gives for bad data and for troubles of its own alike. Milvus Lite has hardly any other."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-Row = dict[str, Any]
 
 
 class VectorRepository(Protocol):
@@ -60,34 +44,6 @@ class VectorRepository(Protocol):
     async def delete(self, ids: Sequence[int]) -> None:
         """Remove the rows with these ids; absent ones are passed over. Raises as `upsert`."""
         ...
-
-
-def vector_row(conversation: Conversation, question: Sequence[float], text: Sequence[float]) -> Row:
-    """Return a conversation's row from the unit vectors of its question and of its `embedded_text`."""
-    return {
-        fields.ID: conversation.id,
-        fields.EMBEDDING: list(question),
-        fields.TEXT_EMBEDDING: list(text),
-        fields.QUESTION: fields.cut_to_bytes(conversation.question),
-        fields.TEXT: fields.cut_to_bytes(fields.embedded_text(conversation.question, conversation.answer)),
-        fields.WORDS: fields.cut_to_bytes(_words(conversation)),
-        fields.QUESTION_SENTIMENT: conversation.question_sentiment.value,
-        fields.ANSWER_SENTIMENT: conversation.answer_sentiment.value,
-        fields.QUESTION_HASH: fields.question_hash(conversation.question),
-        fields.VERSION: conversation.version,
-        fields.CREATED_AT: _microseconds(conversation.created_at),
-        fields.UPDATED_AT: _microseconds(conversation.updated_at),
-    }
-
-
-def _words(conversation: Conversation) -> str:
-    # Cut before as well: a text of a million characters costs no more than its part that the field holds.
-    longest = fields.MAX_VARCHAR_BYTES
-    return indexed_words(conversation.question[:longest], conversation.answer[:longest])
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 class MilvusRepository:
@@ -182,34 +138,3 @@ class MilvusRepository:
         except VectorStoreError:
             self._prepared = False
             raise
-
-
-@asynccontextmanager
-async def milvus_calls(seconds: float) -> AsyncIterator[None]:
-    """Bound the calls of a block in time, and turn whatever goes wrong in them into `VectorStoreError`."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except IndexMismatchError:
-        raise
-    except Exception as error:  # pymilvus lets errors of gRPC and of its own through as they come
-        raise vector_store_error(error) from error
-
-
-def vector_store_error(error: Exception) -> VectorStoreError:
-    """Return what an error of pymilvus means, without its message, which could repeat what a row holds."""
-    code = error.code if isinstance(error, MilvusException) else None
-    if code == INVALID_PARAMETER or code in UNCLEAR:
-        return RowsRefusedError(f"Milvus refused the row (code {code})", permanent=code == INVALID_PARAMETER)
-    reason = "did not answer in time" if isinstance(error, TimeoutError) else "cannot be used now"
-    return VectorStoreError(f"Milvus {reason} ({type(error).__name__}{'' if code is None else f', code {code}'})")
-
-
-def make_client(uri: str, token: str, timeout: float) -> AsyncMilvusClient:
-    """Return a client that connects at its first call, so that it can be made while Milvus is down."""
-    # pymilvus 3.0 looks at the length of each character of a text, which takes half of the time of packing a row.
-    # Texts are cut to what their fields hold before.
-    entity_helper.CHECK_STR_ARRAY = False
-    # It logs each failed call with its whole trace, on a handler of its own; ours says it in one line.
-    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-    return AsyncMilvusClient(uri, token=token, timeout=timeout, dedicated=True, grpc_options=GRPC_OPTIONS)

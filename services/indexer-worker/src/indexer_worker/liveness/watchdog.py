@@ -4,20 +4,19 @@ Celery on Redis can stop consuming in silence, and waits for ever for a process 
 The worker lives all the while and answers pings: only progress proves anything.
 """
 
-import json
 import os
 import signal
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
 from billiard.process import active_children
 from celery.worker import state
 
-from indexer_worker.backlog import Backlog, Depth
+from indexer_worker.liveness.heartbeat import write_heartbeat
+from indexer_worker.liveness.queue_depth import JobQueue, QueueDepth
 from indexer_worker.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -41,7 +40,7 @@ class Watchdog:
         self._limit = settings.worker.stall_timeout
         self._pause = min(self._limit / LOOKS, LONGEST_PAUSE_S)
         self._file = settings.worker.heartbeat_file
-        self._backlog = Backlog(settings.redis)
+        self._queue = JobQueue(settings.redis)
         self._seen: object = None
         self._stalled = 0.0
         self._reported_at = float("-inf")
@@ -55,9 +54,9 @@ class Watchdog:
         """End in peace: the worker takes no more jobs and finishes those it has."""
         self._ended.set()
 
-    def depth(self) -> Depth | None:
-        """Return the queue's depth; see `Backlog.depth`."""
-        return self._backlog.depth()
+    def depth(self) -> QueueDepth | None:
+        """Return the queue's depth; see `JobQueue.depth`."""
+        return self._queue.depth()
 
     def look(self) -> bool:
         """Look once, leave word of it, and say whether the worker is stalled."""
@@ -76,31 +75,12 @@ class Watchdog:
                 return
         _end_process(self._stalled)
 
-    def _report(self, depth: Depth | None) -> None:
+    def _report(self, depth: QueueDepth | None) -> None:
         if depth is None or not (depth.waiting or depth.taken):
             return
         if time.monotonic() - self._reported_at >= REPORT_EVERY_S:
             self._reported_at = time.monotonic()
             log.info(QUEUE_DEPTH, waiting=depth.waiting, taken=depth.taken)
-
-
-def write_heartbeat(file: Path, *, stalled: float, limit: float, pause: float, depth: Depth | None) -> None:
-    """Leave word of the progress for `indexer_worker.health`; a file that is half written is never seen."""
-    word = {
-        "at": time.time(),
-        "stalled": stalled,
-        "limit": limit,
-        "pause": pause,
-        "waiting": None if depth is None else depth.waiting,
-        "taken": None if depth is None else depth.taken,
-    }
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    try:
-        fresh.write_text(json.dumps(word), encoding="utf-8")
-        fresh.replace(file)
-    except OSError as error:
-        # The health command finds an old file and says so.
-        log.warning("worker_heartbeat_not_written", error=type(error).__name__)
 
 
 def _progress() -> Any:

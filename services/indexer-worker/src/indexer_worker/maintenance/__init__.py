@@ -1,0 +1,1 @@
+"""Runs over the whole index, in steps: comparing it with the conversations, and building it anew."""

@@ -1,0 +1,1 @@
+"""The index in Milvus: its collection, writing rows, listing what it holds, and replacing it by a new one."""
