@@ -37,9 +37,10 @@ test: $(VENV)/dev.stamp ## Run the tests but for the slow ones, against a real M
 	@$(BIN)/python -m mh_devtools.servers
 	@$(PYTEST) -m "not slow" $(if $(COVERAGE),--cov --cov-report=term-missing:skip-covered) $(ARGS)
 
-test-slow: $(VENV)/dev.stamp ## Run the slow tests: whole stacks, installations, images, MySQL 9 (ARGS)
+test-slow: $(VENV)/dev.stamp ## Run the slow tests: whole stacks, installations, images, MySQL 9, a Milvus server (ARGS)
 	@$(BIN)/python -m mh_devtools.servers
 	@$(BIN)/python -m mh_devtools.servers.mysql9
+	@$(BIN)/python -m mh_devtools.servers.milvus_server
 	@$(PYTEST) -m slow $(ARGS)
 
 test-all: ## Run every test

@@ -8,10 +8,13 @@ import logging
 import os
 import signal
 import ssl
+import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
+from pathlib import Path
 from typing import NoReturn
 
 import hypothesis
@@ -19,6 +22,7 @@ import pymysql
 import pytest
 import structlog
 from mh_devtools import servers
+from mh_devtools.servers import milvus_server
 from mh_devtools.servers import mysql9 as private_mysql9
 from mh_devtools.servers import shared_server
 from mh_devtools.stubs.openai_stub import StubOpenAI
@@ -112,6 +116,19 @@ def milvus_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = servers.start_milvus_lite(tmp_path_factory.mktemp("milvus") / "tests.db", port)
     yield f"http://127.0.0.1:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def milvus_server_uri() -> Iterator[str]:
+    """Address of a running Milvus server, where it can be had; the tests on it run one after the other."""
+    if milvus_server.find() is None:
+        pytest.skip("a Milvus server is not here: `python -m mh_devtools.servers.milvus_server` fetches it, or says why it cannot")
+    port = servers.free_port()
+    # It takes 300 MB from its start on, which pytest would keep.
+    with tempfile.TemporaryDirectory() as folder:
+        server = milvus_server.start(Path(folder), port)
+        yield f"http://127.0.0.1:{port}"
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -3,17 +3,22 @@
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
 from mh_devtools import servers
+from indexer_worker import assembly
+from indexer_worker.assembly import Services
+from indexer_worker.settings import Settings
+from indexer_worker.vector_store import collection
 from mh_common import vector_index as fields
 from mh_common.milvus import make_client
+from mh_devtools.testing.fixtures import LITE, SERVER
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.stubs.openai_stub import StubOpenAI
-from pymilvus import AsyncMilvusClient, MilvusClient
+from pymilvus import AsyncMilvusClient, CollectionSchema, DataType, MilvusClient
 from redis import Redis
 
 
@@ -24,9 +29,26 @@ def kept_collection() -> str:
 
 
 @pytest.fixture
-def empty_milvus_uri(milvus_uri: str, kept_collection: str) -> str:
+def milvus_kind() -> str:
+    """Which Milvus a test runs on; a module whose tests run on a server as well has a fixture of EACH_MILVUS."""
+    return LITE
+
+
+@pytest.fixture
+def empty_milvus_uri(
+    request: pytest.FixtureRequest, milvus_kind: str, kept_collection: str, monkeypatch: pytest.MonkeyPatch
+) -> str:
     """Address of a Milvus without any row, and without any collection but the one to keep."""
-    client = MilvusClient(milvus_uri, dedicated=True)
+    if milvus_kind == SERVER:
+        monkeypatch.setattr(collection, "collection_schema", schema_of_meaning)
+        monkeypatch.setattr(collection, "INDEXES", collection.INDEXES[:1])
+        # Not as it is remembered of the whole schema.
+        monkeypatch.setattr(collection, "_wanted", collection._wanted.__wrapped__)
+    uri: str = request.getfixturevalue("milvus_server_uri" if milvus_kind == SERVER else "milvus_uri")
+    client = MilvusClient(uri, dedicated=True)
+    if milvus_kind == SERVER:
+        # Before what it names: else this server takes the name for that of the dropped collection ever after.
+        client.drop_alias(fields.COLLECTION)
     for name in client.list_collections():
         if name == fields.COLLECTION and client.describe_collection(name)["description"] == kept_collection:
             # Much faster than making it again.
@@ -34,7 +56,26 @@ def empty_milvus_uri(milvus_uri: str, kept_collection: str) -> str:
         else:
             client.drop_collection(name)
     client.close()
-    return milvus_uri
+    return uri
+
+
+def schema_of_meaning(
+    model: str, dimension: int, schema_of: Callable[[str, int], CollectionSchema] = collection.collection_schema
+) -> CollectionSchema:
+    """Return the collection's schema as far as the server of the tests takes it; rows of the platform fit into it.
+
+    Words came with Milvus 2.5, a second vector with 2.4.
+    """
+    whole = schema_of(model, dimension)
+    schema = AsyncMilvusClient.create_schema(auto_id=False, description=whole.description)
+    for field in whole.fields:
+        if field.name == fields.TEXT_EMBEDDING:
+            schema.add_field(field.name, DataType.ARRAY, element_type=DataType.FLOAT, max_capacity=dimension)
+        elif field.name == fields.TEXT:
+            schema.add_field(field.name, field.dtype, max_length=field.params["max_length"])
+        elif field.name != fields.SPARSE:
+            schema.add_field(field.name, field.dtype, is_primary=field.is_primary, **field.params)
+    return schema
 
 
 @pytest.fixture
@@ -57,6 +98,37 @@ def redis(redis_url: str) -> Iterator[Redis]:
         client.flushdb()
         yield client
         client.flushdb()
+
+
+@pytest.fixture
+def settings(
+    redis: Redis, redis_url: str, empty_milvus_uri: str, conversations: StubIndex, stub_openai: StubOpenAI
+) -> Settings:
+    return Settings.model_validate(
+        {
+            "redis": {"url": redis_url},
+            "milvus": {"uri": empty_milvus_uri},
+            "conversations": {"url": conversations.base_url},
+            "embedding": {
+                "base_url": stub_openai.base_url,
+                "api_key": stub_openai.api_key,
+                "model": "former",
+                "dimension": stub_openai.dimension,
+            },
+        }
+    )
+
+
+@pytest.fixture
+async def assemble(settings: Settings) -> AsyncIterator[Callable[[str], Awaitable[Services]]]:
+    """Assembles the services of a worker that is set to a model."""
+    async with AsyncExitStack() as stack:
+
+        async def assembled(model: str) -> Services:
+            embedding = settings.embedding.model_copy(update={"model": model})
+            return await assembly.assemble(settings.model_copy(update={"embedding": embedding}), stack)
+
+        yield assembled
 
 
 @pytest.fixture

@@ -6,9 +6,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx
+import pytest
+
 from mh_common.models import Conversation
 
 ClientT = TypeVar("ClientT")
+
+LITE = "Milvus Lite"
+SERVER = "Milvus server"
+EACH_MILVUS = (LITE, pytest.param(SERVER, marks=(pytest.mark.slow, pytest.mark.xdist_group(SERVER))))
+"""Parameters of a fixture for tests that run on Milvus Lite and, among the slow ones, on a server."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Reading what the index holds, from a real Milvus Lite, beyond the most rows that Milvus returns at once."""
+"""Reading what the index holds, beyond the most rows that Milvus returns at once; from Milvus Lite and a server."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,13 @@ from mh_common import vector_index as fields
 from mh_common.batches import batched
 from mh_common.milvus import make_client
 from mh_common.models import MAX_ID
+from mh_devtools.testing.fixtures import EACH_MILVUS
 from pymilvus import AsyncMilvusClient
+
+
+@pytest.fixture(params=EACH_MILVUS)
+def milvus_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""IndexService against a real Milvus Lite and a real HTTP server whose rows move at the worst moments."""
+"""IndexService against Milvus Lite, a Milvus server, and a real HTTP server whose rows move at the worst moments."""
 
 import asyncio
 import hashlib
@@ -14,6 +14,7 @@ from mh_client import AsyncClient
 from mh_common import vector_index as fields
 from mh_common.embeddings import Embedder, EmbedderError, TextUse, VectorLengthError
 from mh_common.models import IndexStatus
+from mh_devtools.testing.fixtures import EACH_MILVUS, LITE
 from mh_devtools.stubs.index_stub import StubIndex
 from pymilvus import AsyncMilvusClient, MilvusException
 
@@ -49,6 +50,11 @@ class FakeEmbedder:
 
     async def close(self) -> None:
         raise AssertionError("the service does not own its embedder")
+
+
+@pytest.fixture(params=EACH_MILVUS)
+def milvus_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
@@ -115,6 +121,7 @@ async def test_an_error_of_the_index_leaves_no_read_running(
     assert embedder.calls == []
 
 
+@pytest.mark.parametrize("milvus_kind", [LITE])  # the server of the tests has no words
 async def test_the_written_row_is_found_by_meaning_by_keyword_and_by_filter(
     service: IndexService, conversations: StubIndex, embedder: FakeEmbedder, milvus: AsyncMilvusClient
 ) -> None:

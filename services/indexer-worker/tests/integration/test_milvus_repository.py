@@ -1,22 +1,29 @@
-"""The collection and its repository on a real Milvus Lite."""
+"""The collection and its repository on a real Milvus Lite, and on a Milvus server."""
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import pytest
-from indexer_worker.errors import IndexMismatchError, VectorStoreError
-from indexer_worker.vector_store.collection import collection_schema, ensure_collection
+from indexer_worker.errors import IndexMismatchError, RowsRefusedError, VectorStoreError
+from indexer_worker.vector_store import collection
+from indexer_worker.vector_store.collection import ensure_collection
 from indexer_worker.vector_store.repository import MilvusRepository
 from indexer_worker.vector_store.rows import Row, vector_row
 from mh_common import vector_index as fields
 from mh_common.milvus import make_client
 from mh_common.models import Conversation, IndexStatus, Sentiment
+from mh_devtools.testing.fixtures import EACH_MILVUS, LITE
 from pymilvus import AsyncMilvusClient, MilvusException
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture(params=EACH_MILVUS)
+def milvus_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def row(key: int, question: str = "How?", version: int = 1) -> dict[str, object]:
@@ -47,6 +54,35 @@ async def connected(uri: str) -> AsyncIterator[AsyncMilvusClient]:
         await client.close()
 
 
+@asynccontextmanager
+async def breakable(uri: str) -> AsyncIterator[tuple[str, Callable[[], None]]]:
+    """Stand in front of a server; give the address, and what breaks all connections that there are."""
+    writers: list[asyncio.StreamWriter] = []
+    connections: list[asyncio.Task[None] | None] = []
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(asyncio.current_task())
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", int(uri.rpartition(":")[2]))
+        writers.extend((writer, inner_writer))
+        await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
+
+    def break_all() -> None:
+        while writers:
+            writers.pop().transport.abort()
+
+    async with await asyncio.start_server(lead, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", break_all
+        break_all()
+        await asyncio.gather(*filter(None, connections))
+
+
 async def count(client: AsyncMilvusClient) -> int:
     rows = await client.query(
         fields.COLLECTION, filter=f"{fields.ID} > 0", output_fields=["count(*)"], consistency_level="Strong"
@@ -54,7 +90,7 @@ async def count(client: AsyncMilvusClient) -> int:
     return int(rows[0]["count(*)"])
 
 
-async def test_workers_that_start_together_make_one_collection(empty_milvus_uri: str) -> None:
+async def test_workers_that_start_together_make_one_collection(empty_milvus_uri: str, milvus_kind: str) -> None:
     async with connected(empty_milvus_uri) as one, connected(empty_milvus_uri) as two:
         await asyncio.gather(*(ensure_collection(client, "fake", 2) for client in (one, two) * 3))
         await ensure_collection(one, "fake", 2)
@@ -68,7 +104,7 @@ async def test_workers_that_start_together_make_one_collection(empty_milvus_uri:
             fields.WORDS,
             fields.QUESTION,
             fields.TEXT,
-            fields.SPARSE,
+            *([fields.SPARSE] if milvus_kind == LITE else []),
             fields.QUESTION_SENTIMENT,
             fields.ANSWER_SENTIMENT,
             fields.QUESTION_HASH,
@@ -100,7 +136,7 @@ async def test_a_worker_that_looked_before_another_made_the_collection_goes_on_w
 
 
 async def test_a_start_that_died_half_way_is_finished_by_the_next(milvus: AsyncMilvusClient) -> None:
-    await milvus.create_collection(fields.COLLECTION, schema=collection_schema("fake", 2))
+    await milvus.create_collection(fields.COLLECTION, schema=collection.collection_schema("fake", 2))
 
     await repository(milvus).upsert([row(1)])
 
@@ -123,8 +159,9 @@ async def test_a_collection_of_another_embedding_space_is_refused_and_left_alone
     assert await count(milvus) == 1
 
 
+@pytest.mark.parametrize("milvus_kind", [LITE])  # the server of the tests has no words
 async def test_a_collection_of_an_older_schema_is_refused_by_naming_its_fields(milvus: AsyncMilvusClient) -> None:
-    schema = collection_schema("fake", 2)
+    schema = collection.collection_schema("fake", 2)
     older = AsyncMilvusClient.create_schema(auto_id=False, description=schema.description)
     for field in schema.fields:
         if field.name in (fields.ID, fields.EMBEDDING):
@@ -145,6 +182,92 @@ async def test_a_collection_that_vanished_is_made_again(milvus: AsyncMilvusClien
     await index.upsert([row(2)])
 
     assert await count(milvus) == 1
+
+
+async def test_an_upsert_puts_each_row_in_the_place_of_the_one_with_its_id(milvus: AsyncMilvusClient) -> None:
+    index = repository(milvus)
+    await index.upsert([row(1), row(2, "Stays?")])
+
+    await index.upsert([row(1, "Changed?", version=2), row(3)])
+
+    found = await milvus.query(
+        fields.COLLECTION,
+        filter=f"{fields.ID} > 0",
+        output_fields=[fields.QUESTION, fields.VERSION],
+        limit=10,
+        consistency_level="Strong",
+    )
+    rows = {one[fields.ID]: (one[fields.QUESTION], one[fields.VERSION]) for one in found}
+    assert rows == {1: ("Changed?", 2), 2: ("Stays?", 1), 3: ("How?", 1)}
+    assert await count(milvus) == 3
+
+
+@pytest.mark.parametrize("letter", ["a", "ä", "漢", "😀"])
+async def test_a_text_of_any_length_and_script_is_taken_as_far_as_its_field_goes(
+    milvus: AsyncMilvusClient, letter: str
+) -> None:
+    index = repository(milvus)
+
+    await index.upsert([row(1, letter * fields.MAX_VARCHAR_BYTES)])
+
+    [found] = await milvus.get(fields.COLLECTION, ids=[1], output_fields=[fields.QUESTION])
+    assert found[fields.QUESTION] == letter * (fields.MAX_VARCHAR_BYTES // len(letter.encode()))
+
+
+async def test_a_text_beyond_its_field_is_refused_for_good_where_milvus_counts_bytes(
+    milvus: AsyncMilvusClient, milvus_kind: str
+) -> None:
+    index = repository(milvus)
+    # More bytes than the field has, in fewer characters. `vector_row` cuts, so that nothing like it is ever sent.
+    long = {**row(1), fields.QUESTION: "ä" * 40_000}
+
+    if milvus_kind == LITE:
+        await index.upsert([long])
+    else:
+        with pytest.raises(RowsRefusedError, match="code 1100") as refusal:
+            await index.upsert([long])
+        assert refusal.value.permanent
+    assert await count(milvus) == (1 if milvus_kind == LITE else 0)
+
+
+async def test_what_a_delete_answers_is_on_a_server_what_it_was_asked_and_on_lite_what_it_removed(
+    milvus: AsyncMilvusClient, milvus_kind: str
+) -> None:
+    await repository(milvus).upsert([row(1), row(2)])
+
+    answers = [await milvus.delete(fields.COLLECTION, ids=ids) for ids in ([1, 2], [1, 2], [8, 9])]
+
+    # So nothing of ours may read it.
+    if milvus_kind == LITE:
+        assert answers[0] == [1, 2]
+        assert [answer["delete_count"] for answer in answers[1:]] == [0, 0]
+    else:
+        assert [answer["delete_count"] for answer in answers] == [2, 2, 2]
+    assert await count(milvus) == 0
+
+
+async def test_a_connection_that_breaks_in_the_middle_costs_one_attempt_and_no_row(empty_milvus_uri: str) -> None:
+    async with breakable(empty_milvus_uri) as (uri, break_all), connected(uri) as client:
+        index = repository(client)
+        await index.upsert([row(key) for key in range(1, 9)])
+        failures = 0
+
+        for version in range(2, 12):
+            writing = asyncio.create_task(index.upsert([row(key, version=version) for key in range(1, 9)]))
+            await asyncio.sleep(0)
+            break_all()
+            while True:
+                try:
+                    await writing
+                    break
+                except VectorStoreError:
+                    failures += 1
+                    writing = asyncio.create_task(index.upsert([row(key, version=version) for key in range(1, 9)]))
+
+        assert failures <= 20
+        assert await count(client) == 8
+        found = await client.get(fields.COLLECTION, ids=list(range(1, 9)), output_fields=[fields.VERSION])
+        assert {one[fields.VERSION] for one in found} == {11}
 
 
 async def test_deleting_passes_over_what_is_not_there(milvus: AsyncMilvusClient) -> None:

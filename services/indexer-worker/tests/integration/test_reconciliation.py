@@ -1,4 +1,4 @@
-"""Reconciliation against a real Milvus Lite and a stub of the API: what it finds, leaves alone, and costs."""
+"""Reconciliation against Milvus Lite, a Milvus server and a stub of the API: what it finds, leaves alone, and costs."""
 
 import threading
 from collections.abc import AsyncIterator, Iterable
@@ -27,14 +27,20 @@ from mh_common.embeddings import TextUse
 from mh_common.metrics import exposition
 from mh_common.models import IndexOutcome, IndexRun, IndexRunStatus, IndexStatus, PresentVersion, RunCounts
 from mh_common.settings import RedisSettings
-from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.testing.exposition import metric_value
+from mh_devtools.testing.fixtures import EACH_MILVUS
+from mh_devtools.stubs.index_stub import StubIndex
 from pymilvus import AsyncMilvusClient
 from redis import Redis
 
 pytestmark = pytest.mark.redis
 
 LONG_AGO = timedelta(hours=2)
+
+
+@pytest.fixture(params=EACH_MILVUS)
+def milvus_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 class ConstantEmbedder:

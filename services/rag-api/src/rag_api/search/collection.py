@@ -18,6 +18,10 @@ VECTOR_INDEX_MISMATCH: Final = "vector_index_mismatch"
 RECHECK_S: Final = 30.0
 """How long a collection is trusted to be the right one before it is looked at again."""
 
+ABSENT_PAUSES: Final = (0.0, 0.02, 0.1, 0.5)
+"""Seconds before each further look for a collection that was there: a server's first rebuild renames it, and then gives
+its name to the new one. These are two calls."""
+
 RECHECK_REBUILDING_S: Final = 2.0
 """The same while the index is being built anew in place."""
 
@@ -35,6 +39,7 @@ class CollectionCheck:
         self._expected = fields.describe(model, dimension)
         self._trusted_until = 0.0
         self._reported: str | None = None
+        self._was_there = False
         # Held while connecting: the client would connect once for each of the first requests.
         self._checking = asyncio.Lock()
         self.rebuilding = False
@@ -55,12 +60,23 @@ class CollectionCheck:
             if time.monotonic() < self._trusted_until:
                 return True
             self.rebuilding = await self._client.has_collection(fields.REBUILDING, retry_times=1)
-            if not await self._client.has_collection(fields.COLLECTION, retry_times=1):
+            if not await self._exists():
+                self._was_there = False
                 return False
+            self._was_there = True
             found = await self._client.describe_collection(fields.COLLECTION, retry_times=1)
             self._refuse_foreign(str(found["description"]))
             self._trusted_until = time.monotonic() + (RECHECK_REBUILDING_S if self.rebuilding else RECHECK_S)
             return True
+
+    async def _exists(self) -> bool:
+        # In place of the live one, a rebuild takes longer than anybody waits, and says so.
+        pauses = ABSENT_PAUSES if self._was_there and not self.rebuilding else ABSENT_PAUSES[:1]
+        for pause in pauses:
+            await asyncio.sleep(pause)
+            if await self._client.has_collection(fields.COLLECTION, retry_times=1):
+                return True
+        return False
 
     def _refuse_foreign(self, description: str) -> None:
         if description == self._expected:

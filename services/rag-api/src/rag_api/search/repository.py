@@ -43,7 +43,11 @@ UNCLEAR: Final = 2000
 moment, while rows are written: it counts rows and the rows of each word one after the other, and a search between the
 two that finds a word in more rows than there are has a weight below zero, which is refused."""
 
-PASSING: Final = REPLACED | {UNCLEAR}
+UNEXPECTED: Final = 65535
+"""A server's code for what it has no other for: a search among it whose vectors are fetched when the alias has moved to
+another collection since."""
+
+PASSING: Final = REPLACED | {UNCLEAR, UNEXPECTED}
 """Codes of what can be over at the next attempt."""
 
 PAUSES: Final = (0.0, 0.02, 0.1)
