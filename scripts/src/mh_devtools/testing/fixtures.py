@@ -12,8 +12,8 @@ from mh_common.models import Conversation
 
 ClientT = TypeVar("ClientT")
 
-LITE = "Milvus Lite"
-SERVER = "Milvus server"
+LITE = "milvus_lite"
+SERVER = "milvus_server"
 EACH_MILVUS = (LITE, pytest.param(SERVER, marks=(pytest.mark.slow, pytest.mark.xdist_group(SERVER))))
 """Parameters of a fixture for tests that run on Milvus Lite and, among the slow ones, on a server."""
 

@@ -26,9 +26,9 @@ MODEL = "former"
 ROWS = 30
 
 
-@pytest.fixture
-def milvus_kind() -> str:
-    return SERVER
+@pytest.fixture(params=[SERVER])
+def milvus_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 class QuestionsOnly(AsyncMilvusClient):  # type: ignore[misc] # pymilvus ships no types

@@ -16,6 +16,8 @@ from rag_api.settings import Settings
 
 UNCLEAR = 2000
 UNEXPECTED = 65535
+ABSENT = 100
+LOOK = "DescribeCollection"
 SEARCHES = ("HybridSearch", "Search")
 
 
@@ -34,7 +36,8 @@ class Refusing(grpc.GenericRpcHandler):  # type: ignore[misc] # grpcio has no ty
             if self.refused.get(name, 0) > 0:
                 self.refused[name] -= 1
                 status = common_pb2.Status(code=self.code, error_code=1, reason="Invalid sparse row: negative value")
-                return bytes(milvus_pb2.SearchResults(status=status).SerializeToString())
+                kind = milvus_pb2.DescribeCollectionResponse if name == LOOK else milvus_pb2.SearchResults
+                return bytes(kind(status=status).SerializeToString())
             passed = await self.channel.unary_unary(details.method)(request)
             return bytes(passed)
 
@@ -99,3 +102,25 @@ async def test_a_search_that_is_refused_again_and_again_says_that_the_index_cann
     assert refused.headers["Retry-After"] == "5"
     assert "Milvus" in refused.json()["detail"]
     assert [hit["id"] for hit in found.json()["hits"]] == [1]
+
+
+async def test_a_collection_that_was_there_and_is_not_for_a_moment_is_looked_for_again(
+    refusing: tuple[str, Refusing],
+    settings: Settings,
+    running: RunApp,
+    index: WriteIndex,
+    conversation: MakeConversation,
+) -> None:
+    """As when a server's first rebuild has renamed it and has not given its name to the new one yet."""
+    uri, handler = refusing
+    await index([conversation(key) for key in (1, 2)])
+    milvus = settings.milvus.model_copy(update={"uri": uri})
+    async with running(settings.model_copy(update={"milvus": milvus})) as client:
+        whole = await client.post("/api/v1/search", json={"query": "fall asleep"})
+        # The search, the look whether it is being built in place, and three looks for itself.
+        handler.code, handler.refused = ABSENT, {"HybridSearch": 1, LOOK: 4}
+        found = await client.post("/api/v1/search", json={"query": "fall asleep"})
+
+    assert whole.json()["total_hits"] > 0
+    assert found.json() == whole.json()
+    assert handler.refused == {"HybridSearch": 0, LOOK: 0}
