@@ -17,7 +17,8 @@ from mh_client import (
     NotFoundError,
     Problem,
 )
-from mh_client._base import Call, RetryPolicy, parse_retry_after
+from mh_client._base import Call, RetryPolicy
+from mh_common.retries import parse_retry_after
 
 
 def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:

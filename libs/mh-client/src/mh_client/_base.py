@@ -1,12 +1,9 @@
 """Everything about a call that needs no I/O: what to send, what an answer means, when to try again."""
 
-import math
 import os
 import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from importlib.metadata import version
 from typing import Final, Generic, TypeVar
@@ -14,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from mh_common.models import FieldProblem, Problem
+from mh_common.retries import Backoff, parse_retry_after
 from pydantic import BaseModel, ValidationError
 
 from mh_client._errors import (
@@ -110,8 +108,7 @@ class RetryPolicy:
         asked = failure.retry_after if isinstance(failure, APIStatusError) else None
         if asked is not None and asked > self.longest_retry_after:
             return None
-        ceiling = min(self.longest_delay, self.base_delay * 2.0 ** min(failures - 1, 30))
-        return max(self.jitter() * ceiling, asked or 0.0)
+        return Backoff(self.base_delay, self.longest_delay, self.jitter).wait(failures, asked)
 
 
 def may_retry(call: Call[T], failure: MHError) -> bool:
@@ -153,20 +150,6 @@ def status_error(response: httpx.Response) -> APIStatusError:
     return status_error_class(response.status_code)(
         response.status_code, problem, request_id, parse_retry_after(response.headers.get("Retry-After"))
     )
-
-
-def parse_retry_after(value: str | None, now: Callable[[], float] = time.time) -> float | None:
-    """Return the seconds that a Retry-After header (seconds or an HTTP date) asks to wait; None: absent, unreadable."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = max(parsedate_to_datetime(value).timestamp() - now(), 0.0)
-        except (ValueError, OverflowError, OSError):
-            return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
 def resolve_base_url(base_url: str | None) -> str:

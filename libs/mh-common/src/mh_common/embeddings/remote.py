@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from mh_common.embeddings import metrics
-from mh_common.embeddings.backoff import Backoff, parse_retry_after
 from mh_common.embeddings.protocol import EmbedderError, TextUse, VectorLengthError
+from mh_common.retries import Backoff, retry_after_of
 
 MAX_TEXT_BYTES = 24_000
 """Where a text is cut by default. OpenAI's models read 8,192 tokens; English has 4 to 5 bytes a token and other
@@ -72,7 +72,7 @@ def of_status(status: int, headers: Mapping[str, str], retried: Collection[int])
     if status in (401, 403):
         message = f"The embedding server refused the key ({status})"
         return Failure(EmbedderError(message, transient=True), str(status), again=False)
-    retry_after = parse_retry_after(headers)
+    retry_after = retry_after_of(headers)
     error = EmbedderError(f"The embedding server answered {status}", transient=True, retry_after=retry_after)
     return Failure(error, str(status), again=status in retried or status >= 500)
 

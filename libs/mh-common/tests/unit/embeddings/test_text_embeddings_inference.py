@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from mh_common.embeddings.backoff import Backoff
 from mh_common.embeddings.protocol import EmbedderError, VectorLengthError
 from mh_common.embeddings.text_embeddings_inference import TextEmbeddingsInferenceEmbedder
+from mh_common.retries import Backoff
 from mh_devtools.stubs.server import serving
 from starlette.applications import Starlette
 from starlette.requests import Request

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final, Protocol
 import structlog
 from celery import Celery, Task
 from celery.exceptions import Retry
-from mh_common.embeddings.backoff import Backoff
 from mh_common.jobs import MAX_JOB_IDS, IndexJob, RunJob
 from mh_common.models import ConversationId, IndexRunKind
+from mh_common.retries import Backoff
 from pydantic import Field, TypeAdapter, ValidationError
 
 from indexer_worker import metrics

@@ -9,8 +9,8 @@ from typing import Any, Final, NoReturn
 import structlog
 from celery import Task
 from celery.exceptions import Reject, Retry
-from mh_common.embeddings.backoff import Backoff
 from mh_common.jobs import INDEX_QUEUE
+from mh_common.retries import Backoff
 from mh_common.tracing import TRACEPARENT, span, traceparent
 
 from indexer_worker import metrics

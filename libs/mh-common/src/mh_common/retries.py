@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Final
 
-LONGEST_RETRY_AFTER_S = 3600.0
+LONGEST_RETRY_AFTER_S: Final = 3600.0
 """A server that asks for more is believed for one hour only, then asked again."""
 
 
@@ -29,19 +30,27 @@ class Backoff:
         return max(self.jitter() * ceiling, retry_after or 0.0)
 
 
-def parse_retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
-    """Seconds a response asks to wait, from `retry-after-ms` or `Retry-After` (seconds or an HTTP date).
+def retry_after_of(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
+    """Seconds a response asks to wait, one hour at most, from `retry-after-ms` or `Retry-After`.
 
-    `headers` must look names up without regard to case, or hold them in lower case. A date in the past gives 0.
-    None when the headers are absent or unreadable.
+    `headers` must look names up without regard to case, or hold them in lower case. None: absent or unreadable.
     """
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        seconds = _number(headers.get(name, ""))
-        if seconds is not None:
-            return min(seconds * unit, LONGEST_RETRY_AFTER_S)
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    asked = parse_retry_after(headers.get("retry-after"), now) if milliseconds is None else milliseconds / 1000
+    return None if asked is None else min(asked, LONGEST_RETRY_AFTER_S)
+
+
+def parse_retry_after(value: str | None, now: Callable[[], float] = time.time) -> float | None:
+    """Seconds that a Retry-After header (seconds or an HTTP date) asks to wait; a date in the past gives 0.
+
+    None: the header is absent or unreadable.
+    """
+    if value is None:
+        return None
+    if (seconds := _number(value)) is not None:
+        return seconds
     try:
-        date = parsedate_to_datetime(headers.get("retry-after", ""))
-        return min(max(date.timestamp() - now(), 0.0), LONGEST_RETRY_AFTER_S)
+        return max(parsedate_to_datetime(value).timestamp() - now(), 0.0)
     except (ValueError, TypeError, OverflowError, OSError):
         return None
 

@@ -4,7 +4,7 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mh_common.embeddings.backoff import LONGEST_RETRY_AFTER_S, Backoff, parse_retry_after
+from mh_common.retries import LONGEST_RETRY_AFTER_S, Backoff, retry_after_of
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC).timestamp()
 
@@ -28,17 +28,17 @@ NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC).timestamp()
     ],
 )
 def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], expected: float | None) -> None:
-    assert parse_retry_after(headers, now=lambda: NOW) == expected
+    assert retry_after_of(headers, now=lambda: NOW) == expected
 
 
 def test_a_date_counts_from_the_real_clock_by_default() -> None:
-    wait = parse_retry_after({"retry-after": format_datetime(datetime.fromtimestamp(4_000_000_000, UTC), usegmt=True)})
+    wait = retry_after_of({"retry-after": format_datetime(datetime.fromtimestamp(4_000_000_000, UTC), usegmt=True)})
     assert wait == LONGEST_RETRY_AFTER_S
 
 
 @given(st.text(max_size=40))
 def test_no_header_crashes_the_parser(value: str) -> None:
-    wait = parse_retry_after({"retry-after": value, "retry-after-ms": value})
+    wait = retry_after_of({"retry-after": value, "retry-after-ms": value})
     assert wait is None or 0 <= wait <= LONGEST_RETRY_AFTER_S
 
 
