@@ -27,7 +27,7 @@ stack: $(VENV)/dev.stamp ## Start the platform as it is deployed, without Docker
 	@$(BIN)/python -m mh_devtools.servers
 	@exec $(BIN)/python -m mh_devtools.stack
 
-smoke: $(VENV)/dev.stamp ## Run the examples of the README and docs/doors.md through the gateway of the running stack
+smoke: $(VENV)/dev.stamp ## Run the examples of the README and docs/integrations.md through the gateway of the running stack
 	@$(BIN)/python -m mh_devtools.stack.smoke
 
 rolling-restart: $(VENV)/dev.stamp ## Restart every replica of the running stack, one at a time, without losing a request

@@ -58,7 +58,7 @@ def test_the_document_is_valid(document: dict[str, Any]) -> None:
 
 def model_named(name: str) -> type[BaseModel]:
     """A model that the services share, or one of a door's own."""
-    places = [models, *(module for path, module in sys.modules.items() if path.startswith("rag_api.doors."))]
+    places = [models, *(module for path, module in sys.modules.items() if path.startswith("rag_api.integrations."))]
     found: set[type[BaseModel]] = {getattr(place, name) for place in places if hasattr(place, name)}
     assert len(found) == 1, name
     return found.pop()

@@ -18,10 +18,11 @@ from mh_client import AsyncClient, Client
 from mh_common.embeddings.local import LocalEmbedder
 from mh_common.milvus import make_client
 from mh_common.models import SearchMode
-from rag_api.search.conditions import Every
-from rag_api.search.gathering import LEAST_CANDIDATES
+from rag_api.search.filters import Every
 from rag_api.search.index import IndexQuery
-from rag_api.search.repository import MilvusIndex
+from rag_api.search.milvus.client import make_client
+from rag_api.search.milvus.index import MilvusIndex
+from rag_api.search.selection import LEAST_CANDIDATES
 from mh_devtools.stack.server_stack import ServerStack
 
 ROWS = 2000

@@ -1,4 +1,4 @@
-"""Run the examples of README.md and docs/doors.md against the running stack, through its gateway: `make smoke`.
+"""Run the examples of README.md and docs/integrations.md against the running stack, through its gateway: `make smoke`.
 
 Each block of shell or Python there is run as it stands there, but for the address and where `mh` is. Lines that
 call make are left out. A platform without conversations first gets the sample ones. Ends with exit code 1 and one line
@@ -23,7 +23,7 @@ from mh_devtools.paths import ROOT
 from mh_devtools.stack import environment
 from mh_devtools.stack.__main__ import VAR, read_state, say
 
-DOCUMENTS: Final = (ROOT / "README.md", ROOT / "docs" / "doors.md")
+DOCUMENTS: Final = (ROOT / "README.md", ROOT / "docs" / "integrations.md")
 ADDRESS: Final = "http://127.0.0.1:8080"
 """What they call the gateway."""
 TIMEOUT_S: Final = 300

@@ -1,134 +1,104 @@
 """The application: `rag_api.main:create_app()`. `python -m rag_api` serves it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import httpx
 from fastapi import FastAPI
 from mh_client import AsyncClient, MHError
 from mh_common.embeddings import Embedder, EmbedderError, make_embedder
 from mh_common.embeddings.redis_vectors import RedisVectors
-from mh_common.errors import DomainError, UnavailableError
+from mh_common.errors import UnavailableError
 from mh_common.logging import configure_logging
 from mh_common.milvus import make_client as make_milvus_client
 from mh_common.models import MAX_ID
 from mh_common.settings import load_settings
-from mh_common.tracing import start_tracing, tie
-from mh_common.web.health import Check, health_routes
-from mh_common.web.metrics import NO_TELEMETRY, metrics_routes
-from mh_common.web.problems import install_problems
-from mh_common.web.request_ids import RequestIdMiddleware
+from mh_common.tracing import tie
+from mh_common.web.application import make_application
+from mh_common.web.health import Check
 from redis.asyncio import Redis
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-import rag_api.answers.routes
-import rag_api.doors.chat
-import rag_api.doors.dify.routes
-import rag_api.doors.documents.routes
-import rag_api.doors.healthcheck
-import rag_api.doors.mcp
-import rag_api.doors.openai_api.routes
-import rag_api.doors.search.routes
-import rag_api.feedback.routes
-import rag_api.search.routes
-from rag_api.answers.history import HistoryRecorder
 from rag_api.answers.language_models import LanguageModels, make_client, quote_writers
-from rag_api.answers.prompts import QuestionTooLongError
-from rag_api.answers.records import AnswerRecorder, RecordQueue
-from rag_api.answers.service import (
-    AnswerService,
-    GeneratorRefusedError,
-    GeneratorTimeoutError,
-    GeneratorUnavailableError,
-)
-from rag_api.dependencies import State, get_checks
+from rag_api.answers.records import AnswerRecorder, HistoryRecorder, RecordQueue
+from rag_api.answers.routes import router as answers
+from rag_api.answers.service import AnswerService
+from rag_api.dependencies import STATE, AppState, state_of
+from rag_api.feedback.routes import router as feedback
 from rag_api.feedback.service import FeedbackService
-from rag_api.mcp_sessions import LazySessions
+from rag_api.integrations.chat.routes import router as chat
+from rag_api.integrations.dify.routes import router as dify
+from rag_api.integrations.documents.routes import router as documents
+from rag_api.integrations.mcp.routes import router as mcp
+from rag_api.integrations.openai.app import mount_openai
+from rag_api.integrations.search.healthcheck import router as healthcheck
+from rag_api.integrations.search.routes import router as search_for_tools
+from rag_api.problems import STATUS_OF
 from rag_api.search.index import VectorIndex, VectorIndexError
-from rag_api.search.repository import MilvusIndex
-from rag_api.search.service import QueryRefusedError, SearchService
-from rag_api.search.typed_query import QuerySyntaxError
-from rag_api.settings import Settings
+from rag_api.search.milvus.index import MilvusIndex
+from rag_api.search.routes import router as search
+from rag_api.search.service import SearchService
+from rag_api.settings import IntegrationSettings, Settings
 
-STATUS_OF: Final[dict[type[DomainError], int]] = {
-    QueryRefusedError: 422,
-    QuestionTooLongError: 422,
-    QuerySyntaxError: 422,
-    GeneratorUnavailableError: 502,
-    GeneratorRefusedError: 503,
-    GeneratorTimeoutError: 504,
-}
+SERVICE: Final = "rag-api"
 
 DESCRIPTION: Final = (
     "Search by meaning over counselling conversations, and suggestions for counselors grounded in the nearest ones. "
     "What it returns helps a professional to think; it is no substitute for clinical judgement."
 )
 
-SERVICE: Final = "rag-api"
-
 CONVERSATIONS_RETRIES: Final = 1
 
 
 def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None = None) -> FastAPI:
-    """Return the application; without `settings` they come from the environment. Starts while Milvus is down.
+    """Return the application, which starts while Milvus is down.
 
+    Without `settings` it reads them from the environment and sets up logging.
     `recorder` keeps the answers that are given; without one the conversations API does, where the settings say so.
     """
-    settings = settings or load_settings(Settings)
-    configure_logging(settings.log, SERVICE)
-    app = FastAPI(
+    if settings is None:
+        settings = load_settings(Settings)
+        configure_logging(settings.log, SERVICE)
+    app = make_application(
+        partial(_start, settings, recorder),
+        service=SERVICE,
+        otel=settings.otel,
         title="Search and answers",
         description=DESCRIPTION,
-        version="1.0.0",
-        openapi_url="/openapi.json",
-        docs_url="/docs",
-        redoc_url=None,
-        lifespan=_lifespan(settings, recorder),
-        telemetry=NO_TELEMETRY,
+        checks=lambda request: state_of(request).checks,
+        statuses=STATUS_OF,
+        told_in_one_line=(EmbedderError,),
+        middleware=_cross_origin(settings.doors),
     )
-    if origins := settings.doors.origins:
-        app.add_middleware(
+    for router in (search, answers, feedback, search_for_tools, documents, healthcheck, dify):
+        app.include_router(router)
+    mount_openai(app)
+    for router in (chat, mcp):
+        app.include_router(router)
+    return app
+
+
+def _cross_origin(settings: IntegrationSettings) -> list[Middleware]:
+    """Let pages of the origins that are set call the API from a browser; those of others stay turned away."""
+    if not settings.origins:
+        return []
+    return [
+        Middleware(
             CORSMiddleware,
-            allow_origins=sorted(origins),
+            allow_origins=sorted(settings.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
             expose_headers=["Retry-After", "X-Request-ID"],
             max_age=600,
         )
-    app.add_middleware(RequestIdMiddleware)
-    install_problems(app, STATUS_OF)
-    app.include_router(health_routes(get_checks))
-    app.include_router(metrics_routes())
-    app.include_router(rag_api.search.routes.router)
-    app.include_router(rag_api.answers.routes.router)
-    app.include_router(rag_api.feedback.routes.router)
-    app.include_router(rag_api.doors.search.routes.router)
-    app.include_router(rag_api.doors.documents.routes.router)
-    app.include_router(rag_api.doors.healthcheck.router)
-    app.include_router(rag_api.doors.dify.routes.router)
-    app.include_router(rag_api.doors.openai_api.routes.router)
-    app.include_router(rag_api.doors.chat.router)
-    app.include_router(rag_api.doors.mcp.router)
-    return app
+    ]
 
 
-def _lifespan(
-    settings: Settings, recorder: AnswerRecorder | None
-) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        async with AsyncExitStack() as stack:
-            yield await _start(settings, recorder, stack)
-
-    return lifespan
-
-
-async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: AsyncExitStack) -> State:
+async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: AsyncExitStack) -> Mapping[str, Any]:
     """Make everything that lives as long as the application, each with its clean-up on the stack."""
-    stack.push_async_callback(asyncio.to_thread, start_tracing(settings.otel, SERVICE))
     embedder = make_embedder(settings.embedding, settings.openai, store=_store(settings, stack))
     stack.push_async_callback(embedder.close)
     milvus = make_milvus_client(settings.milvus.uri, settings.milvus.token, settings.milvus.timeout)
@@ -160,19 +130,17 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
     language_models = LanguageModels(settings, client)
     configured = language_models.configured
     writers = language_models.writers(configured) if configured else quote_writers(embedder)
-    mcp = LazySessions(rag_api.doors.mcp.load_sessions)
-    await stack.enter_async_context(mcp.running())
-    return State(
+    state = AppState(
         search=search,
         answers=AnswerService(search, writers, settings.answers, records),
         language_models=language_models,
         feedback=FeedbackService(conversations),
         conversations=conversations,
         heartbeat=settings.answers.heartbeat,
-        doors=settings.doors,
-        mcp=mcp,
+        integrations=settings.doors,
         checks=_checks(index, conversations, embedder),
     )
+    return {STATE: state}
 
 
 def _store(settings: Settings, stack: AsyncExitStack) -> RedisVectors | None:

@@ -98,8 +98,8 @@ class AnswersSettings(SettingsGroup):
         return self
 
 
-class DoorsSettings(SettingsGroup):
-    """The doors for other programs: Dify, OpenAI-compatible clients, MCP clients, pages of another origin."""
+class IntegrationSettings(SettingsGroup):
+    """The integrations with other programs: Dify, OpenAI-compatible clients, MCP clients, pages of another origin."""
 
     api_key: Annotated[SecretStr | None, BLANK_IS_NONE] = Field(
         default=None,
@@ -138,7 +138,8 @@ class Settings(ServiceSettings):
     openai: OpenAISettings = Field(default_factory=OpenAISettings)
     search: SearchSettings = Field(default_factory=SearchSettings)
     answers: AnswersSettings = Field(default_factory=AnswersSettings)
-    doors: DoorsSettings = Field(default_factory=DoorsSettings)
+    # Named after its variables, DOORS_*, which operators have set.
+    doors: IntegrationSettings = Field(default_factory=IntegrationSettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
     web: WebSettings = Field(default_factory=WebSettings)
 

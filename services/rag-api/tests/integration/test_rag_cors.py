@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from mh_devtools.testing.fixtures import MakeConversation, RunApp, WriteIndex
-from rag_api.settings import DoorsSettings, Settings
+from rag_api.settings import IntegrationSettings, Settings
 
 CHAT, OTHER = "https://chat.example.org", "https://evil.example.org"
 PATHS = ["/search", "/retrieval", "/api/v1/search"]
@@ -35,7 +35,7 @@ async def test_opens_for_the_origins_that_are_set(
     running: RunApp, settings: Settings, index: WriteIndex, conversation: MakeConversation, path: str
 ) -> None:
     await index([conversation(1)])
-    doors = DoorsSettings(cors_origins=f"http://localhost:3000 , {CHAT}")
+    doors = IntegrationSettings(cors_origins=f"http://localhost:3000 , {CHAT}")
     async with running(settings.model_copy(update={"doors": doors})) as client:
         for origin in ("http://localhost:3000", CHAT):
             asked = await client.options(path, headers=preflight(origin))
@@ -61,7 +61,7 @@ async def test_opens_for_any_origin_by_a_star(
     running: RunApp, settings: Settings, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1)])
-    doors = DoorsSettings(cors_origins="*")
+    doors = IntegrationSettings(cors_origins="*")
     async with running(settings.model_copy(update={"doors": doors})) as client:
         asked = await client.options("/search", headers=preflight(OTHER))
         sent = await client.post("/search", json={"query": "asleep"}, headers={"Origin": OTHER})

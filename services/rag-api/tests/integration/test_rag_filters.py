@@ -17,8 +17,7 @@ from mh_common import vector_index as fields
 from mh_common.models import SearchMode, SearchRequest, Sentiment
 from mh_common.words import indexed_words, stem_of
 from pymilvus import AsyncMilvusClient
-from rag_api.search import repository
-from rag_api.search.conditions import (
+from rag_api.search.filters import (
     Among,
     Compared,
     Condition,
@@ -30,7 +29,8 @@ from rag_api.search.conditions import (
     requested,
 )
 from rag_api.search.index import IndexQuery
-from rag_api.search.repository import MilvusIndex
+from rag_api.search.milvus import index as milvus_index
+from rag_api.search.milvus.index import MilvusIndex
 
 ROWS = int(os.environ.get("FILTER_ROWS", "2000"))
 CASES = int(os.environ.get("FILTER_CASES", "250"))
@@ -152,7 +152,7 @@ def holds(condition: Condition, row: Row) -> bool:
 @pytest.mark.timeout(3600)
 async def test_filters_agree_with_plain_python(milvus: AsyncMilvusClient, monkeypatch: pytest.MonkeyPatch) -> None:
     # So that a word of nearly every row takes several queries, also with few rows.
-    monkeypatch.setattr(repository, "QUERY_LIMIT", min(repository.QUERY_LIMIT, ROWS // 4))
+    monkeypatch.setattr(milvus_index, "QUERY_LIMIT", min(milvus_index.QUERY_LIMIT, ROWS // 4))
     chance = random.Random(7)
     rows = make_rows(chance)
     await ensure_collection(milvus, "filters", 2)

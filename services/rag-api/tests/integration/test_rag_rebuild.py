@@ -8,7 +8,7 @@ from indexer_worker.vector_store.collection import ensure_collection
 from mh_common import vector_index as fields
 from mh_devtools.testing.fixtures import MakeConversation, WriteIndex
 from pymilvus import AsyncMilvusClient, DataType
-from rag_api.search import collection
+from rag_api.search.milvus import collection
 
 
 async def mark(milvus: AsyncMilvusClient) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from rag_api.answers.llm import Message
-from rag_api.doors.openai_api.chat.models import ChatMessage
-from rag_api.doors.openai_api.chat.tasks import MAX_LENGTH, NO_MODEL, background_task
-from rag_api.doors.openai_api.refusals import RefusedError
+from rag_api.integrations.openai.chat.models import ChatMessage
+from rag_api.integrations.openai.chat.tasks import MAX_LENGTH, NO_MODEL, background_task
+from rag_api.integrations.openai.errors import RefusedError
 
 CHAT = 'USER: My patient panics on the bus.\nASSISTANT: Plan short rides [1]. "tags": none\nUSER: And at night?'
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from mh_common.errors import InvalidRequestError
 from mh_common.models import MAX_ID
 from pydantic import ValidationError
-from rag_api.doors.dify.filters import condition_of
-from rag_api.doors.dify.models import MetadataCondition
-from rag_api.search.conditions import expression
+from rag_api.integrations.dify.filters import condition_of
+from rag_api.integrations.dify.models import MetadataCondition
+from rag_api.search.filters import expression
 
 SENTIMENT = '"(?:positive|negative|neutral)"'
 LEAF = (

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mh_common import vector_index as fields
 from mh_common.models import Sentiment
-from rag_api.search.conditions import (
+from rag_api.search.filters import (
     Among,
     Compared,
     Condition,
@@ -20,7 +20,7 @@ from rag_api.search.conditions import (
     phrases_without,
 )
 from rag_api.search.periods import period
-from rag_api.search.typed_query import MAX_CONDITIONS, QuerySyntaxError, parse
+from rag_api.search.query_parser import MAX_CONDITIONS, QuerySyntaxError, parse
 
 
 def at(*moment: int) -> int:

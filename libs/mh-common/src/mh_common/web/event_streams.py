@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Send
 
-from mh_common.web.problems import problem_of
+from mh_common.models import Problem
 
 EVENT_STREAM: Final = "text/event-stream"
 
@@ -58,10 +58,9 @@ def event(name: str, data: BaseModel) -> bytes:
     return format_sse_event(event=name, data_str=data.model_dump_json())
 
 
-async def problem_event(request: Request, error: Exception) -> bytes:
-    """Return the event `error` with the problem document that the application answers this error with."""
-    response = await problem_of(request, error)
-    return format_sse_event(event="error", data_str=bytes(response.body).decode())
+def problem_event(problem: Problem) -> bytes:
+    """Return the event `error`, which tells of a problem after the response has begun."""
+    return format_sse_event(event="error", data_str=problem.model_dump_json(exclude_none=True))
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -47,11 +47,12 @@ def observe_request(method: str, route: str | None, status: int, seconds: float)
 Refresh = Callable[[Request], Awaitable[tuple[Collector, ...]]]
 
 
-async def _none(_: Request) -> tuple[Collector, ...]:
+async def nothing_to_refresh(_: Request) -> tuple[Collector, ...]:
+    """Return no collectors."""
     return ()
 
 
-def metrics_routes(refresh: Refresh = _none) -> APIRouter:
+def metrics_routes(refresh: Refresh = nothing_to_refresh) -> APIRouter:
     """Return the route /metrics. `refresh` gives what is looked up for each scrape; it must not fail."""
     router = APIRouter()
 

@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem documents (application/problem+json)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -26,7 +27,10 @@ _PLAIN: Final = {
 }
 """What pydantic says in its own terms, in words that tell what to change; by error type."""
 
-STATUS_OF: Final[dict[type[errors.DomainError], int]] = {
+Statuses = Mapping[type[errors.DomainError], int]
+"""The HTTP status of each kind of domain error; of several kinds that fit an error the nearest counts."""
+
+STATUS_OF: Final[Statuses] = {
     errors.NotFoundError: 404,
     errors.InvalidRequestError: 400,
     errors.VersionConflictError: 412,
@@ -36,37 +40,70 @@ STATUS_OF: Final[dict[type[errors.DomainError], int]] = {
     errors.TurnedOffError: 409,
     errors.UnavailableError: 503,
 }
+"""Of the domain errors that every service has."""
 
 
-def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that can answer these problems, for its OpenAPI document."""
-    return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {PROBLEM_JSON: {"schema": {"$ref": _SCHEMAS.format(model="Problem")}}},
-        }
-        for status in statuses
-    }
+@dataclass(frozen=True)
+class _Told:
+    """What a caller is told of an error, without what belongs to the request."""
+
+    status: int
+    detail: str | None
+    members: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def problem_response(
-    request: Request,
-    status: int,
-    detail: str | None,
-    headers: Mapping[str, str] | None = None,
-    **members: Any,
-) -> JSONResponse:
-    """Return the response for one problem; `members` are further members of the document."""
+def to_problem(
+    error: Exception, statuses: Statuses = STATUS_OF, *, instance: str | None = None, request_id: str | None = None
+) -> tuple[Problem, Mapping[str, str]]:
+    """Return the problem that an error is to a caller, and the headers that belong to it (Retry-After, Allow).
+
+    Takes any exception; of one that nobody expected the problem, a 500, repeats nothing. No I/O.
+
+    Args:
+        error: what was raised.
+        statuses: those of the service's own domain errors. The common ones need not be among them.
+        instance: the request's path.
+        request_id: the request's id.
+    """
+    told = _told(error, statuses)
     problem = Problem(
-        title=HTTPStatus(status).phrase,
-        status=status,
-        detail=detail,
-        instance=request.url.path,
-        request_id=request.scope.get("request_id"),
-        **members,
+        title=HTTPStatus(told.status).phrase,
+        status=told.status,
+        detail=told.detail,
+        instance=instance,
+        request_id=request_id,
+        **told.members,
     )
-    body = problem.model_dump(mode="json", exclude_none=True)
-    return JSONResponse(body, status, headers=dict(headers or {}), media_type=PROBLEM_JSON)
+    return problem, told.headers
+
+
+def _told(error: Exception, statuses: Statuses) -> _Told:
+    if isinstance(error, errors.DomainError) and (status := _status_of(error, statuses)) is not None:
+        retry_after = error.retry_after if isinstance(error, errors.UnavailableError) else None
+        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        return _Told(status, str(error), error.members, headers)
+    if isinstance(error, RequestValidationError):
+        return _validation_error(error)
+    if isinstance(error, HTTPException):
+        detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else None
+        return _Told(error.status_code, detail, headers=error.headers or {})
+    return _Told(500, "Something went wrong here. Name the request_id when you report it.")
+
+
+def _status_of(error: errors.DomainError, statuses: Statuses) -> int | None:
+    table = {**STATUS_OF, **statuses}
+    return next((table[kind] for kind in type(error).__mro__ if kind in table), None)
+
+
+def _validation_error(error: RequestValidationError) -> _Told:
+    faults = error.errors()
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return _Told(400, "The body is not valid JSON.")
+    in_body = all(fault["loc"][:1] == ("body",) for fault in faults)
+    status, refused = (422, "body is") if in_body else (400, "parameters are")
+    detail = f"The request's {refused} not acceptable; see errors."
+    return _Told(status, detail, {"errors": field_problems(faults)})
 
 
 def field_problems(faults: Sequence[Any]) -> list[FieldProblem]:
@@ -82,52 +119,38 @@ def field_problems(faults: Sequence[Any]) -> list[FieldProblem]:
     return found
 
 
-async def _validation_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    faults = error.errors()
-    in_body = all(fault["loc"][:1] == ("body",) for fault in faults)
-    if any(fault["type"] == "json_invalid" for fault in faults):
-        return problem_response(request, 400, "The body is not valid JSON.")
-    status, refused = (422, "body is") if in_body else (400, "parameters are")
-    detail = f"The request's {refused} not acceptable; see errors."
-    return problem_response(request, status, detail, errors=field_problems(faults))
+def problem_of(request: Request, error: Exception, statuses: Statuses = STATUS_OF) -> tuple[Problem, Mapping[str, str]]:
+    """Return what `to_problem` makes of an error that ended this request; one that nobody expected is logged."""
+    problem, headers = to_problem(
+        error, statuses, instance=request.url.path, request_id=request.scope.get("request_id")
+    )
+    if problem.status == 500:
+        log.error(UNEXPECTED_ERROR, exc_info=error)
+    return problem, headers
 
 
-async def _http_exception(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else None
-    return problem_response(request, error.status_code, detail, error.headers)
-
-
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error(UNEXPECTED_ERROR, exc_info=error)
-    return problem_response(request, 500, "Something went wrong here. Name the request_id when you report it.")
-
-
-def install_problems(app: FastAPI, statuses: Mapping[type[errors.DomainError], int] | None = None) -> None:
+def install_problems(app: FastAPI, statuses: Statuses = STATUS_OF) -> None:
     """Let every error leave `app` as a problem document; `statuses` adds the service's own domain errors."""
-    status_of = {**(statuses or {}), **STATUS_OF}
 
-    async def domain_error(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, errors.DomainError)
-        status = next(status for kind, status in status_of.items() if isinstance(error, kind))
-        retry_after = error.retry_after if isinstance(error, errors.UnavailableError) else None
-        headers = None if retry_after is None else {"Retry-After": str(retry_after)}
-        return problem_response(request, status, str(error), headers, **error.members)
+    async def answer(request: Request, error: Exception) -> JSONResponse:
+        problem, headers = problem_of(request, error, statuses)
+        body = problem.model_dump(mode="json", exclude_none=True)
+        return JSONResponse(body, problem.status, dict(headers), PROBLEM_JSON)
 
-    app.add_exception_handler(errors.DomainError, domain_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(Exception, _unexpected)
+    for kind in (errors.DomainError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, answer)
     _document_problems(app)
 
 
-async def problem_of(request: Request, error: Exception) -> JSONResponse:
-    """Return the problem document that the application answers this error with, to tell it in another form."""
-    handlers = request.app.exception_handlers
-    answer = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
-    response: JSONResponse = await answer(request, error)
-    return response
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that can answer these problems, for its OpenAPI document."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {PROBLEM_JSON: {"schema": {"$ref": _SCHEMAS.format(model="Problem")}}},
+        }
+        for status in statuses
+    }
 
 
 def _document_problems(app: FastAPI) -> None:

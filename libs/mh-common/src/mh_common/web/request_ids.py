@@ -54,16 +54,25 @@ class RequestIdMiddleware:
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 
-        started = time.perf_counter()
+        started, root = time.perf_counter(), scope.get("root_path", "")
         try:
             await self.app(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
-            method, route = metrics.known_method(scope["method"]), getattr(scope.get("route"), "path", None)
+            method, route = metrics.known_method(scope["method"]), _route(scope, root)
             metrics.observe_request(method, route, status, seconds)
             if span is not None:
                 _describe(span, method, route, status)
             log.info(REQUEST_COMPLETED, method=method, route=route, status=status, duration_ms=round(seconds * 1000, 1))
+
+
+def _route(scope: Scope, root: str) -> str | None:
+    """Return the template of the route that served a request, whole also where an application is mounted.
+
+    A mount adds its own prefix to the root path, which was `root` when the request came in.
+    """
+    path: str | None = getattr(scope.get("route"), "path", None)
+    return None if path is None else scope.get("root_path", "").removeprefix(root) + path
 
 
 def _describe(span: Span, method: str, route: str | None, status: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from mh_common.embeddings.openai_compatible import OpenAICompatibleEmbedder
 from mh_common.embeddings.protocol import Embedder, EmbedderError
 from mh_common.retries import Backoff
-from mh_common.testing import openai_stub
+from mh_devtools.stubs import openai_stub
 from mh_devtools.stubs.openai_stub import MALFORMED, Fault, StubOpenAI
 from mh_devtools.testing.waiting import eventually
 

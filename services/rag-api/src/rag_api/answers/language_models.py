@@ -16,6 +16,9 @@ from rag_api.answers.prompts import Prompts, make_environment
 from rag_api.answers.tokens import make_counter
 from rag_api.settings import Settings
 
+PLATFORM_MODEL = "mental-health"
+"""What other programs call what answers them, whichever language model writes."""
+
 NO_KEY = "none"
 """Stands where the SDK insists on a key and none is set up; nothing is ever sent with it."""
 

@@ -9,7 +9,8 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 import structlog
-from mh_common.models import AnswerLatency, Usage
+from mh_client import AsyncClient
+from mh_common.models import AnswerLatency, HistoryEntryCreate, HistoryHit, Usage
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,32 @@ class AnswerRecorder(Protocol):
     async def record(self, record: AnswerRecord) -> None:
         """Keep one answer. An error is logged by its type, and the record is lost."""
         ...
+
+
+class HistoryRecorder:
+    """Keeps answers in the conversations API's query history, which stores one once, however often it is told."""
+
+    def __init__(self, conversations: AsyncClient) -> None:
+        self._conversations = conversations
+
+    async def record(self, record: AnswerRecord) -> None:
+        """See `AnswerRecorder.record`. Raises MHError."""
+        standalone = record.standalone_query if record.standalone_query != record.question else None
+        await self._conversations.history.add(
+            HistoryEntryCreate(
+                answer_id=record.answer_id,
+                user_id=record.user,
+                question=record.question,
+                standalone_query=standalone,
+                filters=dict(record.filters),
+                hits=[HistoryHit(id=hit.id, version=hit.version, score=hit.score) for hit in record.hits],
+                answer=record.answer,
+                model=record.model,
+                prompt_version=record.prompt_version,
+                usage=record.usage,
+                latency_ms=record.latency_ms.total,
+            )
+        )
 
 
 class RecordQueue:

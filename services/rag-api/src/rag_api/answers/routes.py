@@ -13,7 +13,8 @@ from starlette.requests import ClientDisconnect
 
 from rag_api.answers.documentation import EXAMPLE, STREAM_EXAMPLE
 from rag_api.answers.service import AnswerService, Begun
-from rag_api.dependencies import Answers, Heartbeat
+from rag_api.dependencies import State
+from rag_api.problems import problem_of
 
 router = APIRouter(prefix="/api/v1/answers", tags=["answers"])
 
@@ -48,9 +49,7 @@ _OK: Final[dict[str, Any]] = {
     response_model=Answer,
     responses={200: _OK, **problem_responses(400, 406, 422, 502, 503, 504)},
 )
-async def answer(
-    body: AnswerRequest, request: Request, service: Answers, heartbeat: Heartbeat, user: UserId = None
-) -> Answer | Response:
+async def answer(body: AnswerRequest, request: Request, state: State, user: UserId = None) -> Answer | Response:
     """Return a suggestion for the counselor, grounded in the `top_k` nearest conversations, which it cites as [1] [2].
 
     With `Accept: text/event-stream` the answer comes as it is written, in the events `sources`, `token` (each the next
@@ -65,11 +64,11 @@ async def answer(
     form = accepted(request, (JSON, EVENT_STREAM))
     try:
         if form == JSON:
-            return await while_connected(request, service.answer(body, user))
-        begun = await while_connected(request, service.begin(body, user))
+            return await while_connected(request, state.answers.answer(body, user))
+        begun = await while_connected(request, state.answers.begin(body, user))
     except ClientDisconnect:
         return Response(status_code=CLIENT_GONE)
-    return EventStreamResponse(_events(request, service, begun), heartbeat)
+    return EventStreamResponse(_events(request, state.answers, begun), state.heartbeat)
 
 
 async def _events(request: Request, service: AnswerService, begun: Begun) -> AsyncGenerator[bytes]:
@@ -78,4 +77,5 @@ async def _events(request: Request, service: AnswerService, begun: Begun) -> Asy
             async for one in events:
                 yield event(_EVENT_OF[type(one)], one)
     except Exception as error:  # the response has begun: whatever it is, it can only be told in the stream
-        yield await problem_event(request, error)
+        problem, _ = problem_of(request, error)
+        yield problem_event(problem)

@@ -54,7 +54,7 @@ class AnswerError(DomainError):
     def __init__(self, message: str, sources: Sequence[Source]) -> None:
         self.reason = message
         super().__init__(f"{message} The sources are the conversations that were found.")
-        self.members = {"sources": sources}
+        self.members = {"sources": [source.model_dump(mode="json") for source in sources]}
 
 
 class GeneratorUnavailableError(AnswerError):

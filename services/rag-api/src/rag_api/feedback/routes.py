@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Header, Path
 from mh_common.models import USER_ID_HEADER, USER_ID_PATTERN, Feedback, FeedbackCreate
 from mh_common.web.problems import problem_responses
 
-from rag_api.dependencies import AnswerFeedback
+from rag_api.dependencies import State
 
 router = APIRouter(prefix="/api/v1/answers", tags=["answers"])
 
@@ -33,11 +33,11 @@ User = Annotated[
 async def give_feedback(
     answer_id: AnswerId,
     content: Annotated[FeedbackCreate, Body(openapi_examples={"up": {"summary": "It helped", "value": _NEW}})],
-    service: AnswerFeedback,
+    state: State,
     user_id: User = None,
 ) -> Feedback:
     """Keep feedback on an answer; what was said before is replaced.
 
     404 where the history does not hold the answer, or holds it for another user. 409 while the history is turned off.
     """
-    return await service.set(answer_id, content, user_id)
+    return await state.feedback.set(answer_id, content, user_id)

@@ -1,4 +1,4 @@
-"""The vector index as the service sees it. `repository.MilvusIndex` is the real one."""
+"""The vector index as the search sees it. `milvus.index.MilvusIndex` is the real one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,7 @@ from typing import Final, NamedTuple, Protocol
 
 from mh_common.models import SearchMode
 
-from rag_api.search.conditions import Condition
-from rag_api.search.scoring import Evidence
+from rag_api.search.filters import Condition
 
 MAX_MATCHES: Final = 1000
 """Most matches of one search, far below Milvus's own limit of 16,384."""
@@ -20,6 +19,19 @@ class IndexQuery:
     mode: SearchMode
     text: str
     vector: Sequence[float] | None = None
+
+
+class Evidence(NamedTuple):
+    """What the parts say of a conversation; None where the mode does not ask a part.
+
+    Attributes:
+        question, text: cosines of the query with the question, and with question and answer.
+        keywords: BM25 score, 0 where no word is shared.
+    """
+
+    question: float | None = None
+    text: float | None = None
+    keywords: float | None = None
 
 
 class Match(NamedTuple):

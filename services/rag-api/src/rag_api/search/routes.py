@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Response
 from mh_common.models import ConversationId, SearchRequest, SearchResult
 from mh_common.web.problems import problem_responses
 
-from rag_api.dependencies import Search
+from rag_api.dependencies import State
 
 router = APIRouter(prefix="/api/v1", tags=["search"])
 
@@ -42,14 +42,14 @@ _EXAMPLE: Final[dict[str, Any]] = {
         **problem_responses(400, 422, 503),
     },
 )
-async def search(request: SearchRequest, service: Search) -> Response:
+async def search(request: SearchRequest, state: State) -> Response:
     """Return the conversations that fit the query best, one for each distinct question unless `group_by` is `none`.
 
     Filters that are given must all hold, those typed into the query and the others. Texts and sentiments are the
     present ones; a conversation that was changed and is not indexed again yet is left out. Before anything is indexed
     there are no hits. While the index is built anew in place, `index_rebuilding` is true and hits may be missing.
     """
-    return _answer(await service.search(request))
+    return _answer(await state.search.search(request))
 
 
 @router.get(
@@ -63,7 +63,7 @@ async def search(request: SearchRequest, service: Search) -> Response:
 )
 async def similar(
     conversation_id: Annotated[ConversationId, Path(description="The conversation to start from.")],
-    service: Search,
+    state: State,
     limit: Annotated[int, Query(ge=1, le=100, description="Most hits to return.")] = 10,
     similarity_threshold: Annotated[
         float, Query(ge=0, le=1, description="Leave out hits whose score is below this.")
@@ -73,7 +73,7 @@ async def similar(
 
     Works from the moment the conversation is stored, whether it is indexed yet or not.
     """
-    return _answer(await service.similar(conversation_id, limit, similarity_threshold))
+    return _answer(await state.search.similar(conversation_id, limit, similarity_threshold))
 
 
 def _answer(result: SearchResult) -> Response:

@@ -1,7 +1,8 @@
-"""Search: take the query apart, embed it, gather what the index finds and the conversations API confirms."""
+"""Search: parse the query, retrieve matches, rank them, hydrate them, mark the words; each of these once and in order.
 
-import asyncio
-import math
+Only stale matches send a search around again, for others in their place.
+"""
+
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from typing import Final
 import structlog
 from mh_client import AsyncClient
 from mh_common import vector_index as fields
-from mh_common.embeddings import Embedder, EmbedderError, TextUse
-from mh_common.errors import DomainError, NotFoundError, UnavailableError
+from mh_common.embeddings import Embedder
+from mh_common.errors import NotFoundError
 from mh_common.models import (
     Conversation,
     Explanation,
@@ -24,29 +25,29 @@ from mh_common.models import (
 )
 
 from rag_api import metrics
-from rag_api.search.conditions import Among, Condition, Every, requested
-from rag_api.search.gathering import Found, Gatherer
+from rag_api.search.filters import Among, Condition, Every, requested
 from rag_api.search.highlights import highlights, query_stems
-from rag_api.search.index import MAX_MATCHES, IndexQuery, VectorIndex, VectorIndexError
-from rag_api.search.scoring import Scorer
-from rag_api.search.typed_query import TypedQuery, parse
+from rag_api.search.hydration import Found, Hydrator
+from rag_api.search.index import IndexQuery, VectorIndex
+from rag_api.search.query_parser import TypedQuery, parse
+from rag_api.search.ranking import Ranker
+from rag_api.search.retrieval import Retriever
+from rag_api.search.selection import Selection
 from rag_api.settings import SearchSettings
 
 log = structlog.get_logger(__name__)
 
 SEARCH_COMPLETED: Final = "search_completed"
-EMBEDDER_FAILED: Final = "embedder_failed"
 SCORES_UNCALIBRATED: Final = "search_scores_uncalibrated"
 """Nobody measured this embedding model's scores: no answer says that nothing relevant was found. Once at the start."""
+
+MAX_TURNS: Final = 8
+"""Most requests for texts in one search."""
 
 MAX_QUERY_LENGTH: Final = 8000
 """Characters of a conversation's question that similar ones are looked for by; as many as a query may have."""
 
 Ranks = Mapping[str, Mapping[int, int]]
-
-
-class QueryRefusedError(DomainError):
-    """The embedder takes this text under no circumstances."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,16 @@ class SearchService:
     def __init__(
         self, embedder: Embedder, index: VectorIndex, conversations: AsyncClient, settings: SearchSettings
     ) -> None:
-        self._embedder = embedder
-        self._index = index
-        self._embed_timeout = settings.embed_timeout
-        self._scorer = Scorer(embedder.model, settings)
-        self._gatherer = Gatherer(index, conversations, self._scorer)
-        if not self._scorer.calibrated(SearchMode.HYBRID):
+        self._retriever = Retriever(embedder, index, settings.embed_timeout)
+        self._ranker = Ranker(embedder.model, settings)
+        self._hydrator = Hydrator(conversations)
+        if not self._ranker.calibrated(SearchMode.HYBRID):
             log.warning(SCORES_UNCALIBRATED, model=embedder.model)
 
     @property
     def relevance_threshold(self) -> float | None:
         """Score of the hybrid mode below which a best hit is none; None where nobody measured it."""
-        return self._scorer.threshold(SearchMode.HYBRID)
+        return self._ranker.threshold(SearchMode.HYBRID)
 
     async def search(self, request: SearchRequest, also: Condition = Every()) -> SearchResult:  # noqa: B008 - frozen
         """Return the best hits that are `also` as said, highest score first, equal scores by id.
@@ -108,7 +107,7 @@ class SearchService:
         Raises:
             UnavailableError: the conversations API is down.
         """
-        rows = await self._gatherer.rows([key])
+        rows = await self._hydrator.rows([key])
         return rows[0] if rows else None
 
     async def similar(self, key: int, limit: int, threshold: float = 0.0) -> SearchResult:
@@ -129,14 +128,11 @@ class SearchService:
 
     async def _searched(self, wanted: Wanted) -> SearchResult:
         started = time.perf_counter()
-        vector = None if wanted.mode is SearchMode.KEYWORD else await self._embed(wanted.text)
+        query = await self._retriever.query(wanted.text, wanted.mode)
         embedded = time.perf_counter()
-        query = IndexQuery(wanted.mode, wanted.text, vector)
-        found = await self._gatherer.gather(
-            query, wanted.condition, wanted.limit, threshold=wanted.threshold, grouped=wanted.grouped
-        )
+        found = await self._found(query, wanted)
         metrics.count_search([one.candidate.score for one in found])
-        ranks = await self._ranks(query, wanted.condition) if wanted.explain else None
+        ranks = await self._retriever.ranks(query, wanted.condition) if wanted.explain else None
         log.info(
             SEARCH_COMPLETED,
             mode=wanted.mode.value,
@@ -150,33 +146,34 @@ class SearchService:
         return SearchResult(
             hits=hits,
             total_hits=len(hits),
-            relevance_threshold=self._scorer.threshold(wanted.mode),
-            scores_calibrated=self._scorer.calibrated(wanted.mode),
-            index_rebuilding=self._index.rebuilding,
+            relevance_threshold=self._ranker.threshold(wanted.mode),
+            scores_calibrated=self._ranker.calibrated(wanted.mode),
+            index_rebuilding=self._retriever.index_rebuilding,
         )
 
-    async def _embed(self, query: str) -> list[float]:
-        try:
-            with metrics.search_part("embed"):
-                async with asyncio.timeout(self._embed_timeout):
-                    return (await self._embedder.embed([query], TextUse.QUERY))[0]
-        except TimeoutError:
-            failure: DomainError = UnavailableError("The embedding model does not answer in time.", retry_after=5)
-        except EmbedderError as error:
-            if error.transient:
-                retry_after = math.ceil(error.retry_after or 5)
-                failure = UnavailableError(f"The embedding model cannot be used now: {error}.", retry_after)
-            else:
-                failure = QueryRefusedError("The embedding model refuses this text.")
-        log.warning(EMBEDDER_FAILED, error=type(failure).__name__)
-        raise failure
+    async def _found(self, query: IndexQuery, wanted: Wanted) -> list[Found]:
+        """Return the best conversations that are as wanted, the best first.
 
-    async def _ranks(self, query: IndexQuery, condition: Condition) -> Ranks:
-        try:
-            with metrics.search_part("search"):
-                return await self._index.ranks(query, MAX_MATCHES, condition)
-        except VectorIndexError as error:
-            raise UnavailableError(str(error), error.retry_after) from error
+        A conversation that was changed or deleted since it was indexed is left out, and the next one takes its place,
+        also among those with the same question.
+        """
+        selection = Selection(wanted.limit, grouped=wanted.grouped)
+        retrieved, exhausted = 0, False
+        for turn in range(MAX_TURNS):
+            if not selection.is_waiting and not exhausted:
+                condition = Every([wanted.condition, *selection.not_yet_seen])
+                matches = await self._retriever.matches(query, selection.wanted_matches, condition)
+                selection.offer(
+                    self._ranker.rank(matches, query.mode, threshold=wanted.threshold, ranked_before=retrieved)
+                )
+                retrieved, exhausted = retrieved + len(matches), len(matches) < selection.wanted_matches
+            batch = selection.take(turn)
+            if not batch:
+                break
+            selection.add(batch, await self._hydrator.confirm(batch))
+            if selection.is_complete:
+                break
+        return selection.best()
 
 
 def _hit(found: Found, stems: frozenset[str], ranks: Ranks | None) -> SearchHit:

@@ -1,1 +1,0 @@
-"""The door for clients of OpenAI's API: models, chat completions and the search of a vector store."""

@@ -1,0 +1,1 @@
+"""Answers as plain text, for programs that know no more than that."""

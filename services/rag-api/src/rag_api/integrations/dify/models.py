@@ -1,0 +1,209 @@
+"""What Dify sends to an external knowledge base, and what it wants back.
+
+The contract: https://docs.dify.ai/en/self-host/use-dify/knowledge/external-knowledge-api. Keys that a later version of
+Dify may add are passed over, but not in a filter: a part of it that is not understood must not widen what is found.
+"""
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from mh_common.models import QueryText, SearchHit, SearchRequest, Sentiment, UtcTime, WireModel
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
+
+from rag_api.integrations.links import conversation_link
+from rag_api.integrations.titles import title_of
+
+MAX_CONDITIONS: Final = 50
+MAX_NAMES: Final = 5
+"""In one condition; there are no more fields."""
+MAX_VALUES: Final = 1000
+"""In all conditions together."""
+
+TITLE_LENGTH: Final = 80
+
+Operator = Literal[
+    "contains",
+    "not contains",
+    "start with",
+    "end with",
+    "is",
+    "is not",
+    "in",
+    "not in",
+    "empty",
+    "not empty",
+    "=",
+    "≠",
+    ">",
+    "<",
+    "≥",
+    "≤",
+    "before",
+    "after",
+    "null",
+    "not null",
+]
+"""The last two are what `empty` and `not empty` were called before."""
+
+Scalar = StrictStr | StrictInt | StrictFloat
+
+
+def _or_say(message: str) -> WrapValidator:
+    """Say this instead of what is wrong for each member of a union."""
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError(message) from None
+
+    return WrapValidator(check)
+
+
+class MetadataFilter(WireModel):
+    """One condition on the conversations to search among."""
+
+    name: Annotated[
+        StrictStr | Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_NAMES)],
+        _or_say(f"must be the name of a field, or a list of 1 to {MAX_NAMES} such names"),
+    ] = Field(
+        description="`question_sentiment`, `answer_sentiment`, `created_at`, `updated_at` or `id`. Of several one at "
+        "least must pass; with a `not` operator or `≠` all must."
+    )
+    comparison_operator: Operator
+    value: Annotated[Scalar | list[Scalar] | None, _or_say("must be a text, a number, or a list of them")] = Field(
+        default=None,
+        description="A sentiment or, for `contains`, `start with` and `end with`, a part of its name, in either case. "
+        "A time is ISO 8601 with its zone, or a day, month or year, which is meant as a whole, or seconds since 1970. "
+        "`in` and `not in` take a list, or a text with commas.",
+    )
+
+    def count_values(self) -> int:
+        """Return how many values there are, those of a text with commas as well."""
+        if isinstance(self.value, str):
+            return self.value.count(",") + 1
+        return len(self.value) if isinstance(self.value, list) else 1
+
+
+class MetadataCondition(WireModel):
+    """The conditions on the conversations to search among. Without any, all are searched."""
+
+    logical_operator: Literal["and", "or"] | None = Field(default="and", description="null is `and`.")
+    conditions: Annotated[list[MetadataFilter], Field(max_length=MAX_CONDITIONS)] | None
+
+    @field_validator("conditions")
+    @classmethod
+    def _few_values(cls, conditions: list[MetadataFilter] | None) -> list[MetadataFilter] | None:
+        if sum(one.count_values() for one in conditions or ()) > MAX_VALUES:
+            raise ValueError(f"must have {MAX_VALUES} values at most, in all conditions together")
+        return conditions
+
+
+class RetrievalSetting(BaseModel):
+    """How much is wanted."""
+
+    top_k: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None, description="Most records to return; null: 10."
+    )
+    score_threshold: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="Leave out records whose score is below this; null and 0: leave out none."
+    )
+
+
+class RetrievalRequest(BaseModel):
+    """A retrieval."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "knowledge_id": "conversations",
+                    "query": "patient cannot sleep before exams",
+                    "retrieval_setting": {"top_k": 3, "score_threshold": 0.5},
+                    "metadata_condition": {
+                        "logical_operator": "and",
+                        "conditions": [
+                            {"name": "question_sentiment", "comparison_operator": "is", "value": "negative"},
+                            {"name": "created_at", "comparison_operator": "after", "value": "2026-03-01"},
+                        ],
+                    },
+                }
+            ]
+        }
+    )
+
+    knowledge_id: str = Field(description="Always `conversations`.")
+    query: QueryText = Field(description="1 to 8,000 characters after trimming.")
+    retrieval_setting: RetrievalSetting = RetrievalSetting()
+    metadata_condition: MetadataCondition | None = None
+
+    def search_request(self) -> SearchRequest:
+        """Return the same search, but for the metadata condition, as the platform's own route takes it."""
+        setting = self.retrieval_setting
+        request = SearchRequest(query=self.query, plain_query=True, similarity_threshold=setting.score_threshold)
+        return request if setting.top_k is None else request.model_copy(update={"limit": setting.top_k})
+
+
+class RecordMetadata(BaseModel):
+    """What is known of a conversation besides its text. Every field is always there."""
+
+    id: int
+    link: str = Field(description="Where the conversation can be read.")
+    question_sentiment: Sentiment
+    answer_sentiment: Sentiment
+    created_at: UtcTime
+    updated_at: UtcTime
+
+
+class Record(BaseModel):
+    """A conversation that was found."""
+
+    content: str = Field(description="Question and answer.")
+    score: float = Field(ge=0, le=1, description="As `score` in /api/v1/search.")
+    title: str = Field(description="The beginning of the question.")
+    metadata: RecordMetadata
+
+    @classmethod
+    def of(cls, hit: SearchHit, public_url: str) -> Self:
+        """Return a hit as Dify takes it."""
+        first_word = next(iter(hit.question.split(maxsplit=1)), "")
+        return cls(
+            content=f"Question: {hit.question}\nAnswer: {hit.answer}",
+            score=hit.score,
+            # A piece of a word says nothing.
+            title=title_of(hit.question, TITLE_LENGTH) if len(first_word) < TITLE_LENGTH else f"Conversation {hit.id}",
+            metadata=RecordMetadata(
+                id=hit.id,
+                link=conversation_link(public_url, hit.id),
+                question_sentiment=hit.question_sentiment,
+                answer_sentiment=hit.answer_sentiment,
+                created_at=hit.created_at,
+                updated_at=hit.updated_at,
+            ),
+        )
+
+
+class Retrieval(BaseModel):
+    """Records, best first, one for each distinct question."""
+
+    records: list[Record]
+
+
+class DifyError(BaseModel):
+    """An error."""
+
+    error_code: int = Field(
+        description="1001: the Authorization header is not `Bearer KEY`. 1002: the key is another. 2001: there is no "
+        "such knowledge. Everything else has the HTTP status."
+    )
+    error_msg: str

@@ -1,0 +1,122 @@
+"""OpenAI's filters as conditions of the search.
+
+Times are attributes in whole seconds, so that a client can filter with the very values it was shown; the index keeps
+microseconds. A comparison with a second is therefore one with the microsecond at its beginning or its end.
+"""
+
+import math
+from typing import Any, Final
+
+from mh_common import vector_index as fields
+from mh_common.models import MAX_ID, Sentiment
+
+from rag_api.integrations.openai.errors import RefusedError
+from rag_api.integrations.openai.vector_stores.models import MAX_VALUES, ComparisonFilter, CompoundFilter, Filter
+from rag_api.search.filters import MOMENTS, SENTIMENTS, Among, Compared, Condition, Either, Every
+
+KEYS: Final = (fields.ID, *SENTIMENTS, *MOMENTS)
+
+MAX_DEPTH: Final = 5
+MAX_FILTERS: Final = 100
+"""Comparisons in all; one with a list of times counts as many as there are times. With both limits the expression stays
+within the depth that Milvus takes."""
+
+_UNIT: Final = {fields.ID: 1, **dict.fromkeys(MOMENTS, 1_000_000)}
+"""How much an attribute's 1 is in the index."""
+_MOST: Final = {fields.ID: MAX_ID, **dict.fromkeys(MOMENTS, 10**12)}
+"""No id and no second is larger: a number beyond is as good as this one, and the index takes no larger one."""
+
+
+def condition_of(filters: Filter) -> Condition:
+    """Return the filter as a condition.
+
+    Raises:
+        RefusedError: an attribute nobody knows, a value that is none of its values, or too many filters.
+    """
+    if _size(filters, depth=1) > MAX_FILTERS:
+        raise _refused(f"A filter may be made of at most {MAX_FILTERS} comparisons.")
+    return _condition(filters)
+
+
+def _size(filters: Filter, depth: int) -> int:
+    if depth > MAX_DEPTH:
+        raise _refused(f"Filters may stand in each other {MAX_DEPTH} deep.")
+    if isinstance(filters, CompoundFilter):
+        return sum(_size(one, depth + 1) for one in filters.filters)
+    return len(_values(filters)) if filters.key in MOMENTS else 1
+
+
+def _condition(filters: Filter) -> Condition:
+    if isinstance(filters, CompoundFilter):
+        parts = [_condition(one) for one in filters.filters]
+        return Every(parts) if filters.type == "and" else Either(parts)
+    if filters.key not in KEYS:
+        raise _refused(f"There is no attribute of this name to filter by. There are {', '.join(KEYS)}.")
+    return _sentiment(filters) if filters.key in SENTIMENTS else _number(filters)
+
+
+def _sentiment(filters: ComparisonFilter) -> Condition:
+    if filters.type not in ("eq", "ne", "in", "nin"):
+        raise _refused(f"{filters.key} has no order: filter by eq, ne, in or nin.")
+    known = {sentiment.value: sentiment for sentiment in Sentiment}
+    values = _values(filters)
+    if not all(isinstance(value, str) and value in known for value in values):
+        raise _refused(f"{filters.key} is one of {', '.join(known)}.")
+    return Among(filters.key, [known[value] for value in values], negated=filters.type in ("ne", "nin"))
+
+
+def _number(filters: ComparisonFilter) -> Condition:
+    values = _values(filters)
+    if not all(_is_number(value) for value in values):
+        raise _refused(
+            f"{filters.key} is a number"
+            + (", in seconds since 1970, such as 1772366400." if filters.key in MOMENTS else ".")
+        )
+    key, most = filters.key, _MOST[filters.key]
+    if filters.type in ("gt", "gte", "lt", "lte"):
+        return _ordered(key, filters.type, max(-most, min(values[0], most)))
+    whole = sorted({int(value) for value in values if abs(value) <= most and value == int(value)})
+    negated = filters.type in ("ne", "nin")
+    if key == fields.ID:
+        return Among(key, [value for value in whole if value > 0], negated)
+    return Every([_unequal(key, one) for one in whole]) if negated else Either([_equal(key, one) for one in whole])
+
+
+def _ordered(key: str, sign: str, value: float) -> Condition:
+    """Every attribute is a whole number, so that a comparison with a fraction is one with a whole number as well."""
+    unit = _UNIT[key]
+    if sign == "gte":
+        return Compared(key, ">=", math.ceil(value) * unit)
+    if sign == "lt":
+        return Compared(key, "<", math.ceil(value) * unit)
+    return Compared(key, ">" if sign == "gt" else "<=", math.floor(value) * unit + unit - 1)
+
+
+def _equal(key: str, number: int) -> Condition:
+    return Every([_ordered(key, "gte", number), _ordered(key, "lte", number)])
+
+
+def _unequal(key: str, number: int) -> Condition:
+    return Either([_ordered(key, "lt", number), _ordered(key, "gt", number)])
+
+
+def _values(filters: ComparisonFilter) -> list[Any]:
+    is_list = isinstance(filters.value, list)
+    if is_list != (filters.type in ("in", "nin")):
+        raise _refused(f"The value of {filters.type} is {'one value, not a list' if is_list else 'a list of values'}.")
+    if not is_list:
+        return [filters.value]
+    if len(filters.value) > MAX_VALUES:
+        raise _refused(f"A list may have at most {MAX_VALUES:,} values.")
+    return list(filters.value)
+
+
+def _is_number(value: object) -> bool:
+    # A bool is an int as well, and JSON as Python reads it knows NaN.
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
+
+
+def _refused(message: str) -> RefusedError:
+    return RefusedError(message, "filters")

@@ -1,0 +1,85 @@
+"""POST /v1/vector_stores/{vector_store_id}/search."""
+
+from typing import Final
+
+from fastapi import APIRouter
+from mh_common import vector_index as fields
+from mh_common.models import SearchHit, SearchRequest
+
+from rag_api.dependencies import State
+from rag_api.integrations.links import PublicUrl, conversation_link
+from rag_api.integrations.openai.errors import KEY, OpenAIRoute, UnknownError, error_responses
+from rag_api.integrations.openai.vector_stores.filters import condition_of
+from rag_api.integrations.openai.vector_stores.models import (
+    ResultAttributes,
+    ResultContent,
+    StoreSearchPage,
+    StoreSearchRequest,
+    StoreSearchResult,
+)
+from rag_api.search.filters import Condition, Every
+from rag_api.search.service import SearchService
+
+router = APIRouter(route_class=OpenAIRoute, tags=["openai"], dependencies=[KEY])
+
+STORE: Final = "conversations"
+
+
+@router.post(
+    "/vector_stores/{vector_store_id}/search",
+    summary="Search the conversations, as OpenAI's clients do",
+    responses=error_responses(404, 503),
+)
+async def search(
+    vector_store_id: str, body: StoreSearchRequest, state: State, public_url: PublicUrl
+) -> StoreSearchPage:
+    """Return the conversations that fit best, one for each distinct question, as `/api/v1/search` with `plain_query`.
+
+    The one vector store is `conversations`. Its attributes are id, question_sentiment, answer_sentiment, created_at and
+    updated_at, these in whole seconds since 1970; filters are exact. `rewrite_query` and a ranker change nothing.
+    """
+    if vector_store_id != STORE:
+        message = f"There is no such vector store here. The vector store is {STORE}."
+        raise UnknownError(message, "vector_store_id", "vector_store_not_found")
+    queries = [body.query] if isinstance(body.query, str) else body.query
+    condition = condition_of(body.filters) if body.filters else Every()
+    hits = await _hits(state.search, body, queries, condition)
+    return StoreSearchPage(search_query=queries, data=[_result(hit, public_url) for hit in hits])
+
+
+async def _hits(
+    service: SearchService, body: StoreSearchRequest, queries: list[str], condition: Condition
+) -> list[SearchHit]:
+    """The best hits of all queries, one for each distinct question; those of a single query as they come."""
+    found: list[SearchHit] = []
+    for query in queries:
+        wanted = SearchRequest(
+            query=query,
+            plain_query=True,
+            limit=body.max_num_results,
+            similarity_threshold=body.ranking_options.score_threshold if body.ranking_options else None,
+        )
+        found += (await service.search(wanted, condition)).hits
+    if len(queries) > 1:
+        found.sort(key=lambda hit: (-hit.score, hit.id))
+    best: dict[int, SearchHit] = {}
+    for hit in found:
+        best.setdefault(fields.question_hash(hit.question), hit)
+    return list(best.values())[: body.max_num_results]
+
+
+def _result(hit: SearchHit, public_url: str) -> StoreSearchResult:
+    return StoreSearchResult(
+        file_id=str(hit.id),
+        filename=f"conversation-{hit.id}.txt",
+        score=hit.score,
+        attributes=ResultAttributes(
+            id=hit.id,
+            question_sentiment=hit.question_sentiment.value,
+            answer_sentiment=hit.answer_sentiment.value,
+            created_at=int(hit.created_at.timestamp() // 1),
+            updated_at=int(hit.updated_at.timestamp() // 1),
+            url=conversation_link(public_url, hit.id),
+        ),
+        content=[ResultContent(text=f"Question: {hit.question}\nAnswer: {hit.answer}")],
+    )

@@ -1,0 +1,29 @@
+"""GET /healthcheck."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from mh_common.web.health import readiness
+from pydantic import BaseModel, Field
+
+from rag_api.dependencies import State
+
+router = APIRouter(tags=["integrations"])
+
+
+class Healthcheck(BaseModel):
+    """Whether the integrations can do their work now."""
+
+    status: Literal["ok", "unavailable"]
+    detail: str | None = Field(default=None, description="What cannot be used, and why; absent when all is well.")
+
+
+@router.get("/healthcheck", response_model_exclude_none=True, responses={503: {"model": Healthcheck}})
+async def healthcheck(state: State, response: Response) -> Healthcheck:
+    """Say in a word what /readyz says of each dependency."""
+    found = await readiness(state.checks)
+    if found.ready:
+        return Healthcheck(status="ok")
+    response.status_code = 503
+    broken = [f"{name}: {health.detail}" for name, health in found.dependencies.items() if not health.ok]
+    return Healthcheck(status="unavailable", detail="; ".join(broken))

@@ -1,0 +1,155 @@
+"""What people type into a search box: free text with phrases, excluded words and filters in it.
+
+A filter is a name, a sign and a value without blanks between them: `question_sentiment:negative`. Around the signs of
+names with an underscore blanks are allowed, as nobody writes those names by chance. What only looks a little like a
+filter is text: a capital (`Re: my mother`), a blank after the colon, a time (`10:30`), a URL, a smiley. A lower-case
+word with a value right behind a colon is taken for a filter, and an error when nobody knows it: dropping it in silence,
+or searching for it, would give hits that the user takes for filtered.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from mh_common import vector_index as fields
+from mh_common.errors import DomainError
+from mh_common.models import MAX_ID, FieldProblem, Sentiment
+from mh_common.words import words_of
+
+from rag_api.search.filters import (
+    MOMENTS,
+    SENTIMENTS,
+    Among,
+    Compared,
+    Comparison,
+    Condition,
+    Every,
+    Phrase,
+    Without,
+)
+from rag_api.search.periods import compared, period, within
+
+FIELDS: Final = (*SENTIMENTS, *MOMENTS, fields.ID)
+"""What can be filtered by, by the name that is typed."""
+
+_LONG_NAMES = "|".join(name for name in FIELDS if "_" in name)
+_START = r"(?<!\S)"
+_PIECE: Final = re.compile(
+    rf'{_START}(?P<without>-)?"(?P<phrase>[^"]*)"'
+    rf"|{_START}(?P<minus>-)?(?P<known>(?i:{_LONG_NAMES}))\s*(?P<sign>:|<=|>=|=|<|>)\s*(?P<value>\S*)"
+    rf"|{_START}(?P<minus2>-)?(?P<name>[a-z][a-z_]+)(?P<sign2>:|<=|>=|=|<|>)(?P<value2>\w\S*)"
+    rf"|{_START}-(?P<word>[^\W\d_]\S*)"
+)
+
+_SIGNS: Final[dict[str, Comparison]] = {"<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+MAX_CONDITIONS: Final = 50
+"""Phrases, excluded words and filters in one query."""
+
+
+class QuerySyntaxError(DomainError):
+    """The typed query cannot be understood; the message says what to change."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.members = {"errors": [FieldProblem(field="query", message=message)]}
+
+
+@dataclass(frozen=True)
+class TypedQuery:
+    """The text to search for, without filters and excluded words, and what must hold besides."""
+
+    text: str
+    condition: Every
+
+
+def parse(query: str) -> TypedQuery:
+    """Take a typed query apart.
+
+    Raises:
+        QuerySyntaxError: a filter is unknown or its value is not understood, or nothing is left to search for.
+    """
+    conditions: list[Condition] = []
+
+    def taken(match: re.Match[str]) -> str:
+        condition, text = _piece(match)
+        conditions.extend(condition)
+        return text
+
+    text = " ".join(_PIECE.sub(taken, query).split()) if _PIECE.search(query) else query
+    if len(conditions) > MAX_CONDITIONS:
+        raise QuerySyntaxError(f"A query can hold {MAX_CONDITIONS} phrases, excluded words and filters at most.")
+    if conditions and not any(True for _ in words_of(text)):
+        raise QuerySyntaxError(
+            "Say in words what to search for, besides the filters and excluded words; to list conversations without a "
+            "search, use GET /api/v1/conversations."
+        )
+    return TypedQuery(text, Every(conditions))
+
+
+def _piece(match: re.Match[str]) -> tuple[list[Condition], str]:
+    """Return what a piece of the query asks for, and what of it remains text."""
+    found = match.groupdict()
+    if found["phrase"] is not None:
+        return _phrase(found["phrase"], excluded=bool(found["without"]))
+    if found["word"] is not None:
+        return _phrase(found["word"], excluded=True)
+    name = (found["known"] or found["name"]).lower()
+    sign, value = found["sign"] or found["sign2"], found["value"] or found["value2"] or ""
+    if name not in FIELDS:
+        raise QuerySyntaxError(
+            f"There is no filter {name}. Known are {', '.join(FIELDS)}. To search for the words themselves, put a "
+            "blank after the sign, or send plain_query."
+        )
+    return [_filter(name, sign, value, negated=bool(found["minus"] or found["minus2"]))], " "
+
+
+def _phrase(text: str, *, excluded: bool) -> tuple[list[Condition], str]:
+    stems = tuple(word.stem for word in words_of(text))
+    if not stems:
+        return [], " "
+    phrase = Phrase(stems)
+    return ([Without(phrase)], " ") if excluded else ([phrase], f" {text} ")
+
+
+def _filter(name: str, sign: str, value: str, *, negated: bool) -> Condition:
+    if name in MOMENTS:
+        if negated:
+            raise QuerySyntaxError(f"{name} cannot be excluded with a minus; turn its sign around instead.")
+        return _moment(name, sign, value)
+    if name in SENTIMENTS:
+        if sign not in (":", "="):
+            raise QuerySyntaxError(f"{name} takes a colon: {name}:negative")
+        return Among(name, [_sentiment(name, one) for one in value.split(",")], negated)
+    if sign in (":", "="):
+        return Among(name, [_id(one) for one in value.split(",")], negated)
+    if negated:
+        raise QuerySyntaxError(f"{name}{sign} cannot be excluded with a minus; turn its sign around instead.")
+    return Compared(name, _SIGNS[sign], _id(value))
+
+
+def _sentiment(name: str, value: str) -> Sentiment:
+    try:
+        return Sentiment(value.lower())
+    except ValueError:
+        known = ", ".join(Sentiment)
+        raise QuerySyntaxError(f"{name} is one of {known}, or several of them with commas and no blanks.") from None
+
+
+def _id(value: str) -> int:
+    # Not int() alone, which takes digits of every script, signs and underscores.
+    if not re.fullmatch("[0-9]{1,19}", value) or int(value) > MAX_ID:
+        raise QuerySyntaxError("id is a number, or several with commas and no blanks: id:1,2,3")
+    return int(value)
+
+
+def _moment(name: str, sign: str, value: str) -> Condition:
+    span = period(value)
+    if span is None:
+        raise QuerySyntaxError(
+            f"{name} is a year, a month, a day or a time with its zone: {name}>=2026, {name}:2026-03, "
+            f"{name}<=2026-03-01, {name}<2026-03-01T12:00:00Z"
+        )
+    if sign in (":", "="):
+        return within(name, span)
+    return compared(name, _SIGNS[sign], span)

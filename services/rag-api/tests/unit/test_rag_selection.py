@@ -1,0 +1,75 @@
+"""Which candidates are confirmed next, and which are shown."""
+
+from datetime import UTC, datetime
+
+from mh_common import vector_index as fields
+from mh_common.models import Conversation, IndexStatus, Sentiment
+from rag_api.search.filters import Among
+from rag_api.search.hydration import Found
+from rag_api.search.index import Evidence, Match
+from rag_api.search.ranking import Candidate
+from rag_api.search.selection import LEAST_CANDIDATES, MAX_TEXTS, Selection
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def candidate(key: int, question: int, evidence: float = 1.0) -> Candidate:
+    return Candidate(Match(key, 1, question, Evidence(), 0.0), evidence, evidence, key)
+
+
+def found(one: Candidate) -> Found:
+    row = Conversation(
+        id=one.match.id,
+        version=1,
+        created_at=NOW,
+        updated_at=NOW,
+        question="q",
+        answer="a",
+        question_sentiment=Sentiment.NEUTRAL,
+        answer_sentiment=Sentiment.NEUTRAL,
+        index_status=IndexStatus.INDEXED,
+    )
+    return Found(one, row)
+
+
+def ids(batch: list[Candidate]) -> list[int]:
+    return [one.match.id for one in batch]
+
+
+def test_of_a_question_one_answer_is_looked_at_and_more_only_after_stale_ones() -> None:
+    selection = Selection(2, grouped=True)
+    selection.offer([candidate(key, question=key % 2) for key in range(1, 9)])
+    first = selection.take(0)
+    assert ids(first) == [1, 2]
+
+    selection.add(first, [found(first[1])])
+    second = selection.take(1)
+    # Twice the one that is missing, and twice as many of its question; the other question has its hit.
+    assert ids(second) == [3, 5]
+    selection.add(second, [found(one) for one in second])
+
+    assert selection.is_complete
+    assert [one.row.id for one in selection.best()] == [2, 3]
+    assert selection.not_yet_seen == [
+        Among(fields.ID, [1, 2, 3, 5], negated=True),
+        Among(fields.QUESTION_HASH, [0, 1], negated=True),
+    ]
+
+
+def test_without_groups_all_answers_count_and_the_best_come_first() -> None:
+    selection = Selection(3, grouped=False)
+    offered = [candidate(4, 1, 0.9), candidate(3, 1, 0.9), candidate(5, 1, 0.5), candidate(6, 1, 0.4)]
+    selection.offer(offered)
+    batch = selection.take(0)
+    selection.add(batch, [found(one) for one in batch])
+    assert [one.row.id for one in selection.best()] == [3, 4, 5]
+    assert selection.not_yet_seen == [Among(fields.ID, [3, 4, 5], negated=True)]
+    assert selection.is_waiting
+
+
+def test_requests_stay_within_what_index_and_api_give_at_once() -> None:
+    assert Selection(1, grouped=True).wanted_matches == LEAST_CANDIDATES
+    assert Selection(1000, grouped=True).wanted_matches == 1000
+    selection = Selection(100, grouped=False)
+    selection.offer([candidate(key, key) for key in range(1, 500)])
+    assert len(selection.take(3)) == MAX_TEXTS

@@ -1,0 +1,31 @@
+"""Titles made of the beginning of a text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rag_api.integrations.titles import title_of
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("", ""),
+        ("Short  and\nstout", "Short and stout"),
+        ("exactly 20 letters !", "exactly 20 letters !"),
+        ("the last word goes onwards", "the last word goes…"),
+        ("the nineteen letters stay", "the nineteen…"),
+        ("abcdefghi abcdefghi next", "abcdefghi abcdefghi…"),
+        ("x" * 30, "x" * 19 + "…"),
+        ("うつ病" * 10, ("うつ病" * 10)[:19] + "…"),
+    ],
+)
+def test_it_is_made_of_whole_words_where_there_are_any(text: str, title: str) -> None:
+    assert title_of(text, 20) == title
+
+
+@given(st.text(max_size=60), st.integers(1, 30))
+def test_it_is_one_line_and_never_longer_than_allowed(text: str, length: int) -> None:
+    title = title_of(text, length)
+    assert len(title) <= length
+    assert len(title.splitlines()) <= 1
+    assert title.strip() == title
