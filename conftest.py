@@ -9,7 +9,6 @@ import os
 import signal
 import ssl
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,9 +21,8 @@ import pymysql
 import pytest
 import structlog
 from mh_devtools import servers
-from mh_devtools.servers import milvus_server
+from mh_devtools.servers import milvus_server, shared_server
 from mh_devtools.servers import mysql9 as private_mysql9
-from mh_devtools.servers import shared_server
 from mh_devtools.stubs.openai_stub import StubOpenAI
 from mh_devtools.testing.fixtures import MySQL
 from mh_devtools.testing.waiting import wait_until
@@ -122,7 +120,9 @@ def milvus_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def milvus_server_uri() -> Iterator[str]:
     """Address of a running Milvus server, where it can be had; the tests on it run one after the other."""
     if milvus_server.find() is None:
-        pytest.skip("a Milvus server is not here: `python -m mh_devtools.servers.milvus_server` fetches it, or says why it cannot")
+        pytest.skip(
+            "a Milvus server is not here: `python -m mh_devtools.servers.milvus_server` fetches it, or says why not"
+        )
     port = servers.free_port()
     # It takes 300 MB from its start on, which pytest would keep.
     with tempfile.TemporaryDirectory() as folder:

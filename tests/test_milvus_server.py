@@ -9,11 +9,10 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mh_devtools.servers import milvus_server
-from mh_devtools.servers import private_network
 import psutil
 import pytest
 from mh_devtools import servers
+from mh_devtools.servers import milvus_server, private_network
 
 without_networks = pytest.mark.skipif(
     private_network.why_not() is not None, reason="a network of its own can be made on Linux only, where users may"

@@ -17,6 +17,7 @@ import rag_api.metrics
 import yaml  # type: ignore[import-untyped]  # ships no type information
 from conversations_api.database import make_engine, make_session_factory
 from conversations_api.gauges import Gauges
+from conversations_api.settings import DatabaseSettings
 from indexer_worker.liveness.gauges import QueueGauges
 from indexer_worker.liveness.queue_depth import JobQueue
 from mh_common.metrics import Counter, Histogram

@@ -8,16 +8,16 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
-from mh_devtools import servers
 from indexer_worker import assembly
 from indexer_worker.assembly import Services
 from indexer_worker.settings import Settings
 from indexer_worker.vector_store import collection
 from mh_common import vector_index as fields
 from mh_common.milvus import make_client
-from mh_devtools.testing.fixtures import LITE, SERVER
+from mh_devtools import servers
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.stubs.openai_stub import StubOpenAI
+from mh_devtools.testing.fixtures import LITE, SERVER
 from pymilvus import AsyncMilvusClient, CollectionSchema, DataType, MilvusClient
 from redis import Redis
 

@@ -11,12 +11,12 @@ import pytest
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI, HTTPException, Request
 from mh_common.settings import OtelSettings
-from mh_devtools.testing.exposition import metric_value
-from mh_devtools.stubs.otlp_stub import StubCollector
-from mh_devtools.testing.waiting import until_logged
 from mh_common.web.application import BACKGROUND_TASK_FAILED, Start, make_application, running
 from mh_common.web.metrics import NO_TELEMETRY
 from mh_common.web.request_ids import REQUEST_COMPLETED
+from mh_devtools.stubs.otlp_stub import StubCollector
+from mh_devtools.testing.exposition import metric_value
+from mh_devtools.testing.waiting import until_logged
 from starlette.types import ASGIApp, Message
 from structlog.testing import capture_logs
 

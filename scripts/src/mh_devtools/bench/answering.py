@@ -20,9 +20,15 @@ from mh_common.milvus import make_client
 from mh_common.models import SearchMode
 from rag_api.search.filters import Every
 from rag_api.search.index import IndexQuery
-from rag_api.search.milvus.client import make_client
 from rag_api.search.milvus.index import MilvusIndex
 from rag_api.search.selection import LEAST_CANDIDATES
+
+from mh_devtools.bench import free
+from mh_devtools.bench.data import add, wait_until_indexed
+from mh_devtools.bench.measuring import Bench, Figure, at_most, differences, in_turn
+from mh_devtools.bench.searching import CONSISTENCY
+from mh_devtools.bench.stubs import language_model
+from mh_devtools.bench.texts import variants
 from mh_devtools.stack.server_stack import ServerStack
 
 ROWS = 2000

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 
-from mh_devtools.bench.load import send
-from mh_devtools.bench.measuring import Bench, Figure, at_most, differences, in_turn, percentile, timed
 from indexer_worker.vector_store.rows import vector_row
 from mh_client import Client, Conversation, ConversationCreate, IndexStatus
 from mh_common.embeddings.protocol import Embedder

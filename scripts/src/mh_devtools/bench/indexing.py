@@ -14,12 +14,6 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 
-from mh_devtools.bench import free
-from mh_devtools.bench.data import add
-from mh_devtools.bench.freshness import WRITES_PER_S, Fresh, Probe, freshness, writes
-from mh_devtools.bench.measuring import Bench, Figure, Side, at_least, at_most, in_turn, ratios, timed
-from mh_devtools.bench.peers.chroma import Chroma
-from mh_devtools.bench.texts import numbered
 from indexer_worker.vector_store.collection import INDEXES, collection_schema
 from indexer_worker.vector_store.rows import Row, vector_row
 from mh_client import Client, Conversation, ConversationCreate

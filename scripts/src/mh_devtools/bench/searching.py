@@ -19,9 +19,13 @@ from mh_common.models import SearchMode
 from mh_common.settings import MilvusSettings
 from rag_api.search.filters import Every
 from rag_api.search.index import IndexQuery
-from rag_api.search.milvus.client import make_client
 from rag_api.search.milvus.index import MilvusIndex
 from rag_api.search.selection import LEAST_CANDIDATES
+
+from mh_devtools.bench import free
+from mh_devtools.bench.load import latencies, requests_per_second, send
+from mh_devtools.bench.measuring import Bench, Figure, Side, at_least, at_most, differences, in_turn, ratios
+from mh_devtools.bench.peers.chroma import Chroma
 from mh_devtools.stack.server_stack import ServerStack
 
 CLIENTS = (1, 16)

@@ -14,9 +14,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from mh_devtools.servers import private_network
 from mh_devtools import servers
 from mh_devtools.paths import ROOT
+from mh_devtools.servers import private_network
 from mh_devtools.servers.debian_unstable import HOME
 from mh_devtools.set_up.pip_failures import explained
 

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-
 from mh_common.models import Conversation
 
 ClientT = TypeVar("ClientT")

@@ -10,9 +10,10 @@ import pytest
 from conversations_api.database import SessionFactory
 from conversations_api.main import create_app
 from conversations_api.settings import DatabaseSettings, Settings
+from mh_common.web.application import BACKGROUND_TASK_FAILED
+from mh_devtools import servers
 from mh_devtools.testing.fixtures import RunApp
 from mh_devtools.testing.waiting import until_logged
-from mh_common.web.application import BACKGROUND_TASK_FAILED
 from structlog.testing import capture_logs
 
 PATH = "/api/v1/conversations"

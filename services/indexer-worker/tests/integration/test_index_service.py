@@ -14,8 +14,8 @@ from mh_client import AsyncClient
 from mh_common import vector_index as fields
 from mh_common.embeddings import Embedder, EmbedderError, TextUse, VectorLengthError
 from mh_common.models import IndexStatus
-from mh_devtools.testing.fixtures import EACH_MILVUS, LITE
 from mh_devtools.stubs.index_stub import StubIndex
+from mh_devtools.testing.fixtures import EACH_MILVUS, LITE
 from pymilvus import AsyncMilvusClient, MilvusException
 
 

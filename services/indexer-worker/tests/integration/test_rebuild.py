@@ -18,9 +18,9 @@ from indexer_worker.settings import Settings
 from mh_common import vector_index as names
 from mh_common.milvus import make_client
 from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus
-from mh_devtools.testing.fixtures import EACH_MILVUS, LITE, SERVER
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.stubs.openai_stub import StubOpenAI
+from mh_devtools.testing.fixtures import EACH_MILVUS, LITE, SERVER
 from pymilvus import AsyncMilvusClient, MilvusException
 
 pytestmark = pytest.mark.redis

@@ -10,13 +10,13 @@ from indexer_worker.maintenance.checkpoints import Checkpoint, Phase
 from mh_common import vector_index as names
 from mh_common.milvus import GRPC_OPTIONS
 from mh_common.models import IndexRunKind, IndexRunStatus, SearchMode
-from mh_devtools.testing.fixtures import SERVER
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.stubs.openai_stub import StubOpenAI
+from mh_devtools.testing.fixtures import SERVER
 from pymilvus import AnnSearchRequest, AsyncMilvusClient
-from rag_api.search.conditions import Every
+from rag_api.search.filters import Every
 from rag_api.search.index import IndexQuery
-from rag_api.search.repository import MilvusIndex
+from rag_api.search.milvus.index import MilvusIndex
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow, pytest.mark.xdist_group(SERVER)]
 

@@ -27,9 +27,9 @@ from mh_common.embeddings import TextUse
 from mh_common.metrics import exposition
 from mh_common.models import IndexOutcome, IndexRun, IndexRunStatus, IndexStatus, PresentVersion, RunCounts
 from mh_common.settings import RedisSettings
+from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.testing.exposition import metric_value
 from mh_devtools.testing.fixtures import EACH_MILVUS
-from mh_devtools.stubs.index_stub import StubIndex
 from pymilvus import AsyncMilvusClient
 from redis import Redis
 

@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from mh_devtools.testing.exposition import metric_value
-from mh_devtools.testing.fixtures import MakeConversation, RunApp, WriteIndex
 from mh_common.web.problems import UNEXPECTED_ERROR
 from mh_common.web.request_ids import REQUEST_COMPLETED
+from mh_devtools.testing.exposition import metric_value
+from mh_devtools.testing.fixtures import MakeConversation, RunApp, WriteIndex
 from pydantic import SecretStr
 from rag_api.main import create_app
 from rag_api.settings import IntegrationSettings, Settings

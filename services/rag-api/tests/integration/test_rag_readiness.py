@@ -6,7 +6,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from mh_devtools import servers
 from indexer_worker.vector_store.collection import ensure_collection
 from mh_common import vector_index as fields
 from mh_devtools import servers
