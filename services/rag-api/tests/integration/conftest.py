@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from asgi_lifespan import LifespanManager
+from fastapi import FastAPI
 from indexer_worker.vector_store.collection import ensure_collection
 from indexer_worker.vector_store.rows import vector_row
 from mh_common import vector_index as fields
 from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder
+from mh_common.logging import configure_logging
 from mh_common.models import Conversation, IndexStatus, Sentiment
 from mh_common.settings import ConversationsSettings, MilvusSettings
 from mh_devtools.stubs.conversations_stub import StubConversations
@@ -20,7 +22,7 @@ from mh_devtools.testing.fixtures import ConversationTable, MakeConversation, Ru
 from pydantic import SecretStr
 from pymilvus import AsyncMilvusClient
 from rag_api.answers.records import AnswerRecorder
-from rag_api.main import create_app
+from rag_api.main import SERVICE, create_app
 from rag_api.settings import AnswersSettings, SearchSettings, Settings
 
 DIMENSION = 64
@@ -101,7 +103,7 @@ def running() -> RunApp:
 
     @asynccontextmanager
     async def run(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-        async with LifespanManager(create_app(settings)) as manager:
+        async with LifespanManager(_app(settings)) as manager:
             # As a server does it: an unexpected error is answered, not raised.
             transport = httpx.ASGITransport(manager.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://rag-api") as client:
@@ -116,7 +118,7 @@ def served() -> ServeApp:
 
     @contextmanager
     def serve(settings: Settings, recorder: AnswerRecorder | None = None) -> Iterator[str]:
-        with serving(create_app(settings, recorder), lifespan=True) as url:
+        with serving(_app(settings, recorder), lifespan=True) as url:
             yield url
 
     return serve
@@ -205,6 +207,12 @@ async def indexed(index: WriteIndex, conversation: MakeConversation) -> list[Con
     ]
     await index(rows)
     return rows
+
+
+def _app(settings: Settings, recorder: AnswerRecorder | None = None) -> FastAPI:
+    """The app with logging set up, as it does it itself where it reads its settings from the environment."""
+    configure_logging(settings.log, SERVICE)
+    return create_app(settings, recorder)
 
 
 async def _empty(client: AsyncMilvusClient, description: str) -> None:
