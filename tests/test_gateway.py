@@ -86,6 +86,7 @@ SUFFIXES = [
     "-more",
     "/openapi.json",
     "/metrics",
+    "/internal/index/reports",
 ]
 # Every word that either of the two knows in a path.
 WORDS = sorted(
@@ -95,7 +96,7 @@ WORDS = sorted(
         for line in re.findall(r"location ~ (.*) {", (nginx.FOLDER / "nginx.conf.template").read_text(encoding="utf-8"))
         for word in re.findall(r"[a-z][a-z0-9-]+", line)
     }
-    | {"7", "v2", "metrics"}
+    | {"7", "v2", "metrics", "internal"}
 )
 
 
@@ -277,8 +278,29 @@ def access_log_entry(log: Path, request_id: str) -> dict[str, Any]:
     return entry
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/conversations-api/internal/index/reports",
+        "/conversations-api/%69nternal/index/reports",
+        "/conversations-api//internal/index/reports",
+        "/conversations-api/x/../internal/index/reports",
+        "/conversations-api/./internal",
+        "/internal/index/reports",
+        "/rag-api/internal/history",
+    ],
+)
+def test_nobody_outside_reaches_what_is_internal(gateway: Gateway, path: str) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.client.base_url.port, timeout=20)
+    # httpx would tidy the path up.
+    connection.request("POST", path, body=b"{}")
+    assert connection.getresponse().status == 404
+    connection.close()
+    assert gateway.conversations.seen == gateway.rag.seen == []
+
+
 def test_our_own_services_reach_the_conversations_and_nothing_else(gateway: Gateway) -> None:
     with httpx.Client(base_url=gateway.services_url) as services:
         assert services.get("/api/v1/conversations?ids=1").json()["upstream"] == local_gateway.CONVERSATIONS
-        assert services.post("/api/v1/index/reports", json={}).json()["upstream"] == local_gateway.CONVERSATIONS
+        assert services.post("/internal/index/reports", json={}).json()["upstream"] == local_gateway.CONVERSATIONS
         assert services.get("/").json() == {"upstream": local_gateway.CONVERSATIONS, "target": "/"}

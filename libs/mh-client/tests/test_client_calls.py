@@ -14,9 +14,6 @@ from mh_client import (
     Conversation,
     ConversationCreate,
     ConversationStats,
-    IndexOutcome,
-    IndexReport,
-    IndexReportAnswer,
     IndexState,
     IndexStatus,
     InvalidInputError,
@@ -24,7 +21,7 @@ from mh_client import (
     Sentiment,
     __version__,
 )
-from mh_common.models import AnswerLatency, ConversationVersion, QueryOrigin, Source, Usage
+from mh_common.models import AnswerLatency, QueryOrigin, Source, Usage
 from mh_devtools.testing.fixtures import CallMethod
 from mh_devtools.testing.responses import model_response
 
@@ -199,16 +196,12 @@ def test_stats_search_answer_and_report(call: CallMethod) -> None:
         index_status={IndexStatus.PENDING: 1},
     )
     found = SearchResult(hits=[], total_hits=0)
-    versions = IndexReportAnswer(versions=[ConversationVersion(conversation_id=7, version=None)])
-    report = IndexReport(outcomes=[IndexOutcome(conversation_id=7, version=2, status=IndexStatus.INDEXED)])
     respx.get(f"{API}/conversations/stats").mock(model_response(counts))
     search = respx.post(f"{API}/search").mock(model_response(found))
     ask = respx.post(f"{API}/answers").mock(model_response(SUGGESTION))
-    index = respx.post(f"{API}/index/reports").mock(model_response(versions))
     assert call("conversations.stats") == counts
     assert call("search", "bus", limit=3, similarity_threshold=0.2, question_sentiment="negative", ids=[1]) == found
     assert call("answer", "bus", top_k=2) == SUGGESTION
-    assert call("index.report", report) == versions
     assert sent(search) == {
         "query": "bus",
         "limit": 3,
@@ -219,7 +212,6 @@ def test_stats_search_answer_and_report(call: CallMethod) -> None:
     assert sent(ask) == {"question": "bus", "top_k": 2}
     assert ask.calls.last.request.extensions["timeout"] == {"connect": 5.0, "read": 60.0, "write": 60.0, "pool": 60.0}
     assert search.calls.last.request.extensions["timeout"]["read"] == 30.0
-    assert IndexReport.model_validate(sent(index)) == report
 
 
 @respx.mock

@@ -9,18 +9,13 @@ import httpx
 import pytest
 import respx
 from mh_client import (
-    ConflictError,
-    ConversationVersions,
     IndexFailurePage,
     IndexQueued,
-    IndexRunProgress,
-    IndexRunStatus,
     IndexState,
     IndexStatus,
     IndexSummary,
     InvalidInputError,
     NotFoundError,
-    PresentVersion,
 )
 from mh_common.models import IndexRunList
 from mh_devtools.testing.fixtures import CallMethod
@@ -108,51 +103,18 @@ def test_queue_sends_ids_and_refuses_none_of_them(call: CallMethod) -> None:
 
 
 @respx.mock
-def test_versions_after_an_id_and_since_a_time(call: CallMethod) -> None:
-    one = PresentVersion(conversation_id=7, version=2, status=IndexStatus.INDEXED, queued_at=NOW)
-    page = ConversationVersions(items=[one], next_after=7)
-    route = respx.get(f"{API}/versions").mock(model_response(page))
-    assert call("versions") == page
-    assert params(route) == {}
-    call("versions", after=7, limit=5000, since=NOW)
-    assert params(route) == {"after": "7", "limit": "5000", "since": NOW.isoformat()}
-    with pytest.raises(InvalidInputError):
-        call("versions", since=NOW.replace(tzinfo=None))
-
-
-@respx.mock
 def test_asking_for_runs(call: CallMethod) -> None:
     sync = respx.post(f"{API}/sync").mock(model_response(RUN, 202))
     respx.post(f"{API}/rebuild").mock(model_response(RUN, 202))
-    created = respx.post(f"{API}/runs").mock(model_response(RUN, 201))
     listed = respx.get(f"{API}/runs").mock(model_response(IndexRunList(items=[RUN])))
     respx.get(f"{API}/runs/3").mock(model_response(RUN))
     respx.get(f"{API}/runs/4").mock(httpx.Response(404))
 
-    assert call("sync") == call("rebuild") == call("create_run", "reconcile") == call("run", 3) == RUN
+    assert call("sync") == call("rebuild") == call("run", 3) == RUN
     assert sent(sync) == {"since": None, "force": False}
-    assert sent(created) == {"kind": "reconcile"}
     assert call("runs", limit=1) == [RUN]
     assert params(listed) == {"limit": "1"}
     call("sync", since=NOW.astimezone(timezone(timedelta(hours=1))), force=True)
     assert sent(sync) == {"since": "2026-03-01T12:00:00.123456Z", "force": True}
     with pytest.raises(NotFoundError):
         call("run", 4)
-    with pytest.raises(InvalidInputError):
-        call("create_run", "other")
-
-
-@respx.mock
-def test_the_worker_claims_runs_and_reports_on_them(call: CallMethod) -> None:
-    claim = respx.post(f"{API}/runs/3/claim").mock(model_response(RUN))
-    report = respx.put(f"{API}/runs/3/progress").mock(model_response(RUN))
-    progress = IndexRunProgress(owner="w1", status=IndexRunStatus.RUNNING, checked=5)
-
-    assert call("claim_run", 3, "w1") == call("report_run", 3, progress) == RUN
-    assert sent(claim) == {"owner": "w1"}
-    assert IndexRunProgress.model_validate(sent(report)) == progress
-    report.mock(httpx.Response(409))
-    with pytest.raises(ConflictError):
-        call("report_run", 3, progress)
-    with pytest.raises(InvalidInputError):
-        call("claim_run", 3, "two words")

@@ -103,14 +103,11 @@ def test_experiments_page_by_page_and_all(call: CallMethod) -> None:
 
 
 @respx.mock
-def test_an_entry_is_added_read_rated_and_deleted(call: CallMethod) -> None:
-    added = respx.post(HISTORY).mock(model_response(ENTRY, 201))
+def test_an_entry_is_read_rated_and_deleted(call: CallMethod) -> None:
     got = respx.get(f"{HISTORY}/{ANSWER_ID}").mock(model_response(ENTRY))
-    rated = respx.put(f"{HISTORY}/{ANSWER_ID}/feedback").mock(model_response(FEEDBACK))
+    rated = respx.post(f"{BASE}/api/v1/answers/{ANSWER_ID}/feedback").mock(model_response(FEEDBACK))
     deleted = respx.delete(f"{HISTORY}/{ANSWER_ID}").mock(httpx.Response(204))
 
-    assert call("history.add", NEW_ENTRY) == ENTRY
-    assert HistoryEntryCreate.model_validate_json(added.calls.last.request.content) == NEW_ENTRY
     assert call("history.get", ANSWER_ID) == call("history.get", str(ANSWER_ID).upper(), "alice") == ENTRY
     assert [request.request.headers.get("X-User-Id") for request in got.calls] == [None, "alice"]
     assert call("history.feedback", ANSWER_ID, "up", user_id="alice") == FEEDBACK
@@ -137,9 +134,9 @@ def test_a_users_entries_page_by_page_all_and_cleared(call: CallMethod) -> None:
 
 @respx.mock
 def test_a_history_that_is_turned_off_is_a_conflict(call: CallMethod) -> None:
-    respx.post(HISTORY).mock(httpx.Response(409))
+    respx.get(HISTORY).mock(httpx.Response(409))
     with pytest.raises(ConflictError):
-        call("history.add", NEW_ENTRY)
+        call("history.list", "alice")
 
 
 def test_what_cannot_be_sent_is_named(call: CallMethod) -> None:

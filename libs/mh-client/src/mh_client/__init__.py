@@ -60,7 +60,7 @@ from mh_common.models import (
     Usage,
 )
 
-from mh_client._base import VERSION
+from mh_client._base import VERSION, Call
 from mh_client._client import AsyncClient, Client
 from mh_client._errors import (
     APIConnectionError,
@@ -95,6 +95,7 @@ __all__ = [
     "AnswerUsage",
     "AsyncClient",
     "BadRequestError",
+    "Call",
     "Client",
     "ConflictError",
     "Conversation",

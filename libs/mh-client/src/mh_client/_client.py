@@ -172,6 +172,10 @@ class Client(Resource):
         """
         return read_events(self._sender.stream(answer_events(question, top_k, conversation_history, user_id)))
 
+    def send(self, call: Call[T]) -> T:
+        """Send a call that has no method here, and return its answer. Raises MHError."""
+        return self._sender.send(call)
+
     def close(self) -> None:
         """Close the connections."""
         if self._own_http is not None:
@@ -228,6 +232,10 @@ class AsyncClient(AsyncResource):
         go on.
         """
         return read_events_async(self._sender.stream(answer_events(question, top_k, conversation_history, user_id)))
+
+    async def send(self, call: Call[T]) -> T:
+        """Send a call that has no method here, and return its answer. Raises MHError."""
+        return await self._sender.send(call)
 
     async def aclose(self) -> None:
         """Close the connections."""

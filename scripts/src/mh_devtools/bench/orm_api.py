@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import Depends, FastAPI, HTTPException
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from sqlalchemy import ForeignKey, Text, select
 from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from mh_devtools.bench.bare_api import JOBS
+from mh_devtools.bench.bare_api import JOBS, Body, Change
 
 MOMENT: Final = mysql.DATETIME(fsp=6)
 
@@ -70,22 +70,7 @@ class Outbox(Base):
     created_at: Mapped[datetime] = mapped_column(MOMENT)
 
 
-class Create(BaseModel):
-    """What a POST brings."""
-
-    question: str
-    answer: str
-    question_sentiment: str
-    answer_sentiment: str
-
-
-class Change(BaseModel):
-    """What a PATCH brings."""
-
-    question_sentiment: str
-
-
-class Shown(Create):
+class Shown(Body):
     """What is answered."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -128,7 +113,7 @@ def create_app() -> FastAPI:
         return list((await session.scalars(select(Conversation).order_by(Conversation.id).limit(limit))).all())
 
     @app.post("/", status_code=201, response_model=Shown)
-    async def add(session: SessionDep, body: Create) -> Conversation:
+    async def add(session: SessionDep, body: Body) -> Conversation:
         """Add a conversation."""
         now = _now()
         row = Conversation(**body.model_dump(), version=1, created_at=now, updated_at=now)

@@ -5,12 +5,15 @@ called, so streaming, errors and client disconnects reach the APIs as they are.
 """
 
 import re
+import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import conversations_api.main
 import rag_api.main
+import uvicorn
 from fastapi import FastAPI
 from mh_common.logging import configure_logging
 from mh_common.settings import LogSettings, ServiceSettings
@@ -28,7 +31,6 @@ RAG = "rag-api"
 ROUTES = {
     "/api/v1/conversations": CONVERSATIONS,
     "/api/v1/index": CONVERSATIONS,
-    "/api/v1/stats": CONVERSATIONS,
     "/api/v1/experiments": CONVERSATIONS,
     "/api/v1/history": CONVERSATIONS,
     "/api/v1/search": RAG,
@@ -46,8 +48,8 @@ ROUTES = {
     "/v1": RAG,
 }
 """Which API serves the paths that begin with a prefix, in whole segments. Besides, /NAME/... goes to NAME as /..."""
-PRIVATE = "/metrics"
-"""What /NAME/... does not lead to: for whoever gathers metrics, from inside."""
+PRIVATE = ("/metrics", "/internal")
+"""What /NAME/... does not lead to: for whoever gathers metrics, and for our own services."""
 
 SIMILAR = re.compile("/api/v1/conversations/[0-9]+/similar")
 """The one path below /api/v1/conversations that rag-api serves."""
@@ -74,7 +76,8 @@ def api_of(path: str) -> tuple[str, str] | None:
     """Return the name of the API that serves `path`, and the path's part that the API does not see; None: nobody."""
     for name in (CONVERSATIONS, RAG):
         if _begins_with(path, f"/{name}"):
-            return None if _begins_with(path, f"/{name}{PRIVATE}") else (name, f"/{name}")
+            private = any(_begins_with(path, f"/{name}{one}") for one in PRIVATE)
+            return None if private else (name, f"/{name}")
     if SIMILAR.fullmatch(path):
         return RAG, ""
     for prefix, name in ROUTES.items():
@@ -88,10 +91,16 @@ def _begins_with(path: str, prefix: str) -> bool:
 
 
 class Gateway:
-    """ASGI application that passes each request to one of the APIs, with that API's own lifespan state."""
+    """ASGI application that passes each request to one of the APIs, with that API's own lifespan state.
 
-    def __init__(self, apis: dict[str, FastAPI]) -> None:
+    Args:
+        apis: by name.
+        services_port: where our own services reach the conversations API, all of it, as by nginx's second address.
+    """
+
+    def __init__(self, apis: dict[str, FastAPI], services_port: int) -> None:
         self._apis = apis
+        self._services_port = services_port
         self._states: dict[str, dict[str, Any]] = {}
         self._pages = Starlette(
             routes=[Route(path, self._page) for path in PAGES],
@@ -109,7 +118,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        target = api_of(scope["path"]) if scope["type"] == "http" else None
+        target = self._target(scope) if scope["type"] == "http" else None
         if target is None:
             app: ASGIApp = self._pages
         else:
@@ -117,6 +126,12 @@ class Gateway:
             app = self._apis[name]
             scope = {**scope, "state": dict(self._states[name]), "root_path": scope.get("root_path", "") + prefix}
         await app(scope, receive, send)
+
+    def _target(self, scope: Scope) -> tuple[str, str] | None:
+        # The address of the socket that the connection came in by; nothing in the request can change it.
+        if scope["server"][1] == self._services_port:
+            return CONVERSATIONS, ""
+        return api_of(scope["path"])
 
     @staticmethod
     async def _page(request: Request) -> Response:
@@ -130,8 +145,26 @@ class Gateway:
         return JSONResponse(problem, 404, media_type="application/problem+json")
 
 
-def create_app() -> Gateway:
+def create_app(services_port: int) -> Gateway:
     """Return both APIs as one application, with settings from the environment."""
-    gateway = Gateway({CONVERSATIONS: conversations_api.main.create_app(), RAG: rag_api.main.create_app()})
+    apis = {CONVERSATIONS: conversations_api.main.create_app(), RAG: rag_api.main.create_app()}
     configure_logging(GatewaySettings().log, "gateway")
-    return gateway
+    return Gateway(apis, services_port)
+
+
+def main() -> None:
+    """Serve them: `python -m mh_devtools.embedded.local_gateway PORT SERVICES_PORT`."""
+    port, services_port = map(int, sys.argv[1:])
+    config = uvicorn.Config(create_app(services_port), access_log=False, timeout_graceful_shutdown=10)
+    uvicorn.Server(config).run([_listening(port), _listening(services_port)])
+
+
+def _listening(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    return listener
+
+
+if __name__ == "__main__":
+    main()

@@ -51,21 +51,18 @@ class Stack:
 
     def start(self) -> None:
         """Start everything and return when all of it is ready. Raises ServerError."""
-        redis_port, milvus_port = servers.free_port(), servers.free_port()
+        redis_port, milvus_port, services_port = (servers.free_port() for _ in range(3))
         with self._interrupts.held():
             self._running.append(servers.start_redis(self.var / "redis", redis_port, keep=True))
             self._running.append(servers.start_milvus_lite(self.var / "milvus" / "embeddings.db", milvus_port))
-        env = self._environment(redis_port, milvus_port)
+        env = self._environment(redis_port, milvus_port, services_port)
         self._migrate(env)
         self._start("Index worker", env, *servers.worker_arguments(), "--beat")
-        api = ("-m", "uvicorn", "--factory", "mh_devtools.embedded.local_gateway:create_app", "--host", "127.0.0.1")
-        self._start(
-            "APIs", env, *api, "--port", str(self._port), "--no-access-log", "--timeout-graceful-shutdown", "10"
-        )
+        self._start("APIs", env, "-m", "mh_devtools.embedded.local_gateway", str(self._port), str(services_port))
         servers.wait_until(self._running[-1], self._ready, timeout=60)
         self.check()
 
-    def _environment(self, redis_port: int, milvus_port: int) -> dict[str, str]:
+    def _environment(self, redis_port: int, milvus_port: int, services_port: int) -> dict[str, str]:
         return {
             # The local model unless somebody chose another: the first start must need no key, and an index of one
             # model cannot be searched with another.
@@ -78,7 +75,7 @@ class Stack:
             "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
             "SEARCH_REDIS_URL": f"redis://127.0.0.1:{redis_port}/1",
             "MILVUS_URI": f"http://127.0.0.1:{milvus_port}",
-            "CONVERSATIONS_URL": self.url,
+            "CONVERSATIONS_URL": f"http://127.0.0.1:{services_port}",
             "RECONCILE_SCHEDULE_FILE": str(self.var / "beat"),
         }
 

@@ -13,6 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from mh_common.models import (
+    INTERNAL_HISTORY,
+    INTERNAL_INDEX,
     USER_ID_HEADER,
     Conversation,
     ConversationPage,
@@ -70,9 +72,9 @@ class StubConversations:
         self.app = Starlette(
             routes=[
                 Route("/api/v1/conversations", self._list, methods=["GET"]),
-                Route("/api/v1/index/reports", self._report, methods=["POST"]),
-                Route("/api/v1/history", self._remember, methods=["POST"]),
-                Route("/api/v1/history/{answer_id:uuid}/feedback", self._rate, methods=["PUT"]),
+                Route(f"{INTERNAL_INDEX}/reports", self._report, methods=["POST"]),
+                Route(INTERNAL_HISTORY, self._remember, methods=["POST"]),
+                Route(f"{INTERNAL_HISTORY}/{{answer_id:uuid}}/feedback", self._rate, methods=["PUT"]),
             ]
         )
 

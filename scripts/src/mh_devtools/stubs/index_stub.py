@@ -7,6 +7,7 @@ from typing import Any
 
 from mh_common.jobs import RUN_LEASE
 from mh_common.models import (
+    INTERNAL_INDEX,
     Conversation,
     ConversationVersions,
     IndexQueue,
@@ -53,13 +54,12 @@ class StubIndex(StubConversations):
         self.on_claim: Callable[[], object] = lambda: None
         self.owners: dict[int, tuple[str, float]] = {}
         self._queued_at: dict[int, datetime] = {}
-        prefix = "/api/v1/index"
         self.app.router.routes += [
-            Route(f"{prefix}/versions", self._versions, methods=["GET"]),
-            Route(f"{prefix}/queue", self._queue, methods=["POST"]),
-            Route(f"{prefix}/runs", self._create, methods=["POST"]),
-            Route(f"{prefix}/runs/{{key:int}}/claim", self._claim, methods=["POST"]),
-            Route(f"{prefix}/runs/{{key:int}}/progress", self._progress, methods=["PUT"]),
+            Route(f"{INTERNAL_INDEX}/versions", self._versions, methods=["GET"]),
+            Route("/api/v1/index/queue", self._queue, methods=["POST"]),
+            Route(f"{INTERNAL_INDEX}/runs", self._create, methods=["POST"]),
+            Route(f"{INTERNAL_INDEX}/runs/{{key:int}}/claim", self._claim, methods=["POST"]),
+            Route(f"{INTERNAL_INDEX}/runs/{{key:int}}/progress", self._progress, methods=["PUT"]),
         ]
 
     def put(self, key: int, question: str, **fields: Any) -> Conversation:

@@ -31,6 +31,8 @@ from conversations_api.history.routes import router as history
 from conversations_api.idempotency.repository import KEY_LIFETIME, IdempotencyRepository
 from conversations_api.index_runs.routes import router as index_runs
 from conversations_api.index_states.routes import router as index_states
+from conversations_api.internal.history import router as internal_history
+from conversations_api.internal.index import router as internal_index
 from conversations_api.models import Base
 from conversations_api.outbox.publisher import CeleryPublisher
 from conversations_api.outbox.relay import Relay
@@ -62,7 +64,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         refresh=_gauges,
         told_in_one_line=(DatabaseNotReadyError,),
     )
-    for router in (conversations, index_states, index_runs, experiments, history):
+    routers = (conversations, index_states, index_runs, experiments, history, internal_index, internal_history)
+    for router in routers:
         app.include_router(router)
     return app
 

@@ -116,7 +116,7 @@ def test_the_openapi_document_tells_all_answers() -> None:
         (method.upper(), path): operation
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
-        if path.startswith((PATH, INDEX, EXPERIMENTS, HISTORY))
+        if path.startswith((PATH, INDEX, EXPERIMENTS, HISTORY, "/internal"))
     }
     assert {
         ("GET", PATH),
@@ -130,9 +130,11 @@ def test_the_openapi_document_tells_all_answers() -> None:
         *((method, f"{PATH}/{{conversation_id}}") for method in ("GET", "PUT", "PATCH", "DELETE")),
         *((method, EXPERIMENTS) for method in ("GET", "POST")),
         *((method, f"{EXPERIMENTS}/{{experiment_id}}") for method in ("GET", "DELETE")),
-        *((method, HISTORY) for method in ("GET", "POST", "DELETE")),
+        *((method, HISTORY) for method in ("GET", "DELETE")),
         *((method, f"{HISTORY}/{{answer_id}}") for method in ("GET", "DELETE")),
-        ("PUT", f"{HISTORY}/{{answer_id}}/feedback"),
+        ("POST", "/internal/history"),
+        ("PUT", "/internal/history/{answer_id}/feedback"),
+        ("POST", "/internal/index/reports"),
     } <= set(operations)
     for name, operation in operations.items():
         answers = operation["responses"]

@@ -12,13 +12,14 @@ from conversations_api.database import SessionFactory
 from conversations_api.history.repository import HistoryRepository
 from conversations_api.purge import PURGE_FAILED, purge, purge_regularly
 from conversations_api.settings import Settings
-from mh_common.models import HistoryEntryCreate
+from mh_common.models import INTERNAL_HISTORY, HistoryEntryCreate
 from mh_common.settings import HistorySettings
 from mh_devtools.testing.fixtures import RunApp
 from mh_devtools.testing.waiting import eventually, until_logged
 from structlog.testing import capture_logs
 
 PATH = "/api/v1/history"
+TOLD = INTERNAL_HISTORY
 ALICE, BOB = {"X-User-Id": "alice"}, {"X-User-Id": "bob"}
 # Where no statement is sent, one database tells it all.
 ON_SQLITE = pytest.mark.parametrize("migrated_database", ["sqlite"], indirect=True)
@@ -41,10 +42,15 @@ def new(user_id: str | None = "alice", **fields: Any) -> dict[str, Any]:
     }
 
 
+def rating(path: str) -> str:
+    """Return where feedback on the entry at this path goes."""
+    return f"{path.replace(PATH, TOLD)}/feedback"
+
+
 async def stored(client: httpx.AsyncClient, user_id: str | None = "alice", **fields: Any) -> str:
     """Store an entry and return its path."""
     entry = new(user_id, **fields)
-    assert (await client.post(PATH, json=entry)).status_code == 201
+    assert (await client.post(TOLD, json=entry)).status_code == 201
     return f"{PATH}/{entry['answer_id']}"
 
 
@@ -55,7 +61,7 @@ async def listed(client: httpx.AsyncClient, user: dict[str, str]) -> list[str]:
 
 async def test_an_entry_comes_back_as_it_was_given(client: httpx.AsyncClient) -> None:
     entry = new()
-    created = await client.post(PATH, json=entry)
+    created = await client.post(TOLD, json=entry)
     assert created.status_code == 201
     kept = created.json()
     assert kept == {**entry, "created_at": kept["created_at"], "feedback": None}
@@ -65,26 +71,26 @@ async def test_an_entry_comes_back_as_it_was_given(client: httpx.AsyncClient) ->
 
 async def test_what_may_be_left_out(client: httpx.AsyncClient) -> None:
     least = {"answer_id": str(uuid.uuid4()), "question": "q", "answer": "", "model": "none", "latency_ms": 0}
-    kept = (await client.post(PATH, json=least)).json()
+    kept = (await client.post(TOLD, json=least)).json()
     assert (kept["user_id"], kept["filters"], kept["hits"], kept["usage"]["total_tokens"]) == (None, {}, [], 0)
 
 
 async def test_the_same_answer_again_is_stored_once(client: httpx.AsyncClient, row_counts: Any) -> None:
     entry = new()
-    first = await client.post(PATH, json=entry)
-    await client.put(f"{PATH}/{entry['answer_id']}/feedback", json={"rating": "up"}, headers=ALICE)
-    again = await client.post(PATH, json={**entry, "answer_id": entry["answer_id"].upper()})
+    first = await client.post(TOLD, json=entry)
+    await client.put(f"{TOLD}/{entry['answer_id']}/feedback", json={"rating": "up"}, headers=ALICE)
+    again = await client.post(TOLD, json={**entry, "answer_id": entry["answer_id"].upper()})
     assert again.status_code == 200
     assert {**again.json(), "feedback": None} == first.json()
     assert again.json()["feedback"]["rating"] == "up"
-    refused = await client.post(PATH, json={**entry, "answer": "Another one."})
+    refused = await client.post(TOLD, json={**entry, "answer": "Another one."})
     assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
     assert (await row_counts())["query_history"] == 1
 
 
 async def test_many_at_once_store_it_once(client: httpx.AsyncClient, row_counts: Any) -> None:
     entry = new()
-    answers = await asyncio.gather(*(client.post(PATH, json=entry) for _ in range(10)))
+    answers = await asyncio.gather(*(client.post(TOLD, json=entry) for _ in range(10)))
     assert sorted(answer.status_code for answer in answers) == [200] * 9 + [201]
     assert (await row_counts())["query_history"] == 1
 
@@ -97,7 +103,7 @@ async def test_a_user_sees_and_changes_their_own_entries_only(client: httpx.Asyn
     for user in (BOB, {}, {"X-User-Id": "Alice"}):
         for method, path, body in (
             ("GET", hers, None),
-            ("PUT", f"{hers}/feedback", {"rating": "down"}),
+            ("PUT", rating(hers), {"rating": "down"}),
             ("DELETE", hers, None),
         ):
             refused = await client.request(method, path, json=body, headers=user)
@@ -110,7 +116,7 @@ async def test_a_user_sees_and_changes_their_own_entries_only(client: httpx.Asyn
 async def test_an_entry_without_a_user_is_for_who_knows_its_id(client: httpx.AsyncClient, user: dict[str, str]) -> None:
     path = await stored(client, None)
     assert (await client.get(path, headers=user)).status_code == 200
-    assert (await client.put(f"{path}/feedback", json={"rating": "up"}, headers=user)).status_code == 200
+    assert (await client.put(rating(path), json={"rating": "up"}, headers=user)).status_code == 200
     assert (await client.delete(path, headers=user)).status_code == 204
     assert (await client.get(path, headers=user)).status_code == 404
 
@@ -131,10 +137,10 @@ async def test_pages_are_newest_first(client: httpx.AsyncClient) -> None:
 
 async def test_feedback_takes_the_place_of_earlier_feedback(client: httpx.AsyncClient) -> None:
     path = await stored(client)
-    first = await client.put(f"{path}/feedback", json={"rating": "up", "comment": "  Good.  "}, headers=ALICE)
+    first = await client.put(rating(path), json={"rating": "up", "comment": "  Good.  "}, headers=ALICE)
     assert (first.status_code, first.json()["rating"], first.json()["comment"]) == (200, "up", "Good.")
     assert (await client.get(path, headers=ALICE)).json()["feedback"] == first.json()
-    second = await client.put(f"{path}/feedback", json={"rating": "down"}, headers=ALICE)
+    second = await client.put(rating(path), json={"rating": "down"}, headers=ALICE)
     assert (await client.get(path, headers=ALICE)).json()["feedback"] == second.json()
     assert (second.json()["rating"], second.json()["comment"]) == ("down", None)
 
@@ -195,7 +201,7 @@ async def test_what_is_no_entry_is_refused_with_the_reason_and_without_its_text(
     client: httpx.AsyncClient, fields: dict[str, Any], words: str
 ) -> None:
     with capture_logs() as logs:
-        refused = await client.post(PATH, json=new(**fields))
+        refused = await client.post(TOLD, json=new(**fields))
     assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
     assert words in refused.text
     assert "xxx" not in refused.text
@@ -205,14 +211,14 @@ async def test_what_is_no_entry_is_refused_with_the_reason_and_without_its_text(
 @ON_SQLITE
 @pytest.mark.parametrize("body", [{}, {"rating": "meh"}, {"rating": "up", "comment": ""}, {"rating": "up", "user": 1}])
 async def test_what_is_no_feedback_is_refused(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
-    refused = await client.put(f"{await stored(client)}/feedback", json=body, headers=ALICE)
+    refused = await client.put(rating(await stored(client)), json=body, headers=ALICE)
     assert refused.status_code == 422
 
 
 async def test_no_text_and_no_user_is_logged(client: httpx.AsyncClient) -> None:
     with capture_logs() as logs:
         path = await stored(client)
-        await client.put(f"{path}/feedback", json={"rating": "down", "comment": "wrong pills"}, headers=ALICE)
+        await client.put(rating(path), json={"rating": "down", "comment": "wrong pills"}, headers=ALICE)
         await client.get(PATH, headers=ALICE)
     assert len(logs) >= 3
     assert not any(word in str(logs) for word in ("panics", "Breathe", "alice", "pills", path[-36:]))
@@ -225,10 +231,10 @@ async def test_turned_off_nothing_is_stored_or_shown_and_deleting_works(
     off = settings.model_copy(update={"history": HistorySettings(enabled=False)})
     async with run_app(off) as turned_off:
         for method, path, body in (
-            ("POST", PATH, new()),
+            ("POST", TOLD, new()),
             ("GET", PATH, None),
             ("GET", first, None),
-            ("PUT", f"{first}/feedback", {"rating": "up"}),
+            ("PUT", rating(first), {"rating": "up"}),
         ):
             refused = await turned_off.request(method, path, json=body, headers=ALICE)
             assert (refused.status_code, refused.headers["content-type"]) == (409, "application/problem+json")
@@ -243,14 +249,14 @@ async def test_the_examples_of_the_document_are_accepted(client: httpx.AsyncClie
     bodies = {
         path: list(operation["requestBody"]["content"]["application/json"]["examples"].values())
         for path, operation in (
-            (PATH, paths[PATH]["post"]),
-            ("feedback", paths[f"{PATH}/{{answer_id}}/feedback"]["put"]),
+            (TOLD, paths[TOLD]["post"]),
+            ("feedback", paths[f"{TOLD}/{{answer_id}}/feedback"]["put"]),
         )
     }
-    for example in bodies[PATH]:
-        entry = (await client.post(PATH, json=example["value"])).json()
+    for example in bodies[TOLD]:
+        entry = (await client.post(TOLD, json=example["value"])).json()
         for feedback in bodies["feedback"]:
-            path = f"{PATH}/{entry['answer_id']}/feedback"
+            path = f"{TOLD}/{entry['answer_id']}/feedback"
             user = {"X-User-Id": entry["user_id"]}
             assert (await client.put(path, json=feedback["value"], headers=user)).status_code == 200
 

@@ -12,9 +12,10 @@ from conversations_api.index_runs.service import IndexRunService
 from conversations_api.settings import DatabaseSettings
 from mh_common.errors import LeaseConflictError
 from mh_common.jobs import RUN_LEASE
-from mh_common.models import IndexRun, IndexRunKind, IndexRunProgress, IndexRunStatus
+from mh_common.models import INTERNAL_INDEX, IndexRun, IndexRunKind, IndexRunProgress, IndexRunStatus
 
 INDEX = "/api/v1/index"
+INTERNAL = INTERNAL_INDEX
 RECONCILE = IndexRunKind.RECONCILE
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=RUN_LEASE)
@@ -69,11 +70,11 @@ async def test_a_run_from_the_request_to_its_end(client: httpx.AsyncClient) -> N
         "2026-03-01T12:00:00Z",
         True,
     )
-    claimed = (await client.post(f"{INDEX}/runs/{run['id']}/claim", json={"owner": "w1"})).json()
+    claimed = (await client.post(f"{INTERNAL}/runs/{run['id']}/claim", json={"owner": "w1"})).json()
     assert (claimed["status"], claimed["started_at"] is None) == ("running", False)
 
     counts = {"checked": 10, "missing": 1, "stale": 2, "orphaned": 3, "repaired": 6}
-    path = f"{INDEX}/runs/{run['id']}/progress"
+    path = f"{INTERNAL}/runs/{run['id']}/progress"
     over = {"owner": "w1", "status": "done", **counts}
     assert (await client.put(path, json={"owner": "w1", "status": "running", "checked": 5})).json()["checked"] == 5
     for _ in range(2):  # an answer can be lost, and the report then comes again
@@ -86,7 +87,7 @@ async def test_a_run_from_the_request_to_its_end(client: httpx.AsyncClient) -> N
 async def test_runs_are_listed_newest_first(client: httpx.AsyncClient) -> None:
     first = (await client.post(f"{INDEX}/sync", json={})).json()["id"]
     second = (await client.post(f"{INDEX}/rebuild")).json()["id"]
-    added = await client.post(f"{INDEX}/runs", json={"kind": "reconcile"})
+    added = await client.post(f"{INTERNAL}/runs", json={"kind": "reconcile"})
 
     assert (added.status_code, added.json()["id"]) == (201, first), "one that waits is enough"
     listed = (await client.get(f"{INDEX}/runs")).json()["items"]
@@ -113,7 +114,8 @@ async def test_runs_are_listed_newest_first(client: httpx.AsyncClient) -> None:
 async def test_what_cannot_be_done_is_a_problem(
     client: httpx.AsyncClient, method: str, path: str, body: Any, status: int
 ) -> None:
-    answer = await client.request(method, f"{INDEX}/{path}", json=body)
+    prefix = INTERNAL if path.startswith("runs") and method != "GET" else INDEX
+    answer = await client.request(method, f"{prefix}/{path}", json=body)
 
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
 
@@ -121,12 +123,12 @@ async def test_what_cannot_be_done_is_a_problem(
 async def test_somebody_elses_run_is_a_conflict_that_says_so(client: httpx.AsyncClient) -> None:
     run = (await client.post(f"{INDEX}/sync", json={})).json()["id"]
     other = (await client.post(f"{INDEX}/rebuild")).json()["id"]
-    await client.post(f"{INDEX}/runs/{run}/claim", json={"owner": "w1"})
+    await client.post(f"{INTERNAL}/runs/{run}/claim", json={"owner": "w1"})
 
     for path in (f"runs/{run}/claim", f"runs/{other}/claim"):
-        refused = await client.post(f"{INDEX}/{path}", json={"owner": "w2"})
+        refused = await client.post(f"{INTERNAL}/{path}", json={"owner": "w2"})
         assert (refused.status_code, f"run {run} is under way" in refused.json()["detail"]) == (409, True)
-    report = await client.put(f"{INDEX}/runs/{run}/progress", json={"owner": "w2", "status": "done"})
+    report = await client.put(f"{INTERNAL}/runs/{run}/progress", json={"owner": "w2", "status": "done"})
     assert report.status_code == 409
 
 
@@ -134,15 +136,15 @@ async def test_the_examples_of_the_document_are_accepted(client: httpx.AsyncClie
     paths = (await client.get("/openapi.json")).json()["paths"]
     run = (await client.post(f"{INDEX}/sync", json={})).json()["id"]
     for path, method in (
-        ("sync", "post"),
-        ("runs", "post"),
-        ("queue", "post"),
-        ("runs/{run_id}/claim", "post"),
-        ("runs/{run_id}/progress", "put"),
+        (f"{INDEX}/sync", "post"),
+        (f"{INTERNAL}/runs", "post"),
+        (f"{INDEX}/queue", "post"),
+        (f"{INTERNAL}/runs/{{run_id}}/claim", "post"),
+        (f"{INTERNAL}/runs/{{run_id}}/progress", "put"),
     ):
-        content = paths[f"{INDEX}/{path}"][method]["requestBody"]["content"]["application/json"]
+        content = paths[path][method]["requestBody"]["content"]["application/json"]
         for example in content["examples"].values():
-            target = f"{INDEX}/{path}".format(run_id=run)
+            target = path.format(run_id=run)
             assert (await client.request(method, target, json=example["value"])).is_success, path
 
 

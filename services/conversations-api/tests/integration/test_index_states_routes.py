@@ -25,7 +25,7 @@ async def state(client: httpx.AsyncClient, key: int) -> Any:
 
 
 async def report(client: httpx.AsyncClient, *outcomes: dict[str, Any]) -> Any:
-    response = await client.post("/api/v1/index/reports", json={"outcomes": outcomes})
+    response = await client.post("/internal/index/reports", json={"outcomes": outcomes})
     assert response.status_code == 200
     return response.json()["versions"]
 
@@ -83,7 +83,7 @@ async def test_an_unknown_conversation_is_a_problem(client: httpx.AsyncClient, k
     ],
 )
 async def test_a_report_that_says_nothing_clear_is_refused(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
-    response = await client.post("/api/v1/index/reports", json=body)
+    response = await client.post("/internal/index/reports", json=body)
 
     assert response.status_code == 422
     assert response.headers["content-type"] == "application/problem+json"
@@ -92,9 +92,9 @@ async def test_a_report_that_says_nothing_clear_is_refused(client: httpx.AsyncCl
 
 async def test_the_document_shows_examples_that_the_api_accepts(client: httpx.AsyncClient) -> None:
     paths = (await client.get("/openapi.json")).json()["paths"]
-    operation = paths["/api/v1/index/reports"]["post"]
+    operation = paths["/internal/index/reports"]["post"]
     examples = operation["requestBody"]["content"]["application/json"]["examples"]
 
     for example in examples.values():
-        assert (await client.post("/api/v1/index/reports", json=example["value"])).status_code == 200
+        assert (await client.post("/internal/index/reports", json=example["value"])).status_code == 200
     assert {"200", "400", "422", "503"} <= set(operation["responses"])

@@ -10,6 +10,7 @@ from mh_common.embeddings.disk_vectors import DiskVectors
 from mh_common.milvus import make_client
 from mh_common.tracing import tie
 
+from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.indexing.service import IndexService
 from indexer_worker.liveness.queue_depth import JobQueue
 from indexer_worker.maintenance.rebuild import Rebuilder
@@ -49,7 +50,8 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Services:
     milvus = make_client(settings.milvus.uri, settings.milvus.token, timeout)
     stack.push_async_callback(milvus.close)
     http = await stack.enter_async_context(httpx.AsyncClient(event_hooks={"request": [tie]}))
-    conversations = AsyncClient(settings.conversations.url, timeout=settings.conversations.timeout, http_client=http)
+    client = AsyncClient(settings.conversations.url, timeout=settings.conversations.timeout, http_client=http)
+    conversations = ConversationsAPI(client)
     queue = JobQueue(settings.redis)
     stack.callback(queue.close)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
 import pytest
+from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError, VectorStoreError
 from indexer_worker.indexing.service import MAX_ROUNDS, IndexService
 from indexer_worker.vector_store.repository import MilvusRepository
@@ -73,7 +74,7 @@ async def service(
 ) -> AsyncIterator[IndexService]:
     repository = MilvusRepository(milvus, model=embedder.model, dimension=embedder.dimension, timeout=10)
     async with AsyncClient(conversations.base_url, timeout=5, max_retries=0) as client:
-        yield IndexService(client, embedder, repository)
+        yield IndexService(ConversationsAPI(client), embedder, repository)
 
 
 async def indexed(milvus: AsyncMilvusClient) -> dict[int, tuple[int, str]]:
@@ -111,7 +112,7 @@ async def test_an_error_of_the_index_leaves_no_read_running(
     repository = RefusingRepository(milvus, model="fake", dimension=8, timeout=10)
     conversations.put(1, "text")
     async with AsyncClient(conversations.base_url, timeout=5, max_retries=0) as client:
-        service = IndexService(client, embedder, repository)
+        service = IndexService(ConversationsAPI(client), embedder, repository)
         before = asyncio.all_tasks()
 
         with pytest.raises(IndexingError, match="Milvus is away"):
@@ -404,7 +405,9 @@ async def test_jobs_for_the_same_rows_at_the_same_time_leave_each_row_once(
         conversations.put(key, f"text {key}")
     async with AsyncClient(conversations.base_url, timeout=5, max_retries=0) as client:
         services = [
-            IndexService(client, embedder, MilvusRepository(milvus, model="fake", dimension=8, timeout=10))
+            IndexService(
+                ConversationsAPI(client), embedder, MilvusRepository(milvus, model="fake", dimension=8, timeout=10)
+            )
             for _ in range(4)
         ]
         await services[0].index(keys)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError
 from indexer_worker.indexing.service import IndexService
 from indexer_worker.liveness.queue_depth import JobQueue
@@ -63,18 +64,19 @@ class Setting:
         self.api = api
         self.milvus = milvus
         self.repository = MilvusRepository(milvus, model="fake", dimension=2, timeout=10)
-        self.index = IndexService(client, ConstantEmbedder(), self.repository)
+        conversations = ConversationsAPI(client)
+        self.index = IndexService(conversations, ConstantEmbedder(), self.repository)
         inventory = MilvusInventory(milvus, timeout=10, max_window=50)
-        reconciler = Reconciler(client, inventory, page=20)
+        reconciler = Reconciler(conversations, inventory, page=20)
         rebuilder = Rebuilder(
-            client,
+            conversations,
             CollectionReplacement(milvus, model="fake", dimension=2, timeout=10),
             reconciler,
             lambda name: (inventory, self.index),
         )
         settings = ReconcileSettings(grace=60, busy_grace=3600)
         queue = JobQueue(RedisSettings(url=redis_url))
-        self.runs = RunService(client, self.repository, reconciler, rebuilder, queue.is_idle, settings)
+        self.runs = RunService(conversations, self.repository, reconciler, rebuilder, queue.is_idle, settings)
 
     async def index_all(self) -> None:
         for keys in batched(sorted(self.api.rows), 64):

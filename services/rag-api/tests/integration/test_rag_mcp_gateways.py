@@ -57,7 +57,7 @@ def gateway(
     def embedded(settings: Settings) -> Iterator[str]:
         conversations = cast(FastAPI, conversations_stub.app)
         apis = {local_gateway.CONVERSATIONS: conversations, local_gateway.RAG: create_app(settings)}
-        with serving(local_gateway.Gateway(apis), lifespan=True) as url:
+        with serving(local_gateway.Gateway(apis, services_port=0), lifespan=True) as url:
             yield url
 
     @contextmanager

@@ -16,7 +16,6 @@ from mh_common.models import (
     FieldProblem,
     HistoryDeleted,
     HistoryEntry,
-    HistoryEntryCreate,
     HistoryPage,
     Rating,
     UserId,
@@ -30,18 +29,9 @@ from mh_client.resources._binding import AsyncResource, Resource, asynchronous, 
 from mh_client.resources._params import query_params
 
 PATH: Final = "/api/v1/history"
+ANSWERS_PATH: Final = "/api/v1/answers"
 
 _USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
-
-
-def add(entry: HistoryEntryCreate) -> Call[HistoryEntry]:
-    """Remember an answer; for what answers. The same `answer_id` with the same content is stored once."""
-    return Call(
-        method="POST",
-        path=PATH,
-        content=entry.model_dump_json().encode(),
-        parse=HistoryEntry.model_validate_json,
-    )
 
 
 def list_page(user_id: str, cursor: str | None = None, limit: int | None = None) -> Call[HistoryPage]:
@@ -85,8 +75,8 @@ def feedback(
 ) -> Call[Feedback]:
     """Say whether an answer helped, in the place of what was said before. Raises NotFoundError as `get` does."""
     return Call(
-        method="PUT",
-        path=f"{PATH}/{_key(answer_id)}/feedback",
+        method="POST",
+        path=f"{ANSWERS_PATH}/{_key(answer_id)}/feedback",
         content=validated(FeedbackCreate, {"rating": rating, "comment": comment}).model_dump_json().encode(),
         headers=_as(user_id),
         parse=Feedback.model_validate_json,
@@ -96,7 +86,6 @@ def feedback(
 class History(Resource):
     """`client.history`."""
 
-    add = sync(add)
     list = sync(list_page)
     get = sync(get)
     delete = sync(delete)
@@ -112,7 +101,6 @@ class History(Resource):
 class AsyncHistory(AsyncResource):
     """`client.history` of the AsyncClient."""
 
-    add = asynchronous(add)
     list = asynchronous(list_page)
     get = asynchronous(get)
     delete = asynchronous(delete)

@@ -5,18 +5,11 @@ from datetime import datetime
 from typing import Final
 
 from mh_common.models import (
-    ConversationVersions,
     IndexFailurePage,
     IndexQueue,
     IndexQueued,
-    IndexReport,
-    IndexReportAnswer,
     IndexRun,
-    IndexRunClaim,
-    IndexRunCreate,
-    IndexRunKind,
     IndexRunList,
-    IndexRunProgress,
     IndexState,
     IndexSummary,
     IndexSyncRequest,
@@ -78,21 +71,6 @@ def queue(ids: Sequence[int]) -> Call[IndexQueued]:
     )
 
 
-def versions(
-    after: int | None = None, limit: int | None = None, since: datetime | None = None
-) -> Call[ConversationVersions]:
-    """Return one page (`limit` 1 to 5000, default 1000) of ids and versions by id; `after` is a page's `next_after`.
-
-    `since` (aware) leaves out what was changed last before that time.
-    """
-    return Call(
-        method="GET",
-        path=f"{PATH}/versions",
-        params=query_params({"after": after, "limit": limit, "since": since}),
-        parse=ConversationVersions.model_validate_json,
-    )
-
-
 def sync(since: datetime | None = None, force: bool = False) -> Call[IndexRun]:
     """Ask for a run that compares the index with the conversations and queues the differences.
 
@@ -127,55 +105,6 @@ def run(run_id: int) -> Call[IndexRun]:
     return Call(method="GET", path=f"{PATH}/runs/{run_id:d}", parse=IndexRun.model_validate_json)
 
 
-def create_run(kind: IndexRunKind | str) -> Call[IndexRun]:
-    """Add a run to claim and carry out; if one waits already, it is returned. For the indexing worker."""
-    return Call(
-        method="POST",
-        path=f"{PATH}/runs",
-        content=validated(IndexRunCreate, {"kind": kind}).model_dump_json().encode(),
-        parse=IndexRun.model_validate_json,
-    )
-
-
-def claim_run(run_id: int, owner: str) -> Call[IndexRun]:
-    """Take a run for 60 s; reports extend that. For the indexing worker.
-
-    Raises ConflictError when another run is under way, when somebody else has this one, and when it is over.
-    """
-    return Call(
-        method="POST",
-        path=f"{PATH}/runs/{run_id:d}/claim",
-        content=validated(IndexRunClaim, {"owner": owner}).model_dump_json().encode(),
-        parse=IndexRun.model_validate_json,
-    )
-
-
-def report_run(run_id: int, progress: IndexRunProgress) -> Call[IndexRun]:
-    """Say how far the run is, or that it is over, and keep it for another 60 s. For the indexing worker.
-
-    Raises ConflictError when the run passed to somebody else: stop working on it.
-    """
-    return Call(
-        method="PUT",
-        path=f"{PATH}/runs/{run_id:d}/progress",
-        content=progress.model_dump_json().encode(),
-        parse=IndexRun.model_validate_json,
-    )
-
-
-def report(outcomes: IndexReport) -> Call[IndexReportAnswer]:
-    """Tell the API which versions were indexed or failed; the answer holds the present versions.
-
-    A report says the same when it is sent twice, so that it is retried without an Idempotency-Key.
-    """
-    return Call(
-        method="POST",
-        path=f"{PATH}/reports",
-        content=outcomes.model_dump_json().encode(),
-        parse=IndexReportAnswer.model_validate_json,
-    )
-
-
 class Index(Resource):
     """`client.index`."""
 
@@ -184,15 +113,10 @@ class Index(Resource):
     reindex = synchronous(reindex)
     retry = synchronous(retry)
     queue = synchronous(queue)
-    versions = synchronous(versions)
     sync = synchronous(sync)
     rebuild = synchronous(rebuild)
     runs = synchronous(runs)
     run = synchronous(run)
-    create_run = synchronous(create_run)
-    claim_run = synchronous(claim_run)
-    report_run = synchronous(report_run)
-    report = synchronous(report)
 
     def iterate_failures(self) -> Iterator[IndexState]:
         """Yield the state of every conversation whose indexing failed, page after page."""
@@ -208,15 +132,10 @@ class AsyncIndex(AsyncResource):
     reindex = asynchronous(reindex)
     retry = asynchronous(retry)
     queue = asynchronous(queue)
-    versions = asynchronous(versions)
     sync = asynchronous(sync)
     rebuild = asynchronous(rebuild)
     runs = asynchronous(runs)
     run = asynchronous(run)
-    create_run = asynchronous(create_run)
-    claim_run = asynchronous(claim_run)
-    report_run = asynchronous(report_run)
-    report = asynchronous(report)
 
     async def iterate_failures(self) -> AsyncIterator[IndexState]:
         """Yield the state of every conversation whose indexing failed, page after page."""

@@ -54,6 +54,7 @@ from mh_common.models.experiments import (
     ThemeMetrics,
 )
 from mh_common.models.history import (
+    INTERNAL_HISTORY,
     USER_ID_HEADER,
     Feedback,
     FeedbackCreate,
@@ -79,6 +80,7 @@ from mh_common.models.index_runs import (
     RunReason,
 )
 from mh_common.models.index_states import (
+    INTERNAL_INDEX,
     MAX_VERSIONS,
     ConversationVersion,
     ConversationVersions,
@@ -108,6 +110,8 @@ from mh_common.models.search import (
 
 __all__ = [
     "ANSWER_EVENTS",
+    "INTERNAL_HISTORY",
+    "INTERNAL_INDEX",
     "MAX_BULK_ROWS",
     "MAX_HISTORY_LENGTH",
     "MAX_ID",

@@ -20,6 +20,9 @@ MAX_FILTERS_BYTES = 65_536
 UserId = Annotated[str, StringConstraints(pattern=USER_ID_PATTERN)]
 _Label = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(without_nul)]
 
+INTERNAL_HISTORY = "/internal/history"
+"""Path below which rag-api tells of answers and feedback; no gateway forwards it."""
+
 
 class Rating(StrEnum):
     """Whether an answer helped."""

@@ -7,6 +7,9 @@ from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
 from mh_common.models.base import MAX_BULK_ROWS, ConversationId, WireModel
 
+INTERNAL_INDEX = "/internal/index"
+"""Path below which the worker reports and asks; no gateway forwards it."""
+
 MAX_VERSIONS = 5000
 """Most ids and versions in one page for reconciliation."""
 

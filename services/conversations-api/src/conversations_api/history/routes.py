@@ -7,17 +7,14 @@ header itself, whatever the client sent.
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from mh_common.errors import TurnedOffError
 from mh_common.models import (
     MAX_ID,
     USER_ID_HEADER,
     USER_ID_PATTERN,
-    Feedback,
-    FeedbackCreate,
     HistoryDeleted,
     HistoryEntry,
-    HistoryEntryCreate,
     HistoryPage,
 )
 
@@ -41,18 +38,6 @@ AnswerId = Annotated[UUID, Path(description="The answer's id.")]
 User = Annotated[str, _USER]
 OptionalUser = Annotated[str | None, _USER]
 Cursor = Annotated[int | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the page before.")]
-
-
-@router.post("", status_code=201, responses=documentation.ADDED, dependencies=TURNED_ON)
-async def add(
-    content: Annotated[HistoryEntryCreate, Body(openapi_examples=documentation.NEW)],
-    session: WriteSession,
-    response: Response,
-) -> HistoryEntry:
-    """Remember an answer; for what answers, not for users. The same again answers 200 and changes nothing."""
-    entry, new = await HistoryService(session).add(content)
-    response.status_code = 201 if new else 200
-    return entry
 
 
 @router.get("", responses=documentation.LISTED, dependencies=TURNED_ON)
@@ -79,14 +64,3 @@ async def get(answer_id: AnswerId, session: ReadSession, user_id: OptionalUser =
 async def delete(answer_id: AnswerId, session: WriteSession, user_id: OptionalUser = None) -> None:
     """Delete an entry for good: one of the user's own, or one that was stored without a user."""
     await HistoryService(session).delete(answer_id, user_id)
-
-
-@router.put("/{answer_id}/feedback", responses=documentation.RATED, dependencies=TURNED_ON)
-async def set_feedback(
-    answer_id: AnswerId,
-    content: Annotated[FeedbackCreate, Body(openapi_examples=documentation.NEW_FEEDBACK)],
-    session: WriteSession,
-    user_id: OptionalUser = None,
-) -> Feedback:
-    """Say whether an answer helped. What was said before is replaced."""
-    return await HistoryService(session).set_feedback(answer_id, user_id, content)

@@ -1,20 +1,15 @@
-"""Routes of the index states: how far the index is, what to index again, and the worker's reports."""
+"""Routes of the index states: how far the index is, and what to index again."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Query
 from mh_common.models import (
     MAX_ID,
-    MAX_VERSIONS,
-    ConversationVersions,
     IndexFailurePage,
     IndexQueue,
     IndexQueued,
-    IndexReport,
-    IndexReportAnswer,
     IndexState,
     IndexSummary,
-    UtcTime,
 )
 
 from conversations_api.dependencies import ReadSession, WriteSession, WriteSessions
@@ -66,28 +61,3 @@ async def queue(
 async def retry(sessions: WriteSessions) -> IndexQueued:
     """Queue every conversation whose indexing failed. A call that was cut off can be repeated."""
     return IndexQueued(queued=await retry_failed(sessions))
-
-
-@router.get("/index/versions", responses=documentation.VERSIONS)
-async def list_versions(
-    session: ReadSession,
-    after: After = 0,
-    limit: Annotated[int, Query(ge=1, le=MAX_VERSIONS)] = 1000,
-    since: Annotated[UtcTime | None, Query(description="Only conversations changed at or after this time.")] = None,
-) -> ConversationVersions:
-    """List keys and present versions, a page at a time, by key."""
-    return await IndexStateService(session).versions(after, limit, since)
-
-
-@router.post("/index/reports", responses=documentation.REPORTED)
-async def report_index(
-    report: Annotated[IndexReport, Body(openapi_examples=documentation.REPORTED_JOB)],
-    session: WriteSession,
-) -> IndexReportAnswer:
-    """Take the indexer's report on one job and answer with the present versions.
-
-    Safe to send twice, late or out of order: what is known better already stays. Of several outcomes for one
-    conversation the last counts. A version in the answer that differs from the reported one means that the conversation
-    changed meanwhile: index it again. A null means that it was deleted: delete it from the index.
-    """
-    return await IndexStateService(session).report(report)

@@ -8,12 +8,13 @@ from typing import Final
 from uuid import uuid4
 
 import structlog
-from mh_client import AsyncClient, MHError
+from mh_client import MHError
 from mh_common import vector_index as fields
 from mh_common.embeddings import Embedder, EmbedderError, VectorLengthError
-from mh_common.models import Conversation, ConversationPage, IndexOutcome, IndexReport, IndexStatus
+from mh_common.models import Conversation, IndexOutcome, IndexReport, IndexStatus
 
 from indexer_worker import metrics
+from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError, RowsRefusedError, VectorStoreError
 from indexer_worker.vector_store.repository import VectorRepository
 from indexer_worker.vector_store.rows import Row, vector_row
@@ -54,7 +55,7 @@ class Written:
 class IndexService:
     """Reads conversations from the API, embeds them, writes the index and reports to the API."""
 
-    def __init__(self, conversations: AsyncClient, embedder: Embedder, repository: VectorRepository) -> None:
+    def __init__(self, conversations: ConversationsAPI, embedder: Embedder, repository: VectorRepository) -> None:
         self._conversations = conversations
         self._embedder = embedder
         self._repository = repository
@@ -103,11 +104,11 @@ class IndexService:
         Raises as `index`.
         """
         try:
-            page = await self._conversations.index.versions(after=key - 1, limit=1)
+            page = await self._conversations.versions(after=key - 1, limit=1)
             await self._repository.delete([key])
             present = [row.version for row in page.items if row.conversation_id == key]
             if present:
-                await self._conversations.index.report(IndexReport(outcomes=[_failure(key, present[0], reason)]))
+                await self._conversations.report(IndexReport(outcomes=[_failure(key, present[0], reason)]))
         except (MHError, VectorStoreError) as error:
             raise IndexingError(str(error)) from error
 
@@ -118,43 +119,43 @@ class IndexService:
         return await self._report(written.settled, written.refused)
 
     async def _write(self, ids: Sequence[int]) -> Written:
-        page = await self._read(ids)
-        texts = {row.id: (row.question, fields.embedded_text(row.question, row.answer)) for row in page.items}
+        present = await self._read(ids)
+        texts = {row.id: (row.question, fields.embedded_text(row.question, row.answer)) for row in present}
         vectors, refusals = await self._embed(list(dict.fromkeys(chain.from_iterable(texts.values()))))
-        written = Written(page.items)
-        for row in page.items:
+        written = Written(present)
+        for row in present:
             if reasons := [refusals[text] for text in texts[row.id] if text in refusals]:
                 written.refused[row.id] = reasons[0]
         rows = [
             vector_row(row, *(vectors[text] for text in texts[row.id]))
-            for row in page.items
+            for row in present
             if row.id not in written.refused
         ]
         if rows:
             await self._upsert(rows, written)
         # A refused row goes too: an older version of it is of no use to anybody.
-        kept = {row.id for row in page.items} - set(written.refused)
+        kept = {row.id for row in present} - set(written.refused)
         if absent := [key for key in ids if key not in kept]:
             await self._repository.delete(absent)
         refused, stuck = len(written.refused), len(written.stuck)
-        indexed = len(page.items) - refused - stuck
+        indexed = len(present) - refused - stuck
         metrics.count_rows(indexed=indexed, failed=refused, deleted=len(absent) - refused)
         return written
 
-    async def _read(self, ids: Sequence[int]) -> ConversationPage:
-        page: ConversationPage | BaseException
-        looked, page = await asyncio.gather(
+    async def _read(self, ids: Sequence[int]) -> list[Conversation]:
+        rows: list[Conversation] | BaseException
+        looked, rows = await asyncio.gather(
             # Before anything is embedded: jobs come again and again while the collection is not the right one.
             self._repository.prepare(),
-            self._conversations.conversations.list(ids=ids, limit=len(ids)),
+            self._conversations.rows(ids),
             # Both have ended before either's error leaves: nothing of an attempt runs on into the next.
             return_exceptions=True,
         )
         if isinstance(looked, BaseException):
             raise looked
-        if isinstance(page, BaseException):
-            raise page
-        return page
+        if isinstance(rows, BaseException):
+            raise rows
+        return rows
 
     async def _upsert(self, rows: list[Row], written: Written) -> None:
         """Write the rows; note those that Milvus does not take even alone."""
@@ -214,7 +215,7 @@ class IndexService:
         if not conversations:
             return []
         outcomes = [_outcome(conversation, refused.get(conversation.id)) for conversation in conversations]
-        answer = await self._conversations.index.report(IndexReport(outcomes=outcomes))
+        answer = await self._conversations.report(IndexReport(outcomes=outcomes))
         present = {entry.conversation_id: entry.version for entry in answer.versions}
         if gone := [outcome.conversation_id for outcome in outcomes if present[outcome.conversation_id] is None]:
             await self._repository.delete(gone)

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from mh_client import AsyncClient, MHError
+from mh_client import MHError
 from mh_common import vector_index as names
 from mh_common.batches import batched
 from mh_common.models import IndexRun
 
+from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError, IndexMismatchError, VectorStoreError
 from indexer_worker.indexing.service import IndexService
 from indexer_worker.maintenance.checkpoints import STEP_S, Checkpoint, Phase
@@ -37,7 +38,7 @@ class Rebuilder:
 
     def __init__(
         self,
-        conversations: AsyncClient,
+        conversations: ConversationsAPI,
         replacement: CollectionReplacement,
         reconciler: Reconciler,
         make_target: MakeTarget,
@@ -77,7 +78,7 @@ class Rebuilder:
         deadline = time.monotonic() + STEP_S
         inventory, service = self._make_target(checkpoint.target or names.COLLECTION)
         while True:
-            page = await self._conversations.index.versions(after=checkpoint.after, limit=FILL_PAGE)
+            page = await self._conversations.versions(after=checkpoint.after, limit=FILL_PAGE)
             versions = {row.conversation_id: row.version for row in page.items}
             held = (await inventory.of(list(versions))).versions
             wanted = [key for key, version in versions.items() if held.get(key) != version]

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from mh_client import AsyncClient, MHError
+from mh_client import MHError
 from mh_common.batches import batched
 from mh_common.models import MAX_BULK_ROWS, MAX_ID, MAX_VERSIONS, IndexRun, IndexStatus, PresentVersion
 
+from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError, VectorStoreError
 from indexer_worker.maintenance.checkpoints import STEP_S, Checkpoint
 from indexer_worker.vector_store.inventory import MilvusInventory, Window
@@ -40,7 +41,7 @@ class Reconciler:
     One whose indexing failed is as it should be when the index does not hold it.
     """
 
-    def __init__(self, conversations: AsyncClient, inventory: MilvusInventory, page: int = MAX_VERSIONS) -> None:
+    def __init__(self, conversations: ConversationsAPI, inventory: MilvusInventory, page: int = MAX_VERSIONS) -> None:
         self._conversations = conversations
         self._inventory = inventory
         self._page = page
@@ -83,7 +84,7 @@ class Reconciler:
         return Comparison(rows, high, last=first.last and second.last, differences=both)
 
     async def _compared(self, after: int, since: datetime | None, overdue: datetime | None) -> Comparison:
-        page = await self._conversations.index.versions(after=after, limit=self._page, since=since)
+        page = await self._conversations.versions(after=after, limit=self._page, since=since)
         end = MAX_ID if page.next_after is None else page.next_after
         if since is None:
             window = await self._inventory.window(after, end)
@@ -99,7 +100,7 @@ class Reconciler:
             ids.update(row.conversation_id for row in found.rows)
         queued = 0
         for batch in batched(sorted(ids), MAX_BULK_ROWS):
-            queued += (await self._conversations.index.queue(batch)).queued
+            queued += await self._conversations.queue(batch)
         return queued
 
 

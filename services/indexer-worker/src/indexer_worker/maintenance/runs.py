@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from mh_client import AsyncClient, ConflictError, MHError, NotFoundError
+from mh_client import ConflictError, MHError, NotFoundError
 from mh_common.jobs import RUN_LEASE
 from mh_common.models import IndexRun, IndexRunKind, IndexRunStatus
 
 from indexer_worker import metrics
+from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError, IndexMismatchError, VectorStoreError
 from indexer_worker.maintenance.checkpoints import Checkpoint
 from indexer_worker.maintenance.rebuild import Rebuilder
@@ -51,7 +52,7 @@ class RunService:
 
     def __init__(
         self,
-        conversations: AsyncClient,
+        conversations: ConversationsAPI,
         repository: MilvusRepository,
         reconciler: Reconciler,
         rebuilder: Rebuilder,
@@ -70,7 +71,7 @@ class RunService:
     async def add(self, kind: IndexRunKind) -> int:
         """Return the id of a run to carry out. Raises IndexingError."""
         try:
-            return (await self._conversations.index.create_run(kind)).id
+            return (await self._conversations.add_run(kind)).id
         except MHError as error:
             raise IndexingError(str(error)) from error
 
@@ -85,7 +86,7 @@ class RunService:
             IndexingError: something does not answer; the same step can succeed later.
         """
         try:
-            run = await self._conversations.index.claim_run(checkpoint.run_id, checkpoint.owner)
+            run = await self._conversations.claim_run(checkpoint.run_id, checkpoint.owner)
             try:
                 async with self._kept(checkpoint):
                     return await self._step(run, checkpoint, attempts, deaths)
@@ -116,7 +117,7 @@ class RunService:
             await asyncio.sleep(self._heartbeat)
             # Whether the run is still this worker's, the API says when the step is reported.
             with suppress(MHError):
-                await self._conversations.index.claim_run(checkpoint.run_id, checkpoint.owner)
+                await self._conversations.claim_run(checkpoint.run_id, checkpoint.owner)
 
     async def _step(self, run: IndexRun, checkpoint: Checkpoint, attempts: int, deaths: int) -> Checkpoint | None:
         if run.kind is IndexRunKind.REBUILD:
@@ -125,7 +126,7 @@ class RunService:
             await self._prepare()
             following, last = await self._reconciler.step(run, checkpoint, await self._overdue(run))
         status = IndexRunStatus.DONE if last else IndexRunStatus.RUNNING
-        await self._conversations.index.report_run(checkpoint.run_id, following.progress(status))
+        await self._conversations.report_run(checkpoint.run_id, following.progress(status))
         metrics.count_found(run.kind, checkpoint.counts, following.counts)
         if not last:
             return following
@@ -152,6 +153,4 @@ class RunService:
     async def _fail(self, run: IndexRun, checkpoint: Checkpoint, reason: str) -> None:
         metrics.count_run(run.kind, IndexRunStatus.FAILED)
         log.error(RUN_FAILED, run_id=checkpoint.run_id, reason=reason)
-        await self._conversations.index.report_run(
-            checkpoint.run_id, checkpoint.progress(IndexRunStatus.FAILED, reason)
-        )
+        await self._conversations.report_run(checkpoint.run_id, checkpoint.progress(IndexRunStatus.FAILED, reason))

@@ -12,6 +12,8 @@ import structlog
 from mh_client import AsyncClient
 from mh_common.models import AnswerLatency, HistoryEntryCreate, HistoryHit, Usage
 
+from rag_api.api_calls import remember
+
 log = structlog.get_logger(__name__)
 
 RECORD_DROPPED: Final = "answer_record_dropped"
@@ -68,21 +70,20 @@ class HistoryRecorder:
     async def record(self, record: AnswerRecord) -> None:
         """See `AnswerRecorder.record`. Raises MHError."""
         standalone = record.standalone_query if record.standalone_query != record.question else None
-        await self._conversations.history.add(
-            HistoryEntryCreate(
-                answer_id=record.answer_id,
-                user_id=record.user,
-                question=record.question,
-                standalone_query=standalone,
-                filters=dict(record.filters),
-                hits=[HistoryHit(id=hit.id, version=hit.version, score=hit.score) for hit in record.hits],
-                answer=record.answer,
-                model=record.model,
-                prompt_version=record.prompt_version,
-                usage=record.usage,
-                latency_ms=record.latency_ms.total,
-            )
+        entry = HistoryEntryCreate(
+            answer_id=record.answer_id,
+            user_id=record.user,
+            question=record.question,
+            standalone_query=standalone,
+            filters=dict(record.filters),
+            hits=[HistoryHit(id=hit.id, version=hit.version, score=hit.score) for hit in record.hits],
+            answer=record.answer,
+            model=record.model,
+            prompt_version=record.prompt_version,
+            usage=record.usage,
+            latency_ms=record.latency_ms.total,
         )
+        await self._conversations.send(remember(entry))
 
 
 class RecordQueue:

@@ -9,6 +9,8 @@ from mh_client import APIStatusError, AsyncClient, ConflictError, MHError, NotFo
 from mh_common import errors
 from mh_common.models import Feedback, FeedbackCreate
 
+from rag_api.api_calls import rate
+
 log = structlog.get_logger(__name__)
 
 FEEDBACK_FAILED: Final = "feedback_failed"
@@ -29,7 +31,7 @@ class FeedbackService:
             UnavailableError: the conversations API is down.
         """
         try:
-            return await self._conversations.history.feedback(answer_id, content.rating, content.comment, user_id)
+            return await self._conversations.send(rate(answer_id, content, user_id))
         except NotFoundError as error:
             raise errors.NotFoundError(f"There is no answer {answer_id} in the history.") from error
         except ConflictError as error:

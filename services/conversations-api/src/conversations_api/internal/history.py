@@ -1,0 +1,36 @@
+"""What rag-api tells: the answers it gave, and the feedback on them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Response
+from mh_common.models import INTERNAL_HISTORY, Feedback, FeedbackCreate, HistoryEntry, HistoryEntryCreate
+
+from conversations_api.dependencies import WriteSession
+from conversations_api.history import documentation
+from conversations_api.history.routes import TURNED_ON, AnswerId, OptionalUser
+from conversations_api.history.service import HistoryService
+
+router = APIRouter(prefix=INTERNAL_HISTORY, tags=["internal"])
+
+
+@router.post("", status_code=201, responses=documentation.ADDED, dependencies=TURNED_ON)
+async def add(
+    content: Annotated[HistoryEntryCreate, Body(openapi_examples=documentation.NEW)],
+    session: WriteSession,
+    response: Response,
+) -> HistoryEntry:
+    """Remember an answer. The same again answers 200 and changes nothing."""
+    entry, new = await HistoryService(session).add(content)
+    response.status_code = 201 if new else 200
+    return entry
+
+
+@router.put("/{answer_id}/feedback", responses=documentation.RATED, dependencies=TURNED_ON)
+async def set_feedback(
+    answer_id: AnswerId,
+    content: Annotated[FeedbackCreate, Body(openapi_examples=documentation.NEW_FEEDBACK)],
+    session: WriteSession,
+    user_id: OptionalUser = None,
+) -> Feedback:
+    """Say whether an answer helped. What was said before is replaced."""
+    return await HistoryService(session).set_feedback(answer_id, user_id, content)
