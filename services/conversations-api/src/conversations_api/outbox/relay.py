@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 from mh_common.jobs import MAX_JOB_IDS, RunJob
 from mh_common.models import IndexRunKind
+from mh_common.retries import Backoff
 from mh_common.tracing import span
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -59,10 +60,11 @@ def messages(rows: Sequence[ClaimedRow]) -> Iterator[list[ClaimedRow]]:
 
 
 def backoff(failures: int, longest: float) -> float:
-    """Return the seconds to wait after this many failures in a row: doubled each time, up to `longest`, with jitter."""
-    # The exponent is bounded because 2.0 ** 1024 overflows.
-    ceiling = min(longest, FIRST_BACKOFF * 2.0 ** min(failures - 1, 32))
-    return random.uniform(0.5, 1.0) * ceiling  # noqa: S311 - spreads relays that failed together; no secret
+    """Return the seconds to wait after this many failures in a row: doubled each time, up to `longest`, with jitter.
+
+    At least half of that: the relay is alone with its queue, and an attempt while that is down serves nobody.
+    """
+    return Backoff(FIRST_BACKOFF, longest, jitter=lambda: random.uniform(0.5, 1.0)).wait(failures)  # noqa: S311 - no secret
 
 
 class Relay:
