@@ -39,8 +39,12 @@ async def _write_session(request: Request) -> AsyncIterator[AsyncSession]:
 
 async def _read_session(request: Request) -> AsyncIterator[AsyncSession]:
     with database_errors():
-        async with state_of(request).read_sessions() as session:
+        session = state_of(request).read_sessions()
+        try:
             yield session
+        finally:
+            # `async with` would close it in a task of its own, lest it be cut off half way; here closing sends nothing.
+            await session.close()
 
 
 async def _write_sessions(request: Request) -> SessionFactory:

@@ -15,11 +15,9 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
-    func,
-    select,
 )
 from sqlalchemy.dialects import mysql
-from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from conversations_api.column_types import Key, MediumText, UtcDateTime, enum_column
 
@@ -84,17 +82,6 @@ class ConversationRow(Base):
     question_sentiment: Mapped[Sentiment] = mapped_column(enum_column(Sentiment, "question_sentiment"))
     answer_sentiment: Mapped[Sentiment] = mapped_column(enum_column(Sentiment, "answer_sentiment"))
     version: Mapped[int] = mapped_column(Integer)
-    # A subquery rather than a join: FOR UPDATE then locks the conversation alone. One that somebody else wrote has no
-    # state yet.
-    index_status: Mapped[IndexStatus] = column_property(
-        func.coalesce(
-            select(IndexStateRow.status)
-            .where(IndexStateRow.conversation_id == id)  # noqa: A003 - the column above
-            .correlate_except(IndexStateRow)
-            .scalar_subquery(),
-            IndexStatus.PENDING,
-        )
-    )
 
 
 class OutboxRow(Base):

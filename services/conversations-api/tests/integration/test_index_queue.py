@@ -6,6 +6,7 @@ import httpx
 import pytest
 from conversations_api.index_states import service
 from mh_common.jobs import IndexJob
+from mh_common.models import INTERNAL_INDEX
 from mh_devtools.testing.fixtures import RunQuery
 
 PATH = "/api/v1/conversations"
@@ -32,7 +33,7 @@ async def create(client: httpx.AsyncClient, count: int) -> list[int]:
 async def report(client: httpx.AsyncClient, ids: list[int], reason: str | None = None) -> None:
     status = {"status": "indexed"} if reason is None else {"status": "failed", "reason": reason}
     outcomes = [{"conversation_id": key, "version": 1, **status} for key in ids]
-    assert (await client.post(f"{INDEX}/reports", json={"outcomes": outcomes})).status_code == 200
+    assert (await client.post(f"{INTERNAL_INDEX}/reports", json={"outcomes": outcomes})).status_code == 200
 
 
 async def summary(client: httpx.AsyncClient) -> Any:
@@ -112,7 +113,8 @@ async def test_failures_are_listed_page_by_page(client: httpx.AsyncClient) -> No
 
 @pytest.mark.parametrize("query", ["failures?cursor=x", "failures?limit=0", "versions?limit=5001", "versions?since=5"])
 async def test_parameters_that_make_no_sense_are_400(client: httpx.AsyncClient, query: str) -> None:
-    answer = await client.get(f"{INDEX}/{query}")
+    prefix = INTERNAL_INDEX if query.startswith("versions") else INDEX
+    answer = await client.get(f"{prefix}/{query}")
 
     assert answer.status_code == 400
     assert answer.json()["errors"]
@@ -193,8 +195,8 @@ async def test_versions_are_listed_by_key_with_their_states(client: httpx.AsyncC
     await report(client, ids[:1])
     await query("DELETE FROM index_states WHERE conversation_id = :id", id=ids[4])
 
-    first = (await client.get(f"{INDEX}/versions", params={"limit": 2})).json()
-    rest = (await client.get(f"{INDEX}/versions", params={"limit": 2, "after": first["next_after"]})).json()
+    first = (await client.get(f"{INTERNAL_INDEX}/versions", params={"limit": 2})).json()
+    rest = (await client.get(f"{INTERNAL_INDEX}/versions", params={"limit": 2, "after": first["next_after"]})).json()
 
     items = first["items"] + rest["items"]
     assert [(item["conversation_id"], item["version"], item["status"]) for item in items] == [
@@ -211,6 +213,6 @@ async def test_versions_since_a_time_are_those_changed_from_then_on(client: http
     ids = await create(client, 3)
     changed = (await client.patch(f"{PATH}/{ids[1]}", json={"answer": "b"})).json()["updated_at"]
 
-    found = (await client.get(f"{INDEX}/versions", params={"since": changed})).json()
+    found = (await client.get(f"{INTERNAL_INDEX}/versions", params={"since": changed})).json()
 
     assert [item["conversation_id"] for item in found["items"]] == [ids[1]]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, cast
 
 from mh_common.errors import NotFoundError
@@ -17,9 +18,13 @@ from mh_common.models import (
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
+    Integer,
+    Result,
+    Select,
     String,
     Table,
     and_,
+    bindparam,
     delete,
     func,
     insert,
@@ -33,13 +38,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from conversations_api.conversations import full_text
 from conversations_api.conversations.cursor import Position
 from conversations_api.conversations.filters import ConversationFilters, Sort
-from conversations_api.models import ConversationRow
+from conversations_api.models import ConversationRow, IndexStateRow
 
 MAX_STATEMENT_BYTES: Final = 400_000
 """Text in one INSERT. The driver makes one statement of rows up to 1,024,000 bytes, in which escaping can double it."""
 
+# What is only read is read from the tables, by statements made once: as objects it would take twice as long.
 _TABLE: Final = cast(Table, ConversationRow.__table__)
-_COLUMNS: Final = [getattr(ConversationRow, name) for name in Conversation.model_fields]
+_ROW: Final = _TABLE.c
+_STATES: Final = cast(Table, IndexStateRow.__table__)
+_STATUS: Final = select(_STATES.c.status).where(_STATES.c.conversation_id == _ROW.id).scalar_subquery()
+# One that somebody else wrote has no state yet.
+_CONVERSATION: Final = select(*_ROW, func.coalesce(_STATUS, IndexStatus.PENDING).label("index_status"))
+_BY_ID: Final = _CONVERSATION.where(_ROW.id == bindparam("id"))
+_LOCKED: Final = select(ConversationRow).where(ConversationRow.id == bindparam("id")).with_for_update()
+_INSERT: Final = insert(_TABLE)
 
 
 class ConversationRepository:
@@ -50,15 +63,14 @@ class ConversationRepository:
 
     async def get(self, conversation_id: int) -> Conversation:
         """Return a conversation. Raises `NotFoundError`."""
-        found = await self._session.execute(select(*_COLUMNS).where(ConversationRow.id == conversation_id))
-        row = found.mappings().one_or_none()
-        if row is None:
+        found = _conversations(await self._session.execute(_BY_ID, {"id": conversation_id}))
+        if not found:
             raise _absent(conversation_id)
-        return Conversation(**row)
+        return found[0]
 
     async def lock(self, conversation_id: int) -> ConversationRow:
         """Return a conversation to be changed; other writers wait until the commit. Raises `NotFoundError`."""
-        row = await self._session.get(ConversationRow, conversation_id, with_for_update=True)
+        row = (await self._session.scalars(_LOCKED, {"id": conversation_id})).one_or_none()
         if row is None:
             raise _absent(conversation_id)
         return row
@@ -67,14 +79,17 @@ class ConversationRepository:
         self, filters: ConversationFilters, sort: Sort, after: Position | None, limit: int
     ) -> Sequence[Conversation]:
         """Return at most `limit` conversations that pass the filters, from the first one after `after` on."""
-        query = select(*_COLUMNS).where(*self._conditions(filters)).order_by(*_ordering(sort)).limit(limit)
+        query = _page(sort, first=after is None)
+        parameters: dict[str, Any] = {"most": limit}
         if after is not None:
-            query = query.where(_beyond(after, sort))
-        return [Conversation(**row) for row in (await self._session.execute(query)).mappings()]
+            parameters |= {"after_id": after.id, "after_at": after.at}
+        if conditions := tuple(self._conditions(filters)):
+            query = query.where(*conditions)
+        return _conversations(await self._session.execute(query, parameters))
 
     async def count(self, filters: ConversationFilters) -> int:
         """Return how many conversations pass the filters."""
-        query = select(func.count()).select_from(ConversationRow).where(*self._conditions(filters))
+        query = select(func.count()).select_from(_TABLE).where(*self._conditions(filters))
         return int((await self._session.execute(query)).scalar_one())
 
     async def stats(self, indexed: int, failed: int) -> ConversationStats:
@@ -82,8 +97,8 @@ class ConversationRepository:
 
         `indexed` and `failed` of them are known to be so; the rest is pending.
         """
-        question, answer = ConversationRow.question_sentiment, ConversationRow.answer_sentiment
-        month = func.substr(ConversationRow.created_at, 1, 7, type_=String).label("month")
+        question, answer = _ROW.question_sentiment, _ROW.answer_sentiment
+        month = func.substr(_ROW.created_at, 1, 7, type_=String).label("month")
         query = select(question, answer, month, func.count()).group_by(question, answer, "month")
         return _sum_up(await self._session.execute(query), indexed, failed)
 
@@ -93,24 +108,24 @@ class ConversationRepository:
 
     def _conditions(self, filters: ConversationFilters) -> Iterator[ColumnElement[bool]]:
         if filters.question_sentiment:
-            yield ConversationRow.question_sentiment.in_(filters.question_sentiment)
+            yield _ROW.question_sentiment.in_(filters.question_sentiment)
         if filters.answer_sentiment:
-            yield ConversationRow.answer_sentiment.in_(filters.answer_sentiment)
+            yield _ROW.answer_sentiment.in_(filters.answer_sentiment)
         if filters.created_after is not None:
-            yield ConversationRow.created_at >= filters.created_after
+            yield _ROW.created_at >= filters.created_after
         if filters.created_before is not None:
-            yield ConversationRow.created_at < filters.created_before
+            yield _ROW.created_at < filters.created_before
         if filters.updated_after is not None:
-            yield ConversationRow.updated_at >= filters.updated_after
+            yield _ROW.updated_at >= filters.updated_after
         if filters.updated_before is not None:
-            yield ConversationRow.updated_at < filters.updated_before
+            yield _ROW.updated_at < filters.updated_before
         if filters.ids:
-            yield ConversationRow.id.in_(filters.ids)
+            yield _ROW.id.in_(filters.ids)
         if filters.q is not None:
             yield from self._text_conditions(full_text.split(filters.q))
 
     def _text_conditions(self, words: full_text.Words) -> Iterator[ColumnElement[bool]]:
-        question, answer = ConversationRow.question, ConversationRow.answer
+        question, answer = _ROW.question, _ROW.answer
         if self._dialect == "sqlite":
             for word in words.all:
                 folded = word.casefold()
@@ -118,7 +133,7 @@ class ConversationRepository:
             return
         if words.indexed:
             required = " ".join(f"+{word}" for word in words.indexed)
-            yield match(_TABLE.c.question, _TABLE.c.answer, against=required).in_boolean_mode()
+            yield match(question, answer, against=required).in_boolean_mode()
         for word in words.others:
             yield or_(question.contains(word, autoescape=True), answer.contains(word, autoescape=True))
 
@@ -133,7 +148,7 @@ class ConversationRepository:
             inserted = await self._session.execute(insert(_TABLE).values(rows))
         else:
             # Of the rows of one INSERT MySQL's driver makes one statement; objects would be inserted one by one.
-            inserted = await self._session.execute(insert(_TABLE), rows)
+            inserted = await self._session.execute(_INSERT, rows)
         return await self._keys(cast(CursorResult[Any], inserted).lastrowid, len(rows))
 
     async def _keys(self, reported: int, count: int) -> Sequence[int]:
@@ -150,11 +165,6 @@ class ConversationRepository:
         step = (await self._session.execute(text("SELECT @@auto_increment_increment"))).scalar_one()
         return range(reported, reported + count * step, step)
 
-    def change(self, row: ConversationRow, to: Conversation) -> None:
-        """Give a locked conversation new content, with its version and time of change."""
-        for name, value in to.model_dump(exclude={"id", "created_at", "index_status"}).items():
-            setattr(row, name, value)
-
     async def delete(self, ids: Sequence[int]) -> Sequence[int]:
         """Delete conversations, and with each its index state; return the keys of those that existed."""
         # In the order of their keys, so that two deletes at once wait for each other instead of locking each other out.
@@ -165,24 +175,34 @@ class ConversationRepository:
         return found
 
 
+def _conversations(result: Result[*tuple[Any, ...]]) -> list[Conversation]:
+    names = tuple(result.keys())
+    return [Conversation(**dict(zip(names, row, strict=True))) for row in result]
+
+
 def _absent(conversation_id: int) -> NotFoundError:
     return NotFoundError(f"There is no conversation {conversation_id}.")
 
 
-def _ordering(sort: Sort) -> Sequence[ColumnElement[Any]]:
-    columns = [ConversationRow.id] if sort.field == "id" else [getattr(ConversationRow, sort.field), ConversationRow.id]
-    return [column.desc() if sort.descending else column.asc() for column in columns]
+@cache
+def _page(sort: Sort, *, first: bool) -> Select[*tuple[Any, ...]]:
+    """Return the SELECT of a page in this order: the first one, or the one after `after_id` and `after_at`."""
+    column = _ROW[sort.field]
+    ordering = [column] if sort.field == "id" else [column, _ROW.id]
+    query = _CONVERSATION.order_by(*(key.desc() if sort.descending else key for key in ordering))
+    return query.where(*(() if first else (_beyond(sort),))).limit(bindparam("most", type_=Integer))
 
 
-def _beyond(after: Position, sort: Sort) -> ColumnElement[bool]:
+def _beyond(sort: Sort) -> ColumnElement[bool]:
     """Return the condition of rows that come later in the order. Its first part bounds the range read of the index."""
-    key, column = ConversationRow.id, getattr(ConversationRow, sort.field)
-    later_id: ColumnElement[bool] = key < after.id if sort.descending else key > after.id
+    key, column = _ROW.id, _ROW[sort.field]
+    after_id, after_at = bindparam("after_id", type_=key.type), bindparam("after_at", type_=column.type)
+    later_id: ColumnElement[bool] = key < after_id if sort.descending else key > after_id
     if sort.field == "id":
         return later_id
     if sort.descending:
-        return and_(column <= after.at, or_(column < after.at, later_id))
-    return and_(column >= after.at, or_(column > after.at, later_id))
+        return and_(column <= after_at, or_(column < after_at, later_id))
+    return and_(column >= after_at, or_(column > after_at, later_id))
 
 
 def _chunks(items: Sequence[ConversationCreate]) -> Iterator[Sequence[ConversationCreate]]:

@@ -29,6 +29,8 @@ from conversations_api.idempotency.repository import Done, IdempotencyRepository
 from conversations_api.index_states.repository import IndexStateRepository
 from conversations_api.outbox.repository import OutboxRepository
 
+_STORED: Final = Conversation.model_fields.keys() - {"index_status"}
+
 EXPORT_PAGE: Final = 100
 """Rows of an export that are read at once."""
 
@@ -93,18 +95,17 @@ class ConversationService:
     ) -> Conversation:
         row = await self._conversations.lock(conversation_id)
         require_version(if_match, row.version)
-        present = Conversation.model_validate(row, from_attributes=True)
-        changed = present.model_copy(update=dict(values))
-        if changed == present:
-            return present
+        if all(getattr(row, name) == value for name, value in values.items()):
+            return await self._conversations.get(conversation_id)
+        for name, value in values.items():
+            setattr(row, name, value)
+        row.version += 1
         # Strictly later, also where the clock was set back.
-        changed.updated_at = max(self._clock(), present.updated_at + timedelta(microseconds=1))
-        changed.version += 1
-        changed.index_status = IndexStatus.PENDING
-        self._conversations.change(row, changed)
-        await self._index_states.queue_again([conversation_id], changed.updated_at)
+        row.updated_at = max(self._clock(), row.updated_at + timedelta(microseconds=1))
+        await self._index_states.queue_again([conversation_id], row.updated_at)
         await self._outbox.add(IndexJob.UPDATED, [conversation_id])
-        return changed
+        stored = {name: getattr(row, name) for name in _STORED}
+        return Conversation(index_status=IndexStatus.PENDING, **stored)
 
     async def delete(self, conversation_id: int, if_match: Sequence[str] | None) -> None:
         """Delete a conversation. Raises `NotFoundError`, `VersionConflictError`."""

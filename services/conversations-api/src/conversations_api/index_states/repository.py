@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from mh_common.models import IndexStatus, PresentVersion
-from sqlalchemy import Select, Table, Update, func, insert, select, update
+from sqlalchemy import Select, Table, Update, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations_api.models import ConversationRow, IndexStateRow
@@ -50,6 +50,14 @@ _JOINED: Final = select(IndexStateRow.conversation_id, *_STORED).join(
 )
 
 _STATES: Final = cast(Table, IndexStateRow.__table__)
+
+# Made once; their values come as parameters.
+_INSERT: Final = insert(_STATES)
+_QUEUE_AGAIN: Final = (
+    update(_STATES)
+    .where(_STATES.c.conversation_id.in_(bindparam("ids", expanding=True)))
+    .values(status=IndexStatus.PENDING, attempts=0, reason=None, queued_at=bindparam("at"))
+)
 
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -132,13 +140,12 @@ class IndexStateRepository:
         """Begin the states of conversations that are new at `at`, in one statement."""
         if ids:
             state = {"status": IndexStatus.PENDING, "attempts": 0, "queued_at": at}
-            await self._session.execute(insert(_STATES), [{"conversation_id": key, **state} for key in ids])
+            await self._session.execute(_INSERT, [{"conversation_id": key, **state} for key in ids])
 
     async def queue_again(self, ids: Sequence[int], at: datetime) -> None:
         """Mark changed conversations as pending from `at` on. What the index holds meanwhile stays noted."""
         if ids:
-            again = _of(ids).values(status=IndexStatus.PENDING, attempts=0, reason=None, queued_at=at)
-            await self._session.execute(again)
+            await self._session.execute(_QUEUE_AGAIN, {"ids": list(ids), "at": at})
 
     async def record(self, change: StateChange, ids: Collection[int], at: datetime) -> None:
         """Make the same change to each of these states, in one statement."""

@@ -3,25 +3,63 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from mh_common.jobs import IndexJob
 from mh_common.tracing import traceparent
-from sqlalchemy import Table, delete, func, insert, or_, select, update
+from sqlalchemy import BindParameter, Integer, Table, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from conversations_api.models import OutboxRow
 
 OUTBOX_WRITTEN: Final = "outbox_written"
 """Key in `session.info`: true once the session owes the worker a message. Its commit then wakes the relay."""
 
+_TABLE: Final = cast(Table, OutboxRow.__table__)
+_ROW: Final = _TABLE.c
+_EARLIER: Final = _TABLE.alias()
+
 # Whatever else stands there was written by another release, whose relay knows what to do with it.
-_KNOWN: Final = OutboxRow.job.in_([job.value for job in IndexJob])
+_KNOWN: Final = _ROW.job.in_([job.value for job in IndexJob])
 
 _BY_CONVERSATION: Final = "ix_index_outbox_conversation_id_id"
 
-_TABLE: Final = cast(Table, OutboxRow.__table__)
+# The statements are made once; their values come as parameters. The relay sends most of them with each look.
+_INSERT: Final = insert(_TABLE)
+_IDS: Final[BindParameter[Any]] = bindparam("ids", expanding=True)
+_NOW: Final = bindparam("now", type_=_ROW.claimed_until.type)
+_MINE: Final = and_(_ROW.id.in_(_IDS), _ROW.claimed_by == bindparam("owner"))
+_BEHIND_A_LIVE_CLAIM: Final = (
+    select(_EARLIER.c.id)
+    .where(_EARLIER.c.conversation_id == _ROW.conversation_id, _EARLIER.c.id < _ROW.id, _EARLIER.c.claimed_until > _NOW)
+    # The table grows and empties faster than its statistics follow. Left to them, MariaDB at times reads all of it once
+    # for each candidate.
+    .with_hint(_EARLIER, f"FORCE INDEX ({_BY_CONVERSATION})", "mysql")
+    .exists()
+)
+_CANDIDATES: Final = (
+    select(_ROW.id, _ROW.conversation_id, _ROW.job, _ROW.trace_context)
+    .where(_KNOWN, or_(_ROW.claimed_until.is_(None), _ROW.claimed_until <= _NOW), ~_BEHIND_A_LIVE_CLAIM)
+    .order_by(_ROW.id)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+_FIRST_LEFT: Final = (
+    select(_ROW.conversation_id, func.min(_ROW.id))
+    .where(
+        _KNOWN,
+        _ROW.conversation_id.in_(bindparam("conversations", expanding=True)),
+        # A sum, which is no range of an index: MySQL would consider each pair of an id of this list and one of the list
+        # above, and take seconds to plan what then runs in a millisecond.
+        (_ROW.id + 0).not_in(_IDS),
+    )
+    .group_by(_ROW.conversation_id)
+)
+_CLAIM: Final = (
+    update(_TABLE).where(_ROW.id.in_(_IDS)).values(claimed_by=bindparam("by"), claimed_until=bindparam("until"))
+)
+_RELEASE: Final = update(_TABLE).where(_MINE).values(claimed_by=None, claimed_until=None)
+_DELETE: Final = delete(_TABLE).where(_MINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +80,15 @@ class OutboxRepository:
 
     async def depth(self) -> int:
         """Return the number of jobs not yet delivered."""
-        return int((await self._session.execute(select(func.count()).select_from(OutboxRow))).scalar_one())
+        return int((await self._session.execute(select(func.count()).select_from(_TABLE))).scalar_one())
 
     async def oldest(self) -> datetime | None:
         """Return when the oldest undelivered job was written; None when all are delivered."""
-        return (await self._session.execute(select(OutboxRow.created_at).order_by(OutboxRow.id).limit(1))).scalar()
+        return (await self._session.execute(select(_ROW.created_at).order_by(_ROW.id).limit(1))).scalar()
 
     async def unknown_jobs(self) -> list[str]:
         """Return the names of jobs that this release does not know. Their rows are never claimed."""
-        return list((await self._session.execute(select(OutboxRow.job).where(~_KNOWN).distinct())).scalars())
+        return list((await self._session.execute(select(_ROW.job).where(~_KNOWN).distinct())).scalars())
 
     async def add(self, job: IndexJob, ids: Sequence[int]) -> None:
         """Owe `job` for each of these conversations, in one statement, from the moment the session commits."""
@@ -58,7 +96,7 @@ class OutboxRepository:
             return
         now = datetime.now(UTC)
         same = {"job": job, "created_at": now, "trace_context": traceparent()}
-        await self._session.execute(insert(_TABLE), [{"conversation_id": key, **same} for key in ids])
+        await self._session.execute(_INSERT, [{"conversation_id": key, **same} for key in ids])
         self._session.info[OUTBOX_WRITTEN] = True
 
     async def claim(self, owner: str, now: datetime, lease_seconds: float, limit: int) -> list[ClaimedRow]:
@@ -67,37 +105,14 @@ class OutboxRepository:
         A conversation's later job is claimed only together with or after its earlier ones, so that its jobs leave in
         the order in which they were written. Several relays may claim at once. Commit soon: rows are locked until then.
         """
-        found = await self._candidates(now, limit)
-        rows = await self._in_turn(found)
+        rows = await self._in_turn(await self._candidates(now, limit))
         if rows:
             until = now + timedelta(seconds=lease_seconds)
-            ids = [row.id for row in rows]
-            claim = update(OutboxRow).where(OutboxRow.id.in_(ids)).values(claimed_by=owner, claimed_until=until)
-            await self._session.execute(claim)
+            await self._session.execute(_CLAIM, {"ids": [row.id for row in rows], "by": owner, "until": until})
         return rows
 
     async def _candidates(self, now: datetime, limit: int) -> list[ClaimedRow]:
-        earlier = aliased(OutboxRow)
-        behind_a_live_claim = (
-            select(earlier.id)
-            .where(
-                earlier.conversation_id == OutboxRow.conversation_id,
-                earlier.id < OutboxRow.id,
-                earlier.claimed_until > now,
-            )
-            # The table grows and empties faster than its statistics follow. Left to them, MariaDB at times reads all of
-            # it once for each candidate.
-            .with_hint(earlier, f"FORCE INDEX ({_BY_CONVERSATION})", "mysql")
-            .exists()
-        )
-        query = (
-            select(OutboxRow.id, OutboxRow.conversation_id, OutboxRow.job, OutboxRow.trace_context)
-            .where(_KNOWN, or_(OutboxRow.claimed_until.is_(None), OutboxRow.claimed_until <= now), ~behind_a_live_claim)
-            .order_by(OutboxRow.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        found = await self._session.execute(query)
+        found = await self._session.execute(_CANDIDATES, {"now": now, "most": limit})
         return [ClaimedRow(row.id, row.conversation_id, IndexJob(row.job), row.trace_context) for row in found]
 
     async def _in_turn(self, candidates: Sequence[ClaimedRow]) -> list[ClaimedRow]:
@@ -107,18 +122,10 @@ class OutboxRepository:
         """
         if not candidates:
             return []
-        query = (
-            select(OutboxRow.conversation_id, func.min(OutboxRow.id))
-            .where(
-                _KNOWN,
-                OutboxRow.conversation_id.in_({row.conversation_id for row in candidates}),
-                # A sum, which is no range of an index: MySQL would consider each pair of an id of this list and one of
-                # the list above, and take seconds to plan what then runs in a millisecond.
-                (OutboxRow.id + 0).not_in([row.id for row in candidates]),
-            )
-            .group_by(OutboxRow.conversation_id)
-        )
-        first_left = {row[0]: row[1] for row in await self._session.execute(query)}
+        ids = [row.id for row in candidates]
+        conversations = list({row.conversation_id for row in candidates})
+        found = await self._session.execute(_FIRST_LEFT, {"ids": ids, "conversations": conversations})
+        first_left = {row[0]: row[1] for row in found}
         return [
             row
             for row in candidates
@@ -128,12 +135,9 @@ class OutboxRepository:
     async def delete(self, ids: Sequence[int], owner: str) -> None:
         """Forget delivered jobs, but for those whose claim has passed to another owner."""
         if ids:
-            statement = delete(OutboxRow).where(OutboxRow.id.in_(ids), OutboxRow.claimed_by == owner)
-            await self._session.execute(statement)
+            await self._session.execute(_DELETE, {"ids": list(ids), "owner": owner})
 
     async def release(self, ids: Sequence[int], owner: str) -> None:
         """Give claimed jobs back undelivered, but for those whose claim has passed to another owner."""
         if ids:
-            held = update(OutboxRow).where(OutboxRow.id.in_(ids), OutboxRow.claimed_by == owner)
-            free = held.values(claimed_by=None, claimed_until=None)
-            await self._session.execute(free)
+            await self._session.execute(_RELEASE, {"ids": list(ids), "owner": owner})
