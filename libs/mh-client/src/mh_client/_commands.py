@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, BinaryIO, NoReturn
+from typing import Annotated, BinaryIO, NoReturn, Unpack
 
 import typer
 from mh_common.models import ConversationStats
@@ -19,7 +19,6 @@ from mh_client._command_parts import (
     UNREACHABLE,
     UNUSABLE,
     AsJson,
-    Time,
     Url,
     print_json,
     print_text,
@@ -35,15 +34,17 @@ from mh_client._errors import (
 )
 from mh_client._eval_command import evaluate
 from mh_client._experiment_commands import app as experiments_app
+from mh_client._filter_options import with_filters
 from mh_client._history_commands import app as history_app
 from mh_client._import_command import import_with_progress
 from mh_client._import_journal import default_state_dir
 from mh_client._index_commands import app as index_app
 from mh_client._mcp_command import serve
-from mh_client._search_commands import Sentiments, search, similar
+from mh_client._search_commands import search, similar
 from mh_client._terminal import say
 from mh_client.importing import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions
 from mh_client.labelling import label
+from mh_client.resources._filters import FieldFilters
 from mh_client.resources.conversations import ExportFormat, ExportQuery
 
 app = typer.Typer(
@@ -132,32 +133,17 @@ def _import(
 
 
 @app.command("export")
+@with_filters
 def _export(
     ctx: typer.Context,
     file_format: Annotated[ExportFormat, typer.Option("--format", help="csv or jsonl.")] = "csv",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File (default: standard output).")] = None,
-    question_sentiment: Sentiments = None,
-    answer_sentiment: Sentiments = None,
-    created_after: Time = None,
-    created_before: Time = None,
-    updated_after: Time = None,
-    updated_before: Time = None,
-    ids: Annotated[list[int] | None, typer.Option("--id", help="Only these; may be given several times.")] = None,
     q: Annotated[str | None, typer.Option("--q", help="Words in question or answer.")] = None,
     url: Url = None,
+    **filters: Unpack[FieldFilters],
 ) -> None:
     """Write the conversations that match as a CSV or JSON Lines file."""
-    query = ExportQuery(
-        format=file_format,
-        question_sentiment=question_sentiment,
-        answer_sentiment=answer_sentiment,
-        created_after=created_after,
-        created_before=created_before,
-        updated_after=updated_after,
-        updated_before=updated_before,
-        ids=ids,
-        q=q,
-    )
+    query = ExportQuery(format=file_format, q=q, **filters)
     with Client(url or ctx.obj) as client, _destination(output) as file:
         for piece in client.conversations.export(**query):
             file.write(piece)

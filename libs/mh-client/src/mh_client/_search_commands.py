@@ -1,22 +1,24 @@
 """The commands that find conversations: `mh search` and `mh similar`."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Unpack
 
 import typer
-from mh_common.models import Explanation, GroupBy, SearchHit, SearchMode, SearchResult, Sentiment
+from mh_common.models import Explanation, GroupBy, SearchHit, SearchMode, SearchResult
 
 from mh_client._client import Client
-from mh_client._command_parts import AsJson, Time, Url, print_json, print_text
+from mh_client._command_parts import AsJson, Url, print_json, print_text
+from mh_client._filter_options import with_filters
 from mh_client._terminal import shortened
+from mh_client.resources._filters import FieldFilters
 from mh_client.resources.rag import SearchFilters
 
 SHOWN_CHARACTERS: Final = 300
 
-Sentiments = Annotated[list[Sentiment] | None, typer.Option(help="Any of these; may be given several times.")]
 Limit = Annotated[int, typer.Option(help="Most hits, 1 to 100.")]
 Threshold = Annotated[float | None, typer.Option(help="Leave out lower scores, 0 to 1.")]
 
 
+@with_filters
 def search(
     ctx: typer.Context,
     query: Annotated[
@@ -30,34 +32,22 @@ def search(
     plain: Annotated[bool, typer.Option("--plain", help="Take the query as free text only.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Tell how each hit was found.")] = False,
     similarity_threshold: Threshold = None,
-    question_sentiment: Sentiments = None,
-    answer_sentiment: Sentiments = None,
-    created_after: Time = None,
-    created_before: Time = None,
-    updated_after: Time = None,
-    updated_before: Time = None,
-    ids: Annotated[list[int] | None, typer.Option("--id", help="Only these; may be given several times.")] = None,
     as_json: AsJson = False,
     url: Url = None,
+    **filters: Unpack[FieldFilters],
 ) -> None:
     """Find conversations by meaning and words, best first."""
-    filters = SearchFilters(
+    asked = SearchFilters(
         limit=limit,
         mode=mode,
         group_by=GroupBy.NONE if all_answers else GroupBy.QUESTION,
         plain_query=plain,
         explain=explain,
         similarity_threshold=similarity_threshold,
-        question_sentiment=question_sentiment,
-        answer_sentiment=answer_sentiment,
-        created_after=created_after,
-        created_before=created_before,
-        updated_after=updated_after,
-        updated_before=updated_before,
-        ids=ids,
+        **filters,
     )
     with Client(url or ctx.obj) as client:
-        _print(client.search(query, **filters), as_json=as_json)
+        _print(client.search(query, **asked), as_json=as_json)
 
 
 def similar(

@@ -3,12 +3,14 @@
 import hashlib
 from typing import Final
 
+from mh_common import fields
+
 COLLECTION: Final = "mental_health_embeddings_development"
 """What readers search and the worker writes: a collection or, on a server that was rebuilt once, an alias of one."""
 REBUILDING: Final = f"{COLLECTION}_rebuilding"
 """Exists, empty, while `COLLECTION` is filled anew in place and lacks rows: where a server has no aliases."""
 
-ID: Final = "id"
+ID: Final = fields.ID.name
 """INT64 primary key: the conversation's id in MySQL."""
 EMBEDDING: Final = "embedding"
 """FLOAT_VECTOR of unit length, of the question. The metric is the cosine."""
@@ -23,16 +25,17 @@ SPARSE: Final = "text_bm25"
 WORDS: Final = "words"
 """VARCHAR: `mh_common.words.indexed_words` of question and answer, cut to what the field holds; for phrases and for
 words that must not occur. Milvus's own text match would do, but Milvus Lite has none."""
-QUESTION_SENTIMENT: Final = "question_sentiment"
-ANSWER_SENTIMENT: Final = "answer_sentiment"
 QUESTION_HASH: Final = "question_hash"
 """INT64: equal for equal questions, so that hits can be grouped by question."""
 VERSION: Final = "version"
 """INT64: the conversation's version that was embedded."""
-CREATED_AT: Final = "created_at"
-"""INT64: microseconds since 1970, UTC."""
-UPDATED_AT: Final = "updated_at"
-"""INT64: microseconds since 1970, UTC."""
+FILTERABLE: Final = tuple(field for field in fields.FIELDS if field is not fields.ID)
+"""What the collection holds besides, to filter by, as `fields.indexed` returns it: choices as VARCHAR, moments as INT64
+in microseconds since 1970."""
+QUESTION_SENTIMENT: Final = fields.QUESTION_SENTIMENT.name
+ANSWER_SENTIMENT: Final = fields.ANSWER_SENTIMENT.name
+CREATED_AT: Final = fields.CREATED_AT.name
+UPDATED_AT: Final = fields.UPDATED_AT.name
 
 ANALYZER: Final = {
     "tokenizer": "standard",

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from indexer_worker.vector_store.collection import ensure_collection
 from mh_common import vector_index as fields
+from mh_common.fields import microseconds
 from mh_common.models import SearchMode, SearchRequest, Sentiment
 from mh_common.words import indexed_words, stem_of
 from pymilvus import AsyncMilvusClient
@@ -25,7 +26,6 @@ from rag_api.search.filters import (
     Every,
     Phrase,
     Without,
-    microseconds,
     requested,
 )
 from rag_api.search.index import IndexQuery

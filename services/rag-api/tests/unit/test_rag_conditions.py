@@ -121,7 +121,7 @@ def test_many_are_joined_as_a_tree_of_little_depth(join: type[Every | Either], w
         Phrase(()),
         Phrase(('a" or id > 0 or words like "',)),
         Phrase(("100%",)),
-        Among(fields.QUESTION_SENTIMENT, ['negative"']),  # type: ignore[list-item]
+        Among(fields.QUESTION_SENTIMENT, ['negative"']),
         Among("question", [1]),
         Compared(fields.WORDS, "<", 1),
     ],

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from mh_common import vector_index as fields
+from mh_common.fields import microseconds
 from mh_common.models import Sentiment
 from rag_api.search.filters import (
     Among,
@@ -16,7 +17,6 @@ from rag_api.search.filters import (
     Phrase,
     Without,
     expression,
-    microseconds,
     phrases_without,
 )
 from rag_api.search.periods import period

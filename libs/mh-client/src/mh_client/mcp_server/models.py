@@ -6,10 +6,14 @@ id, title, text, url and metadata. Ids are strings there.
 
 from typing import Annotated, Final
 
-from mh_common.models import MAX_ID, QueryText, Sentiment, WireModel
+from mh_common.fields import CREATED_AT, ID, NAMES, Sentiment, listed
+from mh_common.models import MAX_ID, QueryText, WireModel
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 _ID_PATTERN: Final = "^[1-9][0-9]{0,18}$"
+METADATA: Final = [name for name in NAMES if name != ID.name]
+"""What `fetch` tells of a conversation besides its texts."""
+METADATA.insert(METADATA.index(CREATED_AT.name), "version")
 _STARTS: Final = "The first characters of long texts; `fetch` has the whole."
 
 
@@ -87,9 +91,7 @@ class FetchOutput(BaseModel):
     title: str = Field(description="The patient's question, shortened.")
     text: str = Field(description="The whole conversation: what the patient asked and what the counselor answered.")
     url: str = Field(description="Where the conversation is, as JSON; to cite it by.")
-    metadata: dict[str, str] = Field(
-        description="question_sentiment, answer_sentiment, version, created_at and updated_at."
-    )
+    metadata: dict[str, str] = Field(description=f"{listed(METADATA, ' and ')}.")
 
 
 class CitedSource(Reference):

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from mh_common.models import Answer, Conversation, FieldProblem, SearchResult
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 from mh_client._base import validated
 from mh_client._errors import InvalidInputError
 from mh_client.mcp_server.models import (
+    METADATA,
     AskInput,
     AskOutput,
     CitedSource,
@@ -90,14 +92,12 @@ async def _fetch(platform: Platform, asked: FetchInput) -> FetchOutput:
         title=_start(row.question, TITLE_CHARACTERS),
         text=f"Question:\n{row.question}\n\nAnswer:\n{row.answer}",
         url=platform.link(row.id),
-        metadata={
-            "question_sentiment": row.question_sentiment,
-            "answer_sentiment": row.answer_sentiment,
-            "version": str(row.version),
-            "created_at": row.created_at.isoformat(),
-            "updated_at": row.updated_at.isoformat(),
-        },
+        metadata={name: _written(getattr(row, name)) for name in METADATA},
     )
+
+
+def _written(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 async def _ask(platform: Platform, asked: AskInput) -> AskOutput:

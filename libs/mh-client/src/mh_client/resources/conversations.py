@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Final, Literal, TypedDict, Unpack
 
@@ -23,28 +22,18 @@ from mh_common.models import (
 from mh_client._base import IDEMPOTENCY_KEY, Call, validated
 from mh_client._pagination import pages, pages_async
 from mh_client.resources._binding import AsyncResource, Resource, asynchronous, sync
+from mh_client.resources._filters import FieldFilters, SentimentName
 from mh_client.resources._params import query_params
 
 PATH: Final = "/api/v1/conversations"
 
-SentimentName = Literal["positive", "negative", "neutral"]
 Sort = Literal["id", "-id", "created_at", "-created_at", "updated_at", "-updated_at"]
 ExportFormat = Literal["csv", "jsonl"]
 
 
-class Filters(TypedDict, total=False):
-    """Which conversations; None is the same as left out.
+class Filters(FieldFilters, total=False):
+    """Which conversations; `q`: those with all of these words. None is the same as left out."""
 
-    Times must be aware; `after` includes the time itself, `before` does not.
-    """
-
-    question_sentiment: Sentiment | SentimentName | Sequence[Sentiment | SentimentName] | None
-    answer_sentiment: Sentiment | SentimentName | Sequence[Sentiment | SentimentName] | None
-    created_after: datetime | None
-    created_before: datetime | None
-    updated_after: datetime | None
-    updated_before: datetime | None
-    ids: Sequence[int] | None
     q: str | None
 
 

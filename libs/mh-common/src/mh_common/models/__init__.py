@@ -1,5 +1,6 @@
 """The wire models: what travels between the services, the client and their users."""
 
+from mh_common.fields import Sentiment
 from mh_common.models.answers import (
     ANSWER_EVENTS,
     MAX_HISTORY_LENGTH,
@@ -39,7 +40,6 @@ from mh_common.models.conversations import (
     ConversationStats,
     ConversationUpdate,
     MonthCount,
-    Sentiment,
     SentimentPairCount,
 )
 from mh_common.models.experiments import (

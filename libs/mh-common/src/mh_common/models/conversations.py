@@ -1,20 +1,12 @@
 """Conversations, their lists and the statistics over them."""
 
-from enum import StrEnum
 from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from mh_common.fields import Sentiment
 from mh_common.models.base import LEFT_OUT, MAX_BULK_ROWS, ConversationId, ConversationText, WireModel
 from mh_common.models.index_states import IndexStatus
-
-
-class Sentiment(StrEnum):
-    """How a text sounds. A filter, not a clinical signal."""
-
-    POSITIVE = "positive"
-    NEGATIVE = "negative"
-    NEUTRAL = "neutral"
 
 
 class ConversationCreate(WireModel):

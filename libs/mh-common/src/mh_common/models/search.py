@@ -1,12 +1,12 @@
 """Search by meaning and by words."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mh_common.fields import FIELDS, FILTERS, Sentiment
 from mh_common.models.base import MAX_BULK_ROWS, ConversationId, QueryText, UtcTime, WireModel
-from mh_common.models.conversations import Sentiment
 
 
 class SearchMode(StrEnum):
@@ -24,23 +24,29 @@ class GroupBy(StrEnum):
     NONE = "none"
 
 
-class SearchRequest(WireModel):
-    """A search."""
+def _filter(name: str, **limits: Any) -> Any:
+    """Return the field of a model that is the filter of this name."""
+    return Field(default=None, description=FILTERS[name].description, **limits)
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {"query": "patient cannot sleep before exams", "limit": 5},
-                {"query": 'panic "on the bus" -school question_sentiment:negative created_at<=2026-03-01'},
-            ]
-        },
-    )
+
+class SearchFilters(WireModel):
+    """Which conversations: those that pass all of these. One for each of `fields.FILTERS`."""
+
+    question_sentiment: list[Sentiment] | None = _filter("question_sentiment", min_length=1)
+    answer_sentiment: list[Sentiment] | None = _filter("answer_sentiment", min_length=1)
+    created_after: UtcTime | None = _filter("created_after")
+    created_before: UtcTime | None = _filter("created_before")
+    updated_after: UtcTime | None = _filter("updated_after")
+    updated_before: UtcTime | None = _filter("updated_before")
+    ids: list[ConversationId] | None = _filter("ids", min_length=1, max_length=MAX_BULK_ROWS)
+
+
+class _SearchOptions(WireModel):
+    """What is searched for, and how."""
 
     query: QueryText = Field(
         description='1 to 8,000 characters after trimming. Besides free text it can hold `"a phrase"` that must occur, '
-        "`-word` that must not, and filters: `question_sentiment:negative,neutral`, `answer_sentiment:positive`, "
-        "`created_at>=2026-03-01`, `updated_at<2026`, `id:1,2,3`."
+        f"`-word` that must not, and filters: {', '.join(f'`{field.typed}`' for field in FIELDS)}."
     )
     plain_query: bool = Field(
         default=False, description="Take the query as free text only: no phrases, excluded words or filters in it."
@@ -59,14 +65,19 @@ class SearchRequest(WireModel):
         default=None, ge=0, le=1, description="Leave out hits whose score is below this."
     )
     explain: bool = Field(default=False, description="Tell with each hit how it was found.")
-    question_sentiment: list[Sentiment] | None = Field(default=None, min_length=1, description="Any of these.")
-    answer_sentiment: list[Sentiment] | None = Field(default=None, min_length=1, description="Any of these.")
-    created_after: UtcTime | None = Field(default=None, description="Created at or after this time.")
-    created_before: UtcTime | None = Field(default=None, description="Created before this time.")
-    updated_after: UtcTime | None = Field(default=None, description="Updated at or after this time.")
-    updated_before: UtcTime | None = Field(default=None, description="Updated before this time.")
-    ids: list[ConversationId] | None = Field(
-        default=None, min_length=1, max_length=MAX_BULK_ROWS, description="Only among these conversations."
+
+
+class SearchRequest(SearchFilters, _SearchOptions):
+    """A search."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"query": "patient cannot sleep before exams", "limit": 5},
+                {"query": 'panic "on the bus" -school question_sentiment:negative created_at<=2026-03-01'},
+            ]
+        },
     )
 
 

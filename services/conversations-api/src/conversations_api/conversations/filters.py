@@ -1,9 +1,10 @@
 """What a list of conversations can be asked for: the query parameters of the list and the export."""
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from mh_common.models import ConversationId, QueryText, Sentiment, UtcTime
+from mh_common.fields import FILTERS, Sentiment
+from mh_common.models import ConversationId, QueryText, UtcTime
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_IDS: Final = 1000
@@ -31,17 +32,30 @@ class Sort(StrEnum):
         return self.value.startswith("-")
 
 
+def _any_of(name: str, **limits: Any) -> Any:
+    """Return the query parameter that is the filter of this name and may be repeated."""
+    return Field(default=[], description=f"{FILTERS[name].description[:-1]}; may be repeated.", **limits)
+
+
+def _bound(name: str) -> Any:
+    """Return the query parameter that is the filter of this name."""
+    return Field(default=None, description=FILTERS[name].description)
+
+
 class ConversationFilters(BaseModel):
-    """Which conversations: those that pass all of these. Unknown ones are refused, lest a typing error finds all."""
+    """Which conversations: those that pass all of these. Unknown ones are refused, lest a typing error finds all.
+
+    Beside `q` one for each of `fields.FILTERS`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    question_sentiment: list[Sentiment] = Field(default=[], description="Any of these; may be repeated.")
-    answer_sentiment: list[Sentiment] = Field(default=[], description="Any of these; may be repeated.")
+    question_sentiment: list[Sentiment] = _any_of("question_sentiment")
+    answer_sentiment: list[Sentiment] = _any_of("answer_sentiment")
     created_after: UtcTime | None = Field(default=None, description="Created at or after this ISO 8601 time.")
-    created_before: UtcTime | None = Field(default=None, description="Created before this time.")
-    updated_after: UtcTime | None = Field(default=None, description="Updated at or after this time.")
-    updated_before: UtcTime | None = Field(default=None, description="Updated before this time.")
+    created_before: UtcTime | None = _bound("created_before")
+    updated_after: UtcTime | None = _bound("updated_after")
+    updated_before: UtcTime | None = _bound("updated_before")
     ids: list[ConversationId] = Field(
         default=[], max_length=MAX_IDS, description="Only these keys; may be repeated. Absent ones are passed over."
     )

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, Final, cast
 
 from mh_common.errors import NotFoundError
+from mh_common.fields import FILTERS, Check, Filter
 from mh_common.models import (
     Conversation,
     ConversationCreate,
@@ -107,20 +108,10 @@ class ConversationRepository:
         return self._session.get_bind().dialect.name
 
     def _conditions(self, filters: ConversationFilters) -> Iterator[ColumnElement[bool]]:
-        if filters.question_sentiment:
-            yield _ROW.question_sentiment.in_(filters.question_sentiment)
-        if filters.answer_sentiment:
-            yield _ROW.answer_sentiment.in_(filters.answer_sentiment)
-        if filters.created_after is not None:
-            yield _ROW.created_at >= filters.created_after
-        if filters.created_before is not None:
-            yield _ROW.created_at < filters.created_before
-        if filters.updated_after is not None:
-            yield _ROW.updated_at >= filters.updated_after
-        if filters.updated_before is not None:
-            yield _ROW.updated_at < filters.updated_before
-        if filters.ids:
-            yield _ROW.id.in_(filters.ids)
+        for one in FILTERS.values():
+            value = getattr(filters, one.name)
+            if value not in (None, []):
+                yield _condition(one, value)
         if filters.q is not None:
             yield from self._text_conditions(full_text.split(filters.q))
 
@@ -191,6 +182,19 @@ def _page(sort: Sort, *, first: bool) -> Select[*tuple[Any, ...]]:
     ordering = [column] if sort.field == "id" else [column, _ROW.id]
     query = _CONVERSATION.order_by(*(key.desc() if sort.descending else key for key in ordering))
     return query.where(*(() if first else (_beyond(sort),))).limit(bindparam("most", type_=Integer))
+
+
+def _condition(one: Filter, value: Any) -> ColumnElement[bool]:
+    column = _ROW[one.field.name]
+    condition: ColumnElement[bool]
+    match one.check:
+        case Check.ANY_OF:
+            condition = column.in_(value)
+        case Check.FROM:
+            condition = column >= value
+        case Check.BEFORE:
+            condition = column < value
+    return condition
 
 
 def _beyond(sort: Sort) -> ColumnElement[bool]:

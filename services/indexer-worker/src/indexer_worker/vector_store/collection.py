@@ -5,12 +5,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 from mh_common import vector_index as fields
+from mh_common.fields import ConversationField, Kind
 from pymilvus import AsyncMilvusClient, CollectionSchema, DataType, Function, FunctionType, MilvusException
 
 from indexer_worker.errors import IndexMismatchError
-
-SENTIMENT_BYTES: Final = 8
-"""The longest sentiment is "positive"."""
 
 INDEXES: Final = (
     (fields.EMBEDDING, "AUTOINDEX", "COSINE"),
@@ -60,10 +58,10 @@ def collection_schema(model: str, dimension: int) -> CollectionSchema:
     for vector in (fields.EMBEDDING, fields.TEXT_EMBEDDING):
         schema.add_field(vector, DataType.FLOAT_VECTOR, dim=dimension)
     schema.add_field(fields.QUESTION, DataType.VARCHAR, max_length=fields.MAX_VARCHAR_BYTES)
-    schema.add_field(fields.QUESTION_SENTIMENT, DataType.VARCHAR, max_length=SENTIMENT_BYTES)
-    schema.add_field(fields.ANSWER_SENTIMENT, DataType.VARCHAR, max_length=SENTIMENT_BYTES)
-    for number in (fields.QUESTION_HASH, fields.VERSION, fields.CREATED_AT, fields.UPDATED_AT):
+    for number in (fields.QUESTION_HASH, fields.VERSION):
         schema.add_field(number, DataType.INT64)
+    for field in fields.FILTERABLE:
+        schema.add_field(field.name, **_type_of(field))
     schema.add_field(fields.WORDS, DataType.VARCHAR, max_length=fields.MAX_VARCHAR_BYTES)
     schema.add_field(
         fields.TEXT,
@@ -82,6 +80,13 @@ def collection_schema(model: str, dimension: int) -> CollectionSchema:
         )
     )
     return schema
+
+
+def _type_of(field: ConversationField) -> dict[str, Any]:
+    """Return the type of a field in Milvus, which has no index on it: few rows are left once vectors are compared."""
+    if field.kind is Kind.CHOICE:
+        return {"datatype": DataType.VARCHAR, "max_length": max(len(choice.encode()) for choice in field.choices)}
+    return {"datatype": DataType.INT64}
 
 
 async def check_collection(

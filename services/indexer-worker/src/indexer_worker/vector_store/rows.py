@@ -1,14 +1,12 @@
 """What the index holds of a conversation."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from mh_common import vector_index as fields
+from mh_common.fields import indexed
 from mh_common.models import Conversation
 from mh_common.words import indexed_words
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Row = dict[str, Any]
 
@@ -22,12 +20,9 @@ def vector_row(conversation: Conversation, question: Sequence[float], text: Sequ
         fields.QUESTION: fields.cut_to_bytes(conversation.question),
         fields.TEXT: fields.cut_to_bytes(fields.embedded_text(conversation.question, conversation.answer)),
         fields.WORDS: fields.cut_to_bytes(_words(conversation)),
-        fields.QUESTION_SENTIMENT: conversation.question_sentiment.value,
-        fields.ANSWER_SENTIMENT: conversation.answer_sentiment.value,
         fields.QUESTION_HASH: fields.question_hash(conversation.question),
         fields.VERSION: conversation.version,
-        fields.CREATED_AT: _microseconds(conversation.created_at),
-        fields.UPDATED_AT: _microseconds(conversation.updated_at),
+        **{field.name: indexed(field, getattr(conversation, field.name)) for field in fields.FILTERABLE},
     }
 
 
@@ -35,7 +30,3 @@ def _words(conversation: Conversation) -> str:
     # Cut before as well: a text of a million characters costs no more than its part that the field holds.
     longest = fields.MAX_VARCHAR_BYTES
     return indexed_words(conversation.question[:longest], conversation.answer[:longest])
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)

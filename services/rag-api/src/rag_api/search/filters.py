@@ -7,30 +7,27 @@ Milvus Lite knows no `not`, and a constant comparison ends its process. So condi
 has a field in it, and what cannot be negated (`Without`) is replaced by ids before it is written.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from mh_common import vector_index as fields
-from mh_common.models import SearchRequest, Sentiment
-
-SENTIMENTS: Final = (fields.QUESTION_SENTIMENT, fields.ANSWER_SENTIMENT)
-MOMENTS: Final = (fields.CREATED_AT, fields.UPDATED_AT)
-NUMBERS: Final = (fields.ID, fields.QUESTION_HASH, *MOMENTS)
+from mh_common.fields import BY_NAME, FILTERS, Check, Filter, Kind, indexed
+from mh_common.models import SearchRequest
 
 Comparison = Literal["<", "<=", ">", ">="]
-Value = int | Sentiment
+Value = int | str
 
 MAX_CHAIN: Final = 8
 """Most expressions joined in a row. Each nests those before it in Milvus's tree, which may be some 50 deep."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 @dataclass(frozen=True)
 class Among:
-    """The field is one of the values or, `negated`, none of them. No values: nothing is among them."""
+    """The field is one of the values or, `negated`, none of them. No values: nothing is among them.
+
+    The values are those of the index; see `mh_common.fields.indexed`.
+    """
 
     field: str
     values: Sequence[Value]
@@ -81,25 +78,19 @@ NOTHING: Final = Among(fields.ID, ())
 
 def requested(request: SearchRequest) -> Every:
     """Return what the request's own filters ask for."""
-    named: list[Condition] = []
-    for field, sentiments in zip(SENTIMENTS, (request.question_sentiment, request.answer_sentiment), strict=True):
-        if sentiments is not None:
-            named.append(Among(field, sentiments))
-    bounds: tuple[tuple[str, Comparison, datetime | None], ...] = (
-        (fields.CREATED_AT, ">=", request.created_after),
-        (fields.CREATED_AT, "<", request.created_before),
-        (fields.UPDATED_AT, ">=", request.updated_after),
-        (fields.UPDATED_AT, "<", request.updated_before),
-    )
-    named += [Compared(field, sign, microseconds(moment)) for field, sign, moment in bounds if moment is not None]
-    if request.ids is not None:
-        named.append(Among(fields.ID, request.ids))
-    return Every(named)
+    given = ((one, getattr(request, one.name)) for one in FILTERS.values())
+    return Every([_asked(one, value) for one, value in given if value is not None])
 
 
-def microseconds(moment: datetime) -> int:
-    """Return a moment as the index keeps it: microseconds since 1970 in UTC."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+def _asked(one: Filter, value: Any) -> Condition:
+    name = one.field.name
+    match one.check:
+        case Check.ANY_OF:
+            return Among(name, [indexed(one.field, each) for each in value])
+        case Check.FROM:
+            return Compared(name, ">=", int(indexed(one.field, value)))
+        case Check.BEFORE:
+            return Compared(name, "<", int(indexed(one.field, value)))
 
 
 def phrases_without(condition: Condition) -> set[Phrase]:
@@ -149,19 +140,25 @@ def _among(condition: Among) -> str:
     if not condition.values:
         # Milvus refuses an empty list. Ids begin at 1.
         return "" if condition.negated else f"{fields.ID} < 0"
-    literals: Iterable[str]
-    if condition.field in SENTIMENTS:
-        literals = (f'"{Sentiment(str(value)).value}"' for value in condition.values)
-    else:
-        _number(condition.field)
-        literals = (f"{value:d}" for value in condition.values)
-    return f"{condition.field} {'not in' if condition.negated else 'in'} [{', '.join(literals)}]"
+    literals = ", ".join(_literal(condition.field, value) for value in condition.values)
+    return f"{condition.field} {'not in' if condition.negated else 'in'} [{literals}]"
 
 
-def _number(field: str) -> str:
-    if field not in NUMBERS:
-        raise ValueError(f"{field} is no number")
-    return field
+def _literal(name: str, value: Value) -> str:
+    field = BY_NAME.get(name)
+    if field is None or field.kind is not Kind.CHOICE:
+        _number(name)
+        return f"{value:d}"
+    if value not in list(field.choices):
+        raise ValueError(f"{name} has no such value")
+    return f'"{value}"'
+
+
+def _number(name: str) -> str:
+    field = BY_NAME.get(name)
+    if name != fields.QUESTION_HASH and (field is None or field.kind is Kind.CHOICE):
+        raise ValueError(f"{name} is no number")
+    return name
 
 
 def _phrase(condition: Phrase) -> str:

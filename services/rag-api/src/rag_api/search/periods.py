@@ -4,7 +4,9 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from rag_api.search.filters import Compared, Comparison, Condition, Either, Every, microseconds
+from mh_common.fields import microseconds
+
+from rag_api.search.filters import Compared, Comparison, Condition, Either, Every
 
 _DATE: Final = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 _INSTANT: Final = re.compile(

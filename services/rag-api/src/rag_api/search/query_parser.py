@@ -11,14 +11,12 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from mh_common import vector_index as fields
 from mh_common.errors import DomainError
-from mh_common.models import MAX_ID, FieldProblem, Sentiment
+from mh_common.fields import BY_NAME, NAMES, ConversationField, Kind
+from mh_common.models import MAX_ID, FieldProblem
 from mh_common.words import words_of
 
 from rag_api.search.filters import (
-    MOMENTS,
-    SENTIMENTS,
     Among,
     Compared,
     Comparison,
@@ -29,10 +27,7 @@ from rag_api.search.filters import (
 )
 from rag_api.search.periods import compared, period, within
 
-FIELDS: Final = (*SENTIMENTS, *MOMENTS, fields.ID)
-"""What can be filtered by, by the name that is typed."""
-
-_LONG_NAMES = "|".join(name for name in FIELDS if "_" in name)
+_LONG_NAMES = "|".join(name for name in NAMES if "_" in name)
 _START = r"(?<!\S)"
 _PIECE: Final = re.compile(
     rf'{_START}(?P<without>-)?"(?P<phrase>[^"]*)"'
@@ -96,12 +91,12 @@ def _piece(match: re.Match[str]) -> tuple[list[Condition], str]:
         return _phrase(found["word"], excluded=True)
     name = (found["known"] or found["name"]).lower()
     sign, value = found["sign"] or found["sign2"], found["value"] or found["value2"] or ""
-    if name not in FIELDS:
+    if name not in BY_NAME:
         raise QuerySyntaxError(
-            f"There is no filter {name}. Known are {', '.join(FIELDS)}. To search for the words themselves, put a "
+            f"There is no filter {name}. Known are {', '.join(NAMES)}. To search for the words themselves, put a "
             "blank after the sign, or send plain_query."
         )
-    return [_filter(name, sign, value, negated=bool(found["minus"] or found["minus2"]))], " "
+    return [_filter(BY_NAME[name], sign, value, negated=bool(found["minus"] or found["minus2"]))], " "
 
 
 def _phrase(text: str, *, excluded: bool) -> tuple[list[Condition], str]:
@@ -112,28 +107,34 @@ def _phrase(text: str, *, excluded: bool) -> tuple[list[Condition], str]:
     return ([Without(phrase)], " ") if excluded else ([phrase], f" {text} ")
 
 
-def _filter(name: str, sign: str, value: str, *, negated: bool) -> Condition:
-    if name in MOMENTS:
-        if negated:
-            raise QuerySyntaxError(f"{name} cannot be excluded with a minus; turn its sign around instead.")
-        return _moment(name, sign, value)
-    if name in SENTIMENTS:
-        if sign not in (":", "="):
-            raise QuerySyntaxError(f"{name} takes a colon: {name}:negative")
-        return Among(name, [_sentiment(name, one) for one in value.split(",")], negated)
+def _filter(field: ConversationField, sign: str, value: str, *, negated: bool) -> Condition:
+    match field.kind:
+        case Kind.MOMENT:
+            return _moment(field, sign, value, negated=negated)
+        case Kind.CHOICE:
+            return _choice(field, sign, value, negated=negated)
+        case Kind.ID:
+            return _key(field, sign, value, negated=negated)
+
+
+def _choice(field: ConversationField, sign: str, value: str, *, negated: bool) -> Condition:
+    if sign not in (":", "="):
+        raise QuerySyntaxError(f"{field.name} takes a colon: {field.name}:negative")
+    return Among(field.name, [_chosen(field, one.lower()) for one in value.split(",")], negated)
+
+
+def _chosen(field: ConversationField, value: str) -> str:
+    if value not in list(field.choices):
+        known = ", ".join(field.choices)
+        raise QuerySyntaxError(f"{field.name} is one of {known}, or several of them with commas and no blanks.")
+    return value
+
+
+def _key(field: ConversationField, sign: str, value: str, *, negated: bool) -> Condition:
     if sign in (":", "="):
-        return Among(name, [_id(one) for one in value.split(",")], negated)
-    if negated:
-        raise QuerySyntaxError(f"{name}{sign} cannot be excluded with a minus; turn its sign around instead.")
-    return Compared(name, _SIGNS[sign], _id(value))
-
-
-def _sentiment(name: str, value: str) -> Sentiment:
-    try:
-        return Sentiment(value.lower())
-    except ValueError:
-        known = ", ".join(Sentiment)
-        raise QuerySyntaxError(f"{name} is one of {known}, or several of them with commas and no blanks.") from None
+        return Among(field.name, [_id(one) for one in value.split(",")], negated)
+    _refuse_minus(f"{field.name}{sign}", negated)
+    return Compared(field.name, _SIGNS[sign], _id(value))
 
 
 def _id(value: str) -> int:
@@ -143,7 +144,9 @@ def _id(value: str) -> int:
     return int(value)
 
 
-def _moment(name: str, sign: str, value: str) -> Condition:
+def _moment(field: ConversationField, sign: str, value: str, *, negated: bool) -> Condition:
+    name = field.name
+    _refuse_minus(name, negated)
     span = period(value)
     if span is None:
         raise QuerySyntaxError(
@@ -153,3 +156,8 @@ def _moment(name: str, sign: str, value: str) -> Condition:
     if sign in (":", "="):
         return within(name, span)
     return compared(name, _SIGNS[sign], span)
+
+
+def _refuse_minus(what: str, negated: bool) -> None:
+    if negated:
+        raise QuerySyntaxError(f"{what} cannot be excluded with a minus; turn its sign around instead.")

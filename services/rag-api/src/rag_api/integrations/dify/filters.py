@@ -1,6 +1,6 @@
 """Dify's metadata conditions as conditions of the index, exactly.
 
-Sentiments take the operators of texts, ids those of numbers, moments those of times; what an operator cannot mean for a
+Choices take the operators of texts, ids those of numbers, moments those of times; what an operator cannot mean for a
 field is refused, as is a value that no conversation can have. No field is ever empty.
 """
 
@@ -8,15 +8,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from mh_common import vector_index as fields
 from mh_common.errors import InvalidRequestError
-from mh_common.models import MAX_ID, FieldProblem, Sentiment
+from mh_common.fields import BY_NAME, NAMES, ConversationField, Kind
+from mh_common.models import MAX_ID, FieldProblem
 
 from rag_api.integrations.dify.models import MetadataCondition, MetadataFilter, Scalar
 from rag_api.search.filters import (
-    MOMENTS,
     NOTHING,
-    SENTIMENTS,
     Among,
     Compared,
     Comparison,
@@ -47,6 +45,13 @@ _PARTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
 }
 _SIGNS: Final[Mapping[str, Comparison]] = {"<": "<", "≤": "<=", ">": ">", "≥": ">="}
 _TIME_SIGNS: Final[Mapping[str, Comparison]] = {**_SIGNS, "before": "<", "after": ">"}
+
+OPERATORS: Final[Mapping[Kind, Sequence[str]]] = {
+    Kind.CHOICE: (*_PARTS, *_EQUAL, "in"),
+    Kind.MOMENT: (*_EQUAL, "in", *_TIME_SIGNS),
+    Kind.ID: (*_EQUAL, "in", *_SIGNS),
+}
+"""What suits a kind, besides `empty` and `null` and the opposites of all these."""
 
 _FIRST_SECOND: Final = -62_135_596_800
 _LAST_SECOND: Final = 253_402_300_799
@@ -92,57 +97,52 @@ def _condition(one: MetadataFilter) -> Condition:
 
 
 def _leaf(name: str, operator: str, value: Value, *, negated: bool) -> Condition:
-    if name not in (*SENTIMENTS, *MOMENTS, fields.ID):
-        known = ", ".join((*SENTIMENTS, *MOMENTS, fields.ID))
-        raise _RefusedError("name", f"is no field to filter by; these are {known}")
+    field = BY_NAME.get(name)
+    if field is None:
+        raise _RefusedError("name", f"is no field to filter by; these are {', '.join(NAMES)}")
     if operator in _EMPTY:
         return Every() if negated else NOTHING
-    if name in SENTIMENTS:
-        return _sentiment(name, operator, value, negated=negated)
-    if name in MOMENTS:
-        return _moment(name, operator, value, negated=negated)
-    return _id(operator, value, negated=negated)
+    if operator not in OPERATORS[field.kind]:
+        raise _RefusedError("comparison_operator", f"does not suit {name}, which takes {', '.join(suitable(field))}")
+    match field.kind:
+        case Kind.CHOICE:
+            return _choice(field, operator, value, negated=negated)
+        case Kind.MOMENT:
+            return _moment(name, operator, value, negated=negated)
+        case Kind.ID:
+            return _id(name, operator, value, negated=negated)
 
 
-def _sentiment(name: str, operator: str, value: Value, *, negated: bool) -> Condition:
+def suitable(field: ConversationField) -> list[str]:
+    """Return the operators that a field takes."""
+    operators = (*OPERATORS[field.kind], *_EMPTY)
+    return [*operators, *(opposite for opposite, operator in _OPPOSITES.items() if operator in operators)]
+
+
+def _choice(field: ConversationField, operator: str, value: Value, *, negated: bool) -> Condition:
     if operator in _PARTS:
         part = _one(value)
         if not isinstance(part, str):
             raise _RefusedError("value", "must be a text with this operator")
-        return Among(name, [one for one in Sentiment if _PARTS[operator](one.value, part.lower())], negated)
-    if operator in _EQUAL:
-        return Among(name, [_known_sentiment(_one(value))], negated)
-    if operator == "in":
-        return Among(name, [_known_sentiment(one) for one in _several(value)], negated)
-    raise _unsuitable(name, (*_PARTS, *_EQUAL, "in"))
+        return Among(field.name, [one for one in field.choices if _PARTS[operator](one, part.lower())], negated)
+    values = _several(value) if operator == "in" else [_one(value)]
+    return Among(field.name, [_chosen(field, one) for one in values], negated)
 
 
-def _id(operator: str, value: Value, *, negated: bool) -> Condition:
-    if operator in _EQUAL:
-        return Among(fields.ID, [_whole_number(_one(value))], negated)
-    if operator == "in":
-        return Among(fields.ID, [_whole_number(one) for one in _several(value)], negated)
+def _id(name: str, operator: str, value: Value, *, negated: bool) -> Condition:
     if operator in _SIGNS:
-        return Compared(fields.ID, _SIGNS[operator], _whole_number(_one(value)))
-    raise _unsuitable(fields.ID, (*_EQUAL, "in", *_SIGNS))
+        return Compared(name, _SIGNS[operator], _whole_number(_one(value)))
+    values = _several(value) if operator == "in" else [_one(value)]
+    return Among(name, [_whole_number(one) for one in values], negated)
 
 
 def _moment(name: str, operator: str, value: Value, *, negated: bool) -> Condition:
     if operator in _TIME_SIGNS:
         return compared(name, _TIME_SIGNS[operator], _span(_one(value)))
-    if operator not in (*_EQUAL, "in"):
-        raise _unsuitable(name, (*_EQUAL, "in", *_TIME_SIGNS))
     spans = [_span(one) for one in (_several(value) if operator == "in" else [_one(value)])]
     if negated:
         return Every([outside(name, span) for span in spans])
     return Either([within(name, span) for span in spans])
-
-
-def _unsuitable(name: str, operators: Sequence[str]) -> _RefusedError:
-    opposites = [opposite for opposite, operator in _OPPOSITES.items() if operator in (*operators, *_EMPTY)]
-    return _RefusedError(
-        "comparison_operator", f"does not suit {name}, which takes {', '.join((*operators, *_EMPTY, *opposites))}"
-    )
 
 
 def _one(value: Value) -> Scalar:
@@ -161,11 +161,11 @@ def _several(value: Value) -> Sequence[Scalar]:
     return [value] if isinstance(value, int | float) else value
 
 
-def _known_sentiment(value: Scalar) -> Sentiment:
-    try:
-        return Sentiment(str(value).lower())
-    except ValueError:
-        raise _RefusedError("value", f"must be one of {', '.join(Sentiment)}") from None
+def _chosen(field: ConversationField, value: Scalar) -> str:
+    chosen = str(value).lower()
+    if chosen not in list(field.choices):
+        raise _RefusedError("value", f"must be one of {', '.join(field.choices)}")
+    return chosen
 
 
 def _whole_number(value: Scalar) -> int:

@@ -6,6 +6,7 @@ Dify may add are passed over, but not in a filter: a part of it that is not unde
 
 from typing import Annotated, Any, Final, Literal, Self
 
+from mh_common.fields import NAMES, listed
 from mh_common.models import QueryText, SearchHit, SearchRequest, Sentiment, UtcTime, WireModel
 from pydantic import (
     BaseModel,
@@ -24,7 +25,7 @@ from rag_api.integrations.links import conversation_link
 from rag_api.integrations.titles import title_of
 
 MAX_CONDITIONS: Final = 50
-MAX_NAMES: Final = 5
+MAX_NAMES: Final = len(NAMES)
 """In one condition; there are no more fields."""
 MAX_VALUES: Final = 1000
 """In all conditions together."""
@@ -77,8 +78,8 @@ class MetadataFilter(WireModel):
         StrictStr | Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_NAMES)],
         _or_say(f"must be the name of a field, or a list of 1 to {MAX_NAMES} such names"),
     ] = Field(
-        description="`question_sentiment`, `answer_sentiment`, `created_at`, `updated_at` or `id`. Of several one at "
-        "least must pass; with a `not` operator or `≠` all must."
+        description=f"{listed([f'`{name}`' for name in NAMES], ' or ')}. Of several one at least must pass; with a "
+        "`not` operator or `≠` all must."
     )
     comparison_operator: Operator
     value: Annotated[Scalar | list[Scalar] | None, _or_say("must be a text, a number, or a list of them")] = Field(

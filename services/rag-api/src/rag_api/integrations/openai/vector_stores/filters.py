@@ -7,23 +7,27 @@ microseconds. A comparison with a second is therefore one with the microsecond a
 import math
 from typing import Any, Final
 
-from mh_common import vector_index as fields
-from mh_common.models import MAX_ID, Sentiment
+from mh_common.fields import BY_NAME, ConversationField, Kind
+from mh_common.models import MAX_ID
 
 from rag_api.integrations.openai.errors import RefusedError
-from rag_api.integrations.openai.vector_stores.models import MAX_VALUES, ComparisonFilter, CompoundFilter, Filter
-from rag_api.search.filters import MOMENTS, SENTIMENTS, Among, Compared, Condition, Either, Every
-
-KEYS: Final = (fields.ID, *SENTIMENTS, *MOMENTS)
+from rag_api.integrations.openai.vector_stores.models import (
+    KEYS,
+    MAX_VALUES,
+    ComparisonFilter,
+    CompoundFilter,
+    Filter,
+)
+from rag_api.search.filters import Among, Compared, Condition, Either, Every
 
 MAX_DEPTH: Final = 5
 MAX_FILTERS: Final = 100
 """Comparisons in all; one with a list of times counts as many as there are times. With both limits the expression stays
 within the depth that Milvus takes."""
 
-_UNIT: Final = {fields.ID: 1, **dict.fromkeys(MOMENTS, 1_000_000)}
+_UNIT: Final = {Kind.ID: 1, Kind.MOMENT: 1_000_000}
 """How much an attribute's 1 is in the index."""
-_MOST: Final = {fields.ID: MAX_ID, **dict.fromkeys(MOMENTS, 10**12)}
+_MOST: Final = {Kind.ID: MAX_ID, Kind.MOMENT: 10**12}
 """No id and no second is larger: a number beyond is as good as this one, and the index takes no larger one."""
 
 
@@ -43,61 +47,62 @@ def _size(filters: Filter, depth: int) -> int:
         raise _refused(f"Filters may stand in each other {MAX_DEPTH} deep.")
     if isinstance(filters, CompoundFilter):
         return sum(_size(one, depth + 1) for one in filters.filters)
-    return len(_values(filters)) if filters.key in MOMENTS else 1
+    field = BY_NAME.get(filters.key)
+    return len(_values(filters)) if field is not None and field.kind is Kind.MOMENT else 1
 
 
 def _condition(filters: Filter) -> Condition:
     if isinstance(filters, CompoundFilter):
         parts = [_condition(one) for one in filters.filters]
         return Every(parts) if filters.type == "and" else Either(parts)
-    if filters.key not in KEYS:
+    if filters.key not in BY_NAME:
         raise _refused(f"There is no attribute of this name to filter by. There are {', '.join(KEYS)}.")
-    return _sentiment(filters) if filters.key in SENTIMENTS else _number(filters)
+    field = BY_NAME[filters.key]
+    return _choice(field, filters) if field.kind is Kind.CHOICE else _number(field, filters)
 
 
-def _sentiment(filters: ComparisonFilter) -> Condition:
+def _choice(field: ConversationField, filters: ComparisonFilter) -> Condition:
     if filters.type not in ("eq", "ne", "in", "nin"):
-        raise _refused(f"{filters.key} has no order: filter by eq, ne, in or nin.")
-    known = {sentiment.value: sentiment for sentiment in Sentiment}
+        raise _refused(f"{field.name} has no order: filter by eq, ne, in or nin.")
     values = _values(filters)
-    if not all(isinstance(value, str) and value in known for value in values):
-        raise _refused(f"{filters.key} is one of {', '.join(known)}.")
-    return Among(filters.key, [known[value] for value in values], negated=filters.type in ("ne", "nin"))
+    if not all(isinstance(value, str) and value in list(field.choices) for value in values):
+        raise _refused(f"{field.name} is one of {', '.join(field.choices)}.")
+    return Among(field.name, values, negated=filters.type in ("ne", "nin"))
 
 
-def _number(filters: ComparisonFilter) -> Condition:
+def _number(field: ConversationField, filters: ComparisonFilter) -> Condition:
     values = _values(filters)
     if not all(_is_number(value) for value in values):
         raise _refused(
-            f"{filters.key} is a number"
-            + (", in seconds since 1970, such as 1772366400." if filters.key in MOMENTS else ".")
+            f"{field.name} is a number"
+            + (", in seconds since 1970, such as 1772366400." if field.kind is Kind.MOMENT else ".")
         )
-    key, most = filters.key, _MOST[filters.key]
+    most = _MOST[field.kind]
     if filters.type in ("gt", "gte", "lt", "lte"):
-        return _ordered(key, filters.type, max(-most, min(values[0], most)))
+        return _ordered(field, filters.type, max(-most, min(values[0], most)))
     whole = sorted({int(value) for value in values if abs(value) <= most and value == int(value)})
     negated = filters.type in ("ne", "nin")
-    if key == fields.ID:
-        return Among(key, [value for value in whole if value > 0], negated)
-    return Every([_unequal(key, one) for one in whole]) if negated else Either([_equal(key, one) for one in whole])
+    if field.kind is Kind.ID:
+        return Among(field.name, [value for value in whole if value > 0], negated)
+    return Every([_unequal(field, one) for one in whole]) if negated else Either([_equal(field, one) for one in whole])
 
 
-def _ordered(key: str, sign: str, value: float) -> Condition:
+def _ordered(field: ConversationField, sign: str, value: float) -> Condition:
     """Every attribute is a whole number, so that a comparison with a fraction is one with a whole number as well."""
-    unit = _UNIT[key]
+    unit = _UNIT[field.kind]
     if sign == "gte":
-        return Compared(key, ">=", math.ceil(value) * unit)
+        return Compared(field.name, ">=", math.ceil(value) * unit)
     if sign == "lt":
-        return Compared(key, "<", math.ceil(value) * unit)
-    return Compared(key, ">" if sign == "gt" else "<=", math.floor(value) * unit + unit - 1)
+        return Compared(field.name, "<", math.ceil(value) * unit)
+    return Compared(field.name, ">" if sign == "gt" else "<=", math.floor(value) * unit + unit - 1)
 
 
-def _equal(key: str, number: int) -> Condition:
-    return Every([_ordered(key, "gte", number), _ordered(key, "lte", number)])
+def _equal(field: ConversationField, number: int) -> Condition:
+    return Every([_ordered(field, "gte", number), _ordered(field, "lte", number)])
 
 
-def _unequal(key: str, number: int) -> Condition:
-    return Either([_ordered(key, "lt", number), _ordered(key, "gt", number)])
+def _unequal(field: ConversationField, number: int) -> Condition:
+    return Either([_ordered(field, "lt", number), _ordered(field, "gt", number)])
 
 
 def _values(filters: ComparisonFilter) -> list[Any]:

@@ -1,9 +1,13 @@
 """What is sent to, and comes back from, the search of a vector store. Fields that are not named here are ignored."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
+from mh_common.fields import ID, NAMES, listed
 from mh_common.models import QueryText
 from pydantic import BaseModel, ConfigDict, Field
+
+KEYS: Final = (ID.name, *(name for name in NAMES if name != ID.name))
+"""The attributes to filter by."""
 
 MAX_RESULTS = 50
 MAX_QUERIES = 10
@@ -14,7 +18,7 @@ class ComparisonFilter(BaseModel):
     """An attribute compares so with the value."""
 
     type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
-    key: str = Field(description="id, question_sentiment, answer_sentiment, created_at or updated_at.")
+    key: str = Field(description=f"{listed(KEYS, ' or ')}.")
     value: Any = Field(
         description="Of the attribute's own type: a number for id and, in seconds since 1970, for times; positive, "
         "negative or neutral for sentiments. A list of at most 1,000 of them for in and nin."

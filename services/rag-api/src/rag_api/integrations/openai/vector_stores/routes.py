@@ -1,9 +1,11 @@
 """POST /v1/vector_stores/{vector_store_id}/search."""
 
+from textwrap import fill
 from typing import Final
 
 from fastapi import APIRouter
 from mh_common import vector_index as fields
+from mh_common.fields import listed
 from mh_common.models import SearchHit, SearchRequest
 
 from rag_api.dependencies import State
@@ -11,6 +13,7 @@ from rag_api.integrations.links import PublicUrl, conversation_link
 from rag_api.integrations.openai.errors import KEY, OpenAIRoute, UnknownError, error_responses
 from rag_api.integrations.openai.vector_stores.filters import condition_of
 from rag_api.integrations.openai.vector_stores.models import (
+    KEYS,
     ResultAttributes,
     ResultContent,
     StoreSearchPage,
@@ -25,19 +28,26 @@ router = APIRouter(route_class=OpenAIRoute, tags=["openai"], dependencies=[KEY])
 STORE: Final = "conversations"
 
 
+_STORE: Final = (
+    f"The one vector store is `conversations`. Its attributes are {listed(KEYS, ' and ')}, these in whole seconds "
+    "since 1970; filters are exact. `rewrite_query` and a ranker change nothing."
+)
+DESCRIPTION: Final = f"""\
+Return the conversations that fit best, one for each distinct question, as `/api/v1/search` with `plain_query`.
+
+{fill(_STORE, 116)}"""
+
+
 @router.post(
     "/vector_stores/{vector_store_id}/search",
     summary="Search the conversations, as OpenAI's clients do",
+    description=DESCRIPTION,
     responses=error_responses(404, 503),
 )
 async def search(
     vector_store_id: str, body: StoreSearchRequest, state: State, public_url: PublicUrl
 ) -> StoreSearchPage:
-    """Return the conversations that fit best, one for each distinct question, as `/api/v1/search` with `plain_query`.
-
-    The one vector store is `conversations`. Its attributes are id, question_sentiment, answer_sentiment, created_at and
-    updated_at, these in whole seconds since 1970; filters are exact. `rewrite_query` and a ranker change nothing.
-    """
+    """Return the conversations that fit best, one for each distinct question."""
     if vector_store_id != STORE:
         message = f"There is no such vector store here. The vector store is {STORE}."
         raise UnknownError(message, "vector_store_id", "vector_store_not_found")

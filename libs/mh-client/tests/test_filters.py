@@ -1,0 +1,17 @@
+"""The filters of the client and of its commands: each that the platform has."""
+
+import typer.main
+from mh_client._commands import app
+from mh_client.resources._filters import FieldFilters
+from mh_common.fields import FILTERS
+
+
+def test_the_client_names_every_filter() -> None:
+    assert list(FieldFilters.__annotations__) == list(FILTERS)
+
+
+def test_search_and_export_have_an_option_for_every_filter() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for name in ("search", "export"):
+        options = {parameter.name for parameter in commands[name].params}
+        assert set(FILTERS) <= options
