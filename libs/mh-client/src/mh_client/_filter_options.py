@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 from mh_common.fields import FILTERS, Check, Filter, Kind, Sentiment
 
-from mh_client._command_parts import Time
+from mh_client._command_parts import Day, Time
+
+_REPEATED = "may be given several times."
 
 
 def with_filters(command: Callable[..., None]) -> Callable[..., None]:
@@ -32,8 +34,22 @@ def with_filters(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _option(one: Filter) -> Any:
-    if one.check in (Check.FROM, Check.BEFORE):
-        return Time
-    if one.field.kind is Kind.ID:
-        return Annotated[list[int] | None, typer.Option("--id", help="Only these; may be given several times.")]
-    return Annotated[list[Sentiment] | None, typer.Option(help="Any of these; may be given several times.")]
+    match one.check:
+        case Check.FROM | Check.BEFORE:
+            return Day if one.field.kind is Kind.DAY else Time
+        case Check.EMPTY:
+            return Annotated[
+                bool | None, typer.Option(help=f"Only those without {one.field.name}, or only those with.")
+            ]
+        case Check.ANY_OF:
+            return _several(one)
+
+
+def _several(one: Filter) -> Any:
+    match one.field.kind:
+        case Kind.ID:
+            return Annotated[list[int] | None, typer.Option("--id", help="Only these; may be given several times.")]
+        case Kind.CHOICE:
+            return Annotated[list[Sentiment] | None, typer.Option(help=f"{one.description[:-1]}; {_REPEATED}")]
+        case _:
+            return Annotated[list[str] | None, typer.Option(help=f"{one.description[:-1]}; {_REPEATED}")]

@@ -5,11 +5,13 @@ its kind alone. SQL, Milvus, the typed query, Dify, OpenAI, the client and the c
 what they make of it, and take the fields from here.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
+from urllib.parse import urlsplit
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -31,6 +33,15 @@ class Kind(StrEnum):
     """One of a few words."""
     MOMENT = "moment"
     """A time in UTC, to the microsecond."""
+    DAY = "day"
+    """A day of the calendar."""
+    TEXT = "text"
+    """A short text on one line, compared exactly."""
+    URL = "url"
+    """An http or https address, compared exactly."""
+
+
+OF_TEXT: Final = (Kind.TEXT, Kind.URL)
 
 
 class Check(StrEnum):
@@ -40,14 +51,19 @@ class Check(StrEnum):
     FROM = "from"
     """The value itself, and what is after it."""
     BEFORE = "before"
+    EMPTY = "empty"
+    """Whether there is no value."""
 
 
 CHECKS: Final[dict[Kind, Sequence[Check]]] = {
     Kind.ID: (Check.ANY_OF,),
     Kind.CHOICE: (Check.ANY_OF,),
     Kind.MOMENT: (Check.FROM, Check.BEFORE),
+    Kind.DAY: (Check.FROM, Check.BEFORE),
+    Kind.TEXT: (Check.ANY_OF,),
+    Kind.URL: (Check.ANY_OF,),
 }
-"""The filters that a field of a kind has in lists, exports and searches."""
+"""The filters that a field of a kind has in lists, exports and searches. One that may be empty has `EMPTY` as well."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,9 @@ class ConversationField:
         typed: how somebody may type a filter by it.
         subject: the beginning of a sentence on its filters.
         choices: its values, of a choice.
+        max_length: most characters of a text or URL.
+        optional: a conversation may have no value. None compares with a value, in any order; a filter for what is not
+            some value finds those without one too.
     """
 
     name: str
@@ -69,6 +88,8 @@ class ConversationField:
     typed: str
     subject: str = ""
     choices: Sequence[StrEnum] = ()
+    max_length: int = 0
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,14 +130,18 @@ NAMES: Final = tuple(BY_NAME)
 
 
 def _filters(field: ConversationField) -> Iterator[Filter]:
+    on, what = ("on", "day") if field.kind is Kind.DAY else ("at", "time")
     for check in CHECKS[field.kind]:
         if check is Check.FROM:
-            yield Filter(f"{field.stem}_after", field, check, f"{field.subject} at or after this time.")
+            yield Filter(f"{field.stem}_after", field, check, f"{field.subject} {on} or after this {what}.")
         elif check is Check.BEFORE:
-            yield Filter(f"{field.stem}_before", field, check, f"{field.subject} before this time.")
+            yield Filter(f"{field.stem}_before", field, check, f"{field.subject} before this {what}.")
         else:
-            what = "Only among these conversations." if field.kind is Kind.ID else "Any of these."
-            yield Filter(field.stem, field, check, what)
+            among = "Only among these conversations." if field.kind is Kind.ID else "Any of these."
+            yield Filter(field.stem, field, check, among)
+    if field.optional:
+        only = f"true: only those without {field.name}. false: only those with it."
+        yield Filter(f"{field.stem}_empty", field, Check.EMPTY, only)
 
 
 FILTERS: Final = {one.name: one for field in FIELDS for one in _filters(field)}
@@ -124,9 +149,17 @@ FILTERS: Final = {one.name: one for field in FIELDS for one in _filters(field)}
 
 
 def indexed(field: ConversationField, value: object) -> int | str:
-    """Return a field's value as the index keeps it: moments in microseconds since 1970, choices and ids as they are."""
+    """Return a field's value as the index keeps it.
+
+    Moments are microseconds since 1970; days are counted from 1, the first of January of the year 1; texts and numbers
+    are as they are. No value is 0 or an empty text, which nothing else is: Milvus Lite takes no null.
+    """
+    if value is None and field.optional:
+        return "" if field.kind in OF_TEXT else 0
     if isinstance(value, datetime):
         return microseconds(value)
+    if isinstance(value, date):
+        return value.toordinal()
     if isinstance(value, int):
         return value
     if isinstance(value, str):
@@ -137,6 +170,47 @@ def indexed(field: ConversationField, value: object) -> int | str:
 def microseconds(moment: datetime) -> int:
     """Return a moment as the index keeps it: microseconds since 1970 in UTC."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+_DAY: Final = re.compile(r"([0-9]{4})([-./])([0-9]{2})\2([0-9]{2})")
+_UNSHOWN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# What no address has in it, and what shows another one than it is: blanks, marks of no width and of direction.
+_NOT_IN_URLS: Final = re.compile(r"""[\s<>"\\^`{|}\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]""")
+
+
+def day_of(text: str) -> date:
+    """Return the day that people write as 2026-03-01, 2026.03.01 or 2026/03/01. Raises ValueError for anything else."""
+    match = _DAY.fullmatch(text)
+    if match is None:
+        raise ValueError("must be a day such as 2026-03-01")
+    return date(int(match[1]), int(match[3]), int(match[4]))
+
+
+def is_on_one_line(text: str) -> bool:
+    """Say whether a text has no control character and no end of a line in it, as no value of a field has."""
+    return not _UNSHOWN.search(text)
+
+
+def text_of(field: ConversationField, text: str) -> str:
+    """Return a text or URL as it is kept: without blanks around it. Raises ValueError: no conversation can have it."""
+    text = text.strip()
+    if not 1 <= len(text) <= field.max_length:
+        raise ValueError(f"must have 1 to {field.max_length:,} characters")
+    if not is_on_one_line(text):
+        raise ValueError("must be on one line, without control characters")
+    if field.kind is Kind.URL and not _is_url(text):
+        raise ValueError("must be an address that begins with http:// or https://, without blanks")
+    return text
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        # Looked at for what they raise: a port that is none, brackets around what is no address.
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(host) and not _NOT_IN_URLS.search(text)
 
 
 def listed(names: Sequence[str], last: str) -> str:

@@ -30,8 +30,8 @@ QUESTION_HASH: Final = "question_hash"
 VERSION: Final = "version"
 """INT64: the conversation's version that was embedded."""
 FILTERABLE: Final = tuple(field for field in fields.FIELDS if field is not fields.ID)
-"""What the collection holds besides, to filter by, as `fields.indexed` returns it: choices as VARCHAR, moments as INT64
-in microseconds since 1970."""
+"""What the collection holds besides, to filter by, as `fields.indexed` returns it: choices, texts and URLs as VARCHAR,
+moments and days as INT64."""
 QUESTION_SENTIMENT: Final = fields.QUESTION_SENTIMENT.name
 ANSWER_SENTIMENT: Final = fields.ANSWER_SENTIMENT.name
 CREATED_AT: Final = fields.CREATED_AT.name

@@ -24,6 +24,7 @@ from rag_api.search.filters import (
     Condition,
     Either,
     Every,
+    Part,
     Phrase,
     Without,
     requested,
@@ -137,6 +138,8 @@ def holds(condition: Condition, row: Row) -> bool:
         return f" {' '.join(condition.stems)} " in f" {' '.join(stem_of(word) for word in row.text.split())} "
     if isinstance(condition, Without):
         return not holds(condition.phrase, row)
+    if isinstance(condition, Part):
+        return condition.holds(getattr(row, condition.field))
     value = getattr(row, condition.field)
     value = microseconds(value) if isinstance(value, datetime) else value
     if isinstance(condition, Among):

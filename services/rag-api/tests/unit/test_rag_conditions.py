@@ -19,8 +19,8 @@ from rag_api.search.filters import (
     Phrase,
     Without,
     expression,
-    phrases_without,
     requested,
+    unwritten,
 )
 
 SENTIMENT = '"(?:positive|negative|neutral)"'
@@ -134,6 +134,6 @@ def test_what_does_not_belong_into_its_field_is_refused(condition: Condition) ->
 def test_what_must_not_occur_has_to_be_replaced_first() -> None:
     dog, cat = Phrase(("dog",)), Phrase(("cat",))
     condition = Every((Without(dog), Either((Without(cat), dog))))
-    assert phrases_without(condition) == {dog, cat}
+    assert unwritten(condition) == {dog, cat}
     with pytest.raises(TypeError, match="replaced"):
         expression(condition)

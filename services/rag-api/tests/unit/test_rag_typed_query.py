@@ -17,7 +17,7 @@ from rag_api.search.filters import (
     Phrase,
     Without,
     expression,
-    phrases_without,
+    unwritten,
 )
 from rag_api.search.periods import period
 from rag_api.search.query_parser import MAX_CONDITIONS, QuerySyntaxError, parse
@@ -149,6 +149,6 @@ def test_no_text_breaks_out(query: str) -> None:
     except QuerySyntaxError:
         return
     kept = Every([part for part in parsed.condition.parts if not isinstance(part, Without)])
-    for written in (expression(kept), *(expression(phrase) for phrase in phrases_without(parsed.condition))):
+    for written in (expression(kept), *(expression(phrase) for phrase in unwritten(parsed.condition))):
         # In quotes letters, digits, blanks and the two wildcards; outside of them known words only.
         assert re.fullmatch(rf"(?:{KNOWN})*", re.sub(r'"%? ?[\w ]* ?%?"', '""', written)), written

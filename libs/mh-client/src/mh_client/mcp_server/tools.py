@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from mh_common.models import Answer, Conversation, FieldProblem, SearchResult
@@ -92,12 +92,12 @@ async def _fetch(platform: Platform, asked: FetchInput) -> FetchOutput:
         title=_start(row.question, TITLE_CHARACTERS),
         text=f"Question:\n{row.question}\n\nAnswer:\n{row.answer}",
         url=platform.link(row.id),
-        metadata={name: _written(getattr(row, name)) for name in METADATA},
+        metadata={name: _written(value) for name in METADATA if (value := getattr(row, name)) is not None},
     )
 
 
 def _written(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 async def _ask(platform: Platform, asked: AskInput) -> AskOutput:

@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from mh_common.fields import day_of
 
 MAX_TEXT_LENGTH = 1_000_000
 """Longest question or answer in characters, after trimming."""
@@ -69,6 +71,19 @@ def _to_utc(value: datetime) -> datetime:
 
 UtcTime = Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_to_utc)]
 """A moment given with its zone, in UTC."""
+
+
+def _day(value: object) -> object:
+    if isinstance(value, str):
+        return day_of(value.strip())
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    # Pydantic alone takes numbers for seconds since 1970, and times at midnight.
+    raise ValueError("must be a day such as 2026-03-01")
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""A day as people write it: 2026-03-01, 2026.03.01 or 2026/03/01."""
 
 # A field of a partial update that was not sent. Pydantic does not check defaults, and a null that is sent is refused.
 LEFT_OUT: Any = None

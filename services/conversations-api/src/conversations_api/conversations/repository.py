@@ -194,6 +194,8 @@ def _condition(one: Filter, value: Any) -> ColumnElement[bool]:
             condition = column >= value
         case Check.BEFORE:
             condition = column < value
+        case Check.EMPTY:
+            condition = column.is_(None) if value else column.is_not(None)
     return condition
 
 

@@ -5,10 +5,13 @@ from functools import lru_cache
 from typing import Any, Final
 
 from mh_common import vector_index as fields
-from mh_common.fields import ConversationField, Kind
+from mh_common.fields import OF_TEXT, ConversationField, Kind
 from pymilvus import AsyncMilvusClient, CollectionSchema, DataType, Function, FunctionType, MilvusException
 
 from indexer_worker.errors import IndexMismatchError
+
+MAX_CHARACTER_BYTES: Final = 4
+"""Of UTF-8; a server counts bytes."""
 
 INDEXES: Final = (
     (fields.EMBEDDING, "AUTOINDEX", "COSINE"),
@@ -86,6 +89,8 @@ def _type_of(field: ConversationField) -> dict[str, Any]:
     """Return the type of a field in Milvus, which has no index on it: few rows are left once vectors are compared."""
     if field.kind is Kind.CHOICE:
         return {"datatype": DataType.VARCHAR, "max_length": max(len(choice.encode()) for choice in field.choices)}
+    if field.kind in OF_TEXT:
+        return {"datatype": DataType.VARCHAR, "max_length": MAX_CHARACTER_BYTES * field.max_length}
     return {"datatype": DataType.INT64}
 
 

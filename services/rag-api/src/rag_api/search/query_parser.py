@@ -5,6 +5,9 @@ names with an underscore blanks are allowed, as nobody writes those names by cha
 filter is text: a capital (`Re: my mother`), a blank after the colon, a time (`10:30`), a URL, a smiley. A lower-case
 word with a value right behind a colon is taken for a filter, and an error when nobody knows it: dropping it in silence,
 or searching for it, would give hits that the user takes for filtered.
+
+Texts stand in quotes where blanks or commas are in them: `category:"panic attacks",sleep`. `category:*` is any value,
+and `-category:*` none.
 """
 
 import re
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mh_common.errors import DomainError
-from mh_common.fields import BY_NAME, NAMES, ConversationField, Kind
+from mh_common.fields import BY_NAME, FIELDS, NAMES, ConversationField, Kind, text_of
 from mh_common.models import MAX_ID, FieldProblem
 from mh_common.words import words_of
 
@@ -24,17 +27,25 @@ from rag_api.search.filters import (
     Every,
     Phrase,
     Without,
+    empty,
 )
 from rag_api.search.periods import compared, period, within
 
-_LONG_NAMES = "|".join(name for name in NAMES if "_" in name)
+_TEXTS = "|".join(field.name for field in FIELDS if field.kind is Kind.TEXT) or "(?!)"
+_LONG_NAMES = "|".join(field.name for field in FIELDS if "_" in field.name and field.kind is not Kind.TEXT)
 _START = r"(?<!\S)"
+_SIGN = "(?::|<=|>=|=|<|>)"
+_TEXT = r'(?:"[^"]*"|[\w*][^\s",]*)'
 _PIECE: Final = re.compile(
     rf'{_START}(?P<without>-)?"(?P<phrase>[^"]*)"'
-    rf"|{_START}(?P<minus>-)?(?P<known>(?i:{_LONG_NAMES}))\s*(?P<sign>:|<=|>=|=|<|>)\s*(?P<value>\S*)"
-    rf"|{_START}(?P<minus2>-)?(?P<name>[a-z][a-z_]+)(?P<sign2>:|<=|>=|=|<|>)(?P<value2>\w\S*)"
+    rf"|{_START}(?P<minus>-)?(?P<known>(?i:{_LONG_NAMES}))\s*(?P<sign>{_SIGN})\s*(?P<value>\S*)"
+    rf"|{_START}(?P<minus3>-)?(?P<text>{_TEXTS})(?P<sign3>{_SIGN})(?P<value3>{_TEXT}(?:,{_TEXT})*)"
+    rf"|{_START}(?P<minus2>-)?(?P<name>[a-z][a-z_]+)(?P<sign2>{_SIGN})(?P<value2>\w\S*)"
     rf"|{_START}-(?P<word>[^\W\d_]\S*)"
 )
+
+ANY: Final = "*"
+"""As value: whatever it is, if there is one."""
 
 _SIGNS: Final[dict[str, Comparison]] = {"<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
@@ -89,14 +100,16 @@ def _piece(match: re.Match[str]) -> tuple[list[Condition], str]:
         return _phrase(found["phrase"], excluded=bool(found["without"]))
     if found["word"] is not None:
         return _phrase(found["word"], excluded=True)
-    name = (found["known"] or found["name"]).lower()
-    sign, value = found["sign"] or found["sign2"], found["value"] or found["value2"] or ""
+    name = (found["known"] or found["text"] or found["name"]).lower()
+    sign = found["sign"] or found["sign2"] or found["sign3"]
+    value = found["value"] or found["value2"] or found["value3"] or ""
+    negated = any(found[minus] for minus in ("minus", "minus2", "minus3"))
     if name not in BY_NAME:
         raise QuerySyntaxError(
             f"There is no filter {name}. Known are {', '.join(NAMES)}. To search for the words themselves, put a "
             "blank after the sign, or send plain_query."
         )
-    return [_filter(BY_NAME[name], sign, value, negated=bool(found["minus"] or found["minus2"]))], " "
+    return [_filter(BY_NAME[name], sign, value, negated=negated)], " "
 
 
 def _phrase(text: str, *, excluded: bool) -> tuple[list[Condition], str]:
@@ -108,13 +121,31 @@ def _phrase(text: str, *, excluded: bool) -> tuple[list[Condition], str]:
 
 
 def _filter(field: ConversationField, sign: str, value: str, *, negated: bool) -> Condition:
+    if field.optional and value == ANY and sign in (":", "="):
+        return empty(field.name, negated=not negated)
     match field.kind:
+        case Kind.TEXT | Kind.URL:
+            return _text(field, sign, value, negated=negated)
+        case Kind.DAY:
+            return _moment(field, sign, value, negated=negated)
         case Kind.MOMENT:
             return _moment(field, sign, value, negated=negated)
         case Kind.CHOICE:
             return _choice(field, sign, value, negated=negated)
         case Kind.ID:
             return _key(field, sign, value, negated=negated)
+
+
+def _text(field: ConversationField, sign: str, value: str, *, negated: bool) -> Condition:
+    if sign not in (":", "="):
+        raise QuerySyntaxError(f"{field.name} takes a colon: {field.typed}")
+    # Commas are common in addresses.
+    apart = re.findall(_TEXT, value) if field.kind is Kind.TEXT or value.startswith('"') else [value]
+    try:
+        values = [text_of(field, one.strip('"')) for one in apart]
+    except ValueError as error:
+        raise QuerySyntaxError(f"{field.name} {error}.") from None
+    return Among(field.name, values, negated)
 
 
 def _choice(field: ConversationField, sign: str, value: str, *, negated: bool) -> Condition:
@@ -147,11 +178,13 @@ def _id(value: str) -> int:
 def _moment(field: ConversationField, sign: str, value: str, *, negated: bool) -> Condition:
     name = field.name
     _refuse_minus(name, negated)
-    span = period(value)
+    span = period(value, field.kind)
     if span is None:
+        examples = f"{name}>=2026, {name}:2026-03, {name}<=2026-03-01"
+        if field.kind is Kind.DAY:
+            raise QuerySyntaxError(f"{name} is a year, a month or a day: {examples}")
         raise QuerySyntaxError(
-            f"{name} is a year, a month, a day or a time with its zone: {name}>=2026, {name}:2026-03, "
-            f"{name}<=2026-03-01, {name}<2026-03-01T12:00:00Z"
+            f"{name} is a year, a month, a day or a time with its zone: {examples}, {name}<2026-03-01T12:00:00Z"
         )
     if sign in (":", "="):
         return within(name, span)

@@ -1,26 +1,31 @@
 """Dify's metadata conditions as conditions of the index, exactly.
 
-Choices take the operators of texts, ids those of numbers, moments those of times; what an operator cannot mean for a
-field is refused, as is a value that no conversation can have. No field is ever empty.
+Choices, texts and URLs take the operators of texts, ids those of numbers, moments and days those of times; what an
+operator cannot mean for a field is refused, as is a value that no conversation can have. A condition with `not` or `≠`
+holds exactly where its opposite does not, so where there is no value as well.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Final
 
 from mh_common.errors import InvalidRequestError
-from mh_common.fields import BY_NAME, NAMES, ConversationField, Kind
+from mh_common.fields import BY_NAME, NAMES, ConversationField, Kind, is_on_one_line, text_of
 from mh_common.models import MAX_ID, FieldProblem
 
 from rag_api.integrations.dify.models import MetadataCondition, MetadataFilter, Scalar
 from rag_api.search.filters import (
-    NOTHING,
     Among,
     Compared,
     Comparison,
     Condition,
     Either,
     Every,
+    Part,
+    Place,
+    Without,
+    empty,
 )
 from rag_api.search.periods import Span, compared, outside, period, within
 
@@ -43,12 +48,16 @@ _PARTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "start with": str.startswith,
     "end with": str.endswith,
 }
+_PLACES: Final[Mapping[str, Place]] = {"contains": "anywhere", "start with": "start", "end with": "end"}
 _SIGNS: Final[Mapping[str, Comparison]] = {"<": "<", "≤": "<=", ">": ">", "≥": ">="}
 _TIME_SIGNS: Final[Mapping[str, Comparison]] = {**_SIGNS, "before": "<", "after": ">"}
 
 OPERATORS: Final[Mapping[Kind, Sequence[str]]] = {
     Kind.CHOICE: (*_PARTS, *_EQUAL, "in"),
     Kind.MOMENT: (*_EQUAL, "in", *_TIME_SIGNS),
+    Kind.DAY: (*_EQUAL, "in", *_TIME_SIGNS),
+    Kind.TEXT: (*_PARTS, *_EQUAL, "in"),
+    Kind.URL: (*_PARTS, *_EQUAL, "in"),
     Kind.ID: (*_EQUAL, "in", *_SIGNS),
 }
 """What suits a kind, besides `empty` and `null` and the opposites of all these."""
@@ -56,6 +65,8 @@ OPERATORS: Final[Mapping[Kind, Sequence[str]]] = {
 _FIRST_SECOND: Final = -62_135_596_800
 _LAST_SECOND: Final = 253_402_300_799
 """Of the years 1 to 9999, since 1970."""
+_FIRST_OF_1970: Final = date(1970, 1, 1).toordinal()
+_DAY_S: Final = 86_400
 _YEARS: Final = range(1, 10_000)
 
 
@@ -101,14 +112,16 @@ def _leaf(name: str, operator: str, value: Value, *, negated: bool) -> Condition
     if field is None:
         raise _RefusedError("name", f"is no field to filter by; these are {', '.join(NAMES)}")
     if operator in _EMPTY:
-        return Every() if negated else NOTHING
+        return empty(name, negated=negated)
     if operator not in OPERATORS[field.kind]:
         raise _RefusedError("comparison_operator", f"does not suit {name}, which takes {', '.join(suitable(field))}")
     match field.kind:
         case Kind.CHOICE:
             return _choice(field, operator, value, negated=negated)
-        case Kind.MOMENT:
-            return _moment(name, operator, value, negated=negated)
+        case Kind.TEXT | Kind.URL:
+            return _text(field, operator, value, negated=negated)
+        case Kind.MOMENT | Kind.DAY:
+            return _moment(field, operator, value, negated=negated)
         case Kind.ID:
             return _id(name, operator, value, negated=negated)
 
@@ -129,6 +142,14 @@ def _choice(field: ConversationField, operator: str, value: Value, *, negated: b
     return Among(field.name, [_chosen(field, one) for one in values], negated)
 
 
+def _text(field: ConversationField, operator: str, value: Value, *, negated: bool) -> Condition:
+    if operator in _PARTS:
+        part = Part(field.name, _part_of_text(field, _one(value)), _PLACES[operator])
+        return Without(part) if negated else part
+    values = _several(value) if operator == "in" else [_one(value)]
+    return Among(field.name, [_known_text(field, one) for one in values], negated)
+
+
 def _id(name: str, operator: str, value: Value, *, negated: bool) -> Condition:
     if operator in _SIGNS:
         return Compared(name, _SIGNS[operator], _whole_number(_one(value)))
@@ -136,10 +157,11 @@ def _id(name: str, operator: str, value: Value, *, negated: bool) -> Condition:
     return Among(name, [_whole_number(one) for one in values], negated)
 
 
-def _moment(name: str, operator: str, value: Value, *, negated: bool) -> Condition:
+def _moment(field: ConversationField, operator: str, value: Value, *, negated: bool) -> Condition:
+    name = field.name
     if operator in _TIME_SIGNS:
-        return compared(name, _TIME_SIGNS[operator], _span(_one(value)))
-    spans = [_span(one) for one in (_several(value) if operator == "in" else [_one(value)])]
+        return compared(name, _TIME_SIGNS[operator], _span(field, _one(value)))
+    spans = [_span(field, one) for one in (_several(value) if operator == "in" else [_one(value)])]
     if negated:
         return Every([outside(name, span) for span in spans])
     return Either([within(name, span) for span in spans])
@@ -168,6 +190,21 @@ def _chosen(field: ConversationField, value: Scalar) -> str:
     return chosen
 
 
+def _part_of_text(field: ConversationField, value: Scalar) -> str:
+    if not isinstance(value, str):
+        raise _RefusedError("value", "must be a text with this operator")
+    if len(value) > field.max_length or not is_on_one_line(value):
+        raise _RefusedError("value", f"must have at most {field.max_length:,} characters, on one line")
+    return value
+
+
+def _known_text(field: ConversationField, value: Scalar) -> str:
+    try:
+        return text_of(field, str(value))
+    except ValueError as error:
+        raise _RefusedError("value", str(error)) from None
+
+
 def _whole_number(value: Scalar) -> int:
     # Not int() alone, which takes digits of every script, signs and underscores.
     if isinstance(value, str):
@@ -179,19 +216,22 @@ def _whole_number(value: Scalar) -> int:
     return number
 
 
-def _span(value: Scalar) -> Span:
+def _span(field: ConversationField, value: Scalar) -> Span:
     if isinstance(value, str):
-        if span := period(value):
+        if span := period(value, field.kind):
             return span
         # Workflows pass numbers on as texts. Fewer digits are rather meant as a date.
         seconds: float | None = int(value) if re.fullmatch("[0-9]{9,12}", value) else None
     else:
         seconds = value
     if seconds is None or seconds in _YEARS or not _FIRST_SECOND <= seconds <= _LAST_SECOND:
+        zone = "" if field.kind is Kind.DAY else 'a time with its zone ("2026-03-01T12:00:00Z"), '
         raise _RefusedError(
             "value",
-            'must be a time with its zone ("2026-03-01T12:00:00Z"), a day ("2026-03-01"), a month or a year as a text, '
-            "or a number of seconds since 1970",
+            f'must be {zone}a day ("2026-03-01"), a month or a year as a text, or a number of seconds since 1970',
         )
+    if field.kind is Kind.DAY:
+        day = _FIRST_OF_1970 + int(seconds // _DAY_S)
+        return day, day + 1
     start = round(seconds * 1_000_000)
     return start, start + 1

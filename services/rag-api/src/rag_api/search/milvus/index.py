@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -18,10 +19,11 @@ from rag_api.search.filters import (
     Condition,
     Either,
     Every,
+    Part,
     Phrase,
     Without,
     expression,
-    phrases_without,
+    unwritten,
 )
 from rag_api.search.index import MAX_MATCHES, Evidence, IndexQuery, Match, VectorIndexError
 from rag_api.search.milvus.collection import CollectionCheck
@@ -186,26 +188,35 @@ class MilvusIndex:
         return int(rows[0]["count(*)"]) == 0
 
     async def _written(self, condition: Condition) -> str:
-        """Return the condition in Milvus's language, phrases that must not occur replaced by the ids where they do."""
-        ids = {phrase: await self._ids(expression(phrase)) for phrase in phrases_without(condition)}
+        """Return the condition in Milvus's language, what has no form in it replaced by the ids where it holds."""
+        ids = {one: await self._ids(one) for one in unwritten(condition)}
         return expression(_replaced(condition, ids))
 
-    async def _ids(self, written: str, low: int = 0, high: int = 2**63 - 1) -> list[int]:
-        """Return the ids between `low` (without) and `high` of all rows for which an expression holds."""
+    async def _ids(self, one: Phrase | Part) -> list[int]:
+        """Return the ids of all rows for which it holds."""
+        if isinstance(one, Phrase):
+            return [row[fields.ID] for row in await self._rows(expression(one), [fields.ID])]
+        rows = await self._rows(expression(one.candidates), [fields.ID, one.field])
+        return [row[fields.ID] for row in rows if one.holds(row[one.field])]
+
+    async def _rows(
+        self, written: str, wanted: Sequence[str], low: int = 0, high: int = 2**63 - 1
+    ) -> list[dict[str, Any]]:
+        """Return these fields of all rows for which an expression holds, with an id from above `low` to `high`."""
         bounds = expression(Every([Compared(fields.ID, ">", low), Compared(fields.ID, "<=", high)]))
-        rows = await self._client.query(
+        found = await self._client.query(
             fields.COLLECTION,
             filter=f"{bounds} and ({written})",
-            output_fields=[fields.ID],
+            output_fields=list(wanted),
             limit=QUERY_LIMIT,
             **self._options,
         )
-        ids = sorted(row[fields.ID] for row in rows)
-        if len(ids) < QUERY_LIMIT:
-            return ids
+        rows = sorted(found, key=itemgetter(fields.ID))
+        if len(rows) < QUERY_LIMIT:
+            return rows
         # Which of the rows come is not said: half of the range of those seen holds fewer.
-        middle = ids[len(ids) // 2]
-        return await self._ids(written, low, middle) + await self._ids(written, middle, high)
+        middle = rows[len(rows) // 2][fields.ID]
+        return [*await self._rows(written, wanted, low, middle), *await self._rows(written, wanted, middle, high)]
 
     @asynccontextmanager
     async def _calls(self) -> AsyncIterator[None]:
@@ -226,9 +237,11 @@ def _data(part: str, query: IndexQuery) -> list[Any]:
     return [query.text] if part == KEYWORDS else [list(query.vector or [])]
 
 
-def _replaced(condition: Condition, ids: Mapping[Phrase, Sequence[int]]) -> Condition:
+def _replaced(condition: Condition, ids: Mapping[Phrase | Part, Sequence[int]]) -> Condition:
     if isinstance(condition, Without):
         return Among(fields.ID, ids[condition.phrase], negated=True)
+    if isinstance(condition, Part) and condition in ids:
+        return Among(fields.ID, ids[condition])
     if isinstance(condition, Every | Either):
         return type(condition)([_replaced(part, ids) for part in condition.parts])
     return condition

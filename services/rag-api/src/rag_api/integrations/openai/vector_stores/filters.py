@@ -1,13 +1,14 @@
 """OpenAI's filters as conditions of the search.
 
 Times are attributes in whole seconds, so that a client can filter with the very values it was shown; the index keeps
-microseconds. A comparison with a second is therefore one with the microsecond at its beginning or its end.
+microseconds. A comparison with a second is therefore one with the microsecond at its beginning or its end. Days are
+attributes as texts, such as 2026-03-01. A conversation without an attribute passes `ne` and `nin`, and nothing else.
 """
 
 import math
 from typing import Any, Final
 
-from mh_common.fields import BY_NAME, ConversationField, Kind
+from mh_common.fields import BY_NAME, ConversationField, Kind, day_of, indexed, text_of
 from mh_common.models import MAX_ID
 
 from rag_api.integrations.openai.errors import RefusedError
@@ -18,13 +19,14 @@ from rag_api.integrations.openai.vector_stores.models import (
     CompoundFilter,
     Filter,
 )
-from rag_api.search.filters import Among, Compared, Condition, Either, Every
+from rag_api.search.filters import Among, Compared, Comparison, Condition, Either, Every
 
 MAX_DEPTH: Final = 5
 MAX_FILTERS: Final = 100
 """Comparisons in all; one with a list of times counts as many as there are times. With both limits the expression stays
 within the depth that Milvus takes."""
 
+_SIGNS: Final[dict[str, Comparison]] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _UNIT: Final = {Kind.ID: 1, Kind.MOMENT: 1_000_000}
 """How much an attribute's 1 is in the index."""
 _MOST: Final = {Kind.ID: MAX_ID, Kind.MOMENT: 10**12}
@@ -58,15 +60,51 @@ def _condition(filters: Filter) -> Condition:
     if filters.key not in BY_NAME:
         raise _refused(f"There is no attribute of this name to filter by. There are {', '.join(KEYS)}.")
     field = BY_NAME[filters.key]
-    return _choice(field, filters) if field.kind is Kind.CHOICE else _number(field, filters)
+    match field.kind:
+        case Kind.CHOICE:
+            return _choice(field, filters)
+        case Kind.TEXT | Kind.URL:
+            return _text(field, filters)
+        case Kind.DAY:
+            return _day(field, filters)
+        case Kind.ID | Kind.MOMENT:
+            return _number(field, filters)
+
+
+def _without_order(field: ConversationField, filters: ComparisonFilter) -> list[Any]:
+    if filters.type not in ("eq", "ne", "in", "nin"):
+        raise _refused(f"{field.name} has no order: filter by eq, ne, in or nin.")
+    return _values(filters)
 
 
 def _choice(field: ConversationField, filters: ComparisonFilter) -> Condition:
-    if filters.type not in ("eq", "ne", "in", "nin"):
-        raise _refused(f"{field.name} has no order: filter by eq, ne, in or nin.")
-    values = _values(filters)
+    values = _without_order(field, filters)
     if not all(isinstance(value, str) and value in list(field.choices) for value in values):
         raise _refused(f"{field.name} is one of {', '.join(field.choices)}.")
+    return Among(field.name, values, negated=filters.type in ("ne", "nin"))
+
+
+def _text(field: ConversationField, filters: ComparisonFilter) -> Condition:
+    try:
+        values = [_kept(field, value) for value in _without_order(field, filters)]
+    except ValueError as error:
+        raise _refused(f"{field.name} {error}.") from None
+    return Among(field.name, values, negated=filters.type in ("ne", "nin"))
+
+
+def _kept(field: ConversationField, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _refused(f"{field.name} is a text.")
+    return text_of(field, value)
+
+
+def _day(field: ConversationField, filters: ComparisonFilter) -> Condition:
+    try:
+        values = [int(indexed(field, day_of(value))) for value in _values(filters)]
+    except (ValueError, TypeError):
+        raise _refused(f"{field.name} is a day as a text, such as 2026-03-01.") from None
+    if filters.type in _SIGNS:
+        return Compared(field.name, _SIGNS[filters.type], values[0])
     return Among(field.name, values, negated=filters.type in ("ne", "nin"))
 
 
@@ -78,7 +116,7 @@ def _number(field: ConversationField, filters: ComparisonFilter) -> Condition:
             + (", in seconds since 1970, such as 1772366400." if field.kind is Kind.MOMENT else ".")
         )
     most = _MOST[field.kind]
-    if filters.type in ("gt", "gte", "lt", "lte"):
+    if filters.type in _SIGNS:
         return _ordered(field, filters.type, max(-most, min(values[0], most)))
     whole = sorted({int(value) for value in values if abs(value) <= most and value == int(value)})
     negated = filters.type in ("ne", "nin")
