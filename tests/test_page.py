@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from datetime import date
 
 import httpx
 import pytest
 from mh_client import Client, IndexStatus, Sentiment
+from mh_client.resources._fields import Details
 from mh_devtools import servers
 from mh_devtools.servers import browser as browser_of_this_machine
 from mh_devtools.servers import nginx
@@ -31,6 +33,10 @@ ROWS = [
     ),
     ("We talk again, thank you!", "That took courage from both of you. Keep the weekly hour.", Sentiment.POSITIVE),
 ]
+
+SOURCE = "https://example.org/questions/42?a=b&c=(d)"
+HOSTILE_CATEGORY = "<img src=x onerror=\"document.title='owned'\">"
+SOURCED: Details = {"source_url": SOURCE, "source_date": date(2021, 1, 1), "category": HOSTILE_CATEGORY}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +67,11 @@ def page(browser: Chrome, gateway: str) -> Iterator[Chrome]:
             client.conversations.bulk_delete(ids)
         for question, answer, sentiment in ROWS:
             client.conversations.create(
-                question=question, answer=answer, question_sentiment=sentiment, answer_sentiment=Sentiment.NEUTRAL
+                question=question,
+                answer=answer,
+                question_sentiment=sentiment,
+                answer_sentiment=Sentiment.NEUTRAL,
+                **(SOURCED if question == ROWS[1][0] else {}),
             )
         wait_until(lambda: client.conversations.stats().index_status[IndexStatus.PENDING] == 0)
     browser.get(gateway)
@@ -120,6 +130,25 @@ def test_a_search_marks_the_words_that_it_found(page: Chrome) -> None:
 
     assert shown(page, "#conversations .question")[0] == HOSTILE
     assert shown(page, "#conversations li:first-child mark") == ["panics", "bus"]
+
+
+def test_a_source_is_a_link_and_a_hostile_text_is_a_text(page: Chrome) -> None:
+    page.find_element(By.CSS_SELECTOR, "[data-view=browse]").click()
+    submit(page, "browse", q="mother")
+    assert shown(page, "#conversations .facts")[0].endswith(
+        f"· {HOSTILE_CATEGORY} · 2021-01-01 · source at example.org"
+    )
+    [link] = page.find_elements(By.CSS_SELECTOR, "#conversations .facts a")
+    assert link.get_attribute("href") == SOURCE
+    assert link.get_attribute("rel") == "noopener noreferrer"
+
+
+def test_nothing_but_a_web_address_becomes_a_link(page: Chrome) -> None:
+    # The API takes no other; a row may be written past it.
+    row = {"id": 1, "question": "q", "answer": "a", "source_url": "javascript:document.title='run'"}
+    page.execute_script("show([arguments[0]])", row)
+    assert shown(page, "#conversations .facts") == ["conversation 1"]
+    assert page.find_elements(By.CSS_SELECTOR, "#conversations .facts a") == []
 
 
 def test_a_search_for_something_else_says_that_nothing_is_about_it(page: Chrome) -> None:

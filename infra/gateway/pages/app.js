@@ -97,6 +97,19 @@ function button(text, work) {
   return made;
 }
 
+// Anything else, such as javascript:, would run as a link.
+function isWebAddress(text) {
+  return /^https?:\/\//i.test(text ?? "") && URL.canParse(text);
+}
+
+function sourceLink(address) {
+  const link = element("a", "", `source at ${new URL(address).host}`);
+  link.href = address;
+  link.rel = "noopener noreferrer";
+  link.target = "_blank";
+  return link;
+}
+
 function show(conversations) {
   for (const one of conversations) {
     const item = element("li");
@@ -108,7 +121,10 @@ function show(conversations) {
     if (one.question_sentiment) facts.push(`${one.question_sentiment} question, ${one.answer_sentiment} answer`);
     if (one.score !== undefined) facts.push(`score ${one.score.toFixed(2)}`);
     if (one.index_status && one.index_status !== "indexed") facts.push(`not yet found by meaning (${one.index_status})`);
-    item.append(element("p", "facts", facts.join(" · ")), button("Questions like this", () => showSimilar(one.id)));
+    facts.push(...[one.category, one.author, one.source_date].filter(Boolean));
+    const line = element("p", "facts", facts.join(" · "));
+    if (isWebAddress(one.source_url)) line.append(" · ", sourceLink(one.source_url));
+    item.append(line, button("Questions like this", () => showSimilar(one.id)));
     find("conversations").append(item);
   }
 }

@@ -83,7 +83,7 @@ def test_what_is_written_is_read_back(
         strict.writerow(cells)
     content = file.getvalue() if last_ending else file.getvalue().removesuffix(ending)
     found = read(content.encode("utf-8-sig" if bom else "utf-8"))
-    assert [record.conversation.model_dump() for record in found if isinstance(record, Row)] == rows
+    assert [record.conversation.model_dump(exclude_none=True) for record in found if isinstance(record, Row)] == rows
     assert [record.line for record in found] == lines
     assert [record.number for record in found if isinstance(record, Row)] == list(range(len(rows)))
 

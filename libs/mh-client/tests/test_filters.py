@@ -2,7 +2,7 @@
 
 import typer.main
 from mh_client._commands import app
-from mh_client.resources._filters import FieldFilters
+from mh_client.resources._fields import FieldFilters
 from mh_common.fields import FILTERS
 
 

@@ -44,7 +44,7 @@ from mh_client._search_commands import search, similar
 from mh_client._terminal import say
 from mh_client.importing import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions
 from mh_client.labelling import label
-from mh_client.resources._filters import FieldFilters
+from mh_client.resources._fields import FieldFilters
 from mh_client.resources.conversations import ExportFormat, ExportQuery
 
 app = typer.Typer(
@@ -93,7 +93,7 @@ def _main(ctx: typer.Context, url: Url = None) -> None:
 @app.command("import")
 def _import(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV file in UTF-8, with a header.")],
+    file: Annotated[Path, typer.Argument(help="CSV file with a header, or JSON Lines (.jsonl); UTF-8.")],
     label_missing: Annotated[
         bool, typer.Option("--label-missing", help="Label missing sentiments from the VADER lexicon.")
     ] = False,
@@ -113,7 +113,7 @@ def _import(
     wait: Annotated[bool, typer.Option("--wait", help="Return only when all is searchable.")] = False,
     url: Url = None,
 ) -> None:
-    """Import a CSV file. The same command again goes on after an interruption; nothing is added twice."""
+    """Import a CSV or JSON Lines file. The same command again goes on after an interruption; nothing is added twice."""
     options = ImportOptions(
         batch_rows=batch_size,
         concurrency=concurrency,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from mh_common.models import ConversationCreate, Sentiment
+from mh_common.models import ConversationCreate, ConversationDetails, Sentiment
 from pydantic import ValidationError
 
 from mh_client._base import field_problems
@@ -18,6 +18,8 @@ from mh_client._errors import ImportRefusedError
 BOM: Final = b"\xef\xbb\xbf"
 UTF16_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
 TEXTS: Final = ("question", "answer")
+DETAILS: Final = tuple(ConversationDetails.model_fields)
+"""Columns that may be missing, and cells that may be empty."""
 SENTIMENTS: Final = ("question_sentiment", "answer_sentiment")
 
 # The longest acceptable row has two texts of 1,000,000 characters: 8 MB in UTF-8, 16 MB when every character is a
@@ -142,16 +144,21 @@ class RowReader:
         try:
             conversation = ConversationCreate.model_validate(self._values(record.cells))
         except ValidationError as error:
-            reason = "; ".join(f"{fault.field}: {fault.message}" for fault in field_problems(error))
-            return Reject(record.line, reason, record.cells)
+            return Reject(record.line, reason_of(error), record.cells)
         return Row(record.number, record.line, record.cells, conversation)
 
     def _values(self, cells: Sequence[str]) -> dict[str, str]:
-        values = {name: cells[column] for name, column in self._columns.items()}
+        named = ((name, cells[column]) for name, column in self._columns.items())
+        values = {name: cell for name, cell in named if name not in DETAILS or cell.strip()}
         for text, sentiment in zip(TEXTS, SENTIMENTS, strict=True):
             given = values.get(sentiment, "").strip().lower()
             values[sentiment] = self._labeller(values[text]) if self._labeller and not given else given
         return values
+
+
+def reason_of(error: ValidationError) -> str:
+    """Return in a line what is wrong with a record, without its text."""
+    return "; ".join(f"{fault.field}: {fault.message}" for fault in field_problems(error))
 
 
 def _records(lines: _Lines) -> Iterator[_Record]:
@@ -187,7 +194,8 @@ def _reason(error: csv.Error) -> str:
 def _find_columns(header: Sequence[str], *, needs_sentiments: bool) -> Mapping[str, int]:
     names = [name.strip().lower() for name in header]
     wanted = (*TEXTS, *SENTIMENTS)
-    if twice := [name for name in wanted if names.count(name) > 1]:
+    known = (*wanted, *DETAILS)
+    if twice := [name for name in known if names.count(name) > 1]:
         raise ImportRefusedError(f"the header names {', '.join(twice)} more than once")
     required = wanted if needs_sentiments else TEXTS
     if missing := [name for name in required if name not in names]:
@@ -197,4 +205,4 @@ def _find_columns(header: Sequence[str], *, needs_sentiments: bool) -> Mapping[s
         elif not set(missing) & set(TEXTS):
             message += "; --label-missing labels each text from a lexicon"
         raise ImportRefusedError(message)
-    return {name: names.index(name) for name in wanted if name in names}
+    return {name: names.index(name) for name in known if name in names}

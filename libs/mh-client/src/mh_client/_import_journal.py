@@ -65,7 +65,7 @@ class Journal:
         """Return the Idempotency-Key of a batch: the same for the same rows at the same places under this journal."""
         digest = hashlib.sha256(self.id.encode())
         for row in rows:
-            digest.update(f"\n{row.number} {row.conversation.model_dump_json()}".encode())
+            digest.update(f"\n{row.number} {row.conversation.model_dump_json(exclude_none=True)}".encode())
         return digest.hexdigest()
 
     def add(self, key: str, rows: Sequence[Row]) -> None:

@@ -3,13 +3,13 @@
 from typing import Annotated, Final, Unpack
 
 import typer
-from mh_common.models import Explanation, GroupBy, SearchHit, SearchMode, SearchResult
+from mh_common.models import ConversationDetails, Explanation, GroupBy, SearchHit, SearchMode, SearchResult
 
 from mh_client._client import Client
 from mh_client._command_parts import AsJson, Url, print_json, print_text
 from mh_client._filter_options import with_filters
 from mh_client._terminal import shortened
-from mh_client.resources._filters import FieldFilters
+from mh_client.resources._fields import FieldFilters
 from mh_client.resources.rag import SearchFilters
 
 SHOWN_CHARACTERS: Final = 300
@@ -80,7 +80,10 @@ def _print_hit(hit: SearchHit) -> None:
     if hit.explanation:
         print_text(f"  {_explained(hit.explanation)}")
     print_text(f"  Q: {shortened(hit.question, SHOWN_CHARACTERS)}")
-    print_text(f"  A: {shortened(hit.answer, SHOWN_CHARACTERS)}\n")
+    print_text(f"  A: {shortened(hit.answer, SHOWN_CHARACTERS)}")
+    if details := [str(value) for name in ConversationDetails.model_fields if (value := getattr(hit, name))]:
+        print_text(f"  {' · '.join(details)}")
+    print_text("")
 
 
 def _explained(explanation: Explanation) -> str:

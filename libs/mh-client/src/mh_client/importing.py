@@ -1,4 +1,4 @@
-"""Import a CSV file of conversations through the API: streamed, in bulk requests, repeatable. No terminal here.
+"""Import a CSV or JSON Lines file of conversations: streamed, in bulk requests, repeatable. No terminal here.
 
 A second run of the same file against the same server adds nothing twice: finished batches stand in a journal on disk,
 and one that was cut off between the server's commit and the journal is sent again under its old Idempotency-Key, which
@@ -19,10 +19,12 @@ from mh_client._client import AsyncClient
 from mh_client._csv_rows import Labeller, Reject, Row, RowReader
 from mh_client._errors import ImportRefusedError, UnprocessableError
 from mh_client._import_journal import Journal, Plan, default_state_dir, journal_path
+from mh_client._jsonl_rows import JsonLinesReader
 from mh_client._rejects import RejectsFile
 
 DEFAULT_BATCH_ROWS: Final = 500
 DEFAULT_CONCURRENCY: Final = 4
+JSON_LINES: Final = (".jsonl", ".ndjson")
 BATCH_BYTES: Final = 4_000_000
 """Most text in one request (UTF-8), but for a single row that is longer."""
 
@@ -77,7 +79,9 @@ async def import_file(
     options: ImportOptions | None = None,
     on_progress: Callable[[ImportProgress], None] = lambda progress: None,
 ) -> ImportProgress:
-    """Import a CSV file and return the counts; rows that cannot be imported go to `<file>.rejects.csv`.
+    """Import a CSV file, or one of JSON Lines (`.jsonl`), and return the counts.
+
+    Rows that cannot be imported go to `<file>.rejects.csv`.
 
     Memory is bounded by `concurrency` batches. Cut off at any point, the same call goes on where it stopped.
     Raises ImportRefusedError when the file or the options cannot be used, and otherwise MHError as every call.
@@ -93,7 +97,7 @@ async def _import(
     client: AsyncClient, path: Path, options: ImportOptions, on_progress: Callable[[ImportProgress], None]
 ) -> ImportProgress:
     with _open(path) as file:
-        reader = RowReader(file, options.labeller)
+        reader = _reader(path, file, options.labeller)
         journal, plan = await asyncio.to_thread(_prepare, client.base_url, path, options)
         progress = ImportProgress(total_bytes=os.fstat(file.fileno()).st_size)
         with RejectsFile(options.rejects or path.with_name(f"{path.name}.rejects.csv"), reader.header) as rejects:
@@ -102,6 +106,10 @@ async def _import(
     journal.complete()
     progress.rejects = rejects.path if progress.rejected else None
     return progress
+
+
+def _reader(path: Path, file: BinaryIO, labeller: Labeller | None) -> RowReader | JsonLinesReader:
+    return (JsonLinesReader if path.suffix.lower() in JSON_LINES else RowReader)(file, labeller)
 
 
 def _open(path: Path) -> BinaryIO:
@@ -134,7 +142,7 @@ def _plan(options: ImportOptions, journal: Journal) -> Plan:
     return unfinished
 
 
-def _chunks(reader: RowReader, batch_rows: int) -> Iterator[_Chunk]:
+def _chunks(reader: RowReader | JsonLinesReader, batch_rows: int) -> Iterator[_Chunk]:
     """Cut the file into requests: the same cuts for the same file and `batch_rows`, whatever was done before."""
     rows: list[Row] = []
     rejects: list[Reject] = []
@@ -156,7 +164,7 @@ def _chunks(reader: RowReader, batch_rows: int) -> Iterator[_Chunk]:
 
 
 def _text_bytes(row: Row) -> int:
-    return len(row.conversation.question.encode()) + len(row.conversation.answer.encode())
+    return sum(len(value.encode()) for _, value in row.conversation if isinstance(value, str))
 
 
 async def _send_all(run: "_Run", chunks: Iterator[_Chunk], concurrency: int) -> None:

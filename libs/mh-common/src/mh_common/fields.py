@@ -122,9 +122,46 @@ CREATED_AT: Final = ConversationField(
 UPDATED_AT: Final = ConversationField(
     name="updated_at", kind=Kind.MOMENT, stem="updated", typed="updated_at<2026", subject="Updated"
 )
+SOURCE_URL: Final = ConversationField(
+    name="source_url",
+    kind=Kind.URL,
+    stem="source_url",
+    typed="source_url:https://example.org/42",
+    max_length=2048,
+    optional=True,
+)
+SOURCE_DATE: Final = ConversationField(
+    name="source_date",
+    kind=Kind.DAY,
+    stem="source_date",
+    typed="source_date>=2021-01-01",
+    subject="Dated",
+    optional=True,
+)
+CATEGORY: Final = ConversationField(
+    name="category",
+    kind=Kind.TEXT,
+    stem="category",
+    typed='category:sleep,"panic attacks"',
+    max_length=64,
+    optional=True,
+)
+AUTHOR: Final = ConversationField(
+    name="author", kind=Kind.TEXT, stem="author", typed='author:"Jane Doe"', max_length=128, optional=True
+)
 ID: Final = ConversationField(name="id", kind=Kind.ID, stem="ids", typed="id:1,2,3")
 
-FIELDS: Final = (QUESTION_SENTIMENT, ANSWER_SENTIMENT, CREATED_AT, UPDATED_AT, ID)
+FIELDS: Final = (
+    QUESTION_SENTIMENT,
+    ANSWER_SENTIMENT,
+    CREATED_AT,
+    UPDATED_AT,
+    SOURCE_URL,
+    SOURCE_DATE,
+    CATEGORY,
+    AUTHOR,
+    ID,
+)
 BY_NAME: Final = {field.name: field for field in FIELDS}
 NAMES: Final = tuple(BY_NAME)
 
@@ -174,6 +211,7 @@ def microseconds(moment: datetime) -> int:
 
 _DAY: Final = re.compile(r"([0-9]{4})([-./])([0-9]{2})\2([0-9]{2})")
 _UNSHOWN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_FORMULA: Final = "=+-@"
 # What no address has in it, and what shows another one than it is: blanks, marks of no width and of direction.
 _NOT_IN_URLS: Final = re.compile(r"""[\s<>"\\^`{|}\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]""")
 
@@ -198,6 +236,8 @@ def text_of(field: ConversationField, text: str) -> str:
         raise ValueError(f"must have 1 to {field.max_length:,} characters")
     if not is_on_one_line(text):
         raise ValueError("must be on one line, without control characters")
+    if field.kind is Kind.TEXT and text[0] in _FORMULA:
+        raise ValueError("must not begin with =, +, - or @, which spreadsheets take for a formula")
     if field.kind is Kind.URL and not _is_url(text):
         raise ValueError("must be an address that begins with http:// or https://, without blanks")
     return text

@@ -48,7 +48,7 @@ ANALYZER: Final = {
 }
 """How Milvus cuts `text` and queries into words for BM25."""
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """Raised with each change of what the fields mean or hold: an index of another schema must be built anew."""
 
 MAX_VARCHAR_BYTES: Final = 65_535

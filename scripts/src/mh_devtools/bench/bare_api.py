@@ -9,7 +9,7 @@ conversation, index state and outbox row, in one transaction.
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import aiomysql
@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, make_url, text
 
 COLUMNS: Final = (
     "c.id, c.version, c.created_at, c.updated_at, c.question, c.answer, c.question_sentiment, c.answer_sentiment, "
-    "s.status AS index_status"
+    "s.status AS index_status, c.source_url, c.source_date, c.category, c.author"
 )
 SELECT: Final = f"SELECT {COLUMNS} FROM mental_health_conversations c JOIN index_states s ON s.conversation_id = c.id "  # noqa: S608 - constants
 GET: Final = SELECT + "WHERE c.id = %(id)s"
@@ -27,8 +27,9 @@ LIST: Final = SELECT + "ORDER BY c.id LIMIT %(limit)s"
 LOCK: Final = GET + " FOR UPDATE"
 INSERT: Final = (
     "INSERT INTO mental_health_conversations (question, answer, question_sentiment, answer_sentiment, version, "
-    "created_at, updated_at) VALUES (%(question)s, %(answer)s, %(question_sentiment)s, %(answer_sentiment)s, 1, "
-    "%(now)s, %(now)s)"
+    "created_at, updated_at, source_url, source_date, category, author) VALUES (%(question)s, %(answer)s, "
+    "%(question_sentiment)s, %(answer_sentiment)s, 1, %(now)s, %(now)s, %(source_url)s, %(source_date)s, %(category)s, "
+    "%(author)s)"
 )
 INSERT_STATE: Final = (
     "INSERT INTO index_states (conversation_id, status, attempts, queued_at) VALUES (%(id)s, 'pending', 0, %(now)s)"
@@ -56,6 +57,10 @@ class Body(BaseModel):
     answer: str
     question_sentiment: str
     answer_sentiment: str
+    source_url: str | None = None
+    source_date: date | None = None
+    category: str | None = None
+    author: str | None = None
 
 
 class Change(BaseModel):

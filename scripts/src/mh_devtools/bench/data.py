@@ -25,7 +25,9 @@ def read_rows(path: Path) -> list[ConversationCreate]:
     """Return the file's conversations."""
     fields = ConversationCreate.model_fields
     with path.open(encoding="utf-8", newline="") as file:
-        return [ConversationCreate(**{name: row[name] for name in fields}) for row in csv.DictReader(file)]
+        return [
+            ConversationCreate(**{name: row[name] for name in fields if row.get(name)}) for row in csv.DictReader(file)
+        ]
 
 
 def add(client: Client, rows: Sequence[ConversationCreate]) -> list[int]:

@@ -7,7 +7,7 @@ conversation, index state and outbox row, in one transaction.
 
 import os
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Final
 
 from fastapi import Depends, FastAPI, HTTPException
@@ -51,6 +51,10 @@ class Conversation(Base):
     question_sentiment: Mapped[str]
     answer_sentiment: Mapped[str]
     version: Mapped[int]
+    source_url: Mapped[str | None]
+    source_date: Mapped[date | None]
+    category: Mapped[str | None]
+    author: Mapped[str | None]
     state: Mapped[IndexState] = relationship(lazy="joined", innerjoin=True)
 
     @property

@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from mh_common.settings import load_settings
 from sqlalchemy import (
     URL,
     Connection,
+    Date,
     DateTime,
     Engine,
     Float,
@@ -173,6 +174,8 @@ def _lines(connection: Connection, table: Table, columns: Sequence[str]) -> Iter
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat(timespec="microseconds")
+    if isinstance(value, date):
+        return value.isoformat()
     # Engines without a type for it keep 0 and 1.
     return int(value) if isinstance(value, bool) else value
 
@@ -191,7 +194,11 @@ def _decode(table: Table, columns: Sequence[str], rows: Iterable[str]) -> list[d
 
 
 def _typed(kind: TypeEngine[Any], value: Any) -> Any:
-    return datetime.fromisoformat(value) if isinstance(kind, DateTime) and value is not None else value
+    if value is None:
+        return None
+    if isinstance(kind, DateTime):
+        return datetime.fromisoformat(value)
+    return date.fromisoformat(value) if isinstance(kind, Date) else value
 
 
 def _owe_everything(connection: Connection) -> None:

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Enum, Integer, Text, TypeDecorator
+from sqlalchemy import BigInteger, DateTime, Dialect, Enum, Integer, String, Text, TypeDecorator
 from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
 
 Key = BigInteger().with_variant(Integer, "sqlite")
 """A key. SQLite counts up only what it calls INTEGER."""
@@ -35,6 +36,11 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give back the zone that the database does not keep."""
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+def exact(length: int) -> TypeEngine[str]:
+    """Return the type of a text that is compared character by character, not by the tables' collation."""
+    return String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql")
 
 
 def enum_column(kind: type[StrEnum], name: str) -> Enum:

@@ -1,12 +1,14 @@
 """The tables."""
 
-from datetime import datetime
+from datetime import date, datetime
 
+from mh_common.fields import AUTHOR, CATEGORY, SOURCE_URL
 from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus, Rating, Sentiment
 from mh_common.tracing import MAX_TRACEPARENT
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    Date,
     Double,
     ForeignKey,
     Index,
@@ -16,10 +18,9 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from conversations_api.column_types import Key, MediumText, UtcDateTime, enum_column
+from conversations_api.column_types import Key, MediumText, UtcDateTime, enum_column, exact
 
 # utf8mb4 for emoji; a collation that MySQL and MariaDB both have and that full-text search folds case with.
 _TABLE = {
@@ -67,6 +68,11 @@ class ConversationRow(Base):
     __table_args__ = (
         Index("ix_mental_health_conversations_created_at_id", "created_at", "id"),
         Index("ix_mental_health_conversations_updated_at_id", "updated_at", "id"),
+        # Of an address as much as an index takes.
+        Index("ix_mental_health_conversations_source_url", "source_url", mysql_length={"source_url": 255}),
+        Index("ix_mental_health_conversations_source_date", "source_date"),
+        Index("ix_mental_health_conversations_category", "category"),
+        Index("ix_mental_health_conversations_author", "author"),
         Index("ft_mental_health_conversations_question_answer", "question", "answer", mysql_prefix="FULLTEXT").ddl_if(
             dialect="mysql"
         ),
@@ -82,6 +88,10 @@ class ConversationRow(Base):
     question_sentiment: Mapped[Sentiment] = mapped_column(enum_column(Sentiment, "question_sentiment"))
     answer_sentiment: Mapped[Sentiment] = mapped_column(enum_column(Sentiment, "answer_sentiment"))
     version: Mapped[int] = mapped_column(Integer)
+    source_url: Mapped[str | None] = mapped_column(exact(SOURCE_URL.max_length))
+    source_date: Mapped[date | None] = mapped_column(Date)
+    category: Mapped[str | None] = mapped_column(exact(CATEGORY.max_length))
+    author: Mapped[str | None] = mapped_column(exact(AUTHOR.max_length))
 
 
 class OutboxRow(Base):
@@ -171,9 +181,7 @@ class HistoryRow(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
     answer_id: Mapped[str] = mapped_column(String(36))
     # Compared byte for byte: with a case-folding collation one user would see another's entries.
-    user_id: Mapped[str | None] = mapped_column(
-        String(128).with_variant(mysql.VARCHAR(128, collation="utf8mb4_bin"), "mysql")
-    )
+    user_id: Mapped[str | None] = mapped_column(exact(128))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     question: Mapped[str] = mapped_column(MediumText)
     standalone_query: Mapped[str | None] = mapped_column(MediumText)
@@ -196,9 +204,7 @@ class IdempotencyKeyRow(Base):
     __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"), _TABLE)
 
     # Keys are compared byte for byte; with a case-folding collation "a" and "A" would be one key.
-    key: Mapped[str] = mapped_column(
-        String(255).with_variant(mysql.VARCHAR(255, collation="utf8mb4_bin"), "mysql"), primary_key=True
-    )
+    key: Mapped[str] = mapped_column(exact(255), primary_key=True)
     request_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     conversation_ids: Mapped[str] = mapped_column(Text)

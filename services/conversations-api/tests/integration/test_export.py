@@ -65,8 +65,8 @@ async def test_an_export_holds_what_was_added(client: httpx.AsyncClient, texts: 
 
 
 async def test_the_columns_come_in_a_fixed_order(client: httpx.AsyncClient) -> None:
-    header = "question,answer,question_sentiment,answer_sentiment,id,version,created_at,updated_at\r\n"
-    assert await download(client, "csv") == header
+    columns = "question,answer,question_sentiment,answer_sentiment,id,version,created_at,updated_at"
+    assert await download(client, "csv") == f"{columns},source_url,source_date,category,author\r\n"
     assert await download(client, "jsonl") == ""
     answer = await client.get(f"{PATH}/export")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"

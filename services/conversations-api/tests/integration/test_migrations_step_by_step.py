@@ -7,7 +7,7 @@ columns and no other, each column read, changed and deleted; every value of an e
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    Date,
     DateTime,
     Engine,
     Enum,
@@ -134,6 +135,8 @@ class FormerRelease:
                 return number
             case JSON():
                 return {"number": number}
+            case Date():
+                return date(2026, 1, 2)
             case DateTime():
                 return datetime.fromisoformat("2026-01-02T03:04:05.678901")
             case String():

@@ -8,6 +8,7 @@ from indexer_worker.vector_store.collection import ensure_collection
 from indexer_worker.vector_store.inventory import QUERY_LIMIT, MilvusInventory, Window
 from mh_common import vector_index as fields
 from mh_common.batches import batched
+from mh_common.fields import indexed
 from mh_common.milvus import make_client
 from mh_common.models import MAX_ID
 from mh_devtools.testing.fixtures import EACH_MILVUS
@@ -33,6 +34,7 @@ async def insert(client: AsyncMilvusClient, ids: Iterable[int], version: int = 1
         **dict.fromkeys((fields.QUESTION, fields.TEXT, fields.WORDS), "text"),
         **dict.fromkeys((fields.QUESTION_SENTIMENT, fields.ANSWER_SENTIMENT), "neutral"),
         **dict.fromkeys((fields.QUESTION_HASH, fields.CREATED_AT, fields.UPDATED_AT), 1),
+        **{field.name: indexed(field, None) for field in fields.FILTERABLE if field.optional},
         fields.VERSION: version,
     }
     rows = [{**same, fields.ID: key} for key in ids]

@@ -96,7 +96,7 @@ async def test_workers_that_start_together_make_one_collection(empty_milvus_uri:
         await ensure_collection(one, "fake", 2)
 
         found = await two.describe_collection(fields.COLLECTION)
-        assert found["description"] == "embedding=fake;dimension=2;schema=2"
+        assert found["description"] == "embedding=fake;dimension=2;schema=3"
         assert {field["name"] for field in found["fields"]} == {
             fields.ID,
             fields.EMBEDDING,
@@ -111,6 +111,7 @@ async def test_workers_that_start_together_make_one_collection(empty_milvus_uri:
             fields.VERSION,
             fields.CREATED_AT,
             fields.UPDATED_AT,
+            *("source_url", "source_date", "category", "author"),
         }
 
 
@@ -154,8 +155,8 @@ async def test_a_collection_of_another_embedding_space_is_refused_and_left_alone
         with pytest.raises(IndexMismatchError) as refusal:
             await write
 
-    assert "'embedding=fake;dimension=2;schema=2'" in str(refusal.value)
-    assert f"needs 'embedding={model};dimension={dimension};schema=2'" in str(refusal.value)
+    assert "'embedding=fake;dimension=2;schema=3'" in str(refusal.value)
+    assert f"needs 'embedding={model};dimension={dimension};schema=3'" in str(refusal.value)
     assert await count(milvus) == 1
 
 

@@ -58,9 +58,9 @@ def test_a_foreign_collection_lets_jobs_wait_and_says_what_to_do(
     log = worker.log.read_text()
     assert "The indexer worker starts, but its jobs will wait: The Milvus collection mental_health_embeddings" in log
     assert (
-        "holds 'embedding=stub;dimension=1536;schema=2' (missing or different fields: embedding, text_embedding)" in log
+        "holds 'embedding=stub;dimension=1536;schema=3' (missing or different fields: embedding, text_embedding)" in log
     )
-    assert "needs 'embedding=stub;dimension=8;schema=2'" in log
+    assert "needs 'embedding=stub;dimension=8;schema=3'" in log
     assert "mh index rebuild" in log
     assert conversations.outcomes == []
 

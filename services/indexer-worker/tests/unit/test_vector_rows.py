@@ -44,7 +44,18 @@ def test_a_row_holds_what_search_needs_and_every_field_of_the_contract() -> None
         fields.VERSION: 3,
         fields.CREATED_AT: 1_777_863_721_987_654,
         fields.UPDATED_AT: 1_777_863_721_987_654,
+        # None of them: Milvus Lite takes no null.
+        "source_url": "",
+        "source_date": 0,
+        "category": "",
+        "author": "",
     }
+
+
+def test_details_are_kept_to_filter_by() -> None:
+    details = {"source_url": "https://example.org", "source_date": "2021-01-01", "category": "sleep", "author": "é"}
+    row = vector_row(conversation(**details), [1.0], [1.0])
+    assert {name: row[name] for name in details} == {**details, "source_date": 737_791}
 
 
 @given(question=TEXTS, answer=TEXTS, repeats=st.integers(1, 70_000))

@@ -147,11 +147,12 @@ async def test_no_conditions_are_no_filter(client: httpx.AsyncClient, rows: list
         (
             one("mood", "is", "low"),
             "name",
-            "these are question_sentiment, answer_sentiment, created_at, updated_at, id",
+            "these are question_sentiment, answer_sentiment, created_at, updated_at, source_url, source_date, "
+            "category, author, id",
         ),
         (one("mood", "empty"), "name", "is no field"),
         (one([QUESTION, "mood"], "is", "negative"), "name", "is no field"),
-        (one([], "is", "negative"), "name", "a list of 1 to 5"),
+        (one([], "is", "negative"), "name", "a list of 1 to 9"),
         (one(7, "is", "negative"), "name", "must be the name of a field"),  # type: ignore[arg-type]
         (one(QUESTION, "like", "neg%"), "comparison_operator", "Input should be 'contains', 'not contains'"),
         (
@@ -241,7 +242,7 @@ async def test_every_bad_condition_is_named_and_a_misspelt_filter_is_never_none(
     response = await post(client, [one("mood", "is", 1), one(ID, "=", 1), one(ID, "=")])
     assert response.json()["error_msg"] == (
         "metadata_condition.conditions.0.name: is no field to filter by; these are question_sentiment, "
-        "answer_sentiment, created_at, updated_at, id; "
+        "answer_sentiment, created_at, updated_at, source_url, source_date, category, author, id; "
         "metadata_condition.conditions.2.value: is required with this operator"
     )
     many = await post(client, [one("mood", "is", 1)] * 12)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from indexer_worker.vector_store.collection import ensure_collection
 from mh_common import vector_index as fields
-from mh_common.fields import microseconds
+from mh_common.fields import indexed, microseconds
 from mh_common.models import SearchMode, SearchRequest, Sentiment
 from mh_common.words import indexed_words, stem_of
 from pymilvus import AsyncMilvusClient
@@ -90,6 +90,7 @@ def entity(row: Row) -> dict[str, Any]:
         fields.VERSION: 1,
         fields.CREATED_AT: microseconds(row.created_at),
         fields.UPDATED_AT: microseconds(row.updated_at),
+        **{field.name: indexed(field, None) for field in fields.FILTERABLE if field.optional},
     }
 
 

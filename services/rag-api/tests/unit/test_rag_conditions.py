@@ -16,8 +16,10 @@ from rag_api.search.filters import (
     Condition,
     Either,
     Every,
+    Part,
     Phrase,
     Without,
+    empty,
     expression,
     requested,
     unwritten,
@@ -137,3 +139,46 @@ def test_what_must_not_occur_has_to_be_replaced_first() -> None:
     assert unwritten(condition) == {dog, cat}
     with pytest.raises(TypeError, match="replaced"):
         expression(condition)
+
+
+texts = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20)
+
+
+@given(st.lists(texts | texts.map(lambda text: f'{text}"] or id > 0 or author in ["\\'), min_size=1, max_size=3))
+def test_no_text_ends_its_literal(values: list[str]) -> None:
+    written = expression(Among("category", values, negated=True))
+    literals = re.findall(r'"((?:[^"\\]|\\["\\])*)"', written)
+    assert [re.sub(r"\\(.)", r"\1", literal, flags=re.DOTALL) for literal in literals] == values
+    assert re.sub(r'"(?:[^"\\]|\\["\\])*"', "text", written) == f"category not in [{', '.join(['text'] * len(values))}]"
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\x00", "\u2028", "\x7f"])
+def test_control_characters_are_in_no_literal(text: str) -> None:
+    for condition in (Among("category", [text]), Part("category", text)):
+        with pytest.raises(ValueError, match="control"):
+            expression(condition)
+
+
+@pytest.mark.parametrize(
+    ("condition", "written"),
+    [
+        (Part("category", 'a"b'), 'category like "%a\\"b%"'),
+        (Part("category", "ab", "start"), 'category like "ab%"'),
+        (Part("category", "ab", "end"), 'category like "%ab"'),
+        (Part("category", "a_bcd%").candidates, 'category like "%bcd%"'),
+        (Part("category", "%_\\").candidates, 'category not in [""]'),
+        (Compared("source_date", "<", 5), "(source_date > 0) and (source_date < 5)"),
+        (empty("source_date", negated=False), "source_date in [0]"),
+        (empty("category", negated=True), 'category not in [""]'),
+        (empty("created_at", negated=False), "id < 0"),
+    ],
+)
+def test_texts_and_days(condition: Condition, written: str) -> None:
+    assert expression(condition) == written
+
+
+def test_a_part_with_a_wildcard_has_to_be_replaced_first() -> None:
+    part = Part("category", "100%")
+    assert unwritten(Every([part, Part("category", "a")])) == {part}
+    with pytest.raises(TypeError, match="replaced"):
+        expression(part)

@@ -7,7 +7,7 @@ id, title, text, url and metadata. Ids are strings there.
 from typing import Annotated, Final
 
 from mh_common.fields import CREATED_AT, ID, NAMES, Sentiment, listed
-from mh_common.models import MAX_ID, QueryText, WireModel
+from mh_common.models import MAX_ID, ConversationDetails, QueryText, SearchFilters, WireModel
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 _ID_PATTERN: Final = "^[1-9][0-9]{0,18}$"
@@ -25,14 +25,16 @@ def _known_form(value: str) -> str:
     return key
 
 
-class SearchInput(WireModel):
-    """Arguments of `search`."""
-
+class _SearchInput(WireModel):
     query: QueryText = Field(
         description="What to look for, in plain words, as a question or a description of the patient's situation. 1 to "
         "8,000 characters."
     )
     limit: int = Field(default=10, ge=1, le=100, description="Most results to return.")
+
+
+class SearchInput(SearchFilters, _SearchInput):
+    """Arguments of `search`."""
 
 
 class FetchInput(WireModel):
@@ -67,12 +69,14 @@ class Reference(BaseModel):
     answer: str = Field(description=f"What the counselor answered. {_STARTS}")
 
 
-class Found(Reference):
-    """One result of a search."""
-
+class _Found(Reference):
     question_sentiment: Sentiment
     answer_sentiment: Sentiment
     created_at: AwareDatetime
+
+
+class Found(ConversationDetails, _Found):
+    """One result of a search."""
 
 
 class SearchOutput(BaseModel):
@@ -91,7 +95,7 @@ class FetchOutput(BaseModel):
     title: str = Field(description="The patient's question, shortened.")
     text: str = Field(description="The whole conversation: what the patient asked and what the counselor answered.")
     url: str = Field(description="Where the conversation is, as JSON; to cite it by.")
-    metadata: dict[str, str] = Field(description=f"{listed(METADATA, ' and ')}.")
+    metadata: dict[str, str] = Field(description=f"{listed(METADATA, ' and ')}, as far as they are known.")
 
 
 class CitedSource(Reference):

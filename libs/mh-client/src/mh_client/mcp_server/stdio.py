@@ -1,10 +1,13 @@
 """The MCP server of `mh mcp`: on standard input and output, for one program that started it."""
 
+from typing import cast
+
 from mcp.server.stdio import stdio_server
-from mh_common.models import Answer, Conversation, SearchResult
+from mh_common.models import Answer, Conversation, SearchFilters, SearchResult
 
 from mh_client._client import AsyncClient
 from mh_client.mcp_server.server import build_server
+from mh_client.resources._fields import FieldFilters
 from mh_client.resources.conversations import PATH
 
 
@@ -14,9 +17,11 @@ class RemotePlatform:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
 
-    async def search(self, query: str, limit: int) -> SearchResult:
+    async def search(self, query: str, limit: int, filters: SearchFilters) -> SearchResult:
         """See `Platform.search`."""
-        return await self._client.search(query, limit=limit, plain_query=True)
+        # By the names that the client takes them by.
+        named = cast(FieldFilters, filters.model_dump(exclude_none=True))
+        return await self._client.search(query, limit=limit, plain_query=True, **named)
 
     async def find(self, key: int) -> Conversation | None:
         """See `Platform.find`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from mh_common.models import Answer, Conversation, FieldProblem, SearchResult
+from mh_common.models import Answer, Conversation, ConversationDetails, FieldProblem, SearchFilters, SearchResult
 from pydantic import BaseModel
 
 from mh_client._base import validated
@@ -31,8 +31,8 @@ A = TypeVar("A", bound=BaseModel)
 class Platform(Protocol):
     """What the tools need of the platform. Each method raises MHError, whose text the caller sees."""
 
-    async def search(self, query: str, limit: int) -> SearchResult:
-        """Find conversations by free text, best first, one for each question."""
+    async def search(self, query: str, limit: int, filters: SearchFilters) -> SearchResult:
+        """Find conversations by free text among those that pass the filters, best first, one for each question."""
         ...
 
     async def find(self, key: int) -> Conversation | None:
@@ -64,13 +64,15 @@ class Tool(Generic[A]):
 
 
 async def _search(platform: Platform, asked: SearchInput) -> SearchOutput:
-    result = await platform.search(asked.query, asked.limit)
+    filters = SearchFilters(**{name: getattr(asked, name) for name in SearchFilters.model_fields})
+    result = await platform.search(asked.query, asked.limit, filters)
     results = [
         Found(
             **_reference(platform, hit.id, hit.question, hit.answer, hit.score),
             question_sentiment=hit.question_sentiment,
             answer_sentiment=hit.answer_sentiment,
             created_at=hit.created_at,
+            **{name: getattr(hit, name) for name in ConversationDetails.model_fields},
         )
         for hit in result.hits
     ]
@@ -143,7 +145,8 @@ TOOLS: Final[Mapping[str, Tool[Any]]] = {
         title="Search counseling conversations",
         description="Find conversations between patients and mental health counselors that are about what you "
         "describe, by meaning and by words. Each result has the start of the patient's question and of the counselor's "
-        "answer, and a score from 0 to 1; when `relevant` is false, nothing that helps was found. Read a result in "
+        "answer, and a score from 0 to 1; when `relevant` is false, nothing that helps was found. All but `query` "
+        "is optional; the filters narrow the search, and are left out unless they are asked for. Read a result in "
         "full with `fetch` before you rely on it. For a suggestion that is put together from several conversations use "
         "`ask`.",
         input=SearchInput,

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
-from typing import Final, Literal, TypedDict, Unpack
+from typing import Final, Literal, Unpack
 
 from mh_common.models import (
     BulkCreate,
@@ -22,7 +22,7 @@ from mh_common.models import (
 from mh_client._base import IDEMPOTENCY_KEY, Call, validated
 from mh_client._pagination import pages, pages_async
 from mh_client.resources._binding import AsyncResource, Resource, asynchronous, sync
-from mh_client.resources._filters import FieldFilters, SentimentName
+from mh_client.resources._fields import Details, FieldFilters, SentimentName
 from mh_client.resources._params import query_params
 
 PATH: Final = "/api/v1/conversations"
@@ -57,7 +57,7 @@ class ExportQuery(Filters, total=False):
     format: ExportFormat
 
 
-class Changes(TypedDict, total=False):
+class Changes(Details, total=False):
     """The fields of a conversation to change."""
 
     question: str
@@ -73,6 +73,7 @@ def create(
     question_sentiment: Sentiment | SentimentName,
     answer_sentiment: Sentiment | SentimentName,
     idempotency_key: str | None = None,
+    **details: Unpack[Details],
 ) -> Call[Conversation]:
     """Add a conversation. The same key never adds it twice; without one, each call makes its own for its retries."""
     values = {
@@ -80,11 +81,12 @@ def create(
         "answer": answer,
         "question_sentiment": question_sentiment,
         "answer_sentiment": answer_sentiment,
+        **details,
     }
     return Call(
         method="POST",
         path=PATH,
-        content=validated(ConversationCreate, values).model_dump_json().encode(),
+        content=validated(ConversationCreate, values).model_dump_json(exclude_none=True).encode(),
         headers=_key(idempotency_key),
         parse=Conversation.model_validate_json,
     )
@@ -103,8 +105,9 @@ def replace(
     question_sentiment: Sentiment | SentimentName,
     answer_sentiment: Sentiment | SentimentName,
     if_match: int | str | None = None,
+    **details: Unpack[Details],
 ) -> Call[Conversation]:
-    """Replace a conversation's whole content.
+    """Replace a conversation's whole content; details that are not given are cleared.
 
     `if_match` is the version (or ETag) that the change is meant for: raises PreconditionFailedError when another is the
     present one. After a lost answer the retry can meet the version that the first attempt made, and raise that too.
@@ -114,11 +117,12 @@ def replace(
         "answer": answer,
         "question_sentiment": question_sentiment,
         "answer_sentiment": answer_sentiment,
+        **details,
     }
     return Call(
         method="PUT",
         path=f"{PATH}/{conversation_id:d}",
-        content=validated(ConversationCreate, values).model_dump_json().encode(),
+        content=validated(ConversationCreate, values).model_dump_json(exclude_none=True).encode(),
         headers=_if_match(if_match),
         parse=Conversation.model_validate_json,
     )
@@ -127,7 +131,7 @@ def replace(
 def update(
     conversation_id: int, *, if_match: int | str | None = None, **changes: Unpack[Changes]
 ) -> Call[Conversation]:
-    """Change the fields given; the others stay. `if_match` as in `replace`."""
+    """Change the fields given; the others stay, and None clears a detail. `if_match` as in `replace`."""
     content = validated(ConversationUpdate, changes).model_dump_json(exclude_unset=True)
     return Call(
         method="PATCH",
@@ -153,7 +157,7 @@ def bulk_create(items: Sequence[ConversationCreate], *, idempotency_key: str | N
     return Call(
         method="POST",
         path=f"{PATH}/bulk",
-        content=validated(BulkCreate, {"items": items}).model_dump_json().encode(),
+        content=validated(BulkCreate, {"items": items}).model_dump_json(exclude_none=True).encode(),
         headers=_key(idempotency_key),
         parse=lambda body: BulkCreated.model_validate_json(body).ids,
     )

@@ -6,7 +6,7 @@ from mh_common.fields import FILTERS, Check
 from mh_common.models import GroupBy, SearchMode, SearchRequest, SearchResult
 
 from mh_client._base import Call, validated
-from mh_client.resources._filters import FieldFilters
+from mh_client.resources._fields import FieldFilters
 from mh_client.resources._params import query_params
 
 SearchModeName = SearchMode | Literal["hybrid", "semantic", "keyword"]

@@ -4,11 +4,12 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from mh_common.fields import day_of
+from mh_common.fields import AUTHOR, CATEGORY, SOURCE_URL, day_of, text_of
 
 MAX_TEXT_LENGTH = 1_000_000
 """Longest question or answer in characters, after trimming."""
@@ -18,6 +19,9 @@ MAX_BULK_ROWS = 1000
 
 USER_ID_PATTERN = r"^[\x21-\x7e]{1,128}$"
 """What the header X-User-Id may hold."""
+
+MAX_VALUES = 100
+"""Most texts that one filter names."""
 
 MAX_ID = 2**63 - 1
 
@@ -81,6 +85,22 @@ def _day(value: object) -> object:
     # Pydantic alone takes numbers for seconds since 1970, and times at midnight.
     raise ValueError("must be a day such as 2026-03-01")
 
+
+SourceUrl = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=SOURCE_URL.max_length),
+    AfterValidator(partial(text_of, SOURCE_URL)),
+]
+Category = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=CATEGORY.max_length),
+    AfterValidator(partial(text_of, CATEGORY)),
+]
+Author = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=AUTHOR.max_length),
+    AfterValidator(partial(text_of, AUTHOR)),
+]
 
 Day = Annotated[date, BeforeValidator(_day)]
 """A day as people write it: 2026-03-01, 2026.03.01 or 2026/03/01."""

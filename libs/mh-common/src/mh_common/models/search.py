@@ -6,7 +6,19 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from mh_common.fields import FIELDS, FILTERS, Sentiment
-from mh_common.models.base import MAX_BULK_ROWS, ConversationId, QueryText, UtcTime, WireModel
+from mh_common.models.base import (
+    MAX_BULK_ROWS,
+    MAX_VALUES,
+    Author,
+    Category,
+    ConversationId,
+    Day,
+    QueryText,
+    SourceUrl,
+    UtcTime,
+    WireModel,
+)
+from mh_common.models.conversations import ConversationDetails
 
 
 class SearchMode(StrEnum):
@@ -38,6 +50,15 @@ class SearchFilters(WireModel):
     created_before: UtcTime | None = _filter("created_before")
     updated_after: UtcTime | None = _filter("updated_after")
     updated_before: UtcTime | None = _filter("updated_before")
+    source_url: list[SourceUrl] | None = _filter("source_url", min_length=1, max_length=MAX_VALUES)
+    source_url_empty: bool | None = _filter("source_url_empty")
+    source_date_after: Day | None = _filter("source_date_after")
+    source_date_before: Day | None = _filter("source_date_before")
+    source_date_empty: bool | None = _filter("source_date_empty")
+    category: list[Category] | None = _filter("category", min_length=1, max_length=MAX_VALUES)
+    category_empty: bool | None = _filter("category_empty")
+    author: list[Author] | None = _filter("author", min_length=1, max_length=MAX_VALUES)
+    author_empty: bool | None = _filter("author_empty")
     ids: list[ConversationId] | None = _filter("ids", min_length=1, max_length=MAX_BULK_ROWS)
 
 
@@ -109,9 +130,7 @@ class Explanation(BaseModel):
     evidence: float = Field(description="Weighted sum of the parts. Hits are ordered by it, and so by the score.")
 
 
-class SearchHit(BaseModel):
-    """A conversation near the query, with its present text."""
-
+class _Hit(BaseModel):
     id: int
     question: str
     answer: str
@@ -128,6 +147,10 @@ class SearchHit(BaseModel):
     )
     highlights: Highlights = Highlights()
     explanation: Explanation | None = Field(default=None, description="Only with `explain`.")
+
+
+class SearchHit(ConversationDetails, _Hit):
+    """A conversation near the query, with its present text."""
 
 
 class SearchResult(BaseModel):

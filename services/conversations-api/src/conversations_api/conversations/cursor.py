@@ -56,6 +56,7 @@ def _refused(message: str) -> InvalidRequestError:
 
 def _digest(query: ListQuery) -> str:
     """Return a short name of the list that the query pages through, whatever its page size."""
-    asked = query.model_dump(mode="json", exclude={"cursor", "limit", "include_total"})
+    # Without what was not asked for, so that a release with more filters takes the cursors of the one before it.
+    asked = query.model_dump(mode="json", exclude={"cursor", "limit", "include_total"}, exclude_defaults=True)
     canonical = {name: sorted(value) if isinstance(value, list) else value for name, value in asked.items()}
     return hashlib.sha256(repr(sorted(canonical.items())).encode()).hexdigest()[:16]

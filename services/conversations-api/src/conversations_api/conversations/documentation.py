@@ -16,9 +16,17 @@ CONVERSATION: Final = {
     "question_sentiment": "negative",
     "answer_sentiment": "neutral",
     "index_status": "pending",
+    "source_url": "https://example.org/questions/42",
+    "source_date": "2021-01-01",
+    "category": "sleep",
+    "author": "Jane Doe",
 }
 _CONTENT: Final = {
-    name: CONVERSATION[name] for name in ("question", "answer", "question_sentiment", "answer_sentiment")
+    name: CONVERSATION[name]
+    for name in (
+        *("question", "answer", "question_sentiment", "answer_sentiment"),
+        *("source_url", "source_date", "category", "author"),
+    )
 }
 _SENTIMENT_COUNTS: Final = {"positive": 0, "negative": 1, "neutral": 0}
 PAGE: Final = {"items": [CONVERSATION], "next_cursor": "eyJpZCI6MTcsImRpZ2VzdCI6Ii4uLiJ9"}

@@ -5,7 +5,7 @@ import io
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final
 
-from mh_common.models import Conversation
+from mh_common.models import Conversation, ConversationDetails
 
 from conversations_api.conversations.filters import ExportFormat
 
@@ -18,6 +18,7 @@ CSV_COLUMNS: Final = (
     "version",
     "created_at",
     "updated_at",
+    *ConversationDetails.model_fields,
 )
 MEDIA_TYPES: Final = {
     ExportFormat.CSV: "text/csv; charset=utf-8",

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from mh_common.fields import FILTERS, Sentiment
-from mh_common.models import ConversationId, QueryText, UtcTime
+from mh_common.models import MAX_VALUES, Author, Category, ConversationId, Day, QueryText, SourceUrl, UtcTime
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_IDS: Final = 1000
@@ -56,6 +56,15 @@ class ConversationFilters(BaseModel):
     created_before: UtcTime | None = _bound("created_before")
     updated_after: UtcTime | None = _bound("updated_after")
     updated_before: UtcTime | None = _bound("updated_before")
+    source_url: list[SourceUrl] = _any_of("source_url", max_length=MAX_VALUES)
+    source_url_empty: bool | None = _bound("source_url_empty")
+    source_date_after: Day | None = _bound("source_date_after")
+    source_date_before: Day | None = _bound("source_date_before")
+    source_date_empty: bool | None = _bound("source_date_empty")
+    category: list[Category] = _any_of("category", max_length=MAX_VALUES)
+    category_empty: bool | None = _bound("category_empty")
+    author: list[Author] = _any_of("author", max_length=MAX_VALUES)
+    author_empty: bool | None = _bound("author_empty")
     ids: list[ConversationId] = Field(
         default=[], max_length=MAX_IDS, description="Only these keys; may be repeated. Absent ones are passed over."
     )

@@ -215,7 +215,7 @@ def _chunks(items: Sequence[ConversationCreate]) -> Iterator[Sequence[Conversati
     """Cut items into runs that fit one statement each."""
     start, size = 0, 0
     for index, item in enumerate(items):
-        item_size = len(item.question.encode()) + len(item.answer.encode())
+        item_size = sum(len(value.encode()) for _, value in item if isinstance(value, str))
         if index > start and size + item_size > MAX_STATEMENT_BYTES:
             yield items[start:index]
             start, size = index, 0

@@ -32,7 +32,8 @@ class KeyedRequest:
         """Return the request as it is known by its key; None when it came without one."""
         if key is None:
             return None
-        return cls(key, hashlib.sha256(f"{route}\n{body.model_dump_json()}".encode()).hexdigest())
+        # Without what is null, so that a release with more fields knows the requests of the one before it.
+        return cls(key, hashlib.sha256(f"{route}\n{body.model_dump_json(exclude_none=True)}".encode()).hexdigest())
 
 
 @dataclass(frozen=True)

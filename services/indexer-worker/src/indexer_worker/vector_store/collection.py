@@ -86,7 +86,7 @@ def collection_schema(model: str, dimension: int) -> CollectionSchema:
 
 
 def _type_of(field: ConversationField) -> dict[str, Any]:
-    """Return the type of a field in Milvus, which has no index on it: few rows are left once vectors are compared."""
+    """Return the type of a field in Milvus, as arguments of `add_field`."""
     if field.kind is Kind.CHOICE:
         return {"datatype": DataType.VARCHAR, "max_length": max(len(choice.encode()) for choice in field.choices)}
     if field.kind in OF_TEXT:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
+from mh_common.models import Conversation, SearchHit
 
 from rag_api.dependencies import state_of
 
@@ -10,6 +11,11 @@ from rag_api.dependencies import state_of
 def conversation_link(public_url: str, key: int) -> str:
     """Return the address of a conversation; `public_url` is the platform's, as its users know it."""
     return f"{public_url}/api/v1/conversations/{key}"
+
+
+def source_link(conversation: Conversation | SearchHit, public_url: str) -> str:
+    """Return where a conversation comes from or, if nobody said, its own address."""
+    return conversation.source_url or conversation_link(public_url, conversation.id)
 
 
 def public_url_of(request: Request) -> str:

@@ -31,11 +31,11 @@ from rag_api.search.filters import (
 )
 from rag_api.search.periods import compared, period, within
 
-_TEXTS = "|".join(field.name for field in FIELDS if field.kind is Kind.TEXT) or "(?!)"
+_TEXTS = "|".join(field.name for field in FIELDS if field.kind is Kind.TEXT)
 _LONG_NAMES = "|".join(field.name for field in FIELDS if "_" in field.name and field.kind is not Kind.TEXT)
 _START = r"(?<!\S)"
 _SIGN = "(?::|<=|>=|=|<|>)"
-_TEXT = r'(?:"[^"]*"|[\w*][^\s",]*)'
+_TEXT = r'(?:"[^"]*"|[^\s",]+)'
 _PIECE: Final = re.compile(
     rf'{_START}(?P<without>-)?"(?P<phrase>[^"]*)"'
     rf"|{_START}(?P<minus>-)?(?P<known>(?i:{_LONG_NAMES}))\s*(?P<sign>{_SIGN})\s*(?P<value>\S*)"

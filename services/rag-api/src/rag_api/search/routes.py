@@ -22,6 +22,10 @@ _EXAMPLE: Final[dict[str, Any]] = {
             "created_at": "2026-03-01T09:30:00Z",
             "updated_at": "2026-03-01T09:30:00Z",
             "score": 0.940912,
+            "source_url": "https://example.org/questions/42",
+            "source_date": "2021-01-01",
+            "category": "sleep",
+            "author": "Jane Doe",
             "highlights": {"question": [[6, 11], [22, 30]], "answer": [[33, 40]]},
             "explanation": None,
         }

@@ -179,14 +179,7 @@ class SearchService:
 def _hit(found: Found, stems: frozenset[str], ranks: Ranks | None) -> SearchHit:
     row = found.row
     return SearchHit(
-        id=row.id,
-        version=row.version,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        question=row.question,
-        answer=row.answer,
-        question_sentiment=row.question_sentiment,
-        answer_sentiment=row.answer_sentiment,
+        **{name: value for name, value in row if name in SearchHit.model_fields},
         score=found.candidate.score,
         highlights=highlights(stems, row.question, row.answer),
         explanation=None if ranks is None else _explanation(found, ranks),

@@ -7,7 +7,7 @@ Dify may add are passed over, but not in a filter: a part of it that is not unde
 from typing import Annotated, Any, Final, Literal, Self
 
 from mh_common.fields import NAMES, listed
-from mh_common.models import QueryText, SearchHit, SearchRequest, Sentiment, UtcTime, WireModel
+from mh_common.models import ConversationDetails, QueryText, SearchHit, SearchRequest, Sentiment, UtcTime, WireModel
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -84,9 +84,9 @@ class MetadataFilter(WireModel):
     comparison_operator: Operator
     value: Annotated[Scalar | list[Scalar] | None, _or_say("must be a text, a number, or a list of them")] = Field(
         default=None,
-        description="A sentiment or, for `contains`, `start with` and `end with`, a part of its name, in either case. "
-        "A time is ISO 8601 with its zone, or a day, month or year, which is meant as a whole, or seconds since 1970. "
-        "`in` and `not in` take a list, or a text with commas.",
+        description="A sentiment or, for `contains`, `start with` and `end with`, a part of its name, in either case; "
+        "a text, or a part of one, exactly. A time is ISO 8601 with its zone, or a day, month or year, which is meant "
+        "as a whole, or seconds since 1970. `in` and `not in` take a list, or a text with commas.",
     )
 
     def count_values(self) -> int:
@@ -155,15 +155,17 @@ class RetrievalRequest(BaseModel):
         return request if setting.top_k is None else request.model_copy(update={"limit": setting.top_k})
 
 
-class RecordMetadata(BaseModel):
-    """What is known of a conversation besides its text. Every field is always there."""
-
+class _Metadata(BaseModel):
     id: int
     link: str = Field(description="Where the conversation can be read.")
     question_sentiment: Sentiment
     answer_sentiment: Sentiment
     created_at: UtcTime
     updated_at: UtcTime
+
+
+class RecordMetadata(ConversationDetails, _Metadata):
+    """What is known of a conversation besides its text. What it has not is left out."""
 
 
 class Record(BaseModel):
@@ -184,12 +186,8 @@ class Record(BaseModel):
             # A piece of a word says nothing.
             title=title_of(hit.question, TITLE_LENGTH) if len(first_word) < TITLE_LENGTH else f"Conversation {hit.id}",
             metadata=RecordMetadata(
-                id=hit.id,
+                **{name: value for name, value in hit if name in RecordMetadata.model_fields},
                 link=conversation_link(public_url, hit.id),
-                question_sentiment=hit.question_sentiment,
-                answer_sentiment=hit.answer_sentiment,
-                created_at=hit.created_at,
-                updated_at=hit.updated_at,
             ),
         )
 

@@ -65,6 +65,7 @@ router = APIRouter(tags=["integrations"], route_class=DifyRoute)
 @router.post(
     "/retrieval",
     summary="Dify's External Knowledge API",
+    response_model_exclude_none=True,
     responses={status: {"model": DifyError} for status in (400, 403, 404, 503, "default")},
     # For the OpenAPI document; the route has looked at the key before.
     dependencies=[Security(HTTPBearer(auto_error=False, description="DOORS_API_KEY, where one is set."))],

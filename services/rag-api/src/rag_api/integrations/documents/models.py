@@ -6,7 +6,7 @@ from typing import Self
 from mh_common.models import Conversation, WireModel
 from pydantic import BaseModel, Field
 
-from rag_api.integrations.links import conversation_link
+from rag_api.integrations.links import source_link
 
 
 class DocumentsQuery(WireModel):
@@ -23,8 +23,8 @@ class Document(BaseModel):
     id: int
     question: str
     answer: str
-    link: str = Field(description="Where the conversation can be read.")
-    date: dt.date = Field(description="Day in UTC on which the conversation was added.")
+    link: str = Field(description="Where the conversation comes from or, if nobody said, can be read.")
+    date: dt.date = Field(description="Day of the source or, if nobody said, in UTC on which it was added.")
 
     @classmethod
     def of(cls, row: Conversation, public_url: str) -> Self:
@@ -33,8 +33,8 @@ class Document(BaseModel):
             id=row.id,
             question=row.question,
             answer=row.answer,
-            link=conversation_link(public_url, row.id),
-            date=row.created_at.date(),
+            link=source_link(row, public_url),
+            date=row.source_date or row.created_at.date(),
         )
 
 

@@ -15,6 +15,7 @@ from mh_common.models import (
     AnswerRequest,
     Conversation,
     FieldProblem,
+    SearchFilters,
     SearchRequest,
     SearchResult,
 )
@@ -51,8 +52,8 @@ class _LocalPlatform:
         self._request = request
         self._state = state_of(request)
 
-    async def search(self, query: str, limit: int) -> SearchResult:
-        request = SearchRequest(query=query, plain_query=True, limit=limit)
+    async def search(self, query: str, limit: int, filters: SearchFilters) -> SearchResult:
+        request = SearchRequest(query=query, plain_query=True, limit=limit, **dict(filters))
         return await self._told(self._state.search.search(request))
 
     async def find(self, key: int) -> Conversation | None:

@@ -6,7 +6,7 @@ from typing import Self
 from mh_common.models import QueryText, SearchHit, SearchRequest, WireModel
 from pydantic import BaseModel, ConfigDict, Field
 
-from rag_api.integrations.links import conversation_link
+from rag_api.integrations.links import source_link
 
 
 class PlainSearch(WireModel):
@@ -36,8 +36,8 @@ class FoundSource(BaseModel):
     """A conversation that was found, without its answer."""
 
     question: str
-    link: str = Field(description="Where the conversation can be read.")
-    date: dt.date = Field(description="Day in UTC on which the conversation was added.")
+    link: str = Field(description="Where the conversation comes from or, if nobody said, can be read.")
+    date: dt.date = Field(description="Day of the source or, if nobody said, in UTC on which it was added.")
     similarity_score: float = Field(ge=0, le=1, description="As `score` in /api/v1/search.")
 
 
@@ -52,8 +52,8 @@ class FoundConversation(FoundSource):
         return cls(
             question=hit.question,
             answer=hit.answer,
-            link=conversation_link(public_url, hit.id),
-            date=hit.created_at.date(),
+            link=source_link(hit, public_url),
+            date=hit.source_date or hit.created_at.date(),
             similarity_score=hit.score,
         )
 

@@ -1,5 +1,6 @@
 """What is sent to, and comes back from, the search of a vector store. Fields that are not named here are ignored."""
 
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 from mh_common.fields import ID, NAMES, listed
@@ -20,8 +21,9 @@ class ComparisonFilter(BaseModel):
     type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
     key: str = Field(description=f"{listed(KEYS, ' or ')}.")
     value: Any = Field(
-        description="Of the attribute's own type: a number for id and, in seconds since 1970, for times; positive, "
-        "negative or neutral for sentiments. A list of at most 1,000 of them for in and nin."
+        description="Of the attribute's own type: a number for id and, in seconds since 1970, for times; a text such "
+        "as 2026-03-01 for days; positive, negative or neutral for sentiments. A list of at most 1,000 of them for in "
+        "and nin."
     )
 
 
@@ -64,14 +66,22 @@ class StoreSearchRequest(BaseModel):
     ranking_options: RankingOptions | None = None
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class ResultAttributes(BaseModel):
-    """What can be filtered by, and a link. Times are in whole seconds since 1970."""
+    """What can be filtered by, and a link. Times are in whole seconds since 1970. What there is not is left out."""
 
     id: int
     question_sentiment: str
     answer_sentiment: str
     created_at: int
     updated_at: int
+    source_url: str | None = Field(default=None, exclude_if=_absent)
+    source_date: date | None = Field(default=None, exclude_if=_absent)
+    category: str | None = Field(default=None, exclude_if=_absent)
+    author: str | None = Field(default=None, exclude_if=_absent)
     url: str
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import APIRouter
 from mh_common import vector_index as fields
 from mh_common.fields import listed
-from mh_common.models import SearchHit, SearchRequest
+from mh_common.models import ConversationDetails, SearchHit, SearchRequest
 
 from rag_api.dependencies import State
 from rag_api.integrations.links import PublicUrl, conversation_link
@@ -29,7 +29,7 @@ STORE: Final = "conversations"
 
 
 _STORE: Final = (
-    f"The one vector store is `conversations`. Its attributes are {listed(KEYS, ' and ')}, these in whole seconds "
+    f"The one vector store is `conversations`. Its attributes are {listed(KEYS, ' and ')}, times in whole seconds "
     "since 1970; filters are exact. `rewrite_query` and a ranker change nothing."
 )
 DESCRIPTION: Final = f"""\
@@ -89,6 +89,7 @@ def _result(hit: SearchHit, public_url: str) -> StoreSearchResult:
             answer_sentiment=hit.answer_sentiment.value,
             created_at=int(hit.created_at.timestamp() // 1),
             updated_at=int(hit.updated_at.timestamp() // 1),
+            **{name: getattr(hit, name) for name in ConversationDetails.model_fields},
             url=conversation_link(public_url, hit.id),
         ),
         content=[ResultContent(text=f"Question: {hit.question}\nAnswer: {hit.answer}")],

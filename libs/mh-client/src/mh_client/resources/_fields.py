@@ -1,7 +1,7 @@
-"""The filters that lists, exports and searches share, as a caller writes them."""
+"""The fields of conversations, and filters by them, as a caller writes them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, TypedDict
 
 from mh_common.fields import Sentiment
@@ -21,4 +21,22 @@ class FieldFilters(TypedDict, total=False):
     created_before: datetime | None
     updated_after: datetime | None
     updated_before: datetime | None
+    source_url: str | Sequence[str] | None
+    source_url_empty: bool | None
+    source_date_after: date | None
+    source_date_before: date | None
+    source_date_empty: bool | None
+    category: str | Sequence[str] | None
+    category_empty: bool | None
+    author: str | Sequence[str] | None
+    author_empty: bool | None
     ids: Sequence[int] | None
+
+
+class Details(TypedDict, total=False):
+    """What a conversation may have besides; None is none."""
+
+    source_url: str | None
+    source_date: date | None
+    category: str | None
+    author: str | None
