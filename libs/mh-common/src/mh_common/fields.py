@@ -211,7 +211,6 @@ def microseconds(moment: datetime) -> int:
 
 _DAY: Final = re.compile(r"([0-9]{4})([-./])([0-9]{2})\2([0-9]{2})")
 _UNSHOWN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_FORMULA: Final = "=+-@"
 # What no address has in it, and what shows another one than it is: blanks, marks of no width and of direction.
 _NOT_IN_URLS: Final = re.compile(r"""[\s<>"\\^`{|}\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]""")
 
@@ -236,8 +235,6 @@ def text_of(field: ConversationField, text: str) -> str:
         raise ValueError(f"must have 1 to {field.max_length:,} characters")
     if not is_on_one_line(text):
         raise ValueError("must be on one line, without control characters")
-    if field.kind is Kind.TEXT and text[0] in _FORMULA:
-        raise ValueError("must not begin with =, +, - or @, which spreadsheets take for a formula")
     if field.kind is Kind.URL and not _is_url(text):
         raise ValueError("must be an address that begins with http:// or https://, without blanks")
     return text

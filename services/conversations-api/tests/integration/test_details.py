@@ -71,9 +71,9 @@ async def test_what_is_taken(client: httpx.AsyncClient, given: dict[str, str], k
         *({"source_date": day} for day in ("2021-01-01T00:00:00Z", "20210101", "\uff12021-01-01", "0000-01-01")),
         *(
             {"category": text}
-            for text in ("", "  ", "x" * 65, "a\nb", "a\x00b", "a\tb", "a\u2028b", "=1+1", "@SUM(A1)")
+            for text in ("", "  ", "x" * 65, "a\nb", "a\x00b", "a\tb", "a\u2028b")
         ),
-        *({"author": text} for text in ("x" * 129, "a\r\nb", "a\x7fb", "+1", "-1", 5)),
+        *({"author": text} for text in ("x" * 129, "a\r\nb", "a\x7fb", 5)),
     ],
 )
 async def test_what_is_refused_is_named_and_not_repeated(client: httpx.AsyncClient, given: dict[str, Any]) -> None:

@@ -1,12 +1,12 @@
 """The conversations table."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cache
-from typing import Any, Final, cast
+from functools import lru_cache
+from typing import Any, Final, TypeAlias, cast
 
 from mh_common.errors import NotFoundError
-from mh_common.fields import FILTERS, Check, Filter
+from mh_common.fields import FILTERS, Check
 from mh_common.models import (
     Conversation,
     ConversationCreate,
@@ -55,6 +55,10 @@ _BY_ID: Final = _CONVERSATION.where(_ROW.id == bindparam("id"))
 _LOCKED: Final = select(ConversationRow).where(ConversationRow.id == bindparam("id")).with_for_update()
 _INSERT: Final = insert(_TABLE)
 
+Asked: TypeAlias = tuple[tuple[str, bool | None], ...]
+"""Which filters were given, by name. Of those that ask whether there is a value, what they ask; the others' values are
+parameters, so that one statement serves for all of them."""
+
 
 class ConversationRepository:
     """Reads and writes conversations in a session."""
@@ -80,18 +84,20 @@ class ConversationRepository:
         self, filters: ConversationFilters, sort: Sort, after: Position | None, limit: int
     ) -> Sequence[Conversation]:
         """Return at most `limit` conversations that pass the filters, from the first one after `after` on."""
-        query = _page(sort, first=after is None)
-        parameters: dict[str, Any] = {"most": limit}
-        if after is not None:
-            parameters |= {"after_id": after.id, "after_at": after.at}
-        if conditions := tuple(self._conditions(filters)):
-            query = query.where(*conditions)
-        return _conversations(await self._session.execute(query, parameters))
+        given = _given(filters)
+        query = _page(sort, after is None, _asked(given))
+        if filters.q is not None:
+            query = query.where(*self._text_conditions(filters.q))
+        position = {} if after is None else {"after_id": after.id, "after_at": after.at}
+        return _conversations(await self._session.execute(query, {"most": limit, **position, **given}))
 
     async def count(self, filters: ConversationFilters) -> int:
         """Return how many conversations pass the filters."""
-        query = select(func.count()).select_from(_TABLE).where(*self._conditions(filters))
-        return int((await self._session.execute(query)).scalar_one())
+        given = _given(filters)
+        query = select(func.count()).select_from(_TABLE).where(*_conditions(_asked(given)))
+        if filters.q is not None:
+            query = query.where(*self._text_conditions(filters.q))
+        return int((await self._session.execute(query, given)).scalar_one())
 
     async def stats(self, indexed: int, failed: int) -> ConversationStats:
         """Count conversations by sentiments and month, in one pass over the table.
@@ -107,15 +113,8 @@ class ConversationRepository:
     def _dialect(self) -> str:
         return self._session.get_bind().dialect.name
 
-    def _conditions(self, filters: ConversationFilters) -> Iterator[ColumnElement[bool]]:
-        for one in FILTERS.values():
-            value = getattr(filters, one.name)
-            if value not in (None, []):
-                yield _condition(one, value)
-        if filters.q is not None:
-            yield from self._text_conditions(full_text.split(filters.q))
-
-    def _text_conditions(self, words: full_text.Words) -> Iterator[ColumnElement[bool]]:
+    def _text_conditions(self, text: str) -> Iterator[ColumnElement[bool]]:
+        words = full_text.split(text)
         question, answer = _ROW.question, _ROW.answer
         if self._dialect == "sqlite":
             for word in words.all:
@@ -175,28 +174,38 @@ def _absent(conversation_id: int) -> NotFoundError:
     return NotFoundError(f"There is no conversation {conversation_id}.")
 
 
-@cache
-def _page(sort: Sort, *, first: bool) -> Select[*tuple[Any, ...]]:
+def _given(filters: ConversationFilters) -> dict[str, Any]:
+    """Return the values of the filters that were given, by name."""
+    values = {name: getattr(filters, name) for name in FILTERS}
+    return {name: value for name, value in values.items() if value not in (None, [])}
+
+
+def _asked(given: Mapping[str, Any]) -> Asked:
+    return tuple((name, value if isinstance(value, bool) else None) for name, value in given.items())
+
+
+@lru_cache(maxsize=256)
+def _page(sort: Sort, first: bool, asked: Asked) -> Select[*tuple[Any, ...]]:
     """Return the SELECT of a page in this order: the first one, or the one after `after_id` and `after_at`."""
     column = _ROW[sort.field]
     ordering = [column] if sort.field == "id" else [column, _ROW.id]
     query = _CONVERSATION.order_by(*(key.desc() if sort.descending else key for key in ordering))
-    return query.where(*(() if first else (_beyond(sort),))).limit(bindparam("most", type_=Integer))
+    position = () if first else (_beyond(sort),)
+    return query.where(*position, *_conditions(asked)).limit(bindparam("most", type_=Integer))
 
 
-def _condition(one: Filter, value: Any) -> ColumnElement[bool]:
-    column = _ROW[one.field.name]
-    condition: ColumnElement[bool]
-    match one.check:
-        case Check.ANY_OF:
-            condition = column.in_(value)
-        case Check.FROM:
-            condition = column >= value
-        case Check.BEFORE:
-            condition = column < value
-        case Check.EMPTY:
-            condition = column.is_(None) if value else column.is_not(None)
-    return condition
+def _conditions(asked: Asked) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions of these filters, whose values are parameters by their names."""
+    for name, whether in asked:
+        column, check = _ROW[FILTERS[name].field.name], FILTERS[name].check
+        if check is Check.EMPTY:
+            yield column.is_(None) if whether else column.is_not(None)
+        elif check is Check.ANY_OF:
+            yield column.in_(bindparam(name, expanding=True, type_=column.type))
+        elif check is Check.FROM:
+            yield column >= bindparam(name, type_=column.type)
+        else:
+            yield column < bindparam(name, type_=column.type)
 
 
 def _beyond(sort: Sort) -> ColumnElement[bool]:
