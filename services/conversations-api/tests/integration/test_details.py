@@ -69,10 +69,7 @@ async def test_what_is_taken(client: httpx.AsyncClient, given: dict[str, str], k
         {"source_url": "https://example.org/" + "x" * 2029},
         *({"source_date": day} for day in ("", "2021-1-1", "2021-02-30", "2021.01-01", "01.02.2021", 1609459200)),
         *({"source_date": day} for day in ("2021-01-01T00:00:00Z", "20210101", "\uff12021-01-01", "0000-01-01")),
-        *(
-            {"category": text}
-            for text in ("", "  ", "x" * 65, "a\nb", "a\x00b", "a\tb", "a\u2028b")
-        ),
+        *({"category": text} for text in ("", "  ", "x" * 65, "a\nb", "a\x00b", "a\tb", "a\u2028b")),
         *({"author": text} for text in ("x" * 129, "a\r\nb", "a\x7fb", 5)),
     ],
 )
