@@ -33,8 +33,9 @@ def state_of(request: Request) -> AppState:
 
 async def _write_session(request: Request) -> AsyncIterator[AsyncSession]:
     with database_errors():
-        async with state_of(request).write_sessions.begin() as session:
+        async with state_of(request).write_sessions() as session:
             yield session
+            await session.commit()
 
 
 async def _read_session(request: Request) -> AsyncIterator[AsyncSession]:
