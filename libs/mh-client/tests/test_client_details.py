@@ -56,7 +56,7 @@ def test_a_bad_cell_is_named() -> None:
         f"{HEADER},source_url,source_date,category\n"
         "q,a,positive,neutral,javascript:alert(1),,\n"
         "q,a,positive,neutral,,1.1.2021,\n"
-        "q,a,positive,neutral,,,=1+1\n"
+        f"q,a,positive,neutral,,,{'x' * 65}\n"
     )
     assert all(isinstance(reject, Reject) for reject in found)
     assert [reject.reason.split(":")[0] for reject in found if isinstance(reject, Reject)] == list(DETAILS)[:3]
