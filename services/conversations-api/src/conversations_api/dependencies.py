@@ -33,9 +33,9 @@ def state_of(request: Request) -> AppState:
 
 async def _write_session(request: Request) -> AsyncIterator[AsyncSession]:
     with database_errors():
-        async with state_of(request).write_sessions() as session:
+        # Not a commit of its own: only `begin` also rolls back what a commit that failed has left open.
+        async with state_of(request).write_sessions.begin() as session:
             yield session
-            await session.commit()
 
 
 async def _read_session(request: Request) -> AsyncIterator[AsyncSession]:
