@@ -212,7 +212,7 @@ def test_ctrl_c_in_the_middle_of_the_import_leaves_nothing_and_the_next_start_go
 
 @pytest.mark.slow
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("victim", ["redis-server", "milvus", "celery", "uvicorn"])
+@pytest.mark.parametrize("victim", ["redis-server", "milvus", "celery", "local_gateway"])
 def test_a_dead_child_is_named_and_everything_is_stopped(filled: Path, victim: str) -> None:
     with running(filled) as stack:
         stack.wait_for("Serving at")
