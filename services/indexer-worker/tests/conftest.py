@@ -175,3 +175,5 @@ def start_worker(environment: dict[str, str], redis: Redis, tmp_path: Path) -> I
         with suppress(ProcessLookupError):
             os.killpg(worker.process.pid, signal.SIGKILL)
         worker.process.wait()
+        # Shown by pytest where a test fails: what the worker did is told nowhere else.
+        print(f"--- {worker.log.name}\n{worker.log.read_text()[-5000:]}")

@@ -191,23 +191,42 @@ def recording() -> Callable[..., RecordingPublisher]:
     return RecordingPublisher
 
 
-@asynccontextmanager
-async def _run_relay(relay: Relay) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(relay.run())
-    try:
-        yield task
-    finally:
-        # A second cancellation would cut short the good end that the first one asked for.
-        if not task.cancelling():
-            task.cancel()
+class RunningRelay:
+    """A relay at work, until it is asked to stop."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._task = asyncio.create_task(relay.run())
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Ask the relay to stop; once, as a second cancellation would cut short the good end that the first asked for.
+
+        `Task.cancelling` does not tell whether it was asked: it also counts the end of a wait inside the relay.
+        """
+        if not self._stopping:
+            self._stopping = True
+            self._task.cancel()
+
+    async def stopped(self) -> None:
+        """Wait until the relay has ended, by being cancelled."""
         async with asyncio.timeout(30):
-            await asyncio.wait([task])
-        assert task.cancelled(), "a relay ends by being cancelled only"
+            await asyncio.wait([self._task])
+        assert self._task.cancelled(), "a relay ends by being cancelled only"
+
+
+@asynccontextmanager
+async def _run_relay(relay: Relay) -> AsyncIterator[RunningRelay]:
+    running = RunningRelay(relay)
+    try:
+        yield running
+    finally:
+        running.stop()
+        await running.stopped()
 
 
 @pytest.fixture
-def run_relay() -> Callable[[Relay], AbstractAsyncContextManager[asyncio.Task[None]]]:
-    """Run a relay until the block is left, or until the block cancels its task."""
+def run_relay() -> Callable[[Relay], AbstractAsyncContextManager[RunningRelay]]:
+    """Run a relay until the block is left, or until the block stops it."""
     return _run_relay
 
 

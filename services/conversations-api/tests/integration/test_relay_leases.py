@@ -64,9 +64,9 @@ async def test_a_stopped_relay_ends_its_message_and_gives_the_rest_back(
     publisher = recording(waits)
     await outbox.add(IndexJob.CREATED, [1])
     await outbox.add(IndexJob.UPDATED, [2])
-    async with run_relay(Relay(sessions, publisher, NEVER_POLLS)) as task:
+    async with run_relay(Relay(sessions, publisher, NEVER_POLLS)) as running:
         await sending.wait()
-        task.cancel()
+        running.stop()
         await asyncio.sleep(0)
         go_on.set()
 
@@ -87,9 +87,9 @@ async def test_a_stopped_relay_says_what_failed_last(
 
     await outbox.add(IndexJob.CREATED, [1])
     with capture_logs() as logs:
-        async with run_relay(Relay(sessions, recording(fails), NEVER_POLLS)) as task:
+        async with run_relay(Relay(sessions, recording(fails), NEVER_POLLS)) as running:
             await sending.wait()
-            task.cancel()
+            running.stop()
             await asyncio.sleep(0)
             go_on.set()
 
