@@ -1,13 +1,15 @@
 """How far the index is, over HTTP; and what is queued to be indexed again."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from conversations_api.index_states import service
+from conversations_api.settings import Settings
 from mh_common.jobs import IndexJob
 from mh_common.models import INTERNAL_INDEX
-from mh_devtools.testing.fixtures import RunQuery
+from mh_devtools.testing.fixtures import RunApp, RunQuery
 
 PATH = "/api/v1/conversations"
 INDEX = "/api/v1/index"
@@ -15,14 +17,18 @@ CONTENT = {"question": "q", "answer": "a", "question_sentiment": "neutral", "ans
 
 
 @pytest.fixture
-async def quiet(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
+async def quiet(
+    settings: Settings, run_app: RunApp, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[httpx.AsyncClient]:
     """The application without its relay's deliveries, so that what is owed can be looked at."""
 
     async def claims_nothing(*_: object) -> list[Any]:
         return []
 
     monkeypatch.setattr("conversations_api.outbox.repository.OutboxRepository.claim", claims_nothing)
-    return client
+    # Started after that: a claim that has begun would take what is written later.
+    async with run_app(settings) as client:
+        yield client
 
 
 async def create(client: httpx.AsyncClient, count: int) -> list[int]:
