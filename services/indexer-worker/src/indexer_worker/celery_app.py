@@ -88,6 +88,9 @@ def make_app(settings: Settings, work: Work) -> Celery:
             # Look for jobs of dead workers every 2 seconds, instead of every 100.
             "unacked_restore_interval": 2,
             "unacked_restore_throttle": 1,
+            # A worker that is killed during such a look leaves its lock behind, by default for 5 minutes. Two that look
+            # at once do no harm: each job is put back in one transaction.
+            "unacked_mutex_expire": 5,
             # A Redis that accepts and never answers is given up.
             "socket_timeout": 10,
             "socket_connect_timeout": 5,

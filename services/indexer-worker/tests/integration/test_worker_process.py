@@ -11,9 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 from celery import Celery
-from indexer_worker.celery_app import PROCESS_READY
+from indexer_worker.celery_app import PROCESS_READY, make_app
+from indexer_worker.runtime import Runtime
+from indexer_worker.settings import Settings
+from kombu.transport.redis import Mutex
 from mh_common import vector_index as fields
 from mh_common.jobs import INDEX_QUEUE, IndexJob
+from mh_common.settings import RedisSettings
 from mh_devtools import servers
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.testing.jobs import make_due
@@ -131,6 +135,19 @@ def test_a_job_whose_worker_is_killed_runs_in_the_next_worker(
 
     assert len(conversations.reads) >= 2
     assert indexed_versions(empty_milvus_uri) == {1: 1}
+
+
+def test_a_worker_that_is_killed_while_it_looks_for_lost_jobs_holds_the_others_off_for_seconds(
+    redis: Redis, redis_url: str
+) -> None:
+    app = make_app(Settings(redis=RedisSettings(url=redis_url)), Runtime(Settings()))
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        # What kombu does around each look.
+        with Mutex(channel.client, channel.unacked_mutex_key, channel.unacked_mutex_expire):
+            seconds = redis.ttl(channel.unacked_mutex_key)
+
+    assert 0 <= seconds <= 5
 
 
 def test_a_process_that_hangs_is_killed_and_its_job_runs_again(
