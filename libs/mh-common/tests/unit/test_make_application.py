@@ -53,7 +53,7 @@ def mounted(app: FastAPI) -> FastAPI:
 
 @asynccontextmanager
 async def client_of(app: ASGIApp, root_path: str = "") -> AsyncIterator[httpx.AsyncClient]:
-    async with LifespanManager(app) as manager:
+    async with LifespanManager(app, startup_timeout=60, shutdown_timeout=60) as manager:
         transport = httpx.ASGITransport(manager.app, raise_app_exceptions=False, root_path=root_path)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             yield client

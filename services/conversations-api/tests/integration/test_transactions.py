@@ -112,7 +112,7 @@ async def test_the_commit_precedes_the_answer(settings: Settings, row_counts: An
             assert message["status"] == 201
             seen.update(await row_counts())
 
-    async with LifespanManager(create_app(settings)) as manager:
+    async with LifespanManager(create_app(settings), startup_timeout=60, shutdown_timeout=60) as manager:
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},

@@ -103,7 +103,7 @@ def running() -> RunApp:
 
     @asynccontextmanager
     async def run(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-        async with LifespanManager(_app(settings)) as manager:
+        async with LifespanManager(_app(settings), startup_timeout=60, shutdown_timeout=60) as manager:
             # As a server does it: an unexpected error is answered, not raised.
             transport = httpx.ASGITransport(manager.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://rag-api") as client:
