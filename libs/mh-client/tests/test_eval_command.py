@@ -198,3 +198,12 @@ def test_the_script_evaluates_the_platform_that_is_named(stub: StubRecords, quer
     assert "hit@3      A   0.800" in done.stdout
     assert "hit@3 is 0.8000, below 0.9000" in done.stderr
     assert len(stub.experiments) == 1
+
+
+def test_without_a_named_file_the_script_holds_both_of_the_sample_to_their_baselines(stub: StubRecords) -> None:
+    env = {**os.environ, "MH_URL": stub.base_url, "EVAL_QUERIES": ""}
+    command = [sys.executable, "-m", "mh_devtools.search.evaluate"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert [one.data_set.name for one in stub.experiments] == ["queries.jsonl", "counselor-dev.jsonl"]
+    assert done.stderr.count("mh: default: ndcg@10 is 0.0000") == 2

@@ -68,8 +68,11 @@ def test_queries_are_read_with_what_is_relevant_and_their_themes(tmp_path: Path)
     [
         ([], "holds 0 queries"),
         (["{"], "line 1: Invalid JSON"),
-        ([{"query": "private", "relevant_ids": [1]}, {"query": "private"}], "line 2: give either relevant_question"),
-        ([{"query": "private", "relevant_ids": [1], "relevant_question": "r"}], "give either relevant_question"),
+        ([{"query": "private", "relevant_ids": [1]}, {"query": "private"}], "line 2: give one of relevant_question"),
+        ([{"query": "private", "relevant_ids": [1], "relevant_question": "r"}], "give one of relevant_question"),
+        ([{"query": "private", "relevant_question": "r", "relevant_questions": ["r"]}], "give one of relevant_question"),
+        ([{"query": "private", "relevant_questions": []}], "line 1: relevant_questions: "),
+        ([{"query": "private", "relevant_questions": [" "]}], "line 1: relevant_questions"),
         ([{"query": "private", "relevant_ids": []}], "line 1: relevant_ids: "),
         ([{"query": " ", "relevant_ids": [1]}], "line 1: query: "),
         ([{"query": "q", "relevant_ids": [1], "theme": f"t{n}"} for n in range(201)], "more than 200 themes"),
@@ -113,6 +116,16 @@ def test_parameters_are_read_as_json_or_text_and_combined() -> None:
 def test_what_is_no_parameter_is_refused(assignments: list[str]) -> None:
     with pytest.raises(EvaluationRefusedError):
         combinations(parse_assignments(assignments))
+
+
+def test_several_questions_can_be_relevant() -> None:
+    case = Case(query="q", relevant_questions=["b ", "c", "b"])
+    assert case.relevant() == {"b", "c"}
+    hits = [search_hit(1, "a"), search_hit(2, "b"), search_hit(3, " b"), search_hit(4, "c")]
+    values = per_case([case], [case.ranked(hits)], KS)
+    assert (values["hit@1"], values["recall@3"], values["mrr@10"]) == ([0], [1], [0.5])
+    # Ranks 2 and 3, where 1 and 2 are ideal.
+    assert values["ndcg@10"] == [pytest.approx((1 / math.log2(3) + 1 / 2) / (1 + 1 / math.log2(3)), abs=1e-6)]
 
 
 def test_measures_of_known_rankings(tmp_path: Path) -> None:

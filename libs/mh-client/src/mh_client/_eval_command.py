@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mh_client.evaluation.run import Options
 
 Queries = Annotated[
-    Path | None, typer.Argument(help="JSON Lines: query, relevant_question or relevant_ids, and theme if any.")
+    Path | None, typer.Argument(help="JSON Lines: query; relevant_question(s) or relevant_ids; theme if any.")
 ]
 Mode = Annotated[list[str] | None, typer.Option(help="The same as --param mode=…; may be given several times.")]
 Param = Annotated[

@@ -1,8 +1,9 @@
 """Measure what search finds: `make eval`.
 
 Against the platform that MH_URL names; else against a private one on free ports, with the sample (or MH_DATASET) in a
-folder of its own, which is gone afterwards. The queries are those of EVAL_QUERIES, else the sample's, whose figures may
-not drop below the committed baseline. All arguments are passed on to `mh eval`.
+folder of its own, which is gone afterwards. The queries are those of EVAL_QUERIES, else the sample's short ones and then
+the first half of its counselors' questions. The figures of these two files may not drop below their committed baselines.
+All arguments are passed on to `mh eval`, which is run once for each file.
 """
 
 import os
@@ -21,24 +22,27 @@ from mh_devtools.embedded.interrupts import Interrupts
 from mh_devtools.embedded.local_stack import Stack
 from mh_devtools.paths import SAMPLE
 
-QUERIES = SAMPLE / "queries.jsonl"
-BASELINE = SAMPLE / "eval-baseline.json"
+BASELINES = {
+    SAMPLE / "queries.jsonl": SAMPLE / "eval-baseline.json",
+    SAMPLE / "counselor-dev.jsonl": SAMPLE / "counselor-dev-baseline.json",
+}
+"""Of each file of queries that is run by default, the figures to hold."""
 
 
 def main() -> None:
-    """Run `mh eval` and exit as it does; exit code 3, after one line on standard error, when nothing can be started."""
-    queries = Path(os.environ.get("EVAL_QUERIES") or QUERIES)
-    # The baseline is of the default configuration.
-    default = not any(argument.startswith(("--mode", "--param")) for argument in sys.argv[1:])
-    held = ["--baseline", str(BASELINE)] if default and queries.resolve() == QUERIES else []
-    arguments = [str(queries), *held, *sys.argv[1:]]
+    """Run `mh eval` for each file and exit with the highest of its exit codes.
+
+    Exit code 3, after one line on standard error, when nothing can be started.
+    """
+    named = os.environ.get("EVAL_QUERIES")
+    files = [Path(named)] if named else list(BASELINES)
     if url := os.environ.get("MH_URL"):
-        sys.exit(evaluate(url, arguments))
+        sys.exit(evaluate(url, files, sys.argv[1:]))
     try:
         with ExitStack() as cleanup:
             url = private_platform(cleanup)
             # What would be kept goes with the platform.
-            code = evaluate(url, ["--no-save", *arguments])
+            code = evaluate(url, files, ["--no-save", *sys.argv[1:]])
     except (servers.ServerError, MHError) as error:
         print(error, file=sys.stderr)
         code = 3
@@ -59,10 +63,19 @@ def private_platform(cleanup: ExitStack) -> str:
     return stack.url
 
 
-def evaluate(url: str, arguments: Sequence[str]) -> int:
-    """Run `mh eval` on the platform at this address; return its exit code."""
-    command = [sys.executable, "-m", "mh_client.cli", "--url", url, "eval", *arguments]
-    return subprocess.run(command, check=False).returncode
+def evaluate(url: str, files: Sequence[Path], arguments: Sequence[str]) -> int:
+    """Run `mh eval` for each file on the platform at this address; return the highest exit code."""
+    # The baselines are of the default configuration.
+    default = not any(argument.startswith(("--mode", "--param")) for argument in arguments)
+    codes = []
+    for place, file in enumerate(files):
+        if place:
+            print(flush=True)
+        baseline = BASELINES.get(file.resolve()) if default else None
+        held = ["--baseline", str(baseline)] if baseline else []
+        command = [sys.executable, "-m", "mh_client.cli", "--url", url, "eval", str(file), *held, *arguments]
+        codes.append(subprocess.run(command, check=False).returncode)
+    return max(codes)
 
 
 if __name__ == "__main__":

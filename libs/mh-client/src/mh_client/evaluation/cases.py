@@ -14,25 +14,32 @@ from mh_client._base import field_problems
 from mh_client._errors import EvaluationRefusedError
 
 
+QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
 class Case(BaseModel):
-    """A query and what is relevant to it: one question by its text, or conversations by their ids."""
+    """A query and what is relevant to it: one question or several by their texts, or conversations by their ids."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     query: QueryText
-    relevant_question: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None = None
+    relevant_question: QuestionText | None = None
+    relevant_questions: Annotated[list[QuestionText], Field(min_length=1)] | None = None
     relevant_ids: Annotated[list[ConversationId], Field(min_length=1)] | None = None
     theme: Name | None = None
 
     @model_validator(mode="after")
     def _says_what_is_relevant(self) -> Self:
-        if (self.relevant_question is None) == (self.relevant_ids is None):
-            raise ValueError("give either relevant_question or relevant_ids")
+        given = (self.relevant_question, self.relevant_questions, self.relevant_ids)
+        if sum(one is not None for one in given) != 1:
+            raise ValueError("give one of relevant_question, relevant_questions and relevant_ids")
         return self
 
     def relevant(self) -> set[str]:
         """Return the keys of what is relevant, as `ranked` makes them."""
-        return {self.relevant_question} if self.relevant_question else {str(key) for key in self.relevant_ids or ()}
+        if self.relevant_ids is not None:
+            return {str(key) for key in self.relevant_ids}
+        return {self.relevant_question} if self.relevant_question else set(self.relevant_questions or ())
 
     def ranked(self, hits: Sequence[SearchHit]) -> list[str]:
         """Return the keys of the hits, best first: their questions, each once, or their ids where ids are relevant."""
