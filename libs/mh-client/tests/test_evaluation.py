@@ -70,7 +70,10 @@ def test_queries_are_read_with_what_is_relevant_and_their_themes(tmp_path: Path)
         (["{"], "line 1: Invalid JSON"),
         ([{"query": "private", "relevant_ids": [1]}, {"query": "private"}], "line 2: give one of relevant_question"),
         ([{"query": "private", "relevant_ids": [1], "relevant_question": "r"}], "give one of relevant_question"),
-        ([{"query": "private", "relevant_question": "r", "relevant_questions": ["r"]}], "give one of relevant_question"),
+        (
+            [{"query": "private", "relevant_question": "r", "relevant_questions": ["r"]}],
+            "give one of relevant_question",
+        ),
         ([{"query": "private", "relevant_questions": []}], "line 1: relevant_questions: "),
         ([{"query": "private", "relevant_questions": [" "]}], "line 1: relevant_questions"),
         ([{"query": "private", "relevant_ids": []}], "line 1: relevant_ids: "),

@@ -1,9 +1,9 @@
 """Measure what search finds: `make eval`.
 
 Against the platform that MH_URL names; else against a private one on free ports, with the sample (or MH_DATASET) in a
-folder of its own, which is gone afterwards. The queries are those of EVAL_QUERIES, else the sample's short ones and then
-the first half of its counselors' questions. The figures of these two files may not drop below their committed baselines.
-All arguments are passed on to `mh eval`, which is run once for each file.
+folder of its own, which is gone afterwards. The queries are those of EVAL_QUERIES; else two files of the sample, the
+short queries and the first half of the counselors' questions. The figures of these two may not drop below their
+committed baselines. All arguments are passed on to `mh eval`, which is run once for each file.
 """
 
 import os

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from mh_client._base import field_problems
 from mh_client._errors import EvaluationRefusedError
 
-
 QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
