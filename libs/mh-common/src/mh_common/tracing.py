@@ -173,10 +173,10 @@ class _Request(Protocol):
     def headers(self) -> MutableMapping[str, str]: ...
 
 
-async def tie(request: _Request) -> None:
-    """Let a request to another service of the platform carry what it belongs to: httpx's event hook "request".
+async def inject_trace_headers(request: _Request) -> None:
+    """Add trace context and request id to a request to another service of the platform: an httpx "request" hook.
 
-    The span under way goes with it, and the id of the request, or of the job, that is being served.
+    Sends the current span as `traceparent`, and as X-Request-ID the id of the request or job that is being served.
     """
     if (parent := traceparent()) is not None:
         request.headers[TRACEPARENT] = parent

@@ -23,7 +23,7 @@ TEXT: Final = "text"
 SPARSE: Final = "text_bm25"
 """SPARSE_FLOAT_VECTOR that Milvus computes from `text` (BM25)."""
 WORDS: Final = "words"
-"""VARCHAR: `mh_common.words.indexed_words` of question and answer, cut to what the field holds; for phrases and for
+"""VARCHAR: `mh_common.stemming.indexed_words` of question and answer, cut to what the field holds; for phrases and for
 words that must not occur. Milvus's own text match would do, but Milvus Lite has none."""
 QUESTION_HASH: Final = "question_hash"
 """INT64: equal for equal questions, so that hits can be grouped by question."""

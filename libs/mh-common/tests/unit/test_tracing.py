@@ -82,7 +82,7 @@ def test_of_an_error_a_span_holds_the_type_only(collector: StubCollector, stop: 
 async def test_what_goes_to_another_service_carries_trace_and_request(collector: StubCollector, stop: Stop) -> None:
     request = SimpleNamespace(headers={})
     with structlog.contextvars.bound_contextvars(request_id="r-1"), tracing.span("call"):
-        await tracing.tie(request)
+        await tracing.inject_trace_headers(request)
         line = tracing.add_trace_id(None, "info", {"event": "x"})
     stop()
 
@@ -96,7 +96,7 @@ async def test_without_an_endpoint_there_is_nothing() -> None:
     end = tracing.start_tracing(OtelSettings(exporter_otlp_endpoint=""), "tests")
     request = SimpleNamespace(headers={})
     with tracing.span("nothing", origins=[FIRST]) as span:
-        await tracing.tie(request)
+        await tracing.inject_trace_headers(request)
         assert (span, tracing.traceparent(), tracing.is_tracing()) == (None, None, False)
         assert tracing.add_trace_id(None, "info", {}) == {}
     end()
@@ -106,7 +106,7 @@ async def test_without_an_endpoint_there_is_nothing() -> None:
 async def test_a_job_passes_its_id_on() -> None:
     request = SimpleNamespace(headers={})
     with structlog.contextvars.bound_contextvars(job_id="j-1"):
-        await tracing.tie(request)
+        await tracing.inject_trace_headers(request)
     assert request.headers == {"X-Request-ID": "j-1"}
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mh_client import ConversationCreate
 from mh_common.embeddings.local import find_model_dir
+from mh_common.stemming import indexed_words
 from mh_common.vector_index import embedded_text
-from mh_common.words import indexed_words
 from tokenizers import Tokenizer
 
 

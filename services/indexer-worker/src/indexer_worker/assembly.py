@@ -8,7 +8,7 @@ from mh_client import AsyncClient
 from mh_common.embeddings import make_embedder
 from mh_common.embeddings.disk_vectors import DiskVectors
 from mh_common.milvus import make_client
-from mh_common.tracing import tie
+from mh_common.tracing import inject_trace_headers
 
 from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.indexing.service import IndexService
@@ -49,7 +49,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Services:
     timeout = settings.milvus.timeout
     milvus = make_client(settings.milvus.uri, settings.milvus.token, timeout)
     stack.push_async_callback(milvus.close)
-    http = await stack.enter_async_context(httpx.AsyncClient(event_hooks={"request": [tie]}))
+    http = await stack.enter_async_context(httpx.AsyncClient(event_hooks={"request": [inject_trace_headers]}))
     client = AsyncClient(settings.conversations.url, timeout=settings.conversations.timeout, http_client=http)
     conversations = ConversationsAPI(client)
     queue = JobQueue(settings.redis)

@@ -15,7 +15,7 @@ from mh_common.logging import configure_logging
 from mh_common.milvus import make_client as make_milvus_client
 from mh_common.models import MAX_ID
 from mh_common.settings import load_settings
-from mh_common.tracing import tie
+from mh_common.tracing import inject_trace_headers
 from mh_common.web.application import make_application
 from mh_common.web.health import Check
 from redis.asyncio import Redis
@@ -110,7 +110,7 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
         consistency=settings.milvus.consistency,
         timeout=settings.milvus.timeout,
     )
-    http = await stack.enter_async_context(httpx.AsyncClient(event_hooks={"request": [tie]}))
+    http = await stack.enter_async_context(httpx.AsyncClient(event_hooks={"request": [inject_trace_headers]}))
     conversations = await stack.enter_async_context(
         AsyncClient(
             settings.conversations.url,

@@ -16,7 +16,7 @@ from indexer_worker.vector_store.collection import ensure_collection
 from mh_common import vector_index as fields
 from mh_common.fields import indexed, microseconds
 from mh_common.models import SearchMode, SearchRequest, Sentiment
-from mh_common.words import indexed_words, stem_of
+from mh_common.stemming import indexed_words, stem_of
 from pymilvus import AsyncMilvusClient
 from rag_api.search.filters import (
     Among,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mh_common import vector_index as fields
 from mh_common.models import SearchRequest, Sentiment
-from mh_common.words import words_of
+from mh_common.stemming import words_of
 from rag_api.search.filters import (
     NOTHING,
     Among,

@@ -6,7 +6,7 @@ from typing import Any
 from mh_common import vector_index as fields
 from mh_common.fields import indexed
 from mh_common.models import Conversation
-from mh_common.words import indexed_words
+from mh_common.stemming import indexed_words
 
 Row = dict[str, Any]
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Final
 
 from mh_common.models import Highlights
-from mh_common.words import spans_of, stem_of, words_of
+from mh_common.stemming import spans_of, stem_of, words_of
 
 MAX_SPANS: Final = 200
 """Most places marked in one text."""

@@ -17,7 +17,7 @@ from typing import Final
 from mh_common.errors import DomainError
 from mh_common.fields import BY_NAME, FIELDS, NAMES, ConversationField, Kind, text_of
 from mh_common.models import MAX_ID, FieldProblem
-from mh_common.words import words_of
+from mh_common.stemming import words_of
 
 from rag_api.search.filters import (
     Among,

@@ -1,7 +1,8 @@
-"""Words as search compares them: without case and accents, and by their English stem.
+"""English stemming (Snowball), ignoring case and accents, as search compares words.
 
-The worker writes them into the index for phrases and excluded words, and rag-api looks for the same ones and marks
-them in texts. Milvus's own analyzer, behind BM25, does nearly the same, but cannot be asked for its words everywhere.
+The worker stores the stems in the index for phrases and excluded words; rag-api searches for the same stems and
+highlights them in texts. Milvus's own analyzer, used for BM25, does nearly the same, but Milvus Lite and servers do not
+all expose its output.
 """
 
 import re
@@ -16,12 +17,12 @@ import snowballstemmer
 _WORD: Final = re.compile(r"[^\W_]+")
 _STEMMER: Final = snowballstemmer.stemmer("english")
 MAX_WORD_LENGTH: Final = 64
-"""Characters of a word that count; nothing longer is a word of a language."""
+"""Characters of a word that are stemmed; no real word is longer."""
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a text: its place, as characters from `start` up to but without `end`, and its stem."""
+    """A word of a text: the characters `text[start:end]`, and its stem."""
 
     start: int
     end: int
@@ -29,17 +30,17 @@ class Word:
 
 
 def words_of(text: str) -> Iterator[Word]:
-    """Yield the words of a text in order: its runs of letters and digits.
+    """Yield the words of a text in order: runs of letters and digits.
 
-    A stem holds letters and digits only. Words of other languages than English have one too; it serves, as equal words
-    have equal stems.
+    A stem consists of letters and digits only. Words in other languages are stemmed as well, which is good enough:
+    equal words have equal stems.
     """
     for match in _WORD.finditer(text):
         yield Word(match.start(), match.end(), stem_of(match.group()))
 
 
 def spans_of(stems: Collection[str], text: str) -> Iterator[tuple[int, int]]:
-    """Yield the places of a text's words that have one of these stems: start, and end without."""
+    """Yield (start, end) of each word in the text that has one of these stems; `end` is exclusive."""
     for match in _WORD.finditer(text):
         if stem_of(match[0]) in stems:
             yield match.span()
@@ -54,8 +55,8 @@ def stem_of(word: str) -> str:
 
 
 def indexed_words(*texts: str) -> str:
-    """Return the stems of these texts, a blank before and after each, and a bar between texts.
+    """Return the stems of these texts, each surrounded by spaces, with a bar between texts.
 
-    So ` panic attack ` is found in it just where these words follow each other, and never across two texts.
+    The substring ` panic attack ` then occurs exactly where the two words are adjacent, and never across two texts.
     """
     return "|".join(f" {' '.join(map(stem_of, _WORD.findall(text)))} " for text in texts)

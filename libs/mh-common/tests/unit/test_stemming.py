@@ -1,10 +1,10 @@
-"""Words as search compares them."""
+"""Stemming: how search compares words."""
 
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from mh_common.words import indexed_words, stem_of, words_of
+from mh_common.stemming import indexed_words, stem_of, words_of
 
 
 def test_words_have_their_place_and_are_alike_in_all_their_forms() -> None:
