@@ -23,7 +23,7 @@ from rag_api.search.index import IndexQuery
 from rag_api.search.milvus.index import MilvusIndex
 from rag_api.search.selection import LEAST_CANDIDATES
 
-from mh_devtools.bench import free
+from mh_devtools.bench import stub_embedder
 from mh_devtools.bench.data import add, wait_until_indexed
 from mh_devtools.bench.measuring import Bench, Figure, at_most, differences, in_turn
 from mh_devtools.bench.searching import CONSISTENCY
@@ -129,7 +129,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         ServerStack(bench.folder, durable=True, deployed=True, **settings) as stack,
         asyncio.Runner() as runner,
     ):
-        with Client(stack.api_url, timeout=60) as client, stack.worker(app=free.CELERY_APP):
+        with Client(stack.api_url, timeout=60) as client, stack.worker(app=stub_embedder.CELERY_APP):
             add(client, variants(bench.rows, 0, ROWS))
             wait_until_indexed(client)
         asking = runner.run(Asking(stack, settings).__aenter__())

@@ -14,7 +14,7 @@ import httpx
 import psutil
 
 from mh_devtools import servers
-from mh_devtools.bench import free
+from mh_devtools.bench import stub_embedder
 from mh_devtools.bench.measuring import Bench, Figure, at_most
 from mh_devtools.bench.stubs import language_model
 from mh_devtools.stack.server_stack import ServerStack
@@ -114,7 +114,7 @@ def programs(stack: ServerStack, folder: Path, openai: Mapping[str, str]) -> lis
 
     search = ("/api/v1/search", {"limit": 10})
     # Of the same space as the local model's vectors: they share an index.
-    space = {"EMBEDDING_MODEL": free.MODEL, "EMBEDDING_DIMENSION": str(free.DIMENSION)}
+    space = {"EMBEDDING_MODEL": stub_embedder.MODEL, "EMBEDDING_DIMENSION": str(stub_embedder.DIMENSION)}
     # As in the image without the local model: there its tokenizer, by which prompts are counted, is not either.
     remote = {"EMBEDDING_PROVIDER": "openai", "EMBEDDING_MODEL_DIR": str(folder), **space, **openai}
     heartbeat = folder / "worker.json"
@@ -133,7 +133,7 @@ def programs(stack: ServerStack, folder: Path, openai: Mapping[str, str]) -> lis
 def measure(bench: Bench) -> Iterator[Figure]:
     """Start each program in turn."""
     with (
-        language_model(bench.folder, "--dimension", str(free.DIMENSION)) as openai,
+        language_model(bench.folder, "--dimension", str(stub_embedder.DIMENSION)) as openai,
         ServerStack(bench.folder, durable=True, deployed=True, rag_app=None) as stack,
     ):
         chosen = programs(stack, bench.folder, openai)

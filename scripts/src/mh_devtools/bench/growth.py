@@ -18,7 +18,7 @@ import psutil
 from mh_client import Client, ConversationCreate
 
 from mh_devtools import servers
-from mh_devtools.bench import free
+from mh_devtools.bench import stub_embedder
 from mh_devtools.bench.data import import_whole, wait_until_indexed
 from mh_devtools.bench.load import get, requests_per_second
 from mh_devtools.bench.measuring import Bench, Figure, at_most, in_turn, ratios, timed
@@ -57,7 +57,7 @@ def measure(bench: Bench, with_peer: bool = True) -> Iterator[Figure]:
         Client(stack.api_url, timeout=60) as client,
         Chroma(bench.folder / "chroma") if with_peer else nullcontext() as chroma,
     ):
-        stack.serve("rag-api, free embedder", free.RAG_APP, free_port, "/readyz")
+        stack.serve("rag-api, free embedder", stub_embedder.RAG_APP, free_port, "/readyz")
         searching = Searching(bench, stack, free_port, chroma)
         for rows in bench.scale.sizes:
             before = sizes[-1].rows if sizes else 0
@@ -76,7 +76,7 @@ def _grown(bench: Bench, stack: ServerStack, client: Client, added: Sequence[Con
     write_rows(added, file)
     importing = timed(lambda: asyncio.run(import_whole(stack.api_url, file)))
     file.unlink()
-    with stack.worker(app=free.CELERY_APP):
+    with stack.worker(app=stub_embedder.CELERY_APP):
         wait_until_indexed(client)
     return Size(size, importing, _indexing_seconds(stack, len(added)))
 

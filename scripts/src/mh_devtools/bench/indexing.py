@@ -25,7 +25,7 @@ from mh_common.vector_index import COLLECTION, embedded_text
 from pymilvus import MilvusClient
 from redis import Redis
 
-from mh_devtools.bench import free
+from mh_devtools.bench import stub_embedder
 from mh_devtools.bench.data import add
 from mh_devtools.bench.freshness import WRITES_PER_S, Fresh, Probe, freshness, writes
 from mh_devtools.bench.measuring import Bench, Figure, Side, at_least, at_most, in_turn, ratios, timed
@@ -95,7 +95,7 @@ class Alone:
 
     def __init__(self, uri: str) -> None:
         self._client = MilvusClient(uri)
-        self._client.create_collection(ALONE, schema=collection_schema(free.MODEL, free.DIMENSION))
+        self._client.create_collection(ALONE, schema=collection_schema(stub_embedder.MODEL, stub_embedder.DIMENSION))
         for field, kind, metric in INDEXES:
             self._client.create_index(
                 ALONE, self._client.prepare_index_params(field, index_type=kind, metric_type=metric)
@@ -115,9 +115,9 @@ class Alone:
 
 
 def as_rows(conversations: Sequence[Conversation]) -> list[Row]:
-    """Return the rows of the index with the free embedder's vectors."""
-    questions = free.vectors([row.question for row in conversations])
-    texts = free.vectors([embedded_text(row.question, row.answer) for row in conversations])
+    """Return the rows of the index with the stub embedder's vectors."""
+    questions = stub_embedder.vectors([row.question for row in conversations])
+    texts = stub_embedder.vectors([embedded_text(row.question, row.answer) for row in conversations])
     return [vector_row(*one) for one in zip(conversations, questions, texts, strict=True)]
 
 
@@ -129,7 +129,7 @@ def slices(size: int) -> Iterator[slice]:
 
 @contextmanager
 def free_sides(stack: ServerStack, client: Client, bench: Bench, fresh: Fresh) -> Iterator[Mapping[str, Side]]:
-    """Give the sides that index with the free embedder, each with the rows of the present round."""
+    """Give the sides that index with the stub embedder, each with the rows of the present round."""
     size, rounds = bench.scale.index_rows, bench.scale.rounds
     owed = Owed(stack, client, list(islice(fresh, WARM_UP + (rounds + 1) * size)))
     conversations = sorted(client.conversations.iterate(limit=200), key=lambda row: row.id)
@@ -148,9 +148,9 @@ def free_sides(stack: ServerStack, client: Client, bench: Bench, fresh: Fresh) -
         documents = [embedded_text(row.question, row.answer) for row in part]
         metadatas = [{"question_sentiment": row.question_sentiment.value, "version": row.version} for row in part]
         ids = [row.id for row in part]
-        return size / chroma.add("conversations", ids, free.vectors(documents), documents, metadatas)
+        return size / chroma.add("conversations", ids, stub_embedder.vectors(documents), documents, metadatas)
 
-    with stack.worker(app=free.CELERY_APP), Chroma(bench.folder / "chroma") as chroma:
+    with stack.worker(app=stub_embedder.CELERY_APP), Chroma(bench.folder / "chroma") as chroma:
         owed.index(owed.ids[:WARM_UP])
         yield {PLATFORM: platform, MILVUS: milvus, CHROMA: add}
     alone.close()
@@ -197,7 +197,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     ):
         with free_sides(stack, client, bench, fresh) as sides:
             yield from throughput(sides, bench)
-            probe = Probe(stack, client, free.FreeEmbedder(), fresh)
+            probe = Probe(stack, client, stub_embedder.StubEmbedder(), fresh)
             with writes(stack.api_port, numbered(bench.rows, mark="load ")):
                 yield freshness(f"{WRITES_PER_S} writes/s, free embedder", probe, bench)
         rows = list(islice(fresh, WARM_UP + bench.scale.rounds * bench.scale.model_rows))

@@ -22,7 +22,7 @@ from rag_api.search.index import IndexQuery
 from rag_api.search.milvus.index import MilvusIndex
 from rag_api.search.selection import LEAST_CANDIDATES
 
-from mh_devtools.bench import free
+from mh_devtools.bench import stub_embedder
 from mh_devtools.bench.load import latencies, requests_per_second, send
 from mh_devtools.bench.measuring import Bench, Figure, Side, at_least, at_most, differences, in_turn, ratios
 from mh_devtools.bench.peers.chroma import Chroma
@@ -104,7 +104,7 @@ class Searching:
             for start in range(0, len(rows), BATCH):
                 some = rows[start : start + BATCH]
                 ids = range(first + start, first + start + len(some))
-                self._chroma.add(COLLECTION, ids, free.vectors([row.question for row in some]))
+                self._chroma.add(COLLECTION, ids, stub_embedder.vectors([row.question for row in some]))
 
     def figures(self, size: int) -> Iterator[Figure]:
         """Measure at this size, to which both are filled."""
@@ -154,7 +154,9 @@ class Searching:
     def _chroma_requests(self) -> Iterator[bytes]:
         if self._chroma is None:
             return iter(())
-        return itertools.cycle(self._chroma.queries(COLLECTION, free.vectors(self._queries.take(VECTORS)), LIMIT))
+        return itertools.cycle(
+            self._chroma.queries(COLLECTION, stub_embedder.vectors(self._queries.take(VECTORS)), LIMIT)
+        )
 
     def _requests(self) -> Iterator[bytes]:
         while True:
