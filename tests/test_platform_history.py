@@ -16,7 +16,7 @@ from mh_client import (
     Rating,
 )
 from mh_devtools.stack.server_stack import ServerStack
-from rag_api.api_calls import remember
+from rag_api.api_calls import record_answer
 
 
 async def test_feedback_given_at_the_answers_is_found_in_the_history(platform: ServerStack, api: AsyncClient) -> None:
@@ -31,7 +31,7 @@ async def test_feedback_given_at_the_answers_is_found_in_the_history(platform: S
         latency_ms=12.5,
     )
     user = entry.user_id or ""
-    await api.send(remember(entry))
+    await api.send(record_answer(entry))
 
     async with httpx.AsyncClient(base_url=platform.rag_url) as rag:
         path, body = f"/api/v1/answers/{entry.answer_id}/feedback", {"rating": "down", "comment": "Too short."}

@@ -18,10 +18,10 @@ from mh_client import AsyncClient, Client
 from mh_common.embeddings.local import LocalEmbedder
 from mh_common.milvus import make_client
 from mh_common.models import SearchMode
-from rag_api.search.filters import Every
+from rag_api.search.filters import And
 from rag_api.search.index import IndexQuery
 from rag_api.search.milvus.index import MilvusIndex
-from rag_api.search.selection import LEAST_CANDIDATES
+from rag_api.search.selection import MIN_CANDIDATES
 
 from mh_devtools.bench import stub_embedder
 from mh_devtools.bench.data import add, wait_until_indexed
@@ -97,7 +97,7 @@ class Asking:
 
     async def _prompt(self, question: str) -> dict[str, Any]:
         [vector] = await self._embedder.embed([question])
-        matches = await self._index.search(IndexQuery(SearchMode.HYBRID, question, vector), LEAST_CANDIDATES, Every())
+        matches = await self._index.search(IndexQuery(SearchMode.HYBRID, question, vector), MIN_CANDIDATES, And())
         ids = [match.id for match in matches[:TOP_K]]
         found = await self._api.conversations.list(ids=ids, limit=TOP_K)
         texts = json.dumps([[row.question, row.answer] for row in found.items])

@@ -17,10 +17,10 @@ from mh_common.embeddings.local import LocalEmbedder
 from mh_common.milvus import make_client
 from mh_common.models import SearchMode
 from mh_common.settings import MilvusSettings
-from rag_api.search.filters import Every
+from rag_api.search.filters import And
 from rag_api.search.index import IndexQuery
 from rag_api.search.milvus.index import MilvusIndex
-from rag_api.search.selection import LEAST_CANDIDATES
+from rag_api.search.selection import MIN_CANDIDATES
 
 from mh_devtools.bench import stub_embedder
 from mh_devtools.bench.load import latencies, requests_per_second, send
@@ -78,7 +78,7 @@ class Direct:
             while (started := time.perf_counter()) < deadline:
                 [text] = queries.take(1)
                 [vector] = await self._embedder.embed([text])
-                await index.search(IndexQuery(SearchMode.HYBRID, text, vector), LEAST_CANDIDATES, Every())
+                await index.search(IndexQuery(SearchMode.HYBRID, text, vector), MIN_CANDIDATES, And())
                 taken.append(time.perf_counter() - started)
 
         await asyncio.gather(*(ask() for _ in range(clients)))

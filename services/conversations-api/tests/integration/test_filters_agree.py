@@ -23,7 +23,7 @@ from mh_common.fields import AUTHOR, BY_NAME, CATEGORY, SOURCE_DATE, SOURCE_URL,
 from mh_common.models import Conversation, IndexStatus, SearchMode, SearchRequest, Sentiment
 from pydantic import ValidationError
 from pymilvus import AsyncMilvusClient
-from rag_api.search.filters import Among, Compared, Condition, Either, Every, Part, Without, empty, requested
+from rag_api.search.filters import And, Compare, Condition, In, Not, Or, Substring, condition_from_request, is_empty
 from rag_api.search.index import IndexQuery
 from rag_api.search.milvus.index import MilvusIndex
 from rag_api.search.periods import outside, within
@@ -147,7 +147,7 @@ async def test_sql_and_milvus_find_the_same(
     async with sessions() as session:
         repository = ConversationRepository(session)
         listed = await repository.list(ConversationFilters.model_validate(given_filters), Sort.ID, None, ROWS + 1)
-    assert await found_in(index, requested(request)) == {row.id for row in listed}
+    assert await found_in(index, condition_from_request(request)) == {row.id for row in listed}
 
 
 parts = texts.filter(lambda text: len(text) <= CATEGORY.max_length and is_on_one_line(text))
@@ -155,52 +155,52 @@ kept = parts.map(str.strip).filter(bool)
 ordinals = st.sampled_from(DAYS).map(lambda day: int(indexed(SOURCE_DATE, day)))
 spans = ordinals.map(lambda day: (day, day + 1))
 fields_of_text = st.sampled_from([CATEGORY.name, AUTHOR.name, SOURCE_URL.name])
-part_conditions = st.builds(Part, fields_of_text, parts, st.sampled_from(["anywhere", "start", "end"]))
+part_conditions = st.builds(Substring, fields_of_text, parts, st.sampled_from(["anywhere", "start", "end"]))
 leaves: st.SearchStrategy[Condition] = st.one_of(
-    st.builds(Among, fields_of_text, st.lists(kept, max_size=3), st.booleans()),
+    st.builds(In, fields_of_text, st.lists(kept, max_size=3), st.booleans()),
     part_conditions,
-    st.builds(Without, part_conditions),
-    st.builds(Compared, st.just(SOURCE_DATE.name), st.sampled_from(["<", "<=", ">", ">="]), ordinals),
+    st.builds(Not, part_conditions),
+    st.builds(Compare, st.just(SOURCE_DATE.name), st.sampled_from(["<", "<=", ">", ">="]), ordinals),
     st.builds(within, st.just(SOURCE_DATE.name), spans),
     st.builds(outside, st.just(SOURCE_DATE.name), spans),
     st.builds(
-        lambda name, negated: empty(name, negated=negated),
+        lambda name, negated: is_empty(name, negated=negated),
         st.one_of(fields_of_text, st.just(SOURCE_DATE.name)),
         st.booleans(),
     ),
 )
 conditions = st.recursive(
-    leaves, lambda inner: st.builds(Every, st.lists(inner, max_size=3)) | st.builds(Either, st.lists(inner, max_size=3))
+    leaves, lambda inner: st.builds(And, st.lists(inner, max_size=3)) | st.builds(Or, st.lists(inner, max_size=3))
 )
 
 
 def holds(condition: Condition, row: Conversation) -> bool:
     """The oracle: no value compares with any, is none of any and holds no part."""
     match condition:
-        case Every():
-            return all(holds(one, row) for one in condition.parts)
-        case Either():
-            return any(holds(one, row) for one in condition.parts)
-        case Without():
-            return not holds(condition.phrase, row)
-        case Part():
+        case And():
+            return all(holds(one, row) for one in condition.operands)
+        case Or():
+            return any(holds(one, row) for one in condition.operands)
+        case Not():
+            return not holds(condition.operand, row)
+        case Substring():
             return holds_part(condition, getattr(row, condition.field) or "")
-        case Among():
+        case In():
             value = indexed(BY_NAME[condition.field], getattr(row, condition.field))
             return (value in condition.values) is not condition.negated
-        case Compared():
+        case Compare():
             day = row.source_date and row.source_date.toordinal()
             signs = {"<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}
-            return day is not None and bool(getattr(day, signs[condition.comparison])(condition.value))
+            return day is not None and bool(getattr(day, signs[condition.operator])(condition.value))
     raise AssertionError(condition)
 
 
-def holds_part(part: Part, value: str) -> bool:
+def holds_part(part: Substring, value: str) -> bool:
     return {
         "anywhere": value.find(part.text) >= 0,
         "start": value[: len(part.text)] == part.text,
         "end": value[max(len(value) - len(part.text), 0) :] == part.text,
-    }[part.place]
+    }[part.position]
 
 
 @given(condition=conditions)
@@ -213,7 +213,7 @@ async def test_milvus_finds_what_plain_python_does(index: MilvusIndex, condition
 async def test_each_text_finds_itself_and_nothing_else(index: MilvusIndex, text: str) -> None:
     wanted = {row.id for row in make_rows() if row.category == text}
     assert wanted
-    assert await found_in(index, Among(CATEGORY.name, [text])) == wanted
+    assert await found_in(index, In(CATEGORY.name, [text])) == wanted
 
 
 def test_the_texts_are_what_a_conversation_can_have() -> None:

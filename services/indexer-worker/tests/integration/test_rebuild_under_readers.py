@@ -14,7 +14,7 @@ from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.stubs.openai_stub import StubOpenAI
 from mh_devtools.testing.fixtures import SERVER
 from pymilvus import AnnSearchRequest, AsyncMilvusClient
-from rag_api.search.filters import Every
+from rag_api.search.filters import And
 from rag_api.search.index import IndexQuery
 from rag_api.search.milvus.index import MilvusIndex
 
@@ -73,7 +73,7 @@ class Readers:
     async def read(self, index: MilvusIndex) -> None:
         while not self._stopped:
             try:
-                found = await index.search(self._query, ROWS, Every([]))
+                found = await index.search(self._query, ROWS, And([]))
             except Exception as error:  # whatever it is, a reader was told it
                 self.faults.append(repr(error))
                 continue

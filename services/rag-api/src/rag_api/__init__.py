@@ -1,4 +1,4 @@
-"""rag-api: search by meaning, and answers grounded in the nearest conversations."""
+"""rag-api: semantic search, and answers grounded in the most similar conversations."""
 
 from mh_common import pandas_on_demand
 

@@ -1,4 +1,4 @@
-"""Serve the API: `python -m rag_api`. Waits for its store first."""
+"""Serve the API: `python -m rag_api`. Waits for Milvus first."""
 
 from mh_common.settings import load_settings
 from mh_common.startup import run_or_stop
@@ -8,9 +8,9 @@ from rag_api.settings import Settings
 
 
 def main() -> None:
-    """Look at settings and stores, then become gunicorn; or end with one line on what to do."""
+    """Check settings and stores, then run gunicorn in this process; on failure, exit with a one-line message."""
     settings = load_settings(Settings)
-    # Late, since pymilvus reads MILVUS_URI when it is loaded, and answers a bad one with a trace.
+    # Imported late: pymilvus reads MILVUS_URI on import and raises a traceback if it is invalid.
     from rag_api.preflight import wait_until_usable
 
     run_or_stop(wait_until_usable(settings))

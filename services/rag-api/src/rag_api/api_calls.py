@@ -1,4 +1,4 @@
-"""What rag-api tells the conversations API besides its public routes: answers and the feedback on them."""
+"""Calls of the conversations API's internal routes: store answers, and feedback on them, in the query history."""
 
 from uuid import UUID
 
@@ -13,8 +13,8 @@ from mh_common.models import (
 )
 
 
-def remember(entry: HistoryEntryCreate) -> Call[HistoryEntry]:
-    """Remember an answer. The same `answer_id` with the same content is stored once."""
+def record_answer(entry: HistoryEntryCreate) -> Call[HistoryEntry]:
+    """Store an answer in the query history. Sending the same `answer_id` and content again has no effect."""
     return Call(
         method="POST",
         path=INTERNAL_HISTORY,
@@ -23,8 +23,8 @@ def remember(entry: HistoryEntryCreate) -> Call[HistoryEntry]:
     )
 
 
-def rate(answer_id: UUID, feedback: FeedbackCreate, user_id: str | None) -> Call[Feedback]:
-    """Say whether an answer helped, in the place of what was said before."""
+def set_feedback(answer_id: UUID, feedback: FeedbackCreate, user_id: str | None) -> Call[Feedback]:
+    """Store feedback on an answer, replacing earlier feedback."""
     return Call(
         method="PUT",
         path=f"{INTERNAL_HISTORY}/{answer_id}/feedback",

@@ -1,4 +1,4 @@
-"""What routes ask for: the application's state."""
+"""FastAPI dependencies: the application's state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from rag_api.search.service import SearchService
 from rag_api.settings import IntegrationSettings
 
 STATE: Final = "rag_api"
-"""Name of the application's state in the lifespan state; no other application's, as several may run in one process."""
+"""Key of this application's state in the lifespan state; unique, since several applications may share a process."""
 
 
 @dataclass(frozen=True)
 class AppState:
-    """What lives as long as the application.
+    """Objects that live as long as the application.
 
     Attributes:
-        heartbeat: seconds without an event after which a streamed answer shows a sign of life.
-        integrations: the settings of the integrations.
-        checks: the readiness checks by name of the dependency.
+        heartbeat: seconds without an event after which a streamed answer sends a keep-alive comment.
+        integrations: settings of the integrations.
+        checks: readiness checks by name of the dependency.
     """
 
     search: SearchService
@@ -43,7 +43,7 @@ def state_of(request: Request) -> AppState:
     return cast(AppState, getattr(request.state, STATE))
 
 
-# A coroutine, since FastAPI hands plain functions to a thread, which takes longer than this does.
+# A coroutine: FastAPI runs plain functions in a thread, which would take longer than the function itself.
 async def _get_state(request: Request) -> AppState:
     return state_of(request)
 

@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from rag_api.answers.language_models import LanguageModels, make_client, quote_writers
+from rag_api.answers.language_models import LanguageModels, extractive_backends, make_client
 from rag_api.answers.records import AnswerRecorder, HistoryRecorder, RecordQueue
 from rag_api.answers.routes import router as answers
 from rag_api.answers.service import AnswerService
@@ -46,18 +46,18 @@ from rag_api.settings import IntegrationSettings, Settings
 SERVICE: Final = "rag-api"
 
 DESCRIPTION: Final = (
-    "Search by meaning over counselling conversations, and suggestions for counselors grounded in the nearest ones. "
-    "What it returns helps a professional to think; it is no substitute for clinical judgement."
+    "Semantic search over counselling conversations, and suggestions for counselors grounded in the most similar ones. "
+    "The results support professionals; they are no substitute for clinical judgement."
 )
 
 CONVERSATIONS_RETRIES: Final = 1
 
 
 def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None = None) -> FastAPI:
-    """Return the application, which starts while Milvus is down.
+    """Return the application. It starts even while Milvus is down.
 
-    Without `settings` it reads them from the environment and sets up logging.
-    `recorder` keeps the answers that are given; without one the conversations API does, where the settings say so.
+    Without `settings`, read them from the environment and configure logging.
+    `recorder` stores complete answers; without one the conversations API does, if the settings enable the history.
     """
     if settings is None:
         settings = load_settings(Settings)
@@ -71,7 +71,7 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
         checks=lambda request: state_of(request).checks,
         statuses=STATUS_OF,
         told_in_one_line=(EmbedderError,),
-        middleware=_cross_origin(settings.doors),
+        middleware=_cors_middleware(settings.doors),
     )
     for router in (search, answers, feedback, search_for_tools, documents, healthcheck, dify):
         app.include_router(router)
@@ -81,8 +81,8 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
     return app
 
 
-def _cross_origin(settings: IntegrationSettings) -> list[Middleware]:
-    """Let pages of the origins that are set call the API from a browser; those of others stay turned away."""
+def _cors_middleware(settings: IntegrationSettings) -> list[Middleware]:
+    """Return the CORS middleware that lets web pages of the configured origins call the API; none without origins."""
     if not settings.origins:
         return []
     return [
@@ -98,8 +98,8 @@ def _cross_origin(settings: IntegrationSettings) -> list[Middleware]:
 
 
 async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: AsyncExitStack) -> Mapping[str, Any]:
-    """Make everything that lives as long as the application, each with its clean-up on the stack."""
-    embedder = make_embedder(settings.embedding, settings.openai, store=_store(settings, stack))
+    """Create everything that lives as long as the application, and register its clean-up on the stack."""
+    embedder = make_embedder(settings.embedding, settings.openai, store=_query_vector_store(settings, stack))
     stack.push_async_callback(embedder.close)
     milvus = make_milvus_client(settings.milvus.uri, settings.milvus.token, settings.milvus.timeout)
     stack.push_async_callback(milvus.close)
@@ -129,21 +129,21 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
     stack.push_async_callback(client.close)
     language_models = LanguageModels(settings, client)
     configured = language_models.configured
-    writers = language_models.writers(configured) if configured else quote_writers(embedder)
+    backends = language_models.backends(configured) if configured else extractive_backends(embedder)
     state = AppState(
         search=search,
-        answers=AnswerService(search, writers, settings.answers, records),
+        answers=AnswerService(search, backends, settings.answers, records),
         language_models=language_models,
         feedback=FeedbackService(conversations),
         conversations=conversations,
         heartbeat=settings.answers.heartbeat,
         integrations=settings.doors,
-        checks=_checks(index, conversations, embedder),
+        checks=_readiness_checks(index, conversations, embedder),
     )
     return {STATE: state}
 
 
-def _store(settings: Settings, stack: AsyncExitStack) -> RedisVectors | None:
+def _query_vector_store(settings: Settings, stack: AsyncExitStack) -> RedisVectors | None:
     if settings.search.redis_url is None:
         return None
     client = Redis.from_url(settings.search.redis_url)
@@ -151,8 +151,8 @@ def _store(settings: Settings, stack: AsyncExitStack) -> RedisVectors | None:
     return RedisVectors(client, settings.embedding.cache_ttl)
 
 
-def _checks(index: VectorIndex, conversations: AsyncClient, embedder: Embedder) -> Mapping[str, Check]:
-    """Readiness by dependency. The language model is not among them: search is of use without it, and asking costs."""
+def _readiness_checks(index: VectorIndex, conversations: AsyncClient, embedder: Embedder) -> Mapping[str, Check]:
+    """Return the readiness checks. The language model has none: search works without it, and calling it costs money."""
     return {
         "milvus": partial(_check_index, index),
         "conversations-api": partial(_check_conversations, conversations),
@@ -169,15 +169,15 @@ async def _check_index(index: VectorIndex) -> None:
 
 async def _check_conversations(conversations: AsyncClient) -> None:
     try:
-        # The last id there could be: proves that the API and its database answer, and moves no text.
+        # The maximum id: proves that the API and its database respond, and transfers no text.
         await conversations.conversations.list(ids=[MAX_ID], limit=1)
     except MHError as error:
-        raise UnavailableError("The conversations API cannot be used now.") from error
+        raise UnavailableError("The conversations API is unavailable.") from error
 
 
 async def _check_embedder(embedder: Embedder) -> None:
     try:
-        # Proves the key, the address and the dimension once; from then on the cache answers, and nothing is paid.
+        # Verifies key, URL and dimension once; afterwards the cache responds, at no cost.
         await embedder.embed(["ready"])
     except EmbedderError as error:
-        raise UnavailableError(f"The embedding model cannot be used now: {error}.") from error
+        raise UnavailableError(f"The embedding model is unavailable: {error}.") from error

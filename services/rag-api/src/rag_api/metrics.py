@@ -1,4 +1,4 @@
-"""What searches and answers take and cost, in numbers."""
+"""Metrics of searches and answers."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,34 +12,36 @@ _MILLION: Final = 1_000_000
 
 PART_SECONDS: Final = Histogram(
     "mh_search_part_duration_seconds",
-    "Time of one part of a search: embed the query, search the index, fetch the texts.",
+    "Duration of one part of a search: embed the query, search the index, fetch the texts.",
     ("part",),
     buckets=FAST_BUCKETS,
 )
-PART_FAILURES: Final = Counter("mh_search_part_failures_total", "Parts of searches that failed.", ("part",))
-HITS: Final = Histogram("mh_search_hits", "Hits of a search.", buckets=(0, 1, 2, 3, 5, 10, 20, 50, 100))
+PART_FAILURES: Final = Counter("mh_search_part_failures_total", "Failed parts of searches.", ("part",))
+HITS: Final = Histogram("mh_search_hits", "Number of hits of a search.", buckets=(0, 1, 2, 3, 5, 10, 20, 50, 100))
 TOP_SCORE: Final = Histogram(
     "mh_search_top_score",
-    "Score of a search's best hit, from 0 to 1; searches without a hit are left out.",
+    "Score of the best hit of a search, from 0 to 1; searches without hits are not counted.",
     buckets=tuple(step / 10 for step in range(1, 11)),
 )
 STALE_HITS: Final = Counter(
-    "mh_search_stale_hits_total", "Hits that were dropped, as their conversation is gone or has another version."
+    "mh_search_stale_hits_total", "Hits dropped because their conversation was deleted or changed since indexing."
 )
 ANSWERS: Final = Counter(
     "mh_answers_total",
-    "Answers by what wrote them: llm, extractive, none where nothing was found, failed where it could not.",
+    "Answers by kind: llm, extractive, none (nothing relevant found) or failed.",
     ("kind",),
 )
 LLM_CALLS: Final = Counter(
     "mh_llm_calls_total",
-    "Calls of the language model: ok, unavailable, timeout, refused, or abandoned where nobody waited any more.",
+    "Calls of the language model by outcome: ok, unavailable, timeout, refused, or abandoned by the client.",
     ("outcome",),
 )
 LLM_SECONDS: Final = Histogram(
-    "mh_llm_call_duration_seconds", "Time of a call of the language model.", buckets=SLOW_BUCKETS
+    "mh_llm_call_duration_seconds", "Duration of a call of the language model.", buckets=SLOW_BUCKETS
 )
-LLM_TOKENS: Final = Counter("mh_llm_tokens_total", "Tokens, as the language model counts them.", ("kind",))
+LLM_TOKENS: Final = Counter(
+    "mh_llm_tokens_total", "Tokens as counted by the language model, by kind: prompt or completion.", ("kind",)
+)
 LLM_COST: Final = Counter(
     "mh_llm_cost_total",
     "Estimated cost of these tokens, in the currency of OPENAI_PROMPT_PRICE; absent without a price.",
@@ -49,7 +51,7 @@ LLM_COST: Final = Counter(
 
 @contextmanager
 def search_part(part: Literal["embed", "search", "fetch"]) -> Iterator[None]:
-    """Measure the block as one part of a search."""
+    """Record the block as one part of a search."""
     with span(f"search {part}"), PART_SECONDS.labels(part).time():
         try:
             yield
@@ -59,14 +61,14 @@ def search_part(part: Literal["embed", "search", "fetch"]) -> Iterator[None]:
 
 
 def count_search(scores: Sequence[float]) -> None:
-    """Count a search with these scores of its hits, the best first."""
+    """Count a search by the scores of its hits, best first."""
     HITS.observe(len(scores))
     if scores:
         TOP_SCORE.observe(scores[0])
 
 
 def count_tokens(usage: Usage, prompt_price: float, completion_price: float) -> None:
-    """Count tokens and, with a price for a million of them, what they cost."""
+    """Count tokens and, given prices per million tokens, their cost."""
     for kind, tokens, price in (
         ("prompt", usage.prompt_tokens, prompt_price),
         ("completion", usage.completion_tokens, completion_price),

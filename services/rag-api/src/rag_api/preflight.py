@@ -1,4 +1,4 @@
-"""Look, before the API starts, whether it can embed questions and reach its store."""
+"""Preflight checks: before the API starts, validate the embedder's settings and wait for Milvus."""
 
 from mh_common.embeddings import EmbedderError, make_embedder
 from mh_common.milvus import make_client
@@ -8,9 +8,9 @@ from rag_api.settings import Settings
 
 
 async def wait_until_usable(settings: Settings) -> None:
-    """Return when the embedder's settings are sound and Milvus answers. Raises `StoreError`.
+    """Return when the embedder's settings are valid and Milvus responds. Raises `StoreError`.
 
-    No embedding server and no language model is asked: they cost, and search and browsing are of use without them.
+    Embedding server and language model are not called: they cost money, and parts of the service work without them.
     """
     try:
         embedder = make_embedder(settings.embedding, settings.openai)

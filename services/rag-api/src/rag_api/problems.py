@@ -1,4 +1,4 @@
-"""What each error of this service is to a caller, whichever form it is told in."""
+"""HTTP statuses of this service's errors, for problem documents and for the error formats of the integrations."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,20 +8,20 @@ from mh_common.models import Problem
 from mh_common.web import problems
 
 from rag_api.answers.prompts import QuestionTooLongError
-from rag_api.answers.service import GeneratorRefusedError, GeneratorTimeoutError, GeneratorUnavailableError
+from rag_api.answers.service import AnswerRefusedError, AnswerTimeoutError, AnswerUnavailableError
 from rag_api.search.query_parser import QuerySyntaxError
-from rag_api.search.retrieval import QueryRefusedError
+from rag_api.search.retrieval import QueryRejectedError
 
 STATUS_OF: Final[problems.Statuses] = {
-    QueryRefusedError: 422,
+    QueryRejectedError: 422,
     QuestionTooLongError: 422,
     QuerySyntaxError: 422,
-    GeneratorUnavailableError: 502,
-    GeneratorRefusedError: 503,
-    GeneratorTimeoutError: 504,
+    AnswerUnavailableError: 502,
+    AnswerRefusedError: 503,
+    AnswerTimeoutError: 504,
 }
 
 
 def problem_of(request: Request, error: Exception) -> tuple[Problem, Mapping[str, str]]:
-    """Return the problem that an error is to this request's caller, and its headers; a bug is logged as well."""
+    """Return the problem document for an error, and its headers; unexpected errors are logged."""
     return problems.problem_of(request, error, STATUS_OF)

@@ -153,7 +153,7 @@ def delta(finish_reason: str | None = None, **message: Any) -> dict[str, Any]:
     ("fault", "status", "words", "tokens"),
     [
         (Fault(status=500, path=CHAT), 502, "answered 500", 0),
-        (Fault(status=401, path=CHAT), 502, "refuses the key", 0),
+        (Fault(status=401, path=CHAT), 502, "rejects the API key", 0),
         (Fault(body=chunks(delta(content="One two ")), path=CHAT), 502, "broke off", 1),
         (Fault(drop=True, path=CHAT), 502, "broke off", 1),
         (Fault(body=chunks(delta(content="One two ")) + "data: {\n\n", path=CHAT), 502, "broke off", 1),
@@ -217,7 +217,7 @@ async def test_a_fault_of_our_own_is_told_without_its_words(
     def broken(text: str) -> None:
         raise RuntimeError(f"zebra {text}")
 
-    monkeypatch.setattr("rag_api.answers.generators.ground", broken)
+    monkeypatch.setattr("rag_api.answers.generators.check_grounding", broken)
     with served(with_model) as url:
         stream = await ask(http, url)
     assert names(stream)[-1] == "error"

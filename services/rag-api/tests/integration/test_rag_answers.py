@@ -103,8 +103,8 @@ async def test_nothing_found_is_said_without_asking_the_model(
     [
         (Fault(status=500, path=CHAT), 502, "answered 500"),
         (Fault(status=429, path=CHAT), 502, "too busy"),
-        (Fault(status=401, path=CHAT), 502, "refuses the key"),
-        (Fault(status=404, path=CHAT), 502, "does not know the configured model"),
+        (Fault(status=401, path=CHAT), 502, "rejects the API key"),
+        (Fault(status=404, path=CHAT), 502, "does not have the configured model"),
         (Fault(status=400, path=CHAT), 502, "answered 400"),
         (Fault(drop=True, path=CHAT), 502, "cannot be reached"),
         (Fault(body=MALFORMED.body, path=CHAT), 502, "unreadable"),

@@ -157,7 +157,7 @@ async def test_the_caller_s_key_goes_before_the_platform_s(
         refused = await ask(http, url, api_key=OWN_KEY)
         assert (await ask(http, url)).text == stub.reply
     assert refused.status_code == 502
-    assert refused.json() == {"error": "The language model refuses the key."}
+    assert refused.json() == {"error": "The language model rejects the API key."}
     assert keys(stub) == [f"Bearer {OWN_KEY}", f"Bearer {stub.api_key}"]
 
 
@@ -234,7 +234,7 @@ async def test_what_goes_wrong_later_is_the_last_line(
         response = await ask(http, url)
     assert response.status_code == 200
     assert response.text.startswith("One")
-    assert response.text.endswith("\n\n[Error: The language model cannot be reached, or broke off.]\n")
+    assert response.text.endswith("\n\n[Error: The language model cannot be reached, or closed the connection.]\n")
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["in the middle", "before the first word"])

@@ -135,7 +135,7 @@ async def test_the_probe_without_a_body_at_registration_passes(
 async def test_an_unknown_knowledge_is_named_as_such(client: httpx.AsyncClient, stub: StubOpenAI) -> None:
     response = await client.post(PATH, json=body(knowledge_id="AAA-BBB-CCC"))
     assert response.status_code == 404
-    message = "There is no such knowledge; the External Knowledge ID is conversations."
+    message = "Unknown knowledge base. Set the External Knowledge ID to conversations."
     assert response.json() == {"error_code": 2001, "error_msg": message}
     assert stub.requests == []
 
@@ -210,7 +210,7 @@ async def test_what_is_down_is_said_in_difys_form(
     assert "embedding model" in response.json()["error_msg"]
     statuses += [500, 500]
     response = await client.post(PATH, json=body())
-    message = "The conversations API, which holds the texts, answers 500."
+    message = "The conversations API, which holds the texts, answered 500."
     assert (response.status_code, response.json()) == (503, {"error_code": 503, "error_msg": message})
 
 

@@ -83,7 +83,7 @@ async def test_pages_hold_every_conversation_once(listing: httpx.AsyncClient) ->
     [
         ({"limit": "0"}, "limit: Input should be greater than or equal to 1"),
         ({"limit": "101"}, "limit: Input should be less than or equal to 100"),
-        ({"cursor": "yesterday"}, "cursor: must be the next_cursor of a page, unchanged"),
+        ({"cursor": "yesterday"}, "cursor: must be the unchanged next_cursor of a previous page"),
         ({"page": "2"}, "page: is not a known name here; leave it out or correct it"),
     ],
 )
@@ -98,5 +98,5 @@ async def test_a_conversations_api_that_is_down_is_said(
     statuses += [500, 500]
     response = await client.get(PATH)
     assert (response.status_code, response.headers["retry-after"]) == (503, "7")
-    assert response.json() == {"detail": "The conversations API, which holds the texts, answers 500."}
+    assert response.json() == {"detail": "The conversations API, which holds the texts, answered 500."}
     assert "conversations_api_failed" in caplog.text

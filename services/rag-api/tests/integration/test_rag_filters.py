@@ -19,15 +19,15 @@ from mh_common.models import SearchMode, SearchRequest, Sentiment
 from mh_common.stemming import indexed_words, stem_of
 from pymilvus import AsyncMilvusClient
 from rag_api.search.filters import (
-    Among,
-    Compared,
+    And,
+    Compare,
     Condition,
-    Either,
-    Every,
-    Part,
+    In,
+    Not,
+    Or,
     Phrase,
-    Without,
-    requested,
+    Substring,
+    condition_from_request,
 )
 from rag_api.search.index import IndexQuery
 from rag_api.search.milvus import index as milvus_index
@@ -114,43 +114,43 @@ def random_condition(chance: random.Random, rows: list[Row], depth: int = 2) -> 
     """Whatever conditions can be made of."""
     if depth and chance.random() < 0.4:
         parts = [random_condition(chance, rows, depth - 1) for _ in range(chance.randrange(4))]
-        return Every(parts) if chance.random() < 0.5 else Either(parts)
+        return And(parts) if chance.random() < 0.5 else Or(parts)
     some = [chance.choice(rows) for _ in range(chance.randrange(6))]
     words = tuple(stem_of(word) for word in chance.choice(rows).text.split()[:2])
     leaves: list[Callable[[], Condition]] = [
-        lambda: Among(fields.ID, [row.id for row in some], chance.random() < 0.5),
-        lambda: Among(fields.ANSWER_SENTIMENT, [row.answer_sentiment for row in some], chance.random() < 0.5),
-        lambda: Compared(fields.ID, chance.choice(["<", "<=", ">", ">="]), chance.randrange(3 * ROWS)),
-        lambda: Compared(
+        lambda: In(fields.ID, [row.id for row in some], chance.random() < 0.5),
+        lambda: In(fields.ANSWER_SENTIMENT, [row.answer_sentiment for row in some], chance.random() < 0.5),
+        lambda: Compare(fields.ID, chance.choice(["<", "<=", ">", ">="]), chance.randrange(3 * ROWS)),
+        lambda: Compare(
             fields.UPDATED_AT, chance.choice(["<", "<=", ">", ">="]), microseconds(chance.choice(rows).updated_at)
         ),
         lambda: Phrase(words),
-        lambda: Without(Phrase(words)),
+        lambda: Not(Phrase(words)),
     ]
     return chance.choice(leaves)()
 
 
 def holds(condition: Condition, row: Row) -> bool:
-    if isinstance(condition, Every):
-        return all(holds(part, row) for part in condition.parts)
-    if isinstance(condition, Either):
-        return any(holds(part, row) for part in condition.parts)
+    if isinstance(condition, And):
+        return all(holds(part, row) for part in condition.operands)
+    if isinstance(condition, Or):
+        return any(holds(part, row) for part in condition.operands)
     if isinstance(condition, Phrase):
         return f" {' '.join(condition.stems)} " in f" {' '.join(stem_of(word) for word in row.text.split())} "
-    if isinstance(condition, Without):
-        return not holds(condition.phrase, row)
-    if isinstance(condition, Part):
-        return condition.holds(getattr(row, condition.field))
+    if isinstance(condition, Not):
+        return not holds(condition.operand, row)
+    if isinstance(condition, Substring):
+        return condition.matches(getattr(row, condition.field))
     value = getattr(row, condition.field)
     value = microseconds(value) if isinstance(value, datetime) else value
-    if isinstance(condition, Among):
+    if isinstance(condition, In):
         return (value in condition.values) is not condition.negated
     return {
         "<": value < condition.value,
         "<=": value <= condition.value,
         ">": value > condition.value,
         ">=": value >= condition.value,
-    }[condition.comparison]
+    }[condition.operator]
 
 
 @pytest.mark.timeout(3600)
@@ -167,7 +167,7 @@ async def test_filters_agree_with_plain_python(milvus: AsyncMilvusClient, monkey
     rows.sort(key=lambda row: -row.likeness)
 
     for _ in range(CASES):
-        condition = Every([requested(random_request(chance, rows)), random_condition(chance, rows)])
+        condition = And([condition_from_request(random_request(chance, rows)), random_condition(chance, rows)])
         found = await index.search(query, LIMIT, condition)
         expected = [row.id for row in rows if holds(condition, row)][:LIMIT]
         assert [match.id for match in found] == expected, condition

@@ -36,7 +36,7 @@ def is_condensing(body: dict[str, Any]) -> bool:
     return last == "Write the latest question in full."
 
 
-def condensing(body: dict[str, Any]) -> str:
+def query_rewriting(body: dict[str, Any]) -> str:
     """Say the question in full where it is asked for, else an answer."""
     return f' "{IN_FULL}"\n' if is_condensing(body) else "Ride together [1]."
 
@@ -51,7 +51,7 @@ async def ask(client: httpx.AsyncClient, **request: Any) -> Answer:
 async def test_a_follow_up_is_searched_for_in_full(
     running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
-    stub.reply = condensing
+    stub.reply = query_rewriting
     async with running(with_model) as client:
         answer = await ask(client)
     assert (answer.standalone_query, answer.query_origin) == (IN_FULL, QueryOrigin.MODEL)
@@ -69,7 +69,7 @@ async def test_a_follow_up_is_searched_for_in_full(
 async def test_the_tokens_of_both_calls_are_counted(
     running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
-    stub.reply = condensing
+    stub.reply = query_rewriting
     async with running(with_model) as client:
         both = (await ask(client)).usage
         one = (await ask(client, question=IN_FULL, conversation_history=[])).usage
@@ -141,7 +141,7 @@ async def test_a_question_without_history_is_searched_for_as_it_is(
 async def test_nothing_found_for_a_follow_up_is_said_and_what_it_cost(
     running: RunApp, with_model: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI
 ) -> None:
-    stub.reply = condensing
+    stub.reply = query_rewriting
     async with running(with_model) as client:
         answer = await ask(client)
     assert answer.answer.startswith("Nothing relevant was found")
@@ -153,7 +153,7 @@ async def test_nothing_found_for_a_follow_up_is_said_and_what_it_cost(
 async def test_what_is_below_the_threshold_is_not_relevant(
     running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
-    stub.reply = condensing
+    stub.reply = query_rewriting
     exact = {"question": "The patient panics on the bus", "conversation_history": []}
     async with running(with_model) as client:
         best = [(await ask(client, **more)).sources[0].score for more in ({}, exact)]
@@ -170,7 +170,7 @@ async def test_what_is_below_the_threshold_is_not_relevant(
 async def test_one_time_limit_holds_for_both_calls(
     running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
-    stub.reply = condensing
+    stub.reply = query_rewriting
     stub.add_faults(Fault(path=CHAT), Fault(hang=True, path=CHAT))
     limits = AnswersSettings(time_limit=1.5, condense_time_limit=20, max_retries=0)
     async with running(with_model.model_copy(update={"answers": limits})) as client:
@@ -221,6 +221,6 @@ async def test_sources_without_a_sentence_that_fits_are_shown_all_the_same(
     await index([conversation(1, "sleep", "word " * 20_000)])
     async with running(with_model) as client:
         answer = await ask(client, question="sleep", conversation_history=[])
-    assert answer.answer.startswith("The conversations found hold no sentence short enough")
+    assert answer.answer.startswith("The conversations found have no sentence short enough")
     assert (answer.model, [source.id for source in answer.sources]) == ("none", [1])
     assert stub.chats() == []

@@ -243,7 +243,7 @@ async def test_a_store_that_is_down_is_named_with_the_time_to_wait(
         async with connected(url, **{"X-Request-ID": "of-the-caller"}) as client:
             statuses.extend([500, 500])
             text = refused(await client.call_tool("fetch", {"id": "1"}))
-    assert text.startswith("503 Service Unavailable: The conversations API, which holds the texts, answers 500.")
+    assert text.startswith("503 Service Unavailable: The conversations API, which holds the texts, answered 500.")
     assert "request id of-the-caller" in text
     assert re.search(r"Try again in \d+ s\.$", text)
 
@@ -337,9 +337,9 @@ async def test_without_the_key_nothing_is_told(served: ServeApp, settings: Setti
     ],
 )
 async def test_only_pages_that_were_named_may_call(
-    served: ServeApp, settings: Settings, settings_of_doors: dict[str, str], origin: str, status: int
+    served: ServeApp, settings: Settings, integration_settings: dict[str, str], origin: str, status: int
 ) -> None:
-    settings = settings.model_copy(update={"doors": IntegrationSettings(**settings_of_doors)})
+    settings = settings.model_copy(update={"doors": IntegrationSettings(**integration_settings)})
     # As a page does whose name was made to resolve to this server: Host and Origin agree.
     headers = {**ACCEPT, "Origin": origin, "Host": origin.partition("//")[2] or "here"}
     with served(settings) as url:

@@ -10,8 +10,8 @@ from mh_common.metrics import exposition
 from mh_devtools.stubs.openai_stub import Fault, StubOpenAI
 from mh_devtools.testing.exposition import metric_value
 from mh_devtools.testing.fixtures import ConversationTable, MakeConversation, RunApp, WriteIndex
-from rag_api.answers.llm import AS_SERVED, Completion, Message, Sampling
-from rag_api.answers.measured import MeasuredLanguageModel
+from rag_api.answers.instrumented import InstrumentedLanguageModel
+from rag_api.answers.llm import SERVER_DEFAULTS, Completion, Message, SamplingParams
 from rag_api.settings import Settings
 
 
@@ -141,14 +141,14 @@ class Silent:
         self.asked = asyncio.Event()
 
     async def complete(
-        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+        self, messages: Sequence[Message], deadline: float, sampling: SamplingParams = SERVER_DEFAULTS
     ) -> Completion:
         self.asked.set()
         await asyncio.Event().wait()
         raise AssertionError("nothing sets the event")
 
     async def stream(
-        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+        self, messages: Sequence[Message], deadline: float, sampling: SamplingParams = SERVER_DEFAULTS
     ) -> AsyncGenerator[str | Completion]:
         yield "Half"
         await asyncio.Event().wait()
@@ -156,7 +156,7 @@ class Silent:
 
 async def test_a_stream_that_nobody_reads_any_more_is_counted_apart() -> None:
     before = metric_value(exposition().decode(), "mh_llm_calls_total", outcome="abandoned")
-    model = MeasuredLanguageModel(Silent(), prompt_price=0, completion_price=0)
+    model = InstrumentedLanguageModel(Silent(), prompt_price=0, completion_price=0)
     async with aclosing(model.stream([Message("user", "anything")], deadline=60)) as pieces:
         assert await anext(pieces) == "Half"
     assert metric_value(exposition().decode(), "mh_llm_calls_total", outcome="abandoned") == before + 1
@@ -165,7 +165,7 @@ async def test_a_stream_that_nobody_reads_any_more_is_counted_apart() -> None:
 async def test_a_call_that_nobody_waits_for_any_more_is_counted_apart() -> None:
     before = metric_value(exposition().decode(), "mh_llm_calls_total", outcome="abandoned")
     silent = Silent()
-    model = MeasuredLanguageModel(silent, prompt_price=0, completion_price=0)
+    model = InstrumentedLanguageModel(silent, prompt_price=0, completion_price=0)
     call = asyncio.create_task(model.complete([Message("user", "anything")], deadline=60))
     await silent.asked.wait()
     call.cancel()

@@ -159,7 +159,7 @@ async def test_an_unknown_filter_is_named_with_the_known_ones(client: httpx.Asyn
     response = await client.post("/api/v1/search", json={"query": "panic mood:low"})
     assert response.status_code == 422
     problem = response.json()
-    assert problem["detail"].startswith("There is no filter mood. Known are question_sentiment,")
+    assert problem["detail"].startswith("There is no filter named mood. The filters are question_sentiment,")
     assert [error["field"] for error in problem["errors"]] == ["query"]
 
 

@@ -207,8 +207,8 @@ async def test_a_chat_is_a_question_that_follows_up(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     def reply(request: dict[str, Any]) -> str:
-        condensing = "Write the latest question in full." in request["messages"][1]["content"]
-        return "How does a patient sleep at night?" if condensing else "Read [1]."
+        query_rewriting = "Write the latest question in full." in request["messages"][1]["content"]
+        return "How does a patient sleep at night?" if query_rewriting else "Read [1]."
 
     stub.reply = reply
     messages: list[Any] = [
@@ -379,7 +379,7 @@ async def test_the_key_is_asked_for_before_anything_is_read(
     assert (refused.value.code, refused.value.type) == ("invalid_api_key", "invalid_request_error")
     assert response.status_code == elsewhere.status_code == 401
     error = {
-        "message": "The API key is missing or wrong: send the platform's key as bearer token.",
+        "message": "The API key is missing or wrong. Send the value of DOORS_API_KEY as bearer token.",
         "type": "invalid_request_error",
         "param": None,
         "code": "invalid_api_key",

@@ -47,8 +47,8 @@ async def test_each_dependency_that_is_down_is_named(
     assert response.status_code == 503
     dependencies = response.json()["dependencies"]
     assert dependencies["milvus"]["ok"]
-    assert dependencies["conversations-api"]["detail"] == "The conversations API cannot be used now."
-    assert dependencies["embedder"]["detail"].startswith("The embedding model cannot be used now")
+    assert dependencies["conversations-api"]["detail"] == "The conversations API is unavailable."
+    assert dependencies["embedder"]["detail"].startswith("The embedding model is unavailable")
 
 
 async def test_starts_while_milvus_is_down_and_finds_it_when_it_comes(
@@ -60,7 +60,7 @@ async def test_starts_while_milvus_is_down_and_finds_it_when_it_comes(
         response = await client.post(SEARCH, json={"query": "fall asleep"})
         assert response.status_code == 503
         assert response.headers["retry-after"] == "5"
-        assert response.json()["detail"] == "The vector index (Milvus) cannot be used now."
+        assert response.json()["detail"] == "The vector index (Milvus) is unavailable."
         ready = await client.get("/readyz")
         assert ready.status_code == 503
         assert not ready.json()["dependencies"]["milvus"]["ok"]

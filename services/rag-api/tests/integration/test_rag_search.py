@@ -237,7 +237,7 @@ async def test_conversations_api_down_is_said(
     response = await client.post(URL, json={"query": "fall asleep"})
     assert response.status_code == 503
     assert response.headers["retry-after"] == "7"
-    assert response.json()["detail"] == "The conversations API, which holds the texts, answers 500."
+    assert response.json()["detail"] == "The conversations API, which holds the texts, answered 500."
 
 
 async def test_conversations_api_unreachable_or_silent_is_said(
@@ -263,7 +263,7 @@ async def test_conversations_api_that_answers_nonsense_is_said(
     statuses.append(200)
     response = await client.post(URL, json={"query": "fall asleep"})
     assert response.status_code == 503
-    assert "gave an unreadable answer" in response.json()["detail"]
+    assert "sent an unreadable response" in response.json()["detail"]
 
 
 async def test_embedder_down_is_said(client: httpx.AsyncClient, milvus: AsyncMilvusClient, stub: StubOpenAI) -> None:
@@ -282,7 +282,7 @@ async def test_slow_embedder_is_said(
     async with running(settings.model_copy(update={"search": SearchSettings(embed_timeout=0.05)})) as client:
         response = await client.post(URL, json={"query": "fall asleep"})
     assert response.status_code == 503
-    assert response.json()["detail"] == "The embedding model does not answer in time."
+    assert response.json()["detail"] == "The embedding model did not answer in time."
 
 
 async def test_a_query_that_the_embedder_refuses_is_the_callers_fault(
@@ -291,7 +291,7 @@ async def test_a_query_that_the_embedder_refuses_is_the_callers_fault(
     stub.add_faults(Fault(status=400))
     response = await client.post(URL, json={"query": "fall asleep"})
     assert response.status_code == 422
-    assert response.json()["detail"] == "The embedding model refuses this text."
+    assert response.json()["detail"] == "The embedding model rejects this text. Shorten or rephrase it."
 
 
 async def test_no_text_of_a_query_is_logged(

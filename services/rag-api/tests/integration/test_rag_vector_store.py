@@ -269,7 +269,7 @@ def leaf(kind: str, key: str, value: Any) -> dict[str, Any]:
         ({"query": "x", "filters": {"type": "like", "key": "id", "value": 1}}, "filters", "'eq'"),
         ({"query": "x", "filters": {"type": "and", "filters": []}}, "filters.and.filters", "at least 1 item"),
         ({"query": "x", "filters": {"type": "eq", "key": "id"}}, "filters.eq.value", "is required"),
-        ({"query": "x", "filters": nested(MAX_DEPTH)}, "filters", "5 deep"),
+        ({"query": "x", "filters": nested(MAX_DEPTH)}, "filters", "at most 5 levels deep"),
         ({"query": "x", "filters": nested(400)}, "filters", "depth exceeded"),
         (
             {"query": "x", "filters": {"type": "or", "filters": [nested(0)] * MAX_FILTERS + [nested(0)]}},
@@ -279,12 +279,12 @@ def leaf(kind: str, key: str, value: Any) -> dict[str, Any]:
         (leaf("in", "created_at", list(range(MAX_FILTERS + 1))), "filters", "at most 100 comparisons"),
         (leaf("in", "id", list(range(1001))), "filters", "at most 1,000 values"),
         (leaf("eq", "topic", "sleep"), "filters", "question_sentiment, answer_sentiment"),
-        (leaf("eq", "question_hash", 1), "filters", "no attribute of this name"),
-        (leaf("eq", "id", "1"), "filters", "id is a number."),
-        (leaf("eq", "id", True), "filters", "id is a number."),
-        (leaf("eq", "id", None), "filters", "id is a number."),
+        (leaf("eq", "question_hash", 1), "filters", "Unknown attribute"),
+        (leaf("eq", "id", "1"), "filters", "id must be a number."),
+        (leaf("eq", "id", True), "filters", "id must be a number."),
+        (leaf("eq", "id", None), "filters", "id must be a number."),
         (leaf("gt", "created_at", "2026-01-01"), "filters", "seconds since 1970"),
-        (leaf("eq", "id", [1]), "filters", "one value, not a list"),
+        (leaf("eq", "id", [1]), "filters", "a single value, not a list"),
         (leaf("in", "id", 1), "filters", "a list of values"),
         (leaf("eq", "question_sentiment", "happy"), "filters", "positive"),
         (leaf("in", "question_sentiment", [["negative"]]), "filters", "positive"),
@@ -307,7 +307,7 @@ async def test_what_is_no_number_is_refused(client: httpx.AsyncClient, number: s
     content = f'{{"query": "x", "filters": {{"type": "gt", "key": "id", "value": {number}}}}}'
     response = await client.post(PATH, content=content, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
-    assert "is a number" in response.json()["error"]["message"]
+    assert "must be a number" in response.json()["error"]["message"]
 
 
 async def test_another_store_does_not_exist(sdk: AsyncOpenAI) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from rag_api.answers.llm import Message
+from rag_api.integrations.openai.chat.background_prompts import MAX_LENGTH, NO_MODEL, find_background_prompt
 from rag_api.integrations.openai.chat.models import ChatMessage
-from rag_api.integrations.openai.chat.tasks import MAX_LENGTH, NO_MODEL, background_task
-from rag_api.integrations.openai.errors import RefusedError
+from rag_api.integrations.openai.errors import InvalidParamError
 
 CHAT = 'USER: My patient panics on the bus.\nASSISTANT: Plan short rides [1]. "tags": none\nUSER: And at night?'
 
@@ -16,19 +16,21 @@ def message(content: str, role: Any = "user") -> ChatMessage:
     return ChatMessage(role=role, content=content)
 
 
-def prompt(form: str, chat: str = CHAT, beginning: str = "### Task:\nDo as follows.", end: str = "") -> str:
-    return f"{beginning}\n### Output:\n{form}\n### Chat History:\n<chat_history>\n{chat}\n</chat_history>{end}"
+def prompt(expected_format: str, chat: str = CHAT, beginning: str = "### Task:\nDo as follows.", end: str = "") -> str:
+    return (
+        f"{beginning}\n### Output:\n{expected_format}\n### Chat History:\n<chat_history>\n{chat}\n</chat_history>{end}"
+    )
 
 
 def fallback(text: str) -> str:
-    task = background_task([message(text)])
-    assert task is not None
-    assert task.messages == (Message("user", text.strip()),)
-    return task.fallback
+    background_prompt = find_background_prompt([message(text)])
+    assert background_prompt is not None
+    assert background_prompt.messages == (Message("user", text.strip()),)
+    return background_prompt.fallback
 
 
 @pytest.mark.parametrize(
-    ("form", "answer"),
+    ("expected_format", "answer"),
     [
         ('JSON format: { "title": "your title" }', {"title": "My patient panics on the bus."}),
         ('JSON format: { "tags": ["tag1", "tag2"] }', {"tags": []}),
@@ -38,8 +40,8 @@ def fallback(text: str) -> str:
         ('{\n    "prompt": "A description."\n}', {"prompt": "And at night?"}),
     ],
 )
-def test_without_a_language_model_the_answer_is_valid_and_true(form: str, answer: dict[str, Any]) -> None:
-    assert json.loads(fallback(prompt(form))) == answer
+def test_without_a_language_model_the_answer_is_valid_and_true(expected_format: str, answer: dict[str, Any]) -> None:
+    assert json.loads(fallback(prompt(expected_format))) == answer
 
 
 @pytest.mark.parametrize(
@@ -73,10 +75,10 @@ def test_those_without_the_chat_are_known_by_how_they_begin() -> None:
     merge = 'You have been provided with a set of responses from various models to the latest user query: "x"'
     assert fallback(merge) == NO_MODEL
     tools = 'Available Tools: [{"name": "clock"}]\n\nReturn {"tool_calls": []} if none fits.'
-    task = background_task([message(tools, "system"), message("Query: what time is it?")])
-    assert task is not None
-    assert json.loads(task.fallback) == {"tool_calls": []}
-    assert task.messages == (Message("system", tools), Message("user", "Query: what time is it?"))
+    background_prompt = find_background_prompt([message(tools, "system"), message("Query: what time is it?")])
+    assert background_prompt is not None
+    assert json.loads(background_prompt.fallback) == {"tool_calls": []}
+    assert background_prompt.messages == (Message("system", tools), Message("user", "Query: what time is it?"))
 
 
 @pytest.mark.parametrize(
@@ -93,9 +95,9 @@ def test_those_without_the_chat_are_known_by_how_they_begin() -> None:
     ],
 )
 def test_what_a_counselor_asks_is_none(messages: list[ChatMessage]) -> None:
-    assert background_task(messages) is None
+    assert find_background_prompt(messages) is None
 
 
 def test_one_that_is_too_long_is_refused() -> None:
-    with pytest.raises(RefusedError, match="64,000"):
-        background_task([message(prompt('{ "title": "x" }', "x" * MAX_LENGTH))])
+    with pytest.raises(InvalidParamError, match="64,000"):
+        find_background_prompt([message(prompt('{ "title": "x" }', "x" * MAX_LENGTH))])

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from mh_common.errors import InvalidRequestError
 from mh_common.models import MAX_ID
 from pydantic import ValidationError
-from rag_api.integrations.dify.filters import condition_of
+from rag_api.integrations.dify.filters import to_condition
 from rag_api.integrations.dify.models import MetadataCondition
-from rag_api.search.filters import expression
+from rag_api.search.filters import to_milvus_expression
 
 SENTIMENT = '"(?:positive|negative|neutral)"'
 LEAF = (
@@ -50,12 +50,12 @@ conditions = st.fixed_dictionaries(
 @example([{"name": "created_at", "comparison_operator": "≥", "value": -62_135_596_800}], "or")
 def test_no_text_breaks_out(given_conditions: list[dict[str, object]], logical: str | None) -> None:
     try:
-        condition = condition_of(
+        condition = to_condition(
             MetadataCondition.model_validate({"logical_operator": logical, "conditions": given_conditions})
         )
     except (ValidationError, InvalidRequestError):
         return
-    bare = re.sub(LEAF, "leaf", expression(condition))
+    bare = re.sub(LEAF, "leaf", to_milvus_expression(condition))
     assert re.fullmatch(r"(?:leaf|[()]| and | or )*", bare), bare
 
 
@@ -64,7 +64,7 @@ def test_every_operator_suits_some_field(operator: str) -> None:
     def suits(name: str, value: str) -> bool:
         condition = {"name": name, "comparison_operator": operator, "value": value}
         try:
-            condition_of(MetadataCondition.model_validate({"conditions": [condition]}))
+            to_condition(MetadataCondition.model_validate({"conditions": [condition]}))
         except InvalidRequestError:
             return False
         return True

@@ -11,8 +11,8 @@ from mh_common.embeddings import Embedder, TextUse
 from mh_common.models import Source
 from mh_devtools.stubs.openai_stub import embedding
 from rag_api.answers import extractive
-from rag_api.answers.extractive import Extractive, says_something
-from rag_api.answers.markup import without_unseen
+from rag_api.answers.extractive import ExtractiveAnswerer, is_substantive
+from rag_api.answers.markup import strip_invisible
 from rag_api.answers.sentences import sentence_spans
 
 
@@ -37,7 +37,7 @@ def sources(*answers: str) -> list[Source]:
 
 
 async def write(question: str, *answers: str, embedder: Embedder | None = None) -> str:
-    return "".join(await Extractive(embedder or WordEmbedder()).write(question, sources(*answers)))
+    return "".join(await ExtractiveAnswerer(embedder or WordEmbedder()).answer(question, sources(*answers)))
 
 
 def quotes(text: str) -> list[tuple[str, int]]:
@@ -51,9 +51,9 @@ async def test_the_most_relevant_sentences_are_quoted_with_their_source() -> Non
         "Plan the bus ride with a friend who stays calm. My uncle had seven red tractors.",
     )
     assert text.splitlines()[0] == (
-        "Quotes from 2 similar conversations, chosen by likeness to your question. "
+        "Quotes from 2 similar conversations, selected by similarity to your question. "
         "They were written for other people and are not advice for this patient; "
-        "where there may be a risk, follow your crisis protocol first."
+        "if there may be a risk, follow your crisis protocol first."
     )
     assert ("Panic on the bus can be calmed by slow breathing.", 1) in quotes(text)
     assert ("Plan the bus ride with a friend who stays calm.", 2) in quotes(text)
@@ -102,7 +102,7 @@ async def test_short_sentences_are_quoted_when_there_is_nothing_better() -> None
 async def test_sources_without_a_whole_sentence_are_pointed_to() -> None:
     embedder = WordEmbedder()
     text = await write("sleep", "x" * 1_000_000, embedder=embedder)
-    assert text == "The similar conversations hold no sentence short enough to quote; read them in the sources."
+    assert text == "The similar conversations have no sentence short enough to quote. Read them in the sources."
     assert embedder.texts == []
 
 
@@ -157,7 +157,7 @@ async def test_no_quote_passes_for_a_citation_or_for_markup() -> None:
     ],
 )
 def test_greetings_links_and_leads_say_nothing(sentence: str, expected: bool) -> None:
-    assert says_something(sentence) is expected
+    assert is_substantive(sentence) is expected
 
 
 answers = st.lists(st.text(min_size=1, max_size=300).filter(str.strip), min_size=1, max_size=4)
@@ -171,7 +171,7 @@ async def test_every_quote_stands_in_its_source(question: str, texts: list[str])
     # Taken apart by what is known of the sources, since a quote can itself hold any mark.
     candidates = {
         f"“{text[start:end]}” [{number}]"
-        for number, text in enumerate(map(without_unseen, texts), start=1)
+        for number, text in enumerate(map(strip_invisible, texts), start=1)
         for start, end in sentence_spans(text)
     }
     rest = body

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from mh_common.models import ConversationTurn, Source
 from rag_api.answers.prompts import Prompt, Prompts, make_environment
-from rag_api.answers.tokens import EstimatingCounter
+from rag_api.answers.tokens import EstimatingTokenCounter
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
-PROMPTS = Prompts(make_environment(), EstimatingCounter(), 1500, make_mark=lambda: "0123456789abcdef")
+PROMPTS = Prompts(make_environment(), EstimatingTokenCounter(), 1500, make_nonce=lambda: "0123456789abcdef")
 
 SOURCES = [
     Source(
@@ -48,10 +48,10 @@ RENDERED = {
     "answer_follow_up.txt": text_of(
         PROMPTS.answer("And at night?", SOURCES[:1], "How do I help a patient who panics on the bus at night?")
     ),
-    "answer_wishes.txt": text_of(
+    "answer_instructions.txt": text_of(
         PROMPTS.answer("And at night?", SOURCES[:1], instructions="Answer in French. Leave the citations out.")
     ),
-    "condense.txt": text_of(PROMPTS.condense("And at night?", TURNS)),
+    "condense.txt": text_of(PROMPTS.rewrite_query("And at night?", TURNS)),
     "version.txt": f"{PROMPTS.identity.version} {PROMPTS.identity.template_hash}\n",
 }
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from mh_common.models import ConversationTurn, Source
-from rag_api.answers.prompts import Prompt, Prompts, QuestionTooLongError, as_data, make_environment
-from rag_api.answers.tokens import EstimatingCounter, count
+from rag_api.answers.prompts import Prompt, Prompts, QuestionTooLongError, make_environment, sanitize_input
+from rag_api.answers.tokens import EstimatingTokenCounter, count_tokens
 
 ENVIRONMENT = make_environment()
-COUNTER = EstimatingCounter()
+COUNTER = EstimatingTokenCounter()
 MARK = "0123456789abcdef"
 
 
@@ -21,7 +21,7 @@ def source(question: str = "Why?", answer: str = "Because.", key: int = 1) -> So
 
 
 def fixed(budget: int = 8192) -> Prompts:
-    return Prompts(ENVIRONMENT, COUNTER, budget, make_mark=lambda: MARK)
+    return Prompts(ENVIRONMENT, COUNTER, budget, make_nonce=lambda: MARK)
 
 
 def test_question_and_conversations_stand_between_fences() -> None:
@@ -73,7 +73,7 @@ def test_the_task_is_told() -> None:
     ],
 )
 def test_data_looks_like_no_fence_and_no_role(text: str, expected: str) -> None:
-    assert as_data(text) == expected
+    assert sanitize_input(text) == expected
 
 
 hostile = st.one_of(
@@ -92,12 +92,12 @@ def test_no_text_can_close_its_fence(question: str, texts: list[tuple[str, str]]
     # Even a mark that was guessed is not used when a text holds it.
     marks = (f"{number:016x}" for number in itertools.chain([int(MARK, 16)], itertools.count()))
     sources = [source(*pair) for pair in texts]
-    prompts = Prompts(ENVIRONMENT, COUNTER, 100_000, make_mark=lambda: next(marks))
+    prompts = Prompts(ENVIRONMENT, COUNTER, 100_000, make_nonce=lambda: next(marks))
     prompt = prompts.answer(question, sources, standalone)
     match = re.search(r"<<<([0-9a-f]{16}) and end with", prompt.system)
     assert match is not None
     mark = match[1]
-    lines = 3 * len(prompt.excerpts) + (4 if as_data(standalone) else 2)
+    lines = 3 * len(prompt.excerpts) + (4 if sanitize_input(standalone) else 2)
     assert prompt.user.count(mark) == lines
     assert prompt.user.count("<<<") == prompt.user.count(">>>") == lines
     # The only lines that carry the mark are the template's own, in its order.
@@ -111,7 +111,7 @@ def test_nor_can_a_turn_of_the_conversation(question: str, turns: list[tuple[str
         ConversationTurn.model_construct(role=role, content=content)  # type: ignore[arg-type]
         for role, content in turns
     ]
-    prompt = Prompts(ENVIRONMENT, COUNTER, 100_000).condense(question, given_turns)
+    prompt = Prompts(ENVIRONMENT, COUNTER, 100_000).rewrite_query(question, given_turns)
     match = re.search(r"<<<([0-9a-f]{16}) and end with", prompt.system)
     assert match is not None
     assert len(re.findall(rf"^<<<{match[1]} .*>>>$", prompt.user, re.MULTILINE)) == 2 * len(turns) + 2
@@ -121,7 +121,7 @@ def test_nor_can_a_turn_of_the_conversation(question: str, turns: list[tuple[str
 def test_marks_are_new_for_each_prompt() -> None:
     prompts = Prompts(ENVIRONMENT, COUNTER, 8192)
     assert prompts.answer("q", [source()]).user != prompts.answer("q", [source()]).user
-    assert prompts.condense("q", []).user != prompts.condense("q", []).user
+    assert prompts.rewrite_query("q", []).user != prompts.rewrite_query("q", []).user
 
 
 def test_a_name_that_is_not_given_is_an_error() -> None:
@@ -131,7 +131,7 @@ def test_a_name_that_is_not_given_is_an_error() -> None:
 
 
 def tokens(prompt: Prompt) -> int:
-    return count(COUNTER, prompt.system) + count(COUNTER, prompt.user)
+    return count_tokens(COUNTER, prompt.system) + count_tokens(COUNTER, prompt.user)
 
 
 def turn(role: str, content: str) -> ConversationTurn:
@@ -140,7 +140,7 @@ def turn(role: str, content: str) -> ConversationTurn:
 
 def test_of_a_long_conversation_the_oldest_turns_are_left_out() -> None:
     turns = [turn("user" if at % 2 == 0 else "assistant", f"Turn {at}. " + "Words follow. " * 60) for at in range(20)]
-    prompt = fixed(3000).condense("And now?", turns)
+    prompt = fixed(3000).rewrite_query("And now?", turns)
     shown = [int(number) for number in re.findall(r"^Turn (\d+)", prompt.user, re.MULTILINE)]
     assert shown == list(range(shown[0], 20))
     assert 0 < shown[0] < 19
@@ -154,4 +154,4 @@ def test_a_question_that_fills_the_window_is_refused() -> None:
     with pytest.raises(QuestionTooLongError, match="Shorten the question or the instructions"):
         fixed().answer("睡", [source()], instructions=question)
     with pytest.raises(QuestionTooLongError, match="Shorten the question"):
-        fixed(4096).condense(question, [turn("user", "x")])
+        fixed(4096).rewrite_query(question, [turn("user", "x")])

@@ -4,20 +4,20 @@ from datetime import UTC, datetime
 
 from mh_common import vector_index as fields
 from mh_common.models import Conversation, IndexStatus, Sentiment
-from rag_api.search.filters import Among
-from rag_api.search.hydration import Found
-from rag_api.search.index import Evidence, Match
+from rag_api.search.filters import In
+from rag_api.search.hydration import HydratedHit
+from rag_api.search.index import ComponentScores, Match
 from rag_api.search.ranking import Candidate
-from rag_api.search.selection import LEAST_CANDIDATES, MAX_TEXTS, Selection
+from rag_api.search.selection import MAX_BATCH, MIN_CANDIDATES, Selection
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def candidate(key: int, question: int, evidence: float = 1.0) -> Candidate:
-    return Candidate(Match(key, 1, question, Evidence(), 0.0), evidence, evidence, key)
+    return Candidate(Match(key, 1, question, ComponentScores(), 0.0), evidence, evidence, key)
 
 
-def found(one: Candidate) -> Found:
+def found(one: Candidate) -> HydratedHit:
     row = Conversation(
         id=one.match.id,
         version=1,
@@ -29,7 +29,7 @@ def found(one: Candidate) -> Found:
         answer_sentiment=Sentiment.NEUTRAL,
         index_status=IndexStatus.INDEXED,
     )
-    return Found(one, row)
+    return HydratedHit(one, row)
 
 
 def ids(batch: list[Candidate]) -> list[int]:
@@ -38,38 +38,38 @@ def ids(batch: list[Candidate]) -> list[int]:
 
 def test_of_a_question_one_answer_is_looked_at_and_more_only_after_stale_ones() -> None:
     selection = Selection(2, grouped=True)
-    selection.offer([candidate(key, question=key % 2) for key in range(1, 9)])
-    first = selection.take(0)
+    selection.set_candidates([candidate(key, question=key % 2) for key in range(1, 9)])
+    first = selection.next_batch(0)
     assert ids(first) == [1, 2]
 
     selection.add(first, [found(first[1])])
-    second = selection.take(1)
+    second = selection.next_batch(1)
     # Twice the one that is missing, and twice as many of its question; the other question has its hit.
     assert ids(second) == [3, 5]
     selection.add(second, [found(one) for one in second])
 
     assert selection.is_complete
     assert [one.row.id for one in selection.best()] == [2, 3]
-    assert selection.not_yet_seen == [
-        Among(fields.ID, [1, 2, 3, 5], negated=True),
-        Among(fields.QUESTION_HASH, [0, 1], negated=True),
+    assert selection.exclusions == [
+        In(fields.ID, [1, 2, 3, 5], negated=True),
+        In(fields.QUESTION_HASH, [0, 1], negated=True),
     ]
 
 
 def test_without_groups_all_answers_count_and_the_best_come_first() -> None:
     selection = Selection(3, grouped=False)
     offered = [candidate(4, 1, 0.9), candidate(3, 1, 0.9), candidate(5, 1, 0.5), candidate(6, 1, 0.4)]
-    selection.offer(offered)
-    batch = selection.take(0)
+    selection.set_candidates(offered)
+    batch = selection.next_batch(0)
     selection.add(batch, [found(one) for one in batch])
     assert [one.row.id for one in selection.best()] == [3, 4, 5]
-    assert selection.not_yet_seen == [Among(fields.ID, [3, 4, 5], negated=True)]
-    assert selection.is_waiting
+    assert selection.exclusions == [In(fields.ID, [3, 4, 5], negated=True)]
+    assert selection.has_candidates
 
 
 def test_requests_stay_within_what_index_and_api_give_at_once() -> None:
-    assert Selection(1, grouped=True).wanted_matches == LEAST_CANDIDATES
-    assert Selection(1000, grouped=True).wanted_matches == 1000
+    assert Selection(1, grouped=True).match_limit == MIN_CANDIDATES
+    assert Selection(1000, grouped=True).match_limit == 1000
     selection = Selection(100, grouped=False)
-    selection.offer([candidate(key, key) for key in range(1, 500)])
-    assert len(selection.take(3)) == MAX_TEXTS
+    selection.set_candidates([candidate(key, key) for key in range(1, 500)])
+    assert len(selection.next_batch(3)) == MAX_BATCH

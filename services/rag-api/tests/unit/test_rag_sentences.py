@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rag_api.answers.sentences import cut, sentence_spans
+from rag_api.answers.sentences import sentence_spans, truncate_at_sentence
 
 marks = st.sampled_from('.!?…。؟"”)(,:3•😊水مЖж')
 words = st.sampled_from(
@@ -87,7 +87,7 @@ def test_a_limit_gives_the_first_of_the_same_sentences(text: str, limit: int) ->
 
 @given(texts, st.integers(0, 120))
 def test_cut_ends_with_a_whole_sentence(text: str, limit: int) -> None:
-    kept = cut(text, limit)
+    kept = truncate_at_sentence(text, limit)
     assert text.startswith(kept)
     assert len(kept) <= limit
     assert kept in ("", text) or any(end == len(kept) for _, end in sentence_spans(text))
@@ -95,7 +95,7 @@ def test_cut_ends_with_a_whole_sentence(text: str, limit: int) -> None:
 
 def test_cut_keeps_as_much_as_fits() -> None:
     text = "First one. Second one. Third one."
-    assert cut(text, 100) == text
-    assert cut(text, len(text)) == text
-    assert cut(text, 30) == "First one. Second one."
-    assert cut(text, 5) == ""
+    assert truncate_at_sentence(text, 100) == text
+    assert truncate_at_sentence(text, len(text)) == text
+    assert truncate_at_sentence(text, 30) == "First one. Second one."
+    assert truncate_at_sentence(text, 5) == ""

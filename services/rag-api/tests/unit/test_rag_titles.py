@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rag_api.integrations.titles import title_of
+from rag_api.integrations.titles import make_title
 
 
 @pytest.mark.parametrize(
@@ -20,12 +20,12 @@ from rag_api.integrations.titles import title_of
     ],
 )
 def test_it_is_made_of_whole_words_where_there_are_any(text: str, title: str) -> None:
-    assert title_of(text, 20) == title
+    assert make_title(text, 20) == title
 
 
 @given(st.text(max_size=60), st.integers(1, 30))
 def test_it_is_one_line_and_never_longer_than_allowed(text: str, length: int) -> None:
-    title = title_of(text, length)
+    title = make_title(text, length)
     assert len(title) <= length
     assert len(title.splitlines()) <= 1
     assert title.strip() == title

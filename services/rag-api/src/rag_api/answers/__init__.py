@@ -1,1 +1,1 @@
-"""Answers to counselors' questions, grounded in the nearest conversations."""
+"""Answers to counselors' questions, grounded in the most similar conversations."""

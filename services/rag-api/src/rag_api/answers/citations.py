@@ -1,15 +1,15 @@
-"""Citations: [1], [1, 2], [1-3], 【1】. All are brought to the form [1][2]; those that name no source are removed."""
+"""Citations: [1], [1, 2], [1-3], 【1】 are normalized to [1][2]; citations of unknown sources are removed."""
 
 import re
 from collections.abc import Collection
 from typing import Final
 
-LONGEST: Final = 60
-"""Characters between the brackets of a citation; what is longer is text."""
+MAX_CITATION_LENGTH: Final = 60
+"""Maximum characters between the brackets of a citation; anything longer is text."""
 
 _OPENING: Final = "[【\uff3b"
 _CLOSING: Final = "]】\uff3d"
-_INSIDE: Final = rf"[^{re.escape(_OPENING + _CLOSING)}\n]{{1,{LONGEST}}}"
+_INSIDE: Final = rf"[^{re.escape(_OPENING + _CLOSING)}\n]{{1,{MAX_CITATION_LENGTH}}}"
 _BRACKETS = re.compile(rf"([^\S\n]{{0,8}})[{re.escape(_OPENING)}]({_INSIDE})[{re.escape(_CLOSING)}]")
 _WORD: Final = r"(?:(?:conversations?|sources?|quellen?|fuentes?|refs?\.?)\s*)?#?"
 _PART = re.compile(rf"{_WORD}(\d+)(?::\d+)?(?:\s*[-\u2010-\u2015\u2212]\s*(\d+))?", re.IGNORECASE)
@@ -17,8 +17,8 @@ _BETWEEN: Final = r"(?:\s*[,;&/、\uff0c]\s*(?:and\s+)?|\s+(?:(?:and|und|et|y)\s
 _BODY = re.compile(rf"\s*\^?({_PART.pattern}(?:{_BETWEEN}{_PART.pattern})*)\s*(?:†.*)?", re.IGNORECASE)
 
 
-def cite_only(text: str, numbers: Collection[int]) -> str:
-    """Return the text with each citation in the form [1][2], and without those of other numbers than `numbers`."""
+def normalize_citations(text: str, numbers: Collection[int]) -> str:
+    """Return the text with each citation in the form [1][2], without citations of numbers not in `numbers`."""
 
     def rewritten(match: re.Match[str]) -> str:
         body = _BODY.fullmatch(match[2])
@@ -30,18 +30,20 @@ def cite_only(text: str, numbers: Collection[int]) -> str:
     return _BRACKETS.sub(rewritten, text)
 
 
-def settled(text: str) -> int:
-    """Return the end of that part of an unfinished text whose citations are the same whatever follows."""
+def stable_end(text: str) -> int:
+    """Return the length of the prefix of an incomplete text whose citations no continuation can change."""
     end = len(text)
-    opening = max(text.rfind(mark, end - LONGEST - 2 if end > LONGEST + 2 else 0) for mark in _OPENING)
+    opening = max(
+        text.rfind(mark, end - MAX_CITATION_LENGTH - 2 if end > MAX_CITATION_LENGTH + 2 else 0) for mark in _OPENING
+    )
     if opening >= 0 and not any(mark in text[opening:] for mark in (*_CLOSING, "\n")):
         end = opening
-    # A citation that is removed takes the blanks before it along.
+    # A removed citation takes the whitespace before it along.
     return len(text[:end].rstrip())
 
 
 def _cited(body: str, numbers: Collection[int]) -> list[int]:
-    """The numbers in the order in which they are named, each once; of a range, those there are."""
+    """Return the cited numbers in order of appearance, each once; of a range, those that exist."""
     named: dict[int, None] = {}
     for part in _PART.finditer(body):
         first, last = sorted((int(part[1]), int(part[2] or part[1])))

@@ -1,4 +1,4 @@
-"""Which text of the sources stands in a prompt: as much as fits, whole sentences, the most relevant first."""
+"""Context packing: fit as much of the sources into a prompt as the token budget allows, in whole sentences."""
 
 import itertools
 from collections.abc import Sequence
@@ -8,18 +8,18 @@ from typing import Final
 from mh_common.models import Source
 
 from rag_api.answers.sentences import sentence_spans
-from rag_api.answers.tokens import TokenCounter, bytes_of, count_prefixes
+from rag_api.answers.tokens import TokenCounter, count_prefix_tokens, utf8_size
 
-JOINT: Final = 2
-"""Tokens added for each text, as where it meets the lines around it other tokens may come about."""
+BOUNDARY_TOKENS: Final = 2
+"""Tokens added for each text, since its tokenization may change where it meets the lines around it."""
 
-LOOKED_AT: Final = 8
-"""Characters of a text looked at for each token there is room for: prose has four to five."""
+CHARACTERS_PER_TOKEN: Final = 8
+"""Characters of a text that are tokenized per token of the budget: prose has four to five characters per token."""
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What of a source stands in a prompt. `number` is its citation; `is_cut` tells that text was left out."""
+    """The text of a source that is in a prompt. `number` is its citation; `is_cut`: some of its text was left out."""
 
     number: int
     question: str
@@ -28,31 +28,32 @@ class Excerpt:
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A beginning of a text, and its tokens."""
+class TruncatedText:
+    """The beginning of a text, and its tokens."""
 
     text: str
     tokens: int
 
 
-NOTHING: Final = Fitted("", 0)
+EMPTY: Final = TruncatedText("", 0)
 
 
-def fit(sources: Sequence[Source], budget: int, counter: TokenCounter, each: int = 0) -> list[Excerpt]:
-    """Cut the sources' texts to `budget` tokens in all, of which each source costs `each` besides its texts.
+def pack_context(
+    sources: Sequence[Source], budget: int, counter: TokenCounter, tokens_per_source: int = 0
+) -> list[Excerpt]:
+    """Truncate the sources to `budget` tokens in total, where each source costs `tokens_per_source` besides its texts.
 
-    What does not fit is left out from the end, that is from the least relevant source on, by whole sentences: once text
-    of a source is left out, no later source is in. Where a source does not fit as a whole its question takes at most
-    half of what is left, since the advice is in the answer. A source whose answer begins with a sentence too long for
-    the whole budget can never stand in a prompt and is passed over.
+    Whole sentences are left out from the end, so from the least relevant source: after a truncated source no other one
+    is included. The question of a truncated source takes at most half of the remaining budget, since the advice is in
+    the answer. A source whose answer begins with a sentence longer than the whole budget is skipped.
     """
-    if _surely_fits(sources, budget, each):
+    if _certainly_fits(sources, budget, tokens_per_source):
         return [Excerpt(number, one.question, one.answer, False) for number, one in enumerate(sources, 1) if one.answer]
     excerpts: list[Excerpt] = []
-    left = budget
+    remaining = budget
     for number, source in enumerate(sources, start=1):
-        fitted = _fit_source(source, left - each, counter)
-        if fitted is None and _fit_source(source, budget - each, counter) is None:
+        fitted = _truncate_source(source, remaining - tokens_per_source, counter)
+        if fitted is None and _truncate_source(source, budget - tokens_per_source, counter) is None:
             continue
         if fitted is None:
             break
@@ -61,43 +62,43 @@ def fit(sources: Sequence[Source], budget: int, counter: TokenCounter, each: int
         excerpts.append(Excerpt(number, question.text, answer.text, is_cut))
         if is_cut:
             break
-        left -= each + question.tokens + answer.tokens
+        remaining -= tokens_per_source + question.tokens + answer.tokens
     return excerpts
 
 
-def _surely_fits(sources: Sequence[Source], budget: int, each: int) -> bool:
-    """Most prompts are far below their budget: these need no counting."""
+def _certainly_fits(sources: Sequence[Source], budget: int, tokens_per_source: int) -> bool:
+    """Return whether everything certainly fits, without counting tokens: no text has more tokens than bytes."""
     characters = sum(len(source.question) + len(source.answer) for source in sources)
-    most = len(sources) * (each + 2 * JOINT)
+    most = len(sources) * (tokens_per_source + 2 * BOUNDARY_TOKENS)
     if characters + most > budget:
         return False
-    return sum(bytes_of(source.question) + bytes_of(source.answer) for source in sources) + most <= budget
+    return sum(utf8_size(source.question) + utf8_size(source.answer) for source in sources) + most <= budget
 
 
-def _fit_source(source: Source, room: int, counter: TokenCounter) -> tuple[Fitted, Fitted] | None:
-    """Question and answer; None where not even a sentence of the answer fits."""
-    question = _fit_text(source.question, room, counter)
-    answer = _fit_text(source.answer, room - question.tokens, counter)
+def _truncate_source(source: Source, room: int, counter: TokenCounter) -> tuple[TruncatedText, TruncatedText] | None:
+    """Return question and answer, truncated to `room` tokens; None if not even one sentence of the answer fits."""
+    question = _truncate(source.question, room, counter)
+    answer = _truncate(source.answer, room - question.tokens, counter)
     if (question.text, answer.text) != (source.question, source.answer):
-        question = _fit_text(source.question, room // 2, counter)
-        answer = _fit_text(source.answer, room - question.tokens, counter)
+        question = _truncate(source.question, room // 2, counter)
+        answer = _truncate(source.answer, room - question.tokens, counter)
     if not answer.text:
-        question, answer = NOTHING, _fit_text(source.answer, room, counter)
+        question, answer = EMPTY, _truncate(source.answer, room, counter)
     return (question, answer) if answer.text else None
 
 
-def _fit_text(text: str, room: int, counter: TokenCounter) -> Fitted:
-    """The text, or its beginning up to the end of a sentence that fits into `room` tokens; else nothing."""
-    room -= JOINT
+def _truncate(text: str, room: int, counter: TokenCounter) -> TruncatedText:
+    """Return the text, or its longest beginning of whole sentences that fits into `room` tokens."""
+    room -= BOUNDARY_TOKENS
     if room <= 0:
-        return NOTHING
-    looked_at = room * LOOKED_AT
-    ends = [end for _, end in sentence_spans(text, looked_at)]
-    if len(text) <= looked_at:
+        return EMPTY
+    window = room * CHARACTERS_PER_TOKEN
+    ends = [end for _, end in sentence_spans(text, window)]
+    if len(text) <= window:
         ends = sorted({*ends, len(text)})
-    tokens = count_prefixes(counter, text[:looked_at], ends)
+    tokens = count_prefix_tokens(counter, text[:window], ends)
     fitting = list(itertools.takewhile(lambda pair: pair[1] <= room, zip(ends, tokens, strict=True)))
     if not fitting:
-        return NOTHING
+        return EMPTY
     end, used = fitting[-1]
-    return Fitted(text[:end], used + JOINT)
+    return TruncatedText(text[:end], used + BOUNDARY_TOKENS)

@@ -1,4 +1,4 @@
-"""Answers without a language model: the sentences of the sources that come nearest to the question, as quotes."""
+"""Extractive answers, without a language model: the sentences of the sources that are most similar to the question."""
 
 import itertools
 import re
@@ -9,28 +9,28 @@ from typing import Final
 from mh_common.embeddings import Embedder
 from mh_common.models import Source
 
-from rag_api.answers.citations import cite_only
-from rag_api.answers.markup import addresses, defuse, without_unseen
+from rag_api.answers.citations import normalize_citations
+from rag_api.answers.markup import extract_urls, sanitize, strip_invisible
 from rag_api.answers.sentences import sentence_spans
 
-MODEL: Final = "extractive"
+EXTRACTIVE_MODEL: Final = "extractive"
 
 MAX_QUOTES: Final = 5
 MAX_QUOTE_LENGTH: Final = 400
-"""Characters; a longer sentence is quoted only where there is nothing else."""
+"""Characters; a longer sentence is quoted only if there is nothing else."""
 MAX_EMBEDDED: Final = 40
-"""Sentences compared with the question by meaning: about 0.2 s of the local model on two processors."""
+"""Maximum sentences to embed: about 0.2 s with the local model on two processors."""
 MAX_SCANNED: Final = 20_000
-"""Characters of each answer that are looked at."""
+"""Characters of each answer that are searched for sentences."""
 NEAR_DUPLICATE: Final = 0.9
-"""Cosine from which two sentences say the same."""
+"""Cosine similarity from which two sentences count as duplicates."""
 
 _INTRO = (
-    "Quotes from {conversations}, chosen by likeness to your question. "
+    "Quotes from {conversations}, selected by similarity to your question. "
     "They were written for other people and are not advice for this patient; "
-    "where there may be a risk, follow your crisis protocol first."
+    "if there may be a risk, follow your crisis protocol first."
 )
-_NOTHING_TO_QUOTE = "The similar conversations hold no sentence short enough to quote; read them in the sources."
+_NOTHING_TO_QUOTE = "The similar conversations have no sentence short enough to quote. Read them in the sources."
 
 _URL = re.compile(r"(?:https?://|www\.)\S+")
 _WORD = re.compile(r"\w+")
@@ -46,32 +46,32 @@ _COURTESY = re.compile(
     re.IGNORECASE,
 )
 _COURTESY_WORDS: Final = 12
-_LEAST_WORDS: Final = 4
-_LEAST_UNSPACED: Final = 8
+_MIN_WORDS: Final = 4
+_MIN_UNSPACED_CHARACTERS: Final = 8
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A sentence: the number of its source from 1, its place in that source's answer, its text."""
+class Sentence:
+    """A sentence: the number of its source (from 1), its position in that source's answer, and its text."""
 
     source: int
     position: int
     text: str
 
 
-class Extractive:
-    """Writes answers of quotes. `embedder` should be the one of the search, whose cache knows the question."""
+class ExtractiveAnswerer:
+    """Answers with quotes. `embedder` should be the one used for search, whose cache has the question."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
 
-    async def write(self, question: str, sources: Sequence[Source]) -> list[str]:
-        """Return an introduction and up to MAX_QUOTES sentences, each whole, with its source's number.
+    async def answer(self, question: str, sources: Sequence[Source]) -> list[str]:
+        """Return an introduction and up to MAX_QUOTES whole sentences, each with its source's number.
 
-        Put together, these parts are the answer. The sentences are verbatim but for characters that nobody sees.
+        These parts, joined, are the answer. The sentences are verbatim except for removed invisible characters.
 
         Raises:
-            EmbedderError: the sentences cannot be compared with the question.
+            EmbedderError: the sentences cannot be embedded.
         """
         candidates = _shortlist(question, _candidates(sources))
         if not candidates:
@@ -80,65 +80,65 @@ class Extractive:
         return _render(_choose(candidates, vectors[0], vectors[1:]))
 
 
-def _candidates(sources: Sequence[Source]) -> list[Candidate]:
-    """The sentences worth quoting; where there are none the short ones, and where there are none the long ones."""
-    texts = [without_unseen(source.answer[: 2 * MAX_SCANNED]) for source in sources]
+def _candidates(sources: Sequence[Source]) -> list[Sentence]:
+    """Return the substantive sentences; if there are none, all short ones; if there are none, the shortest long one."""
+    texts = [strip_invisible(source.answer[: 2 * MAX_SCANNED]) for source in sources]
     found = [
-        Candidate(number, start, text[start:end])
+        Sentence(number, start, text[start:end])
         for number, text in enumerate(texts, start=1)
         for start, end in sentence_spans(text, MAX_SCANNED)
-        if _is_plain(text[start:end])
+        if _is_safe_to_quote(text[start:end])
     ]
     short = [candidate for candidate in found if len(candidate.text) <= MAX_QUOTE_LENGTH]
     long = sorted(found, key=lambda candidate: len(candidate.text))[:1]
-    return [candidate for candidate in short if says_something(candidate.text)] or short or long
+    return [candidate for candidate in short if is_substantive(candidate.text)] or short or long
 
 
-def says_something(sentence: str) -> bool:
-    """Whether a sentence stands for itself: not a greeting, a courtesy, a link, a heading, half a quotation."""
+def is_substantive(sentence: str) -> bool:
+    """Return whether a sentence says something by itself: no greeting, courtesy, link, heading or half a quotation."""
     sentence = _URL.sub("", sentence).strip()
-    if sentence.endswith((":", "\N{FULLWIDTH COLON}")) or _is_torn(sentence):
+    if sentence.endswith((":", "\N{FULLWIDTH COLON}")) or _has_unbalanced_quotes(sentence):
         return False
     words = len(_WORD.findall(sentence))
     if words <= _COURTESY_WORDS and _COURTESY.match(sentence):
         return False
-    return words >= _LEAST_WORDS or len(_UNSPACED.findall(sentence)) >= _LEAST_UNSPACED
+    return words >= _MIN_WORDS or len(_UNSPACED.findall(sentence)) >= _MIN_UNSPACED_CHARACTERS
 
 
-def _is_plain(sentence: str) -> bool:
-    """Whether nothing in it would pass for a citation of ours, or for markup where the answer is shown."""
-    return cite_only(defuse(sentence, addresses([sentence])), ()) == sentence
+def _is_safe_to_quote(sentence: str) -> bool:
+    """Return whether nothing in it could pass for one of our citations, or for markup where the answer is shown."""
+    return normalize_citations(sanitize(sentence, extract_urls([sentence])), ()) == sentence
 
 
-def _is_torn(sentence: str) -> bool:
-    """Whether quotation marks open without closing, or the other way: half of what somebody says is misleading."""
+def _has_unbalanced_quotes(sentence: str) -> bool:
+    """Return whether quotation marks are unbalanced: half of a quotation is misleading."""
     return sentence.count('"') % 2 == 1 or sentence.count("“") != sentence.count("”")
 
 
-def _shortlist(question: str, candidates: Iterable[Candidate]) -> list[Candidate]:
-    """At most MAX_EMBEDDED, none twice: by turns from each source, first those that share words with the question."""
-    asked = _long_words(question)
-    distinct: dict[str, Candidate] = {}
+def _shortlist(question: str, candidates: Iterable[Sentence]) -> list[Sentence]:
+    """Return up to MAX_EMBEDDED distinct sentences, round-robin by source, those with words of the question first."""
+    question_words = _long_words(question)
+    distinct: dict[str, Sentence] = {}
     for candidate in candidates:
         distinct.setdefault(" ".join(_WORD.findall(candidate.text.casefold())), candidate)
-    ranked = sorted(distinct.values(), key=lambda one: (-len(asked & _long_words(one.text)), one.position))
+    ranked = sorted(distinct.values(), key=lambda one: (-len(question_words & _long_words(one.text)), one.position))
     groups = [[one for one in ranked if one.source == source] for source in sorted({one.source for one in ranked})]
     turns = itertools.chain.from_iterable(itertools.zip_longest(*groups))
     return list(itertools.islice((one for one in turns if one is not None), MAX_EMBEDDED))
 
 
 def _long_words(text: str) -> set[str]:
-    """Words of four letters and more; the shorter ones hardly tell sentences apart."""
+    """Return words of at least four letters; shorter ones hardly distinguish sentences."""
     return {word for word in _WORD.findall(text.casefold()) if len(word) >= 4}
 
 
 def _choose(
-    candidates: Sequence[Candidate], question: Sequence[float], vectors: Sequence[Sequence[float]]
-) -> list[Candidate]:
-    """The nearest to the question, no two alike, and from one source no more than its share of two at least."""
+    candidates: Sequence[Sentence], question: Sequence[float], vectors: Sequence[Sequence[float]]
+) -> list[Sentence]:
+    """Return the sentences most similar to the question, without near duplicates, limited per source."""
     share = max(2, -(-MAX_QUOTES // len({candidate.source for candidate in candidates})))
     ranked = sorted(zip(candidates, vectors, strict=True), key=lambda pair: -_dot(pair[1], question))
-    chosen: list[tuple[Candidate, Sequence[float]]] = []
+    chosen: list[tuple[Sentence, Sequence[float]]] = []
     for candidate, vector in ranked:
         of_source = sum(candidate.source == other.source for other, _ in chosen)
         alike = any(_dot(vector, other) >= NEAR_DUPLICATE for _, other in chosen)
@@ -153,7 +153,7 @@ def _dot(left: Sequence[float], right: Sequence[float]) -> float:
     return sum(a * b for a, b in zip(left, right, strict=True))
 
 
-def _render(quotes: Sequence[Candidate]) -> list[str]:
+def _render(quotes: Sequence[Sentence]) -> list[str]:
     groups = [list(group) for _, group in itertools.groupby(quotes, key=lambda quote: quote.source)]
     conversations = "one similar conversation" if len(groups) == 1 else f"{len(groups)} similar conversations"
     parts = [_INTRO.format(conversations=conversations)]

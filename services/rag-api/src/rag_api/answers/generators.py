@@ -1,4 +1,4 @@
-"""What writes answers from sources: a language model, or without one the sources themselves as quotes."""
+"""Answer generators: one that asks a language model, and an extractive one that quotes the sources."""
 
 import asyncio
 import itertools
@@ -10,26 +10,26 @@ from typing import Final, Protocol
 from mh_common.embeddings import EmbedderError
 from mh_common.models import Source, Usage
 
-from rag_api.answers.answer_text import AnswerText
-from rag_api.answers.extractive import MODEL, Extractive
-from rag_api.answers.grounding import Grounding, ground
+from rag_api.answers.extractive import EXTRACTIVE_MODEL, ExtractiveAnswerer
+from rag_api.answers.grounding import Grounding, check_grounding
 from rag_api.answers.llm import (
-    AS_SERVED,
+    SERVER_DEFAULTS,
     Completion,
     FailureKind,
     LanguageModel,
     LanguageModelError,
     Message,
-    Sampling,
-    empty_answer,
+    SamplingParams,
+    empty_answer_error,
 )
-from rag_api.answers.markup import addresses
+from rag_api.answers.markup import extract_urls
 from rag_api.answers.prompts import Prompt, PromptIdentity, Prompts
+from rag_api.answers.stream_sanitizer import StreamSanitizer
 
 NO_MODEL: Final = "none"
-NOTHING_FITS: Final = (
-    "The conversations found hold no sentence short enough for the language model to read, so nothing was written. "
-    "Read them in the sources."
+NOTHING_FITS_MESSAGE: Final = (
+    "The conversations found have no sentence short enough for the language model's context window, so no answer was "
+    "generated. Read them in the sources."
 )
 
 
@@ -38,33 +38,33 @@ UNGROUNDED: Final = Grounding(grounded=False)
 
 @dataclass(frozen=True)
 class Question:
-    """A question as it was asked, and in full where it follows up on others."""
+    """A question as asked and, if it is a follow-up question, as a standalone query."""
 
     text: str
     standalone: str | None = None
 
 
-MAX_INSTRUCTIONS: Final = 4000
-"""Characters."""
+MAX_INSTRUCTIONS_LENGTH: Final = 4000
+"""Maximum characters of `GenerationOptions.instructions`."""
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What a caller wants of an answer beside its question.
+class GenerationOptions:
+    """Options of a caller for the generation of an answer.
 
-    `instructions` are followed where they touch language, tone, length or form, and never against the prompt.
+    `instructions` are followed as far as they concern language, tone, length or form; they cannot override the prompt.
     """
 
     instructions: str = ""
-    sampling: Sampling = AS_SERVED
+    sampling: SamplingParams = SERVER_DEFAULTS
 
 
-NO_WISHES: Final = Wishes()
+DEFAULT_OPTIONS: Final = GenerationOptions()
 
 
 @dataclass(frozen=True)
-class Written:
-    """How an answer was written. `cut_short`: the language model came to a limit of tokens before its end."""
+class GenerationResult:
+    """How an answer was generated. `cut_short`: the language model reached a token limit before the end."""
 
     model: str
     usage: Usage = field(default_factory=Usage)
@@ -73,28 +73,30 @@ class Written:
     cut_short: bool = False
 
 
-class Draft(Protocol):
-    """An answer that is about to be written."""
+class Generation(Protocol):
+    """A prepared answer that can be generated."""
 
-    def write(self, deadline: float, *, streamed: bool) -> AsyncGenerator[str | Written]:
-        """Yield the text, as it is to be shown, and last how it was written.
+    def run(self, deadline: float, *, streamed: bool) -> AsyncGenerator[str | GenerationResult]:
+        """Yield the sanitized text and finally the result.
 
-        `streamed`: in pieces, as soon as they are there; otherwise whole. The text is the same for the same words of
-        the model. `deadline` is a time of the event loop. Who stops iterating closes the iterator.
+        `streamed`: in chunks as they arrive, otherwise all at once; both give the same text for the same model output.
+        `deadline` is a time of the event loop, in seconds. A caller that stops early must close the iterator.
 
         Raises:
-            LanguageModelError: the only error; what was yielded before is not the whole text.
+            LanguageModelError: the only error; the text yielded so far is incomplete.
         """
         ...
 
 
 class Generator(Protocol):
-    """Writes answers."""
+    """Generates answers."""
 
-    async def draft(self, question: Question, sources: Sequence[Source], wishes: Wishes = NO_WISHES) -> Draft:
-        """Prepare an answer from `sources`, which are not empty, the most similar first.
+    async def prepare(
+        self, question: Question, sources: Sequence[Source], options: GenerationOptions = DEFAULT_OPTIONS
+    ) -> Generation:
+        """Prepare an answer from `sources`, which are not empty, most similar first.
 
-        Who writes without a language model has no use for `wishes`.
+        Generators without a language model ignore `options`.
 
         Raises:
             QuestionTooLongError: the question leaves no room for sources.
@@ -102,40 +104,46 @@ class Generator(Protocol):
         ...
 
 
-class ModelGenerator:
-    """Lets a language model write."""
+class LLMGenerator:
+    """Generates answers with a language model."""
 
     def __init__(self, language_model: LanguageModel, prompts: Prompts) -> None:
         self._language_model = language_model
         self._prompts = prompts
 
-    async def draft(self, question: Question, sources: Sequence[Source], wishes: Wishes = NO_WISHES) -> Draft:
-        """See `Generator.draft`."""
-        # A thread, since counting the tokens of long texts takes its time.
+    async def prepare(
+        self, question: Question, sources: Sequence[Source], options: GenerationOptions = DEFAULT_OPTIONS
+    ) -> Generation:
+        """See `Generator.prepare`."""
+        # In a thread, since counting the tokens of long texts is slow.
         prompt = await asyncio.to_thread(
-            self._prompts.answer, question.text, sources, question.standalone, wishes.instructions
+            self._prompts.answer, question.text, sources, question.standalone, options.instructions
         )
         if not prompt.excerpts:
-            return FixedDraft(NOTHING_FITS)
-        return ModelDraft(self._language_model, prompt, self._prompts.identity, wishes.sampling)
+            return FixedGeneration(NOTHING_FITS_MESSAGE)
+        return LLMGeneration(self._language_model, prompt, self._prompts.identity, options.sampling)
 
 
-class ModelDraft:
-    """An answer that a language model is about to write."""
+class LLMGeneration:
+    """An answer to be generated by a language model."""
 
     def __init__(
-        self, language_model: LanguageModel, prompt: Prompt, identity: PromptIdentity, sampling: Sampling = AS_SERVED
+        self,
+        language_model: LanguageModel,
+        prompt: Prompt,
+        identity: PromptIdentity,
+        sampling: SamplingParams = SERVER_DEFAULTS,
     ) -> None:
         self._language_model = language_model
         self._sampling = sampling
         self._prompt = prompt
         self._identity = identity
 
-    async def write(self, deadline: float, *, streamed: bool) -> AsyncGenerator[str | Written]:
-        """See `Draft.write`."""
+    async def run(self, deadline: float, *, streamed: bool) -> AsyncGenerator[str | GenerationResult]:
+        """See `Generation.run`."""
         excerpts = self._prompt.excerpts
-        known = addresses(itertools.chain.from_iterable((one.question, one.answer) for one in excerpts))
-        text = AnswerText([one.number for one in excerpts], known)
+        allowed_urls = extract_urls(itertools.chain.from_iterable((one.question, one.answer) for one in excerpts))
+        text = StreamSanitizer([one.number for one in excerpts], allowed_urls)
         shown = ""
         completion = Completion("", NO_MODEL, Usage())
         async with aclosing(self._pieces(deadline, streamed)) as pieces:
@@ -148,9 +156,9 @@ class ModelDraft:
                     shown += given
                     yield given
         if not shown:
-            raise empty_answer()
-        grounding = ground(shown)
-        yield Written(completion.model, completion.usage, grounding, self._identity, completion.cut_short)
+            raise empty_answer_error()
+        grounding = check_grounding(shown)
+        yield GenerationResult(completion.model, completion.usage, grounding, self._identity, completion.cut_short)
 
     async def _pieces(self, deadline: float, streamed: bool) -> AsyncGenerator[str | Completion]:
         messages = [Message("system", self._prompt.system), Message("user", self._prompt.user)]
@@ -162,52 +170,54 @@ class ModelDraft:
                 yield piece
 
 
-class QuoteGenerator:
-    """Quotes, without a language model."""
+class ExtractiveGenerator:
+    """Answers with quotes, without a language model."""
 
-    def __init__(self, extractive: Extractive) -> None:
+    def __init__(self, extractive: ExtractiveAnswerer) -> None:
         self._extractive = extractive
 
-    async def draft(self, question: Question, sources: Sequence[Source], wishes: Wishes = NO_WISHES) -> Draft:
-        """See `Generator.draft`."""
-        return QuoteDraft(self._extractive, question.standalone or question.text, sources)
+    async def prepare(
+        self, question: Question, sources: Sequence[Source], options: GenerationOptions = DEFAULT_OPTIONS
+    ) -> Generation:
+        """See `Generator.prepare`."""
+        return ExtractiveGeneration(self._extractive, question.standalone or question.text, sources)
 
 
-class QuoteDraft:
-    """An answer of quotes that are about to be chosen."""
+class ExtractiveGeneration:
+    """An answer of quotes that are still to be selected."""
 
-    def __init__(self, extractive: Extractive, question: str, sources: Sequence[Source]) -> None:
+    def __init__(self, extractive: ExtractiveAnswerer, question: str, sources: Sequence[Source]) -> None:
         self._extractive = extractive
         self._question = question
         self._sources = sources
 
-    async def write(self, deadline: float, *, streamed: bool) -> AsyncGenerator[str | Written]:
-        """See `Draft.write`."""
-        parts = await self._parts(deadline)
+    async def run(self, deadline: float, *, streamed: bool) -> AsyncGenerator[str | GenerationResult]:
+        """See `Generation.run`."""
+        parts = await self._quotes(deadline)
         for part in parts if streamed else ["".join(parts)]:
             yield part
-        # Each quote carries the number of its source; what stands before them claims nothing.
-        yield Written(MODEL, grounding=Grounding(grounded=len(parts) > 1))
+        # Each quote is cited, and the introduction makes no claims.
+        yield GenerationResult(EXTRACTIVE_MODEL, grounding=Grounding(grounded=len(parts) > 1))
 
-    async def _parts(self, deadline: float) -> list[str]:
+    async def _quotes(self, deadline: float) -> list[str]:
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._extractive.write(self._question, self._sources)
+                return await self._extractive.answer(self._question, self._sources)
         except TimeoutError as error:
-            message = "The embedding model, which chooses the quotes, did not answer in time."
+            message = "The embedding model, which selects the quotes, did not answer in time."
             raise LanguageModelError(FailureKind.TIMEOUT, message) from error
         except EmbedderError as error:
-            message = "The embedding model, which chooses the quotes, cannot be used now."
+            message = "The embedding model, which selects the quotes, is unavailable."
             raise LanguageModelError(FailureKind.UNAVAILABLE, message) from error
 
 
-class FixedDraft:
-    """An answer that says why there is none."""
+class FixedGeneration:
+    """A fixed text that says why there is no answer."""
 
     def __init__(self, text: str) -> None:
         self._text = text
 
-    async def write(self, deadline: float, *, streamed: bool) -> AsyncGenerator[str | Written]:
-        """See `Draft.write`."""
+    async def run(self, deadline: float, *, streamed: bool) -> AsyncGenerator[str | GenerationResult]:
+        """See `Generation.run`."""
         yield self._text
-        yield Written(NO_MODEL)
+        yield GenerationResult(NO_MODEL)

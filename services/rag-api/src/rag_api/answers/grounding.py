@@ -1,9 +1,9 @@
-"""Which sentences of an answer cite a source, and which do not."""
+"""Grounding check: which sentences of an answer cite no source."""
 
 import re
 from dataclasses import dataclass
 
-from rag_api.answers.extractive import says_something
+from rag_api.answers.extractive import is_substantive
 from rag_api.answers.sentences import sentence_spans
 
 _CITATION = re.compile(r"\[\d+\]")
@@ -13,15 +13,15 @@ _AFTER_ITS_SENTENCE = re.compile(r"([.!?…。\uff01\uff1f]+[\"'”\u2019»)*_]*
 
 @dataclass(frozen=True)
 class Grounding:
-    """Whether each sentence that says something cites a source; those that do not, in order."""
+    """Whether every substantive sentence cites a source, and those that do not, in order."""
 
     grounded: bool
     uncited_sentences: tuple[str, ...] = ()
 
 
-def ground(text: str) -> Grounding:
-    """Look at every sentence but greetings, headings and the like. Citations must have the form [1][2]."""
+def check_grounding(text: str) -> Grounding:
+    """Check every sentence except greetings, headings and the like. Citations must have the form [1][2]."""
     joined = _AFTER_ITS_SENTENCE.sub(r"\2\1 ", text)
     sentences = [joined[start:end] for start, end in sentence_spans(joined)]
-    uncited = tuple(one for one in sentences if says_something(one) and not _CITATION.search(one))
+    uncited = tuple(one for one in sentences if is_substantive(one) and not _CITATION.search(one))
     return Grounding(grounded=not uncited and _CITATION.search(text) is not None, uncited_sentences=uncited)

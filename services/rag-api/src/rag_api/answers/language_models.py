@@ -1,4 +1,4 @@
-"""Who writes answers: the language model that is set up, one whose key a caller brings, or the sources themselves."""
+"""Answer backends: the configured language model, one with a caller's own key, or extractive answers."""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,53 +7,53 @@ from mh_common.embeddings import Embedder
 from openai import AsyncOpenAI
 from pydantic import SecretStr
 
-from rag_api.answers.condensing import Condenser, ModelCondenser, RuleCondenser
-from rag_api.answers.extractive import Extractive
-from rag_api.answers.generators import Generator, ModelGenerator, QuoteGenerator
+from rag_api.answers.extractive import ExtractiveAnswerer
+from rag_api.answers.generators import ExtractiveGenerator, Generator, LLMGenerator
+from rag_api.answers.instrumented import InstrumentedLanguageModel
 from rag_api.answers.llm import LanguageModel, OpenAILanguageModel
-from rag_api.answers.measured import MeasuredLanguageModel
 from rag_api.answers.prompts import Prompts, make_environment
-from rag_api.answers.tokens import make_counter
+from rag_api.answers.query_rewriting import LLMQueryRewriter, QueryRewriter, RuleBasedQueryRewriter
+from rag_api.answers.tokens import make_token_counter
 from rag_api.settings import Settings
 
 PLATFORM_MODEL = "mental-health"
-"""What other programs call what answers them, whichever language model writes."""
+"""The model name that other programs see, whichever language model answers."""
 
-NO_KEY = "none"
-"""Stands where the SDK insists on a key and none is set up; nothing is ever sent with it."""
+PLACEHOLDER_KEY = "none"
+"""For the SDK, which insists on a key; no request is ever sent with it."""
 
 
 @dataclass(frozen=True)
-class Writers:
-    """What makes sense of follow-up questions, and what writes."""
+class AnswerBackends:
+    """What rewrites follow-up questions, and what generates answers."""
 
-    condenser: Condenser
+    query_rewriter: QueryRewriter
     generator: Generator
 
 
-def quote_writers(embedder: Embedder) -> Writers:
-    """Return writers that need no language model."""
-    return Writers(RuleCondenser(), QuoteGenerator(Extractive(embedder)))
+def extractive_backends(embedder: Embedder) -> AnswerBackends:
+    """Return backends that need no language model."""
+    return AnswerBackends(RuleBasedQueryRewriter(), ExtractiveGenerator(ExtractiveAnswerer(embedder)))
 
 
 class LanguageModels:
-    """The language model that is set up, if any, and those of callers that bring a key.
+    """The configured language model, if any, and language models for callers with their own key.
 
     Args:
-        settings: say which one is set up.
-        client: made by `make_client`; closed by who made it.
+        settings: the service's settings.
+        client: made by `make_client`; the caller closes it.
     """
 
     def __init__(self, settings: Settings, client: AsyncOpenAI) -> None:
         self._settings = settings.openai
         self._time_limit = settings.answers.time_limit
         self._client = client
-        counter = make_counter(settings.embedding.model_dir)
+        counter = make_token_counter(settings.embedding.model_dir)
         budget = settings.answers.context_window - settings.answers.reserved_tokens
         self._prompts = Prompts(make_environment(), counter, budget)
         self.configured: LanguageModel | None = None
         if self._settings.api_key is not None and settings.answers.mode != "quotes":
-            self.configured = MeasuredLanguageModel(
+            self.configured = InstrumentedLanguageModel(
                 OpenAILanguageModel(client, model=self._settings.model),
                 prompt_price=self._settings.prompt_price,
                 completion_price=self._settings.completion_price,
@@ -61,31 +61,33 @@ class LanguageModels:
 
     @property
     def name(self) -> str:
-        """The name of the model that is set up, and of a caller's who names none."""
+        """The name of the configured model; also used for callers' keys if they name no model."""
         return self._settings.model
 
     def deadline(self) -> float:
-        """Return the time of the event loop by which a call that begins now must be done."""
+        """Return the deadline of a call that starts now, as a time of the event loop."""
         return asyncio.get_running_loop().time() + self._time_limit
 
-    def of_caller(self, key: SecretStr, name: str | None) -> LanguageModel:
-        """Return a language model of the same server for a caller's key, which lives no longer than it."""
+    def for_caller(self, key: SecretStr, name: str | None) -> LanguageModel:
+        """Return a language model on the same server that uses the caller's key, which is stored nowhere else."""
         client = self._client.with_options(api_key=key.get_secret_value())
-        # What a caller pays is no cost of this service.
-        return MeasuredLanguageModel(
+        # The caller pays, so it does not count as a cost of this service.
+        return InstrumentedLanguageModel(
             OpenAILanguageModel(client, model=name or self.name), prompt_price=0.0, completion_price=0.0
         )
 
-    def writers(self, language_model: LanguageModel) -> Writers:
-        """Return writers that ask this language model."""
-        return Writers(ModelCondenser(language_model, self._prompts), ModelGenerator(language_model, self._prompts))
+    def backends(self, language_model: LanguageModel) -> AnswerBackends:
+        """Return backends that use this language model."""
+        return AnswerBackends(
+            LLMQueryRewriter(language_model, self._prompts), LLMGenerator(language_model, self._prompts)
+        )
 
 
 def make_client(settings: Settings) -> AsyncOpenAI:
-    """Return the client of the language model's server, whether there is a key for it or not."""
+    """Return a client of the language model's server, with or without a configured key."""
     key = settings.openai.api_key
     return AsyncOpenAI(
-        api_key=key.get_secret_value() if key else NO_KEY,
+        api_key=key.get_secret_value() if key else PLACEHOLDER_KEY,
         base_url=settings.openai.base_url,
         timeout=settings.openai.timeout,
         max_retries=settings.answers.max_retries,

@@ -1,4 +1,4 @@
-"""The language model. `OpenAILanguageModel` is any server that speaks OpenAI's protocol."""
+"""Language models. `OpenAILanguageModel` works with any OpenAI-compatible server."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Sequence
@@ -18,15 +18,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Message:
-    """One message of a conversation with the model."""
+    """A chat message to the model."""
 
     role: Literal["system", "user"]
     content: str
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How the model chooses its words and when it ends, in OpenAI's terms; None: as the server has it."""
+class SamplingParams:
+    """Sampling and length parameters, named as in OpenAI's API; None: the server's default."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -35,18 +35,18 @@ class Sampling:
     stop: str | Sequence[str] | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Return those that are given, by name."""
+        """Return the parameters that are set, by name."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
-AS_SERVED: Final = Sampling()
+SERVER_DEFAULTS: Final = SamplingParams()
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What the model answered, which model it was, and the tokens it counted. Of a stream the text was given before.
+    """The model's answer, the model's name and the tokens used. After a stream, `text` is empty.
 
-    `cut_short`: the model came to a limit of tokens before its end.
+    `cut_short`: the model reached a token limit before the end.
     """
 
     text: str
@@ -64,7 +64,7 @@ class FailureKind(StrEnum):
 
 
 class LanguageModelError(Exception):
-    """There is no completion. The message is made for users and holds no text of a prompt or of the model."""
+    """There is no completion. The message is meant for users and contains no text of the prompt or the model."""
 
     def __init__(self, kind: FailureKind, message: str) -> None:
         super().__init__(message)
@@ -72,12 +72,12 @@ class LanguageModelError(Exception):
 
 
 class LanguageModel(Protocol):
-    """Completes a conversation. `deadline` is a time of the event loop, in seconds, by which all must be done."""
+    """A chat model. `deadline` is a time of the event loop, in seconds, by which the whole call must be done."""
 
     async def complete(
-        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+        self, messages: Sequence[Message], deadline: float, sampling: SamplingParams = SERVER_DEFAULTS
     ) -> Completion:
-        """Return the model's answer, which is not blank.
+        """Return the model's answer, which is never blank.
 
         Raises:
             LanguageModelError: the only error.
@@ -85,14 +85,14 @@ class LanguageModel(Protocol):
         ...
 
     def stream(
-        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+        self, messages: Sequence[Message], deadline: float, sampling: SamplingParams = SERVER_DEFAULTS
     ) -> AsyncGenerator[str | Completion]:
-        """Yield the answer in pieces as they come, and last a completion without text.
+        """Yield the answer in chunks as they arrive, and finally a completion without text.
 
-        Who stops iterating closes the iterator, which ends the call.
+        A caller that stops early must close the iterator, which cancels the call.
 
         Raises:
-            LanguageModelError: the only error. What was yielded before is not the whole answer.
+            LanguageModelError: the only error; the text yielded so far is incomplete.
         """
         ...
 
@@ -100,10 +100,10 @@ class LanguageModel(Protocol):
 _POLICY_CODES: Final = frozenset({"content_filter", "content_policy_violation", "invalid_prompt"})
 
 _REASONS: Final = {
-    401: "refuses the key",
-    403: "refuses the key",
-    404: "does not know the configured model",
-    429: "is too busy, or the account has no quota left",
+    401: "rejects the API key",
+    403: "rejects the API key",
+    404: "does not have the configured model",
+    429: "is overloaded, or the account has no quota left",
 }
 
 
@@ -111,8 +111,8 @@ class OpenAILanguageModel:
     """A chat model of OpenAI or of a compatible server.
 
     Args:
-        client: retries what fails before the answer begins; closed by who made it.
-        model: the model's name.
+        client: retries calls that fail before the answer begins; the caller closes it.
+        model: name of the model.
     """
 
     def __init__(self, client: AsyncOpenAI, *, model: str) -> None:
@@ -120,25 +120,25 @@ class OpenAILanguageModel:
         self._model = model
 
     async def complete(
-        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+        self, messages: Sequence[Message], deadline: float, sampling: SamplingParams = SERVER_DEFAULTS
     ) -> Completion:
         """See `LanguageModel.complete`."""
-        params = [_param(message) for message in messages]
+        params = [_to_openai_message(message) for message in messages]
         create = self._client.chat.completions.create(
             model=self._model, messages=params, extra_body=sampling.parameters()
         )
-        part = _read(await _by(deadline, create))
+        part = _parse(await _call_until(deadline, create))
         if part.refused:
-            raise _refused()
+            raise _refused_error()
         if not part.text.strip():
-            raise empty_answer()
+            raise empty_answer_error()
         return Completion(part.text.strip(), part.model or self._model, part.usage or Usage(), part.cut_short)
 
     async def stream(
-        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+        self, messages: Sequence[Message], deadline: float, sampling: SamplingParams = SERVER_DEFAULTS
     ) -> AsyncGenerator[str | Completion]:
         """See `LanguageModel.stream`."""
-        params = [_param(message) for message in messages]
+        params = [_to_openai_message(message) for message in messages]
         create = self._client.chat.completions.create(
             model=self._model,
             messages=params,
@@ -146,7 +146,7 @@ class OpenAILanguageModel:
             stream_options={"include_usage": True},
             extra_body=sampling.parameters(),
         )
-        answer = await _by(deadline, create)
+        answer = await _call_until(deadline, create)
         try:
             async with aclosing(self._pieces(answer, deadline)) as pieces:
                 async for piece in pieces:
@@ -158,24 +158,24 @@ class OpenAILanguageModel:
         self, answer: AsyncStream[ChatCompletionChunk], deadline: float
     ) -> AsyncGenerator[str | Completion]:
         model, usage, finished, cut_short = self._model, Usage(), False, False
-        while chunk := await _by(deadline, anext(answer, None)):
-            part = _read(chunk)
+        while chunk := await _call_until(deadline, anext(answer, None)):
+            part = _parse(chunk)
             model = part.model or model
             usage = part.usage or usage
             finished = finished or part.finished
             cut_short = cut_short or part.cut_short
             if part.refused:
-                raise _refused()
+                raise _refused_error()
             if part.text:
                 yield part.text
         if not finished:
-            raise _unavailable("broke off in the middle of its answer")
+            raise _unavailable_error("ended in the middle of its answer")
         yield Completion("", model, usage, cut_short)
 
 
 @dataclass(frozen=True)
-class _Part:
-    """An answer, or what one event of a streamed one adds."""
+class _AnswerPart:
+    """A whole answer, or what one event adds to a streamed answer."""
 
     text: str = ""
     model: str | None = None
@@ -185,14 +185,14 @@ class _Part:
     refused: bool = False
 
 
-def _read(answer: ChatCompletion | ChatCompletionChunk) -> _Part:
+def _parse(answer: ChatCompletion | ChatCompletionChunk) -> _AnswerPart:
     try:
         usage = _usage(answer.usage) if answer.usage else None
         if not answer.choices:
-            return _Part(model=answer.model, usage=usage)
+            return _AnswerPart(model=answer.model, usage=usage)
         choice = answer.choices[0]
         message = choice.message if isinstance(choice, Choice) else choice.delta
-        return _Part(
+        return _AnswerPart(
             text=message.content or "",
             model=answer.model,
             usage=usage,
@@ -200,31 +200,35 @@ def _read(answer: ChatCompletion | ChatCompletionChunk) -> _Part:
             cut_short=choice.finish_reason == "length",
             refused=choice.finish_reason == "content_filter" or bool(message.refusal),
         )
-    except Exception as error:  # the SDK checks no shape
-        failure = _unreadable(error)
+    except Exception as error:  # the SDK does not validate responses
+        failure = _unreadable_error(error)
     raise failure
 
 
-async def _by(deadline: float, work: Awaitable[T]) -> T:
-    """Await a call to the SDK until the deadline; every failure becomes a LanguageModelError."""
+async def _call_until(deadline: float, work: Awaitable[T]) -> T:
+    """Await a call of the SDK until the deadline; every failure becomes a LanguageModelError."""
     try:
         async with asyncio.timeout_at(deadline):
             return await work
     except (APITimeoutError, TimeoutError):
         failure = LanguageModelError(FailureKind.TIMEOUT, "The language model did not answer in time.")
     except APIStatusError as error:
-        failure = _from_status(error)
+        failure = _status_error(error)
     except APIConnectionError:
-        failure = _unavailable("cannot be reached, or broke off")
-    except APIError as error:  # said in the stream itself
-        failure = _refused() if error.code in _POLICY_CODES else _unavailable("failed in the middle of its answer")
-    except Exception as error:  # the SDK checks no shape, and lets errors of JSON parsing through as they are
-        failure = _unreadable(error)
-    # Raised here, where the SDK's error is no longer the context: it quotes what the server said.
+        failure = _unavailable_error("cannot be reached, or closed the connection")
+    except APIError as error:  # an error event in the stream
+        failure = (
+            _refused_error()
+            if error.code in _POLICY_CODES
+            else _unavailable_error("failed in the middle of its answer")
+        )
+    except Exception as error:  # the SDK does not validate responses, and passes JSON errors on
+        failure = _unreadable_error(error)
+    # Raised here, so that the SDK's error is not its context: that one quotes the server's response.
     raise failure
 
 
-def _param(message: Message) -> ChatCompletionMessageParam:
+def _to_openai_message(message: Message) -> ChatCompletionMessageParam:
     if message.role == "system":
         return {"role": "system", "content": message.content}
     return {"role": "user", "content": message.content}
@@ -238,24 +242,24 @@ def _usage(counted: CompletionUsage) -> Usage:
     )
 
 
-def _from_status(error: APIStatusError) -> LanguageModelError:
+def _status_error(error: APIStatusError) -> LanguageModelError:
     if error.status_code == 400 and error.code in _POLICY_CODES:
-        return _refused()
-    return _unavailable(_REASONS.get(error.status_code, f"answered {error.status_code}"))
+        return _refused_error()
+    return _unavailable_error(_REASONS.get(error.status_code, f"answered {error.status_code}"))
 
 
-def _unavailable(reason: str) -> LanguageModelError:
+def _unavailable_error(reason: str) -> LanguageModelError:
     return LanguageModelError(FailureKind.UNAVAILABLE, f"The language model {reason}.")
 
 
-def _unreadable(error: Exception) -> LanguageModelError:
-    return _unavailable(f"gave an unreadable answer ({type(error).__name__})")
+def _unreadable_error(error: Exception) -> LanguageModelError:
+    return _unavailable_error(f"sent an unreadable response ({type(error).__name__})")
 
 
-def empty_answer() -> LanguageModelError:
-    """Return the error for an answer in which nothing stands."""
-    return _unavailable("gave an empty answer")
+def empty_answer_error() -> LanguageModelError:
+    """Return the error for an empty answer."""
+    return _unavailable_error("returned an empty answer")
 
 
-def _refused() -> LanguageModelError:
+def _refused_error() -> LanguageModelError:
     return LanguageModelError(FailureKind.REFUSED, "The language model refuses to answer this question.")

@@ -1,7 +1,7 @@
-"""Takes the sting out of a language model's text, which other programs may show as Markdown or HTML.
+"""Sanitize a language model's text, which other programs may render as Markdown or HTML.
 
-A model that was talked into it can write an image whose address carries what it was told: showing the image sends it.
-So no image, tag or link survives, and no address but those that stand in the sources.
+After a prompt injection a model can write an image whose URL contains what it was told: rendering the image leaks it.
+So no image, tag or link survives, and no URL except those that occur in the sources.
 """
 
 import re
@@ -10,10 +10,10 @@ from typing import Final
 
 LINK_REMOVED: Final = "⟨link removed⟩"
 
-# What steers how text is read or shown without being seen: control characters but tab and line feed, the soft hyphen,
-# marks that turn the direction of writing, blanks of no width, tags, selectors of variants but the two of emoji.
-# Joiners stay: Persian, Hindi and many emoji need them. Halves of surrogate pairs have no UTF-8 form.
-_UNSEEN: Final = (
+# Invisible characters that change how text is read or shown: control characters except tab and line feed, the soft
+# hyphen, bidirectional controls, zero-width spaces, tags, variation selectors except the two used for emoji.
+# Joiners stay: Persian, Hindi and many emoji need them. Lone surrogates cannot be encoded in UTF-8.
+_INVISIBLE: Final = (
     dict.fromkeys(
         [
             *(code for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)),
@@ -33,47 +33,47 @@ _ENTITY = re.compile(r"&(?=#?[0-9A-Za-z]{1,32};)")
 _IMAGE = re.compile(r"!+(?=\[)")
 _DESTINATION = re.compile(r"\](?=\()")
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
-_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.\-]{1,15}:|(?<![a-z0-9:/]))//[!#-;=?-~]+|www\.[!#-;=?-~]+", re.IGNORECASE)
-_AFTER_ADDRESS: Final = ".,;:!?'\"*_)]}>"
+_URL = re.compile(r"(?:[a-z][a-z0-9+.\-]{1,15}:|(?<![a-z0-9:/]))//[!#-;=?-~]+|www\.[!#-;=?-~]+", re.IGNORECASE)
+_URL_TRAILING_PUNCTUATION: Final = ".,;:!?'\"*_)]}>"
 
 
-def without_unseen(text: str) -> str:
-    """Return the text without characters that no reader sees, but a model or a program that shows the text obeys."""
-    return text.translate(_UNSEEN)
+def strip_invisible(text: str) -> str:
+    """Return the text without characters that are invisible to readers but interpreted by models or renderers."""
+    return text.translate(_INVISIBLE)
 
 
-def addresses(texts: Iterable[str]) -> frozenset[str]:
-    """Return the web addresses that stand in these texts."""
-    found = (match[0].rstrip(_AFTER_ADDRESS) for text in texts for match in _ADDRESS.finditer(text))
+def extract_urls(texts: Iterable[str]) -> frozenset[str]:
+    """Return the URLs in these texts."""
+    found = (match[0].rstrip(_URL_TRAILING_PUNCTUATION) for text in texts for match in _URL.finditer(text))
     return frozenset(found)
 
 
-def defuse(text: str, known: Set[str] = frozenset()) -> str:
-    """Return the text with no address but the `known` ones, and no image, link or tag of Markdown or HTML.
+def sanitize(text: str, allowed_urls: Set[str] = frozenset()) -> str:
+    """Return the text without URLs that are not allowed, and without images, links and tags of Markdown or HTML.
 
-    The text must be `without_unseen`, which can hide the parts of a construct from each other.
+    Apply `strip_invisible` to the text first: invisible characters could break up the constructs to be found.
     """
-    return _RUN.sub(lambda run: _defuse_run(run[0], known), text)
+    return _RUN.sub(lambda run: _sanitize_run(run[0], allowed_urls), text)
 
 
-def settled(text: str) -> int:
-    """Return the end of that part of an unfinished text which is defused the same whatever follows.
+def stable_end(text: str) -> int:
+    """Return the length of the prefix of an incomplete text whose sanitized form no continuation can change.
 
-    Everything dangerous stands within one run of ASCII without blanks.
+    Every dangerous construct lies within one run of ASCII characters without whitespace.
     """
     run = _TRAILING_RUN.search(text)
     return run.start() if run else len(text)
 
 
-def _defuse_run(run: str, known: Set[str]) -> str:
+def _sanitize_run(run: str, allowed_urls: Set[str]) -> str:
     if not _SPECIAL.search(run):
         return run
-    # Markdown decodes escapes and entities in addresses, so these go first.
+    # Markdown decodes escapes and entities in URLs, so these are broken up first.
     run = _ENTITY.sub("& ", _ESCAPE.sub("", run))
     run = _TAG.sub("< ", _DESTINATION.sub("] ", _IMAGE.sub("", run)))
-    return _ADDRESS.sub(lambda match: _known_address(match[0], known), run)
+    return _URL.sub(lambda match: _remove_unknown_url(match[0], allowed_urls), run)
 
 
-def _known_address(address: str, known: Set[str]) -> str:
-    bare = address.rstrip(_AFTER_ADDRESS)
-    return address if bare in known else LINK_REMOVED + address[len(bare) :]
+def _remove_unknown_url(url: str, allowed_urls: Set[str]) -> str:
+    stripped = url.rstrip(_URL_TRAILING_PUNCTUATION)
+    return url if stripped in allowed_urls else LINK_REMOVED + url[len(stripped) :]

@@ -1,4 +1,4 @@
-"""What is told of answers that are complete, to whoever keeps them; never at the cost of an answer."""
+"""Recording of complete answers in the background, so that a failing recorder affects no answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -12,23 +12,23 @@ import structlog
 from mh_client import AsyncClient
 from mh_common.models import AnswerLatency, HistoryEntryCreate, HistoryHit, Usage
 
-from rag_api.api_calls import remember
+from rag_api.api_calls import record_answer
 
 log = structlog.get_logger(__name__)
 
 RECORD_DROPPED: Final = "answer_record_dropped"
 RECORD_FAILED: Final = "answer_record_failed"
 
-MAX_WAITING: Final = 256
-"""Most records that wait; each can hold an answer's text, some kilobytes."""
+MAX_QUEUED: Final = 256
+"""Maximum length of the queue; each record includes the answer's text, some kilobytes."""
 
 TIME_LIMIT: Final = 10.0
-"""Seconds for one record, and at shutdown for all that still wait."""
+"""Timeout in seconds for one record and, at shutdown, for all queued records together."""
 
 
 @dataclass(frozen=True)
 class RecordedHit:
-    """A conversation that was found, in which version, and how near it is."""
+    """A conversation that was found: its id, version and score."""
 
     id: int
     version: int
@@ -37,7 +37,7 @@ class RecordedHit:
 
 @dataclass(frozen=True)
 class AnswerRecord:
-    """An answer as it was given. `user` is the X-User-Id of the request; `filters` are those of the search."""
+    """A complete answer. `user` is the X-User-Id of the request; `filters` are the options of the search."""
 
     answer_id: UUID
     user: str | None
@@ -54,15 +54,15 @@ class AnswerRecord:
 
 
 class AnswerRecorder(Protocol):
-    """Keeps answers."""
+    """Stores answers."""
 
     async def record(self, record: AnswerRecord) -> None:
-        """Keep one answer. An error is logged by its type, and the record is lost."""
+        """Store one answer. If it raises, the type of the error is logged and the record is lost."""
         ...
 
 
 class HistoryRecorder:
-    """Keeps answers in the conversations API's query history, which stores one once, however often it is told."""
+    """Stores answers in the query history of the conversations API; storing the same answer again has no effect."""
 
     def __init__(self, conversations: AsyncClient) -> None:
         self._conversations = conversations
@@ -83,23 +83,23 @@ class HistoryRecorder:
             usage=record.usage,
             latency_ms=record.latency_ms.total,
         )
-        await self._conversations.send(remember(entry))
+        await self._conversations.send(record_answer(entry))
 
 
 class RecordQueue:
-    """Hands records to a recorder, one after the other, in the background.
+    """Passes records to a recorder one by one, in the background.
 
-    A recorder that is slower than answers come loses the newest; the log counts them.
+    When the queue is full because the recorder is too slow, new records are dropped and logged.
     """
 
     def __init__(self, recorder: AnswerRecorder) -> None:
         self._recorder = recorder
-        self._waiting: asyncio.Queue[AnswerRecord] = asyncio.Queue(MAX_WAITING)
+        self._waiting: asyncio.Queue[AnswerRecord] = asyncio.Queue(MAX_QUEUED)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Hand over while the block lasts; at its end wait for what still waits, but not for long."""
-        task = asyncio.create_task(self._hand_over())
+        """Deliver records during the block; afterwards wait up to TIME_LIMIT for the queue to drain."""
+        task = asyncio.create_task(self._deliver())
         try:
             yield
         finally:
@@ -112,19 +112,19 @@ class RecordQueue:
             await asyncio.gather(task, return_exceptions=True)
 
     def add(self, record: AnswerRecord) -> None:
-        """Take a record. Returns at once."""
+        """Queue a record. Returns immediately."""
         try:
             self._waiting.put_nowait(record)
         except asyncio.QueueFull:
             log.warning(RECORD_DROPPED, count=1)
 
-    async def _hand_over(self) -> None:
+    async def _deliver(self) -> None:
         while True:
             record = await self._waiting.get()
             try:
                 async with asyncio.timeout(TIME_LIMIT):
                     await self._recorder.record(record)
-            except Exception as error:  # whatever a recorder raises, the next record is handed over
+            except Exception as error:  # whatever a recorder raises, go on with the next record
                 log.warning(RECORD_FAILED, error=type(error).__name__)
             finally:
                 self._waiting.task_done()

@@ -1,4 +1,4 @@
-"""Where sentences begin and end, in any script. In doubt two sentences stay one: none is ever cut in the middle."""
+"""Sentence segmentation for any script. In doubt, two sentences stay one, so that none is cut in the middle."""
 
 import re
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ _NEWLINE = r"(?:\r\n|[\n\r\x85\u2028\u2029])"
 _BLANK = r"[^\S\n\r\x85\u2028\u2029]"
 _BULLET = rf"(?:[-*+•·●▪◦‣\u2013—]|\(?\d{{1,3}}[.)]|\(?[A-Za-z]\)|[a-z]\.){_BLANK}+"
 
-# A single line break is mostly a wrapped line; an empty line or a list item begins something new.
+# A single line break is usually a wrapped line; an empty line or a list item starts a new block.
 _BLOCK_END = re.compile(rf"{_NEWLINE}{_BLANK}*(?:{_NEWLINE}\s*|(?={_BULLET}))")
 _BULLET_START = re.compile(rf"\s*(?:{_BULLET}\s*)?")
 
-# The ideographic full stops and the full-width marks end a sentence without a blank after them.
+# Ideographic full stops and full-width marks end a sentence without whitespace after them.
 _FULL_WIDTH = "\u3002\uff61\uff01\uff1f"
 # Latin, Arabic, Urdu, Devanagari, Ethiopic, Burmese, Khmer, Armenian.
 _SPACED = ".!?…‼⁇⁈⁉\u061f\u06d4।॥\u1362\u104b\u17d4\u0589"
@@ -34,23 +34,23 @@ _ABBREVIATION = re.compile(
 
 
 def sentence_spans(text: str, limit: int | None = None) -> list[Span]:
-    """Return the sentences in order, without surrounding blanks and list markers.
+    """Return the sentences in order, without surrounding whitespace and list markers.
 
-    Between two of them stand only blanks and list markers. With `limit`, only those that surely end within the first
-    `limit` characters: the rest of the text is not looked at.
+    With `limit`, return only sentences that certainly end within the first `limit` characters; the rest of the text is
+    not read.
     """
     window = text if limit is None else text[:limit]
     spans = [span for start, end in _blocks(window) for span in _in_block(window, start, end)]
     if len(window) < len(text):
-        # How the last one goes on stands beyond the window.
+        # The last one may continue beyond the window.
         spans = spans[:-1]
     return spans
 
 
-def cut(text: str, limit: int) -> str:
-    """Return the text, or where it has more than `limit` characters its beginning up to the end of a sentence.
+def truncate_at_sentence(text: str, limit: int) -> str:
+    """Return the text or, if it has more than `limit` characters, its beginning up to the end of a sentence.
 
-    Empty when not even the first sentence fits.
+    Empty if not even the first sentence fits.
     """
     if len(text) <= limit:
         return text
@@ -68,7 +68,7 @@ def _blocks(text: str) -> Iterator[Span]:
 
 def _in_block(text: str, start: int, end: int) -> Iterator[Span]:
     marker = _BULLET_START.match(text, start, end)
-    assert marker is not None  # it matches the empty text, too
+    assert marker is not None  # it also matches the empty string
     start = marker.end()
     for mark in _MARK.finditer(text, start, end):
         if mark.end() < end and _is_end(text, mark, end):
@@ -86,7 +86,7 @@ def _skip_blanks(text: str, start: int, end: int) -> int:
 
 
 def _is_end(text: str, mark: re.Match[str], end: int) -> bool:
-    """Whether a sentence ends with this mark, which something follows."""
+    """Return whether a sentence ends with this mark; it is not the end of the block."""
     if mark[0][0] in _FULL_WIDTH:
         return True
     following = _skip_blanks(text, mark.end(), end)
@@ -98,7 +98,7 @@ def _is_end(text: str, mark: re.Match[str], end: int) -> bool:
 
 
 def _is_glued(text: str, mark: re.Match[str]) -> bool:
-    """Whether a sentence ends though no blank follows ("… with.Then …"); not so in "e.g.This", "3.5", "a.b.c"."""
+    """Return whether a sentence ends without a space after it: "… with.Then …", but not "e.g.This", "3.5", "a.b.c"."""
     before = text[max(0, mark.start() - 2) : mark.start()]
     if not (len(before) == 2 and before.isalpha() and before.islower()) and not (before and before[-1] in _CLOSING):
         return False
@@ -113,5 +113,5 @@ def _is_abbreviation(text: str, dot: int, following: int) -> bool:
     lower = word[0].casefold()
     if lower == "no":
         return text[following : following + 1].isdigit()
-    # One letter is an initial, but for "So do I."
+    # A single letter is an initial, except in "So do I."
     return _ABBREVIATION.fullmatch(lower) is not None or (len(lower) == 1 and lower != "i")

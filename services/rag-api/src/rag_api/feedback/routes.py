@@ -15,16 +15,20 @@ _NEW: Final[dict[str, Any]] = {"rating": "up", "comment": "Just what I needed."}
 _EXAMPLE: Final = {**_NEW, "at": "2026-03-02T09:21:00.480000Z"}
 
 AnswerId = Annotated[UUID, Path(description="The answer's id.")]
-# Believed: log-in is the business of what stands before the platform, which sets the header whatever the client sent.
+# Trusted: a proxy in front of the platform authenticates users and overwrites the header.
 User = Annotated[
     str | None,
-    Header(alias=USER_ID_HEADER, pattern=USER_ID_PATTERN, description="The user, as the gateway's log-in has it."),
+    Header(
+        alias=USER_ID_HEADER,
+        pattern=USER_ID_PATTERN,
+        description="The user, as identified by the authenticating proxy.",
+    ),
 ]
 
 
 @router.post(
     "/{answer_id}/feedback",
-    summary="Say whether an answer helped",
+    summary="Rate an answer",
     responses={
         200: {"content": {"application/json": {"example": _EXAMPLE}}},
         **problem_responses(400, 404, 409, 422, 503),
@@ -36,8 +40,8 @@ async def give_feedback(
     state: State,
     user_id: User = None,
 ) -> Feedback:
-    """Keep feedback on an answer; what was said before is replaced.
+    """Store feedback on an answer, replacing earlier feedback.
 
-    404 where the history does not hold the answer, or holds it for another user. 409 while the history is turned off.
+    404 if the history does not contain the answer, or if it belongs to another user. 409 if the history is disabled.
     """
     return await state.feedback.set(answer_id, content, user_id)

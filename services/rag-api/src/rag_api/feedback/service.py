@@ -1,4 +1,4 @@
-"""Feedback on answers, passed on to the conversations API, which keeps it with the answer in the query history."""
+"""Feedback on answers, forwarded to the conversations API, which stores it in the query history."""
 
 import math
 from typing import Final
@@ -9,7 +9,7 @@ from mh_client import APIStatusError, AsyncClient, ConflictError, MHError, NotFo
 from mh_common import errors
 from mh_common.models import Feedback, FeedbackCreate
 
-from rag_api.api_calls import rate
+from rag_api.api_calls import set_feedback
 
 log = structlog.get_logger(__name__)
 
@@ -17,27 +17,29 @@ FEEDBACK_FAILED: Final = "feedback_failed"
 
 
 class FeedbackService:
-    """Takes feedback."""
+    """Stores feedback."""
 
     def __init__(self, conversations: AsyncClient) -> None:
         self._conversations = conversations
 
     async def set(self, answer_id: UUID, content: FeedbackCreate, user_id: str | None) -> Feedback:
-        """Keep the user's feedback in the place of what was there.
+        """Store the user's feedback, replacing earlier feedback.
 
         Raises:
-            NotFoundError: there is no such answer in the history, or it is another user's.
-            TurnedOffError: the query history is turned off.
+            NotFoundError: the answer is not in the history, or belongs to another user.
+            TurnedOffError: the query history is disabled.
             UnavailableError: the conversations API is down.
         """
         try:
-            return await self._conversations.send(rate(answer_id, content, user_id))
+            return await self._conversations.send(set_feedback(answer_id, content, user_id))
         except NotFoundError as error:
             raise errors.NotFoundError(f"There is no answer {answer_id} in the history.") from error
         except ConflictError as error:
-            raise errors.TurnedOffError("The query history, which keeps feedback, is turned off.") from error
+            raise errors.TurnedOffError(
+                "The query history, which stores feedback, is disabled (HISTORY_ENABLED)."
+            ) from error
         except MHError as error:
             log.warning(FEEDBACK_FAILED, error=type(error).__name__)
             asked = error.retry_after if isinstance(error, APIStatusError) else None
-            message = "The conversations API, which keeps feedback, cannot be used now."
+            message = "The conversations API, which stores feedback, is unavailable."
             raise errors.UnavailableError(message, math.ceil(asked or 5)) from error

@@ -1,1 +1,1 @@
-"""The same search and answers in the forms that other tools already speak."""
+"""Adapters that offer search and answers in the protocols of other tools."""

@@ -1,4 +1,4 @@
-"""The sources that an answer cites, with their links, as other programs show them."""
+"""The sources that an answer cites, with links, for display in other programs."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,19 +7,19 @@ from typing import Final
 
 from mh_common.models import Source
 
-from rag_api.answers.markup import defuse, without_unseen
+from rag_api.answers.markup import sanitize, strip_invisible
 from rag_api.integrations.links import conversation_link
-from rag_api.integrations.titles import title_of
+from rag_api.integrations.titles import make_title
 
 MAX_TITLE: Final = 100
-"""Characters of a question that stands as the title of its conversation."""
+"""Maximum characters of a conversation's title, which is the beginning of its question."""
 
 _CITATION = re.compile(r"\[(\d+)\]")
 
 
 @dataclass(frozen=True)
 class CitedSource:
-    """A source, its number in the answer, and where the text names it first: from `start` to before `end`."""
+    """A source, its number in the answer, and its first citation: `text[start:end]`."""
 
     number: int
     start: int
@@ -29,7 +29,7 @@ class CitedSource:
 
 
 def cited_sources(text: str, sources: Sequence[Source], public_url: str) -> list[CitedSource]:
-    """Return the sources that the text cites as [1], by number, with links seen from `public_url`."""
+    """Return the sources that the text cites as [1], by number, with links based on `public_url`."""
     first: dict[int, re.Match[str]] = {}
     for match in _CITATION.finditer(text):
         first.setdefault(int(match[1]), match)
@@ -47,23 +47,23 @@ def cited_sources(text: str, sources: Sequence[Source], public_url: str) -> list
 
 
 def source_title(source: Source) -> str:
-    """Return the beginning of the question, on one line."""
-    # Questions can be very long, and hold long runs of blanks.
-    return title_of(without_unseen(source.question[: 10 * MAX_TITLE]), MAX_TITLE)
+    """Return the beginning of the question, on one line, as the title of a source."""
+    # Questions can be very long and contain long runs of whitespace.
+    return make_title(strip_invisible(source.question[: 10 * MAX_TITLE]), MAX_TITLE)
 
 
 def markdown_list(cited: Iterable[CitedSource]) -> str:
-    """Return the sources as Markdown to stand behind an answer; empty when there are none."""
-    lines = [f"- [{one.number}] [{_label(one.title)}]({one.url})" for one in cited]
+    """Return the sources as Markdown to append to an answer; empty if there are none."""
+    lines = [f"- [{one.number}] [{_escape_markdown(one.title)}]({one.url})" for one in cited]
     return "\n".join(["\n\nSources:\n", *lines]) if lines else ""
 
 
 def plain_list(cited: Iterable[CitedSource]) -> str:
-    """Return the sources as plain text to stand behind an answer; empty when there are none."""
+    """Return the sources as plain text to append to an answer; empty if there are none."""
     lines = [f"[{one.number}] {one.title} {one.url}" for one in cited]
     return "\n".join(["\n\nSources:", *lines]) if lines else ""
 
 
-def _label(title: str) -> str:
-    """Whatever stands in a title, it opens and closes no link of its own and holds no other markup."""
-    return re.sub(r"([\\`*_\[\]<>!~|])", r"\\\1", defuse(title))
+def _escape_markdown(title: str) -> str:
+    """Return a title as a Markdown link label: sanitized, and with special characters escaped."""
+    return re.sub(r"([\\`*_\[\]<>!~|])", r"\\\1", sanitize(title))

@@ -1,4 +1,4 @@
-"""Where a reader finds a conversation that is cited."""
+"""Links to cited conversations."""
 
 from typing import Annotated
 
@@ -8,21 +8,21 @@ from mh_common.models import Conversation, SearchHit
 from rag_api.dependencies import state_of
 
 
-def conversation_link(public_url: str, key: int) -> str:
-    """Return the address of a conversation; `public_url` is the platform's, as its users know it."""
-    return f"{public_url}/api/v1/conversations/{key}"
+def conversation_link(public_url: str, conversation_id: int) -> str:
+    """Return the URL of a conversation; `public_url` is the platform's URL as seen by its users."""
+    return f"{public_url}/api/v1/conversations/{conversation_id}"
 
 
 def source_link(conversation: Conversation | SearchHit, public_url: str) -> str:
-    """Return where a conversation comes from or, if nobody said, its own address."""
+    """Return the source URL of a conversation or, if it has none, the URL of the conversation itself."""
     return conversation.source_url or conversation_link(public_url, conversation.id)
 
 
 def public_url_of(request: Request) -> str:
-    """Return the platform's address as its users know it, without a slash at the end.
+    """Return the platform's URL as seen by its users, without a trailing slash.
 
-    Without DOORS_PUBLIC_URL it is that of the request. The gateway passes on the name that the caller used (Host) and
-    how (X-Forwarded-Proto).
+    Without DOORS_PUBLIC_URL it is taken from the request: the gateway forwards the host name (Host) and the scheme
+    (X-Forwarded-Proto) that the caller used.
     """
     if configured := state_of(request).integrations.public_url:
         return configured.rstrip("/")

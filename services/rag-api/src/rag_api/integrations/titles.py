@@ -1,10 +1,10 @@
-"""Titles of conversations and chats, where a program wants one."""
+"""Titles of conversations and chats, for programs that show one."""
 
 
-def title_of(text: str, length: int) -> str:
-    """Return the beginning of a text on one line: whole words, at most `length` characters with the "…" that ends it.
+def make_title(text: str, length: int) -> str:
+    """Return the beginning of a text on one line: whole words, at most `length` characters including a final "…".
 
-    A first word that is longer, as in a script without blanks, is cut.
+    A first word that is longer, as in scripts without spaces, is truncated.
     """
     line = " ".join(text.split())
     if len(line) <= length:

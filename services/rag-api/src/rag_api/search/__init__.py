@@ -1,1 +1,1 @@
-"""Search by meaning over the conversations."""
+"""Semantic and keyword search over the conversations."""

@@ -1,12 +1,12 @@
-"""What a conversation must be to be found, and the same in Milvus's language.
+"""Filter conditions, and their translation into Milvus's boolean expressions.
 
-Milvus's expressions are text, so this is the one place that writes them. Names of fields, members of enums, integers
-and stems (letters and digits) go into them as they are; none of it can end a literal. Of other texts quotes and
-backslashes are escaped, and those with control characters refused, which no field holds.
+Milvus expressions are text, and this is the only module that builds them. Field names, enum members, integers and stems
+(letters and digits) are inserted as they are: none of them can terminate a literal. In other texts quotes and
+backslashes are escaped; texts with control characters are rejected, as no field contains any.
 
-Milvus Lite knows no `not`, and a constant comparison ends its process. So conditions are negated at their leaves, each
-has a field in it, and what cannot be negated (`Without`) is replaced by ids before it is written. So is a part of a
-text with a wildcard in it, as Milvus Lite and servers do not escape those alike.
+Milvus Lite has no `not`, and a constant comparison crashes it. So conditions are negated at the leaves, every leaf
+refers to a field, and what cannot be negated in place (`Not`) is replaced by the matching ids first. The same goes for
+substrings that contain a wildcard, because Milvus Lite and Milvus servers escape wildcards differently.
 """
 
 import re
@@ -18,53 +18,54 @@ from mh_common import vector_index as fields
 from mh_common.fields import BY_NAME, FILTERS, OF_TEXT, Check, Filter, Kind, indexed, is_on_one_line
 from mh_common.models import SearchRequest
 
-Comparison = Literal["<", "<=", ">", ">="]
-Value = int | str
-Place = Literal["anywhere", "start", "end"]
+ComparisonOperator = Literal["<", "<=", ">", ">="]
+FieldValue = int | str
+Position = Literal["anywhere", "start", "end"]
 
-MAX_CHAIN: Final = 8
-"""Most expressions joined in a row. Each nests those before it in Milvus's tree, which may be some 50 deep."""
+MAX_CHAIN_LENGTH: Final = 8
+"""Maximum number of expressions chained by one operator. Each adds a level to Milvus's parse tree (limit: about 50)."""
 
 
 @dataclass(frozen=True)
-class Among:
-    """The field is one of the values or, `negated`, none of them. No values: nothing is among them.
+class In:
+    """The field has one of the values or, if `negated`, none of them.
 
-    The values are those of the index; see `mh_common.fields.indexed`.
+    Without values it matches nothing or, if `negated`, everything. The values are as stored in the index, see
+    `mh_common.fields.indexed`.
     """
 
     field: str
-    values: Sequence[Value]
+    values: Sequence[FieldValue]
     negated: bool = False
 
 
 @dataclass(frozen=True)
-class Compared:
-    """The field, a number as the index keeps it, has a value, and that compares so."""
+class Compare:
+    """The field, a number as stored in the index, has a value for which the comparison holds."""
 
     field: str
-    comparison: Comparison
+    operator: ComparisonOperator
     value: int
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """Question or answer holds words with these stems, one behind the other."""
+    """The question or the answer contains words with these stems, next to each other and in this order."""
 
     stems: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Part:
-    """The field, a text, holds this part in this place, letter for letter."""
+class Substring:
+    """The text field contains, starts with or ends with this text; case-sensitive."""
 
     field: str
     text: str
-    place: Place = "anywhere"
+    position: Position = "anywhere"
 
-    def holds(self, value: str) -> bool:
-        """Say whether it is in a value."""
-        match self.place:
+    def matches(self, value: str) -> bool:
+        """Return whether a value of the field matches."""
+        match self.position:
             case "start":
                 return value.startswith(self.text)
             case "end":
@@ -73,161 +74,161 @@ class Part:
                 return self.text in value
 
     @property
-    def candidates(self) -> "Condition":
-        """Some more than those it holds for, without a wildcard to write."""
+    def superset(self) -> "Condition":
+        """A condition without wildcards that matches at least everything that this one matches."""
         longest = max(_WILDCARD.split(self.text), key=len)
-        return Part(self.field, longest) if longest else Among(self.field, [""], negated=True)
+        return Substring(self.field, longest) if longest else In(self.field, [""], negated=True)
 
 
 @dataclass(frozen=True)
-class Without:
-    """Neither question nor answer holds this phrase, or a field not this part."""
+class Not:
+    """The negation of a phrase or substring condition."""
 
-    phrase: Phrase | Part
-
-
-@dataclass(frozen=True)
-class Every:
-    """All of them hold; true when there are none."""
-
-    parts: Sequence["Condition"] = ()
+    operand: Phrase | Substring
 
 
 @dataclass(frozen=True)
-class Either:
-    """At least one of them holds; false when there are none."""
+class And:
+    """All conditions hold; true when there are none."""
 
-    parts: Sequence["Condition"] = ()
+    operands: Sequence["Condition"] = ()
 
 
-Condition = Among | Compared | Phrase | Part | Without | Every | Either
+@dataclass(frozen=True)
+class Or:
+    """At least one condition holds; false when there are none."""
 
-NOTHING: Final = Among(fields.ID, ())
+    operands: Sequence["Condition"] = ()
+
+
+Condition = In | Compare | Phrase | Substring | Not | And | Or
+
+MATCH_NOTHING: Final = In(fields.ID, ())
 
 _WILDCARD: Final = re.compile(r"[%_\\]")
 
 
-def requested(request: SearchRequest) -> Every:
-    """Return what the request's own filters ask for."""
+def condition_from_request(request: SearchRequest) -> And:
+    """Return the condition for the filter fields of a search request."""
     given = ((one, getattr(request, one.name)) for one in FILTERS.values())
-    return Every([_asked(one, value) for one, value in given if value is not None])
+    return And([_filter_condition(one, value) for one, value in given if value is not None])
 
 
-def _asked(one: Filter, value: Any) -> Condition:
+def _filter_condition(one: Filter, value: Any) -> Condition:
     name = one.field.name
     match one.check:
         case Check.ANY_OF:
-            return Among(name, [indexed(one.field, each) for each in value])
+            return In(name, [indexed(one.field, each) for each in value])
         case Check.FROM:
-            return Compared(name, ">=", int(indexed(one.field, value)))
+            return Compare(name, ">=", int(indexed(one.field, value)))
         case Check.BEFORE:
-            return Compared(name, "<", int(indexed(one.field, value)))
+            return Compare(name, "<", int(indexed(one.field, value)))
         case Check.EMPTY:
-            return empty(name, negated=not value)
+            return is_empty(name, negated=not value)
 
 
-def empty(name: str, *, negated: bool) -> Condition:
-    """Return the condition that the field has no value or, `negated`, that it has one."""
+def is_empty(name: str, *, negated: bool) -> Condition:
+    """Return the condition that the field has no value or, if `negated`, that it has one."""
     field = BY_NAME[name]
     if not field.optional:
-        return Every() if negated else NOTHING
-    return Among(name, [indexed(field, None)], negated)
+        return And() if negated else MATCH_NOTHING
+    return In(name, [indexed(field, None)], negated)
 
 
-def unwritten(condition: Condition) -> set[Phrase | Part]:
-    """Return what has to be replaced by the ids where it holds: of every `Without`, and parts with a wildcard."""
-    if isinstance(condition, Without):
-        return {condition.phrase}
-    if isinstance(condition, Part) and _WILDCARD.search(condition.text):
+def unresolved_leaves(condition: Condition) -> set[Phrase | Substring]:
+    """Return what must be replaced by matching ids first: the operands of `Not`, and substrings with wildcards."""
+    if isinstance(condition, Not):
+        return {condition.operand}
+    if isinstance(condition, Substring) and _WILDCARD.search(condition.text):
         return {condition}
-    if isinstance(condition, Every | Either):
-        return {phrase for part in condition.parts for phrase in unwritten(part)}
+    if isinstance(condition, And | Or):
+        return {operand for part in condition.operands for operand in unresolved_leaves(part)}
     return set()
 
 
-def expression(condition: Condition) -> str:
-    """Return the condition in Milvus's language; empty when it is always true.
+def to_milvus_expression(condition: Condition) -> str:
+    """Return the condition as a Milvus expression; empty when it is always true.
 
     Raises:
-        TypeError: there is something `unwritten` left, which has no form of its own.
-        ValueError: a value does not belong to its field.
+        TypeError: there are `unresolved_leaves`, which have no expression of their own.
+        ValueError: a value is not valid for its field.
     """
-    if isinstance(condition, Among):
-        return _among(condition)
-    if isinstance(condition, Compared):
-        return _compared(condition)
+    if isinstance(condition, In):
+        return _in_expression(condition)
+    if isinstance(condition, Compare):
+        return _compare_expression(condition)
     if isinstance(condition, Phrase):
-        return _phrase(condition)
-    if isinstance(condition, Part) and not unwritten(condition):
-        return _part(condition)
-    if isinstance(condition, Every):
-        return _joined(" and ", [text for part in condition.parts if (text := expression(part))])
-    if isinstance(condition, Either):
-        return _either(condition)
-    raise TypeError("What must not occur has to be replaced by the ids where it does")
+        return _phrase_expression(condition)
+    if isinstance(condition, Substring) and not unresolved_leaves(condition):
+        return _substring_expression(condition)
+    if isinstance(condition, And):
+        return _join(" and ", [text for part in condition.operands if (text := to_milvus_expression(part))])
+    if isinstance(condition, Or):
+        return _or_expression(condition)
+    raise TypeError("Unresolved conditions must be replaced by matching ids first")
 
 
-def _either(condition: Either) -> str:
-    parts = [expression(part) for part in condition.parts]
-    if not parts:
-        return expression(NOTHING)
-    return "" if "" in parts else _joined(" or ", parts)
+def _or_expression(condition: Or) -> str:
+    operands = [to_milvus_expression(part) for part in condition.operands]
+    if not operands:
+        return to_milvus_expression(MATCH_NOTHING)
+    return "" if "" in operands else _join(" or ", operands)
 
 
-def _joined(word: str, parts: Sequence[str]) -> str:
-    if len(parts) > MAX_CHAIN:
-        middle = len(parts) // 2
-        parts = _joined(word, parts[:middle]), _joined(word, parts[middle:])
-    return word.join(f"({part})" for part in parts) if len(parts) > 1 else "".join(parts)
+def _join(word: str, operands: Sequence[str]) -> str:
+    if len(operands) > MAX_CHAIN_LENGTH:
+        middle = len(operands) // 2
+        operands = _join(word, operands[:middle]), _join(word, operands[middle:])
+    return word.join(f"({part})" for part in operands) if len(operands) > 1 else "".join(operands)
 
 
-def _among(condition: Among) -> str:
+def _in_expression(condition: In) -> str:
     if not condition.values:
-        # Milvus refuses an empty list. Ids begin at 1.
+        # Milvus rejects an empty list. Ids start at 1.
         return "" if condition.negated else f"{fields.ID} < 0"
-    literals = ", ".join(_literal(condition.field, value) for value in condition.values)
+    literals = ", ".join(_to_literal(condition.field, value) for value in condition.values)
     return f"{condition.field} {'not in' if condition.negated else 'in'} [{literals}]"
 
 
-def _literal(name: str, value: Value) -> str:
+def _to_literal(name: str, value: FieldValue) -> str:
     field = BY_NAME.get(name)
     if field is not None and field.kind in OF_TEXT:
-        return _quoted(str(value))
+        return _quote(str(value))
     if field is None or field.kind is not Kind.CHOICE:
-        return f"{_number(name, value):d}"
+        return f"{_to_integer(name, value):d}"
     if value not in list(field.choices):
-        raise ValueError(f"{name} has no such value")
+        raise ValueError(f"{name} does not have this value")
     return f'"{value}"'
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     if not is_on_one_line(text):
-        raise ValueError("No text has control characters")
+        raise ValueError("Texts cannot contain control characters")
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _compared(condition: Compared) -> str:
-    name, value = condition.field, _number(condition.field, condition.value)
-    compared = f"{name} {condition.comparison} {value:d}"
-    # No value is 0, which all others are greater than.
+def _compare_expression(condition: Compare) -> str:
+    name, value = condition.field, _to_integer(condition.field, condition.value)
+    compared = f"{name} {condition.operator} {value:d}"
+    # A missing value is stored as 0; all real values are greater.
     return f"({name} > 0) and ({compared})" if name in BY_NAME and BY_NAME[name].optional else compared
 
 
-def _number(name: str, value: Value) -> int:
+def _to_integer(name: str, value: FieldValue) -> int:
     field = BY_NAME.get(name)
     if name != fields.QUESTION_HASH and (field is None or field.kind in (Kind.CHOICE, *OF_TEXT)):
-        raise ValueError(f"{name} is no number")
+        raise ValueError(f"{name} is not a number")
     return int(value)
 
 
-def _part(condition: Part) -> str:
+def _substring_expression(condition: Substring) -> str:
     if BY_NAME[condition.field].kind not in OF_TEXT or not condition.text:
-        raise ValueError("A part is of a text")
-    before, after = ("" if condition.place == place else "%" for place in ("start", "end"))
-    return f"{condition.field} like {_quoted(before + condition.text + after)}"
+        raise ValueError("Substring conditions need a text field and a non-empty text")
+    before, after = ("" if condition.position == position else "%" for position in ("start", "end"))
+    return f"{condition.field} like {_quote(before + condition.text + after)}"
 
 
-def _phrase(condition: Phrase) -> str:
+def _phrase_expression(condition: Phrase) -> str:
     if not condition.stems or not all(stem.isalnum() for stem in condition.stems):
-        raise ValueError("A phrase is made of stems")
+        raise ValueError("A phrase consists of stems")
     return f'{fields.WORDS} like "% {" ".join(condition.stems)} %"'

@@ -1,4 +1,4 @@
-"""The vector index as the search sees it. `milvus.index.MilvusIndex` is the real one."""
+"""The vector index as search sees it: a Protocol, implemented by `milvus.index.MilvusIndex`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from mh_common.models import SearchMode
 from rag_api.search.filters import Condition
 
 MAX_MATCHES: Final = 1000
-"""Most matches of one search, far below Milvus's own limit of 16,384."""
+"""Maximum matches of one search, far below Milvus's own limit of 16,384."""
 
 
 @dataclass(frozen=True)
 class IndexQuery:
-    """What to look for: `vector`, of unit length, by meaning, `text` by words; a mode that needs no vector has none."""
+    """A query: its `text` for keyword search and its unit-length `vector` for semantic search, None in keyword mode."""
 
     mode: SearchMode
     text: str
     vector: Sequence[float] | None = None
 
 
-class Evidence(NamedTuple):
-    """What the parts say of a conversation; None where the mode does not ask a part.
+class ComponentScores(NamedTuple):
+    """Scores of a conversation by part of the search; None for parts that the mode does not use.
 
     Attributes:
-        question, text: cosines of the query with the question, and with question and answer.
-        keywords: BM25 score, 0 where no word is shared.
+        question, text: cosine similarity of the query to the question, and to question and answer together.
+        keywords: BM25 score, 0 when no word is shared.
     """
 
     question: float | None = None
@@ -35,24 +35,24 @@ class Evidence(NamedTuple):
 
 
 class Match(NamedTuple):
-    """A conversation in the index.
+    """A conversation found in the index.
 
     Attributes:
-        id, version: the conversation, and the version of it that was indexed.
-        question: equal for equal questions.
-        evidence: what each part says of it.
-        fusion: the score by which Milvus joined the parts.
+        id, version: the conversation and its indexed version.
+        question_hash: equal for equal questions.
+        scores: its score in each part of the search.
+        fusion_score: the score by which Milvus fused the parts (reciprocal rank fusion).
     """
 
     id: int
     version: int
-    question: int
-    evidence: Evidence
-    fusion: float
+    question_hash: int
+    scores: ComponentScores
+    fusion_score: float
 
 
 class VectorIndexError(Exception):
-    """The index cannot be searched now. The message is made for users; `retry_after` is in seconds."""
+    """The index cannot be searched right now. The message is meant for users; `retry_after` is in seconds."""
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
@@ -60,17 +60,17 @@ class VectorIndexError(Exception):
 
 
 class VectorIndex(Protocol):
-    """Finds conversations by meaning and by words."""
+    """Finds conversations by meaning and by keywords."""
 
     @property
     def rebuilding(self) -> bool:
-        """Whether, by the last look, the index was being filled anew and may lack conversations."""
+        """Whether the index was being rebuilt in place at the last check, so that conversations may be missing."""
         ...
 
     async def search(self, query: IndexQuery, limit: int, condition: Condition) -> list[Match]:
-        """Return the best matches, the parts of the mode joined, best first; an absent index has none.
+        """Return the best matches after fusing the parts of the mode, best first; none when there is no index.
 
-        Fewer than `limit` (at most MAX_MATCHES) means that there are no more.
+        At most MAX_MATCHES. Fewer than `limit` means that there are no more.
 
         Raises:
             VectorIndexError: the only error.
@@ -78,7 +78,7 @@ class VectorIndex(Protocol):
         ...
 
     async def ranks(self, query: IndexQuery, limit: int, condition: Condition) -> Mapping[str, Mapping[int, int]]:
-        """Return for each part of the mode, by name, the ranks from 1 of its `limit` best conversations, by id.
+        """Return the ranks, from 1, of the `limit` best conversations in each part: {part name: {id: rank}}.
 
         Raises:
             VectorIndexError: the only error.
@@ -86,7 +86,7 @@ class VectorIndex(Protocol):
         ...
 
     async def check(self) -> None:
-        """Return when the index can be searched.
+        """Check that the index can be searched.
 
         Raises:
             VectorIndexError: the only error.

@@ -1,4 +1,4 @@
-"""Periods of time as people write them, a year, a month, a day, an instant; and what is before, in and after one."""
+"""Periods of time as people type them (year, month, day, instant), and conditions before, within and after them."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
@@ -6,7 +6,7 @@ from typing import Final
 
 from mh_common.fields import BY_NAME, Kind, microseconds
 
-from rag_api.search.filters import Compared, Comparison, Condition, Either, Every, empty
+from rag_api.search.filters import And, Compare, ComparisonOperator, Condition, Or, is_empty
 
 _DATE: Final = re.compile(r"([0-9]{4})(?:([-./])([0-9]{2})(?:\2([0-9]{2}))?)?")
 _INSTANT: Final = re.compile(
@@ -14,16 +14,16 @@ _INSTANT: Final = re.compile(
 )
 _END_OF_TIME: Final = microseconds(datetime.max.replace(tzinfo=UTC)) + 1
 
-Span = tuple[int, int]
-"""The first moment of a period in UTC and the first one after it, in microseconds since 1970; for a field of days, the
-first day and the first one after it, as the index counts days."""
+TimeSpan = tuple[int, int]
+"""Start (inclusive) and end (exclusive) of a period: UTC microseconds since 1970 or, for date fields, ordinals of days
+as the index stores them."""
 
 
-def period(text: str, kind: Kind = Kind.MOMENT) -> Span | None:
-    """Return the period that a text names for a field of moments or days.
+def parse_period(text: str, kind: Kind = Kind.MOMENT) -> TimeSpan | None:
+    """Parse a period for a time or date field; None when the text is not a period.
 
-    `2026`, `2026-03` and `2026-03-01` are a year, a month and a day, also with dots or slashes; `2026-03-01T12:00Z` is
-    an instant, one microsecond long, and no day. None for anything else.
+    `2026`, `2026-03` and `2026-03-01` are a year, a month and a day; dots and slashes work as well. `2026-03-01T12:00Z`
+    is an instant of one microsecond, and valid for time fields only.
     """
     try:
         if match := _DATE.fullmatch(text):
@@ -36,29 +36,29 @@ def period(text: str, kind: Kind = Kind.MOMENT) -> Span | None:
     return None
 
 
-def compared(field: str, comparison: Comparison, span: Span) -> Condition:
-    """Return the condition that the field's moment compares so with the whole period.
+def compare(field: str, comparison: ComparisonOperator, span: TimeSpan) -> Condition:
+    """Return the condition that the field compares to the period as a whole.
 
-    After a day is after its end, up to a day is up to its end.
+    `>` a day means after its end; `<=` a day means up to its end.
     """
     start, end = span
     bound = start if comparison in ("<", ">=") else end
-    return Compared(field, "<" if comparison in ("<", "<=") else ">=", bound)
+    return Compare(field, "<" if comparison in ("<", "<=") else ">=", bound)
 
 
-def within(field: str, span: Span) -> Condition:
-    """Return the condition that the field's moment is in the period."""
-    return Every([compared(field, ">=", span), compared(field, "<=", span)])
+def within(field: str, span: TimeSpan) -> Condition:
+    """Return the condition that the field lies within the period."""
+    return And([compare(field, ">=", span), compare(field, "<=", span)])
 
 
-def outside(field: str, span: Span) -> Condition:
-    """Return the opposite of `within`. What has no value is outside as well."""
-    sides = [compared(field, "<", span), compared(field, ">", span)]
-    return Either([*sides, empty(field, negated=False)] if BY_NAME[field].optional else sides)
+def outside(field: str, span: TimeSpan) -> Condition:
+    """Return the negation of `within`; it also holds for a field without a value."""
+    sides = [compare(field, "<", span), compare(field, ">", span)]
+    return Or([*sides, is_empty(field, negated=False)] if BY_NAME[field].optional else sides)
 
 
 def _days(year: str, month: str | None, day: str | None) -> tuple[date, date | None]:
-    """Return the first day of a period and the first one after it; None after the last of all."""
+    """Return the first day of a period and the first day after it; None if that is after the year 9999."""
     start = date(int(year), int(month or 1), int(day or 1))
     try:
         if day:
@@ -70,7 +70,7 @@ def _days(year: str, month: str | None, day: str | None) -> tuple[date, date | N
         return start, None
 
 
-def _bounds(start: date, end: date | None, kind: Kind) -> Span:
+def _bounds(start: date, end: date | None, kind: Kind) -> TimeSpan:
     if kind is Kind.DAY:
         return start.toordinal(), (end or date.max).toordinal() + (end is None)
     return _midnight(start), _END_OF_TIME if end is None else _midnight(end)

@@ -1,13 +1,13 @@
-"""What people type into a search box: free text with phrases, excluded words and filters in it.
+"""The query syntax of the search box: free text with phrases, excluded words and filters.
 
-A filter is a name, a sign and a value without blanks between them: `question_sentiment:negative`. Around the signs of
-names with an underscore blanks are allowed, as nobody writes those names by chance. What only looks a little like a
-filter is text: a capital (`Re: my mother`), a blank after the colon, a time (`10:30`), a URL, a smiley. A lower-case
-word with a value right behind a colon is taken for a filter, and an error when nobody knows it: dropping it in silence,
-or searching for it, would give hits that the user takes for filtered.
+A filter is a field name, an operator and a value without spaces: `question_sentiment:negative`. Spaces around the
+operator are allowed after names with an underscore, which nobody types by accident. Text that merely resembles a filter
+stays text: a capital (`Re: my mother`), a space after the colon, a time (`10:30`), a URL, a smiley. A lower-case word
+followed directly by a colon and a value is a filter, and an error if no such field exists: ignoring it or searching
+for it would return hits that the user believes to be filtered.
 
-Texts stand in quotes where blanks or commas are in them: `category:"panic attacks",sleep`. `category:*` is any value,
-and `-category:*` none.
+Values with spaces or commas are quoted: `category:"panic attacks",sleep`. `category:*` matches any value, `-category:*`
+none.
 """
 
 import re
@@ -20,23 +20,23 @@ from mh_common.models import MAX_ID, FieldProblem
 from mh_common.stemming import words_of
 
 from rag_api.search.filters import (
-    Among,
-    Compared,
-    Comparison,
+    And,
+    Compare,
+    ComparisonOperator,
     Condition,
-    Every,
+    In,
+    Not,
     Phrase,
-    Without,
-    empty,
+    is_empty,
 )
-from rag_api.search.periods import compared, period, within
+from rag_api.search.periods import compare, parse_period, within
 
 _TEXTS = "|".join(field.name for field in FIELDS if field.kind is Kind.TEXT)
 _LONG_NAMES = "|".join(field.name for field in FIELDS if "_" in field.name and field.kind is not Kind.TEXT)
 _START = r"(?<!\S)"
 _SIGN = "(?::|<=|>=|=|<|>)"
 _TEXT = r'(?:"[^"]*"|[^\s",]+)'
-_PIECE: Final = re.compile(
+_TOKEN: Final = re.compile(
     rf'{_START}(?P<without>-)?"(?P<phrase>[^"]*)"'
     rf"|{_START}(?P<minus>-)?(?P<known>(?i:{_LONG_NAMES}))\s*(?P<sign>{_SIGN})\s*(?P<value>\S*)"
     rf"|{_START}(?P<minus3>-)?(?P<text>{_TEXTS})(?P<sign3>{_SIGN})(?P<value3>{_TEXT}(?:,{_TEXT})*)"
@@ -45,16 +45,16 @@ _PIECE: Final = re.compile(
 )
 
 ANY: Final = "*"
-"""As value: whatever it is, if there is one."""
+"""The value that matches any value."""
 
-_SIGNS: Final[dict[str, Comparison]] = {"<": "<", "<=": "<=", ">": ">", ">=": ">="}
+_OPERATORS: Final[dict[str, ComparisonOperator]] = {"<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 MAX_CONDITIONS: Final = 50
-"""Phrases, excluded words and filters in one query."""
+"""Maximum number of phrases, excluded words and filters in one query."""
 
 
 class QuerySyntaxError(DomainError):
-    """The typed query cannot be understood; the message says what to change."""
+    """The query has a syntax error; the message says what to change."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -62,135 +62,137 @@ class QuerySyntaxError(DomainError):
 
 
 @dataclass(frozen=True)
-class TypedQuery:
-    """The text to search for, without filters and excluded words, and what must hold besides."""
+class ParsedQuery:
+    """The text to search for, and the condition of its phrases, excluded words and filters."""
 
     text: str
-    condition: Every
+    condition: And
 
 
-def parse(query: str) -> TypedQuery:
-    """Take a typed query apart.
+def parse_query(query: str) -> ParsedQuery:
+    """Parse a query as typed into the search box.
 
     Raises:
-        QuerySyntaxError: a filter is unknown or its value is not understood, or nothing is left to search for.
+        QuerySyntaxError: a filter or its value is invalid, or no text is left to search for.
     """
     conditions: list[Condition] = []
 
-    def taken(match: re.Match[str]) -> str:
-        condition, text = _piece(match)
+    def replace_token(match: re.Match[str]) -> str:
+        condition, text = _parse_token(match)
         conditions.extend(condition)
         return text
 
-    text = " ".join(_PIECE.sub(taken, query).split()) if _PIECE.search(query) else query
+    text = " ".join(_TOKEN.sub(replace_token, query).split()) if _TOKEN.search(query) else query
     if len(conditions) > MAX_CONDITIONS:
-        raise QuerySyntaxError(f"A query can hold {MAX_CONDITIONS} phrases, excluded words and filters at most.")
+        raise QuerySyntaxError(f"A query can have at most {MAX_CONDITIONS} phrases, excluded words and filters.")
     if conditions and not any(True for _ in words_of(text)):
         raise QuerySyntaxError(
-            "Say in words what to search for, besides the filters and excluded words; to list conversations without a "
-            "search, use GET /api/v1/conversations."
+            "Add search terms; the query has only filters and excluded words. To list conversations without searching, "
+            "use GET /api/v1/conversations."
         )
-    return TypedQuery(text, Every(conditions))
+    return ParsedQuery(text, And(conditions))
 
 
-def _piece(match: re.Match[str]) -> tuple[list[Condition], str]:
-    """Return what a piece of the query asks for, and what of it remains text."""
+def _parse_token(match: re.Match[str]) -> tuple[list[Condition], str]:
+    """Return the conditions of a matched token, and the text that remains to be searched for."""
     found = match.groupdict()
     if found["phrase"] is not None:
-        return _phrase(found["phrase"], excluded=bool(found["without"]))
+        return _phrase_condition(found["phrase"], excluded=bool(found["without"]))
     if found["word"] is not None:
-        return _phrase(found["word"], excluded=True)
+        return _phrase_condition(found["word"], excluded=True)
     name = (found["known"] or found["text"] or found["name"]).lower()
-    sign = found["sign"] or found["sign2"] or found["sign3"]
+    operator = found["sign"] or found["sign2"] or found["sign3"]
     value = found["value"] or found["value2"] or found["value3"] or ""
     negated = any(found[minus] for minus in ("minus", "minus2", "minus3"))
     if name not in BY_NAME:
         raise QuerySyntaxError(
-            f"There is no filter {name}. Known are {', '.join(NAMES)}. To search for the words themselves, put a "
-            "blank after the sign, or send plain_query."
+            f"There is no filter named {name}. The filters are {', '.join(NAMES)}. To search for the words themselves, "
+            "put a space after the operator, or send plain_query."
         )
-    return [_filter(BY_NAME[name], sign, value, negated=negated)], " "
+    return [_filter_condition(BY_NAME[name], operator, value, negated=negated)], " "
 
 
-def _phrase(text: str, *, excluded: bool) -> tuple[list[Condition], str]:
+def _phrase_condition(text: str, *, excluded: bool) -> tuple[list[Condition], str]:
     stems = tuple(word.stem for word in words_of(text))
     if not stems:
         return [], " "
     phrase = Phrase(stems)
-    return ([Without(phrase)], " ") if excluded else ([phrase], f" {text} ")
+    return ([Not(phrase)], " ") if excluded else ([phrase], f" {text} ")
 
 
-def _filter(field: ConversationField, sign: str, value: str, *, negated: bool) -> Condition:
-    if field.optional and value == ANY and sign in (":", "="):
-        return empty(field.name, negated=not negated)
+def _filter_condition(field: ConversationField, operator: str, value: str, *, negated: bool) -> Condition:
+    if field.optional and value == ANY and operator in (":", "="):
+        return is_empty(field.name, negated=not negated)
     match field.kind:
         case Kind.TEXT | Kind.URL:
-            return _text(field, sign, value, negated=negated)
+            return _text_condition(field, operator, value, negated=negated)
         case Kind.DAY:
-            return _moment(field, sign, value, negated=negated)
+            return _time_condition(field, operator, value, negated=negated)
         case Kind.MOMENT:
-            return _moment(field, sign, value, negated=negated)
+            return _time_condition(field, operator, value, negated=negated)
         case Kind.CHOICE:
-            return _choice(field, sign, value, negated=negated)
+            return _choice_condition(field, operator, value, negated=negated)
         case Kind.ID:
-            return _key(field, sign, value, negated=negated)
+            return _id_condition(field, operator, value, negated=negated)
 
 
-def _text(field: ConversationField, sign: str, value: str, *, negated: bool) -> Condition:
-    if sign not in (":", "="):
-        raise QuerySyntaxError(f"{field.name} takes a colon: {field.typed}")
-    # Commas are common in addresses.
+def _text_condition(field: ConversationField, operator: str, value: str, *, negated: bool) -> Condition:
+    if operator not in (":", "="):
+        raise QuerySyntaxError(f"{field.name} must be followed by a colon: {field.typed}")
+    # Commas are common in URLs.
     apart = re.findall(_TEXT, value) if field.kind is Kind.TEXT or value.startswith('"') else [value]
     try:
         values = [text_of(field, one.strip('"')) for one in apart]
     except ValueError as error:
         raise QuerySyntaxError(f"{field.name} {error}.") from None
-    return Among(field.name, values, negated)
+    return In(field.name, values, negated)
 
 
-def _choice(field: ConversationField, sign: str, value: str, *, negated: bool) -> Condition:
-    if sign not in (":", "="):
-        raise QuerySyntaxError(f"{field.name} takes a colon: {field.name}:negative")
-    return Among(field.name, [_chosen(field, one.lower()) for one in value.split(",")], negated)
+def _choice_condition(field: ConversationField, operator: str, value: str, *, negated: bool) -> Condition:
+    if operator not in (":", "="):
+        raise QuerySyntaxError(f"{field.name} must be followed by a colon: {field.name}:negative")
+    return In(field.name, [_validate_choice(field, one.lower()) for one in value.split(",")], negated)
 
 
-def _chosen(field: ConversationField, value: str) -> str:
+def _validate_choice(field: ConversationField, value: str) -> str:
     if value not in list(field.choices):
         known = ", ".join(field.choices)
-        raise QuerySyntaxError(f"{field.name} is one of {known}, or several of them with commas and no blanks.")
+        raise QuerySyntaxError(
+            f"{field.name} must be one of {known}, or several of them separated by commas without spaces."
+        )
     return value
 
 
-def _key(field: ConversationField, sign: str, value: str, *, negated: bool) -> Condition:
-    if sign in (":", "="):
-        return Among(field.name, [_id(one) for one in value.split(",")], negated)
-    _refuse_minus(f"{field.name}{sign}", negated)
-    return Compared(field.name, _SIGNS[sign], _id(value))
+def _id_condition(field: ConversationField, operator: str, value: str, *, negated: bool) -> Condition:
+    if operator in (":", "="):
+        return In(field.name, [_parse_id(one) for one in value.split(",")], negated)
+    _reject_minus(f"{field.name}{operator}", negated)
+    return Compare(field.name, _OPERATORS[operator], _parse_id(value))
 
 
-def _id(value: str) -> int:
-    # Not int() alone, which takes digits of every script, signs and underscores.
+def _parse_id(value: str) -> int:
+    # int() alone would also accept digits of any script, signs and underscores.
     if not re.fullmatch("[0-9]{1,19}", value) or int(value) > MAX_ID:
-        raise QuerySyntaxError("id is a number, or several with commas and no blanks: id:1,2,3")
+        raise QuerySyntaxError("id must be a number, or several separated by commas without spaces: id:1,2,3")
     return int(value)
 
 
-def _moment(field: ConversationField, sign: str, value: str, *, negated: bool) -> Condition:
+def _time_condition(field: ConversationField, operator: str, value: str, *, negated: bool) -> Condition:
     name = field.name
-    _refuse_minus(name, negated)
-    span = period(value, field.kind)
+    _reject_minus(name, negated)
+    span = parse_period(value, field.kind)
     if span is None:
         examples = f"{name}>=2026, {name}:2026-03, {name}<=2026-03-01"
         if field.kind is Kind.DAY:
-            raise QuerySyntaxError(f"{name} is a year, a month or a day: {examples}")
+            raise QuerySyntaxError(f"{name} must be a year, a month or a day: {examples}")
         raise QuerySyntaxError(
-            f"{name} is a year, a month, a day or a time with its zone: {examples}, {name}<2026-03-01T12:00:00Z"
+            f"{name} must be a year, a month, a day or a time with a time zone: {examples}, {name}<2026-03-01T12:00:00Z"
         )
-    if sign in (":", "="):
+    if operator in (":", "="):
         return within(name, span)
-    return compared(name, _SIGNS[sign], span)
+    return compare(name, _OPERATORS[operator], span)
 
 
-def _refuse_minus(what: str, negated: bool) -> None:
+def _reject_minus(what: str, negated: bool) -> None:
     if negated:
-        raise QuerySyntaxError(f"{what} cannot be excluded with a minus; turn its sign around instead.")
+        raise QuerySyntaxError(f"{what} cannot be negated with a minus; use the opposite operator instead.")

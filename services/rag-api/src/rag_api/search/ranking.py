@@ -1,9 +1,10 @@
-"""From what the parts of a search say of a conversation to one score, from 0 to 1.
+"""Ranking: combine the scores of the parts of a search into one calibrated score from 0 to 1.
 
-The evidence is a weighted sum: the cosines of the query with the question and with question and answer, and the BM25
-score, which has no upper bound and is bent to below 1. Hits are ordered by it. A logistic curve makes the score of it,
-the likelihood that such evidence belongs to a conversation on what was asked. How cosines lie differs from model to
-model, so each has a curve of its own, fitted by `mh_devtools.search.calibrate`.
+The evidence is a weighted sum of the cosine similarities of the query to the question and to question and answer, and
+of the BM25 score, which is unbounded and therefore squashed to below 1. Hits are ordered by evidence. A logistic curve
+(Platt scaling) maps it to the score: the probability that a conversation with this evidence is relevant. Cosine
+similarities are distributed differently for each embedding model, so each model has its own curve, fitted by
+`mh_devtools.search.calibrate`.
 """
 
 import math
@@ -13,45 +14,45 @@ from typing import Final, NamedTuple
 
 from mh_common.models import SearchMode
 
-from rag_api.search.index import Evidence, Match
+from rag_api.search.index import ComponentScores, Match
 from rag_api.settings import SearchSettings
 
-KEYWORD_HALF: Final = 20.0
-"""The BM25 score that is bent to a half: about what a question's words together get from a fitting conversation."""
+BM25_HALF_SATURATION: Final = 20.0
+"""The BM25 score that is squashed to 0.5: about what a whole question scores against a relevant conversation."""
 
 
 @dataclass(frozen=True)
-class Curve:
+class CalibrationCurve:
     """A logistic curve.
 
     Attributes:
-        slope, offset: what the evidence is multiplied with, and what is added to that.
-        threshold: the score below which a best hit is none; None where evidence of this kind cannot tell.
+        slope, offset: the score is the logistic function of `slope * evidence + offset`.
+        threshold: even the best hit counts as irrelevant below this score; None if this evidence cannot tell.
     """
 
     slope: float
     offset: float
     threshold: float | None = None
 
-    def at(self, evidence: float) -> float:
-        """Return the score."""
+    def score(self, evidence: float) -> float:
+        """Return the score for this evidence."""
         return 1 / (1 + math.exp(-min(max(self.slope * evidence + self.offset, -60.0), 60.0)))
 
 
-MODEL_CURVES: Final[Mapping[str, Mapping[SearchMode, Curve]]] = {
+MODEL_CURVES: Final[Mapping[str, Mapping[SearchMode, CalibrationCurve]]] = {
     "all-MiniLM-L6-v2": {
-        SearchMode.HYBRID: Curve(slope=14.2, offset=-8.8, threshold=0.07),
-        SearchMode.SEMANTIC: Curve(slope=15.4, offset=-7.2, threshold=0.1),
+        SearchMode.HYBRID: CalibrationCurve(slope=14.2, offset=-8.8, threshold=0.07),
+        SearchMode.SEMANTIC: CalibrationCurve(slope=15.4, offset=-7.2, threshold=0.1),
     },
 }
-"""By the embedder's model; how they were measured stands in docs/adr/0022-scores-are-calibrated-by-model.md."""
+"""By embedding model. How they were fitted: docs/adr/0022-scores-are-calibrated-by-model.md."""
 
-KEYWORD_CURVE: Final = Curve(slope=15.2, offset=-4.9)
-"""The same for every model, as none is asked. Shared words alone do not tell a question that is out of place."""
+KEYWORD_CURVE: Final = CalibrationCurve(slope=15.2, offset=-4.9)
+"""Used with every model, since keyword mode needs none. Shared words alone cannot reveal an off-topic question."""
 
 
 class Candidate(NamedTuple):
-    """A match with its score, and its rank among all that the index gave, the parts joined."""
+    """A match with its evidence, its score, and its rank (from 1) in the fused result of the index."""
 
     match: Match
     evidence: float
@@ -59,17 +60,17 @@ class Candidate(NamedTuple):
     fusion_rank: int
 
     @property
-    def place(self) -> tuple[float, int]:
-        """Sorts the best first; equal evidence by id."""
+    def sort_key(self) -> tuple[float, int]:
+        """Sorts the best first, and equal evidence by id."""
         return -self.evidence, self.match.id
 
 
 class Ranker:
-    """Scores, and orders by them, what was found with one embedding model.
+    """Scores and orders matches found with one embedding model.
 
     Args:
-        model: the embedder's model.
-        settings: weights, and what wins over the table in the hybrid mode.
+        model: the embedding model.
+        settings: weights, and a curve and threshold that override the table in hybrid mode.
     """
 
     def __init__(self, model: str, settings: SearchSettings) -> None:
@@ -77,52 +78,52 @@ class Ranker:
         self._keyword_weight = settings.keyword_weight
         self._curves = {SearchMode.KEYWORD: KEYWORD_CURVE, **MODEL_CURVES.get(model, {})}
         if settings.slope is not None and settings.offset is not None:
-            self._curves[SearchMode.HYBRID] = Curve(settings.slope, settings.offset)
+            self._curves[SearchMode.HYBRID] = CalibrationCurve(settings.slope, settings.offset)
         self._threshold = settings.relevance_threshold
 
-    def calibrated(self, mode: SearchMode) -> bool:
-        """Whether scores of this mode were measured, and mean a likelihood."""
+    def is_calibrated(self, mode: SearchMode) -> bool:
+        """Whether there is a fitted curve for this mode, so that scores are probabilities."""
         return mode in self._curves
 
     def threshold(self, mode: SearchMode) -> float | None:
-        """Return the score below which a best hit is none; None where nobody knows one."""
+        """Return the score below which even the best hit counts as irrelevant; None if it is unknown."""
         if self._threshold is not None and mode is SearchMode.HYBRID:
             return self._threshold
         curve = self._curves.get(mode)
         return curve.threshold if curve else None
 
     def rank(
-        self, matches: Sequence[Match], mode: SearchMode, *, threshold: float = 0.0, ranked_before: int = 0
+        self, matches: Sequence[Match], mode: SearchMode, *, threshold: float = 0.0, rank_offset: int = 0
     ) -> list[Candidate]:
-        """Return the matches whose score reaches the threshold, each version of a conversation once, the best first.
+        """Return the matches whose score reaches the threshold, best first, each version of a conversation once.
 
         Args:
-            matches: as the index gave them.
-            mode: of the search.
-            threshold: the least score.
-            ranked_before: how many the index gave before these.
+            matches: in the order of the index.
+            mode: the search mode.
+            threshold: the minimum score.
+            rank_offset: how many matches the index returned before these.
         """
-        sums = [self.evidence(match.evidence) for match in matches]
+        sums = [self.combine(match.scores) for match in matches]
         candidates = [
             Candidate(match, round(evidence, 6), score, rank)
-            for rank, (match, evidence) in enumerate(zip(matches, sums, strict=True), start=ranked_before + 1)
+            for rank, (match, evidence) in enumerate(zip(matches, sums, strict=True), start=rank_offset + 1)
             if (score := self.score(evidence, mode)) >= threshold
         ]
-        # Milvus Lite can hold a row twice (ADR 9); of two versions, one is the present one.
+        # Milvus Lite can hold a row twice (ADR 9); of two versions, one is current.
         distinct = {(one.match.id, one.match.version): one for one in candidates}
-        return sorted(distinct.values(), key=lambda one: one.place)
+        return sorted(distinct.values(), key=lambda one: one.sort_key)
 
-    def evidence(self, found: Evidence) -> float:
-        """Return the weighted sum of the parts that were asked."""
-        keywords = None if found.keywords is None else found.keywords / (found.keywords + KEYWORD_HALF)
+    def combine(self, found: ComponentScores) -> float:
+        """Return the evidence: the weighted sum of the scores that the mode has."""
+        keywords = None if found.keywords is None else found.keywords / (found.keywords + BM25_HALF_SATURATION)
         if found.question is None or found.text is None:
             return keywords or 0.0
         meaning = self._question_weight * found.question + (1 - self._question_weight) * found.text
         return meaning if keywords is None else meaning + self._keyword_weight * keywords
 
     def score(self, evidence: float, mode: SearchMode) -> float:
-        """Return the score of such a sum; without a curve, its part of the most that there can be."""
+        """Return the calibrated score of this evidence or, without a curve, its share of the maximum evidence."""
         if curve := self._curves.get(mode):
-            return round(curve.at(evidence), 6)
+            return round(curve.score(evidence), 6)
         most = 1 + self._keyword_weight if mode is SearchMode.HYBRID else 1
         return round(min(max(evidence / most, 0.0), 1.0), 6)

@@ -1,4 +1,4 @@
-"""From a text to matches of the index: embed it, then ask."""
+"""Retrieval: embed the query, then search the index."""
 
 import asyncio
 import math
@@ -20,17 +20,17 @@ log = structlog.get_logger(__name__)
 EMBEDDER_FAILED: Final = "embedder_failed"
 
 
-class QueryRefusedError(DomainError):
-    """The embedder takes this text under no circumstances."""
+class QueryRejectedError(DomainError):
+    """The embedding model rejects this text, and would reject it again."""
 
 
 class Retriever:
-    """Asks embedder and index.
+    """Embeds queries and searches the index.
 
     Args:
-        embedder: of the model that the index was made with.
-        index: what is searched.
-        embed_timeout: seconds until the embedding of a query is given up.
+        embedder: uses the model that the index was built with.
+        index: the index to search.
+        embed_timeout: timeout of embedding one query, in seconds.
     """
 
     def __init__(self, embedder: Embedder, index: VectorIndex, embed_timeout: float) -> None:
@@ -44,10 +44,10 @@ class Retriever:
         return self._index.rebuilding
 
     async def query(self, text: str, mode: SearchMode) -> IndexQuery:
-        """Return what the index is to look for; a mode without meaning needs no embedding.
+        """Return the query for the index; keyword mode needs no embedding.
 
         Raises:
-            QueryRefusedError: the embedder refuses the text.
+            QueryRejectedError: the embedding model rejects the text.
             UnavailableError: the embedder is down.
         """
         return IndexQuery(mode, text, None if mode is SearchMode.KEYWORD else await self._embed(text))
@@ -58,7 +58,7 @@ class Retriever:
             return await self._index.search(query, limit, condition)
 
     async def ranks(self, query: IndexQuery, condition: Condition) -> Mapping[str, Mapping[int, int]]:
-        """Return the ranks by part, see `VectorIndex.ranks`. Raises UnavailableError: the index is down."""
+        """Return the ranks in each part, see `VectorIndex.ranks`. Raises UnavailableError: the index is down."""
         with _search_part():
             return await self._index.ranks(query, MAX_MATCHES, condition)
 
@@ -68,13 +68,13 @@ class Retriever:
                 async with asyncio.timeout(self._embed_timeout):
                     return (await self._embedder.embed([text], TextUse.QUERY))[0]
         except TimeoutError:
-            failure: DomainError = UnavailableError("The embedding model does not answer in time.", retry_after=5)
+            failure: DomainError = UnavailableError("The embedding model did not answer in time.", retry_after=5)
         except EmbedderError as error:
             if error.transient:
                 retry_after = math.ceil(error.retry_after or 5)
-                failure = UnavailableError(f"The embedding model cannot be used now: {error}.", retry_after)
+                failure = UnavailableError(f"The embedding model is unavailable: {error}.", retry_after)
             else:
-                failure = QueryRefusedError("The embedding model refuses this text.")
+                failure = QueryRejectedError("The embedding model rejects this text. Shorten or rephrase it.")
         log.warning(EMBEDDER_FAILED, error=type(failure).__name__)
         raise failure
 

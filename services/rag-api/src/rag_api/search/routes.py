@@ -47,39 +47,37 @@ _EXAMPLE: Final[dict[str, Any]] = {
     },
 )
 async def search(request: SearchRequest, state: State) -> Response:
-    """Return the conversations that fit the query best, one for each distinct question unless `group_by` is `none`.
+    """Return the best matching conversations, one for each distinct question unless `group_by` is `none`.
 
-    Filters that are given must all hold, those typed into the query and the others. Texts and sentiments are the
-    present ones; a conversation that was changed and is not indexed again yet is left out. Before anything is indexed
-    there are no hits. While the index is built anew in place, `index_rebuilding` is true and hits may be missing.
+    All filters must hold, both those typed into the query and those in other fields. Texts and sentiments are current;
+    a conversation that has changed and is not yet indexed again is left out. Before anything is indexed there are no
+    hits. While the index is being rebuilt in place, `index_rebuilding` is true and hits may be missing.
     """
-    return _answer(await state.search.search(request))
+    return _response(await state.search.search(request))
 
 
 @router.get(
     "/conversations/{conversation_id}/similar",
     response_model=SearchResult,
-    summary="Questions like that of a conversation",
+    summary="Find similar questions",
     responses={
         200: {"content": {"application/json": {"example": _EXAMPLE}}},
         **problem_responses(400, 404, 422, 503),
     },
 )
 async def similar(
-    conversation_id: Annotated[ConversationId, Path(description="The conversation to start from.")],
+    conversation_id: Annotated[ConversationId, Path(description="The conversation to compare with.")],
     state: State,
-    limit: Annotated[int, Query(ge=1, le=100, description="Most hits to return.")] = 10,
-    similarity_threshold: Annotated[
-        float, Query(ge=0, le=1, description="Leave out hits whose score is below this.")
-    ] = 0.0,
+    limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of hits.")] = 10,
+    similarity_threshold: Annotated[float, Query(ge=0, le=1, description="Minimum score of a hit.")] = 0.0,
 ) -> Response:
-    """Return the conversations whose question is most like this one's, one for each distinct other question.
+    """Return the conversations whose questions are most similar to this one's, one for each distinct other question.
 
-    Works from the moment the conversation is stored, whether it is indexed yet or not.
+    Works as soon as the conversation is stored, even before it is indexed.
     """
-    return _answer(await state.search.similar(conversation_id, limit, similarity_threshold))
+    return _response(await state.search.similar(conversation_id, limit, similarity_threshold))
 
 
-def _answer(result: SearchResult) -> Response:
-    """Return the answer that shows a result. Made here: the framework would check it once more."""
+def _response(result: SearchResult) -> Response:
+    """Return the response for a result. Serialized here, since FastAPI would validate it a second time."""
     return Response(result.model_dump_json(), media_type="application/json")

@@ -1,4 +1,4 @@
-"""Which candidates are confirmed next, and which of the confirmed are shown: as many as are asked for."""
+"""Which candidates to hydrate next, and which of the hydrated hits to return."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,99 +6,99 @@ from typing import Final
 
 from mh_common import vector_index as fields
 
-from rag_api.search.filters import Among, Condition
-from rag_api.search.hydration import Found
+from rag_api.search.filters import Condition, In
+from rag_api.search.hydration import HydratedHit
 from rag_api.search.index import MAX_MATCHES
 from rag_api.search.ranking import Candidate
 
-LEAST_CANDIDATES: Final = 100
-"""Conversations looked at even for a short list. From 80 on the order of the first ten no longer depended on it."""
+MIN_CANDIDATES: Final = 100
+"""Candidates to retrieve even for a short list. From 80 on, the top ten no longer changed when measured."""
 CANDIDATES_PER_HIT: Final = 4
-"""Questions have a few answers each, of which one becomes a hit."""
+"""A question has a few answers, only one of which becomes a hit."""
 
-MAX_TEXTS: Final = 200
-"""Most conversations in one request for texts: the API's longest page."""
+MAX_BATCH: Final = 200
+"""Maximum conversations hydrated in one request: the maximum page size of the conversations API."""
 
 
 class Selection:
-    """The best conversations found so far, and the candidates that wait to be confirmed.
+    """The hits found so far, and the candidates that are still to be hydrated.
 
     Args:
-        limit: how many are wanted.
-        grouped: whether at most one of each question is.
+        limit: number of hits to return.
+        grouped: whether to return at most one hit for each question.
     """
 
     def __init__(self, limit: int, *, grouped: bool) -> None:
         self._limit = limit
         self._grouped = grouped
-        self._waiting: list[Candidate] = []
-        self._found: list[Found] = []
-        self._seen: set[int] = set()
-        self._closed: set[int] = set()
+        self._pending: list[Candidate] = []
+        self._hits: list[HydratedHit] = []
+        self._checked_ids: set[int] = set()
+        self._found_questions: set[int] = set()
 
     @property
     def is_complete(self) -> bool:
-        """Whether as many are found as are wanted."""
-        return len(self._found) >= self._limit
+        """Whether there are enough hits."""
+        return len(self._hits) >= self._limit
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether there are candidates that nobody has looked at."""
-        return bool(self._waiting)
+    def has_candidates(self) -> bool:
+        """Whether there are candidates left to hydrate."""
+        return bool(self._pending)
 
     @property
-    def wanted_matches(self) -> int:
-        """How many matches to ask the index for at once."""
-        return min(max(LEAST_CANDIDATES, CANDIDATES_PER_HIT * self._limit), MAX_MATCHES)
+    def match_limit(self) -> int:
+        """How many matches to request from the index at once."""
+        return min(max(MIN_CANDIDATES, CANDIDATES_PER_HIT * self._limit), MAX_MATCHES)
 
     @property
-    def not_yet_seen(self) -> list[Condition]:
-        """What a further match must be: none that was looked at, and of no question that has its hit."""
+    def exclusions(self) -> list[Condition]:
+        """Conditions that exclude what was checked already, and questions that have their hit, from further matches."""
         conditions: list[Condition] = []
-        if self._seen:
-            conditions.append(Among(fields.ID, sorted(self._seen), negated=True))
-        if self._closed:
-            conditions.append(Among(fields.QUESTION_HASH, sorted(self._closed), negated=True))
+        if self._checked_ids:
+            conditions.append(In(fields.ID, sorted(self._checked_ids), negated=True))
+        if self._found_questions:
+            conditions.append(In(fields.QUESTION_HASH, sorted(self._found_questions), negated=True))
         return conditions
 
-    def offer(self, candidates: Sequence[Candidate]) -> None:
-        """Let these candidates, best first, wait in the place of those before."""
-        self._waiting = list(candidates)
+    def set_candidates(self, candidates: Sequence[Candidate]) -> None:
+        """Replace the candidates to hydrate by these, best first."""
+        self._pending = list(candidates)
 
-    def take(self, turn: int) -> list[Candidate]:
-        """Take the next candidates to confirm off those that wait.
+    def next_batch(self, iteration: int) -> list[Candidate]:
+        """Remove and return the next candidates to hydrate.
 
         Args:
-            turn: from 0. Each takes twice as many as are missing, and twice as many of a question's answers, as those
-                before were stale: so a long run of stale ones is passed.
+            iteration: from 0. Each one doubles the batch relative to the missing hits, and the number of answers per
+                question, because the candidates before were stale: so a long run of stale ones is skipped quickly.
         """
-        wanted = min((self._limit - len(self._found)) * 2**turn, MAX_TEXTS)
-        of_each = 2**turn if self._grouped else wanted
+        batch_size = min((self._limit - len(self._hits)) * 2**iteration, MAX_BATCH)
+        per_question = 2**iteration if self._grouped else batch_size
         batch: list[Candidate] = []
-        left: list[Candidate] = []
-        taken: Counter[int] = Counter()
-        for candidate in self._waiting:
-            question = candidate.match.question
-            if len(batch) == wanted or taken[question] == of_each:
-                left.append(candidate)
+        remaining: list[Candidate] = []
+        taken_by_question: Counter[int] = Counter()
+        for candidate in self._pending:
+            question = candidate.match.question_hash
+            if len(batch) == batch_size or taken_by_question[question] == per_question:
+                remaining.append(candidate)
             else:
-                taken[question] += 1
+                taken_by_question[question] += 1
                 batch.append(candidate)
-        self._waiting = left
+        self._pending = remaining
         return batch
 
-    def add(self, batch: Sequence[Candidate], found: Sequence[Found]) -> None:
-        """Note that a batch was looked at, and what of it was found. If grouped, a question keeps its best only."""
-        self._seen.update(candidate.match.id for candidate in batch)
+    def add(self, batch: Sequence[Candidate], found: Sequence[HydratedHit]) -> None:
+        """Record a hydrated batch and its hits. If grouped, only the best hit of a question is kept."""
+        self._checked_ids.update(candidate.match.id for candidate in batch)
         if not self._grouped:
-            self._found += found
+            self._hits += found
             return
         for one in found:
-            if one.candidate.match.question not in self._closed:
-                self._closed.add(one.candidate.match.question)
-                self._found.append(one)
-        self._waiting = [one for one in self._waiting if one.match.question not in self._closed]
+            if one.candidate.match.question_hash not in self._found_questions:
+                self._found_questions.add(one.candidate.match.question_hash)
+                self._hits.append(one)
+        self._pending = [one for one in self._pending if one.match.question_hash not in self._found_questions]
 
-    def best(self) -> list[Found]:
-        """Return what was found, the best first; equal evidence by id."""
-        return sorted(self._found, key=lambda found: found.candidate.place)[: self._limit]
+    def best(self) -> list[HydratedHit]:
+        """Return the hits, best first; equal evidence by id."""
+        return sorted(self._hits, key=lambda found: found.candidate.sort_key)[: self._limit]

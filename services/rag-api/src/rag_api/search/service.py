@@ -1,6 +1,6 @@
-"""Search: parse the query, retrieve matches, rank them, hydrate them, mark the words; each of these once and in order.
+"""Search: parse the query, retrieve matches, rank, hydrate and highlight them, each once and in this order.
 
-Only stale matches send a search around again, for others in their place.
+Only stale matches cause another iteration, to find replacements.
 """
 
 import time
@@ -25,11 +25,11 @@ from mh_common.models import (
 )
 
 from rag_api import metrics
-from rag_api.search.filters import Among, Condition, Every, requested
+from rag_api.search.filters import And, Condition, In, condition_from_request
 from rag_api.search.highlights import highlights, query_stems
-from rag_api.search.hydration import Found, Hydrator
+from rag_api.search.hydration import HydratedHit, Hydrator
 from rag_api.search.index import IndexQuery, VectorIndex
-from rag_api.search.query_parser import TypedQuery, parse
+from rag_api.search.query_parser import ParsedQuery, parse_query
 from rag_api.search.ranking import Ranker
 from rag_api.search.retrieval import Retriever
 from rag_api.search.selection import Selection
@@ -39,20 +39,20 @@ log = structlog.get_logger(__name__)
 
 SEARCH_COMPLETED: Final = "search_completed"
 SCORES_UNCALIBRATED: Final = "search_scores_uncalibrated"
-"""Nobody measured this embedding model's scores: no answer says that nothing relevant was found. Once at the start."""
+"""Logged at start: without calibration for the embedding model, no answer can say that nothing relevant was found."""
 
-MAX_TURNS: Final = 8
-"""Most requests for texts in one search."""
+MAX_ITERATIONS: Final = 8
+"""Maximum requests to the conversations API in one search."""
 
 MAX_QUERY_LENGTH: Final = 8000
-"""Characters of a conversation's question that similar ones are looked for by; as many as a query may have."""
+"""Characters of a question that are used to find similar ones; the maximum length of a query."""
 
 Ranks = Mapping[str, Mapping[int, int]]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is looked for, whoever asks."""
+class SearchParameters:
+    """The parameters of a search, whichever route it comes from."""
 
     text: str
     condition: Condition
@@ -64,7 +64,7 @@ class Wanted:
 
 
 class SearchService:
-    """Finds conversations. Their texts are always those of the conversations API, never the index's."""
+    """Finds conversations. Texts always come from the conversations API, never from the index."""
 
     def __init__(
         self, embedder: Embedder, index: VectorIndex, conversations: AsyncClient, settings: SearchSettings
@@ -72,27 +72,27 @@ class SearchService:
         self._retriever = Retriever(embedder, index, settings.embed_timeout)
         self._ranker = Ranker(embedder.model, settings)
         self._hydrator = Hydrator(conversations)
-        if not self._ranker.calibrated(SearchMode.HYBRID):
+        if not self._ranker.is_calibrated(SearchMode.HYBRID):
             log.warning(SCORES_UNCALIBRATED, model=embedder.model)
 
     @property
     def relevance_threshold(self) -> float | None:
-        """Score of the hybrid mode below which a best hit is none; None where nobody measured it."""
+        """Hybrid-mode score below which even the best hit counts as irrelevant; None if it is unknown."""
         return self._ranker.threshold(SearchMode.HYBRID)
 
-    async def search(self, request: SearchRequest, also: Condition = Every()) -> SearchResult:  # noqa: B008 - frozen
-        """Return the best hits that are `also` as said, highest score first, equal scores by id.
+    async def search(self, request: SearchRequest, extra_condition: Condition = And()) -> SearchResult:  # noqa: B008 - frozen
+        """Return the best hits, highest score first, equal scores by id; all of them satisfy `extra_condition`.
 
         Raises:
-            QuerySyntaxError: the typed query cannot be understood.
-            QueryRefusedError: the embedder refuses the query.
+            QuerySyntaxError: the query has a syntax error.
+            QueryRejectedError: the embedding model rejects the query.
             UnavailableError: the embedder, the index or the conversations API is down; the message says which.
         """
-        typed = TypedQuery(request.query, Every()) if request.plain_query else parse(request.query)
-        return await self._searched(
-            Wanted(
-                text=typed.text,
-                condition=Every([typed.condition, requested(request), also]),
+        parsed = ParsedQuery(request.query, And()) if request.plain_query else parse_query(request.query)
+        return await self._run(
+            SearchParameters(
+                text=parsed.text,
+                condition=And([parsed.condition, condition_from_request(request), extra_condition]),
                 mode=request.mode,
                 limit=request.limit,
                 threshold=request.similarity_threshold or 0.0,
@@ -101,82 +101,83 @@ class SearchService:
             )
         )
 
-    async def find(self, key: int) -> Conversation | None:
-        """Return a conversation as it is now; None when there is no such one.
+    async def find(self, conversation_id: int) -> Conversation | None:
+        """Return the current version of a conversation; None if it does not exist.
 
         Raises:
             UnavailableError: the conversations API is down.
         """
-        rows = await self._hydrator.rows([key])
+        rows = await self._hydrator.fetch([conversation_id])
         return rows[0] if rows else None
 
-    async def similar(self, key: int, limit: int, threshold: float = 0.0) -> SearchResult:
-        """Return other questions like that of a conversation, one hit each. Raises as `search`, and besides:
+    async def similar(self, conversation_id: int, limit: int, threshold: float = 0.0) -> SearchResult:
+        """Return other questions similar to that of a conversation, one hit each.
 
         Raises:
             NotFoundError: there is no such conversation.
+            QueryRejectedError, UnavailableError: as in `search`.
         """
-        row = await self.find(key)
+        row = await self.find(conversation_id)
         if row is None:
-            raise NotFoundError(f"There is no conversation {key}.")
+            raise NotFoundError(f"There is no conversation {conversation_id}.")
         question = row.question
-        same = Among(fields.QUESTION_HASH, [fields.question_hash(question)], negated=True)
+        same = In(fields.QUESTION_HASH, [fields.question_hash(question)], negated=True)
         text = question[:MAX_QUERY_LENGTH]
-        return await self._searched(
-            Wanted(text, same, SearchMode.HYBRID, limit, threshold, grouped=True, explain=False)
+        return await self._run(
+            SearchParameters(text, same, SearchMode.HYBRID, limit, threshold, grouped=True, explain=False)
         )
 
-    async def _searched(self, wanted: Wanted) -> SearchResult:
+    async def _run(self, parameters: SearchParameters) -> SearchResult:
         started = time.perf_counter()
-        query = await self._retriever.query(wanted.text, wanted.mode)
+        query = await self._retriever.query(parameters.text, parameters.mode)
         embedded = time.perf_counter()
-        found = await self._found(query, wanted)
+        found = await self._collect_hits(query, parameters)
         metrics.count_search([one.candidate.score for one in found])
-        ranks = await self._retriever.ranks(query, wanted.condition) if wanted.explain else None
+        ranks = await self._retriever.ranks(query, parameters.condition) if parameters.explain else None
         log.info(
             SEARCH_COMPLETED,
-            mode=wanted.mode.value,
+            mode=parameters.mode.value,
             hits=len(found),
-            limit=wanted.limit,
+            limit=parameters.limit,
             embed_ms=round((embedded - started) * 1000, 1),
             find_ms=round((time.perf_counter() - embedded) * 1000, 1),
         )
-        stems = query_stems(wanted.text)
+        stems = query_stems(parameters.text)
         hits = [_hit(one, stems, ranks) for one in found]
         return SearchResult(
             hits=hits,
             total_hits=len(hits),
-            relevance_threshold=self._ranker.threshold(wanted.mode),
-            scores_calibrated=self._ranker.calibrated(wanted.mode),
+            relevance_threshold=self._ranker.threshold(parameters.mode),
+            scores_calibrated=self._ranker.is_calibrated(parameters.mode),
             index_rebuilding=self._retriever.index_rebuilding,
         )
 
-    async def _found(self, query: IndexQuery, wanted: Wanted) -> list[Found]:
-        """Return the best conversations that are as wanted, the best first.
+    async def _collect_hits(self, query: IndexQuery, parameters: SearchParameters) -> list[HydratedHit]:
+        """Return the best hits for the parameters, best first.
 
-        A conversation that was changed or deleted since it was indexed is left out, and the next one takes its place,
-        also among those with the same question.
+        A conversation that was changed or deleted since it was indexed is replaced by the next best one, which may have
+        the same question.
         """
-        selection = Selection(wanted.limit, grouped=wanted.grouped)
+        selection = Selection(parameters.limit, grouped=parameters.grouped)
         retrieved, exhausted = 0, False
-        for turn in range(MAX_TURNS):
-            if not selection.is_waiting and not exhausted:
-                condition = Every([wanted.condition, *selection.not_yet_seen])
-                matches = await self._retriever.matches(query, selection.wanted_matches, condition)
-                selection.offer(
-                    self._ranker.rank(matches, query.mode, threshold=wanted.threshold, ranked_before=retrieved)
+        for iteration in range(MAX_ITERATIONS):
+            if not selection.has_candidates and not exhausted:
+                condition = And([parameters.condition, *selection.exclusions])
+                matches = await self._retriever.matches(query, selection.match_limit, condition)
+                selection.set_candidates(
+                    self._ranker.rank(matches, query.mode, threshold=parameters.threshold, rank_offset=retrieved)
                 )
-                retrieved, exhausted = retrieved + len(matches), len(matches) < selection.wanted_matches
-            batch = selection.take(turn)
+                retrieved, exhausted = retrieved + len(matches), len(matches) < selection.match_limit
+            batch = selection.next_batch(iteration)
             if not batch:
                 break
-            selection.add(batch, await self._hydrator.confirm(batch))
+            selection.add(batch, await self._hydrator.hydrate(batch))
             if selection.is_complete:
                 break
         return selection.best()
 
 
-def _hit(found: Found, stems: frozenset[str], ranks: Ranks | None) -> SearchHit:
+def _hit(found: HydratedHit, stems: frozenset[str], ranks: Ranks | None) -> SearchHit:
     row = found.row
     return SearchHit(
         **{name: value for name, value in row if name in SearchHit.model_fields},
@@ -186,14 +187,14 @@ def _hit(found: Found, stems: frozenset[str], ranks: Ranks | None) -> SearchHit:
     )
 
 
-def _explanation(found: Found, ranks: Ranks) -> Explanation:
+def _explanation(found: HydratedHit, ranks: Ranks) -> Explanation:
     candidate = found.candidate
-    evidence = candidate.match.evidence
-    scores = {"question": evidence.question, "text": evidence.text, "keywords": evidence.keywords}
+    found_scores = candidate.match.scores
+    scores = {"question": found_scores.question, "text": found_scores.text, "keywords": found_scores.keywords}
     parts = [
         PartScore(part=part, rank=ranks.get(part, {}).get(found.row.id), score=score)
         for part, score in scores.items()
         if score is not None
     ]
-    fusion = PartScore(part="fusion", rank=candidate.fusion_rank, score=candidate.match.fusion)
+    fusion = PartScore(part="fusion", rank=candidate.fusion_rank, score=candidate.match.fusion_score)
     return Explanation(parts=[*parts, fusion] if len(parts) > 1 else parts, evidence=candidate.evidence)

@@ -1,1 +1,1 @@
-"""Answers as plain text, for programs that know no more than that."""
+"""Answers as plain text, for simple chat pages."""

@@ -1,4 +1,4 @@
-"""What POST /api/chat takes, and what it and GET /api/health answer."""
+"""Request and response models of POST /api/chat and GET /api/health."""
 
 import re
 from typing import Annotated
@@ -8,22 +8,22 @@ from mh_common.models.base import WireModel, without_nul
 from mh_common.settings import BLANK_IS_NONE
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from rag_api.answers.generators import MAX_INSTRUCTIONS
+from rag_api.answers.generators import MAX_INSTRUCTIONS_LENGTH
 
 Instructions = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=MAX_INSTRUCTIONS), AfterValidator(without_nul)
+    str, StringConstraints(strip_whitespace=True, max_length=MAX_INSTRUCTIONS_LENGTH), AfterValidator(without_nul)
 ]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 
 
-def _fit_for_a_header(key: SecretStr) -> SecretStr:
+def _validate_api_key(key: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]{1,512}", key.get_secret_value()):
         raise ValueError("must be 1 to 512 visible ASCII characters")
     return key
 
 
 class PlainChatRequest(WireModel):
-    """A question, and how its answer is to be written."""
+    """A question and options for its answer."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -37,15 +37,15 @@ class PlainChatRequest(WireModel):
     )
 
     developer_message: Instructions = Field(
-        default="", description="May ask for a language, tone, length or form; at most 4,000 characters."
+        default="", description="Instructions for language, tone, length or form; at most 4,000 characters."
     )
     user_message: QueryText = Field(description="The question: 1 to 8,000 characters after trimming.")
     model: Annotated[ModelName | None, BLANK_IS_NONE] = Field(
-        default=None, description="Another language model; needs `api_key`."
+        default=None, description="Another language model; requires `api_key`."
     )
-    api_key: Annotated[Annotated[SecretStr, AfterValidator(_fit_for_a_header)] | None, BLANK_IS_NONE] = Field(
+    api_key: Annotated[Annotated[SecretStr, AfterValidator(_validate_api_key)] | None, BLANK_IS_NONE] = Field(
         default=None,
-        description="A key for the language model's server, used for this request and neither logged nor kept.",
+        description="A key for the language model's server, used for this request only, never logged or stored.",
     )
 
 
@@ -56,6 +56,6 @@ class ChatError(BaseModel):
 
 
 class Health(BaseModel):
-    """The service runs."""
+    """The service is running."""
 
     status: str = "ok"

@@ -1,8 +1,8 @@
-"""Dify's metadata conditions as conditions of the index, exactly.
+"""Translate Dify's metadata conditions into filter conditions.
 
-Choices, texts and URLs take the operators of texts, ids those of numbers, moments and days those of times; what an
-operator cannot mean for a field is refused, as is a value that no conversation can have. A condition with `not` or `≠`
-holds exactly where its opposite does not, so where there is no value as well.
+Choices, texts and URLs support the operators of strings, ids those of numbers, times and dates those of times.
+Operators that make no sense for a field are rejected, and so are values that no conversation can have. A condition with
+`not` or `≠` is the exact negation of its opposite, so it also holds when there is no value.
 """
 
 import re
@@ -16,18 +16,18 @@ from mh_common.models import MAX_ID, FieldProblem
 
 from rag_api.integrations.dify.models import MetadataCondition, MetadataFilter, Scalar
 from rag_api.search.filters import (
-    Among,
-    Compared,
-    Comparison,
+    And,
+    Compare,
+    ComparisonOperator,
     Condition,
-    Either,
-    Every,
-    Part,
-    Place,
-    Without,
-    empty,
+    In,
+    Not,
+    Or,
+    Position,
+    Substring,
+    is_empty,
 )
-from rag_api.search.periods import Span, compared, outside, period, within
+from rag_api.search.periods import TimeSpan, compare, outside, parse_period, within
 
 Value = Scalar | Sequence[Scalar] | None
 
@@ -39,196 +39,202 @@ _OPPOSITES: Final = {
     "not empty": "empty",
     "not null": "null",
 }
-"""These hold exactly where their opposite does not."""
+"""Negated operators and what they negate."""
 
-_EMPTY: Final = ("empty", "null")
-_EQUAL: Final = ("is", "=")
-_PARTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
+_EMPTINESS_OPERATORS: Final = ("empty", "null")
+_EQUALITY_OPERATORS: Final = ("is", "=")
+_SUBSTRING_OPERATORS: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "contains": lambda text, part: part in text,
     "start with": str.startswith,
     "end with": str.endswith,
 }
-_PLACES: Final[Mapping[str, Place]] = {"contains": "anywhere", "start with": "start", "end with": "end"}
-_SIGNS: Final[Mapping[str, Comparison]] = {"<": "<", "≤": "<=", ">": ">", "≥": ">="}
-_TIME_SIGNS: Final[Mapping[str, Comparison]] = {**_SIGNS, "before": "<", "after": ">"}
+_POSITIONS: Final[Mapping[str, Position]] = {"contains": "anywhere", "start with": "start", "end with": "end"}
+_ORDER_OPERATORS: Final[Mapping[str, ComparisonOperator]] = {"<": "<", "≤": "<=", ">": ">", "≥": ">="}
+_TIME_OPERATORS: Final[Mapping[str, ComparisonOperator]] = {**_ORDER_OPERATORS, "before": "<", "after": ">"}
 
 OPERATORS: Final[Mapping[Kind, Sequence[str]]] = {
-    Kind.CHOICE: (*_PARTS, *_EQUAL, "in"),
-    Kind.MOMENT: (*_EQUAL, "in", *_TIME_SIGNS),
-    Kind.DAY: (*_EQUAL, "in", *_TIME_SIGNS),
-    Kind.TEXT: (*_PARTS, *_EQUAL, "in"),
-    Kind.URL: (*_PARTS, *_EQUAL, "in"),
-    Kind.ID: (*_EQUAL, "in", *_SIGNS),
+    Kind.CHOICE: (*_SUBSTRING_OPERATORS, *_EQUALITY_OPERATORS, "in"),
+    Kind.MOMENT: (*_EQUALITY_OPERATORS, "in", *_TIME_OPERATORS),
+    Kind.DAY: (*_EQUALITY_OPERATORS, "in", *_TIME_OPERATORS),
+    Kind.TEXT: (*_SUBSTRING_OPERATORS, *_EQUALITY_OPERATORS, "in"),
+    Kind.URL: (*_SUBSTRING_OPERATORS, *_EQUALITY_OPERATORS, "in"),
+    Kind.ID: (*_EQUALITY_OPERATORS, "in", *_ORDER_OPERATORS),
 }
-"""What suits a kind, besides `empty` and `null` and the opposites of all these."""
+"""Operators by kind of field, besides `empty`, `null` and the negations of all these."""
 
 _FIRST_SECOND: Final = -62_135_596_800
 _LAST_SECOND: Final = 253_402_300_799
-"""Of the years 1 to 9999, since 1970."""
+"""First and last second of the years 1 to 9999, since 1970."""
 _FIRST_OF_1970: Final = date(1970, 1, 1).toordinal()
 _DAY_S: Final = 86_400
 _YEARS: Final = range(1, 10_000)
 
 
-class _RefusedError(Exception):
-    """A condition cannot be used: the part of it that is wrong, and what to change."""
+class _ConditionError(Exception):
+    """A condition is invalid: the key that is wrong, and what to change."""
 
-    def __init__(self, part: str, message: str) -> None:
+    def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
-        self.part = part
+        self.key = key
 
 
-def condition_of(given: MetadataCondition | None) -> Condition:
-    """Return what a metadata condition asks for.
+def to_condition(metadata_condition: MetadataCondition | None) -> Condition:
+    """Return the filter condition for a metadata condition.
 
     Raises:
-        InvalidRequestError: a field is unknown, or operator or value do not suit it; names each such place.
+        InvalidRequestError: a field is unknown, or an operator or value is invalid for it; lists every such error.
     """
-    if given is None or not given.conditions:
-        return Every()
+    if metadata_condition is None or not metadata_condition.conditions:
+        return And()
     parts: list[Condition] = []
     problems: list[FieldProblem] = []
-    for place, one in enumerate(given.conditions):
+    for place, one in enumerate(metadata_condition.conditions):
         try:
             parts.append(_condition(one))
-        except _RefusedError as refused:
-            path = f"metadata_condition.conditions.{place}.{refused.part}"
-            problems.append(FieldProblem(field=path, message=str(refused)))
+        except _ConditionError as error:
+            path = f"metadata_condition.conditions.{place}.{error.key}"
+            problems.append(FieldProblem(field=path, message=str(error)))
     if problems:
-        raise InvalidRequestError("The metadata condition cannot be used.", problems)
-    return Either(parts) if given.logical_operator == "or" else Every(parts)
+        raise InvalidRequestError("The metadata condition is invalid.", problems)
+    return Or(parts) if metadata_condition.logical_operator == "or" else And(parts)
 
 
 def _condition(one: MetadataFilter) -> Condition:
     names = [one.name] if isinstance(one.name, str) else one.name
     negated = one.comparison_operator in _OPPOSITES
     operator = _OPPOSITES.get(one.comparison_operator, one.comparison_operator)
-    leaves = [_leaf(name, operator, one.value, negated=negated) for name in names]
-    return Every(leaves) if negated else Either(leaves)
+    leaves = [_field_condition(name, operator, one.value, negated=negated) for name in names]
+    return And(leaves) if negated else Or(leaves)
 
 
-def _leaf(name: str, operator: str, value: Value, *, negated: bool) -> Condition:
+def _field_condition(name: str, operator: str, value: Value, *, negated: bool) -> Condition:
     field = BY_NAME.get(name)
     if field is None:
-        raise _RefusedError("name", f"is no field to filter by; these are {', '.join(NAMES)}")
-    if operator in _EMPTY:
-        return empty(name, negated=negated)
+        raise _ConditionError("name", f"is not a filterable field; use one of {', '.join(NAMES)}")
+    if operator in _EMPTINESS_OPERATORS:
+        return is_empty(name, negated=negated)
     if operator not in OPERATORS[field.kind]:
-        raise _RefusedError("comparison_operator", f"does not suit {name}, which takes {', '.join(suitable(field))}")
+        raise _ConditionError(
+            "comparison_operator", f"is not supported for {name}; use one of {', '.join(operators_for(field))}"
+        )
     match field.kind:
         case Kind.CHOICE:
-            return _choice(field, operator, value, negated=negated)
+            return _choice_condition(field, operator, value, negated=negated)
         case Kind.TEXT | Kind.URL:
-            return _text(field, operator, value, negated=negated)
+            return _text_condition(field, operator, value, negated=negated)
         case Kind.MOMENT | Kind.DAY:
-            return _moment(field, operator, value, negated=negated)
+            return _time_condition(field, operator, value, negated=negated)
         case Kind.ID:
-            return _id(name, operator, value, negated=negated)
+            return _id_condition(name, operator, value, negated=negated)
 
 
-def suitable(field: ConversationField) -> list[str]:
-    """Return the operators that a field takes."""
-    operators = (*OPERATORS[field.kind], *_EMPTY)
+def operators_for(field: ConversationField) -> list[str]:
+    """Return the operators that a field supports."""
+    operators = (*OPERATORS[field.kind], *_EMPTINESS_OPERATORS)
     return [*operators, *(opposite for opposite, operator in _OPPOSITES.items() if operator in operators)]
 
 
-def _choice(field: ConversationField, operator: str, value: Value, *, negated: bool) -> Condition:
-    if operator in _PARTS:
-        part = _one(value)
+def _choice_condition(field: ConversationField, operator: str, value: Value, *, negated: bool) -> Condition:
+    if operator in _SUBSTRING_OPERATORS:
+        part = _single_value(value)
         if not isinstance(part, str):
-            raise _RefusedError("value", "must be a text with this operator")
-        return Among(field.name, [one for one in field.choices if _PARTS[operator](one, part.lower())], negated)
-    values = _several(value) if operator == "in" else [_one(value)]
-    return Among(field.name, [_chosen(field, one) for one in values], negated)
+            raise _ConditionError("value", "must be a string for this operator")
+        return In(
+            field.name, [one for one in field.choices if _SUBSTRING_OPERATORS[operator](one, part.lower())], negated
+        )
+    values = _value_list(value) if operator == "in" else [_single_value(value)]
+    return In(field.name, [_validate_choice(field, one) for one in values], negated)
 
 
-def _text(field: ConversationField, operator: str, value: Value, *, negated: bool) -> Condition:
-    if operator in _PARTS:
-        part = Part(field.name, _part_of_text(field, _one(value)), _PLACES[operator])
-        return Without(part) if negated else part
-    values = _several(value) if operator == "in" else [_one(value)]
-    return Among(field.name, [_known_text(field, one) for one in values], negated)
+def _text_condition(field: ConversationField, operator: str, value: Value, *, negated: bool) -> Condition:
+    if operator in _SUBSTRING_OPERATORS:
+        part = Substring(field.name, _substring_value(field, _single_value(value)), _POSITIONS[operator])
+        return Not(part) if negated else part
+    values = _value_list(value) if operator == "in" else [_single_value(value)]
+    return In(field.name, [_text_value(field, one) for one in values], negated)
 
 
-def _id(name: str, operator: str, value: Value, *, negated: bool) -> Condition:
-    if operator in _SIGNS:
-        return Compared(name, _SIGNS[operator], _whole_number(_one(value)))
-    values = _several(value) if operator == "in" else [_one(value)]
-    return Among(name, [_whole_number(one) for one in values], negated)
+def _id_condition(name: str, operator: str, value: Value, *, negated: bool) -> Condition:
+    if operator in _ORDER_OPERATORS:
+        return Compare(name, _ORDER_OPERATORS[operator], _id_value(_single_value(value)))
+    values = _value_list(value) if operator == "in" else [_single_value(value)]
+    return In(name, [_id_value(one) for one in values], negated)
 
 
-def _moment(field: ConversationField, operator: str, value: Value, *, negated: bool) -> Condition:
+def _time_condition(field: ConversationField, operator: str, value: Value, *, negated: bool) -> Condition:
     name = field.name
-    if operator in _TIME_SIGNS:
-        return compared(name, _TIME_SIGNS[operator], _span(field, _one(value)))
-    spans = [_span(field, one) for one in (_several(value) if operator == "in" else [_one(value)])]
+    if operator in _TIME_OPERATORS:
+        return compare(name, _TIME_OPERATORS[operator], _time_span(field, _single_value(value)))
+    spans = [_time_span(field, one) for one in (_value_list(value) if operator == "in" else [_single_value(value)])]
     if negated:
-        return Every([outside(name, span) for span in spans])
-    return Either([within(name, span) for span in spans])
+        return And([outside(name, span) for span in spans])
+    return Or([within(name, span) for span in spans])
 
 
-def _one(value: Value) -> Scalar:
+def _single_value(value: Value) -> Scalar:
     if value is None or value == "":
-        raise _RefusedError("value", "is required with this operator")
+        raise _ConditionError("value", "is required for this operator")
     if not isinstance(value, str | int | float):
-        raise _RefusedError("value", "must be a single text or number with this operator; for a list use in or not in")
+        raise _ConditionError(
+            "value", "must be a single string or number for this operator; use in or not in for a list"
+        )
     return value
 
 
-def _several(value: Value) -> Sequence[Scalar]:
+def _value_list(value: Value) -> Sequence[Scalar]:
     if isinstance(value, str):
         value = [part for text in value.split(",") if (part := text.strip())] or None
     if value is None:
-        raise _RefusedError("value", "is required with this operator")
+        raise _ConditionError("value", "is required for this operator")
     return [value] if isinstance(value, int | float) else value
 
 
-def _chosen(field: ConversationField, value: Scalar) -> str:
+def _validate_choice(field: ConversationField, value: Scalar) -> str:
     chosen = str(value).lower()
     if chosen not in list(field.choices):
-        raise _RefusedError("value", f"must be one of {', '.join(field.choices)}")
+        raise _ConditionError("value", f"must be one of {', '.join(field.choices)}")
     return chosen
 
 
-def _part_of_text(field: ConversationField, value: Scalar) -> str:
+def _substring_value(field: ConversationField, value: Scalar) -> str:
     if not isinstance(value, str):
-        raise _RefusedError("value", "must be a text with this operator")
+        raise _ConditionError("value", "must be a string for this operator")
     if len(value) > field.max_length or not is_on_one_line(value):
-        raise _RefusedError("value", f"must have at most {field.max_length:,} characters, on one line")
+        raise _ConditionError("value", f"must be at most {field.max_length:,} characters on one line")
     return value
 
 
-def _known_text(field: ConversationField, value: Scalar) -> str:
+def _text_value(field: ConversationField, value: Scalar) -> str:
     try:
         return text_of(field, str(value))
     except ValueError as error:
-        raise _RefusedError("value", str(error)) from None
+        raise _ConditionError("value", str(error)) from None
 
 
-def _whole_number(value: Scalar) -> int:
-    # Not int() alone, which takes digits of every script, signs and underscores.
+def _id_value(value: Scalar) -> int:
+    # int() alone would also accept digits of any script, signs and underscores.
     if isinstance(value, str):
         number = int(value) if re.fullmatch("[0-9]{1,19}", value) else None
     else:
         number = int(value) if value % 1 == 0 else None
     if number is None or not 0 <= number <= MAX_ID:
-        raise _RefusedError("value", f"must be the number of a conversation, from 0 to {MAX_ID}")
+        raise _ConditionError("value", f"must be a conversation id, from 0 to {MAX_ID}")
     return number
 
 
-def _span(field: ConversationField, value: Scalar) -> Span:
+def _time_span(field: ConversationField, value: Scalar) -> TimeSpan:
     if isinstance(value, str):
-        if span := period(value, field.kind):
+        if span := parse_period(value, field.kind):
             return span
-        # Workflows pass numbers on as texts. Fewer digits are rather meant as a date.
+        # Workflows pass numbers as strings. Fewer digits are more likely meant as a date.
         seconds: float | None = int(value) if re.fullmatch("[0-9]{9,12}", value) else None
     else:
         seconds = value
     if seconds is None or seconds in _YEARS or not _FIRST_SECOND <= seconds <= _LAST_SECOND:
-        zone = "" if field.kind is Kind.DAY else 'a time with its zone ("2026-03-01T12:00:00Z"), '
-        raise _RefusedError(
+        zone = "" if field.kind is Kind.DAY else 'a time with a time zone ("2026-03-01T12:00:00Z"), '
+        raise _ConditionError(
             "value",
-            f'must be {zone}a day ("2026-03-01"), a month or a year as a text, or a number of seconds since 1970',
+            f'must be {zone}a day ("2026-03-01"), a month or a year as a string, or a number of seconds since 1970',
         )
     if field.kind is Kind.DAY:
         day = _FIRST_OF_1970 + int(seconds // _DAY_S)

@@ -1,7 +1,7 @@
-"""What Dify sends to an external knowledge base, and what it wants back.
+"""Request and response models of Dify's External Knowledge API.
 
-The contract: https://docs.dify.ai/en/self-host/use-dify/knowledge/external-knowledge-api. Keys that a later version of
-Dify may add are passed over, but not in a filter: a part of it that is not understood must not widen what is found.
+The contract: https://docs.dify.ai/en/self-host/use-dify/knowledge/external-knowledge-api. Unknown keys, which a later
+version of Dify may add, are ignored, except in filters: ignoring part of a filter would return too much.
 """
 
 from typing import Annotated, Any, Final, Literal, Self
@@ -22,13 +22,13 @@ from pydantic import (
 )
 
 from rag_api.integrations.links import conversation_link
-from rag_api.integrations.titles import title_of
+from rag_api.integrations.titles import make_title
 
 MAX_CONDITIONS: Final = 50
 MAX_NAMES: Final = len(NAMES)
-"""In one condition; there are no more fields."""
+"""Maximum names in one condition: the number of fields."""
 MAX_VALUES: Final = 1000
-"""In all conditions together."""
+"""Maximum values in all conditions together."""
 
 TITLE_LENGTH: Final = 80
 
@@ -54,13 +54,13 @@ Operator = Literal[
     "null",
     "not null",
 ]
-"""The last two are what `empty` and `not empty` were called before."""
+"""The last two are the earlier names of `empty` and `not empty`."""
 
 Scalar = StrictStr | StrictInt | StrictFloat
 
 
-def _or_say(message: str) -> WrapValidator:
-    """Say this instead of what is wrong for each member of a union."""
+def _with_message(message: str) -> WrapValidator:
+    """Replace the errors for each member of a union by one message."""
 
     def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         try:
@@ -72,57 +72,59 @@ def _or_say(message: str) -> WrapValidator:
 
 
 class MetadataFilter(WireModel):
-    """One condition on the conversations to search among."""
+    """One condition on the conversations to search."""
 
     name: Annotated[
         StrictStr | Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_NAMES)],
-        _or_say(f"must be the name of a field, or a list of 1 to {MAX_NAMES} such names"),
+        _with_message(f"must be the name of a field, or a list of 1 to {MAX_NAMES} such names"),
     ] = Field(
-        description=f"{listed([f'`{name}`' for name in NAMES], ' or ')}. Of several one at least must pass; with a "
-        "`not` operator or `≠` all must."
+        description=f"{listed([f'`{name}`' for name in NAMES], ' or ')}. Of several names, at least one must match; "
+        "with a `not` operator or `≠`, all must."
     )
     comparison_operator: Operator
-    value: Annotated[Scalar | list[Scalar] | None, _or_say("must be a text, a number, or a list of them")] = Field(
-        default=None,
-        description="A sentiment or, for `contains`, `start with` and `end with`, a part of its name, in either case; "
-        "a text, or a part of one, exactly. A time is ISO 8601 with its zone, or a day, month or year, which is meant "
-        "as a whole, or seconds since 1970. `in` and `not in` take a list, or a text with commas.",
+    value: Annotated[Scalar | list[Scalar] | None, _with_message("must be a string, a number, or a list of them")] = (
+        Field(
+            default=None,
+            description="A sentiment or, for `contains`, `start with` and `end with`, part of its name, ignoring case; "
+            "a text or part of it, case-sensitive. A time is ISO 8601 with a time zone; a day, month or year as a "
+            "whole; or seconds since 1970. `in` and `not in` take a list, or a string with commas.",
+        )
     )
 
     def count_values(self) -> int:
-        """Return how many values there are, those of a text with commas as well."""
+        """Return the number of values, including those separated by commas in a string."""
         if isinstance(self.value, str):
             return self.value.count(",") + 1
         return len(self.value) if isinstance(self.value, list) else 1
 
 
 class MetadataCondition(WireModel):
-    """The conditions on the conversations to search among. Without any, all are searched."""
+    """Conditions on the conversations to search. Without any, all are searched."""
 
-    logical_operator: Literal["and", "or"] | None = Field(default="and", description="null is `and`.")
+    logical_operator: Literal["and", "or"] | None = Field(default="and", description="null means `and`.")
     conditions: Annotated[list[MetadataFilter], Field(max_length=MAX_CONDITIONS)] | None
 
     @field_validator("conditions")
     @classmethod
-    def _few_values(cls, conditions: list[MetadataFilter] | None) -> list[MetadataFilter] | None:
+    def _limit_values(cls, conditions: list[MetadataFilter] | None) -> list[MetadataFilter] | None:
         if sum(one.count_values() for one in conditions or ()) > MAX_VALUES:
-            raise ValueError(f"must have {MAX_VALUES} values at most, in all conditions together")
+            raise ValueError(f"must have at most {MAX_VALUES} values in all conditions together")
         return conditions
 
 
 class RetrievalSetting(BaseModel):
-    """How much is wanted."""
+    """Number and minimum score of the records."""
 
     top_k: Annotated[int, Field(ge=1, le=100)] | None = Field(
-        default=None, description="Most records to return; null: 10."
+        default=None, description="Maximum number of records; null: 10."
     )
     score_threshold: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        default=None, description="Leave out records whose score is below this; null and 0: leave out none."
+        default=None, description="Minimum score of a record; null or 0: no minimum."
     )
 
 
 class RetrievalRequest(BaseModel):
-    """A retrieval."""
+    """A retrieval request."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -149,7 +151,7 @@ class RetrievalRequest(BaseModel):
     metadata_condition: MetadataCondition | None = None
 
     def search_request(self) -> SearchRequest:
-        """Return the same search, but for the metadata condition, as the platform's own route takes it."""
+        """Return the equivalent search request, without the metadata condition."""
         setting = self.retrieval_setting
         request = SearchRequest(query=self.query, plain_query=True, similarity_threshold=setting.score_threshold)
         return request if setting.top_k is None else request.model_copy(update={"limit": setting.top_k})
@@ -157,7 +159,7 @@ class RetrievalRequest(BaseModel):
 
 class _Metadata(BaseModel):
     id: int
-    link: str = Field(description="Where the conversation can be read.")
+    link: str = Field(description="URL of the conversation.")
     question_sentiment: Sentiment
     answer_sentiment: Sentiment
     created_at: UtcTime
@@ -165,26 +167,28 @@ class _Metadata(BaseModel):
 
 
 class RecordMetadata(ConversationDetails, _Metadata):
-    """What is known of a conversation besides its text. What it has not is left out."""
+    """Metadata of a conversation. Fields without a value are omitted."""
 
 
 class Record(BaseModel):
     """A conversation that was found."""
 
     content: str = Field(description="Question and answer.")
-    score: float = Field(ge=0, le=1, description="As `score` in /api/v1/search.")
+    score: float = Field(ge=0, le=1, description="The same as `score` in /api/v1/search.")
     title: str = Field(description="The beginning of the question.")
     metadata: RecordMetadata
 
     @classmethod
     def of(cls, hit: SearchHit, public_url: str) -> Self:
-        """Return a hit as Dify takes it."""
+        """Return a hit as a record."""
         first_word = next(iter(hit.question.split(maxsplit=1)), "")
         return cls(
             content=f"Question: {hit.question}\nAnswer: {hit.answer}",
             score=hit.score,
-            # A piece of a word says nothing.
-            title=title_of(hit.question, TITLE_LENGTH) if len(first_word) < TITLE_LENGTH else f"Conversation {hit.id}",
+            # A truncated word would be a useless title.
+            title=make_title(hit.question, TITLE_LENGTH)
+            if len(first_word) < TITLE_LENGTH
+            else f"Conversation {hit.id}",
             metadata=RecordMetadata(
                 **{name: value for name, value in hit if name in RecordMetadata.model_fields},
                 link=conversation_link(public_url, hit.id),
@@ -202,7 +206,7 @@ class DifyError(BaseModel):
     """An error."""
 
     error_code: int = Field(
-        description="1001: the Authorization header is not `Bearer KEY`. 1002: the key is another. 2001: there is no "
-        "such knowledge. Everything else has the HTTP status."
+        description="1001: the Authorization header is not `Bearer KEY`. 1002: wrong key. 2001: unknown knowledge "
+        "base. For other errors, the HTTP status."
     )
     error_msg: str

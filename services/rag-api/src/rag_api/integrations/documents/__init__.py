@@ -1,1 +1,1 @@
-"""The conversations as a list of documents, for tools that copy or show a knowledge base."""
+"""All conversations as documents, for tools that copy or display a knowledge base."""

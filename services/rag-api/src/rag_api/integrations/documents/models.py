@@ -1,4 +1,4 @@
-"""What GET /documents takes and answers."""
+"""Request and response models of GET /documents."""
 
 import datetime as dt
 from typing import Self
@@ -10,11 +10,11 @@ from rag_api.integrations.links import source_link
 
 
 class DocumentsQuery(WireModel):
-    """A page of the list."""
+    """Query parameters of GET /documents."""
 
-    limit: int = Field(default=50, ge=1, le=100, description="Most documents on the page.")
-    cursor: str | None = Field(default=None, max_length=1000, description="`next_cursor` of the page before.")
-    include_total: bool = Field(default=False, description="Count all documents as well.")
+    limit: int = Field(default=50, ge=1, le=100, description="Maximum documents on the page.")
+    cursor: str | None = Field(default=None, max_length=1000, description="`next_cursor` of the previous page.")
+    include_total: bool = Field(default=False, description="Whether to include the total number of documents.")
 
 
 class Document(BaseModel):
@@ -23,12 +23,16 @@ class Document(BaseModel):
     id: int
     question: str
     answer: str
-    link: str = Field(description="Where the conversation comes from or, if nobody said, can be read.")
-    date: dt.date = Field(description="Day of the source or, if nobody said, in UTC on which it was added.")
+    link: str = Field(
+        description="Source URL of the conversation or, if it has none, the URL of the conversation itself."
+    )
+    date: dt.date = Field(
+        description="Date of the source or, if it has none, the UTC date on which the conversation was added."
+    )
 
     @classmethod
     def of(cls, row: Conversation, public_url: str) -> Self:
-        """Return a conversation as these tools take it."""
+        """Return a conversation as a document."""
         return cls(
             id=row.id,
             question=row.question,
@@ -39,8 +43,8 @@ class Document(BaseModel):
 
 
 class Documents(BaseModel):
-    """A page, by id."""
+    """A page of documents, ordered by id."""
 
     documents: list[Document]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
-    total: int | None = Field(default=None, description="Number of all documents; only with `include_total`.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page; null on the last page.")
+    total: int | None = Field(default=None, description="Total number of documents; only with `include_total`.")

@@ -1,18 +1,18 @@
-"""A page of the conversations API's list."""
+"""Pages of conversations from the conversations API."""
 
 from mh_client import AsyncClient, BadRequestError, MHError
 from mh_common.errors import InvalidRequestError
 from mh_common.models import ConversationPage, FieldProblem
 
 from rag_api.integrations.documents.models import DocumentsQuery
-from rag_api.search.hydration import unavailable
+from rag_api.search.hydration import to_unavailable_error
 
 
 async def page(conversations: AsyncClient, query: DocumentsQuery) -> ConversationPage:
-    """Return the page that is asked for.
+    """Return the requested page.
 
     Raises:
-        InvalidRequestError: the cursor is none that a page gave.
+        InvalidRequestError: the cursor is not a next_cursor of an earlier page.
         UnavailableError: the conversations API is down.
     """
     try:
@@ -20,8 +20,8 @@ async def page(conversations: AsyncClient, query: DocumentsQuery) -> Conversatio
             limit=query.limit, cursor=query.cursor, include_total=query.include_total
         )
     except BadRequestError as error:
-        # All else in the request is from here.
-        wrong = FieldProblem(field="cursor", message="must be the next_cursor of a page, unchanged")
-        raise InvalidRequestError("The cursor cannot be used.", [wrong]) from error
+        # The cursor is the only part of the request that comes from the caller unchecked.
+        wrong = FieldProblem(field="cursor", message="must be the unchanged next_cursor of a previous page")
+        raise InvalidRequestError("The cursor is invalid.", [wrong]) from error
     except MHError as error:
-        raise unavailable(error) from error
+        raise to_unavailable_error(error) from error

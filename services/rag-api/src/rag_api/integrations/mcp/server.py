@@ -1,4 +1,4 @@
-"""What the tools of the MCP server at /mcp ask: this application's own services."""
+"""The MCP server at /mcp, whose tools call this application's own services."""
 
 import re
 from collections.abc import Awaitable
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 async def serve_exchange(scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve one exchange. The SDK's sessions live no longer than it, as nothing of it is kept for the next one."""
+    """Serve one exchange. The SDK's session ends with it, since no state is kept for the next exchange."""
     sessions = StreamableHTTPSessionManager(_server, stateless=True)
     async with sessions.run():
         await sessions.handle_request(scope, receive, send)
@@ -46,7 +46,7 @@ _server = build_server(_platform_of)
 
 
 class _LocalPlatform:
-    """This application's own services, asked on behalf of one request; see `mh_client.mcp_server.tools.Platform`."""
+    """This application's own services, called on behalf of one request; see `mh_client.mcp_server.tools.Platform`."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -54,26 +54,26 @@ class _LocalPlatform:
 
     async def search(self, query: str, limit: int, filters: SearchFilters) -> SearchResult:
         request = SearchRequest(query=query, plain_query=True, limit=limit, **dict(filters))
-        return await self._told(self._state.search.search(request))
+        return await self._as_api_error(self._state.search.search(request))
 
     async def find(self, key: int) -> Conversation | None:
-        return await self._told(self._state.search.find(key))
+        return await self._as_api_error(self._state.search.find(key))
 
     async def answer(self, question: str, top_k: int) -> Answer:
         user = self._request.headers.get(USER_ID)
         if user is not None and not re.fullmatch(USER_ID_PATTERN, user):
             raise InvalidInputError([FieldProblem(field=USER_ID, message=f"the header must match {USER_ID_PATTERN}")])
         request = AnswerRequest(question=question, top_k=top_k)
-        return await self._told(self._state.answers.answer(request, user))
+        return await self._as_api_error(self._state.answers.answer(request, user))
 
     def link(self, key: int) -> str:
         return conversation_link(public_url_of(self._request), key)
 
-    async def _told(self, work: Awaitable[T]) -> T:
-        """Raise what a client makes of the problem that other routes answer an error with."""
+    async def _as_api_error(self, work: Awaitable[T]) -> T:
+        """Await `work`; raise its errors as the client library would raise the problem that other routes return."""
         try:
             return await work
-        except Exception as error:  # whatever it is, it is a problem to the caller
+        except Exception as error:  # any error, as other routes turn any error into a problem
             problem, headers = problem_of(self._request, error)
             wait = float(headers["Retry-After"]) if "Retry-After" in headers else None
             raise APIStatusError(problem.status, problem, problem.request_id, wait) from error

@@ -1,1 +1,1 @@
-"""OpenAI's API, for its clients: models, chat completions and the search of a vector store."""
+"""An OpenAI-compatible API: models, chat completions and vector store search."""

@@ -6,16 +6,16 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from rag_api.answers.language_models import PLATFORM_MODEL
-from rag_api.integrations.openai.errors import KEY, OpenAIRoute, UnknownError, error_responses
+from rag_api.integrations.openai.errors import API_KEY, OpenAIRoute, UnknownResourceError, error_responses
 
-router = APIRouter(prefix="/models", tags=["openai"], route_class=OpenAIRoute, dependencies=[KEY])
+router = APIRouter(prefix="/models", tags=["openai"], route_class=OpenAIRoute, dependencies=[API_KEY])
 
 CREATED: Final = 1_767_225_600
-"""The first of January 2026. OpenAI's models have a day on which they were made; ours is always the present one."""
+"""1 January 2026, a fixed date: OpenAI's format requires a creation time."""
 
 
 class Model(BaseModel):
-    """A model, as OpenAI describes it."""
+    """A model in OpenAI's format."""
 
     id: str = PLATFORM_MODEL
     object: Literal["model"] = "model"
@@ -24,19 +24,19 @@ class Model(BaseModel):
 
 
 class ModelList(BaseModel):
-    """The models there are."""
+    """The list of models."""
 
     object: Literal["list"] = "list"
     data: list[Model] = [Model()]
 
 
-@router.get("", summary="The one model there is", responses=error_responses())
+@router.get("", summary="List the models", responses=error_responses())
 async def list_models() -> ModelList:
-    """Return the list of models. Clients call it to see whether address and key are right."""
+    """Return the list of models: there is one. Clients use this route to test URL and key."""
     return ModelList()
 
 
-@router.get("/{model}", summary="That model", responses=error_responses(404))
+@router.get("/{model}", summary="Get a model", responses=error_responses(404))
 async def get_model(model: str) -> Model:
     """Return the model."""
     check_model(model)
@@ -44,10 +44,10 @@ async def get_model(model: str) -> Model:
 
 
 def check_model(name: str) -> None:
-    """Refuse any other name than that of the one model.
+    """Check that a name is that of the only model.
 
     Raises:
-        UnknownError: it is another one.
+        UnknownResourceError: there is no such model.
     """
     if name != PLATFORM_MODEL:
-        raise UnknownError(f"There is no such model here. The model is {PLATFORM_MODEL}.", "model", "model_not_found")
+        raise UnknownResourceError(f"There is no such model. Use {PLATFORM_MODEL}.", "model", "model_not_found")

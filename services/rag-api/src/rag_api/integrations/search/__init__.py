@@ -1,1 +1,1 @@
-"""Search for workflow tools: few fields, or one text to put into a prompt."""
+"""Search for workflow tools: results with few fields, or as one text for a prompt."""

@@ -12,15 +12,17 @@ router = APIRouter(tags=["integrations"])
 
 
 class Healthcheck(BaseModel):
-    """Whether the integrations can do their work now."""
+    """Whether all dependencies of the integrations are available."""
 
     status: Literal["ok", "unavailable"]
-    detail: str | None = Field(default=None, description="What cannot be used, and why; absent when all is well.")
+    detail: str | None = Field(
+        default=None, description="Which dependencies are unavailable, and why; omitted if there are none."
+    )
 
 
 @router.get("/healthcheck", response_model_exclude_none=True, responses={503: {"model": Healthcheck}})
 async def healthcheck(state: State, response: Response) -> Healthcheck:
-    """Say in a word what /readyz says of each dependency."""
+    """Summarize /readyz, which reports each dependency, in one status."""
     found = await readiness(state.checks)
     if found.ready:
         return Healthcheck(status="ok")

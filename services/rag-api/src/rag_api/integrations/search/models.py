@@ -1,4 +1,4 @@
-"""What POST /search and POST /search-simple take and answer."""
+"""Request and response models of POST /search and POST /search-simple."""
 
 import datetime as dt
 from typing import Self
@@ -10,20 +10,20 @@ from rag_api.integrations.links import source_link
 
 
 class PlainSearch(WireModel):
-    """A search without any options but how much of it."""
+    """A search with few options."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"query": "patient cannot sleep before exams", "limit": 5}]}
     )
 
-    query: QueryText = Field(description="1 to 8,000 characters after trimming, all of it text to search for.")
-    limit: int = Field(default=10, ge=1, le=100, description="Most results to return.")
-    similarity_threshold: float = Field(
-        default=0.0, ge=0, le=1, description="Leave out results whose similarity_score is below this."
+    query: QueryText = Field(
+        description="1 to 8,000 characters after trimming. Plain text: filters typed into it are not parsed."
     )
+    limit: int = Field(default=10, ge=1, le=100, description="Maximum number of results.")
+    similarity_threshold: float = Field(default=0.0, ge=0, le=1, description="Minimum similarity_score of a result.")
 
     def request(self) -> SearchRequest:
-        """Return the same search as the platform's own route takes it."""
+        """Return the equivalent search request."""
         return SearchRequest(
             query=self.query,
             plain_query=True,
@@ -36,9 +36,13 @@ class FoundSource(BaseModel):
     """A conversation that was found, without its answer."""
 
     question: str
-    link: str = Field(description="Where the conversation comes from or, if nobody said, can be read.")
-    date: dt.date = Field(description="Day of the source or, if nobody said, in UTC on which it was added.")
-    similarity_score: float = Field(ge=0, le=1, description="As `score` in /api/v1/search.")
+    link: str = Field(
+        description="Source URL of the conversation or, if it has none, the URL of the conversation itself."
+    )
+    date: dt.date = Field(
+        description="Date of the source or, if it has none, the UTC date on which the conversation was added."
+    )
+    similarity_score: float = Field(ge=0, le=1, description="The same as `score` in /api/v1/search.")
 
 
 class FoundConversation(FoundSource):
@@ -48,7 +52,7 @@ class FoundConversation(FoundSource):
 
     @classmethod
     def of(cls, hit: SearchHit, public_url: str) -> Self:
-        """Return a hit as these tools take it."""
+        """Return a hit as a result."""
         return cls(
             question=hit.question,
             answer=hit.answer,
@@ -57,7 +61,7 @@ class FoundConversation(FoundSource):
             similarity_score=hit.score,
         )
 
-    def block(self, number: int) -> str:
+    def to_prompt_block(self, number: int) -> str:
         """Return the result as a paragraph of a prompt."""
         return (
             f"Result {number}:\nQuestion: {self.question}\nAnswer: {self.answer}\nSource: {self.link}\n"
@@ -75,6 +79,8 @@ class Results(BaseModel):
 class ResultsAsText(BaseModel):
     """Results, best first, as one text."""
 
-    context: str = Field(description="One paragraph for each result, with a blank line between; empty without any.")
+    context: str = Field(
+        description="One paragraph for each result, separated by blank lines; empty if there are none."
+    )
     sources: list[FoundSource]
     total_results: int = Field(description="Number of results returned.")

@@ -1,4 +1,4 @@
-"""Whether the collection is there, and is the one that this service is set to."""
+"""Check that the collection exists and matches this service's embedding model and schema."""
 
 import asyncio
 import time
@@ -13,80 +13,82 @@ from rag_api.search.index import VectorIndexError
 log = structlog.get_logger(__name__)
 
 VECTOR_INDEX_MISMATCH: Final = "vector_index_mismatch"
-"""Logged once for each foreign collection that is met: it has another embedding space or schema than is needed."""
+"""Logged once for each mismatching collection: its embedding model, dimension or schema is not the configured one."""
 
-RECHECK_S: Final = 30.0
-"""How long a collection is trusted to be the right one before it is looked at again."""
+RECHECK_INTERVAL_S: Final = 30.0
+"""Seconds for which a positive check is cached."""
 
-ABSENT_PAUSES: Final = (0.0, 0.02, 0.1, 0.5)
-"""Seconds before each further look for a collection that was there: a server's first rebuild renames it, and then gives
-its name to the new one. These are two calls."""
+ABSENT_RETRY_DELAYS: Final = (0.0, 0.02, 0.1, 0.5)
+"""Seconds before each retry of looking up a collection that existed before. A server's first rebuild renames the
+collection and then gives its name to the new one: two calls, between which the name does not exist."""
 
-RECHECK_REBUILDING_S: Final = 2.0
-"""The same while the index is being built anew in place."""
+RECHECK_INTERVAL_REBUILDING_S: Final = 2.0
+"""Seconds for which a positive check is cached while the index is being rebuilt in place."""
 
 
 class CollectionCheck:
-    """Looks at the collection, and remembers for a while what it saw.
+    """Checks the collection, and caches the result for a while.
 
     Args:
-        client: of the event loop that uses this.
-        model, dimension: the embedding space that is needed. A collection of another is refused.
+        client: must belong to the event loop that uses this object.
+        model, dimension: the required embedding model. A collection built with another one is rejected.
     """
 
     def __init__(self, client: AsyncMilvusClient, model: str, dimension: int) -> None:
         self._client = client
         self._expected = fields.describe(model, dimension)
         self._trusted_until = 0.0
-        self._reported: str | None = None
-        self._was_there = False
-        # Held while connecting: the client would connect once for each of the first requests.
-        self._checking = asyncio.Lock()
+        self._reported_mismatch: str | None = None
+        self._existed = False
+        # Held while connecting: otherwise each of the first requests would open a connection of its own.
+        self._check_lock = asyncio.Lock()
         self.rebuilding = False
 
-    def forget(self) -> None:
-        """Look again at the next opportunity."""
+    def invalidate(self) -> None:
+        """Discard the cached result."""
         self._trusted_until = 0.0
 
-    async def is_there(self) -> bool:
-        """Return whether the collection exists; asks Milvus only when that is not known of late.
+    async def exists(self) -> bool:
+        """Return whether the collection exists, from the cache if possible.
 
         Raises:
-            VectorIndexError: it is another one than is needed.
+            VectorIndexError: the collection does not match the configured embedding model.
         """
         if time.monotonic() < self._trusted_until:
             return True
-        async with self._checking:
+        async with self._check_lock:
             if time.monotonic() < self._trusted_until:
                 return True
             self.rebuilding = await self._client.has_collection(fields.REBUILDING, retry_times=1)
-            if not await self._exists():
-                self._was_there = False
+            if not await self._has_collection():
+                self._existed = False
                 return False
-            self._was_there = True
+            self._existed = True
             found = await self._client.describe_collection(fields.COLLECTION, retry_times=1)
-            self._refuse_foreign(str(found["description"]))
-            self._trusted_until = time.monotonic() + (RECHECK_REBUILDING_S if self.rebuilding else RECHECK_S)
+            self._check_description(str(found["description"]))
+            self._trusted_until = time.monotonic() + (
+                RECHECK_INTERVAL_REBUILDING_S if self.rebuilding else RECHECK_INTERVAL_S
+            )
             return True
 
-    async def _exists(self) -> bool:
-        # In place of the live one, a rebuild takes longer than anybody waits, and says so.
-        pauses = ABSENT_PAUSES if self._was_there and not self.rebuilding else ABSENT_PAUSES[:1]
+    async def _has_collection(self) -> bool:
+        # A rebuild in place takes longer than anybody would wait, and is reported as `rebuilding`.
+        pauses = ABSENT_RETRY_DELAYS if self._existed and not self.rebuilding else ABSENT_RETRY_DELAYS[:1]
         for pause in pauses:
             await asyncio.sleep(pause)
             if await self._client.has_collection(fields.COLLECTION, retry_times=1):
                 return True
         return False
 
-    def _refuse_foreign(self, description: str) -> None:
+    def _check_description(self, description: str) -> None:
         if description == self._expected:
-            self._reported = None
+            self._reported_mismatch = None
             return
-        if description != self._reported:
-            self._reported = description
+        if description != self._reported_mismatch:
+            self._reported_mismatch = description
             log.error(VECTOR_INDEX_MISMATCH, found=description, expected=self._expected)
         raise VectorIndexError(
-            f"The vector index was made as '{description}', but this service needs '{self._expected}'. Give it and the "
-            "indexer the same release and EMBEDDING settings, then build the index anew: mh index rebuild",
+            f"The vector index was built with '{description}', but this service needs '{self._expected}'. Give this "
+            "service and the indexer the same release and EMBEDDING settings, then rebuild the index: mh index rebuild",
             retry_after=60,
         )

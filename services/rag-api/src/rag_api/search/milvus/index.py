@@ -1,4 +1,4 @@
-"""The vector index in Milvus: what is asked of it, again where it refuses for a reason that passes."""
+"""The vector index in Milvus: searches, retried after transient errors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -14,20 +14,20 @@ from pymilvus import AnnSearchRequest, AsyncMilvusClient, MilvusException, RRFRa
 from pymilvus.client.search_result import HybridHits
 
 from rag_api.search.filters import (
-    Among,
-    Compared,
+    And,
+    Compare,
     Condition,
-    Either,
-    Every,
-    Part,
+    In,
+    Not,
+    Or,
     Phrase,
-    Without,
-    expression,
-    unwritten,
+    Substring,
+    to_milvus_expression,
+    unresolved_leaves,
 )
-from rag_api.search.index import MAX_MATCHES, Evidence, IndexQuery, Match, VectorIndexError
+from rag_api.search.index import MAX_MATCHES, ComponentScores, IndexQuery, Match, VectorIndexError
 from rag_api.search.milvus.collection import CollectionCheck
-from rag_api.search.milvus.matches import VECTORS, evidence_of, matches_of
+from rag_api.search.milvus.matches import VECTORS, component_scores, to_matches
 
 T = TypeVar("T")
 
@@ -35,29 +35,29 @@ log = structlog.get_logger(__name__)
 
 VECTOR_INDEX_FAILED: Final = "vector_index_failed"
 
-REPLACED: Final = frozenset({100, 101})
-"""Milvus's codes for a collection that is not there, and for one that is not loaded."""
+GONE_CODES: Final = frozenset({100, 101})
+"""Milvus's error codes for a collection that does not exist (100) or is not loaded (101)."""
 
-UNCLEAR: Final = 2000
-"""The code with which Milvus Lite refuses BM25 on a collection without rows, as it divides by their number; and, for a
-moment, while rows are written: it counts rows and the rows of each word one after the other, and a search between the
-two that finds a word in more rows than there are has a weight below zero, which is refused."""
+BM25_REJECTED_CODE: Final = 2000
+"""The error code with which Milvus Lite rejects BM25 searches of an empty collection (division by the number of rows)
+and, for a moment, while rows are written: it counts rows and the rows of each word one after the other, so that in
+between a word can occur in more rows than there are, and its negative weight is rejected."""
 
-UNEXPECTED: Final = 65535
-"""A server's code for what it has no other for: a search among it whose vectors are fetched when the alias has moved to
-another collection since."""
+UNEXPECTED_ERROR_CODE: Final = 65535
+"""The generic error code of a Milvus server. One cause is transient: the alias moved to another collection between a
+search and the fetching of its vectors."""
 
-PASSING: Final = REPLACED | {UNCLEAR, UNEXPECTED}
-"""Codes of what can be over at the next attempt."""
+TRANSIENT_CODES: Final = GONE_CODES | {BM25_REJECTED_CODE, UNEXPECTED_ERROR_CODE}
+"""Error codes that a retry can fix."""
 
-PAUSES: Final = (0.0, 0.02, 0.1)
-"""Seconds before each further attempt of a search that was refused for what passes by itself."""
+RETRY_DELAYS: Final = (0.0, 0.02, 0.1)
+"""Seconds before each retry of a search that failed with a transient error."""
 
 RRF_K: Final = 5
-"""Constant of the reciprocal rank fusion, which picks the candidates; small, as best of those that were measured."""
+"""The constant k of reciprocal rank fusion, which selects the candidates. This small value measured best (ADR 21)."""
 
 QUERY_LIMIT: Final = 16_384
-"""Milvus returns no more rows of one query, and does not say so."""
+"""Milvus silently truncates the result of one query to this number of rows."""
 
 QUESTION: Final = "question"
 TEXT: Final = "text"
@@ -69,21 +69,21 @@ PARTS: Final = {
 }
 _FIELD_OF: Final = {QUESTION: fields.EMBEDDING, TEXT: fields.TEXT_EMBEDDING, KEYWORDS: fields.SPARSE}
 
-_KEYS: Final = [fields.VERSION, fields.QUESTION_HASH]
+_MATCH_FIELDS: Final = [fields.VERSION, fields.QUESTION_HASH]
 
 
 class MilvusIndex:
-    """The `VectorIndex` in Milvus. Belongs to the event loop that first uses it.
+    """The `VectorIndex` in Milvus. It is bound to the event loop that first uses it.
 
-    Milvus joins the parts by rank, which is exact on every server, and its answer carries the vectors of the
-    candidates. The cosines are reckoned from these here, and the BM25 scores asked for by id: so each candidate has
-    the score of every part, whichever part brought it in.
+    Milvus fuses the parts by rank and returns the candidates with their vectors. Cosine similarities are computed here
+    from these vectors, and BM25 scores are queried by id, so that each candidate has a score in every part, whichever
+    part found it.
 
     Args:
-        client: made with `client.make_client`; closed by who made it.
-        model, dimension: the embedding space of the vectors given to `search`. A collection of another is refused.
+        client: made with `mh_common.milvus.make_client`; the caller closes it.
+        model, dimension: the embedding model of the query vectors. A collection built with another one is rejected.
         consistency: Milvus's consistency level for searches.
-        timeout: seconds until a call is given up.
+        timeout: timeout of each method call, in seconds.
     """
 
     def __init__(
@@ -101,81 +101,90 @@ class MilvusIndex:
 
     async def check(self) -> None:
         """See `VectorIndex.check`."""
-        self._collection.forget()
-        async with self._calls():
-            await self._collection.is_there()
+        self._collection.invalidate()
+        async with self._mapped_errors():
+            await self._collection.exists()
 
     async def search(self, query: IndexQuery, limit: int, condition: Condition) -> list[Match]:
         """See `VectorIndex.search`."""
-        async with self._calls():
-            return await self._tried(partial(self._found, query, min(limit, MAX_MATCHES), condition), [])
+        async with self._mapped_errors():
+            return await self._with_retries(
+                partial(self._search_matches, query, min(limit, MAX_MATCHES), condition), []
+            )
 
     async def ranks(self, query: IndexQuery, limit: int, condition: Condition) -> Mapping[str, Mapping[int, int]]:
         """See `VectorIndex.ranks`."""
-        async with self._calls():
-            return await self._tried(partial(self._ranked, query, limit, condition), {})
+        async with self._mapped_errors():
+            return await self._with_retries(partial(self._search_ranks, query, limit, condition), {})
 
-    async def _tried(self, work: Callable[[], Awaitable[T]], nothing: T) -> T:
-        """Do this, again where Milvus refuses it for a reason that passes; an empty collection has `nothing`."""
-        for pause in PAUSES:
+    async def _with_retries(self, work: Callable[[], Awaitable[T]], if_empty: T) -> T:
+        """Run `work`, retrying transient errors; return `if_empty` if the collection is empty."""
+        for pause in RETRY_DELAYS:
             try:
                 return await work()
             except MilvusException as error:
-                # It may have been replaced by another one.
-                self._collection.forget()
-                if error.code == UNCLEAR and await self._collection.is_there() and await self._is_empty():
-                    return nothing
-                if error.code not in PASSING:
+                # The collection may have been replaced.
+                self._collection.invalidate()
+                if error.code == BM25_REJECTED_CODE and await self._collection.exists() and await self._is_empty():
+                    return if_empty
+                if error.code not in TRANSIENT_CODES:
                     raise
             await asyncio.sleep(pause)
         return await work()
 
-    async def _found(self, query: IndexQuery, limit: int, condition: Condition) -> list[Match]:
-        if not await self._collection.is_there():
+    async def _search_matches(self, query: IndexQuery, limit: int, condition: Condition) -> list[Match]:
+        if not await self._collection.exists():
             return []
-        written = await self._written(condition)
+        filter_expression = await self._to_expression(condition)
         if query.mode is SearchMode.KEYWORD:
-            hits = await self._search(KEYWORDS, query, limit, written, _KEYS)
-            return matches_of(hits, [Evidence(keywords=max(0.0, score)) for score in hits.distances])
-        hits = await self._fused(query, limit, written)
+            hits = await self._search_part(KEYWORDS, query, limit, filter_expression, _MATCH_FIELDS)
+            return to_matches(hits, [ComponentScores(keywords=max(0.0, score)) for score in hits.distances])
+        hits = await self._hybrid_search(query, limit, filter_expression)
         keywords: Mapping[int, float] | None = None
         if query.mode is SearchMode.HYBRID and hits:
-            among = expression(Among(fields.ID, hits.ids))
-            scored = await self._search(KEYWORDS, query, len(hits), among)
+            id_filter = to_milvus_expression(In(fields.ID, hits.ids))
+            scored = await self._search_part(KEYWORDS, query, len(hits), id_filter)
             keywords = {key: max(0.0, score) for key, score in zip(scored.ids, scored.distances, strict=True)}
-        return matches_of(hits, evidence_of(hits, query.vector or [], keywords))
+        return to_matches(hits, component_scores(hits, query.vector or [], keywords))
 
-    async def _ranked(self, query: IndexQuery, limit: int, condition: Condition) -> Mapping[str, Mapping[int, int]]:
-        if not await self._collection.is_there():
+    async def _search_ranks(
+        self, query: IndexQuery, limit: int, condition: Condition
+    ) -> Mapping[str, Mapping[int, int]]:
+        if not await self._collection.exists():
             return {}
-        written = await self._written(condition)
+        filter_expression = await self._to_expression(condition)
         ranks: dict[str, dict[int, int]] = {}
         for part in PARTS[query.mode]:
-            hits = await self._search(part, query, limit, written)
+            hits = await self._search_part(part, query, limit, filter_expression)
             ranks[part] = {key: rank for rank, key in enumerate(hits.ids, start=1)}
         return ranks
 
-    async def _fused(self, query: IndexQuery, limit: int, written: str) -> HybridHits:
+    async def _hybrid_search(self, query: IndexQuery, limit: int, filter_expression: str) -> HybridHits:
         requests = [
-            AnnSearchRequest(_data(part, query), _FIELD_OF[part], {}, limit, expr=written or None)
+            AnnSearchRequest(_query_data(part, query), _FIELD_OF[part], {}, limit, expr=filter_expression or None)
             for part in PARTS[query.mode]
         ]
         answer = await self._client.hybrid_search(
-            fields.COLLECTION, requests, RRFRanker(RRF_K), limit, output_fields=[*_KEYS, *VECTORS], **self._options
+            fields.COLLECTION,
+            requests,
+            RRFRanker(RRF_K),
+            limit,
+            output_fields=[*_MATCH_FIELDS, *VECTORS],
+            **self._options,
         )
         hits: HybridHits = answer[0]
         return hits
 
-    async def _search(
-        self, part: str, query: IndexQuery, limit: int, written: str, wanted: Sequence[str] = ()
+    async def _search_part(
+        self, part: str, query: IndexQuery, limit: int, filter_expression: str, output_fields: Sequence[str] = ()
     ) -> HybridHits:
         answer = await self._client.search(
             fields.COLLECTION,
-            data=_data(part, query),
-            filter=written,
+            data=_query_data(part, query),
+            filter=filter_expression,
             limit=limit,
             anns_field=_FIELD_OF[part],
-            output_fields=list(wanted),
+            output_fields=list(output_fields),
             **self._options,
         )
         hits: HybridHits = answer[0]
@@ -187,61 +196,64 @@ class MilvusIndex:
         )
         return int(rows[0]["count(*)"]) == 0
 
-    async def _written(self, condition: Condition) -> str:
-        """Return the condition in Milvus's language, what has no form in it replaced by the ids where it holds."""
-        ids = {one: await self._ids(one) for one in unwritten(condition)}
-        return expression(_replaced(condition, ids))
+    async def _to_expression(self, condition: Condition) -> str:
+        """Return the condition as a Milvus expression, with unresolved leaves replaced by the matching ids."""
+        ids = {one: await self._matching_ids(one) for one in unresolved_leaves(condition)}
+        return to_milvus_expression(_substitute_ids(condition, ids))
 
-    async def _ids(self, one: Phrase | Part) -> list[int]:
-        """Return the ids of all rows for which it holds."""
+    async def _matching_ids(self, one: Phrase | Substring) -> list[int]:
+        """Return the ids of all rows that match."""
         if isinstance(one, Phrase):
-            return [row[fields.ID] for row in await self._rows(expression(one), [fields.ID])]
-        rows = await self._rows(expression(one.candidates), [fields.ID, one.field])
-        return [row[fields.ID] for row in rows if one.holds(row[one.field])]
+            return [row[fields.ID] for row in await self._all_rows(to_milvus_expression(one), [fields.ID])]
+        rows = await self._all_rows(to_milvus_expression(one.superset), [fields.ID, one.field])
+        return [row[fields.ID] for row in rows if one.matches(row[one.field])]
 
-    async def _rows(
-        self, written: str, wanted: Sequence[str], low: int = 0, high: int = 2**63 - 1
+    async def _all_rows(
+        self, filter_expression: str, output_fields: Sequence[str], low: int = 0, high: int = 2**63 - 1
     ) -> list[dict[str, Any]]:
-        """Return these fields of all rows for which an expression holds, with an id from above `low` to `high`."""
-        bounds = expression(Every([Compared(fields.ID, ">", low), Compared(fields.ID, "<=", high)]))
+        """Return the given fields of all rows that match the expression and have an id in (low, high]."""
+        bounds = to_milvus_expression(And([Compare(fields.ID, ">", low), Compare(fields.ID, "<=", high)]))
         found = await self._client.query(
             fields.COLLECTION,
-            filter=f"{bounds} and ({written})",
-            output_fields=list(wanted),
+            filter=f"{bounds} and ({filter_expression})",
+            output_fields=list(output_fields),
             limit=QUERY_LIMIT,
             **self._options,
         )
         rows = sorted(found, key=itemgetter(fields.ID))
         if len(rows) < QUERY_LIMIT:
             return rows
-        # Which of the rows come is not said: half of the range of those seen holds fewer.
+        # The result was truncated arbitrarily: split the id range at the median, so that each half has fewer rows.
         middle = rows[len(rows) // 2][fields.ID]
-        return [*await self._rows(written, wanted, low, middle), *await self._rows(written, wanted, middle, high)]
+        return [
+            *await self._all_rows(filter_expression, output_fields, low, middle),
+            *await self._all_rows(filter_expression, output_fields, middle, high),
+        ]
 
     @asynccontextmanager
-    async def _calls(self) -> AsyncIterator[None]:
-        """Bound the calls in time, and turn whatever goes wrong into the one error."""
+    async def _mapped_errors(self) -> AsyncIterator[None]:
+        """Apply the timeout, and map every error to VectorIndexError."""
         try:
             async with asyncio.timeout(self._timeout):
                 yield
         except VectorIndexError:
             raise
-        except Exception as error:  # pymilvus lets errors of gRPC and of its own through as they come
-            self._collection.forget()
+        except Exception as error:  # pymilvus raises its own errors and those of gRPC
+            self._collection.invalidate()
             log.warning(VECTOR_INDEX_FAILED, error=type(error).__name__, code=str(getattr(error, "code", None)))
-            reason = "does not answer in time" if isinstance(error, TimeoutError) else "cannot be used now"
+            reason = "did not answer in time" if isinstance(error, TimeoutError) else "is unavailable"
             raise VectorIndexError(f"The vector index (Milvus) {reason}.", retry_after=5) from error
 
 
-def _data(part: str, query: IndexQuery) -> list[Any]:
+def _query_data(part: str, query: IndexQuery) -> list[Any]:
     return [query.text] if part == KEYWORDS else [list(query.vector or [])]
 
 
-def _replaced(condition: Condition, ids: Mapping[Phrase | Part, Sequence[int]]) -> Condition:
-    if isinstance(condition, Without):
-        return Among(fields.ID, ids[condition.phrase], negated=True)
-    if isinstance(condition, Part) and condition in ids:
-        return Among(fields.ID, ids[condition])
-    if isinstance(condition, Every | Either):
-        return type(condition)([_replaced(part, ids) for part in condition.parts])
+def _substitute_ids(condition: Condition, ids: Mapping[Phrase | Substring, Sequence[int]]) -> Condition:
+    if isinstance(condition, Not):
+        return In(fields.ID, ids[condition.operand], negated=True)
+    if isinstance(condition, Substring) and condition in ids:
+        return In(fields.ID, ids[condition])
+    if isinstance(condition, And | Or):
+        return type(condition)([_substitute_ids(part, ids) for part in condition.operands])
     return condition

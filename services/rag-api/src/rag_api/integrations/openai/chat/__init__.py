@@ -1,1 +1,1 @@
-"""Chat completions: answers to who asks, and the background prompts of chat programs."""
+"""Chat completions: answers to counselors, and responses to the background prompts of chat programs."""

@@ -1,4 +1,4 @@
-"""What is asked in the messages of a chat."""
+"""Turn chat messages into a question with history, and into options for the answer."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,30 +6,29 @@ from typing import Final
 from mh_common.models import MAX_HISTORY_LENGTH, MAX_TURNS, AnswerRequest, ConversationTurn
 from pydantic import ValidationError
 
-from rag_api.answers.generators import MAX_INSTRUCTIONS, Wishes
-from rag_api.answers.llm import Sampling
+from rag_api.answers.generators import MAX_INSTRUCTIONS_LENGTH, GenerationOptions
+from rag_api.answers.llm import SamplingParams
 from rag_api.integrations.openai.chat.models import ChatMessage, ChatRequest
-from rag_api.integrations.openai.errors import RefusedError
+from rag_api.integrations.openai.errors import InvalidParamError
 
-MAX_TURN: Final = 8000
-"""Characters of an earlier message that are kept."""
+MAX_TURN_LENGTH: Final = 8000
+"""Characters to which an earlier message is truncated."""
 
-_SYSTEM: Final = ("system", "developer")
+_SYSTEM_ROLES: Final = ("system", "developer")
 
 
-def text_of(message: ChatMessage) -> str:
+def message_text(message: ChatMessage) -> str:
     """Return a message's text.
 
     Raises:
-        RefusedError: it holds something else, an image for example.
+        InvalidParamError: it has other content, such as an image.
     """
     if message.content is None or isinstance(message.content, str):
         return message.content or ""
     for part in message.content:
         if part.type not in ("text", "refusal"):
-            raise RefusedError(
-                "Only text can be answered here: leave out images, audio and files, or send what they say as a part of "
-                "type text.",
+            raise InvalidParamError(
+                "Only text is supported. Remove images, audio and files, or send their content as parts of type text.",
                 "messages",
                 "unsupported_content",
             )
@@ -37,39 +36,40 @@ def text_of(message: ChatMessage) -> str:
 
 
 def answer_request(messages: Sequence[ChatMessage]) -> AnswerRequest:
-    """Return the last user message as a question that follows up on what was said before it.
+    """Return the last user message as the question, and the messages before it as its history.
 
     Raises:
-        RefusedError: there is none, or it cannot be answered.
+        InvalidParamError: there is no user message, or it is not a valid question.
     """
     last = _last_user_message(messages)
     try:
-        return AnswerRequest(question=text_of(messages[last]), conversation_history=_turns(messages[:last]))
+        return AnswerRequest(question=message_text(messages[last]), conversation_history=_turns(messages[:last]))
     except ValidationError as error:
         reason = error.errors(include_input=False, include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise RefusedError(f"The last user message cannot be answered: {reason}.", "messages") from None
+        raise InvalidParamError(f"The last user message is not a valid question: {reason}.", "messages") from None
 
 
-def wishes(request: ChatRequest) -> Wishes:
-    """Return what is asked of the answer's form.
+def generation_options(request: ChatRequest) -> GenerationOptions:
+    """Return the options for the answer: the system messages as instructions, and the sampling parameters.
 
     Raises:
-        RefusedError: the system messages are too long.
+        InvalidParamError: the system messages are too long.
     """
-    texts = [text_of(message).strip() for message in request.messages if message.role in _SYSTEM]
+    texts = [message_text(message).strip() for message in request.messages if message.role in _SYSTEM_ROLES]
     instructions = "\n\n".join(filter(None, texts))
-    if len(instructions) > MAX_INSTRUCTIONS:
-        raise RefusedError(
-            f"System and developer messages may have {MAX_INSTRUCTIONS:,} characters in all. Shorten them.",
+    if len(instructions) > MAX_INSTRUCTIONS_LENGTH:
+        raise InvalidParamError(
+            f"System and developer messages may have at most {MAX_INSTRUCTIONS_LENGTH:,} characters in total. "
+            "Shorten them.",
             "messages",
             "context_length_exceeded",
         )
-    return Wishes(instructions, sampling(request))
+    return GenerationOptions(instructions, sampling_params(request))
 
 
-def sampling(request: ChatRequest) -> Sampling:
-    """Return what is passed on to the language model as it came."""
-    return Sampling(
+def sampling_params(request: ChatRequest) -> SamplingParams:
+    """Return the parameters that are passed to the language model unchanged."""
+    return SamplingParams(
         temperature=request.temperature,
         top_p=request.top_p,
         max_tokens=request.max_tokens,
@@ -82,15 +82,15 @@ def _last_user_message(messages: Sequence[ChatMessage]) -> int:
     for place in reversed(range(len(messages))):
         if messages[place].role == "user":
             return place
-    raise RefusedError("There is no user message, so nothing is asked.", "messages")
+    raise InvalidParamError("There is no user message. Add one with the question.", "messages")
 
 
 def _turns(messages: Sequence[ChatMessage]) -> list[ConversationTurn]:
-    """The latest messages of counselor and assistant that fit."""
+    """Return the latest messages of counselor and assistant that fit into a history."""
     turns: list[ConversationTurn] = []
     room = MAX_HISTORY_LENGTH
     for message in reversed(messages):
-        content = text_of(message).replace("\0", "").strip()[:MAX_TURN].rstrip()
+        content = message_text(message).replace("\0", "").strip()[:MAX_TURN_LENGTH].rstrip()
         room -= len(content)
         if len(turns) == MAX_TURNS or room < 0:
             break

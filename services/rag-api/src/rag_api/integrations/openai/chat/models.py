@@ -1,4 +1,4 @@
-"""What is sent to, and comes back from, chat completions. Fields that are not named here are ignored."""
+"""Request and response models of chat completions. Unknown fields are ignored."""
 
 from typing import Annotated, Any, Literal
 
@@ -16,20 +16,22 @@ class ContentPart(BaseModel):
 
 
 class ChatMessage(BaseModel):
-    """A message of the conversation; those of tools are passed over."""
+    """A message of the conversation; messages of tools are ignored."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[ContentPart] | None = None
 
 
 class StreamOptions(BaseModel):
-    """How to stream."""
+    """Options for streaming."""
 
-    include_usage: bool | None = Field(default=None, description="End with a chunk that has the tokens counted.")
+    include_usage: bool | None = Field(
+        default=None, description="Whether to end with a chunk that contains the token usage."
+    )
 
 
 class ChatRequest(BaseModel):
-    """A conversation whose last user message is to be answered."""
+    """A conversation whose last user message is the question to answer."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -51,34 +53,34 @@ class ChatRequest(BaseModel):
     messages: list[ChatMessage] = Field(
         min_length=1,
         max_length=1000,
-        description="The last user message is the question; user and assistant messages before it are what it follows "
-        "up on, the latest of them as far as they fit. System and developer messages may ask for a language, tone, "
-        "length or form: at most 4,000 characters in all. Content is text, or parts of type text.",
+        description="The last user message is the question; the latest user and assistant messages before it are its "
+        "history, as far as they fit. System and developer messages may give instructions for language, tone, length "
+        "or form, at most 4,000 characters in total. Content is text, or parts of type text.",
     )
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Literal[1] | None = None
-    temperature: float | None = Field(default=None, ge=0, le=2, description="Passed on to the language model.")
-    top_p: float | None = Field(default=None, ge=0, le=1, description="Passed on to the language model.")
-    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000, description="Passed on to the language model.")
+    temperature: float | None = Field(default=None, ge=0, le=2, description="Passed to the language model.")
+    top_p: float | None = Field(default=None, ge=0, le=1, description="Passed to the language model.")
+    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000, description="Passed to the language model.")
     max_completion_tokens: int | None = Field(
-        default=None, ge=1, le=1_000_000, description="Passed on to the language model."
+        default=None, ge=1, le=1_000_000, description="Passed to the language model."
     )
     stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = Field(
-        default=None, description="Passed on to the language model."
+        default=None, description="Passed to the language model."
     )
     user: str | None = Field(
-        default=None, description="Who asks, unless the header X-User-Id or X-OpenWebUI-User-Id says so."
+        default=None, description="The user, unless the header X-User-Id or X-OpenWebUI-User-Id is sent."
     )
     source_list: bool = Field(
         default=False,
-        description="End the text with a list of the sources it cites, in Markdown, for programs that show no "
-        "annotations. Not among OpenAI's own fields.",
+        description="Whether to append a Markdown list of the cited sources to the text, for programs that do not show "
+        "annotations. Not part of OpenAI's API.",
     )
 
 
 class UrlCitation(BaseModel):
-    """A conversation that the answer cites; the indices are those of its first [1] in the text."""
+    """A conversation that the answer cites; the indices are those of its first citation in the text."""
 
     start_index: int
     end_index: int
@@ -117,13 +119,13 @@ class Choice(BaseModel):
 class ChatCompletion(BaseModel):
     """An answer."""
 
-    id: str = Field(description="`chatcmpl-` and the answer's id, which feedback names.")
+    id: str = Field(description="`chatcmpl-` and the answer's id, for feedback.")
     object: Literal["chat.completion"] = "chat.completion"
     created: int
     model: str
     choices: list[Choice]
     usage: Usage
-    citations: list[str] = Field(description="Links to the sources: the first is that of [1].")
+    citations: list[str] = Field(description="Links to the sources; the first is the link of [1].")
 
 
 class Delta(BaseModel):
@@ -134,7 +136,7 @@ class Delta(BaseModel):
     annotations: list[Annotation] | None = None
 
     @model_serializer(mode="wrap")
-    def _only_what_is_added(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _omit_none(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: value for name, value in serialize(self).items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""Answers and background prompts as chat completions, whole or in chunks."""
+"""Answers, and responses to background prompts, as chat completions: complete or in chunks."""
 
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -12,10 +12,11 @@ from mh_common.errors import UnavailableError
 from mh_common.models import AnswerDone, AnswerToken, AnswerUsage, Source, Usage
 
 from rag_api.answers.language_models import PLATFORM_MODEL, LanguageModels
-from rag_api.answers.llm import Completion, LanguageModelError, Sampling
-from rag_api.answers.service import AnswerService, Begun
+from rag_api.answers.llm import Completion, LanguageModelError, SamplingParams
+from rag_api.answers.service import AnswerService, PendingAnswer
 from rag_api.integrations.citations import cited_sources, markdown_list, source_title
 from rag_api.integrations.links import conversation_link
+from rag_api.integrations.openai.chat.background_prompts import BackgroundPrompt
 from rag_api.integrations.openai.chat.models import (
     Annotation,
     AssistantMessage,
@@ -27,15 +28,14 @@ from rag_api.integrations.openai.chat.models import (
     FinishReason,
     UrlCitation,
 )
-from rag_api.integrations.openai.chat.tasks import Task
 from rag_api.integrations.openai.errors import error_event
 
 DONE = format_sse_event(data_str="[DONE]")
 
 
 @dataclass(frozen=True)
-class End:
-    """How a text ended."""
+class ReplyEnd:
+    """Usage and finish reason at the end of a reply."""
 
     usage: Usage
     finish_reason: FinishReason
@@ -43,87 +43,89 @@ class End:
 
 @dataclass(frozen=True)
 class Reply:
-    """A text that is about to be written: pieces, then how it ended. Closing `pieces` ends the model's call."""
+    """A reply to be generated: chunks of text, then its end. Closing `pieces` cancels the call of the model."""
 
-    pieces: AsyncGenerator[str | End]
+    pieces: AsyncGenerator[str | ReplyEnd]
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid4()}")
     sources: Sequence[Source] = ()
     created: int = field(default_factory=lambda: int(time.time()))
 
 
 @dataclass(frozen=True)
-class Form:
-    """How a reply is shown: links seen from `public_url`, with a list of sources at the end, with usage in a stream."""
+class ReplyOptions:
+    """Base URL of links, whether to append a list of sources, and whether to end a stream with the usage."""
 
     public_url: str
     source_list: bool
-    usage: bool
+    include_usage: bool
 
 
-def answer_reply(service: AnswerService, begun: Begun) -> Reply:
+def answer_reply(service: AnswerService, pending: PendingAnswer) -> Reply:
     """Return the answer to a question."""
-    return Reply(_answer(service, begun), f"chatcmpl-{begun.answer_id}", begun.sources.sources)
+    return Reply(_answer(service, pending), f"chatcmpl-{pending.answer_id}", pending.sources.sources)
 
 
-def task_reply(models: LanguageModels, task: Task, sampling: Sampling) -> Reply:
-    """Return the answer to a background prompt: the language model's, or without one the empty answer."""
-    return Reply(_task(models, task, sampling))
+def background_reply(models: LanguageModels, background_prompt: BackgroundPrompt, sampling: SamplingParams) -> Reply:
+    """Return the reply to a background prompt: the language model's or, without one, the fallback."""
+    return Reply(_background_reply(models, background_prompt, sampling))
 
 
-async def whole(reply: Reply, form: Form) -> ChatCompletion:
-    """Return a reply when it is complete. Raises what the pieces raise."""
-    text, end = "", End(Usage(), "stop")
+async def to_completion(reply: Reply, options: ReplyOptions) -> ChatCompletion:
+    """Return a complete reply. Raises what iterating over its pieces raises."""
+    text, end = "", ReplyEnd(Usage(), "stop")
     async with aclosing(reply.pieces) as pieces:
         async for piece in pieces:
-            if isinstance(piece, End):
+            if isinstance(piece, ReplyEnd):
                 end = piece
             else:
                 text += piece
-    annotations = _annotations(text, reply, form)
-    message = AssistantMessage(content=text + _listed(text, reply, form), annotations=annotations)
+    annotations = _annotations(text, reply, options)
+    message = AssistantMessage(content=text + _source_list(text, reply, options), annotations=annotations)
     return ChatCompletion(
         id=reply.id,
         created=reply.created,
         model=PLATFORM_MODEL,
         choices=[Choice(message=message, finish_reason=end.finish_reason)],
         usage=end.usage,
-        citations=_links(reply, form),
+        citations=_citation_urls(reply, options),
     )
 
 
-async def events(request: Request, reply: Reply, form: Form) -> AsyncGenerator[bytes]:
-    """Yield a reply as server-sent events, as it is written. What goes wrong is the last event."""
+async def to_events(request: Request, reply: Reply, options: ReplyOptions) -> AsyncGenerator[bytes]:
+    """Yield a reply as server-sent events while it is generated. An error is reported as the last event."""
     try:
-        async with aclosing(_chunks(reply, form)) as chunks:
+        async with aclosing(_chunks(reply, options)) as chunks:
             async for chunk in chunks:
-                yield format_sse_event(data_str=chunk.model_dump_json(exclude=_absent(chunk, form)))
+                yield format_sse_event(data_str=chunk.model_dump_json(exclude=_excluded_fields(chunk, options)))
         yield DONE
-    except Exception as error:  # the response has begun: whatever it is, it can only be told in the stream
+    except Exception as error:  # the response has started, so any error can only be reported in the stream
         yield error_event(request, error)
 
 
-async def _chunks(reply: Reply, form: Form) -> AsyncGenerator[ChatChunk]:
-    yield _chunk(reply, Delta(role="assistant", content="")).model_copy(update={"citations": _links(reply, form)})
-    text, end = "", End(Usage(), "stop")
+async def _chunks(reply: Reply, options: ReplyOptions) -> AsyncGenerator[ChatChunk]:
+    yield _chunk(reply, Delta(role="assistant", content="")).model_copy(
+        update={"citations": _citation_urls(reply, options)}
+    )
+    text, end = "", ReplyEnd(Usage(), "stop")
     async with aclosing(reply.pieces) as pieces:
         async for piece in pieces:
-            if isinstance(piece, End):
+            if isinstance(piece, ReplyEnd):
                 end = piece
             else:
                 text += piece
                 yield _chunk(reply, Delta(content=piece))
-    if listed := _listed(text, reply, form):
-        yield _chunk(reply, Delta(content=listed))
-    if annotations := _annotations(text, reply, form):
+    if source_list := _source_list(text, reply, options):
+        yield _chunk(reply, Delta(content=source_list))
+    if annotations := _annotations(text, reply, options):
         yield _chunk(reply, Delta(annotations=annotations))
     yield _chunk(reply, Delta(), end.finish_reason)
-    if form.usage:
+    if options.include_usage:
         yield ChatChunk(id=reply.id, created=reply.created, model=PLATFORM_MODEL, choices=[], usage=end.usage)
 
 
-def _absent(chunk: ChatChunk, form: Form) -> set[str]:
-    """Who asked for usage is told in each chunk that it is not known yet."""
-    absent = set() if form.usage else {"usage"}
+def _excluded_fields(chunk: ChatChunk, options: ReplyOptions) -> set[str]:
+    """Return the fields to omit from a chunk. If usage was requested, each chunk has it, null until the last."""
+    absent = set() if options.include_usage else {"usage"}
     return absent | {"citations"} if chunk.citations is None else absent
 
 
@@ -132,52 +134,56 @@ def _chunk(reply: Reply, delta: Delta, finish_reason: FinishReason | None = None
     return ChatChunk(id=reply.id, created=reply.created, model=PLATFORM_MODEL, choices=[choice])
 
 
-def _links(reply: Reply, form: Form) -> list[str]:
-    return [conversation_link(form.public_url, source.id) for source in reply.sources]
+def _citation_urls(reply: Reply, options: ReplyOptions) -> list[str]:
+    return [conversation_link(options.public_url, source.id) for source in reply.sources]
 
 
-def _listed(text: str, reply: Reply, form: Form) -> str:
-    return markdown_list(cited_sources(text, reply.sources, form.public_url)) if form.source_list else ""
+def _source_list(text: str, reply: Reply, options: ReplyOptions) -> str:
+    return markdown_list(cited_sources(text, reply.sources, options.public_url)) if options.source_list else ""
 
 
-def _annotations(text: str, reply: Reply, form: Form) -> list[Annotation]:
-    """Return one for each source up to the last that is cited, so that [2] is the second of them.
+def _annotations(text: str, reply: Reply, options: ReplyOptions) -> list[Annotation]:
+    """Return one annotation for each source up to the last cited one, so that [2] is the second annotation.
 
-    Chat programs link [n] to the n-th. A source that is passed over stands for no part of the text: an empty one.
+    Chat programs link [n] to the n-th annotation. A source that is not cited gets an empty span.
     """
-    cited = {one.number: one for one in cited_sources(text, reply.sources, form.public_url)}
+    cited = {one.number: one for one in cited_sources(text, reply.sources, options.public_url)}
     found = []
     for number, source in enumerate(reply.sources[: max(cited, default=0)], start=1):
         start, end = (cited[number].start, cited[number].end) if number in cited else (0, 0)
-        url = conversation_link(form.public_url, source.id)
+        url = conversation_link(options.public_url, source.id)
         found.append(
             Annotation(url_citation=UrlCitation(start_index=start, end_index=end, title=source_title(source), url=url))
         )
     return found
 
 
-async def _answer(service: AnswerService, begun: Begun) -> AsyncGenerator[str | End]:
+async def _answer(service: AnswerService, pending: PendingAnswer) -> AsyncGenerator[str | ReplyEnd]:
     usage = Usage()
-    async with aclosing(service.stream(begun)) as answered:
+    async with aclosing(service.stream(pending)) as answered:
         async for event in answered:
             if isinstance(event, AnswerToken):
                 yield event.text
             elif isinstance(event, AnswerUsage):
                 usage = event.usage
             elif isinstance(event, AnswerDone):
-                yield End(usage, "length" if event.cut_short else "stop")
+                yield ReplyEnd(usage, "length" if event.cut_short else "stop")
 
 
-async def _task(models: LanguageModels, task: Task, sampling: Sampling) -> AsyncGenerator[str | End]:
+async def _background_reply(
+    models: LanguageModels, background_prompt: BackgroundPrompt, sampling: SamplingParams
+) -> AsyncGenerator[str | ReplyEnd]:
     if models.configured is None:
-        yield task.fallback
-        yield End(Usage(), "stop")
+        yield background_prompt.fallback
+        yield ReplyEnd(Usage(), "stop")
         return
     try:
-        async with aclosing(models.configured.stream(task.messages, models.deadline(), sampling)) as pieces:
+        async with aclosing(
+            models.configured.stream(background_prompt.messages, models.deadline(), sampling)
+        ) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Completion):
-                    yield End(piece.usage, "length" if piece.cut_short else "stop")
+                    yield ReplyEnd(piece.usage, "length" if piece.cut_short else "stop")
                 else:
                     yield piece
     except LanguageModelError as error:

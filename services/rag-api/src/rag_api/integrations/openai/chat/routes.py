@@ -9,68 +9,75 @@ from mh_common.models import USER_ID_PATTERN
 from mh_common.web.event_streams import EVENT_STREAM, EventStreamResponse, while_connected
 from starlette.requests import ClientDisconnect
 
-from rag_api.answers.routes import CLIENT_GONE, UserId
+from rag_api.answers.routes import CLIENT_CLOSED_REQUEST, UserId
 from rag_api.dependencies import AppState, State
 from rag_api.integrations.links import PublicUrl
-from rag_api.integrations.openai.chat.conversation import answer_request, sampling, wishes
+from rag_api.integrations.openai.chat.background_prompts import find_background_prompt
+from rag_api.integrations.openai.chat.conversation import answer_request, generation_options, sampling_params
 from rag_api.integrations.openai.chat.models import ChatCompletion, ChatRequest
-from rag_api.integrations.openai.chat.replies import Form, Reply, answer_reply, events, task_reply, whole
-from rag_api.integrations.openai.chat.tasks import background_task
-from rag_api.integrations.openai.errors import KEY, OpenAIRoute, error_responses
+from rag_api.integrations.openai.chat.replies import (
+    Reply,
+    ReplyOptions,
+    answer_reply,
+    background_reply,
+    to_completion,
+    to_events,
+)
+from rag_api.integrations.openai.errors import API_KEY, OpenAIRoute, error_responses
 from rag_api.integrations.openai.model_list import check_model
 
-router = APIRouter(route_class=OpenAIRoute, tags=["openai"], dependencies=[KEY])
+router = APIRouter(route_class=OpenAIRoute, tags=["openai"], dependencies=[API_KEY])
 
 OPEN_WEBUI_USER: Final = "X-OpenWebUI-User-Id"
-"""What Open WebUI sends where it is set up to forward its users' names."""
+"""Header that Open WebUI sends if it is configured to forward user information."""
 
 _OK: Final = {
-    "description": "The answer: whole, or with `stream` in chunks.",
+    "description": "The answer: complete or, with `stream`, in chunks.",
     "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
 }
 
 
 @router.post(
     "/chat/completions",
-    summary="Ask how to help a patient, as OpenAI's clients do",
+    summary="Ask how to help a patient (chat completions)",
     response_model=ChatCompletion,
     responses={200: _OK, **error_responses(404, 502, 503, 504)},
 )
 async def complete(
     body: ChatRequest, request: Request, state: State, public_url: PublicUrl, user: UserId = None
 ) -> Response | ChatCompletion:
-    """Return the answer that `/api/v1/answers` gives, with the conversations it cites as annotations.
+    """Return the answer of `/api/v1/answers`, with the cited conversations as annotations.
 
-    `citations` holds the links to all sources: the first is that of [1]. With `stream` it comes in the first chunk, and
-    the annotations in the last but one. Background prompts of chat programs, for titles, tags and the like, are passed
-    to the language model without a search; where there is none they get an empty answer, and a title from the chat's
-    first words. Without a language model temperature, top_p, token limits and stop change nothing.
+    `citations` has the links to all sources; the first is the link of [1]. With `stream`, the first chunk has them, and
+    the last but one has the annotations. Background prompts of chat programs, for titles, tags and the like, are passed
+    to the language model without a search; without a language model they get an empty response, or the first words of
+    the chat as title. Without a language model, temperature, top_p, token limits and stop are ignored.
     """
     check_model(body.model)
-    with_usage = bool(body.stream_options and body.stream_options.include_usage)
-    form = Form(public_url, body.source_list, with_usage)
-    begun = _begin(state, body, user or _named(request, body))
+    include_usage = bool(body.stream_options and body.stream_options.include_usage)
+    options = ReplyOptions(public_url, body.source_list, include_usage)
+    pending = _prepare_reply(state, body, user or _fallback_user(request, body))
     try:
         if not body.stream:
-            return await while_connected(request, _whole(begun, form))
-        reply = await while_connected(request, begun)
+            return await while_connected(request, _to_completion(pending, options))
+        reply = await while_connected(request, pending)
     except ClientDisconnect:
-        return Response(status_code=CLIENT_GONE)
-    return EventStreamResponse(events(request, reply, form), state.heartbeat)
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+    return EventStreamResponse(to_events(request, reply, options), state.heartbeat)
 
 
-def _named(request: Request, body: ChatRequest) -> str | None:
-    """Who asks, where no X-User-Id says so; a name that cannot stand in that header is passed over."""
+def _fallback_user(request: Request, body: ChatRequest) -> str | None:
+    """Return the user if X-User-Id is not sent; names that are not valid in that header are ignored."""
     name = request.headers.get(OPEN_WEBUI_USER) or body.user or ""
     return name if re.fullmatch(USER_ID_PATTERN, name) else None
 
 
-async def _begin(state: AppState, body: ChatRequest, user: str | None) -> Reply:
-    if task := background_task(body.messages):
-        return task_reply(state.language_models, task, sampling(body))
-    begun = await state.answers.begin(answer_request(body.messages), user, wishes(body))
-    return answer_reply(state.answers, begun)
+async def _prepare_reply(state: AppState, body: ChatRequest, user: str | None) -> Reply:
+    if background_prompt := find_background_prompt(body.messages):
+        return background_reply(state.language_models, background_prompt, sampling_params(body))
+    pending = await state.answers.prepare(answer_request(body.messages), user, generation_options(body))
+    return answer_reply(state.answers, pending)
 
 
-async def _whole(begun: Awaitable[Reply], form: Form) -> ChatCompletion:
-    return await whole(await begun, form)
+async def _to_completion(pending: Awaitable[Reply], options: ReplyOptions) -> ChatCompletion:
+    return await to_completion(await pending, options)

@@ -1,1 +1,1 @@
-"""The conversations as a vector store that can be searched."""
+"""The conversations as an OpenAI vector store."""

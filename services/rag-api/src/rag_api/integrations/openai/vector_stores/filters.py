@@ -1,8 +1,8 @@
-"""OpenAI's filters as conditions of the search.
+"""Translate OpenAI's filters into filter conditions.
 
-Times are attributes in whole seconds, so that a client can filter with the very values it was shown; the index keeps
-microseconds. A comparison with a second is therefore one with the microsecond at its beginning or its end. Days are
-attributes as texts, such as 2026-03-01. A conversation without an attribute passes `ne` and `nin`, and nothing else.
+Times are attributes in whole seconds, so that clients can filter by the values they were shown; the index stores
+microseconds. A comparison with a second is therefore translated to one with its first or last microsecond. Dates are
+string attributes such as 2026-03-01. A conversation without an attribute matches only `ne` and `nin`.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Any, Final
 from mh_common.fields import BY_NAME, ConversationField, Kind, day_of, indexed, text_of
 from mh_common.models import MAX_ID
 
-from rag_api.integrations.openai.errors import RefusedError
+from rag_api.integrations.openai.errors import InvalidParamError
 from rag_api.integrations.openai.vector_stores.models import (
     KEYS,
     MAX_VALUES,
@@ -19,36 +19,36 @@ from rag_api.integrations.openai.vector_stores.models import (
     CompoundFilter,
     Filter,
 )
-from rag_api.search.filters import Among, Compared, Comparison, Condition, Either, Every
+from rag_api.search.filters import And, Compare, ComparisonOperator, Condition, In, Or
 
 MAX_DEPTH: Final = 5
 MAX_FILTERS: Final = 100
-"""Comparisons in all; one with a list of times counts as many as there are times. With both limits the expression stays
-within the depth that Milvus takes."""
+"""Maximum comparisons in total; one with a list of times counts once for each time. Together with MAX_DEPTH, this keeps
+the expression within the nesting depth that Milvus supports."""
 
-_SIGNS: Final[dict[str, Comparison]] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-_UNIT: Final = {Kind.ID: 1, Kind.MOMENT: 1_000_000}
-"""How much an attribute's 1 is in the index."""
-_MOST: Final = {Kind.ID: MAX_ID, Kind.MOMENT: 10**12}
-"""No id and no second is larger: a number beyond is as good as this one, and the index takes no larger one."""
+_OPERATORS: Final[dict[str, ComparisonOperator]] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_INDEX_UNIT: Final = {Kind.ID: 1, Kind.MOMENT: 1_000_000}
+"""Factor between an attribute's value and the value in the index."""
+_MAX_NUMBER: Final = {Kind.ID: MAX_ID, Kind.MOMENT: 10**12}
+"""No id or time in seconds is larger. Larger numbers, which the index would reject, are clamped to this."""
 
 
-def condition_of(filters: Filter) -> Condition:
+def to_condition(filters: Filter) -> Condition:
     """Return the filter as a condition.
 
     Raises:
-        RefusedError: an attribute nobody knows, a value that is none of its values, or too many filters.
+        InvalidParamError: an unknown attribute, an invalid value, or too many filters.
     """
-    if _size(filters, depth=1) > MAX_FILTERS:
-        raise _refused(f"A filter may be made of at most {MAX_FILTERS} comparisons.")
+    if _count_comparisons(filters, depth=1) > MAX_FILTERS:
+        raise _invalid_filter(f"A filter can have at most {MAX_FILTERS} comparisons.")
     return _condition(filters)
 
 
-def _size(filters: Filter, depth: int) -> int:
+def _count_comparisons(filters: Filter, depth: int) -> int:
     if depth > MAX_DEPTH:
-        raise _refused(f"Filters may stand in each other {MAX_DEPTH} deep.")
+        raise _invalid_filter(f"Filters can be nested at most {MAX_DEPTH} levels deep.")
     if isinstance(filters, CompoundFilter):
-        return sum(_size(one, depth + 1) for one in filters.filters)
+        return sum(_count_comparisons(one, depth + 1) for one in filters.filters)
     field = BY_NAME.get(filters.key)
     return len(_values(filters)) if field is not None and field.kind is Kind.MOMENT else 1
 
@@ -56,110 +56,112 @@ def _size(filters: Filter, depth: int) -> int:
 def _condition(filters: Filter) -> Condition:
     if isinstance(filters, CompoundFilter):
         parts = [_condition(one) for one in filters.filters]
-        return Every(parts) if filters.type == "and" else Either(parts)
+        return And(parts) if filters.type == "and" else Or(parts)
     if filters.key not in BY_NAME:
-        raise _refused(f"There is no attribute of this name to filter by. There are {', '.join(KEYS)}.")
+        raise _invalid_filter(f"Unknown attribute. The filterable attributes are {', '.join(KEYS)}.")
     field = BY_NAME[filters.key]
     match field.kind:
         case Kind.CHOICE:
-            return _choice(field, filters)
+            return _choice_condition(field, filters)
         case Kind.TEXT | Kind.URL:
-            return _text(field, filters)
+            return _text_condition(field, filters)
         case Kind.DAY:
-            return _day(field, filters)
+            return _day_condition(field, filters)
         case Kind.ID | Kind.MOMENT:
-            return _number(field, filters)
+            return _number_condition(field, filters)
 
 
-def _without_order(field: ConversationField, filters: ComparisonFilter) -> list[Any]:
+def _equality_values(field: ConversationField, filters: ComparisonFilter) -> list[Any]:
     if filters.type not in ("eq", "ne", "in", "nin"):
-        raise _refused(f"{field.name} has no order: filter by eq, ne, in or nin.")
+        raise _invalid_filter(f"{field.name} has no order. Use eq, ne, in or nin.")
     return _values(filters)
 
 
-def _choice(field: ConversationField, filters: ComparisonFilter) -> Condition:
-    values = _without_order(field, filters)
+def _choice_condition(field: ConversationField, filters: ComparisonFilter) -> Condition:
+    values = _equality_values(field, filters)
     if not all(isinstance(value, str) and value in list(field.choices) for value in values):
-        raise _refused(f"{field.name} is one of {', '.join(field.choices)}.")
-    return Among(field.name, values, negated=filters.type in ("ne", "nin"))
+        raise _invalid_filter(f"{field.name} must be one of {', '.join(field.choices)}.")
+    return In(field.name, values, negated=filters.type in ("ne", "nin"))
 
 
-def _text(field: ConversationField, filters: ComparisonFilter) -> Condition:
+def _text_condition(field: ConversationField, filters: ComparisonFilter) -> Condition:
     try:
-        values = [_kept(field, value) for value in _without_order(field, filters)]
+        values = [_text_value(field, value) for value in _equality_values(field, filters)]
     except ValueError as error:
-        raise _refused(f"{field.name} {error}.") from None
-    return Among(field.name, values, negated=filters.type in ("ne", "nin"))
+        raise _invalid_filter(f"{field.name} {error}.") from None
+    return In(field.name, values, negated=filters.type in ("ne", "nin"))
 
 
-def _kept(field: ConversationField, value: Any) -> str:
+def _text_value(field: ConversationField, value: Any) -> str:
     if not isinstance(value, str):
-        raise _refused(f"{field.name} is a text.")
+        raise _invalid_filter(f"{field.name} must be a string.")
     return text_of(field, value)
 
 
-def _day(field: ConversationField, filters: ComparisonFilter) -> Condition:
+def _day_condition(field: ConversationField, filters: ComparisonFilter) -> Condition:
     try:
         values = [int(indexed(field, day_of(value))) for value in _values(filters)]
     except (ValueError, TypeError):
-        raise _refused(f"{field.name} is a day as a text, such as 2026-03-01.") from None
-    if filters.type in _SIGNS:
-        return Compared(field.name, _SIGNS[filters.type], values[0])
-    return Among(field.name, values, negated=filters.type in ("ne", "nin"))
+        raise _invalid_filter(f"{field.name} must be a date as a string, such as 2026-03-01.") from None
+    if filters.type in _OPERATORS:
+        return Compare(field.name, _OPERATORS[filters.type], values[0])
+    return In(field.name, values, negated=filters.type in ("ne", "nin"))
 
 
-def _number(field: ConversationField, filters: ComparisonFilter) -> Condition:
+def _number_condition(field: ConversationField, filters: ComparisonFilter) -> Condition:
     values = _values(filters)
     if not all(_is_number(value) for value in values):
-        raise _refused(
-            f"{field.name} is a number"
+        raise _invalid_filter(
+            f"{field.name} must be a number"
             + (", in seconds since 1970, such as 1772366400." if field.kind is Kind.MOMENT else ".")
         )
-    most = _MOST[field.kind]
-    if filters.type in _SIGNS:
-        return _ordered(field, filters.type, max(-most, min(values[0], most)))
+    most = _MAX_NUMBER[field.kind]
+    if filters.type in _OPERATORS:
+        return _compare(field, filters.type, max(-most, min(values[0], most)))
     whole = sorted({int(value) for value in values if abs(value) <= most and value == int(value)})
     negated = filters.type in ("ne", "nin")
     if field.kind is Kind.ID:
-        return Among(field.name, [value for value in whole if value > 0], negated)
-    return Every([_unequal(field, one) for one in whole]) if negated else Either([_equal(field, one) for one in whole])
+        return In(field.name, [value for value in whole if value > 0], negated)
+    return And([_differs(field, one) for one in whole]) if negated else Or([_equals(field, one) for one in whole])
 
 
-def _ordered(field: ConversationField, sign: str, value: float) -> Condition:
-    """Every attribute is a whole number, so that a comparison with a fraction is one with a whole number as well."""
-    unit = _UNIT[field.kind]
-    if sign == "gte":
-        return Compared(field.name, ">=", math.ceil(value) * unit)
-    if sign == "lt":
-        return Compared(field.name, "<", math.ceil(value) * unit)
-    return Compared(field.name, ">" if sign == "gt" else "<=", math.floor(value) * unit + unit - 1)
+def _compare(field: ConversationField, operator: str, value: float) -> Condition:
+    """Return the comparison. Attributes are whole numbers, so a fraction is replaced by its floor or ceiling."""
+    unit = _INDEX_UNIT[field.kind]
+    if operator == "gte":
+        return Compare(field.name, ">=", math.ceil(value) * unit)
+    if operator == "lt":
+        return Compare(field.name, "<", math.ceil(value) * unit)
+    return Compare(field.name, ">" if operator == "gt" else "<=", math.floor(value) * unit + unit - 1)
 
 
-def _equal(field: ConversationField, number: int) -> Condition:
-    return Every([_ordered(field, "gte", number), _ordered(field, "lte", number)])
+def _equals(field: ConversationField, number: int) -> Condition:
+    return And([_compare(field, "gte", number), _compare(field, "lte", number)])
 
 
-def _unequal(field: ConversationField, number: int) -> Condition:
-    return Either([_ordered(field, "lt", number), _ordered(field, "gt", number)])
+def _differs(field: ConversationField, number: int) -> Condition:
+    return Or([_compare(field, "lt", number), _compare(field, "gt", number)])
 
 
 def _values(filters: ComparisonFilter) -> list[Any]:
     is_list = isinstance(filters.value, list)
     if is_list != (filters.type in ("in", "nin")):
-        raise _refused(f"The value of {filters.type} is {'one value, not a list' if is_list else 'a list of values'}.")
+        raise _invalid_filter(
+            f"The value of {filters.type} must be {'a single value, not a list' if is_list else 'a list of values'}."
+        )
     if not is_list:
         return [filters.value]
     if len(filters.value) > MAX_VALUES:
-        raise _refused(f"A list may have at most {MAX_VALUES:,} values.")
+        raise _invalid_filter(f"A list can have at most {MAX_VALUES:,} values.")
     return list(filters.value)
 
 
 def _is_number(value: object) -> bool:
-    # A bool is an int as well, and JSON as Python reads it knows NaN.
+    # A bool is also an int, and Python's JSON parser accepts NaN.
     return (isinstance(value, int) and not isinstance(value, bool)) or (
         isinstance(value, float) and math.isfinite(value)
     )
 
 
-def _refused(message: str) -> RefusedError:
-    return RefusedError(message, "filters")
+def _invalid_filter(message: str) -> InvalidParamError:
+    return InvalidParamError(message, "filters")

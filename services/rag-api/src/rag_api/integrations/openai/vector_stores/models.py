@@ -1,4 +1,4 @@
-"""What is sent to, and comes back from, the search of a vector store. Fields that are not named here are ignored."""
+"""Request and response models of vector store search. Unknown fields are ignored."""
 
 from datetime import date
 from typing import Annotated, Any, Final, Literal
@@ -8,7 +8,7 @@ from mh_common.models import QueryText
 from pydantic import BaseModel, ConfigDict, Field
 
 KEYS: Final = (ID.name, *(name for name in NAMES if name != ID.name))
-"""The attributes to filter by."""
+"""The filterable attributes."""
 
 MAX_RESULTS = 50
 MAX_QUERIES = 10
@@ -16,19 +16,19 @@ MAX_VALUES = 1000
 
 
 class ComparisonFilter(BaseModel):
-    """An attribute compares so with the value."""
+    """A comparison of an attribute with a value."""
 
     type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
     key: str = Field(description=f"{listed(KEYS, ' or ')}.")
     value: Any = Field(
-        description="Of the attribute's own type: a number for id and, in seconds since 1970, for times; a text such "
-        "as 2026-03-01 for days; positive, negative or neutral for sentiments. A list of at most 1,000 of them for in "
-        "and nin."
+        description="A value of the attribute's type: a number for id and, in seconds since 1970, for times; a string "
+        "such as 2026-03-01 for dates; positive, negative or neutral for sentiments. For in and nin, a list of at most "
+        "1,000 values."
     )
 
 
 class CompoundFilter(BaseModel):
-    """All, or any, of the filters hold."""
+    """All or any of the filters must match."""
 
     type: Literal["and", "or"]
     filters: list["Filter"] = Field(min_length=1, max_length=100)
@@ -38,9 +38,9 @@ Filter = Annotated[ComparisonFilter | CompoundFilter, Field(discriminator="type"
 
 
 class RankingOptions(BaseModel):
-    """How to rank. A ranker that is named is ignored: there is one."""
+    """Ranking options. `ranker` is ignored: there is only one."""
 
-    score_threshold: float | None = Field(default=None, ge=0, le=1, description="Leave out results below this score.")
+    score_threshold: float | None = Field(default=None, ge=0, le=1, description="Minimum score of a result.")
 
 
 class StoreSearchRequest(BaseModel):
@@ -59,10 +59,10 @@ class StoreSearchRequest(BaseModel):
     )
 
     query: QueryText | Annotated[list[QueryText], Field(min_length=1, max_length=MAX_QUERIES)] = Field(
-        description="Plain text, or a list of at most 10; of several, each conversation counts with its best score."
+        description="Plain text, or a list of at most 10 texts; a conversation found by several has its best score."
     )
     max_num_results: int = Field(default=10, ge=1, le=MAX_RESULTS)
-    filters: Filter | None = Field(default=None, description="What conversations must be to be found.")
+    filters: Filter | None = Field(default=None, description="Conditions that the conversations must satisfy.")
     ranking_options: RankingOptions | None = None
 
 
@@ -71,7 +71,7 @@ def _absent(value: object) -> bool:
 
 
 class ResultAttributes(BaseModel):
-    """What can be filtered by, and a link. Times are in whole seconds since 1970. What there is not is left out."""
+    """The filterable attributes, and a link. Times are in whole seconds since 1970. Missing values are omitted."""
 
     id: int
     question_sentiment: str
@@ -86,7 +86,7 @@ class ResultAttributes(BaseModel):
 
 
 class ResultContent(BaseModel):
-    """A text."""
+    """A text content part."""
 
     type: Literal["text"] = "text"
     text: str
@@ -97,7 +97,7 @@ class StoreSearchResult(BaseModel):
 
     file_id: str = Field(description="The conversation's id.")
     filename: str
-    score: float = Field(description="As in /api/v1/search.")
+    score: float = Field(description="The same as `score` in /api/v1/search.")
     attributes: ResultAttributes
     content: list[ResultContent]
 

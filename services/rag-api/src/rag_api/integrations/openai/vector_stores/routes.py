@@ -10,8 +10,8 @@ from mh_common.models import ConversationDetails, SearchHit, SearchRequest
 
 from rag_api.dependencies import State
 from rag_api.integrations.links import PublicUrl, conversation_link
-from rag_api.integrations.openai.errors import KEY, OpenAIRoute, UnknownError, error_responses
-from rag_api.integrations.openai.vector_stores.filters import condition_of
+from rag_api.integrations.openai.errors import API_KEY, OpenAIRoute, UnknownResourceError, error_responses
+from rag_api.integrations.openai.vector_stores.filters import to_condition
 from rag_api.integrations.openai.vector_stores.models import (
     KEYS,
     ResultAttributes,
@@ -20,39 +20,39 @@ from rag_api.integrations.openai.vector_stores.models import (
     StoreSearchRequest,
     StoreSearchResult,
 )
-from rag_api.search.filters import Condition, Every
+from rag_api.search.filters import And, Condition
 from rag_api.search.service import SearchService
 
-router = APIRouter(route_class=OpenAIRoute, tags=["openai"], dependencies=[KEY])
+router = APIRouter(route_class=OpenAIRoute, tags=["openai"], dependencies=[API_KEY])
 
-STORE: Final = "conversations"
+VECTOR_STORE_ID: Final = "conversations"
 
 
-_STORE: Final = (
-    f"The one vector store is `conversations`. Its attributes are {listed(KEYS, ' and ')}, times in whole seconds "
-    "since 1970; filters are exact. `rewrite_query` and a ranker change nothing."
+_STORE_DESCRIPTION: Final = (
+    f"The only vector store is `conversations`. Its attributes are {listed(KEYS, ' and ')}, times in whole seconds "
+    "since 1970; filters are exact. `rewrite_query` and `ranker` are ignored."
 )
 DESCRIPTION: Final = f"""\
-Return the conversations that fit best, one for each distinct question, as `/api/v1/search` with `plain_query`.
+Return the best matching conversations, one for each distinct question, like `/api/v1/search` with `plain_query`.
 
-{fill(_STORE, 116)}"""
+{fill(_STORE_DESCRIPTION, 116)}"""
 
 
 @router.post(
     "/vector_stores/{vector_store_id}/search",
-    summary="Search the conversations, as OpenAI's clients do",
+    summary="Search the conversations (vector store search)",
     description=DESCRIPTION,
     responses=error_responses(404, 503),
 )
 async def search(
     vector_store_id: str, body: StoreSearchRequest, state: State, public_url: PublicUrl
 ) -> StoreSearchPage:
-    """Return the conversations that fit best, one for each distinct question."""
-    if vector_store_id != STORE:
-        message = f"There is no such vector store here. The vector store is {STORE}."
-        raise UnknownError(message, "vector_store_id", "vector_store_not_found")
+    """Return the best matching conversations, one for each distinct question."""
+    if vector_store_id != VECTOR_STORE_ID:
+        message = f"There is no such vector store. Use {VECTOR_STORE_ID}."
+        raise UnknownResourceError(message, "vector_store_id", "vector_store_not_found")
     queries = [body.query] if isinstance(body.query, str) else body.query
-    condition = condition_of(body.filters) if body.filters else Every()
+    condition = to_condition(body.filters) if body.filters else And()
     hits = await _hits(state.search, body, queries, condition)
     return StoreSearchPage(search_query=queries, data=[_result(hit, public_url) for hit in hits])
 
@@ -60,16 +60,16 @@ async def search(
 async def _hits(
     service: SearchService, body: StoreSearchRequest, queries: list[str], condition: Condition
 ) -> list[SearchHit]:
-    """The best hits of all queries, one for each distinct question; those of a single query as they come."""
+    """Return the best hits of all queries, one for each distinct question; for a single query in its order."""
     found: list[SearchHit] = []
     for query in queries:
-        wanted = SearchRequest(
+        request = SearchRequest(
             query=query,
             plain_query=True,
             limit=body.max_num_results,
             similarity_threshold=body.ranking_options.score_threshold if body.ranking_options else None,
         )
-        found += (await service.search(wanted, condition)).hits
+        found += (await service.search(request, condition)).hits
     if len(queries) > 1:
         found.sort(key=lambda hit: (-hit.score, hit.id))
     best: dict[int, SearchHit] = {}

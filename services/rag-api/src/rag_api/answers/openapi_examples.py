@@ -1,4 +1,4 @@
-"""Examples for the OpenAPI document."""
+"""Examples in the OpenAPI document."""
 
 from typing import Any, Final
 

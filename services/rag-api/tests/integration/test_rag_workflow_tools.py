@@ -149,7 +149,7 @@ async def test_what_is_down_is_said(
     statuses += [500, 500, 500]
     response = await client.post(path, json={"query": "asleep"})
     assert (response.status_code, response.headers["retry-after"]) == (503, "7")
-    assert response.json() == {"detail": "The conversations API, which holds the texts, answers 500."}
+    assert response.json() == {"detail": "The conversations API, which holds the texts, answered 500."}
     stub.add_faults(Fault(status=500, headers={"Retry-After": "3"}))
     response = await client.post(path, json={"query": "walking"})
     assert (response.status_code, response.headers["retry-after"]) == (503, "3")
@@ -173,7 +173,7 @@ async def test_the_healthcheck_says_in_a_word_what_readiness_says(
     statuses += [500, 500]
     response = await client.get("/healthcheck")
     assert response.status_code == 503
-    detail = "conversations-api: The conversations API cannot be used now."
+    detail = "conversations-api: The conversations API is unavailable."
     assert response.json() == {"status": "unavailable", "detail": detail}
 
 

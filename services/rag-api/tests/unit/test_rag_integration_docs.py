@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from mh_common.fields import BY_NAME, NAMES
-from rag_api.integrations.dify.filters import suitable
+from rag_api.integrations.dify.filters import operators_for
 
 DOCUMENT = Path(__file__).resolve().parents[4] / "docs" / "integrations.md"
 
@@ -19,7 +19,7 @@ def test_the_table_of_difys_operators_is_that_of_the_code() -> None:
     [of_all] = [set(taken.split(", ")) for names, taken in rows if names == "all"]
     assert operators.keys() == set(NAMES)
     for name, taken in operators.items():
-        assert taken | of_all == set(suitable(BY_NAME[name])), name
+        assert taken | of_all == set(operators_for(BY_NAME[name])), name
 
 
 def test_every_attribute_of_the_vector_store_is_named() -> None:

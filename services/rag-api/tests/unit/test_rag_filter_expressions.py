@@ -10,19 +10,19 @@ from mh_common import vector_index as fields
 from mh_common.models import SearchRequest, Sentiment
 from mh_common.stemming import words_of
 from rag_api.search.filters import (
-    NOTHING,
-    Among,
-    Compared,
+    MATCH_NOTHING,
+    And,
+    Compare,
     Condition,
-    Either,
-    Every,
-    Part,
+    In,
+    Not,
+    Or,
     Phrase,
-    Without,
-    empty,
-    expression,
-    requested,
-    unwritten,
+    Substring,
+    condition_from_request,
+    is_empty,
+    to_milvus_expression,
+    unresolved_leaves,
 )
 
 SENTIMENT = '"(?:positive|negative|neutral)"'
@@ -41,24 +41,24 @@ phrases = (
 )
 leaves: st.SearchStrategy[Condition] = st.one_of(
     st.builds(
-        Among,
+        In,
         st.sampled_from([fields.QUESTION_SENTIMENT, fields.ANSWER_SENTIMENT]),
         st.lists(st.sampled_from(Sentiment)),
         st.booleans(),
     ),
-    st.builds(Among, st.sampled_from([fields.ID, fields.QUESTION_HASH]), st.lists(numbers), st.booleans()),
+    st.builds(In, st.sampled_from([fields.ID, fields.QUESTION_HASH]), st.lists(numbers), st.booleans()),
     st.builds(
-        Compared, st.sampled_from([fields.CREATED_AT, fields.ID]), st.sampled_from(["<", "<=", ">", ">="]), numbers
+        Compare, st.sampled_from([fields.CREATED_AT, fields.ID]), st.sampled_from(["<", "<=", ">", ">="]), numbers
     ),
     phrases,
 )
 conditions = st.recursive(
-    leaves, lambda parts: st.builds(Every, st.lists(parts)) | st.builds(Either, st.lists(parts)), max_leaves=12
+    leaves, lambda parts: st.builds(And, st.lists(parts)) | st.builds(Or, st.lists(parts)), max_leaves=12
 )
 
 
 def test_no_conditions_are_the_empty_expression() -> None:
-    assert expression(requested(SearchRequest(query="x"))) == ""
+    assert to_milvus_expression(condition_from_request(SearchRequest(query="x"))) == ""
 
 
 def test_all_filters_of_a_request() -> None:
@@ -72,7 +72,7 @@ def test_all_filters_of_a_request() -> None:
         updated_before=datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC),
         ids=[3, 2**63 - 1],
     )
-    assert expression(requested(request)) == (
+    assert to_milvus_expression(condition_from_request(request)) == (
         '(question_sentiment in ["negative", "neutral"]) and (answer_sentiment in ["positive"])'
         " and (created_at >= 1000005) and (created_at < 0) and (updated_at >= -1)"
         " and (updated_at < 253402300799999999) and (id in [3, 9223372036854775807])"
@@ -81,30 +81,30 @@ def test_all_filters_of_a_request() -> None:
 
 @given(conditions)
 def test_only_known_words_go_in(condition: Condition) -> None:
-    bare = re.sub(LEAF, "leaf", expression(condition))
+    bare = re.sub(LEAF, "leaf", to_milvus_expression(condition))
     assert re.fullmatch(r"(?:leaf|[()]| and | or )*", bare), bare
 
 
 @pytest.mark.parametrize(
     ("condition", "written"),
     [
-        (NOTHING, "id < 0"),
-        (Among(fields.ID, (), negated=True), ""),
-        (Either(()), "id < 0"),
-        (Either((Every(()), NOTHING)), ""),
-        (Every((Every(()), NOTHING)), "id < 0"),
-        (Either((NOTHING, Compared(fields.ID, ">", 7))), "(id < 0) or (id > 7)"),
+        (MATCH_NOTHING, "id < 0"),
+        (In(fields.ID, (), negated=True), ""),
+        (Or(()), "id < 0"),
+        (Or((And(()), MATCH_NOTHING)), ""),
+        (And((And(()), MATCH_NOTHING)), "id < 0"),
+        (Or((MATCH_NOTHING, Compare(fields.ID, ">", 7))), "(id < 0) or (id > 7)"),
         (Phrase(("panic", "attack")), 'words like "% panic attack %"'),
     ],
 )
 def test_what_is_empty_means_all_or_nothing_and_never_breaks(condition: Condition, written: str) -> None:
-    assert expression(condition) == written
+    assert to_milvus_expression(condition) == written
 
 
-@pytest.mark.parametrize(("join", "word"), [(Every, "and"), (Either, "or")])
+@pytest.mark.parametrize(("join", "word"), [(And, "and"), (Or, "or")])
 @pytest.mark.parametrize("count", [1, 8, 9, 50, 1000])
-def test_many_are_joined_as_a_tree_of_little_depth(join: type[Every | Either], word: str, count: int) -> None:
-    written = expression(join([Compared(fields.ID, ">", number) for number in range(count)]))
+def test_many_are_joined_as_a_tree_of_little_depth(join: type[And | Or], word: str, count: int) -> None:
+    written = to_milvus_expression(join([Compare(fields.ID, ">", number) for number in range(count)]))
     assert [int(number) for number in re.findall(r"\d+", written)] == list(range(count))
     assert set(re.findall("and|or", written)) <= {word}
     levels = 0
@@ -123,22 +123,22 @@ def test_many_are_joined_as_a_tree_of_little_depth(join: type[Every | Either], w
         Phrase(()),
         Phrase(('a" or id > 0 or words like "',)),
         Phrase(("100%",)),
-        Among(fields.QUESTION_SENTIMENT, ['negative"']),
-        Among("question", [1]),
-        Compared(fields.WORDS, "<", 1),
+        In(fields.QUESTION_SENTIMENT, ['negative"']),
+        In("question", [1]),
+        Compare(fields.WORDS, "<", 1),
     ],
 )
 def test_what_does_not_belong_into_its_field_is_refused(condition: Condition) -> None:
     with pytest.raises(ValueError, match=r"."):
-        expression(condition)
+        to_milvus_expression(condition)
 
 
 def test_what_must_not_occur_has_to_be_replaced_first() -> None:
     dog, cat = Phrase(("dog",)), Phrase(("cat",))
-    condition = Every((Without(dog), Either((Without(cat), dog))))
-    assert unwritten(condition) == {dog, cat}
+    condition = And((Not(dog), Or((Not(cat), dog))))
+    assert unresolved_leaves(condition) == {dog, cat}
     with pytest.raises(TypeError, match="replaced"):
-        expression(condition)
+        to_milvus_expression(condition)
 
 
 texts = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20)
@@ -146,7 +146,7 @@ texts = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_
 
 @given(st.lists(texts | texts.map(lambda text: f'{text}"] or id > 0 or author in ["\\'), min_size=1, max_size=3))
 def test_no_text_ends_its_literal(values: list[str]) -> None:
-    written = expression(Among("category", values, negated=True))
+    written = to_milvus_expression(In("category", values, negated=True))
     literals = re.findall(r'"((?:[^"\\]|\\["\\])*)"', written)
     assert [re.sub(r"\\(.)", r"\1", literal, flags=re.DOTALL) for literal in literals] == values
     assert re.sub(r'"(?:[^"\\]|\\["\\])*"', "text", written) == f"category not in [{', '.join(['text'] * len(values))}]"
@@ -154,31 +154,31 @@ def test_no_text_ends_its_literal(values: list[str]) -> None:
 
 @pytest.mark.parametrize("text", ["a\nb", "a\x00", "\u2028", "\x7f"])
 def test_control_characters_are_in_no_literal(text: str) -> None:
-    for condition in (Among("category", [text]), Part("category", text)):
+    for condition in (In("category", [text]), Substring("category", text)):
         with pytest.raises(ValueError, match="control"):
-            expression(condition)
+            to_milvus_expression(condition)
 
 
 @pytest.mark.parametrize(
     ("condition", "written"),
     [
-        (Part("category", 'a"b'), 'category like "%a\\"b%"'),
-        (Part("category", "ab", "start"), 'category like "ab%"'),
-        (Part("category", "ab", "end"), 'category like "%ab"'),
-        (Part("category", "a_bcd%").candidates, 'category like "%bcd%"'),
-        (Part("category", "%_\\").candidates, 'category not in [""]'),
-        (Compared("source_date", "<", 5), "(source_date > 0) and (source_date < 5)"),
-        (empty("source_date", negated=False), "source_date in [0]"),
-        (empty("category", negated=True), 'category not in [""]'),
-        (empty("created_at", negated=False), "id < 0"),
+        (Substring("category", 'a"b'), 'category like "%a\\"b%"'),
+        (Substring("category", "ab", "start"), 'category like "ab%"'),
+        (Substring("category", "ab", "end"), 'category like "%ab"'),
+        (Substring("category", "a_bcd%").superset, 'category like "%bcd%"'),
+        (Substring("category", "%_\\").superset, 'category not in [""]'),
+        (Compare("source_date", "<", 5), "(source_date > 0) and (source_date < 5)"),
+        (is_empty("source_date", negated=False), "source_date in [0]"),
+        (is_empty("category", negated=True), 'category not in [""]'),
+        (is_empty("created_at", negated=False), "id < 0"),
     ],
 )
 def test_texts_and_days(condition: Condition, written: str) -> None:
-    assert expression(condition) == written
+    assert to_milvus_expression(condition) == written
 
 
 def test_a_part_with_a_wildcard_has_to_be_replaced_first() -> None:
-    part = Part("category", "100%")
-    assert unwritten(Every([part, Part("category", "a")])) == {part}
+    part = Substring("category", "100%")
+    assert unresolved_leaves(And([part, Substring("category", "a")])) == {part}
     with pytest.raises(TypeError, match="replaced"):
-        expression(part)
+        to_milvus_expression(part)

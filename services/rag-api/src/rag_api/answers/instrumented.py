@@ -1,4 +1,4 @@
-"""A language model whose calls are counted, timed and traced."""
+"""A wrapper that counts, times and traces the calls of a language model."""
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
@@ -8,18 +8,18 @@ from mh_common.models import Usage
 from mh_common.tracing import span
 
 from rag_api import metrics
-from rag_api.answers.llm import AS_SERVED, Completion, LanguageModel, LanguageModelError, Message, Sampling
+from rag_api.answers.llm import SERVER_DEFAULTS, Completion, LanguageModel, LanguageModelError, Message, SamplingParams
 
 _OK: Final = "ok"
 _ABANDONED: Final = "abandoned"
 
 
-class MeasuredLanguageModel:
-    """The `LanguageModel` that asks another one.
+class InstrumentedLanguageModel:
+    """A `LanguageModel` that delegates to another one and records metrics.
 
     Args:
-        inner: does the work.
-        prompt_price, completion_price: of a million tokens; 0 where it is not known.
+        inner: the language model to call.
+        prompt_price, completion_price: price of a million tokens; 0 if unknown.
     """
 
     def __init__(self, inner: LanguageModel, *, prompt_price: float, completion_price: float) -> None:
@@ -27,7 +27,7 @@ class MeasuredLanguageModel:
         self._prices = prompt_price, completion_price
 
     async def complete(
-        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+        self, messages: Sequence[Message], deadline: float, sampling: SamplingParams = SERVER_DEFAULTS
     ) -> Completion:
         """See `LanguageModel.complete`."""
         with self._call() as done:
@@ -36,7 +36,7 @@ class MeasuredLanguageModel:
         return completion
 
     async def stream(
-        self, messages: Sequence[Message], deadline: float, sampling: Sampling = AS_SERVED
+        self, messages: Sequence[Message], deadline: float, sampling: SamplingParams = SERVER_DEFAULTS
     ) -> AsyncGenerator[str | Completion]:
         """See `LanguageModel.stream`."""
         with self._call() as done:
@@ -48,7 +48,7 @@ class MeasuredLanguageModel:
 
     @contextmanager
     def _call(self) -> Iterator[Callable[[Usage], None]]:
-        """Measure the block as one call; it says when it has the whole answer."""
+        """Record the block as one call; it calls the yielded function when it has the whole answer."""
         outcome = _ABANDONED
 
         def done(usage: Usage) -> None:

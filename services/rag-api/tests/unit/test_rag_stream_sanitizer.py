@@ -5,17 +5,17 @@ import re
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from rag_api.answers.answer_text import AnswerText
-from rag_api.answers.grounding import ground
-from rag_api.answers.markup import addresses
+from rag_api.answers.grounding import check_grounding
+from rag_api.answers.markup import extract_urls
+from rag_api.answers.stream_sanitizer import StreamSanitizer
 
 NUMBERS = (1, 2, 3, 12)
-KNOWN = addresses(["See https://help.example.org/a?b=1, or (www.example.org)."])
+KNOWN = extract_urls(["See https://help.example.org/a?b=1, or (www.example.org)."])
 
 
 def shown(*pieces: str) -> list[str]:
     """What is given out after each piece, and at the end."""
-    text = AnswerText(NUMBERS, KNOWN)
+    text = StreamSanitizer(NUMBERS, KNOWN)
     return [*(text.feed(piece) for piece in pieces), text.finish()]
 
 
@@ -137,10 +137,10 @@ def test_no_text_gets_an_image_a_tag_or_a_strange_address_through(text: str) -> 
     ],
 )
 def test_sentences_without_a_citation_are_named(text: str, uncited: list[str]) -> None:
-    grounding = ground(text)
+    grounding = check_grounding(text)
     assert list(grounding.uncited_sentences) == uncited
     assert grounding.grounded == (not uncited)
 
 
 def test_a_text_that_cites_nothing_is_not_grounded() -> None:
-    assert not ground("Yes.").grounded
+    assert not check_grounding("Yes.").grounded

@@ -117,13 +117,13 @@ async def test_they_can_be_typed(
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("category>sleep", "category takes a colon"),
+        ("category>sleep", "category must be followed by a colon"),
         ('category:""', "category must have 1 to 64 characters"),
         ("source_url:example.org", "source_url must be an address that begins with http"),
         ("source_date:yesterday", "source_date is a year, a month or a day"),
         ("source_date:2021-01-01T12:00Z", "source_date is a year, a month or a day"),
         ("source_date:2021-01.01", "source_date is a year, a month or a day"),
-        ("-source_date:2021", "turn its sign around"),
+        ("-source_date:2021", "use the opposite operator"),
     ],
 )
 async def test_what_cannot_be_understood_says_what_to_change(client: httpx.AsyncClient, typed: str, words: str) -> None:

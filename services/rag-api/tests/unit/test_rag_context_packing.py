@@ -8,13 +8,20 @@ from hypothesis import assume, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from mh_common.models import Source
-from rag_api.answers.context import Excerpt, fit
+from rag_api.answers.context import Excerpt, pack_context
 from rag_api.answers.prompts import MESSAGE_TOKENS, Prompts, make_environment
 from rag_api.answers.sentences import sentence_spans
-from rag_api.answers.tokens import EstimatingCounter, TokenCounter, WordPieceCounter, bytes_of, count, make_counter
+from rag_api.answers.tokens import (
+    EstimatingTokenCounter,
+    TokenCounter,
+    WordPieceTokenCounter,
+    count_tokens,
+    make_token_counter,
+    utf8_size,
+)
 
-ESTIMATE = EstimatingCounter()
-WORD_PIECE = make_counter(None)
+ESTIMATE = EstimatingTokenCounter()
+WORD_PIECE = make_token_counter(None)
 COUNTERS = [ESTIMATE, WORD_PIECE]
 BUDGET = 1400
 
@@ -31,7 +38,7 @@ def shown(excerpts: list[Excerpt]) -> list[tuple[int, str, str, bool]]:
 
 @both
 def test_what_fits_stands_whole(counter: TokenCounter) -> None:
-    assert shown(fit([source("Why?", "So."), source("How?", "Thus.")], 100, counter)) == [
+    assert shown(pack_context([source("Why?", "So."), source("How?", "Thus.")], 100, counter)) == [
         (1, "Why?", "So.", False),
         (2, "How?", "Thus.", False),
     ]
@@ -41,8 +48,8 @@ def test_what_fits_stands_whole(counter: TokenCounter) -> None:
 def test_the_least_relevant_text_is_left_out_first_at_a_sentence(counter: TokenCounter) -> None:
     answer = "The first step is to breathe slowly. " * 3
     sources = [source("First?", answer.strip()), source("Second?", answer.strip()), source("Third?", "Short.")]
-    whole = sum(count(counter, one.question) + count(counter, one.answer) + 4 for one in sources[:2])
-    excerpts = fit(sources, whole - 5, counter)
+    whole = sum(count_tokens(counter, one.question) + count_tokens(counter, one.answer) + 4 for one in sources[:2])
+    excerpts = pack_context(sources, whole - 5, counter)
     assert shown(excerpts) == [
         (1, "First?", answer.strip(), False),
         # Though the third would fit, it is less relevant than what is left out here.
@@ -51,27 +58,29 @@ def test_the_least_relevant_text_is_left_out_first_at_a_sentence(counter: TokenC
 
 
 def test_a_huge_question_of_a_source_leaves_room_for_its_answer() -> None:
-    (excerpt,) = fit([source("Why is it so? " * 70_000, "Because of it. " * 60_000)], 1000, WORD_PIECE)
-    assert 350 <= count(WORD_PIECE, excerpt.question) <= 500
-    assert 900 <= count(WORD_PIECE, excerpt.question) + count(WORD_PIECE, excerpt.answer) <= 1000
+    (excerpt,) = pack_context([source("Why is it so? " * 70_000, "Because of it. " * 60_000)], 1000, WORD_PIECE)
+    assert 350 <= count_tokens(WORD_PIECE, excerpt.question) <= 500
+    assert 900 <= count_tokens(WORD_PIECE, excerpt.question) + count_tokens(WORD_PIECE, excerpt.answer) <= 1000
     assert excerpt.answer.endswith("it.")
 
 
 @both
 def test_a_sentence_too_long_for_the_window_hides_no_other_source(counter: TokenCounter) -> None:
     endless = "word " * 5000
-    assert shown(fit([source("Q1", endless), source("Q2", "Short.")], 300, counter)) == [(2, "Q2", "Short.", False)]
+    assert shown(pack_context([source("Q1", endless), source("Q2", "Short.")], 300, counter)) == [
+        (2, "Q2", "Short.", False)
+    ]
     # A question that is too long does not cost the answer its place.
-    assert shown(fit([source(endless, "Short.")], 300, counter)) == [(1, "", "Short.", True)]
+    assert shown(pack_context([source(endless, "Short.")], 300, counter)) == [(1, "", "Short.", True)]
     # Nor does one that leaves too little.
     tight = source("word " * 80, "word " * 150 + "ends.")
-    assert [one.question for one in fit([tight], 200, WORD_PIECE)] == [""]
+    assert [one.question for one in pack_context([tight], 200, WORD_PIECE)] == [""]
 
 
 @both
 def test_nothing_fits_into_nothing(counter: TokenCounter) -> None:
-    assert fit([source("Q", "A")], 0, counter) == []
-    assert fit([source("Q", "A")], -50, counter) == []
+    assert pack_context([source("Q", "A")], 0, counter) == []
+    assert pack_context([source("Q", "A")], -50, counter) == []
 
 
 sentences = st.sampled_from(
@@ -104,10 +113,10 @@ def test_a_prompt_keeps_to_the_budget(
     counter: TokenCounter, question: str, given_sources: list[Source], more: bool, instructions: str
 ) -> None:
     # Marks of as many tokens as one can have: others leave room in which what was not counted hides.
-    prompts = Prompts(make_environment(), counter, BUDGET, make_mark=lambda: "".join(random.choices(",.;:", k=16)))
-    assume(prompts.room(question, question if more else "", instructions) >= 256)
+    prompts = Prompts(make_environment(), counter, BUDGET, make_nonce=lambda: "".join(random.choices(",.;:", k=16)))
+    assume(prompts.source_budget(question, question if more else "", instructions) >= 256)
     prompt = prompts.answer(question, given_sources, question if more else None, instructions)
-    assert count(counter, prompt.system) + count(counter, prompt.user) + MESSAGE_TOKENS <= BUDGET
+    assert count_tokens(counter, prompt.system) + count_tokens(counter, prompt.user) + MESSAGE_TOKENS <= BUDGET
 
 
 @profile(max_examples=150, deadline=None)
@@ -115,14 +124,14 @@ def test_a_prompt_keeps_to_the_budget(
 def test_whole_sentences_of_the_most_relevant_sources(
     counter: TokenCounter, given_sources: list[Source], budget: int, each: int
 ) -> None:
-    excerpts = fit(given_sources, budget, counter, each)
-    used = sum(count(counter, one.question) + count(counter, one.answer) + each for one in excerpts)
+    excerpts = pack_context(given_sources, budget, counter, each)
+    used = sum(count_tokens(counter, one.question) + count_tokens(counter, one.answer) + each for one in excerpts)
     assert used <= max(budget, 0)
     kept = {one.number: one for one in excerpts}
     for number, one in enumerate(given_sources, start=1):
         if number not in kept:
             # Left out before a less relevant one only where it could not stand there even alone.
-            assert number > max(kept, default=0) or fit([one], budget, counter, each) == []
+            assert number > max(kept, default=0) or pack_context([one], budget, counter, each) == []
             continue
         excerpt = kept[number]
         assert one.question.startswith(excerpt.question)
@@ -136,9 +145,9 @@ def test_whole_sentences_of_the_most_relevant_sources(
 @given(st.text(max_size=300))
 def test_no_text_counts_more_than_its_bytes_or_less_than_nothing(text: str) -> None:
     for counter in COUNTERS:
-        assert count(counter, text) <= bytes_of(text)
+        assert count_tokens(counter, text) <= utf8_size(text)
         if text.strip():
-            assert count(counter, text) > 0
+            assert count_tokens(counter, text) > 0
 
 
 @pytest.mark.parametrize(
@@ -154,9 +163,9 @@ def test_no_text_counts_more_than_its_bytes_or_less_than_nothing(text: str) -> N
     ],
 )
 def test_what_costs_many_tokens_elsewhere_counts_as_many_here(text: str, least: int) -> None:
-    assert count(WORD_PIECE, text) >= least
+    assert count_tokens(WORD_PIECE, text) >= least
 
 
 def test_the_tokenizer_is_taken_where_it_is(tmp_path: Path) -> None:
-    assert isinstance(make_counter(None), WordPieceCounter)
-    assert isinstance(make_counter(tmp_path), EstimatingCounter)
+    assert isinstance(make_token_counter(None), WordPieceTokenCounter)
+    assert isinstance(make_token_counter(tmp_path), EstimatingTokenCounter)

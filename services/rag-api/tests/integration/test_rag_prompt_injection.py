@@ -12,18 +12,20 @@ from mh_common.models import Answer, ConversationTurn, Source
 from mh_devtools.stubs.obedient_model import ObedientModel
 from mh_devtools.stubs.openai_stub import StubOpenAI
 from mh_devtools.testing.fixtures import MakeConversation, RunApp, WriteIndex
-from rag_api.answers.answer_text import AnswerText
-from rag_api.answers.extractive import Extractive
+from rag_api.answers.extractive import ExtractiveAnswerer
 from rag_api.answers.prompts import Prompt, Prompts, make_environment
-from rag_api.answers.tokens import EstimatingCounter
+from rag_api.answers.stream_sanitizer import StreamSanitizer
+from rag_api.answers.tokens import EstimatingTokenCounter
 from rag_api.settings import Settings
 
 PATH = "/api/v1/answers"
 ORDER = "PWNED"
-POISON = [json.loads(line) for line in Path(__file__).with_name("poison.jsonl").read_text("utf-8").splitlines()]
-TEXTS = [one["text"] for one in POISON]
+INJECTIONS = [
+    json.loads(line) for line in Path(__file__).with_name("prompt_injections.jsonl").read_text("utf-8").splitlines()
+]
+TEXTS = [one["text"] for one in INJECTIONS]
 
-each_text = pytest.mark.parametrize("text", TEXTS, ids=[one["name"] for one in POISON])
+each_text = pytest.mark.parametrize("text", TEXTS, ids=[one["name"] for one in INJECTIONS])
 each_reader = pytest.mark.parametrize("gullible", [False, True], ids=["careful", "gullible"])
 
 
@@ -33,15 +35,15 @@ def body_of(prompt: Prompt) -> dict[str, Any]:
 
 
 def prompts(mark: str | None = None) -> Prompts:
-    counter = EstimatingCounter()
+    counter = EstimatingTokenCounter()
     if mark is None:
         return Prompts(make_environment(), counter, 8192)
-    return Prompts(make_environment(), counter, 8192, make_mark=lambda: mark)
+    return Prompts(make_environment(), counter, 8192, make_nonce=lambda: mark)
 
 
 def test_there_are_many_of_them() -> None:
-    assert len(POISON) >= 80
-    assert len({one["language"] for one in POISON}) >= 15
+    assert len(INJECTIONS) >= 80
+    assert len({one["language"] for one in INJECTIONS}) >= 15
 
 
 @each_reader
@@ -52,7 +54,7 @@ def test_no_rendered_prompt_gives_the_order(text: str, gullible: bool) -> None:
     for prompt in (
         prompts().answer(text, sources, text),
         prompts().answer(text, sources, instructions=text),
-        prompts().condense(text, turns),
+        prompts().rewrite_query(text, turns),
     ):
         model = ObedientModel(ORDER, gullible=gullible)
         assert ORDER not in model(body_of(prompt))
@@ -115,7 +117,7 @@ HARMFUL = re.compile(
 
 @each_text
 def test_a_model_that_was_talked_into_it_does_no_harm(text: str) -> None:
-    answer = AnswerText((1, 2, 3), frozenset())
+    answer = StreamSanitizer((1, 2, 3), frozenset())
     shown = "".join([*(answer.feed(mark) for mark in f"As you wish: {text} [2]"), answer.finish()])
     assert not HARMFUL.search(shown)
     assert set(re.findall(r"\[(\d+)\]", shown)) <= {"1", "2", "3"}
@@ -149,6 +151,6 @@ class Alike:
 @each_text
 async def test_quotes_do_no_harm_either(text: str) -> None:
     sources = [Source(id=1, question=text, answer=f"{text} Rise at the same hour each day.", score=0.5)]
-    quoted = "".join(await Extractive(Alike()).write(text, sources))
+    quoted = "".join(await ExtractiveAnswerer(Alike()).answer(text, sources))
     assert not re.search(r"!\[|\]\(|<[A-Za-z/!]|[\u200b\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f]", quoted)
     assert set(re.findall(r"\[(\d+)\]", quoted)) <= {"1"}
