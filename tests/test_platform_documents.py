@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-import rag_api.main  # noqa: F401 - loads every door
+import rag_api.main  # noqa: F401 - imports every integration
 from fastapi.openapi.models import OpenAPI
 from mh_common import models
 from mh_devtools.stack.server_stack import ServerStack
@@ -57,7 +57,7 @@ def test_the_document_is_valid(document: dict[str, Any]) -> None:
 
 
 def model_named(name: str) -> type[BaseModel]:
-    """A model that the services share, or one of a door's own."""
+    """A model that the services share, or one of an integration's own."""
     places = [models, *(module for path, module in sys.modules.items() if path.startswith("rag_api.integrations."))]
     found: set[type[BaseModel]] = {getattr(place, name) for place in places if hasattr(place, name)}
     assert len(found) == 1, name

@@ -45,21 +45,21 @@ def table(conversations_stub: StubConversations) -> ConversationTable:
 
 @pytest.fixture
 def asked(conversations_stub: StubConversations) -> list[list[int]]:
-    """The ids of each request to the conversations API."""
+    """The requested ids of each request to the conversations API."""
     conversations_stub.reads.clear()
     return conversations_stub.reads
 
 
 @pytest.fixture
 def statuses(conversations_stub: StubConversations) -> Iterator[list[int]]:
-    """What the conversations API answers to its next requests, instead of rows."""
+    """HTTP statuses with which the conversations API responds to its next requests, instead of rows."""
     yield conversations_stub.statuses
     conversations_stub.statuses.clear()
 
 
 @pytest.fixture
 def stub(stub_openai: StubOpenAI) -> Iterator[StubOpenAI]:
-    """The OpenAI stub; texts that share words have near vectors."""
+    """The OpenAI stub; texts that share words have similar vectors."""
     before = stub_openai.dimension, stub_openai.bag_of_words, stub_openai.reply, stub_openai.pieces
     stub_openai.reset()
     stub_openai.dimension, stub_openai.bag_of_words = DIMENSION, True
@@ -71,7 +71,7 @@ def stub(stub_openai: StubOpenAI) -> Iterator[StubOpenAI]:
 
 @pytest.fixture
 def settings(milvus_uri: str, conversations_stub: StubConversations, stub: StubOpenAI) -> Settings:
-    """Settings without a language model; tests copy and change them."""
+    """Settings without a language model; tests change copies of them."""
     return Settings(
         _env_file=None,
         milvus=MilvusSettings(uri=milvus_uri, timeout=30),
@@ -99,12 +99,12 @@ def with_model(settings: Settings, stub: StubOpenAI) -> Settings:
 
 @pytest.fixture
 def running() -> RunApp:
-    """Run the app with its lifespan and middleware; gives a client for it."""
+    """Run the app with its lifespan and middleware; yields a client."""
 
     @asynccontextmanager
     async def run(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         async with LifespanManager(_app(settings), startup_timeout=60, shutdown_timeout=60) as manager:
-            # As a server does it: an unexpected error is answered, not raised.
+            # As in a server: an unexpected error becomes a response and is not raised.
             transport = httpx.ASGITransport(manager.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://rag-api") as client:
                 yield client
@@ -114,7 +114,7 @@ def running() -> RunApp:
 
 @pytest.fixture
 def served() -> ServeApp:
-    """Serve the app as it is deployed, by uvicorn on a port of its own; gives its address."""
+    """Serve the app with uvicorn on its own port; yields its URL."""
 
     @contextmanager
     def serve(settings: Settings, recorder: AnswerRecorder | None = None) -> Iterator[str]:
@@ -133,7 +133,7 @@ async def client(running: RunApp, settings: Settings) -> AsyncIterator[httpx.Asy
 
 @pytest.fixture
 async def milvus_client(milvus_uri: str) -> AsyncIterator[AsyncMilvusClient]:
-    """A client of Milvus, whatever other tests left there."""
+    """A client of Milvus, with whatever other tests left there."""
     client = AsyncMilvusClient(milvus_uri, timeout=10, dedicated=True)
     yield client
     await client.close()
@@ -141,14 +141,14 @@ async def milvus_client(milvus_uri: str) -> AsyncIterator[AsyncMilvusClient]:
 
 @pytest.fixture
 async def milvus(milvus_client: AsyncMilvusClient) -> AsyncMilvusClient:
-    """A client of Milvus, which has no collection yet."""
+    """A client of Milvus, without a collection."""
     await milvus_client.drop_collection(fields.COLLECTION)
     return milvus_client
 
 
 @pytest.fixture
 def conversation() -> MakeConversation:
-    """Make a conversation; each has its own id and its own minute."""
+    """Make a conversation, created one minute later for each id."""
 
     def make(
         key: int,
@@ -179,7 +179,7 @@ def conversation() -> MakeConversation:
 
 @pytest.fixture
 async def index(milvus_client: AsyncMilvusClient, settings: Settings, table: ConversationTable) -> WriteIndex:
-    """Put conversations into the API's table and, as the worker does, into Milvus, which has no others."""
+    """Write conversations to the API's table and, like the worker, to the index, which is empty at first."""
     await _empty(milvus_client, fields.describe("stub-embedding", DIMENSION))
 
     async def write(rows: Sequence[Conversation]) -> None:
@@ -191,7 +191,7 @@ async def index(milvus_client: AsyncMilvusClient, settings: Settings, table: Con
         await embedder.close()
         table.update({row.id: row for row in rows})
         data = [vector_row(*parts) for parts in zip(rows, questions, texts, strict=True)]
-        # Never to be shown: hits carry the conversations API's text.
+        # Must never be shown: hits have the conversations API's text.
         await milvus_client.upsert(fields.COLLECTION, data=[{**row, fields.QUESTION: "of the index"} for row in data])
 
     return write
@@ -199,7 +199,7 @@ async def index(milvus_client: AsyncMilvusClient, settings: Settings, table: Con
 
 @pytest.fixture
 async def indexed(index: WriteIndex, conversation: MakeConversation) -> list[Conversation]:
-    """Three conversations about sleep, in the index; some files have others."""
+    """Three indexed conversations about sleep; some test files override this."""
     rows = [
         conversation(1, "I cannot fall asleep", "Rise at the same hour every day. Leave the bed when awake."),
         conversation(2, "My patient cannot sleep", "Help the patient to write worries down before bed."),
@@ -210,7 +210,7 @@ async def indexed(index: WriteIndex, conversation: MakeConversation) -> list[Con
 
 
 def _app(settings: Settings, recorder: AnswerRecorder | None = None) -> FastAPI:
-    """The app with logging set up, as it does it itself where it reads its settings from the environment."""
+    """Return the app with logging configured, as the app does itself with settings from the environment."""
     configure_logging(settings.log, SERVICE)
     return create_app(settings, recorder)
 
@@ -219,7 +219,7 @@ async def _empty(client: AsyncMilvusClient, description: str) -> None:
     if not await client.has_collection(fields.COLLECTION):
         return
     if (await client.describe_collection(fields.COLLECTION))["description"] == description:
-        # Much faster than making it again.
+        # Much faster than creating it again.
         await client.delete(fields.COLLECTION, filter=f"{fields.ID} > 0")
     else:
         await client.drop_collection(fields.COLLECTION)

@@ -1,4 +1,4 @@
-"""POST /api/v1/answers: whole or as a stream, as Accept says."""
+"""POST /api/v1/answers: JSON or a stream, depending on the Accept header."""
 
 import httpx
 import pytest
@@ -25,7 +25,7 @@ QUESTION = "How do I help a patient who cannot fall asleep?"
         ("*/*, application/json;q=0", "text/event-stream; charset=utf-8"),
     ],
 )
-async def test_the_form_is_the_one_asked_for(
+async def test_the_accept_header_selects_the_media_type(
     client: httpx.AsyncClient, milvus: AsyncMilvusClient, accept: str | None, expected: str
 ) -> None:
     client.headers.pop("Accept")
@@ -35,7 +35,7 @@ async def test_the_form_is_the_one_asked_for(
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml, image/*", "text/event-stream;q=0", "*/*;q=high"])
-async def test_a_form_that_there_is_not_is_refused(client: httpx.AsyncClient, accept: str) -> None:
+async def test_an_unsupported_media_type_is_rejected(client: httpx.AsyncClient, accept: str) -> None:
     response = await client.post(PATH, json={"question": QUESTION}, headers={"Accept": accept})
     assert (response.status_code, response.headers["Content-Type"]) == (406, "application/problem+json")
     assert "application/json or text/event-stream" in response.json()["detail"]

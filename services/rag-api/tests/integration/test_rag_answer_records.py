@@ -1,4 +1,4 @@
-"""What is told of complete answers, and that telling it costs no answer anything."""
+"""Recording of complete answers, which never affects an answer."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -18,8 +18,8 @@ PATH = "/api/v1/answers"
 QUESTION = "How do I help a patient who cannot fall asleep?"
 
 
-class Kept:
-    """Keeps records; `fails` makes it fail, `hold` makes it wait."""
+class InMemoryRecorder:
+    """Stores records in memory; the first `fails` calls raise, and `hold` makes calls wait."""
 
     def __init__(self) -> None:
         self.records: list[AnswerRecord] = []
@@ -63,8 +63,8 @@ async def test_a_complete_answer_is_recorded(
 ) -> None:
     stub.reply = "Rise at the same hour each day [1]."
     limits = with_model.search.model_copy(update={"relevance_threshold": 0.01})
-    kept = Kept()
-    with served(with_model.model_copy(update={"search": limits}), kept) as url:
+    recorder = InMemoryRecorder()
+    with served(with_model.model_copy(update={"search": limits}), recorder) as url:
         async with httpx.AsyncClient(timeout=20) as http:
             headers = {"Accept": "application/json", "X-User-Id": "dr.ana@clinic"}
             answer = Answer.model_validate(
@@ -72,8 +72,8 @@ async def test_a_complete_answer_is_recorded(
             )
             response = await http.post(url + PATH, json={"question": QUESTION}, headers={"Accept": accept})
             assert response.status_code == 200
-    # The end of the service waits for what still waits.
-    first, second = kept.records
+    # Shutdown waits for queued records.
+    first, second = recorder.records
     assert (first.answer_id, first.user, first.question) == (answer.answer_id, "dr.ana@clinic", QUESTION)
     assert (first.standalone_query, first.answer, first.model) == (QUESTION, answer.answer, "stub-chat")
     assert (first.usage, first.latency_ms) == (answer.usage, answer.latency_ms)
@@ -87,7 +87,7 @@ async def test_a_complete_answer_is_recorded(
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-async def test_the_history_is_told_of_each_answer_unless_it_is_off(
+async def test_answers_are_stored_in_the_history_unless_disabled(
     served: ServeApp,
     with_model: Settings,
     indexed: None,
@@ -102,11 +102,11 @@ async def test_the_history_is_told_of_each_answer_unless_it_is_off(
         async with httpx.AsyncClient(timeout=20) as http:
             response = await http.post(url + PATH, json={"question": QUESTION}, headers={"X-User-Id": "ana"})
     answer = Answer.model_validate(response.json())
-    kept = [entry for entry in conversations_stub.history if entry.answer_id == answer.answer_id]
+    recorder = [entry for entry in conversations_stub.history if entry.answer_id == answer.answer_id]
     if not enabled:
-        assert kept == []
+        assert recorder == []
         return
-    (entry,) = kept
+    (entry,) = recorder
     assert (entry.answer_id, entry.user_id, entry.question) == (answer.answer_id, "ana", QUESTION)
     assert (entry.answer, entry.model, entry.usage) == (answer.answer, answer.model, answer.usage)
     assert entry.standalone_query is None
@@ -114,11 +114,11 @@ async def test_the_history_is_told_of_each_answer_unless_it_is_off(
     assert entry.latency_ms == answer.latency_ms.total
 
 
-async def test_what_failed_or_was_broken_off_is_not_recorded(
+async def test_failed_and_interrupted_answers_are_not_recorded(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
-    kept = Kept()
-    with served(with_model, kept) as url:
+    recorder = InMemoryRecorder()
+    with served(with_model, recorder) as url:
         async with httpx.AsyncClient(timeout=20, headers={"Accept": "text/event-stream"}) as http:
             stub.add_faults(Fault(drop=True, path=CHAT), Fault(stall=True, path=CHAT))
             assert "event: error" in (await http.post(url + PATH, json={"question": QUESTION})).text
@@ -126,58 +126,58 @@ async def test_what_failed_or_was_broken_off_is_not_recorded(
                 async for text in response.aiter_text():
                     if "event: token" in text:
                         break
-    assert kept.records == []
+    assert recorder.records == []
 
 
-async def test_a_recorder_that_fails_costs_its_record_only(
+async def test_a_failing_recorder_loses_only_its_record(
     served: ServeApp, settings: Settings, indexed: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = Kept()
-    kept.fails = 1
-    with served(settings, kept) as url:
+    recorder = InMemoryRecorder()
+    recorder.fails = 1
+    with served(settings, recorder) as url:
         async with httpx.AsyncClient(timeout=20) as http:
             for _ in range(2):
                 assert (await http.post(url + PATH, json={"question": QUESTION})).status_code == 200
-    assert len(kept.records) == 1
+    assert len(recorder.records) == 1
     logged = capsys.readouterr().out
     assert '"error": "ConnectionError", "event": "answer_record_failed"' in logged
     assert "zebra" not in logged
 
 
-async def test_a_recorder_that_hangs_delays_no_answer_and_loses_the_newest(
+async def test_a_hanging_recorder_delays_no_answer_and_loses_the_newest(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(records, "MAX_WAITING", 2)
+    monkeypatch.setattr(records, "MAX_QUEUED", 2)
     monkeypatch.setattr(records, "TIME_LIMIT", 5)
-    kept = Kept()
-    kept.hold = asyncio.Event()
-    queue = RecordQueue(kept)
+    recorder = InMemoryRecorder()
+    recorder.hold = asyncio.Event()
+    queue = RecordQueue(recorder)
     async with queue.running():
         for number in range(2):
             queue.add(make_record(number))
         await asyncio.sleep(0)
-        # The first is with the recorder; two more wait, and those after them are lost.
+        # The first is being recorded; two more are queued, and those after them are dropped.
         for number in range(2, 5):
             queue.add(make_record(number))
-        assert kept.records == []
-        kept.hold.set()
-    assert [record.answer_id.int for record in kept.records] == [0, 1, 2]
+        assert recorder.records == []
+        recorder.hold.set()
+    assert [record.answer_id.int for record in recorder.records] == [0, 1, 2]
 
 
-async def test_the_end_waits_for_a_hanging_recorder_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_shutdown_waits_for_a_hanging_recorder_only_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "TIME_LIMIT", 0.1)
-    kept = Kept()
-    kept.hold = asyncio.Event()
-    queue = RecordQueue(kept)
+    recorder = InMemoryRecorder()
+    recorder.hold = asyncio.Event()
+    queue = RecordQueue(recorder)
     async with asyncio.timeout(20):
         async with queue.running():
             for number in range(200):
                 queue.add(make_record(number))
-    assert kept.records == []
+    assert recorder.records == []
 
 
 @pytest.mark.parametrize("user", ["", " ", "a b", "a" * 129, "ü", "x\ty"])
-async def test_a_user_has_a_plain_name(client: httpx.AsyncClient, user: str) -> None:
+async def test_an_invalid_user_id_is_rejected(client: httpx.AsyncClient, user: str) -> None:
     response = await client.post(PATH, json={"question": "x"}, headers=httpx.Headers([(b"X-User-Id", user.encode())]))
     assert response.status_code == 400
     assert [error["field"] for error in response.json()["errors"]] == ["X-User-Id"]

@@ -25,7 +25,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 def events(text: str) -> list[Event]:
-    """The events of a whole stream; comments are passed over."""
+    """Return the events of a complete stream, without comments."""
     found = []
     for block in text.removesuffix("\n\n").split("\n\n"):
         lines = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
@@ -43,7 +43,7 @@ async def ask(http: httpx.AsyncClient, url: str, **request: Any) -> list[Event]:
     return events(response.text)
 
 
-def put_together(stream: list[Event]) -> Answer:
+def assemble(stream: list[Event]) -> Answer:
     text = "".join(data["text"] for name, data in stream if name == "token")
     parts = {key: value for name, data in stream if name != "token" for key, value in data.items()}
     return Answer(answer=text, **parts)
@@ -64,7 +64,7 @@ async def test_sources_come_first_then_tokens_then_usage(
         )
     assert names(stream) == ["sources", *["token"] * (len(stream) - 3), "usage", "done"]
     assert len(stream) > 10
-    answer = put_together(stream)
+    answer = assemble(stream)
     assert answer.answer == whole.answer == stub.reply
     assert answer.grounded
     same = {
@@ -83,7 +83,7 @@ async def test_sources_come_first_then_tokens_then_usage(
     assert answer.answer_id != whole.answer_id
 
 
-async def test_the_sources_are_there_before_the_model_says_a_word(
+async def test_sources_are_sent_before_the_model_responds(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.add_faults(Fault(hang=True, path=CHAT))
@@ -93,7 +93,7 @@ async def test_the_sources_are_there_before_the_model_says_a_word(
             received, silent = "", True
             async for text in response.aiter_text():
                 received += text
-                # Signs of life keep proxies from giving up.
+                # Keep-alive comments keep proxies from timing out.
                 if silent and received.count(": ping\n\n") >= 2:
                     silent = False
                     assert names(events(received)) == ["sources"]
@@ -101,7 +101,7 @@ async def test_the_sources_are_there_before_the_model_says_a_word(
     assert names(events(received))[-2:] == ["usage", "done"]
 
 
-async def test_a_citation_in_pieces_is_held_back_until_it_is_checked(
+async def test_a_split_citation_is_held_back_until_it_is_checked(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.reply = "Rise early each day [9]. Write the worries down [2, 7][1-3]. See ![x](https://evil.example/?q=1)."
@@ -113,30 +113,30 @@ async def test_a_citation_in_pieces_is_held_back_until_it_is_checked(
     assert "".join(tokens) == "Rise early each day. Write the worries down [2][1][2][3]. See [x] (⟨link removed⟩)."
     assert len(tokens) > 5
     assert whole["answer"] == "".join(tokens)
-    assert put_together(stream).uncited_sentences == ["Rise early each day.", "See [x] (⟨link removed⟩)."]
-    assert not put_together(stream).grounded
+    assert assemble(stream).uncited_sentences == ["Rise early each day.", "See [x] (⟨link removed⟩)."]
+    assert not assemble(stream).grounded
 
 
-async def test_quotes_are_streamed_as_well(
+async def test_extractive_answers_are_streamed(
     served: ServeApp, settings: Settings, indexed: list[Conversation], http: httpx.AsyncClient
 ) -> None:
     with served(settings) as url:
         stream = await ask(http, url)
         whole = (await http.post(url + PATH, json={"question": QUESTION}, headers={"Accept": "*/*"})).json()
     assert names(stream)[:3] == ["sources", "token", "token"]
-    answer = put_together(stream)
+    answer = assemble(stream)
     assert answer.answer == whole["answer"]
     assert (answer.model, answer.grounded, answer.prompt_version) == ("extractive", True, None)
 
 
-async def test_nothing_found_is_said_in_the_stream(
+async def test_a_stream_says_that_nothing_was_found(
     served: ServeApp, with_model: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     with served(with_model) as url:
         stream = await ask(http, url)
     assert names(stream) == ["sources", "token", "usage", "done"]
-    assert put_together(stream).answer.startswith("Nothing relevant was found")
-    assert put_together(stream).model == "none"
+    assert assemble(stream).answer.startswith("Nothing relevant was found")
+    assert assemble(stream).model == "none"
     assert stub.chats() == []
 
 
@@ -154,9 +154,9 @@ def delta(finish_reason: str | None = None, **message: Any) -> dict[str, Any]:
     [
         (Fault(status=500, path=CHAT), 502, "answered 500", 0),
         (Fault(status=401, path=CHAT), 502, "rejects the API key", 0),
-        (Fault(body=chunks(delta(content="One two ")), path=CHAT), 502, "broke off", 1),
-        (Fault(drop=True, path=CHAT), 502, "broke off", 1),
-        (Fault(body=chunks(delta(content="One two ")) + "data: {\n\n", path=CHAT), 502, "broke off", 1),
+        (Fault(body=chunks(delta(content="One two ")), path=CHAT), 502, "ended in the middle", 1),
+        (Fault(drop=True, path=CHAT), 502, "closed the connection", 1),
+        (Fault(body=chunks(delta(content="One two ")) + "data: {\n\n", path=CHAT), 502, "ended in the middle", 1),
         (Fault(body=chunks(delta(content="One two "), end="data: {]\n\n"), path=CHAT), 502, "unreadable", 1),
         (Fault(body=chunks(delta(content="One two "), end='data: "x"\n\n'), path=CHAT), 502, "unreadable", 1),
         (
@@ -173,11 +173,11 @@ def delta(finish_reason: str | None = None, **message: Any) -> dict[str, Any]:
         ),
         (Fault(body=chunks(delta(refusal="No.")), path=CHAT), 503, "refuses to answer", 0),
         (Fault(body=chunks(delta(content="[9]"), delta("stop")), path=CHAT), 502, "empty", 0),
-        (Fault(body=chunks(), path=CHAT), 502, "broke off", 0),
+        (Fault(body=chunks(), path=CHAT), 502, "ended in the middle", 0),
         (Fault(stall=True, path=CHAT), 504, "did not answer in time", 1),
     ],
 )
-async def test_what_goes_wrong_midway_is_an_event(
+async def test_an_error_in_mid_stream_is_an_event(
     served: ServeApp,
     with_model: Settings,
     indexed: list[Conversation],
@@ -202,12 +202,12 @@ async def test_what_goes_wrong_midway_is_an_event(
     assert words in problem["detail"]
     assert problem["instance"] == PATH
     assert problem["request_id"]
-    # They were given before.
+    # They were sent before.
     assert "sources" not in problem
     assert "zebra" not in json.dumps(problem) + capsys.readouterr().out
 
 
-async def test_a_fault_of_our_own_is_told_without_its_words(
+async def test_an_unexpected_error_is_reported_without_its_message(
     served: ServeApp,
     with_model: Settings,
     indexed: list[Conversation],
@@ -225,7 +225,7 @@ async def test_a_fault_of_our_own_is_told_without_its_words(
     assert "zebra" not in json.dumps(stream)
 
 
-async def test_only_what_fails_before_the_first_token_is_tried_again(
+async def test_only_failures_before_the_first_token_are_retried(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     limits = AnswersSettings(time_limit=10, max_retries=2)
@@ -238,7 +238,7 @@ async def test_only_what_fails_before_the_first_token_is_tried_again(
         assert len(stub.chats()) == 3
 
 
-async def test_what_goes_wrong_before_the_first_event_is_an_ordinary_problem(
+async def test_an_error_before_the_first_event_is_a_problem_response(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], statuses: list[int], http: httpx.AsyncClient
 ) -> None:
     statuses += [500, 500]

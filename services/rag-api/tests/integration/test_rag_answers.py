@@ -42,7 +42,7 @@ def completion(message: dict[str, Any], finish_reason: str = "stop", **more: Any
     return Fault(body=json.dumps(body), path=CHAT)
 
 
-async def test_the_model_answers_from_the_three_nearest(
+async def test_the_model_answers_from_the_three_most_similar_conversations(
     running: RunApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI, asked: list[list[int]]
 ) -> None:
     stub.reply = "  Agree on fixed hours [1].  "
@@ -75,7 +75,7 @@ async def test_top_k_sets_the_number_of_sources(
         assert len((await ask(client, top_k=20)).sources) == 5
 
 
-async def test_changed_text_is_never_given_to_the_model(
+async def test_stale_text_is_never_sent_to_the_model(
     running: RunApp, with_model: Settings, indexed: list[Conversation], table: ConversationTable, stub: StubOpenAI
 ) -> None:
     table[1] = table[1].model_copy(update={"version": 2, "answer": "Withdrawn advice."})
@@ -86,7 +86,7 @@ async def test_changed_text_is_never_given_to_the_model(
     assert "Withdrawn" not in json.dumps(stub.chats())
 
 
-async def test_nothing_found_is_said_without_asking_the_model(
+async def test_the_model_is_not_called_when_nothing_is_found(
     running: RunApp, with_model: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI
 ) -> None:
     async with running(with_model) as client:
@@ -102,7 +102,7 @@ async def test_nothing_found_is_said_without_asking_the_model(
     ("fault", "status", "words"),
     [
         (Fault(status=500, path=CHAT), 502, "answered 500"),
-        (Fault(status=429, path=CHAT), 502, "too busy"),
+        (Fault(status=429, path=CHAT), 502, "overloaded"),
         (Fault(status=401, path=CHAT), 502, "rejects the API key"),
         (Fault(status=404, path=CHAT), 502, "does not have the configured model"),
         (Fault(status=400, path=CHAT), 502, "answered 400"),
@@ -123,7 +123,7 @@ async def test_nothing_found_is_said_without_asking_the_model(
         (Fault(hang=True, path=CHAT), 504, "did not answer in time"),
     ],
 )
-async def test_without_the_models_answer_the_sources_are_still_given(
+async def test_sources_are_returned_when_the_model_fails(
     running: RunApp,
     with_model: Settings,
     indexed: list[Conversation],
@@ -147,7 +147,7 @@ async def test_without_the_models_answer_the_sources_are_still_given(
         assert source["answer"] == by_id[source["id"]].answer
 
 
-async def test_a_passing_fault_of_the_model_is_retried(
+async def test_a_transient_model_error_is_retried(
     running: RunApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(status=503, path=CHAT, headers={"Retry-After": "0"}))
@@ -157,7 +157,7 @@ async def test_a_passing_fault_of_the_model_is_retried(
     assert len(stub.chats()) == 2
 
 
-async def test_a_compatible_server_need_not_count_tokens(
+async def test_a_compatible_server_may_omit_token_usage(
     running: RunApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.add_faults(completion({"content": "Yes [1]."}), completion({"content": "Yes [1]."}, usage={"total_tokens": 9}))
@@ -166,7 +166,7 @@ async def test_a_compatible_server_need_not_count_tokens(
         assert (await ask(client)).usage.total_tokens == 9
 
 
-async def test_search_failures_are_the_answers_failures(
+async def test_search_failures_fail_the_answer(
     running: RunApp, with_model: Settings, indexed: list[Conversation], statuses: list[int]
 ) -> None:
     statuses += [500, 500]
@@ -177,7 +177,7 @@ async def test_search_failures_are_the_answers_failures(
     assert "sources" not in response.json()
 
 
-async def test_a_question_with_instructions_stays_inside_its_fence(
+async def test_instructions_in_a_question_stay_inside_the_fence(
     running: RunApp, with_model: Settings, index: WriteIndex, conversation: MakeConversation, stub: StubOpenAI
 ) -> None:
     poison = (
@@ -200,7 +200,7 @@ async def test_a_question_with_instructions_stays_inside_its_fence(
     assert len(marks) == 2
 
 
-async def test_without_a_key_sentences_of_the_sources_are_quoted(
+async def test_without_a_key_the_answer_quotes_the_sources(
     client: httpx.AsyncClient, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     answer = await ask(client)
@@ -217,7 +217,7 @@ async def test_without_a_key_sentences_of_the_sources_are_quoted(
     assert stub.chats() == []
 
 
-async def test_quotes_need_the_embedder(
+async def test_extractive_answers_need_the_embedder(
     client: httpx.AsyncClient, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     await client.post("/api/v1/search", json={"query": QUESTION})
@@ -228,7 +228,7 @@ async def test_quotes_need_the_embedder(
     assert len(response.json()["sources"]) == 3
 
 
-async def test_quotes_have_a_time_limit(
+async def test_extractive_answers_have_a_time_limit(
     running: RunApp, settings: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     async with running(settings.model_copy(update={"answers": AnswersSettings(time_limit=0.1)})) as client:
@@ -249,13 +249,13 @@ async def test_quotes_have_a_time_limit(
         ({}, "question"),
     ],
 )
-async def test_bad_requests_name_the_field(client: httpx.AsyncClient, body: dict[str, Any], field: str) -> None:
+async def test_invalid_requests_name_the_field(client: httpx.AsyncClient, body: dict[str, Any], field: str) -> None:
     response = await client.post(URL, json=body)
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-async def test_no_text_is_logged_and_no_key(
+async def test_neither_texts_nor_keys_are_logged(
     running: RunApp,
     with_model: Settings,
     index: WriteIndex,
@@ -275,7 +275,7 @@ async def test_no_text_is_logged_and_no_key(
         assert secret not in logged
 
 
-async def test_with_a_key_too_no_model_is_asked_where_quotes_are_wanted(
+async def test_quotes_mode_calls_no_model_even_with_a_key(
     running: RunApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     quoting = with_model.model_copy(update={"answers": AnswersSettings(mode="quotes")})

@@ -34,7 +34,7 @@ async def indexed(index: WriteIndex, conversation: MakeConversation) -> None:
 
 @pytest.fixture
 def keyless(settings: Settings, stub: StubOpenAI) -> Settings:
-    """No key for the language model is set up, only its address."""
+    """Settings with the URL of a language model, but without a key."""
     openai = settings.openai.model_copy(update={"base_url": stub.base_url, "model": "stub-chat"})
     return settings.model_copy(update={"openai": openai})
 
@@ -53,12 +53,12 @@ def keys(stub: StubOpenAI) -> list[str]:
     return [request.headers["authorization"] for request in stub.requests if request.path == CHAT]
 
 
-async def test_the_service_says_that_it_runs(client: httpx.AsyncClient) -> None:
+async def test_health_reports_ok(client: httpx.AsyncClient) -> None:
     response = await client.get("/api/health")
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
-async def test_the_answer_is_plain_text_with_its_sources_behind_it(
+async def test_the_answer_is_plain_text_followed_by_its_sources(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.reply = "Rise at the same hour [1]. So be it [1]."
@@ -74,7 +74,7 @@ async def test_the_answer_is_plain_text_with_its_sources_behind_it(
     )
 
 
-async def test_it_comes_as_it_is_written(
+async def test_the_answer_is_streamed(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
@@ -89,7 +89,7 @@ async def test_it_comes_as_it_is_written(
     assert received == stub.reply
 
 
-async def test_without_a_model_it_quotes(
+async def test_without_a_model_it_quotes_the_sources(
     served: ServeApp, keyless: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     with served(keyless) as url:
@@ -99,7 +99,7 @@ async def test_without_a_model_it_quotes(
     assert stub.chats() == []
 
 
-async def test_the_developer_s_message_is_a_wish_that_cannot_give_orders(
+async def test_the_developer_message_cannot_override_the_prompt(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.reply = ObedientModel("PWNED")
@@ -112,7 +112,7 @@ async def test_the_developer_s_message_is_a_wish_that_cannot_give_orders(
 
 
 @pytest.mark.parametrize("mode", ["auto", "quotes"])
-async def test_a_key_of_the_caller_s_own_is_used_for_its_request_only(
+async def test_the_callers_key_is_used_for_that_request_only(
     served: ServeApp,
     keyless: Settings,
     indexed: None,
@@ -150,7 +150,7 @@ async def test_a_key_of_the_caller_s_own_is_used_for_its_request_only(
         assert "zebra" not in place
 
 
-async def test_the_caller_s_key_goes_before_the_platform_s(
+async def test_the_callers_key_takes_precedence(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     with served(with_model) as url:
@@ -161,7 +161,7 @@ async def test_the_caller_s_key_goes_before_the_platform_s(
     assert keys(stub) == [f"Bearer {OWN_KEY}", f"Bearer {stub.api_key}"]
 
 
-async def test_what_a_caller_pays_is_no_cost_of_the_platform(
+async def test_calls_with_the_callers_key_are_not_counted_as_cost(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     openai = with_model.openai.model_copy(update={"prompt_price": 1000.0})
@@ -178,7 +178,7 @@ async def test_what_a_caller_pays_is_no_cost_of_the_platform(
         assert await cost(url) != before
 
 
-async def test_keys_of_callers_can_be_turned_off(
+async def test_callers_keys_can_be_disabled(
     served: ServeApp, keyless: Settings, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     with served(keyless.model_copy(update={"doors": IntegrationSettings(request_keys=False)})) as url:
@@ -198,11 +198,11 @@ async def test_keys_of_callers_can_be_turned_off(
         ({"api_key": "zebra\r\nX-Evil: 1"}, 422, "api_key: must be 1 to 512 visible ASCII characters"),
         ({"api_key": "zebra" * 200}, 422, "api_key: must be 1 to 512"),
         ({"model": "a model"}, 422, "model: String should match"),
-        ({"model": "gpt-4o"}, 400, "needs a key of your own"),
+        ({"model": "gpt-4o"}, 400, "requires your own key"),
         ({"messages": []}, 422, "messages: is not a known name here"),
     ],
 )
-async def test_what_cannot_be_answered_says_what_to_change(
+async def test_invalid_requests_say_what_to_change(
     client: httpx.AsyncClient, change: dict[str, Any], status: int, words: str
 ) -> None:
     response = await client.post(PATH, json={"developer_message": "x", "user_message": QUESTION, **change})
@@ -212,7 +212,7 @@ async def test_what_cannot_be_answered_says_what_to_change(
     assert "zebra" not in response.text
 
 
-async def test_what_goes_wrong_before_the_first_word_has_its_status(
+async def test_an_error_before_the_first_word_has_its_status(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.add_faults(Fault(status=500, path=CHAT))
@@ -225,7 +225,7 @@ async def test_what_goes_wrong_before_the_first_word_has_its_status(
     assert int(down.headers["Retry-After"]) > 0
 
 
-async def test_what_goes_wrong_later_is_the_last_line(
+async def test_a_later_error_is_the_last_line(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.reply = "One two three four [1]."
@@ -238,11 +238,11 @@ async def test_what_goes_wrong_later_is_the_last_line(
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["in the middle", "before the first word"])
-async def test_who_goes_away_stops_the_model(
+async def test_a_disconnect_stops_the_model(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient, first: bool
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
-    # A citation is held back until it is whole.
+    # A citation is held back until it is complete.
     stub.reply = "One two three four." if first else "[1 2 3 4 5] four."
     patient = {
         "answers": AnswersSettings(time_limit=100, max_retries=0),

@@ -1,4 +1,4 @@
-"""Pages of another origin: turned away by the browser unless the settings name them."""
+"""CORS: web pages of other origins are blocked by the browser unless the settings allow them."""
 
 import httpx
 import pytest
@@ -10,7 +10,7 @@ PATHS = ["/search", "/retrieval", "/api/v1/search"]
 
 
 def preflight(origin: str) -> dict[str, str]:
-    """What a browser asks before it sends JSON with a key."""
+    """The headers of a browser's preflight request before JSON with a key."""
     return {
         "Origin": origin,
         "Access-Control-Request-Method": "POST",
@@ -19,7 +19,7 @@ def preflight(origin: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_closed_by_default(
+async def test_cors_is_disabled_by_default(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, path: str
 ) -> None:
     await index([conversation(1)])
@@ -31,19 +31,19 @@ async def test_closed_by_default(
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_opens_for_the_origins_that_are_set(
+async def test_cors_allows_the_configured_origins(
     running: RunApp, settings: Settings, index: WriteIndex, conversation: MakeConversation, path: str
 ) -> None:
     await index([conversation(1)])
-    doors = IntegrationSettings(cors_origins=f"http://localhost:3000 , {CHAT}")
-    async with running(settings.model_copy(update={"doors": doors})) as client:
+    integrations = IntegrationSettings(cors_origins=f"http://localhost:3000 , {CHAT}")
+    async with running(settings.model_copy(update={"doors": integrations})) as client:
         for origin in ("http://localhost:3000", CHAT):
             asked = await client.options(path, headers=preflight(origin))
             assert asked.status_code == 200
             assert asked.headers["access-control-allow-origin"] == origin
             assert "POST" in asked.headers["access-control-allow-methods"]
             assert asked.headers["access-control-allow-headers"] == "authorization,content-type"
-            # Also what is refused can be read by the page.
+            # The page can read error responses, too.
             for body in ({"query": "asleep", "knowledge_id": "conversations"}, {}):
                 sent = await client.post(path, json=body, headers={"Origin": origin})
                 assert sent.headers["access-control-allow-origin"] == origin
@@ -57,12 +57,12 @@ async def test_opens_for_the_origins_that_are_set(
                 assert "access-control-allow-origin" not in response.headers
 
 
-async def test_opens_for_any_origin_by_a_star(
+async def test_cors_allows_any_origin_with_a_star(
     running: RunApp, settings: Settings, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1)])
-    doors = IntegrationSettings(cors_origins="*")
-    async with running(settings.model_copy(update={"doors": doors})) as client:
+    integrations = IntegrationSettings(cors_origins="*")
+    async with running(settings.model_copy(update={"doors": integrations})) as client:
         asked = await client.options("/search", headers=preflight(OTHER))
         sent = await client.post("/search", json={"query": "asleep"}, headers={"Origin": OTHER})
     assert asked.headers["access-control-allow-origin"] == sent.headers["access-control-allow-origin"] == "*"

@@ -17,18 +17,18 @@ KEY = "s3cret"
 
 
 def body(query: str = "fall asleep", **changes: Any) -> dict[str, Any]:
-    """What Dify sends."""
+    """A request body as Dify sends it."""
     setting = {"top_k": 5, "score_threshold": 0.0}
     return {"retrieval_setting": setting, "query": query, "knowledge_id": "conversations", **changes}
 
 
 @pytest.fixture
-def locked(settings: Settings) -> Settings:
+def with_key(settings: Settings) -> Settings:
     """Settings with a key."""
     return settings.model_copy(update={"doors": IntegrationSettings(api_key=SecretStr(KEY))})
 
 
-async def test_records_are_the_hits_of_the_search(
+async def test_records_equal_the_search_hits(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index(
@@ -41,7 +41,7 @@ async def test_records_are_the_hits_of_the_search(
     request = {"query": "I cannot fall asleep", "limit": 2, "plain_query": True}
     hits = (await client.post("/api/v1/search", json=request)).json()["hits"]
     setting = {"top_k": 2, "score_threshold": 0.0}
-    # As Dify sends it: JSON with its content type.
+    # As Dify sends it: JSON with a content type.
     content = json.dumps(body("I cannot fall asleep", retrieval_setting=setting))
     response = await client.post(PATH, content=content, headers={"Content-Type": "application/json"})
     assert response.status_code == 200
@@ -66,7 +66,7 @@ async def test_records_are_the_hits_of_the_search(
     }
 
 
-async def test_a_long_question_is_shortened_in_the_title(
+async def test_a_long_title_is_shortened(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1, "asleep " + "and again " * 20), conversation(2, "a" * 100)])
@@ -78,7 +78,7 @@ async def test_a_long_question_is_shortened_in_the_title(
     assert titles[2] == "Conversation 2"
 
 
-async def test_what_looks_like_a_typed_filter_is_text(
+async def test_filter_syntax_in_the_query_is_text(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1), conversation(2, "asleep again")])
@@ -87,20 +87,20 @@ async def test_what_looks_like_a_typed_filter_is_text(
 
 
 @pytest.mark.parametrize("authorization", [None, KEY, f"Basic {KEY}", "Bearer", "Bearer  "])
-async def test_a_header_of_another_form_is_refused(
-    running: RunApp, locked: Settings, authorization: str | None
+async def test_a_malformed_authorization_header_is_rejected(
+    running: RunApp, with_key: Settings, authorization: str | None
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
-    async with running(locked) as client:
+    async with running(with_key) as client:
         response = await client.post(PATH, json=body(), headers=headers)
     assert response.status_code == 403
     assert response.json() == {"error_code": 1001, "error_msg": "The Authorization header must be: Bearer KEY"}
 
 
 @pytest.mark.parametrize("content", ["", "{", json.dumps(body())])
-async def test_a_bad_key_is_refused_whatever_is_sent(running: RunApp, locked: Settings, content: str) -> None:
+async def test_a_wrong_key_is_rejected_whatever_the_body(running: RunApp, with_key: Settings, content: str) -> None:
     headers = {"Authorization": "Bearer another", "Content-Type": "application/json"}
-    async with running(locked) as client:
+    async with running(with_key) as client:
         response = await client.post(PATH, content=content, headers=headers)
     assert response.status_code == 403
     assert response.json()["error_code"] == 1002
@@ -108,11 +108,11 @@ async def test_a_bad_key_is_refused_whatever_is_sent(running: RunApp, locked: Se
     assert KEY not in response.text
 
 
-async def test_the_key_lets_in_and_without_one_everybody_is(
-    running: RunApp, settings: Settings, locked: Settings, index: WriteIndex, conversation: MakeConversation
+async def test_the_key_is_accepted_and_optional_if_not_configured(
+    running: RunApp, settings: Settings, with_key: Settings, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1)])
-    async with running(locked) as client:
+    async with running(with_key) as client:
         opened = await client.post(PATH, json=body(), headers={"Authorization": f"bearer {KEY}"})
         assert (opened.status_code, len(opened.json()["records"])) == (200, 1)
     async with running(settings) as client:
@@ -121,18 +121,18 @@ async def test_the_key_lets_in_and_without_one_everybody_is(
 
 
 @pytest.mark.parametrize("content_type", [None, "application/json", "application/x-www-form-urlencoded"])
-async def test_the_probe_without_a_body_at_registration_passes(
-    running: RunApp, locked: Settings, content_type: str | None
+async def test_the_registration_probe_without_a_body_passes(
+    running: RunApp, with_key: Settings, content_type: str | None
 ) -> None:
     headers = {"Authorization": f"Bearer {KEY}", **({"Content-Type": content_type} if content_type else {})}
-    async with running(locked) as client:
+    async with running(with_key) as client:
         response = await client.post(PATH, headers=headers)
-    # Dify takes 403, 404 and 502 for a failure.
+    # Dify treats 403, 404 and 502 as failures.
     assert response.status_code == 400
     assert response.json() == {"error_code": 400, "error_msg": "body: is required"}
 
 
-async def test_an_unknown_knowledge_is_named_as_such(client: httpx.AsyncClient, stub: StubOpenAI) -> None:
+async def test_an_unknown_knowledge_id_is_reported(client: httpx.AsyncClient, stub: StubOpenAI) -> None:
     response = await client.post(PATH, json=body(knowledge_id="AAA-BBB-CCC"))
     assert response.status_code == 404
     message = "Unknown knowledge base. Set the External Knowledge ID to conversations."
@@ -152,14 +152,16 @@ async def test_an_unknown_knowledge_is_named_as_such(client: httpx.AsyncClient, 
         (json.dumps(body(retrieval_setting={"score_threshold": 1.5})), "retrieval_setting.score_threshold: Input"),
     ],
 )
-async def test_a_bad_body_is_said_in_difys_form(client: httpx.AsyncClient, content: str, message: str) -> None:
+async def test_an_invalid_body_is_reported_in_difys_format(
+    client: httpx.AsyncClient, content: str, message: str
+) -> None:
     response = await client.post(PATH, content=content, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
     assert response.json()["error_code"] == 400
     assert response.json()["error_msg"].startswith(message)
 
 
-async def test_keys_that_a_later_dify_may_send_are_passed_over(
+async def test_unknown_keys_of_later_dify_versions_are_ignored(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1)])
@@ -180,7 +182,7 @@ async def test_top_k(client: httpx.AsyncClient, index: WriteIndex, conversation:
         assert len(records) == count
 
 
-async def test_the_threshold_cuts_off_and_0_is_off(
+async def test_the_threshold_applies_and_0_disables_it(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1, "asleep at night"), conversation(2, "asleep"), conversation(3, "my dog eats shoes")])
@@ -199,7 +201,7 @@ async def test_the_threshold_cuts_off_and_0_is_off(
     assert (response.status_code, response.json()) == (200, {"records": []})
 
 
-async def test_what_is_down_is_said_in_difys_form(
+async def test_an_outage_is_reported_in_difys_format(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, stub: StubOpenAI, statuses: list[int]
 ) -> None:
     await index([conversation(1)])
@@ -228,7 +230,7 @@ async def test_no_text_is_logged(
     assert "walrus" not in caplog.text
 
 
-async def test_the_shipped_example_is_answered_and_the_key_documented(
+async def test_the_documented_example_works_and_the_key_is_documented(
     client: httpx.AsyncClient, milvus: AsyncMilvusClient
 ) -> None:
     document = (await client.get("/openapi.json")).json()

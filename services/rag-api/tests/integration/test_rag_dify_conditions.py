@@ -1,4 +1,4 @@
-"""Dify's metadata conditions through POST /retrieval to a real Milvus Lite: each operator, and what is refused."""
+"""Dify's metadata conditions through POST /retrieval to a real Milvus Lite: each operator, and what is rejected."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -121,7 +121,7 @@ async def test_each_operator(
     assert await ids(client, [condition]) == expected
 
 
-async def test_conditions_are_joined(client: httpx.AsyncClient, rows: list[Conversation]) -> None:
+async def test_conditions_are_combined(client: httpx.AsyncClient, rows: list[Conversation]) -> None:
     both = [one(QUESTION, "is", "negative"), one(ID, ">", 7)]
     assert await ids(client, both) == {8, 11}
     assert await ids(client, both, logical_operator="and") == {8, 11}
@@ -132,7 +132,7 @@ async def test_conditions_are_joined(client: httpx.AsyncClient, rows: list[Conve
     assert await ids(client, [one(ID, "empty"), one(ID, "null")], logical_operator="or") == set()
 
 
-async def test_no_conditions_are_no_filter(client: httpx.AsyncClient, rows: list[Conversation]) -> None:
+async def test_no_conditions_filter_nothing(client: httpx.AsyncClient, rows: list[Conversation]) -> None:
     conditions: list[Filter] | None
     for conditions in ([], None):
         for operator in ("and", "or", None):
@@ -147,18 +147,18 @@ async def test_no_conditions_are_no_filter(client: httpx.AsyncClient, rows: list
         (
             one("mood", "is", "low"),
             "name",
-            "these are question_sentiment, answer_sentiment, created_at, updated_at, source_url, source_date, "
+            "use one of question_sentiment, answer_sentiment, created_at, updated_at, source_url, source_date, "
             "category, author, id",
         ),
-        (one("mood", "empty"), "name", "is no field"),
-        (one([QUESTION, "mood"], "is", "negative"), "name", "is no field"),
+        (one("mood", "empty"), "name", "is not a filterable field"),
+        (one([QUESTION, "mood"], "is", "negative"), "name", "is not a filterable field"),
         (one([], "is", "negative"), "name", "a list of 1 to 9"),
         (one(7, "is", "negative"), "name", "must be the name of a field"),  # type: ignore[arg-type]
         (one(QUESTION, "like", "neg%"), "comparison_operator", "Input should be 'contains', 'not contains'"),
         (
             one(QUESTION, ">", "negative"),
             "comparison_operator",
-            "takes contains, start with, end with, is, =, in, empty",
+            "use one of contains, start with, end with, is, =, in, empty",
         ),
         (one(QUESTION, "before", "2026"), "comparison_operator", "is not supported for question_sentiment"),
         (
@@ -182,18 +182,18 @@ async def test_no_conditions_are_no_filter(client: httpx.AsyncClient, rows: list
         (one(QUESTION, "contains", ""), "value", "is required"),
         (one(QUESTION, "not contains", ""), "value", "is required"),
         (one(QUESTION, "is"), "value", "is required"),
-        (one(QUESTION, "is", ["negative"]), "value", "must be a single text or number"),
+        (one(QUESTION, "is", ["negative"]), "value", "must be a single string or number"),
         (one(QUESTION, "in"), "value", "is required"),
         (one(QUESTION, "in", " , "), "value", "is required"),
         (one(QUESTION, "is", {"not": "negative"}), "value", "must be a string, a number, or a list"),
         (one(QUESTION, "is", True), "value", "must be a string, a number, or a list"),
         (one(ID, "in", [[1]]), "value", "must be a string, a number, or a list"),
-        (one(ID, "is", "seven"), "value", "must be the number of a conversation"),
-        (one(ID, "is", "\u0667"), "value", "must be the number of a conversation"),
-        (one(ID, "<", 7.5), "value", "must be the number of a conversation"),
-        (one(ID, ">", -1), "value", "must be the number of a conversation"),
-        (one(ID, "<", 2**63), "value", "must be the number of a conversation"),
-        (one(ID, "<", 1e300), "value", "must be the number of a conversation"),
+        (one(ID, "is", "seven"), "value", "must be a conversation id"),
+        (one(ID, "is", "\u0667"), "value", "must be a conversation id"),
+        (one(ID, "<", 7.5), "value", "must be a conversation id"),
+        (one(ID, ">", -1), "value", "must be a conversation id"),
+        (one(ID, "<", 2**63), "value", "must be a conversation id"),
+        (one(ID, "<", 1e300), "value", "must be a conversation id"),
         (one(CREATED, "before", "yesterday"), "value", "must be a time with a time zone"),
         (one(CREATED, "before", "2026-03-01T12:00:00"), "value", "must be a time with a time zone"),
         (one(CREATED, "after", 2026), "value", "a year as a string"),
@@ -204,7 +204,7 @@ async def test_no_conditions_are_no_filter(client: httpx.AsyncClient, rows: list
         ({"comparison_operator": "=", "value": 1}, "name", "is required"),
     ],
 )
-async def test_what_cannot_be_meant_is_refused(
+async def test_invalid_conditions_are_rejected(
     client: httpx.AsyncClient, condition: Filter, part: str, words: str
 ) -> None:
     response = await post(client, [one(ID, ">", 0), condition], logical_operator="or")
@@ -215,7 +215,7 @@ async def test_what_cannot_be_meant_is_refused(
     assert words in answer["error_msg"]
 
 
-async def test_as_much_as_a_filter_can_hold(client: httpx.AsyncClient, rows: list[Conversation]) -> None:
+async def test_the_largest_allowed_filter(client: httpx.AsyncClient, rows: list[Conversation]) -> None:
     days = [(START - timedelta(days=number)).date().isoformat() for number in range(1000)]
     assert await ids(client, [one([CREATED, UPDATED], "in", days)]) == {1}
     assert await ids(client, [one([CREATED, UPDATED], "not in", ",".join(days))]) == EVERY - {1}
@@ -235,7 +235,7 @@ async def test_as_much_as_a_filter_can_hold(client: httpx.AsyncClient, rows: lis
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("name", [ID, CREATED])
-async def test_what_is_no_number_is_refused(client: httpx.AsyncClient, name: str, number: str) -> None:
+async def test_non_finite_numbers_are_rejected(client: httpx.AsyncClient, name: str, number: str) -> None:
     content = (
         '{"knowledge_id": "conversations", "query": "x", "metadata_condition": {"conditions": '
         f'[{{"name": "{name}", "comparison_operator": "<", "value": {number}}}]}}}}'
@@ -244,7 +244,7 @@ async def test_what_is_no_number_is_refused(client: httpx.AsyncClient, name: str
     assert response.status_code == 400
 
 
-async def test_every_bad_condition_is_named_and_a_misspelt_filter_is_never_none(
+async def test_every_invalid_condition_is_reported_and_misspelt_filters_are_never_ignored(
     client: httpx.AsyncClient, rows: list[Conversation]
 ) -> None:
     response = await post(client, [one("mood", "is", 1), one(ID, "=", 1), one(ID, "=")])

@@ -1,4 +1,4 @@
-"""Random metadata conditions of Dify through POST /retrieval to a real Milvus Lite, against plain Python."""
+"""Random Dify metadata conditions through POST /retrieval on a real Milvus Lite, compared with plain Python."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ OPPOSITES = {
 
 
 def passes(row: Conversation, condition: Filter) -> bool:
-    """The oracle: what Dify's documentation says of a condition, of the row's own values."""
+    """The oracle: what Dify's documentation says about a condition, applied to the row's values."""
     operator = condition["comparison_operator"]
     if operator in OPPOSITES:
         return not passes(row, {**condition, "comparison_operator": OPPOSITES[operator]})
@@ -66,7 +66,7 @@ def holds(stored: Any, operator: str, value: Any) -> bool:
 
 
 def comparable(stored: datetime, value: Any) -> tuple[Any, Any]:
-    """Day, month and year compare as the beginnings of ISO 8601 that they are."""
+    """Return a value to compare with: days, months and years are prefixes of ISO 8601 times."""
     if isinstance(value, int | float):
         return stored, datetime.fromtimestamp(value, UTC)
     if "T" in value:
@@ -124,7 +124,7 @@ filters = st.one_of(
 
 @pytest.fixture
 async def rows(index: WriteIndex, conversation: MakeConversation) -> list[Conversation]:
-    """Conversations of all sentiments, around noon of some days."""
+    """Conversations of all sentiments, created around noon on several days."""
     chance = random.Random(7)
     found = []
     for key in range(1, ROWS + 1):

@@ -1,4 +1,4 @@
-"""Who asks and goes away: nobody works on for them. The shipped app under uvicorn, with the OpenAI stub behind it."""
+"""Disconnects: work stops when the client is gone. The shipped app under uvicorn, with the OpenAI stub behind it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_who_goes_away_stops_the_model(
+async def test_a_disconnect_stops_the_model(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.reply = "word " * 10_000
@@ -36,18 +36,18 @@ async def test_who_goes_away_stops_the_model(
                 async for text in response.aiter_text():
                     if "event: token" in text:
                         break
-            # The connection is closed, and so is that to the model, long before the end of its answer.
+            # Closing the connection closes that to the model, too, long before the end of its answer.
             await eventually(lambda: stub.abandoned == 1)
     finally:
         stub.event_delay = 0.0
 
 
-async def test_who_goes_away_while_the_model_is_silent_stops_it_too(
+async def test_a_disconnect_stops_a_silent_model(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
     stub.reply = "One two three four five six."
-    # Neither a sign of life nor a time limit ends it before the test gives up.
+    # Neither a keep-alive comment nor a deadline ends it before the test times out.
     patient = {
         "answers": AnswersSettings(time_limit=100, max_retries=0, heartbeat=100),
         "openai": with_model.openai.model_copy(update={"timeout": 100}),
@@ -61,7 +61,7 @@ async def test_who_goes_away_while_the_model_is_silent_stops_it_too(
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
-async def test_who_goes_away_before_the_answer_begins_costs_no_answer(
+async def test_a_disconnect_before_the_answer_starts_costs_nothing(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, accept: str
 ) -> None:
     stub.add_faults(Fault(hang=True, path=CHAT))
@@ -74,7 +74,7 @@ async def test_who_goes_away_before_the_answer_begins_costs_no_answer(
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         await eventually(lambda: stub.abandoned == 1)
-        # The next one waits its turn behind what the first one left behind.
+        # The records of both go through the same queue, in order.
         async with httpx.AsyncClient(timeout=20) as http:
             await http.post(url + PATH, json={"question": QUESTION})
     assert len(stub.chats()) == 2

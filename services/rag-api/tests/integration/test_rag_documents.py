@@ -24,12 +24,12 @@ PATH = "/documents"
 
 @pytest.fixture
 def conversations(tmp_path: Path) -> Iterator[str]:
-    """The address of a conversations API of the test's own, without rows."""
+    """The URL of a separate, empty conversations API."""
     database = DatabaseSettings(url=f"sqlite+aiosqlite:///{tmp_path}/conversations.db")
     config = Config(ALEMBIC)
     config.attributes["database"] = database
     command.upgrade(config, "head")
-    # Nobody listens there: jobs wait in the outbox.
+    # Nothing listens there: jobs stay in the outbox.
     settings = ConversationsApiSettings(
         _env_file=None, database=database, redis=RedisSettings(url="redis://127.0.0.1:9")
     )
@@ -39,7 +39,7 @@ def conversations(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 async def listing(running: RunApp, settings: Settings, conversations: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the app with that conversations API, which has 25 rows."""
+    """A client of the app, with that conversations API holding 25 rows."""
     rows = [
         ConversationCreate(
             question=f"Question {number}",
@@ -56,7 +56,7 @@ async def listing(running: RunApp, settings: Settings, conversations: str) -> As
         yield client
 
 
-async def test_pages_hold_every_conversation_once(listing: httpx.AsyncClient) -> None:
+async def test_paging_returns_every_conversation_once(listing: httpx.AsyncClient) -> None:
     found: list[dict[str, Any]] = []
     page: dict[str, Any] = {"next_cursor": None}
     sizes: list[int] = []
@@ -87,12 +87,12 @@ async def test_pages_hold_every_conversation_once(listing: httpx.AsyncClient) ->
         ({"page": "2"}, "page: is not a known name here; leave it out or correct it"),
     ],
 )
-async def test_bad_parameters_are_named(listing: httpx.AsyncClient, params: dict[str, str], detail: str) -> None:
+async def test_invalid_parameters_are_named(listing: httpx.AsyncClient, params: dict[str, str], detail: str) -> None:
     response = await listing.get(PATH, params=params)
     assert (response.status_code, response.json()) == (422, {"detail": detail})
 
 
-async def test_a_conversations_api_that_is_down_is_said(
+async def test_an_outage_of_the_conversations_api_is_reported(
     client: httpx.AsyncClient, statuses: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     statuses += [500, 500]

@@ -1,4 +1,4 @@
-"""POST /api/v1/answers/{answer_id}/feedback on the shipped app, which passes it on to the conversations API."""
+"""POST /api/v1/answers/{answer_id}/feedback on the shipped app, which forwards it to the conversations API."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ ALICE = {"X-User-Id": "alice"}
 
 @pytest.fixture
 def answer_id(conversations_stub: StubConversations) -> Iterator[UUID]:
-    """An answer to alice in the history of the conversations API."""
+    """The id of an answer for alice in the history of the conversations API."""
     key = uuid4()
     conversations_stub.answers[key] = "alice"
     yield key
@@ -28,7 +28,7 @@ def path(answer_id: object) -> str:
     return f"/api/v1/answers/{answer_id}/feedback"
 
 
-async def test_feedback_reaches_the_history_with_its_user(
+async def test_feedback_is_stored_in_the_history_with_its_user(
     client: httpx.AsyncClient, answer_id: UUID, conversations_stub: StubConversations
 ) -> None:
     response = await client.post(path(answer_id), json={"rating": "up", "comment": " Good. "}, headers=ALICE)
@@ -40,7 +40,7 @@ async def test_feedback_reaches_the_history_with_its_user(
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-User-Id": "bob"}])
-async def test_another_users_answer_and_an_unknown_one_are_not_found(
+async def test_answers_of_others_and_unknown_answers_are_not_found(
     client: httpx.AsyncClient, answer_id: UUID, headers: dict[str, str], conversations_stub: StubConversations
 ) -> None:
     for key in (answer_id, uuid4()):
@@ -59,7 +59,7 @@ async def test_another_users_answer_and_an_unknown_one_are_not_found(
         (UUID(int=1), {"rating": "up", "comment": "x" * 2001}, {}, 422),
     ],
 )
-async def test_what_is_no_feedback_is_refused(
+async def test_invalid_feedback_is_rejected(
     client: httpx.AsyncClient, key: object, body: dict[str, Any], headers: dict[str, str], status: int
 ) -> None:
     response = await client.post(path(key), json=body, headers=headers)
@@ -67,16 +67,14 @@ async def test_what_is_no_feedback_is_refused(
     assert "xxx" not in response.text
 
 
-async def test_a_history_that_is_turned_off_is_said(
-    client: httpx.AsyncClient, answer_id: UUID, statuses: list[int]
-) -> None:
+async def test_a_disabled_history_is_reported(client: httpx.AsyncClient, answer_id: UUID, statuses: list[int]) -> None:
     statuses.append(409)
     response = await client.post(path(answer_id), json={"rating": "up"}, headers=ALICE)
     assert response.status_code == 409
-    assert "turned off" in response.json()["detail"]
+    assert "disabled" in response.json()["detail"]
 
 
-async def test_a_conversations_api_that_is_down_is_said_with_when_to_try_again(
+async def test_an_outage_is_reported_with_retry_after(
     client: httpx.AsyncClient,
     answer_id: UUID,
     statuses: list[int],

@@ -1,6 +1,6 @@
-"""Random filters on a real Milvus Lite against plain Python: the same conversations, in the same order.
+"""Random filters on a real Milvus Lite and in plain Python: the same conversations, in the same order.
 
-FILTER_ROWS and FILTER_CASES make it larger: 20000 and 10000 take some minutes.
+FILTER_ROWS and FILTER_CASES make the test larger: 20000 and 10000 take some minutes.
 """
 
 import math
@@ -55,7 +55,7 @@ def make_rows(chance: random.Random) -> list[Row]:
     rows = []
     for key in range(1, ROWS + 1):
         created = START + timedelta(microseconds=chance.randrange(20), hours=chance.randrange(48))
-        # "here" is in nearly every row: more than Milvus returns at once.
+        # "here" is in nearly every row: more rows than Milvus returns at once.
         words = [*chance.sample(WORDS, chance.randrange(3)), *(["here"] if chance.random() < 0.95 else [])]
         rows.append(
             Row(
@@ -68,7 +68,7 @@ def make_rows(chance: random.Random) -> list[Row]:
                 likeness=0.0,
             )
         )
-    # Long ago: negative microseconds; far ahead: the last moment there is.
+    # Long ago: negative microseconds; far ahead: the last possible time.
     rows[0] = Row(**{**vars(rows[0]), "created_at": datetime(1900, 1, 1, tzinfo=UTC)})
     rows[1] = Row(**{**vars(rows[1]), "created_at": datetime.max.replace(tzinfo=UTC)})
     order = chance.sample(range(ROWS), ROWS)
@@ -95,7 +95,7 @@ def entity(row: Row) -> dict[str, Any]:
 
 
 def random_request(chance: random.Random, rows: list[Row]) -> SearchRequest:
-    """The filters that a request has, each there or not."""
+    """Return a request with a random subset of all filters."""
     moment = chance.choice(rows).created_at if chance.random() < 0.5 else START + timedelta(hours=chance.randrange(50))
     ids = [chance.choice(rows).id for _ in range(chance.randrange(1, 40))] + [chance.randrange(1, 2**63)]
     possible: dict[str, Any] = {
@@ -111,7 +111,7 @@ def random_request(chance: random.Random, rows: list[Row]) -> SearchRequest:
 
 
 def random_condition(chance: random.Random, rows: list[Row], depth: int = 2) -> Condition:
-    """Whatever conditions can be made of."""
+    """Return a random condition."""
     if depth and chance.random() < 0.4:
         parts = [random_condition(chance, rows, depth - 1) for _ in range(chance.randrange(4))]
         return And(parts) if chance.random() < 0.5 else Or(parts)
@@ -155,7 +155,7 @@ def holds(condition: Condition, row: Row) -> bool:
 
 @pytest.mark.timeout(3600)
 async def test_filters_agree_with_plain_python(milvus: AsyncMilvusClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    # So that a word of nearly every row takes several queries, also with few rows.
+    # So that a word in nearly every row takes several queries, even with few rows.
     monkeypatch.setattr(milvus_index, "QUERY_LIMIT", min(milvus_index.QUERY_LIMIT, ROWS // 4))
     chance = random.Random(7)
     rows = make_rows(chance)

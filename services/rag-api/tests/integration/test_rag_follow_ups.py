@@ -1,4 +1,4 @@
-"""Questions that follow up on a conversation, and the limits that hold for both calls of the language model."""
+"""Follow-up questions, and the limits that apply to both calls of the language model."""
 
 from typing import Any
 
@@ -31,14 +31,14 @@ async def indexed(index: WriteIndex, conversation: MakeConversation) -> None:
     )
 
 
-def is_condensing(body: dict[str, Any]) -> bool:
+def is_query_rewriting(body: dict[str, Any]) -> bool:
     last: str = body["messages"][1]["content"].splitlines()[-1]
     return last == "Write the latest question in full."
 
 
-def query_rewriting(body: dict[str, Any]) -> str:
-    """Say the question in full where it is asked for, else an answer."""
-    return f' "{IN_FULL}"\n' if is_condensing(body) else "Ride together [1]."
+def reply_to_both_calls(body: dict[str, Any]) -> str:
+    """Reply with the rewritten query to rewriting prompts, and with an answer to others."""
+    return f' "{IN_FULL}"\n' if is_query_rewriting(body) else "Ride together [1]."
 
 
 async def ask(client: httpx.AsyncClient, **request: Any) -> Answer:
@@ -48,10 +48,10 @@ async def ask(client: httpx.AsyncClient, **request: Any) -> Answer:
     return Answer.model_validate_json(response.content)
 
 
-async def test_a_follow_up_is_searched_for_in_full(
+async def test_a_follow_up_question_is_rewritten_before_the_search(
     running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
-    stub.reply = query_rewriting
+    stub.reply = reply_to_both_calls
     async with running(with_model) as client:
         answer = await ask(client)
     assert (answer.standalone_query, answer.query_origin) == (IN_FULL, QueryOrigin.MODEL)
@@ -60,16 +60,16 @@ async def test_a_follow_up_is_searched_for_in_full(
     assert answer.latency_ms.total >= answer.latency_ms.condense + answer.latency_ms.search
     condense, write = stub.chats()
     assert "Practise slow breathing [1]." in condense["messages"][1]["content"]
-    # The model writes from the question as it was asked and in full, not from what was answered before.
+    # The model gets the question as asked and rewritten, but not the earlier answers.
     assert f"question of the counselor>>>\n{QUESTION}\n" in write["messages"][1]["content"]
     assert f"question in full>>>\n{IN_FULL}\n" in write["messages"][1]["content"]
     assert "Practise slow breathing [1]." not in write["messages"][1]["content"]
 
 
-async def test_the_tokens_of_both_calls_are_counted(
+async def test_usage_includes_both_calls(
     running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
-    stub.reply = query_rewriting
+    stub.reply = reply_to_both_calls
     async with running(with_model) as client:
         both = (await ask(client)).usage
         one = (await ask(client, question=IN_FULL, conversation_history=[])).usage
@@ -90,7 +90,7 @@ REFUSAL = '{"choices": [{"index": 0, "message": {"content": "I will not"}, "fini
         Fault(body=REFUSAL, path=CHAT),
     ],
 )
-async def test_without_the_question_in_full_the_question_itself_is_searched_for(
+async def test_the_question_itself_is_used_if_rewriting_fails(
     running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI, fault: Fault
 ) -> None:
     stub.add_faults(fault)
@@ -104,32 +104,30 @@ async def test_without_the_question_in_full_the_question_itself_is_searched_for(
 
 
 @pytest.mark.parametrize("reply", ["", "\u200b \n", "word " * 300])
-async def test_what_is_no_question_in_full_is_not_searched_for(
+async def test_an_unusable_rewritten_query_is_ignored(
     running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI, reply: str
 ) -> None:
-    stub.reply = lambda body: reply if is_condensing(body) else "A [1]."
+    stub.reply = lambda body: reply if is_query_rewriting(body) else "A [1]."
     async with running(with_model) as client:
         answer = await ask(client)
     assert (answer.standalone_query, answer.query_origin) == (QUESTION, QueryOrigin.FALLBACK)
     assert answer.answer == "A [1]."
 
 
-async def test_without_a_model_the_question_before_is_searched_for_along_with_this_one(
-    client: httpx.AsyncClient, indexed: None
-) -> None:
+async def test_without_a_model_the_previous_question_is_prepended(client: httpx.AsyncClient, indexed: None) -> None:
     answer = await ask(client)
     assert answer.standalone_query == f"{HISTORY[0]['content']}\n{QUESTION}"
     assert answer.query_origin == QueryOrigin.RULE
     assert answer.model == "extractive"
     assert answer.sources[0].id == 1
-    # Only what was asked counts; and where that is too long together, the question stays alone.
+    # Only earlier questions are added; if the result is too long, the question is used alone.
     assert (await ask(client, conversation_history=HISTORY[1:])).standalone_query == QUESTION
     long = {"role": "user", "content": "Is it so? " * 99}
     answer = await ask(client, question="x" * 8000, conversation_history=[long])
     assert answer.standalone_query == "x" * 8000
 
 
-async def test_a_question_without_history_is_searched_for_as_it_is(
+async def test_a_question_without_history_is_used_unchanged(
     running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     async with running(with_model) as client:
@@ -138,10 +136,10 @@ async def test_a_question_without_history_is_searched_for_as_it_is(
     assert len(stub.chats()) == 1
 
 
-async def test_nothing_found_for_a_follow_up_is_said_and_what_it_cost(
+async def test_nothing_found_for_a_follow_up_still_reports_usage(
     running: RunApp, with_model: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI
 ) -> None:
-    stub.reply = query_rewriting
+    stub.reply = reply_to_both_calls
     async with running(with_model) as client:
         answer = await ask(client)
     assert answer.answer.startswith("Nothing relevant was found")
@@ -150,10 +148,10 @@ async def test_nothing_found_for_a_follow_up_is_said_and_what_it_cost(
     assert len(stub.chats()) == 1
 
 
-async def test_what_is_below_the_threshold_is_not_relevant(
+async def test_hits_below_the_threshold_are_not_relevant(
     running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
-    stub.reply = query_rewriting
+    stub.reply = reply_to_both_calls
     exact = {"question": "The patient panics on the bus", "conversation_history": []}
     async with running(with_model) as client:
         best = [(await ask(client, **more)).sources[0].score for more in ({}, exact)]
@@ -170,7 +168,7 @@ async def test_what_is_below_the_threshold_is_not_relevant(
 async def test_one_time_limit_holds_for_both_calls(
     running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
-    stub.reply = query_rewriting
+    stub.reply = reply_to_both_calls
     stub.add_faults(Fault(path=CHAT), Fault(hang=True, path=CHAT))
     limits = AnswersSettings(time_limit=1.5, condense_time_limit=20, max_retries=0)
     async with running(with_model.model_copy(update={"answers": limits})) as client:
@@ -178,7 +176,7 @@ async def test_one_time_limit_holds_for_both_calls(
         assert response.status_code == 504
         stub.release()
         stub.reset()
-        # The first call takes all the time there is: none is left for the second.
+        # The first call uses up the deadline, so nothing is left for the second.
         stub.add_faults(Fault(hang=True, path=CHAT))
         response = await client.post(PATH, json={"question": QUESTION, "conversation_history": HISTORY})
     assert response.status_code == 504
@@ -197,13 +195,13 @@ async def test_one_time_limit_holds_for_both_calls(
         ("yes", "conversation_history"),
     ],
 )
-async def test_a_history_has_its_bounds(client: httpx.AsyncClient, history: Any, field: str) -> None:
+async def test_history_limits_are_enforced(client: httpx.AsyncClient, history: Any, field: str) -> None:
     response = await client.post(PATH, json={"question": "x", "conversation_history": history})
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-async def test_a_question_longer_than_the_window_is_refused_before_it_costs(
+async def test_a_question_longer_than_the_window_is_rejected_without_a_call(
     running: RunApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     async with running(with_model) as client:
@@ -215,7 +213,7 @@ async def test_a_question_longer_than_the_window_is_refused_before_it_costs(
     assert stub.chats() == []
 
 
-async def test_sources_without_a_sentence_that_fits_are_shown_all_the_same(
+async def test_sources_that_do_not_fit_the_window_are_still_returned(
     running: RunApp, with_model: Settings, index: WriteIndex, conversation: MakeConversation, stub: StubOpenAI
 ) -> None:
     await index([conversation(1, "sleep", "word " * 20_000)])

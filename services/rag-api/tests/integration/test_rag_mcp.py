@@ -1,4 +1,4 @@
-"""/mcp as MCP clients use it: the official SDK's client, in both generations of the protocol, and the app as served."""
+"""/mcp as MCP clients use it: the official SDK's client, in both generations of the protocol, and the served app."""
 
 import asyncio
 import json
@@ -34,8 +34,8 @@ INITIALIZE = {
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 
-class Kept:
-    """Takes what was answered, as the history does."""
+class InMemoryRecorder:
+    """Records answers, as the history does."""
 
     def __init__(self) -> None:
         self.records: list[AnswerRecord] = []
@@ -48,8 +48,8 @@ generations = pytest.mark.parametrize("mode", ["legacy", "auto"])
 
 
 @pytest.fixture
-def kept() -> Kept:
-    return Kept()
+def recorder() -> InMemoryRecorder:
+    return InMemoryRecorder()
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def refused(result: CallToolResult) -> str:
 
 
 @generations
-async def test_a_client_learns_what_the_tools_take_and_return(served: ServeApp, settings: Settings, mode: str) -> None:
+async def test_tool_schemas_are_listed(served: ServeApp, settings: Settings, mode: str) -> None:
     with served(settings) as url:
         async with connected(url, mode) as client:
             tools = {tool.name: tool for tool in (await client.list_tools()).tools}
@@ -124,15 +124,13 @@ async def test_search_returns_what_the_api_returns(
     assert first["answer"].startswith("Rise at the same hour")
     assert len(first["answer"]) == 400
     assert found["relevant"] is True
-    # Clients that know no structured content read the same.
+    # Clients without structured content read the same.
     [block] = result.content
     assert isinstance(block, TextContent)
     assert json.loads(block.text) == found
 
 
-async def test_a_search_says_when_nothing_is_likely_to_help(
-    served: ServeApp, settings: Settings, indexed: None
-) -> None:
+async def test_search_says_when_nothing_is_relevant(served: ServeApp, settings: Settings, indexed: None) -> None:
     settings = settings.model_copy(update={"search": SearchSettings(embed_timeout=5, relevance_threshold=1.0)})
     with served(settings) as url:
         async with connected(url) as client:
@@ -141,11 +139,11 @@ async def test_a_search_says_when_nothing_is_likely_to_help(
 
 
 @generations
-async def test_fetch_returns_the_whole_of_what_search_found(
+async def test_fetch_returns_the_full_conversation(
     served: ServeApp, settings: Settings, indexed: None, table: ConversationTable, mode: str
 ) -> None:
     settings = settings.model_copy(update={"doors": IntegrationSettings(public_url="https://counselors.example.org/")})
-    # Changed since: what counts is what the conversations API says now.
+    # Changed since indexing: the current version of the conversations API counts.
     table[3] = table[3].model_copy(update={"answer": "Begin with half a stop.", "version": 2})
     with served(settings) as url:
         async with connected(url, mode) as client:
@@ -170,13 +168,13 @@ async def test_fetch_returns_the_whole_of_what_search_found(
 
 @generations
 async def test_ask_returns_an_answer_with_numbered_sources(
-    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, kept: Kept, mode: str
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, recorder: InMemoryRecorder, mode: str
 ) -> None:
     stub.reply = "Suggest a fixed hour [1]. Ask about exams [2]. Every patient profits from a holiday by the sea."
-    with served(with_model, kept) as url:
+    with served(with_model, recorder) as url:
         async with connected(url, mode, **{"X-User-Id": "ada"}) as client:
             answer = (await client.call_tool("ask", {"question": QUESTION, "top_k": 2})).structured_content
-        await eventually(lambda: kept.records)
+        await eventually(lambda: recorder.records)
     assert answer["answer"] == stub.reply
     assert [source["number"] for source in answer["sources"]] == [1, 2]
     assert {source["id"] for source in answer["sources"]} == {"1", "2"}
@@ -184,13 +182,11 @@ async def test_ask_returns_an_answer_with_numbered_sources(
     assert (answer["relevant"], answer["grounded"]) == (True, False)
     assert (answer["notice"], answer["model"]) == (NOTICE, "stub-chat")
     assert answer["uncited_sentences"] == ["Every patient profits from a holiday by the sea."]
-    # Kept for the user who asked, as when the API is asked.
-    assert kept.records[0].user == "ada"
+    # Recorded for the user, as by the API itself.
+    assert recorder.records[0].user == "ada"
 
 
-async def test_ask_says_plainly_that_nothing_relevant_was_found(
-    served: ServeApp, settings: Settings, indexed: None
-) -> None:
+async def test_ask_says_that_nothing_relevant_was_found(served: ServeApp, settings: Settings, indexed: None) -> None:
     settings = settings.model_copy(update={"search": SearchSettings(embed_timeout=5, relevance_threshold=1.0)})
     with served(settings) as url:
         async with connected(url) as client:
@@ -218,7 +214,7 @@ async def test_ask_says_plainly_that_nothing_relevant_was_found(
         ("ask", {"question": "x", "top_k": 0}, ["top_k", "greater than or equal to 1"]),
     ],
 )
-async def test_arguments_that_do_not_fit_are_told_what_to_change(
+async def test_invalid_arguments_say_what_to_change(
     served: ServeApp,
     settings: Settings,
     indexed: None,
@@ -236,7 +232,7 @@ async def test_arguments_that_do_not_fit_are_told_what_to_change(
     assert "xxx" not in text
 
 
-async def test_a_store_that_is_down_is_named_with_the_time_to_wait(
+async def test_an_outage_is_named_with_retry_after(
     served: ServeApp, settings: Settings, indexed: None, statuses: list[int]
 ) -> None:
     with served(settings) as url:
@@ -248,7 +244,7 @@ async def test_a_store_that_is_down_is_named_with_the_time_to_wait(
     assert re.search(r"Try again in \d+ s\.$", text)
 
 
-async def test_an_answer_that_could_not_be_written_still_names_what_was_found(
+async def test_a_failed_answer_still_includes_its_sources(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(status=500, path=CHAT))
@@ -260,13 +256,13 @@ async def test_an_answer_that_could_not_be_written_still_names_what_was_found(
     assert set(text.rpartition(": ")[2].removesuffix(".").split(", ")) == {"1", "2"}
 
 
-async def test_a_user_id_that_cannot_be_kept_is_refused(served: ServeApp, settings: Settings, indexed: None) -> None:
+async def test_an_invalid_user_id_is_rejected(served: ServeApp, settings: Settings, indexed: None) -> None:
     with served(settings) as url:
         async with connected(url, **{"X-User-Id": "two words"}) as client:
             assert "X-User-Id" in refused(await client.call_tool("ask", {"question": QUESTION}))
 
 
-async def test_what_nobody_expected_is_told_without_its_message(
+async def test_an_unexpected_error_is_reported_without_its_message(
     served: ServeApp,
     settings: Settings,
     indexed: None,
@@ -289,7 +285,7 @@ async def test_what_nobody_expected_is_told_without_its_message(
 
 
 @generations
-async def test_no_text_reaches_the_log(
+async def test_no_text_is_logged(
     served: ServeApp, settings: Settings, indexed: None, capfd: pytest.CaptureFixture[str], mode: str
 ) -> None:
     with served(settings) as url:
@@ -305,7 +301,9 @@ async def test_no_text_reaches_the_log(
 
 
 @generations
-async def test_without_the_key_nothing_is_told(served: ServeApp, settings: Settings, indexed: None, mode: str) -> None:
+async def test_without_the_key_nothing_is_disclosed(
+    served: ServeApp, settings: Settings, indexed: None, mode: str
+) -> None:
     settings = settings.model_copy(update={"doors": IntegrationSettings(api_key=SecretStr("a key of mine"))})
     with served(settings) as url:
         async with connected(url, mode, Authorization="Bearer a key of mine") as client:
@@ -313,7 +311,7 @@ async def test_without_the_key_nothing_is_told(served: ServeApp, settings: Setti
         async with httpx.AsyncClient(base_url=url, headers=ACCEPT) as http:
             none = await http.post("/mcp", json=INITIALIZE)
             other = await http.post("/mcp", json=INITIALIZE, headers={"Authorization": "Bearer another"})
-        # The SDK's client shows what the server says.
+        # The SDK's client shows the server's message.
         with pytest.raises(BaseExceptionGroup) as raised:
             async with connected(url, "legacy"):
                 raise AssertionError
@@ -325,7 +323,7 @@ async def test_without_the_key_nothing_is_told(served: ServeApp, settings: Setti
 
 
 @pytest.mark.parametrize(
-    ("settings_of_doors", "origin", "status"),
+    ("integration_settings", "origin", "status"),
     [
         ({}, "https://rebound.example.org", 403),
         ({}, "null", 403),
@@ -336,11 +334,11 @@ async def test_without_the_key_nothing_is_told(served: ServeApp, settings: Setti
         ({"cors_origins": "*"}, "https://anything.example.org", 200),
     ],
 )
-async def test_only_pages_that_were_named_may_call(
+async def test_only_allowed_origins_may_call(
     served: ServeApp, settings: Settings, integration_settings: dict[str, str], origin: str, status: int
 ) -> None:
     settings = settings.model_copy(update={"doors": IntegrationSettings(**integration_settings)})
-    # As a page does whose name was made to resolve to this server: Host and Origin agree.
+    # As in DNS rebinding: Host and Origin agree.
     headers = {**ACCEPT, "Origin": origin, "Host": origin.partition("//")[2] or "here"}
     with served(settings) as url:
         async with httpx.AsyncClient(base_url=url, headers=headers) as http:
@@ -350,7 +348,7 @@ async def test_only_pages_that_were_named_may_call(
         assert "DOORS_CORS_ORIGINS" in response.json()["error"]["message"]
 
 
-async def test_a_page_of_a_named_origin_can_ask_first(served: ServeApp, settings: Settings) -> None:
+async def test_preflight_requests_of_allowed_origins_succeed(served: ServeApp, settings: Settings) -> None:
     settings = settings.model_copy(
         update={"doors": IntegrationSettings(cors_origins="https://chat.example.org", api_key=SecretStr("key"))}
     )
@@ -367,7 +365,7 @@ async def test_a_page_of_a_named_origin_can_ask_first(served: ServeApp, settings
     assert "mcp-protocol-version" in response.headers["Access-Control-Allow-Headers"]
 
 
-async def test_there_is_no_stream_that_would_stay_open(served: ServeApp, settings: Settings) -> None:
+async def test_there_is_no_get_stream(served: ServeApp, settings: Settings) -> None:
     with served(settings) as url:
         async with httpx.AsyncClient(base_url=url, headers=ACCEPT) as http:
             for method in ("GET", "DELETE"):
@@ -376,9 +374,7 @@ async def test_there_is_no_stream_that_would_stay_open(served: ServeApp, setting
                 assert response.headers["Allow"] == "POST"
 
 
-async def test_many_sessions_at_once_each_get_their_own_results(
-    served: ServeApp, settings: Settings, indexed: None
-) -> None:
+async def test_concurrent_sessions_get_their_own_results(served: ServeApp, settings: Settings, indexed: None) -> None:
     async def session(url: str, number: int) -> str:
         key = str(number % 3 + 1)
         async with connected(url, "legacy" if number % 2 else "auto") as client:
@@ -395,19 +391,19 @@ async def test_many_sessions_at_once_each_get_their_own_results(
 
 
 @generations
-async def test_who_goes_away_stops_the_answer(
-    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, kept: Kept, mode: str
+async def test_a_disconnect_stops_the_answer(
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, recorder: InMemoryRecorder, mode: str
 ) -> None:
     stub.add_faults(Fault(hang=True, path=CHAT))
-    with served(with_model, kept) as url:
+    with served(with_model, recorder) as url:
         async with connected(url, mode) as client:
             task = asyncio.create_task(client.call_tool("ask", {"question": QUESTION}))
             await eventually(lambda: stub.chats())
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         await eventually(lambda: stub.abandoned == 1)
-        # The next one waits its turn behind what the first one left behind.
+        # The records of both go through the same queue, in order.
         async with connected(url, mode) as client:
             await client.call_tool("ask", {"question": "And before exams?"})
-        await eventually(lambda: kept.records)
-    assert [record.question for record in kept.records] == ["And before exams?"]
+        await eventually(lambda: recorder.records)
+    assert [record.question for record in recorder.records] == ["And before exams?"]

@@ -1,4 +1,4 @@
-"""MCP through the gateways in front of the served app: over HTTP, and by `mh mcp`, which asks the API."""
+"""MCP through the gateways in front of the served app: over HTTP, and through `mh mcp`, which calls the API."""
 
 import json
 import os
@@ -49,7 +49,7 @@ async def indexed(index: WriteIndex, conversation: MakeConversation) -> None:
 def gateway(
     request: pytest.FixtureRequest, served: Gateway, conversations_stub: StubConversations, tmp_path: Path
 ) -> Gateway:
-    """Serve the app behind a gateway, with the stub as its conversations API; gives the gateway's address."""
+    """The URL of a gateway in front of the app, which uses the stub as its conversations API."""
     if request.param == "nginx" and not nginx.find_nginx() and os.environ.get("CI") != "true":
         pytest.skip(nginx.MISSING)
 
@@ -84,7 +84,7 @@ async def results_of(client: Client) -> list[CallToolResult]:
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_each_way_in_gives_the_same_results(
+async def test_every_transport_gives_the_same_results(
     gateway: Gateway, settings: Settings, indexed: None, mode: str
 ) -> None:
     with gateway(settings) as url:
@@ -107,11 +107,11 @@ async def test_each_way_in_gives_the_same_results(
         assert [result.structured_content for result in one] == [result.structured_content for result in results[0]]
         found = one[0].structured_content["results"]
         assert [(each["id"], each["score"]) for each in found] == [(str(hit["id"]), hit["score"]) for hit in hits]
-        # What a reader follows leads through the gateway, too.
+        # Links lead through the gateway, too.
         assert found[0]["url"] == f"{url}/api/v1/conversations/{hits[0]['id']}"
 
 
-async def test_an_answer_comes_as_a_stream_that_begins_before_it_is_written(
+async def test_the_stream_starts_before_the_answer_is_complete(
     gateway: Gateway, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(hang=True, path=CHAT))
@@ -123,7 +123,7 @@ async def test_an_answer_comes_as_a_stream_that_begins_before_it_is_written(
             httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as http,
             http.stream("POST", "/mcp", json=call) as response,
         ):
-            # The model has not said a word yet.
+            # The model has not responded yet.
             assert response.headers["Content-Type"].startswith("text/event-stream")
             stub.release()
             lines = [line async for line in response.aiter_lines() if line.startswith("data: ")]

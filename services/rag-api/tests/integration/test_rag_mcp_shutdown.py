@@ -1,4 +1,4 @@
-"""A replica that ends, as it is deployed, while MCP clients are connected to it."""
+"""Shutdown of a replica, as deployed, while MCP clients are connected."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ from rag_api.settings import Settings
 async def replica(
     index: WriteIndex, conversation: MakeConversation, with_model: Settings, stub: StubOpenAI, tmp_path: Path
 ) -> AsyncIterator[tuple[servers.Running, str]]:
-    """Gunicorn with two processes, and its address."""
+    """Gunicorn with two processes, and its URL."""
     await index([conversation(1, "I cannot fall asleep", "Rise at the same hour every day.")])
     port = servers.free_port()
     variables = {
@@ -48,17 +48,17 @@ async def replica(
     running.stop()
 
 
-def assert_ended_by_itself(running: servers.Running) -> None:
+def assert_exited_cleanly(running: servers.Running) -> None:
     assert running.process.wait(60) == 0
     log = running.log.read_text()
     assert "Traceback" not in log
-    # What it says when somebody holds on to a connection until its patience ends.
+    # Logged when a connection stays open until the shutdown timeout.
     assert "Forcing close" not in log
 
 
 @asynccontextmanager
 async def connected(url: str, mode: str) -> AsyncIterator[Client]:
-    """A client that leaves no idle connection open, so that only a stream could hold the replica up."""
+    """A client without idle connections, so that only a stream could delay the shutdown."""
     limits = httpx2.Limits(max_keepalive_connections=0)
     async with (
         httpx2.AsyncClient(limits=limits, timeout=60) as http,
@@ -67,24 +67,24 @@ async def connected(url: str, mode: str) -> AsyncIterator[Client]:
         yield client
 
 
-async def test_sessions_that_do_nothing_hold_nothing_up(replica: tuple[servers.Running, str]) -> None:
+async def test_idle_sessions_do_not_delay_shutdown(replica: tuple[servers.Running, str]) -> None:
     running, url = replica
     async with connected(url, "legacy") as older, connected(url, "auto") as newer:
         for client in (older, newer):
             assert not (await client.call_tool("search", {"query": "cannot sleep"})).is_error
         running.process.send_signal(signal.SIGTERM)
-        await asyncio.to_thread(assert_ended_by_itself, running)
+        await asyncio.to_thread(assert_exited_cleanly, running)
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_an_answer_under_way_is_still_given(
+async def test_an_answer_in_progress_is_completed(
     replica: tuple[servers.Running, str], stub: StubOpenAI, mode: str
 ) -> None:
     running, url = replica
     stub.add_faults(Fault(hang=True, path=CHAT))
     stub.reply = "Suggest a fixed hour [1]."
     async with connected(url, mode) as client:
-        # The client asks for what it does not know of a tool yet once it has a result.
+        # The client fetches a tool's schema after the first result.
         await client.list_tools()
         task = asyncio.create_task(client.call_tool("ask", {"question": "Why can a patient not fall asleep?"}))
         await eventually(lambda: stub.chats())
@@ -93,5 +93,5 @@ async def test_an_answer_under_way_is_still_given(
         await eventually(lambda: not servers.listens(port))
         stub.release()
         answer = (await task).structured_content
-        await asyncio.to_thread(assert_ended_by_itself, running)
+        await asyncio.to_thread(assert_exited_cleanly, running)
     assert answer["answer"] == stub.reply

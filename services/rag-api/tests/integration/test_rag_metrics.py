@@ -1,4 +1,4 @@
-"""What GET /metrics of rag-api shows."""
+"""GET /metrics of rag-api."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -15,15 +15,15 @@ from rag_api.answers.llm import SERVER_DEFAULTS, Completion, Message, SamplingPa
 from rag_api.settings import Settings
 
 
-class Counted:
-    """How much metrics have grown since this was made."""
+class MetricDeltas:
+    """How much metrics have increased since this object was created."""
 
     def __init__(self, client: httpx.AsyncClient, before: str) -> None:
         self._client = client
         self._before = before
 
     @classmethod
-    async def since_now(cls, client: httpx.AsyncClient) -> "Counted":
+    async def since_now(cls, client: httpx.AsyncClient) -> "MetricDeltas":
         return cls(client, (await client.get("/metrics")).text)
 
     async def __call__(self, name: str, **labels: str) -> float:
@@ -31,12 +31,12 @@ class Counted:
         return metric_value(present, name, **labels) - metric_value(self._before, name, **labels)
 
 
-async def test_a_search_is_measured_in_its_parts(
+async def test_the_parts_of_a_search_are_timed(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, table: ConversationTable
 ) -> None:
     await index([conversation(1, "cannot sleep before exams"), conversation(2, "exams and sleep")])
     table[2] = conversation(2, "another text", version=2)
-    counted = await Counted.since_now(client)
+    deltas = await MetricDeltas.since_now(client)
 
     for _ in range(2):
         found = await client.post("/api/v1/search", json={"query": "cannot sleep before exams"})
@@ -44,28 +44,30 @@ async def test_a_search_is_measured_in_its_parts(
     [hit] = found.json()["hits"]
 
     for part in ("embed", "search", "fetch"):
-        assert await counted("mh_search_part_duration_seconds_count", part=part) >= 2
-    assert await counted("mh_search_hits_count") == 2
-    assert await counted("mh_search_hits_sum") == 2
-    assert await counted("mh_search_stale_hits_total") >= 2
-    assert await counted("mh_search_top_score_sum") == pytest.approx(2 * hit["score"], abs=1e-4)
-    assert await counted("mh_embedding_cache_total", source="none") == 1
-    assert await counted("mh_embedding_cache_total", source="memory") == 1
-    assert await counted("mh_embedding_texts_total", model="stub-embedding") == 1
+        assert await deltas("mh_search_part_duration_seconds_count", part=part) >= 2
+    assert await deltas("mh_search_hits_count") == 2
+    assert await deltas("mh_search_hits_sum") == 2
+    assert await deltas("mh_search_stale_hits_total") >= 2
+    assert await deltas("mh_search_top_score_sum") == pytest.approx(2 * hit["score"], abs=1e-4)
+    assert await deltas("mh_embedding_cache_total", source="none") == 1
+    assert await deltas("mh_embedding_cache_total", source="memory") == 1
+    assert await deltas("mh_embedding_texts_total", model="stub-embedding") == 1
 
 
-async def test_a_refusing_and_a_failing_embedder_are_told_apart(client: httpx.AsyncClient, stub: StubOpenAI) -> None:
-    counted = await Counted.since_now(client)
+async def test_rejected_and_failed_embedding_calls_are_distinguished(
+    client: httpx.AsyncClient, stub: StubOpenAI
+) -> None:
+    deltas = await MetricDeltas.since_now(client)
     stub.add_faults(Fault(status=400), Fault(status=429), Fault(body="nonsense"))
     for number in range(3):
         await client.post("/api/v1/search", json={"query": f"number {number}"})
-    assert await counted("mh_embedding_calls_total", outcome="refused") == 1
-    assert await counted("mh_embedding_calls_total", outcome="failed") == 2
+    assert await deltas("mh_embedding_calls_total", outcome="refused") == 1
+    assert await deltas("mh_embedding_calls_total", outcome="failed") == 2
     for status in ("400", "429", "unreadable"):
-        assert await counted("mh_embedding_attempts_total", status=status) == 1
+        assert await deltas("mh_embedding_attempts_total", status=status) == 1
 
 
-async def test_the_language_model_s_calls_tokens_and_cost_are_counted(
+async def test_language_model_calls_tokens_and_cost_are_counted(
     running: RunApp,
     with_model: Settings,
     index: WriteIndex,
@@ -75,40 +77,40 @@ async def test_the_language_model_s_calls_tokens_and_cost_are_counted(
     await index([conversation(1, "cannot sleep before exams")])
     priced = with_model.openai.model_copy(update={"prompt_price": 2.0, "completion_price": 8.0})
     async with running(with_model.model_copy(update={"openai": priced})) as client:
-        counted = await Counted.since_now(client)
+        deltas = await MetricDeltas.since_now(client)
         question = {"question": "cannot sleep before exams"}
         usage = (await client.post("/api/v1/answers", json=question)).raise_for_status().json()["usage"]
         stub.add_faults(*[Fault(status=500, path="/v1/chat/completions")] * 9)
         assert (await client.post("/api/v1/answers", json=question)).status_code == 502
         stub.reset()
 
-        assert await counted("mh_answers_total", kind="llm") == 1
-        assert await counted("mh_answers_total", kind="failed") == 1
-        assert await counted("mh_llm_calls_total", outcome="ok") == 1
-        assert await counted("mh_llm_calls_total", outcome="unavailable") == 1
-        assert await counted("mh_llm_call_duration_seconds_count") == 2
-        assert await counted("mh_llm_tokens_total", kind="prompt") == usage["prompt_tokens"] > 0
-        assert await counted("mh_llm_cost_total", kind="prompt") == pytest.approx(usage["prompt_tokens"] * 2e-6)
-        assert await counted("mh_llm_cost_total", kind="completion") == pytest.approx(usage["completion_tokens"] * 8e-6)
+        assert await deltas("mh_answers_total", kind="llm") == 1
+        assert await deltas("mh_answers_total", kind="failed") == 1
+        assert await deltas("mh_llm_calls_total", outcome="ok") == 1
+        assert await deltas("mh_llm_calls_total", outcome="unavailable") == 1
+        assert await deltas("mh_llm_call_duration_seconds_count") == 2
+        assert await deltas("mh_llm_tokens_total", kind="prompt") == usage["prompt_tokens"] > 0
+        assert await deltas("mh_llm_cost_total", kind="prompt") == pytest.approx(usage["prompt_tokens"] * 2e-6)
+        assert await deltas("mh_llm_cost_total", kind="completion") == pytest.approx(usage["completion_tokens"] * 8e-6)
 
 
-async def test_answers_without_a_model_are_counted_by_what_wrote_them(
+async def test_extractive_answers_are_counted(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
-    counted = await Counted.since_now(client)
+    deltas = await MetricDeltas.since_now(client)
     await index([conversation(1, "cannot sleep before exams")])
     await client.post("/api/v1/answers", json={"question": "cannot sleep before exams"})
-    assert await counted("mh_answers_total", kind="extractive") == 1
-    assert await counted("mh_llm_calls_total") == 0
+    assert await deltas("mh_answers_total", kind="extractive") == 1
+    assert await deltas("mh_llm_calls_total") == 0
 
 
-async def test_an_answer_without_any_hit_is_counted_apart(client: httpx.AsyncClient, index: WriteIndex) -> None:
+async def test_answers_without_hits_are_counted_separately(client: httpx.AsyncClient, index: WriteIndex) -> None:
     await index([])
-    counted = await Counted.since_now(client)
+    deltas = await MetricDeltas.since_now(client)
     (await client.post("/api/v1/answers", json={"question": "anything"})).raise_for_status()
-    assert await counted("mh_answers_total", kind="none") == 1
-    assert await counted("mh_search_hits_sum") == 0
-    assert await counted("mh_search_top_score_count") == 0
+    assert await deltas("mh_answers_total", kind="none") == 1
+    assert await deltas("mh_search_hits_sum") == 0
+    assert await deltas("mh_search_top_score_count") == 0
 
 
 async def test_without_a_price_there_is_no_cost(client: httpx.AsyncClient) -> None:
@@ -118,24 +120,24 @@ async def test_without_a_price_there_is_no_cost(client: httpx.AsyncClient) -> No
     assert 'mh_embedding_cost_total{model="stub-embedding"' not in text
 
 
-async def test_metrics_are_no_part_of_the_documented_api(client: httpx.AsyncClient) -> None:
+async def test_metrics_are_not_in_the_openapi_document(client: httpx.AsyncClient) -> None:
     assert "/metrics" not in (await client.get("/openapi.json")).json()["paths"]
 
 
-async def test_a_part_that_fails_is_counted(
+async def test_failed_parts_are_counted(
     running: RunApp, settings: Settings, index: WriteIndex, statuses: list[int], conversation: MakeConversation
 ) -> None:
     await index([conversation(1, "cannot sleep before exams")])
     async with running(settings) as client:
-        counted = await Counted.since_now(client)
+        deltas = await MetricDeltas.since_now(client)
         statuses.extend([500] * 9)
         assert (await client.post("/api/v1/search", json={"query": "cannot sleep"})).status_code == 503
-        assert await counted("mh_search_part_failures_total", part="fetch") == 1
-        assert await counted("mh_search_part_failures_total", part="search") == 0
+        assert await deltas("mh_search_part_failures_total", part="fetch") == 1
+        assert await deltas("mh_search_part_failures_total", part="search") == 0
 
 
-class Silent:
-    """A language model that never ends."""
+class SilentLanguageModel:
+    """A language model that never finishes."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
@@ -154,17 +156,17 @@ class Silent:
         await asyncio.Event().wait()
 
 
-async def test_a_stream_that_nobody_reads_any_more_is_counted_apart() -> None:
+async def test_an_abandoned_stream_is_counted_separately() -> None:
     before = metric_value(exposition().decode(), "mh_llm_calls_total", outcome="abandoned")
-    model = InstrumentedLanguageModel(Silent(), prompt_price=0, completion_price=0)
+    model = InstrumentedLanguageModel(SilentLanguageModel(), prompt_price=0, completion_price=0)
     async with aclosing(model.stream([Message("user", "anything")], deadline=60)) as pieces:
         assert await anext(pieces) == "Half"
     assert metric_value(exposition().decode(), "mh_llm_calls_total", outcome="abandoned") == before + 1
 
 
-async def test_a_call_that_nobody_waits_for_any_more_is_counted_apart() -> None:
+async def test_an_abandoned_call_is_counted_separately() -> None:
     before = metric_value(exposition().decode(), "mh_llm_calls_total", outcome="abandoned")
-    silent = Silent()
+    silent = SilentLanguageModel()
     model = InstrumentedLanguageModel(silent, prompt_price=0, completion_price=0)
     call = asyncio.create_task(model.complete([Message("user", "anything")], deadline=60))
     await silent.asked.wait()

@@ -1,4 +1,4 @@
-"""How a search can be asked for: modes, grouping, typed queries, explanations, similar questions."""
+"""Search options: modes, grouping, query syntax, explanations, similar questions."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def rows(conversation: MakeConversation) -> list[Conversation]:
     ]
 
 
-async def test_keyword_mode_finds_words_by_their_stem_without_the_embedder(
+async def test_keyword_mode_matches_stems_without_the_embedder(
     client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation], stub: StubOpenAI
 ) -> None:
     await index(rows)
@@ -52,7 +52,7 @@ async def test_keyword_mode_finds_words_by_their_stem_without_the_embedder(
     assert ids(await search(client, "xylophone", mode="keyword")) == []
 
 
-async def test_a_query_is_embedded_once_for_all_processes(
+async def test_query_vectors_are_shared_by_all_processes(
     running: RunApp, settings: Settings, index: WriteIndex, rows: list[Conversation], stub: StubOpenAI, redis_url: str
 ) -> None:
     await index(rows)
@@ -66,7 +66,7 @@ async def test_a_query_is_embedded_once_for_all_processes(
     assert len(stub.requests) == 1
 
 
-async def test_semantic_mode_finds_what_shares_no_word(
+async def test_semantic_mode_finds_matches_without_shared_words(
     client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation]
 ) -> None:
     await index(rows)
@@ -74,7 +74,7 @@ async def test_semantic_mode_finds_what_shares_no_word(
     assert ids(await search(client, "My mother calls me at night", mode="semantic"))[0] == 3
 
 
-async def test_words_of_the_answer_lift_a_conversation(
+async def test_words_in_the_answer_raise_the_rank(
     client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation]
 ) -> None:
     await index(rows)
@@ -82,7 +82,7 @@ async def test_words_of_the_answer_lift_a_conversation(
         assert ids(await search(client, query))[0] == best, query
 
 
-async def test_a_question_is_one_hit_with_its_best_answer_unless_all_are_asked_for(
+async def test_hits_are_grouped_by_question_unless_disabled(
     client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation]
 ) -> None:
     await index(rows)
@@ -95,7 +95,7 @@ async def test_a_question_is_one_hit_with_its_best_answer_unless_all_are_asked_f
     assert ids(everything)[:2] == [2, 1]
 
 
-async def test_a_stale_answer_gives_its_place_to_the_next_of_its_question(
+async def test_a_stale_answer_is_replaced_by_the_next_of_its_question(
     client: httpx.AsyncClient,
     index: WriteIndex,
     rows: list[Conversation],
@@ -108,7 +108,7 @@ async def test_a_stale_answer_gives_its_place_to_the_next_of_its_question(
     assert ids(result) == [1]
 
 
-async def test_a_question_with_very_many_answers_hides_no_other(
+async def test_a_question_with_many_answers_does_not_hide_others(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index(
@@ -123,7 +123,7 @@ async def test_a_question_with_very_many_answers_hides_no_other(
     assert len(set(ids(result)) & set(range(301, 306))) == 4
 
 
-async def test_phrases_and_excluded_words_are_compared_by_stem_within_one_text(
+async def test_phrases_and_excluded_words_match_stems_within_one_text(
     client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation]
 ) -> None:
     await index(rows)
@@ -142,7 +142,7 @@ async def test_phrases_and_excluded_words_are_compared_by_stem_within_one_text(
         assert {1 if key == 2 else key for key in ids(await search(client, query))} == among, query
 
 
-async def test_typed_filters_join_the_requests_own(
+async def test_filters_in_the_query_and_in_the_request_are_combined(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     rows = [conversation(key, f"question {key}", question_sentiment=Sentiment.NEUTRAL) for key in (1, 2, 3)]
@@ -155,7 +155,7 @@ async def test_typed_filters_join_the_requests_own(
     assert ids(await search(client, "question created_at<2026-03-01", plain_query=True)) != []
 
 
-async def test_an_unknown_filter_is_named_with_the_known_ones(client: httpx.AsyncClient) -> None:
+async def test_an_unknown_filter_error_lists_the_known_ones(client: httpx.AsyncClient) -> None:
     response = await client.post("/api/v1/search", json={"query": "panic mood:low"})
     assert response.status_code == 422
     problem = response.json()
@@ -163,7 +163,7 @@ async def test_an_unknown_filter_is_named_with_the_known_ones(client: httpx.Asyn
     assert [error["field"] for error in problem["errors"]] == ["query"]
 
 
-async def test_words_of_the_query_are_marked_in_the_present_texts(
+async def test_query_words_are_highlighted_in_the_current_texts(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1, "🌙 I'm awake: sleeping <b>badly</b>, SLEEP!", "Naps? No sleep by day; déjà vu.")])
@@ -178,7 +178,7 @@ async def test_words_of_the_query_are_marked_in_the_present_texts(
     assert marked(hit.question, hit.highlights.question) == ["I"]
 
 
-async def test_a_long_text_is_marked_in_its_beginning_only(
+async def test_only_the_beginning_of_a_long_text_is_highlighted(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1, "sleep", "sleep " * 250 + "x" * 20_000 + " sleep")])
@@ -187,7 +187,7 @@ async def test_a_long_text_is_marked_in_its_beginning_only(
     assert hit.highlights.answer[-1] == (1194, 1199)
 
 
-async def test_explanations_say_what_each_part_found(
+async def test_explanations_list_rank_and_score_of_each_part(
     client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation]
 ) -> None:
     await index(rows)
@@ -213,7 +213,7 @@ def _parts(hit: SearchHit) -> dict[str, tuple[int | None, float]]:
     return {part.part: (part.rank, part.score) for part in hit.explanation.parts}
 
 
-async def test_similar_questions_of_a_conversation(
+async def test_similar_questions(
     client: httpx.AsyncClient,
     index: WriteIndex,
     rows: list[Conversation],
@@ -225,13 +225,13 @@ async def test_similar_questions_of_a_conversation(
     assert not {1, 2} & set(ids(await similar(client, 1)))
     assert len(ids(await similar(client, 1, limit=2))) == 2
     assert ids(await similar(client, 1, similarity_threshold=1)) == []
-    # Not indexed yet, and with words that would be filters in a query.
+    # Not indexed yet, and with text that would be a filter in a query.
     table[9] = conversation(9, 'mood:low "dogs" bark -mailman')
     assert ids(await similar(client, 9))[0] == 5
 
 
 @pytest.mark.parametrize(("path", "status"), [("77/similar", 404), ("0/similar", 400), ("1/similar?limit=101", 400)])
-async def test_similar_of_what_does_not_exist(
+async def test_similar_to_an_unknown_conversation_is_not_found(
     client: httpx.AsyncClient, table: ConversationTable, path: str, status: int
 ) -> None:
     response = await client.get(f"/api/v1/conversations/{path}")
@@ -239,12 +239,14 @@ async def test_similar_of_what_does_not_exist(
     assert response.headers["content-type"] == "application/problem+json"
 
 
-async def test_similar_says_when_the_conversations_api_is_down(client: httpx.AsyncClient, statuses: list[int]) -> None:
+async def test_similar_reports_an_outage_of_the_conversations_api(
+    client: httpx.AsyncClient, statuses: list[int]
+) -> None:
     statuses += [500, 500]
     assert (await client.get("/api/v1/conversations/1/similar")).status_code == 503
 
 
-async def test_a_model_that_nobody_measured_claims_no_likelihood(
+async def test_an_uncalibrated_model_claims_no_probabilities(
     client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation]
 ) -> None:
     await index(rows)
@@ -255,7 +257,7 @@ async def test_a_model_that_nobody_measured_claims_no_likelihood(
     assert answer["model"] == "extractive"
 
 
-async def test_measured_numbers_from_the_settings_decide_what_is_relevant(
+async def test_calibration_settings_decide_what_is_relevant(
     running: RunApp, settings: Settings, index: WriteIndex, rows: list[Conversation]
 ) -> None:
     await index(rows)

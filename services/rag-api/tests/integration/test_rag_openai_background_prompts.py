@@ -47,7 +47,7 @@ async def complete(url: str, stream: bool = False, **request: Any) -> tuple[str,
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_the_model_gets_them_as_they_are_and_nothing_is_searched(
+async def test_background_prompts_are_passed_to_the_model_without_a_search(
     served: ServeApp,
     with_model: Settings,
     indexed: None,
@@ -73,7 +73,7 @@ async def test_the_model_gets_them_as_they_are_and_nothing_is_searched(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_without_a_model_they_get_no_quotes(
+async def test_without_a_model_they_get_the_fallback(
     served: ServeApp, settings: Settings, indexed: None, stub: StubOpenAI, stream: bool
 ) -> None:
     stub.requests.clear()
@@ -84,7 +84,7 @@ async def test_without_a_model_they_get_no_quotes(
     assert stub.requests == [], "nothing was searched for"
 
 
-async def test_a_limit_of_tokens_is_told(
+async def test_a_token_limit_is_reported(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"}
@@ -94,13 +94,13 @@ async def test_a_limit_of_tokens_is_told(
         assert await complete(url) == ("{", "length", 0)
 
 
-async def test_a_model_that_is_down_is_told(
+async def test_an_outage_of_the_model_is_reported(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(status=500, path=CHAT), Fault(drop=True, path=CHAT))
     with served(with_model) as url:
         with pytest.raises(openai.InternalServerError, match="answered 500") as down:
             await complete(url)
-        with pytest.raises(openai.APIError, match="broke off"):
+        with pytest.raises(openai.APIError, match="closed the connection"):
             await complete(url, stream=True)
     assert down.value.status_code == 503

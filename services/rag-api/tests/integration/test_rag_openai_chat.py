@@ -35,7 +35,7 @@ async def sdk(url: str, key: str = "no key is asked for", **options: Any) -> Asy
 async def stream_of(
     client: AsyncOpenAI, into: list[ChatCompletionChunk] | None = None, **request: Any
 ) -> list[ChatCompletionChunk]:
-    """The chunks; `into` keeps them also where an error follows."""
+    """Return the chunks; `into` receives them even if an error follows."""
     chunks = [] if into is None else into
     values: dict[str, Any] = {"model": MODEL, "messages": ASKED, **request}
     async for chunk in await client.chat.completions.create(stream=True, **values):
@@ -56,20 +56,20 @@ def annotations(chunks: list[ChatCompletionChunk]) -> list[dict[str, Any]]:
     return [one for some in found if some for one in some]
 
 
-async def by_platform(url: str, **request: Any) -> Answer:
+async def platform_answer(url: str, **request: Any) -> Answer:
     async with httpx.AsyncClient(timeout=20) as http:
         response = await http.post(f"{url}/api/v1/answers", json={"question": QUESTION, **request})
     return Answer.model_validate(response.json())
 
 
-async def test_a_whole_answer_is_that_of_the_platform_with_its_sources(
+async def test_a_completion_equals_the_platforms_answer_with_its_sources(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.reply = REPLY
     with served(with_model) as url:
         async with sdk(url) as client:
             completion = await client.chat.completions.create(model=MODEL, messages=ASKED)
-        answer = await by_platform(url)
+        answer = await platform_answer(url)
     (choice,) = completion.choices
     assert choice.message.content == answer.answer == REPLY
     assert (choice.message.role, choice.finish_reason, completion.model) == ("assistant", "stop", MODEL)
@@ -86,7 +86,7 @@ async def test_a_whole_answer_is_that_of_the_platform_with_its_sources(
     assert [REPLY[one.url_citation.start_index : one.url_citation.end_index] for one in cited] == ["[1]", "[2]"]
 
 
-async def test_a_stream_has_its_sources_first_and_one_id_throughout(
+async def test_a_stream_starts_with_its_sources_and_keeps_one_id(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.reply = REPLY
@@ -108,7 +108,7 @@ async def test_a_stream_has_its_sources_first_and_one_id_throughout(
     assert all(chunk.usage is None for chunk in chunks)
 
 
-async def test_usage_comes_last_and_alone_for_who_asks(
+async def test_usage_is_a_separate_last_chunk_on_request(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     with served(with_model) as url:
@@ -121,7 +121,7 @@ async def test_usage_comes_last_and_alone_for_who_asks(
     assert chunks[-2].choices[0].finish_reason == "stop"
 
 
-async def test_the_bytes_of_a_stream(
+async def test_the_exact_stream_format(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.reply = "Yes [1]."
@@ -143,14 +143,14 @@ async def test_the_bytes_of_a_stream(
     assert counted.text.count('"usage":null') == len(chunks)
 
 
-async def test_a_list_of_sources_on_demand_is_harmless_markdown(
+async def test_the_source_list_is_safe_markdown(
     served: ServeApp, with_model: Settings, index: WriteIndex, conversation: MakeConversation, stub: StubOpenAI
 ) -> None:
     question = "I cannot fall asleep](https://evil.example/) ![x](https://evil.example/p) <b> *now*"
     await index([conversation(1, question, "Rise early."), conversation(2, "asleep " * 40, "Read.")])
     stub.reply = "Rise early [1]. Read [2]."
-    doors = IntegrationSettings(public_url="https://help.example.org/")
-    with served(with_model.model_copy(update={"doors": doors})) as url:
+    integrations = IntegrationSettings(public_url="https://help.example.org/")
+    with served(with_model.model_copy(update={"doors": integrations})) as url:
         async with sdk(url) as client:
             request: dict[str, Any] = {"messages": [{"role": "user", "content": "cannot fall asleep"}]}
             chunks = await stream_of(client, **request, extra_body={"source_list": True})
@@ -170,7 +170,7 @@ async def test_a_list_of_sources_on_demand_is_harmless_markdown(
     assert [one["url_citation"]["start_index"] for one in annotations(chunks)] == [11, 21]
 
 
-async def test_a_citation_s_number_is_the_place_of_its_annotation(
+async def test_citation_numbers_equal_annotation_positions(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.reply = "Read [2]."
@@ -182,7 +182,7 @@ async def test_a_citation_s_number_is_the_place_of_its_annotation(
     assert [stub.reply[one["start_index"] : one["end_index"]] for one in cited] == ["", "[2]"]
 
 
-async def test_nothing_relevant_is_said_and_cites_nothing(
+async def test_nothing_relevant_is_reported_without_citations(
     served: ServeApp, settings: Settings, index: WriteIndex
 ) -> None:
     await index([])
@@ -193,17 +193,17 @@ async def test_nothing_relevant_is_said_and_cites_nothing(
     assert extra(chunks[0], "citations") == annotations(chunks) == []
 
 
-async def test_quotes_are_cited_as_well(served: ServeApp, settings: Settings, indexed: list[Conversation]) -> None:
+async def test_quotes_are_cited(served: ServeApp, settings: Settings, indexed: list[Conversation]) -> None:
     with served(settings) as url:
         async with sdk(url) as client:
             chunks = await stream_of(client, temperature=0.1, stop=["."])
-        answer = await by_platform(url)
+        answer = await platform_answer(url)
     assert text_of(chunks) == answer.answer
     assert {one["url_citation"]["url"] for one in annotations(chunks)} <= set(extra(chunks[0], "citations"))
     assert annotations(chunks)
 
 
-async def test_a_chat_is_a_question_that_follows_up(
+async def test_a_chat_is_a_follow_up_question(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     def reply(request: dict[str, Any]) -> str:
@@ -237,7 +237,7 @@ async def test_a_chat_is_a_question_that_follows_up(
     assert "How does a patient sleep at night?" in answered["messages"][1]["content"]
 
 
-async def test_system_messages_are_wishes_that_cannot_give_orders(
+async def test_system_messages_cannot_override_the_prompt(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.reply = ObedientModel("PWNED")
@@ -260,7 +260,7 @@ async def test_system_messages_are_wishes_that_cannot_give_orders(
     assert "PWNED" not in chat["messages"][0]["content"]
 
 
-async def test_sampling_is_passed_on_to_the_model_but_not_to_the_condenser(
+async def test_sampling_params_apply_to_the_answer_but_not_to_query_rewriting(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     sampling = {"temperature": 0.2, "top_p": 0.9, "max_tokens": 70, "max_completion_tokens": 60, "stop": ["END"]}
@@ -281,7 +281,7 @@ def events(*deltas: tuple[dict[str, Any], str | None]) -> str:
     return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
 
 
-async def test_a_limit_of_tokens_is_told(
+async def test_a_token_limit_is_reported(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     cut = events(({"content": "Rise at "}, None), ({"content": "the same"}, None), ({}, "length"))
@@ -291,15 +291,15 @@ async def test_a_limit_of_tokens_is_told(
         async with sdk(url) as client:
             chunks = await stream_of(client)
             whole = await client.chat.completions.create(model=MODEL, messages=ASKED)
-        answer = await by_platform(url)
-        uncut = await by_platform(url)
+        answer = await platform_answer(url)
+        uncut = await platform_answer(url)
     assert chunks[-1].choices[0].finish_reason == whole.choices[0].finish_reason == "length"
     assert text_of(chunks) == whole.choices[0].message.content == "Rise at the same"
     assert answer.cut_short
     assert not uncut.cut_short
 
 
-async def test_who_asks_and_what_is_answered_go_into_the_history(
+async def test_user_and_answer_are_stored_in_the_history(
     served: ServeApp,
     with_model: Settings,
     indexed: list[Conversation],
@@ -320,7 +320,7 @@ async def test_who_asks_and_what_is_answered_go_into_the_history(
     assert {entry.question for entry in kept} == {QUESTION}
 
 
-async def test_who_goes_away_stops_the_model(
+async def test_a_disconnect_stops_the_model(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
@@ -338,7 +338,7 @@ async def test_who_goes_away_stops_the_model(
         await eventually(lambda: stub.abandoned == 1)
 
 
-async def test_who_goes_away_from_a_whole_answer_stops_the_model_too(
+async def test_a_disconnect_without_a_stream_stops_the_model(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
@@ -351,7 +351,7 @@ async def test_who_goes_away_from_a_whole_answer_stops_the_model_too(
         await eventually(lambda: stub.abandoned == 1)
 
 
-async def test_signs_of_life_do_not_disturb_the_sdk(
+async def test_keep_alive_comments_do_not_disturb_the_sdk(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(delay=0.3, path=CHAT))
@@ -361,11 +361,11 @@ async def test_signs_of_life_do_not_disturb_the_sdk(
             assert text_of(await stream_of(client)) == stub.reply
 
 
-async def test_the_key_is_asked_for_before_anything_is_read(
+async def test_the_key_is_checked_before_the_body_is_read(
     served: ServeApp, settings: Settings, indexed: list[Conversation]
 ) -> None:
-    doors = IntegrationSettings(api_key=SecretStr("open sesame"))
-    with served(settings.model_copy(update={"doors": doors})) as url:
+    integrations = IntegrationSettings(api_key=SecretStr("open sesame"))
+    with served(settings.model_copy(update={"doors": integrations})) as url:
         async with sdk(url, "open sesame") as client:
             assert [model.id for model in (await client.models.list()).data] == [MODEL]
             assert (await client.models.retrieve(MODEL)).id == MODEL
@@ -387,7 +387,7 @@ async def test_the_key_is_asked_for_before_anything_is_read(
     assert response.json() == elsewhere.json() == {"error": error}
 
 
-async def test_what_does_not_exist_is_told_in_openai_s_form(served: ServeApp, settings: Settings) -> None:
+async def test_unknown_models_and_routes_use_openais_error_format(served: ServeApp, settings: Settings) -> None:
     with served(settings) as url:
         async with sdk(url) as client:
             with pytest.raises(openai.NotFoundError) as unknown_model:
@@ -423,7 +423,7 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:,"}}
         ({"model": MODEL, "messages": ASKED, "n": 2}, "n", "Input should be 1"),
     ],
 )
-async def test_what_cannot_be_answered_says_what_to_change(
+async def test_invalid_requests_say_what_to_change(
     client: httpx.AsyncClient, body: dict[str, Any], param: str, words: str
 ) -> None:
     response = await client.post(CHAT, json=body)
@@ -434,13 +434,13 @@ async def test_what_cannot_be_answered_says_what_to_change(
     assert error["code"]
 
 
-async def test_no_json_is_refused(client: httpx.AsyncClient) -> None:
+async def test_invalid_json_is_rejected(client: httpx.AsyncClient) -> None:
     response = await client.post(CHAT, content=b"{", headers={"Content-Type": "application/json"})
     assert response.status_code == 400
     assert response.json()["error"]["message"] == "The body is not valid JSON."
 
 
-async def test_what_goes_wrong_before_the_stream_has_its_status(
+async def test_an_error_before_the_stream_has_its_status(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     with served(with_model) as url:
@@ -462,7 +462,7 @@ async def test_what_goes_wrong_before_the_stream_has_its_status(
     }
 
 
-async def test_what_goes_wrong_in_the_stream_is_its_last_event(
+async def test_an_error_in_mid_stream_is_the_last_event(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.reply = "One two three four."
@@ -470,7 +470,7 @@ async def test_what_goes_wrong_in_the_stream_is_its_last_event(
     received: list[ChatCompletionChunk] = []
     with served(with_model) as url:
         async with sdk(url) as client:
-            with pytest.raises(openai.APIError, match="broke off") as error:
+            with pytest.raises(openai.APIError, match="closed the connection") as error:
                 await stream_of(client, into=received)
         async with httpx.AsyncClient(timeout=20) as http:
             response = await http.post(url + CHAT, json={"model": MODEL, "messages": ASKED, "stream": True})
@@ -497,7 +497,7 @@ async def test_no_text_of_the_chat_is_logged(
         async with sdk(url) as client:
             answered: ChatCompletion = await client.chat.completions.create(model=MODEL, messages=messages)
             stub.add_faults(Fault(body='{"zebra":', path=CHAT))
-            with pytest.raises(openai.APIError, match="broke off"):
+            with pytest.raises(openai.APIError, match="ended in the middle"):
                 await stream_of(client, messages=messages[:1] + messages[2:])
     assert answered.choices
     logged = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The application mounted at /v1 behaves as a part of the one around it."""
+"""The application mounted at /v1 behaves like a part of the main application."""
 
 import logging
 from typing import Any
@@ -29,7 +29,7 @@ CHAT = "https://chat.example.org"
         ("PROPFIND", "/v1/anything", 405),
     ],
 )
-async def test_whatever_is_not_there_is_told_in_openai_s_form(
+async def test_unknown_paths_and_methods_use_openais_error_format(
     client: httpx.AsyncClient, method: str, path: str, status: int
 ) -> None:
     response = await client.request(method, path)
@@ -40,7 +40,7 @@ async def test_whatever_is_not_there_is_told_in_openai_s_form(
         assert response.headers["Allow"]
 
 
-async def test_its_requests_are_logged_and_counted_by_their_whole_route(
+async def test_requests_are_logged_and_counted_by_the_full_route(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1)])
@@ -65,7 +65,7 @@ async def test_its_requests_are_logged_and_counted_by_their_whole_route(
         )
 
 
-async def test_a_bug_there_is_told_in_openai_s_form_and_logged_once(
+async def test_an_unexpected_error_uses_openais_format_and_is_logged_once(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(*_: Any, **__: Any) -> None:
@@ -79,12 +79,10 @@ async def test_a_bug_there_is_told_in_openai_s_form_and_logged_once(
     assert [line["event"] for line in logs].count(UNEXPECTED_ERROR) == 1
 
 
-async def test_pages_of_another_origin_reach_it_once_the_settings_name_them(
-    running: RunApp, settings: Settings
-) -> None:
-    doors = IntegrationSettings(cors_origins=CHAT, api_key=SecretStr("a key"))
+async def test_cors_applies_to_the_mounted_application(running: RunApp, settings: Settings) -> None:
+    integrations = IntegrationSettings(cors_origins=CHAT, api_key=SecretStr("a key"))
     asked = {"Origin": CHAT, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
-    async with running(settings.model_copy(update={"doors": doors})) as client:
+    async with running(settings.model_copy(update={"doors": integrations})) as client:
         preflight = await client.options(STORE, headers=asked)
         refused = await client.post(STORE, json={}, headers={"Origin": CHAT})
     assert preflight.status_code == 200
@@ -94,7 +92,7 @@ async def test_pages_of_another_origin_reach_it_once_the_settings_name_them(
         assert response.headers["X-Request-ID"]
 
 
-def test_the_document_lists_its_routes_with_their_key(settings: Settings) -> None:
+def test_the_openapi_document_lists_the_routes_with_their_key(settings: Settings) -> None:
     app: FastAPI = create_app(settings)
     document = app.openapi()
     routes = [path for path in document["paths"] if path.startswith("/v1")]

@@ -18,7 +18,7 @@ from rag_api.settings import Settings
 SEARCH = "/api/v1/search"
 
 
-async def test_ready_names_each_dependency(
+async def test_readiness_lists_each_dependency(
     client: httpx.AsyncClient, milvus: AsyncMilvusClient, stub: StubOpenAI
 ) -> None:
     for _ in range(3):
@@ -30,7 +30,7 @@ async def test_ready_names_each_dependency(
     assert (await client.get("/livez")).json() == {"status": "ok"}
 
 
-async def test_readiness_never_asks_the_language_model(
+async def test_readiness_never_calls_the_language_model(
     running: RunApp, with_model: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI
 ) -> None:
     async with running(with_model) as client:
@@ -51,7 +51,7 @@ async def test_each_dependency_that_is_down_is_named(
     assert dependencies["embedder"]["detail"].startswith("The embedding model is unavailable")
 
 
-async def test_starts_while_milvus_is_down_and_finds_it_when_it_comes(
+async def test_the_service_starts_without_milvus_and_connects_later(
     running: RunApp, settings: Settings, tmp_path: Path
 ) -> None:
     port = servers.free_port()
@@ -79,8 +79,8 @@ async def test_starts_while_milvus_is_down_and_finds_it_when_it_comes(
             server.stop()
 
 
-async def test_milvus_that_hangs_is_given_up(running: RunApp, settings: Settings) -> None:
-    # The kernel accepts the connection; nobody ever answers on it.
+async def test_a_hanging_milvus_times_out(running: RunApp, settings: Settings) -> None:
+    # The kernel accepts the connection, but nothing ever responds.
     with socket.create_server(("127.0.0.1", 0)) as mute:
         uri = f"http://127.0.0.1:{mute.getsockname()[1]}"
         slow = settings.milvus.model_copy(update={"uri": uri, "timeout": 0.2})
@@ -91,7 +91,7 @@ async def test_milvus_that_hangs_is_given_up(running: RunApp, settings: Settings
 
 
 @pytest.mark.parametrize(("model", "dimension"), [("another-model", 64), ("stub-embedding", 32)])
-async def test_a_collection_of_another_embedding_space_is_refused_and_named(
+async def test_a_collection_of_another_embedding_model_is_rejected(
     client: httpx.AsyncClient,
     milvus: AsyncMilvusClient,
     index: WriteIndex,
@@ -125,13 +125,13 @@ async def test_a_collection_replaced_under_a_running_app_is_noticed(
     assert (await client.post(SEARCH, json={"query": "fall asleep"})).json()["total_hits"] == 1
     await milvus.drop_collection(fields.COLLECTION)
     await ensure_collection(milvus, "another-model", 32)
-    # The first search meets an error, and looks at the collection only the next time.
+    # The first search fails; the collection is checked again only at the next one.
     assert (await client.post(SEARCH, json={"query": "fall asleep"})).status_code == 503
     response = await client.post(SEARCH, json={"query": "fall asleep"})
     assert "another-model" in response.json()["detail"]
 
 
-async def test_a_readiness_check_notices_a_model_that_was_changed_in_place(
+async def test_a_readiness_check_notices_a_changed_embedding_model(
     client: httpx.AsyncClient, milvus: AsyncMilvusClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1)])
@@ -142,7 +142,7 @@ async def test_a_readiness_check_notices_a_model_that_was_changed_in_place(
     assert (await client.post(SEARCH, json={"query": "fall asleep"})).status_code == 503
 
 
-async def test_many_first_requests_at_once(
+async def test_concurrent_first_requests(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1)])
@@ -162,13 +162,13 @@ async def test_openapi_document_has_examples_and_problems(client: httpx.AsyncCli
     assert (await client.get("/docs")).status_code == 200
 
 
-async def test_the_request_id_comes_back_with_a_problem(client: httpx.AsyncClient) -> None:
+async def test_a_problem_includes_the_request_id(client: httpx.AsyncClient) -> None:
     response = await client.post(SEARCH, json={}, headers={"X-Request-ID": "counselor-7"})
     assert response.headers["x-request-id"] == "counselor-7"
     assert response.json()["request_id"] == "counselor-7"
 
 
-async def test_the_shipped_examples_are_answered(client: httpx.AsyncClient, milvus: AsyncMilvusClient) -> None:
+async def test_the_documented_examples_work(client: httpx.AsyncClient, milvus: AsyncMilvusClient) -> None:
     schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
     for path, name in ((SEARCH, "SearchRequest"), ("/api/v1/answers", "AnswerRequest")):
         for example in schemas[name]["examples"]:

@@ -1,4 +1,4 @@
-"""Search and answers while the index is built anew in place: from what is there, and saying so."""
+"""Search and answers during a rebuild in place: they use what is indexed, and report the rebuild."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from rag_api.search.milvus import collection
 
 
 async def mark(milvus: AsyncMilvusClient) -> None:
-    """Say that a rebuild is under way, as the worker does."""
+    """Mark a rebuild as running, as the worker does."""
     schema = AsyncMilvusClient.create_schema(auto_id=False, description="run=1")
     schema.add_field("id", DataType.INT64, is_primary=True)
     schema.add_field("nothing", DataType.FLOAT_VECTOR, dim=2)
@@ -26,14 +26,14 @@ async def post(client: httpx.AsyncClient, path: str, **body: Any) -> dict[str, A
     return answer
 
 
-async def test_search_and_answers_go_on_with_what_is_there_and_say_that_rows_may_be_missing(
+async def test_search_and_answers_work_during_a_rebuild_and_report_it(
     client: httpx.AsyncClient,
     milvus: AsyncMilvusClient,
     index: WriteIndex,
     conversation: MakeConversation,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(collection, "RECHECK_REBUILDING_S", 0.0)
+    monkeypatch.setattr(collection, "RECHECK_INTERVAL_REBUILDING_S", 0.0)
     await index([conversation(1), conversation(2)])
     assert (await post(client, "search", query="fall asleep"))["index_rebuilding"] is False
 

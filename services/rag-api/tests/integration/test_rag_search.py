@@ -1,4 +1,4 @@
-"""POST /api/v1/search on the shipped app, with real neighbours."""
+"""POST /api/v1/search on the shipped app, with a real vector search."""
 
 import socket
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ async def search(client: httpx.AsyncClient, query: str = "fall asleep", **reques
     return SearchResult.model_validate_json(response.content)
 
 
-async def test_nearest_conversations_come_first_with_the_apis_text(
+async def test_the_most_similar_conversations_come_first_with_current_texts(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, asked: list[list[int]]
 ) -> None:
     await index(
@@ -47,7 +47,7 @@ async def test_nearest_conversations_come_first_with_the_apis_text(
     assert asked == [[2, 3]]
 
 
-async def test_local_model_finds_by_meaning_without_a_shared_word(
+async def test_the_local_model_finds_matches_without_shared_words(
     running: RunApp,
     settings: Settings,
     milvus: AsyncMilvusClient,
@@ -94,7 +94,7 @@ async def test_equal_scores_are_ordered_by_id_even_at_the_limit(
     assert [hit.id for hit in result.hits] == [1, 2, 4]
 
 
-async def test_gone_and_changed_conversations_are_replaced_by_the_next_ones(
+async def test_deleted_and_changed_conversations_are_replaced(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, table: ConversationTable
 ) -> None:
     await index([conversation(key) for key in range(1, 8)])
@@ -104,7 +104,7 @@ async def test_gone_and_changed_conversations_are_replaced_by_the_next_ones(
     assert [hit.id for hit in result.hits] == [3, 4, 5]
 
 
-async def test_a_long_run_of_stale_hits_is_passed(
+async def test_a_long_run_of_stale_hits_is_skipped(
     client: httpx.AsyncClient,
     index: WriteIndex,
     conversation: MakeConversation,
@@ -121,7 +121,7 @@ async def test_a_long_run_of_stale_hits_is_passed(
     assert max(map(len, asked)) <= 200
 
 
-async def test_everything_stale_is_no_hits_and_ends(
+async def test_only_stale_hits_end_without_hits(
     client: httpx.AsyncClient,
     index: WriteIndex,
     conversation: MakeConversation,
@@ -150,7 +150,7 @@ async def test_the_threshold_is_inclusive(
 async def test_opposite_vectors_score_zero_not_less(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
-    # Without shared words the stub's cosines are about zero, on both sides of it.
+    # Without shared words the stub's cosine similarities are slightly above or below zero.
     await index([conversation(key, f"word{key}", f"another{key}") for key in range(1, 60)])
     scores = [hit.score for hit in (await search(client, "elsewhere", limit=60, mode="semantic")).hits]
     assert len(scores) == 59
@@ -158,7 +158,7 @@ async def test_opposite_vectors_score_zero_not_less(
     assert scores == sorted(scores, reverse=True)
 
 
-async def test_filters_reach_the_index_from_the_request(
+async def test_filters_of_the_request_are_applied(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -183,7 +183,7 @@ async def test_filters_reach_the_index_from_the_request(
         assert sorted(hit.id for hit in result.hits) == expected, filters
 
 
-async def test_any_text_is_only_a_query(
+async def test_any_text_is_treated_as_text(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1), conversation(2, question_sentiment=Sentiment.NEUTRAL)])
@@ -214,14 +214,14 @@ async def test_any_text_is_only_a_query(
         ({"query": "x", "filter": "id > 0"}, "filter"),
     ],
 )
-async def test_bad_requests_name_the_field(client: httpx.AsyncClient, body: dict[str, Any], field: str) -> None:
+async def test_invalid_requests_name_the_field(client: httpx.AsyncClient, body: dict[str, Any], field: str) -> None:
     response = await client.post(URL, json=body)
     assert response.status_code == 422
     assert response.headers["content-type"] == "application/problem+json"
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-async def test_as_many_filters_as_can_be_typed(
+async def test_the_maximum_number_of_filters_in_a_query(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1), conversation(2, "asleep then", created_at=datetime(2025, 3, 1, tzinfo=UTC))])
@@ -229,7 +229,7 @@ async def test_as_many_filters_as_can_be_typed(
     assert [hit.id for hit in result.hits] == [1]
 
 
-async def test_conversations_api_down_is_said(
+async def test_an_outage_of_the_conversations_api_is_reported(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, statuses: list[int]
 ) -> None:
     await index([conversation(1)])
@@ -240,7 +240,7 @@ async def test_conversations_api_down_is_said(
     assert response.json()["detail"] == "The conversations API, which holds the texts, answered 500."
 
 
-async def test_conversations_api_unreachable_or_silent_is_said(
+async def test_an_unreachable_or_silent_conversations_api_is_reported(
     running: RunApp, settings: Settings, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1)])
@@ -256,7 +256,7 @@ async def test_conversations_api_unreachable_or_silent_is_said(
             assert words in response.json()["detail"]
 
 
-async def test_conversations_api_that_answers_nonsense_is_said(
+async def test_an_unreadable_response_of_the_conversations_api_is_reported(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation, statuses: list[int]
 ) -> None:
     await index([conversation(1)])
@@ -266,7 +266,9 @@ async def test_conversations_api_that_answers_nonsense_is_said(
     assert "sent an unreadable response" in response.json()["detail"]
 
 
-async def test_embedder_down_is_said(client: httpx.AsyncClient, milvus: AsyncMilvusClient, stub: StubOpenAI) -> None:
+async def test_an_outage_of_the_embedder_is_reported(
+    client: httpx.AsyncClient, milvus: AsyncMilvusClient, stub: StubOpenAI
+) -> None:
     stub.add_faults(Fault(status=500, headers={"Retry-After": "3"}))
     response = await client.post(URL, json={"query": "fall asleep"})
     assert response.status_code == 503
@@ -275,7 +277,7 @@ async def test_embedder_down_is_said(client: httpx.AsyncClient, milvus: AsyncMil
     assert (await client.post(URL, json={"query": "fall asleep"})).status_code == 200
 
 
-async def test_slow_embedder_is_said(
+async def test_a_slow_embedder_is_reported(
     running: RunApp, settings: Settings, milvus: AsyncMilvusClient, stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(hang=True))
@@ -285,16 +287,14 @@ async def test_slow_embedder_is_said(
     assert response.json()["detail"] == "The embedding model did not answer in time."
 
 
-async def test_a_query_that_the_embedder_refuses_is_the_callers_fault(
-    client: httpx.AsyncClient, stub: StubOpenAI
-) -> None:
+async def test_a_query_rejected_by_the_embedder_is_a_client_error(client: httpx.AsyncClient, stub: StubOpenAI) -> None:
     stub.add_faults(Fault(status=400))
     response = await client.post(URL, json={"query": "fall asleep"})
     assert response.status_code == 422
     assert response.json()["detail"] == "The embedding model rejects this text. Shorten or rephrase it."
 
 
-async def test_no_text_of_a_query_is_logged(
+async def test_no_query_text_is_logged(
     client: httpx.AsyncClient,
     index: WriteIndex,
     conversation: MakeConversation,

@@ -1,4 +1,4 @@
-"""Source, day, category and author of conversations: shown by every integration, and filtered by in every dialect."""
+"""Source URL, date, category and author: returned by every integration, and filterable in every syntax."""
 
 from datetime import date
 from typing import Any
@@ -24,7 +24,7 @@ NONE = dict.fromkeys(DETAILS)
 
 @pytest.fixture
 async def rows(index: WriteIndex, conversation: MakeConversation) -> list[Conversation]:
-    """One with all details, one with some, one with none; of each its own question."""
+    """Conversations with all, some and no source metadata; each has its own question."""
     whole = {**DETAILS, "source_date": date(2021, 1, 1)}
     some = {"category": "sleep", "source_date": date(2020, 12, 31)}
     found = [
@@ -42,12 +42,12 @@ async def search(client: httpx.AsyncClient, query: str = "asleep", **filters: An
     return {hit["id"]: hit for hit in response.json()["hits"]}
 
 
-def test_what_can_be_filtered_by_is_shown() -> None:
+def test_filterable_fields_are_returned() -> None:
     assert set(NAMES) <= set(RecordMetadata.model_fields)
     assert set(NAMES) <= set(ResultAttributes.model_fields)
 
 
-async def test_hits_have_them(client: httpx.AsyncClient, rows: list[Conversation]) -> None:
+async def test_hits_include_source_metadata(client: httpx.AsyncClient, rows: list[Conversation]) -> None:
     hits = await search(client)
     assert [{name: hits[key][name] for name in DETAILS} for key in (1, 2, 3)] == [
         DETAILS,
@@ -108,7 +108,7 @@ async def test_a_search_is_filtered(
         ("Category:sleep", {1, 2, 3}),
     ],
 )
-async def test_they_can_be_typed(
+async def test_source_metadata_can_be_filtered_in_the_query(
     client: httpx.AsyncClient, rows: list[Conversation], typed: str, expected: set[int]
 ) -> None:
     assert set(await search(client, f"asleep {typed}")) == expected
@@ -120,13 +120,13 @@ async def test_they_can_be_typed(
         ("category>sleep", "category must be followed by a colon"),
         ('category:""', "category must have 1 to 64 characters"),
         ("source_url:example.org", "source_url must be an address that begins with http"),
-        ("source_date:yesterday", "source_date is a year, a month or a day"),
-        ("source_date:2021-01-01T12:00Z", "source_date is a year, a month or a day"),
-        ("source_date:2021-01.01", "source_date is a year, a month or a day"),
+        ("source_date:yesterday", "source_date must be a year, a month or a day"),
+        ("source_date:2021-01-01T12:00Z", "source_date must be a year, a month or a day"),
+        ("source_date:2021-01.01", "source_date must be a year, a month or a day"),
         ("-source_date:2021", "use the opposite operator"),
     ],
 )
-async def test_what_cannot_be_understood_says_what_to_change(client: httpx.AsyncClient, typed: str, words: str) -> None:
+async def test_syntax_errors_say_what_to_change(client: httpx.AsyncClient, typed: str, words: str) -> None:
     response = await client.post("/api/v1/search", json={"query": f"asleep {typed}"})
     assert response.status_code == 422
     assert words in response.json()["detail"]
@@ -192,7 +192,7 @@ async def test_dify_filters(
         ("source_date", "is", "2021-01-01T00:00:00Z"),
     ],
 )
-async def test_dify_conditions_that_mean_nothing_are_refused(
+async def test_meaningless_dify_conditions_are_rejected(
     client: httpx.AsyncClient, name: str, operator: str, value: Any
 ) -> None:
     response = await dify(client, name, operator, value)
@@ -200,7 +200,7 @@ async def test_dify_conditions_that_mean_nothing_are_refused(
     assert "metadata_condition.conditions.0." in response.json()["error_msg"]
 
 
-async def test_dify_is_told_what_there_is(client: httpx.AsyncClient, rows: list[Conversation]) -> None:
+async def test_dify_records_include_existing_metadata(client: httpx.AsyncClient, rows: list[Conversation]) -> None:
     body = {"knowledge_id": "conversations", "query": "asleep"}
     records = (await client.post("/retrieval", json=body)).json()["records"]
     metadata = {record["metadata"]["id"]: record["metadata"] for record in records}
@@ -254,7 +254,7 @@ async def test_openai_filters(
         ("lt", "source_date", None),
     ],
 )
-async def test_openai_filters_that_mean_nothing_are_refused(
+async def test_meaningless_openai_filters_are_rejected(
     client: httpx.AsyncClient, kind: str, key: str, value: Any
 ) -> None:
     response = await openai_search(client, {"type": kind, "key": key, "value": value})
@@ -262,7 +262,7 @@ async def test_openai_filters_that_mean_nothing_are_refused(
     assert response.json()["error"]["param"] == "filters"
 
 
-async def test_openai_is_told_what_there_is(client: httpx.AsyncClient, rows: list[Conversation]) -> None:
+async def test_openai_results_include_existing_metadata(client: httpx.AsyncClient, rows: list[Conversation]) -> None:
     data = (await openai_search(client)).json()["data"]
     attributes = {result["attributes"]["id"]: result["attributes"] for result in data}
     assert DETAILS.items() <= attributes[1].items()
@@ -270,7 +270,7 @@ async def test_openai_is_told_what_there_is(client: httpx.AsyncClient, rows: lis
     assert attributes[1]["url"] == "http://rag-api/api/v1/conversations/1"
 
 
-async def test_tools_are_led_to_the_source(client: httpx.AsyncClient, rows: list[Conversation]) -> None:
+async def test_tools_get_the_source_link(client: httpx.AsyncClient, rows: list[Conversation]) -> None:
     found = (await client.post("/search", json={"query": "asleep"})).json()["results"]
     told = {one["question"]: (one["link"], one["date"]) for one in found}
     assert told == {
@@ -283,7 +283,9 @@ async def test_tools_are_led_to_the_source(client: httpx.AsyncClient, rows: list
     assert "Source: https://example.org/a_b\nDate: 2021-01-01\n" in simple["context"]
 
 
-async def test_mcp_shows_and_filters(served: ServeApp, settings: Settings, rows: list[Conversation]) -> None:
+async def test_mcp_returns_and_filters_source_metadata(
+    served: ServeApp, settings: Settings, rows: list[Conversation]
+) -> None:
     with served(settings) as url:
         async with Client(f"{url}/mcp") as mcp:
             every = await mcp.call_tool("search", {"query": "asleep"})

@@ -35,7 +35,7 @@ async def indexed(index: WriteIndex, conversation: MakeConversation) -> list[Con
             f"Rise early, {key}.",
             question_sentiment=sentiments[key % 3],
             answer_sentiment=sentiments[key % 2],
-            # Two in each second, and the last microsecond of one.
+            # Two rows in each second, and one in the last microsecond of a second.
             created_at=START + timedelta(seconds=key // 2, microseconds=999_999 if key % 2 else 0),
             updated_at=datetime(1969, 12, 31, 23, 59, 58, 500_000, UTC) + timedelta(seconds=key),
         )
@@ -61,7 +61,7 @@ def ids(results: list[VectorStoreSearchResponse]) -> list[int]:
     return [int(result.file_id) for result in results]
 
 
-async def test_results_are_those_of_the_search(
+async def test_results_equal_the_search_hits(
     sdk: AsyncOpenAI, client: httpx.AsyncClient, indexed: list[Conversation]
 ) -> None:
     page = await sdk.vector_stores.search(STORE, query='fall "asleep" id:3 -early', max_num_results=5)
@@ -85,7 +85,7 @@ async def test_results_are_those_of_the_search(
     }
 
 
-async def test_the_page_as_it_is_sent(client: httpx.AsyncClient, indexed: list[Conversation]) -> None:
+async def test_the_exact_response_format(client: httpx.AsyncClient, indexed: list[Conversation]) -> None:
     body = {"query": "  asleep ", "max_num_results": 1, "rewrite_query": True, "ranking_options": {"ranker": "auto"}}
     page = (await client.post(PATH, json=body)).json()
     assert len(page.pop("data")) == 1
@@ -97,7 +97,7 @@ async def test_the_page_as_it_is_sent(client: httpx.AsyncClient, indexed: list[C
     }
 
 
-async def test_several_queries_count_each_question_once_with_its_best_score(
+async def test_several_queries_return_each_question_once_with_its_best_score(
     sdk: AsyncOpenAI, indexed: list[Conversation]
 ) -> None:
     one, other = await found(sdk, query="cannot fall asleep"), await found(sdk, query="really really early")
@@ -114,7 +114,7 @@ async def test_several_queries_count_each_question_once_with_its_best_score(
     assert ids(few) == ids(both)[:2]
 
 
-async def test_a_threshold_leaves_out_what_scores_less(sdk: AsyncOpenAI, indexed: list[Conversation]) -> None:
+async def test_the_threshold_excludes_lower_scores(sdk: AsyncOpenAI, indexed: list[Conversation]) -> None:
     everything = await found(sdk)
     bound = everything[2].score
     some = await found(sdk, ranking_options={"score_threshold": bound})
@@ -122,7 +122,7 @@ async def test_a_threshold_leaves_out_what_scores_less(sdk: AsyncOpenAI, indexed
     assert await found(sdk, ranking_options={"score_threshold": 1}) == []
 
 
-async def test_what_was_shown_can_be_filtered_by(sdk: AsyncOpenAI, indexed: list[Conversation]) -> None:
+async def test_returned_attributes_can_be_used_in_filters(sdk: AsyncOpenAI, indexed: list[Conversation]) -> None:
     everything = await found(sdk, max_num_results=50)
     for result in everything:
         attributes = result.attributes or {}
@@ -131,13 +131,13 @@ async def test_what_was_shown_can_be_filtered_by(sdk: AsyncOpenAI, indexed: list
             same = await found(sdk, filters={"type": "eq", "key": key, "value": value})
             others = await found(sdk, filters={"type": "nin", "key": key, "value": [value]})
             alike = {other.file_id for other in everything if (other.attributes or {})[key] == value}
-            # Another answer may stand for a question, so it is the kinds that are compared.
+            # A question may be represented by another answer, so only the types are compared.
             assert alike <= {one.file_id for one in same}
             assert {(one.attributes or {})[key] for one in same} == {value}
             assert value not in {(one.attributes or {})[key] for one in others}
 
 
-async def test_a_filter_that_fits_nothing_finds_nothing(sdk: AsyncOpenAI, indexed: list[Conversation]) -> None:
+async def test_a_filter_without_matches_finds_nothing(sdk: AsyncOpenAI, indexed: list[Conversation]) -> None:
     assert await found(sdk, filters={"type": "gt", "key": "id", "value": 10**30}) == []
     assert await found(sdk, filters={"type": "in", "key": "question_sentiment", "value": []}) == []
     assert await found(sdk, filters={"type": "eq", "key": "created_at", "value": 0.5}) == []
@@ -220,7 +220,7 @@ def nested(depth: int) -> dict[str, Any]:
 
 
 def deepest(broad: int) -> dict[str, Any]:
-    """As deep as filters may be, with the deep part where Milvus nests it most; `broad` in each."""
+    """A filter of maximum depth, with the deepest part where Milvus nests it most; `broad` filters on each level."""
     filters: dict[str, Any] = {"type": "ne", "key": "updated_at", "value": 3}
     for depth in range(MAX_DEPTH - 1):
         others = [{"type": "ne", "key": "created_at", "value": value} for value in range(broad - 1)]
@@ -229,7 +229,7 @@ def deepest(broad: int) -> dict[str, Any]:
 
 
 async def test_filters_agree_with_plain_python(client: httpx.AsyncClient, indexed: list[Conversation]) -> None:
-    # The largest that are taken.
+    # The largest filters that are accepted.
     cases: list[dict[str, Any]] = [
         nested(MAX_DEPTH - 1),
         *[deepest(broad) for broad in (2, 8, 16, 24)],
@@ -291,7 +291,7 @@ def leaf(kind: str, key: str, value: Any) -> dict[str, Any]:
         (leaf("gt", "answer_sentiment", "negative"), "filters", "no order"),
     ],
 )
-async def test_what_cannot_be_searched_says_what_to_change(
+async def test_invalid_searches_say_what_to_change(
     client: httpx.AsyncClient, body: dict[str, Any], param: str, words: str
 ) -> None:
     response = await client.post(PATH, json=body)
@@ -303,21 +303,21 @@ async def test_what_cannot_be_searched_says_what_to_change(
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
-async def test_what_is_no_number_is_refused(client: httpx.AsyncClient, number: str) -> None:
+async def test_non_finite_numbers_are_rejected(client: httpx.AsyncClient, number: str) -> None:
     content = f'{{"query": "x", "filters": {{"type": "gt", "key": "id", "value": {number}}}}}'
     response = await client.post(PATH, content=content, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
     assert "must be a number" in response.json()["error"]["message"]
 
 
-async def test_another_store_does_not_exist(sdk: AsyncOpenAI) -> None:
+async def test_an_unknown_vector_store_is_not_found(sdk: AsyncOpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as error:
         await sdk.vector_stores.search("vs_123", query="x")
     assert (error.value.code, error.value.param) == ("vector_store_not_found", "vector_store_id")
     assert STORE in error.value.message
 
 
-async def test_a_store_that_is_down_is_told(sdk: AsyncOpenAI, indexed: list[Conversation], stub: StubOpenAI) -> None:
+async def test_an_outage_is_reported(sdk: AsyncOpenAI, indexed: list[Conversation], stub: StubOpenAI) -> None:
     stub.add_faults(Fault(status=500, path="/v1/embeddings"))
     with pytest.raises(openai.InternalServerError) as error:
         await found(sdk, query="something new")

@@ -13,7 +13,7 @@ from rag_api.settings import IntegrationSettings, Settings
 PATHS = ["/search", "/search-simple"]
 
 
-async def test_results_are_those_of_the_search(
+async def test_results_equal_the_search_hits(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     rows = [
@@ -42,12 +42,12 @@ async def test_results_are_those_of_the_search(
     assert [result["date"] for result in response.json()["results"]] == ["2026-03-01", "2025-12-31"]
 
 
-async def test_the_simple_search_is_the_same_as_text(
+async def test_search_simple_returns_the_same_results_as_text(
     running: RunApp, settings: Settings, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(7, "Asleep in the day", "Light."), conversation(9, "asleep?", "Two\nlines.")])
-    doors = IntegrationSettings(public_url="https://minds.example.org/")
-    async with running(settings.model_copy(update={"doors": doors})) as client:
+    integrations = IntegrationSettings(public_url="https://minds.example.org/")
+    async with running(settings.model_copy(update={"doors": integrations})) as client:
         full = (await client.post("/search", json={"query": "asleep in the day"})).json()
         simple = (await client.post("/search-simple", json={"query": "asleep in the day"})).json()
     first, second = full["results"]
@@ -64,7 +64,7 @@ async def test_the_simple_search_is_the_same_as_text(
     assert simple["total_results"] == 2
 
 
-async def test_links_lead_where_the_gateways_caller_came_from(
+async def test_links_use_the_host_seen_by_the_gateways_caller(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(4)])
@@ -73,7 +73,7 @@ async def test_links_lead_where_the_gateways_caller_came_from(
     assert [one["link"] for one in found["results"]] == ["https://minds.example.org:8443/api/v1/conversations/4"]
 
 
-async def test_what_looks_like_a_filter_is_text(
+async def test_filter_syntax_in_the_query_is_text(
     client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
 ) -> None:
     await index([conversation(1), conversation(2, "another asleep")])
@@ -127,7 +127,7 @@ async def test_nothing_found(
         ("", "body: is required"),
     ],
 )
-async def test_a_bad_body_is_said_as_such_tools_expect(
+async def test_an_invalid_body_is_reported_in_fastapis_format(
     client: httpx.AsyncClient, path: str, content: str, detail: str
 ) -> None:
     response = await client.post(path, content=content, headers={"Content-Type": "application/json"})
@@ -137,7 +137,7 @@ async def test_a_bad_body_is_said_as_such_tools_expect(
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_what_is_down_is_said(
+async def test_an_outage_is_reported(
     client: httpx.AsyncClient,
     index: WriteIndex,
     conversation: MakeConversation,
@@ -157,7 +157,7 @@ async def test_what_is_down_is_said(
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_milvus_that_is_down_is_said(running: RunApp, settings: Settings, path: str) -> None:
+async def test_an_outage_of_milvus_is_reported(running: RunApp, settings: Settings, path: str) -> None:
     away = settings.milvus.model_copy(update={"uri": "http://127.0.0.1:9", "timeout": 1})
     async with running(settings.model_copy(update={"milvus": away})) as client:
         response = await client.post(path, json={"query": "asleep"})
@@ -165,7 +165,7 @@ async def test_a_milvus_that_is_down_is_said(running: RunApp, settings: Settings
     assert response.json()["detail"].startswith("The vector index (Milvus)")
 
 
-async def test_the_healthcheck_says_in_a_word_what_readiness_says(
+async def test_the_healthcheck_summarizes_readiness(
     client: httpx.AsyncClient, milvus: AsyncMilvusClient, statuses: list[int]
 ) -> None:
     response = await client.get("/healthcheck")
@@ -177,7 +177,7 @@ async def test_the_healthcheck_says_in_a_word_what_readiness_says(
     assert response.json() == {"status": "unavailable", "detail": detail}
 
 
-async def test_the_shipped_example_is_answered_and_errors_are_documented(
+async def test_the_documented_example_works_and_errors_are_documented(
     client: httpx.AsyncClient, milvus: AsyncMilvusClient
 ) -> None:
     document = (await client.get("/openapi.json")).json()

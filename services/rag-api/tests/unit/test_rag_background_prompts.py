@@ -1,4 +1,4 @@
-"""Which chats are background prompts of a chat program, and what they get where there is no language model."""
+"""Which chats are background prompts, and their fallback without a language model."""
 
 import json
 from typing import Any
@@ -40,7 +40,7 @@ def fallback(text: str) -> str:
         ('{\n    "prompt": "A description."\n}', {"prompt": "And at night?"}),
     ],
 )
-def test_without_a_language_model_the_answer_is_valid_and_true(expected_format: str, answer: dict[str, Any]) -> None:
+def test_the_fallback_is_valid(expected_format: str, answer: dict[str, Any]) -> None:
     assert json.loads(fallback(prompt(expected_format))) == answer
 
 
@@ -53,24 +53,24 @@ def test_without_a_language_model_the_answer_is_valid_and_true(expected_format: 
         ('She said "tags": no.\nASSISTANTS are of no use', 'She said "tags": no. ASSISTANTS are of no use'),
     ],
 )
-def test_a_title_is_the_beginning_of_the_chat(first: str, title: str) -> None:
+def test_the_fallback_title_is_the_beginning_of_the_chat(first: str, title: str) -> None:
     text = prompt('{ "title": "x" }', f"USER: {first}\nASSISTANT: Yes.")
     assert json.loads(fallback(text)) == {"title": title}
 
 
-def test_a_chat_that_says_nothing_has_no_title() -> None:
+def test_an_empty_chat_has_no_title() -> None:
     assert json.loads(fallback(prompt('{ "title": "x" }', ""))) == {"title": ""}
     assert json.loads(fallback(prompt('{ "prompt": "x" }', "ASSISTANT: Hello"))) == {"prompt": ""}
 
 
-def test_prompts_that_an_administrator_wrote_anew_are_known_by_the_chat_in_them() -> None:
+def test_customized_prompts_are_recognized_by_their_chat_history() -> None:
     translated = prompt('Format: { "title": "…" }', beginning="### Aufgabe:\nNenne den Titel.")
     assert json.loads(fallback(translated)) == {"title": "My patient panics on the bus."}
     assert fallback(prompt("A line of text.")) == ""
     assert fallback("  \n" + prompt("A line of text.", end="\n<type>General</type>")) == ""
 
 
-def test_those_without_the_chat_are_known_by_how_they_begin() -> None:
+def test_prompts_without_chat_history_are_recognized_by_their_beginning() -> None:
     assert fallback("Your task is to reflect the speaker's likely facial expression with one emoji.") == ""
     merge = 'You have been provided with a set of responses from various models to the latest user query: "x"'
     assert fallback(merge) == NO_MODEL
@@ -94,10 +94,10 @@ def test_those_without_the_chat_are_known_by_how_they_begin() -> None:
         [message("Be brief.", "system")],
     ],
 )
-def test_what_a_counselor_asks_is_none(messages: list[ChatMessage]) -> None:
+def test_questions_are_not_background_prompts(messages: list[ChatMessage]) -> None:
     assert find_background_prompt(messages) is None
 
 
-def test_one_that_is_too_long_is_refused() -> None:
+def test_a_prompt_that_is_too_long_is_rejected() -> None:
     with pytest.raises(InvalidParamError, match="64,000"):
         find_background_prompt([message(prompt('{ "title": "x" }', "x" * MAX_LENGTH))])

@@ -1,4 +1,4 @@
-"""The token budget of a prompt: kept, spent on the most relevant text, and by whole sentences."""
+"""Context packing: within the token budget, most relevant text first, in whole sentences."""
 
 import random
 from pathlib import Path
@@ -37,7 +37,7 @@ def shown(excerpts: list[Excerpt]) -> list[tuple[int, str, str, bool]]:
 
 
 @both
-def test_what_fits_stands_whole(counter: TokenCounter) -> None:
+def test_sources_that_fit_are_included_whole(counter: TokenCounter) -> None:
     assert shown(pack_context([source("Why?", "So."), source("How?", "Thus.")], 100, counter)) == [
         (1, "Why?", "So.", False),
         (2, "How?", "Thus.", False),
@@ -45,19 +45,19 @@ def test_what_fits_stands_whole(counter: TokenCounter) -> None:
 
 
 @both
-def test_the_least_relevant_text_is_left_out_first_at_a_sentence(counter: TokenCounter) -> None:
+def test_the_least_relevant_sentences_are_left_out_first(counter: TokenCounter) -> None:
     answer = "The first step is to breathe slowly. " * 3
     sources = [source("First?", answer.strip()), source("Second?", answer.strip()), source("Third?", "Short.")]
     whole = sum(count_tokens(counter, one.question) + count_tokens(counter, one.answer) + 4 for one in sources[:2])
     excerpts = pack_context(sources, whole - 5, counter)
     assert shown(excerpts) == [
         (1, "First?", answer.strip(), False),
-        # Though the third would fit, it is less relevant than what is left out here.
+        # The third would fit, but is less relevant than what is left out here.
         (2, "Second?", "The first step is to breathe slowly. The first step is to breathe slowly.", True),
     ]
 
 
-def test_a_huge_question_of_a_source_leaves_room_for_its_answer() -> None:
+def test_a_huge_question_leaves_room_for_its_answer() -> None:
     (excerpt,) = pack_context([source("Why is it so? " * 70_000, "Because of it. " * 60_000)], 1000, WORD_PIECE)
     assert 350 <= count_tokens(WORD_PIECE, excerpt.question) <= 500
     assert 900 <= count_tokens(WORD_PIECE, excerpt.question) + count_tokens(WORD_PIECE, excerpt.answer) <= 1000
@@ -65,20 +65,20 @@ def test_a_huge_question_of_a_source_leaves_room_for_its_answer() -> None:
 
 
 @both
-def test_a_sentence_too_long_for_the_window_hides_no_other_source(counter: TokenCounter) -> None:
+def test_a_source_that_cannot_fit_is_skipped(counter: TokenCounter) -> None:
     endless = "word " * 5000
     assert shown(pack_context([source("Q1", endless), source("Q2", "Short.")], 300, counter)) == [
         (2, "Q2", "Short.", False)
     ]
-    # A question that is too long does not cost the answer its place.
+    # A question that is too long does not displace its answer.
     assert shown(pack_context([source(endless, "Short.")], 300, counter)) == [(1, "", "Short.", True)]
-    # Nor does one that leaves too little.
+    # Nor does one that leaves too little room.
     tight = source("word " * 80, "word " * 150 + "ends.")
     assert [one.question for one in pack_context([tight], 200, WORD_PIECE)] == [""]
 
 
 @both
-def test_nothing_fits_into_nothing(counter: TokenCounter) -> None:
+def test_nothing_fits_an_empty_budget(counter: TokenCounter) -> None:
     assert pack_context([source("Q", "A")], 0, counter) == []
     assert pack_context([source("Q", "A")], -50, counter) == []
 
@@ -109,10 +109,10 @@ def whole_sentences(kept: str, text: str) -> bool:
 
 @profile(max_examples=150, deadline=None)
 @given(st.sampled_from(COUNTERS), st.text(max_size=300), sources_given, st.booleans(), st.text(max_size=100))
-def test_a_prompt_keeps_to_the_budget(
+def test_prompts_stay_within_the_budget(
     counter: TokenCounter, question: str, given_sources: list[Source], more: bool, instructions: str
 ) -> None:
-    # Marks of as many tokens as one can have: others leave room in which what was not counted hides.
+    # Nonces with the maximum number of tokens; shorter ones would leave slack that hides miscounting.
     prompts = Prompts(make_environment(), counter, BUDGET, make_nonce=lambda: "".join(random.choices(",.;:", k=16)))
     assume(prompts.source_budget(question, question if more else "", instructions) >= 256)
     prompt = prompts.answer(question, given_sources, question if more else None, instructions)
@@ -130,7 +130,7 @@ def test_whole_sentences_of_the_most_relevant_sources(
     kept = {one.number: one for one in excerpts}
     for number, one in enumerate(given_sources, start=1):
         if number not in kept:
-            # Left out before a less relevant one only where it could not stand there even alone.
+            # Skipped before a less relevant source only if it does not fit even alone.
             assert number > max(kept, default=0) or pack_context([one], budget, counter, each) == []
             continue
         excerpt = kept[number]
@@ -143,7 +143,7 @@ def test_whole_sentences_of_the_most_relevant_sources(
 
 
 @given(st.text(max_size=300))
-def test_no_text_counts_more_than_its_bytes_or_less_than_nothing(text: str) -> None:
+def test_token_counts_lie_between_zero_and_the_bytes(text: str) -> None:
     for counter in COUNTERS:
         assert count_tokens(counter, text) <= utf8_size(text)
         if text.strip():
@@ -162,10 +162,10 @@ def test_no_text_counts_more_than_its_bytes_or_less_than_nothing(text: str) -> N
         ("QmFzZTY0IGVuY29kZWQgc3RyaW5nIGhlcmUg" * 8, 96),
     ],
 )
-def test_what_costs_many_tokens_elsewhere_counts_as_many_here(text: str, least: int) -> None:
+def test_texts_with_many_tokens_are_not_undercounted(text: str, least: int) -> None:
     assert count_tokens(WORD_PIECE, text) >= least
 
 
-def test_the_tokenizer_is_taken_where_it_is(tmp_path: Path) -> None:
+def test_the_tokenizer_is_used_if_available(tmp_path: Path) -> None:
     assert isinstance(make_token_counter(None), WordPieceTokenCounter)
     assert isinstance(make_token_counter(tmp_path), EstimatingTokenCounter)

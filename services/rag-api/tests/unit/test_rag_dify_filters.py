@@ -1,4 +1,4 @@
-"""Dify's metadata conditions in Milvus's language: whatever a caller writes, only known words go in."""
+"""Dify's metadata conditions as Milvus expressions: whatever a caller sends, only known tokens get in."""
 
 import re
 
@@ -48,7 +48,7 @@ conditions = st.fixed_dictionaries(
 @example([{"name": "id", "comparison_operator": "in", "value": ["1", "2] or id in [3"]}], "and")
 @example([{"name": "created_at", "comparison_operator": "≤", "value": "9999"}], "or")
 @example([{"name": "created_at", "comparison_operator": "≥", "value": -62_135_596_800}], "or")
-def test_no_text_breaks_out(given_conditions: list[dict[str, object]], logical: str | None) -> None:
+def test_no_text_escapes_its_literal(given_conditions: list[dict[str, object]], logical: str | None) -> None:
     try:
         condition = to_condition(
             MetadataCondition.model_validate({"logical_operator": logical, "conditions": given_conditions})
@@ -60,7 +60,7 @@ def test_no_text_breaks_out(given_conditions: list[dict[str, object]], logical: 
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_every_operator_suits_some_field(operator: str) -> None:
+def test_every_operator_is_supported_by_some_field(operator: str) -> None:
     def suits(name: str, value: str) -> bool:
         condition = {"name": name, "comparison_operator": operator, "value": value}
         try:

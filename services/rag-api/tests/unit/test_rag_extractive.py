@@ -1,4 +1,4 @@
-"""Answers made of quotes."""
+"""Extractive answers."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from rag_api.answers.sentences import sentence_spans
 
 
 class WordEmbedder:
-    """Texts that share words are near; counts what it is given."""
+    """An embedder for which texts that share words are similar; records the texts it is given."""
 
     model = "words"
     dimension = 256
@@ -60,7 +60,7 @@ async def test_the_most_relevant_sentences_are_quoted_with_their_source() -> Non
     assert "Hello" not in text
 
 
-async def test_quotes_stand_by_source_in_the_order_of_the_text() -> None:
+async def test_quotes_are_ordered_by_source_and_position() -> None:
     text = await write(
         "sleep sleep sleep",
         "Coffee late in the day harms the night. Sleep sleep is what you need. Walks in the evening help a bit.",
@@ -71,7 +71,7 @@ async def test_quotes_stand_by_source_in_the_order_of_the_text() -> None:
     assert [number for _, number in quotes(text)] == sorted(number for _, number in quotes(text))
 
 
-async def test_one_source_does_not_take_all_places() -> None:
+async def test_quotes_are_spread_over_sources() -> None:
     much = " ".join(f"Sleep advice number {word} is to rest well." for word in ("one", "two", "three", "four", "five"))
     text = await write("sleep advice rest", much, "Rest when the body asks.", "Advice differs between all people.")
     numbers = [number for _, number in quotes(text)]
@@ -79,7 +79,7 @@ async def test_one_source_does_not_take_all_places() -> None:
     assert numbers.count(1) == 2
 
 
-async def test_what_is_said_twice_is_quoted_once() -> None:
+async def test_duplicates_are_quoted_once() -> None:
     text = await write(
         "slow breathing",
         "Slow breathing helps you a lot. Breathing slow helps you a lot!",
@@ -89,7 +89,7 @@ async def test_what_is_said_twice_is_quoted_once() -> None:
     assert text.startswith("Quotes from one similar conversation")
 
 
-async def test_long_sentences_are_quoted_only_when_there_is_nothing_else() -> None:
+async def test_long_sentences_are_a_last_resort() -> None:
     long = "sleep " * 100 + "well."
     assert "sleep sleep" not in await write("sleep", long, "Go to bed early tonight.")
     assert quotes(await write("sleep", long, "word " * 5000)) == [(long, 1)]
@@ -99,7 +99,7 @@ async def test_short_sentences_are_quoted_when_there_is_nothing_better() -> None
     assert quotes(await write("sleep", "Hello there!", "Just rest.")) == [("Hello there!", 1), ("Just rest.", 2)]
 
 
-async def test_sources_without_a_whole_sentence_are_pointed_to() -> None:
+async def test_sources_without_a_quotable_sentence_are_referred_to() -> None:
     embedder = WordEmbedder()
     text = await write("sleep", "x" * 1_000_000, embedder=embedder)
     assert text == "The similar conversations have no sentence short enough to quote. Read them in the sources."
@@ -121,7 +121,7 @@ async def test_sentences_that_share_words_with_the_question_are_compared_first()
     assert ("Insomnia yields to patience and time.", 1) in quotes(text)
 
 
-async def test_no_quote_passes_for_a_citation_or_for_markup() -> None:
+async def test_no_quote_contains_citations_or_markup() -> None:
     text = await write(
         "How does sleep come?",
         "Sleep comes with fixed hours, as studies show [2]. Sleep ![comes](https://evil.example/a) with a story. "
@@ -156,7 +156,7 @@ async def test_no_quote_passes_for_a_citation_or_for_markup() -> None:
         ("Hi-fidelity tracking of sleep, done each day in a diary, shows patterns that a patient does not see.", True),
     ],
 )
-def test_greetings_links_and_leads_say_nothing(sentence: str, expected: bool) -> None:
+def test_greetings_links_and_headings_are_not_substantive(sentence: str, expected: bool) -> None:
     assert is_substantive(sentence) is expected
 
 
@@ -165,10 +165,10 @@ answers = st.lists(st.text(min_size=1, max_size=300).filter(str.strip), min_size
 
 @profile(max_examples=100, deadline=None)
 @given(st.text(min_size=1, max_size=50), answers)
-async def test_every_quote_stands_in_its_source(question: str, texts: list[str]) -> None:
+async def test_every_quote_is_verbatim(question: str, texts: list[str]) -> None:
     written = await write(question, *texts)
     body = written.split("\n\n", 1)[1] if written.startswith("Quotes") else ""
-    # Taken apart by what is known of the sources, since a quote can itself hold any mark.
+    # Remove known quotes instead of parsing, since a quote can contain any punctuation.
     candidates = {
         f"“{text[start:end]}” [{number}]"
         for number, text in enumerate(map(strip_invisible, texts), start=1)

@@ -1,4 +1,4 @@
-"""Conditions in Milvus's language: whatever people and programs ask for, only known words go in."""
+"""Conditions as Milvus expressions: whatever a caller sends, only known tokens get in."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -57,7 +57,7 @@ conditions = st.recursive(
 )
 
 
-def test_no_conditions_are_the_empty_expression() -> None:
+def test_no_conditions_give_an_empty_expression() -> None:
     assert to_milvus_expression(condition_from_request(SearchRequest(query="x"))) == ""
 
 
@@ -80,7 +80,7 @@ def test_all_filters_of_a_request() -> None:
 
 
 @given(conditions)
-def test_only_known_words_go_in(condition: Condition) -> None:
+def test_expressions_contain_only_known_tokens(condition: Condition) -> None:
     bare = re.sub(LEAF, "leaf", to_milvus_expression(condition))
     assert re.fullmatch(r"(?:leaf|[()]| and | or )*", bare), bare
 
@@ -97,13 +97,13 @@ def test_only_known_words_go_in(condition: Condition) -> None:
         (Phrase(("panic", "attack")), 'words like "% panic attack %"'),
     ],
 )
-def test_what_is_empty_means_all_or_nothing_and_never_breaks(condition: Condition, written: str) -> None:
+def test_empty_conditions_match_all_or_nothing(condition: Condition, written: str) -> None:
     assert to_milvus_expression(condition) == written
 
 
 @pytest.mark.parametrize(("join", "word"), [(And, "and"), (Or, "or")])
 @pytest.mark.parametrize("count", [1, 8, 9, 50, 1000])
-def test_many_are_joined_as_a_tree_of_little_depth(join: type[And | Or], word: str, count: int) -> None:
+def test_many_operands_are_nested_in_a_shallow_tree(join: type[And | Or], word: str, count: int) -> None:
     written = to_milvus_expression(join([Compare(fields.ID, ">", number) for number in range(count)]))
     assert [int(number) for number in re.findall(r"\d+", written)] == list(range(count))
     assert set(re.findall("and|or", written)) <= {word}
@@ -128,12 +128,12 @@ def test_many_are_joined_as_a_tree_of_little_depth(join: type[And | Or], word: s
         Compare(fields.WORDS, "<", 1),
     ],
 )
-def test_what_does_not_belong_into_its_field_is_refused(condition: Condition) -> None:
+def test_invalid_values_are_rejected(condition: Condition) -> None:
     with pytest.raises(ValueError, match=r"."):
         to_milvus_expression(condition)
 
 
-def test_what_must_not_occur_has_to_be_replaced_first() -> None:
+def test_negations_must_be_resolved_first() -> None:
     dog, cat = Phrase(("dog",)), Phrase(("cat",))
     condition = And((Not(dog), Or((Not(cat), dog))))
     assert unresolved_leaves(condition) == {dog, cat}
@@ -145,7 +145,7 @@ texts = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_
 
 
 @given(st.lists(texts | texts.map(lambda text: f'{text}"] or id > 0 or author in ["\\'), min_size=1, max_size=3))
-def test_no_text_ends_its_literal(values: list[str]) -> None:
+def test_no_text_terminates_its_literal(values: list[str]) -> None:
     written = to_milvus_expression(In("category", values, negated=True))
     literals = re.findall(r'"((?:[^"\\]|\\["\\])*)"', written)
     assert [re.sub(r"\\(.)", r"\1", literal, flags=re.DOTALL) for literal in literals] == values
@@ -153,7 +153,7 @@ def test_no_text_ends_its_literal(values: list[str]) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\x00", "\u2028", "\x7f"])
-def test_control_characters_are_in_no_literal(text: str) -> None:
+def test_control_characters_are_rejected(text: str) -> None:
     for condition in (In("category", [text]), Substring("category", text)):
         with pytest.raises(ValueError, match="control"):
             to_milvus_expression(condition)
@@ -177,7 +177,7 @@ def test_texts_and_days(condition: Condition, written: str) -> None:
     assert to_milvus_expression(condition) == written
 
 
-def test_a_part_with_a_wildcard_has_to_be_replaced_first() -> None:
+def test_substrings_with_wildcards_must_be_resolved_first() -> None:
     part = Substring("category", "100%")
     assert unresolved_leaves(And([part, Substring("category", "a")])) == {part}
     with pytest.raises(TypeError, match="replaced"):

@@ -1,4 +1,4 @@
-"""docs/integrations.md against the registry of fields: what it says can be filtered by, and how."""
+"""docs/integrations.md lists the same filterable fields and operators as the code."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ def section(title: str) -> str:
     return DOCUMENT.read_text(encoding="utf-8").split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-def test_the_table_of_difys_operators_is_that_of_the_code() -> None:
+def test_the_table_of_dify_operators_matches_the_code() -> None:
     rows = re.findall(r"^\| (.+) \| (.+) \|$", section("Dify"), re.MULTILINE)
     operators = {name: set(taken.split(", ")) for names, taken in rows for name in re.findall("`([^`]+)`", names)}
     [of_all] = [set(taken.split(", ")) for names, taken in rows if names == "all"]
@@ -22,6 +22,6 @@ def test_the_table_of_difys_operators_is_that_of_the_code() -> None:
         assert taken | of_all == set(operators_for(BY_NAME[name])), name
 
 
-def test_every_attribute_of_the_vector_store_is_named() -> None:
+def test_every_vector_store_attribute_is_documented() -> None:
     [item] = [item for item in section("Open WebUI, and OpenAI's clients").split("\n- ") if "Vector store" in item]
     assert set(NAMES) <= set(re.findall("`([^`]+)`", item))

@@ -1,6 +1,6 @@
-"""The prompts as a language model gets them, word for word, kept beside this file.
+"""Snapshots of the prompts, exactly as a language model gets them.
 
-After a change that is meant, this writes them anew; read the difference as carefully as code, and raise VERSION of
+After an intended change, this updates them; review the diff as carefully as code, and increase VERSION in
 rag_api.answers.prompts:
 
     MH_UPDATE_SNAPSHOTS=1 .venv/bin/pytest services/rag-api/tests/unit/test_rag_prompt_snapshots.py
@@ -57,8 +57,8 @@ RENDERED = {
 
 
 @pytest.mark.parametrize("name", RENDERED)
-def test_prompts_are_the_ones_that_were_read(name: str) -> None:
+def test_prompts_match_the_snapshots(name: str) -> None:
     file = SNAPSHOTS / name
     if os.environ.get("MH_UPDATE_SNAPSHOTS") == "1":
         file.write_text(RENDERED[name], encoding="utf-8")
-    assert file.read_text(encoding="utf-8") == RENDERED[name], f"If it is meant: {__doc__}"
+    assert file.read_text(encoding="utf-8") == RENDERED[name], f"If the change is intended: {__doc__}"

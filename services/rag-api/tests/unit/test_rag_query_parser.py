@@ -1,4 +1,4 @@
-"""What people type into a search box, taken apart."""
+"""The query syntax of the search box."""
 
 import re
 from datetime import UTC, datetime
@@ -91,7 +91,7 @@ def test_phrases_excluded_words_and_filters(query: str, text: str, conditions: l
         "Ratio 3:1; B:c",
     ],
 )
-def test_what_only_looks_a_little_like_a_filter_is_text(query: str) -> None:
+def test_text_that_resembles_a_filter_stays_text(query: str) -> None:
     parsed = parse_query(query)
     assert parsed.text == query
     assert parsed.condition == And([])
@@ -120,7 +120,7 @@ def test_what_only_looks_a_little_like_a_filter_is_text(query: str) -> None:
         ("x " + "-a " * (MAX_CONDITIONS + 1), "at most"),
     ],
 )
-def test_what_cannot_be_understood_says_what_to_change(query: str, words: str) -> None:
+def test_syntax_errors_say_what_to_change(query: str, words: str) -> None:
     with pytest.raises(QuerySyntaxError) as refused:
         parse_query(query)
     assert words in str(refused.value)
@@ -130,7 +130,7 @@ def test_what_cannot_be_understood_says_what_to_change(query: str, words: str) -
 @pytest.mark.parametrize(
     "text", ["0000", "2026-13", "2026-00-01", "202", "2026-3-1", "\uff12\uff10\uff12\uff16", "2026-03-01T25:00Z", ""]
 )
-def test_no_period(text: str) -> None:
+def test_invalid_periods(text: str) -> None:
     assert parse_period(text) is None
 
 
@@ -146,7 +146,7 @@ pieces = st.one_of(
 
 @given(st.lists(pieces, max_size=12).map("".join))
 @example('x -"a" "b" id:1')
-def test_no_text_breaks_out(query: str) -> None:
+def test_no_text_escapes_its_literal(query: str) -> None:
     try:
         parsed = parse_query(query)
     except QuerySyntaxError:
@@ -156,5 +156,5 @@ def test_no_text_breaks_out(query: str) -> None:
         to_milvus_expression(kept),
         *(to_milvus_expression(phrase) for phrase in unresolved_leaves(parsed.condition)),
     ):
-        # In quotes letters, digits, blanks and the two wildcards; outside of them known words only.
+        # Inside quotes letters, digits, spaces and the two wildcards; outside only known tokens.
         assert re.fullmatch(rf"(?:{KNOWN})*", re.sub(r'"%? ?[\w ]* ?%?"', '""', written)), written

@@ -1,4 +1,4 @@
-"""Which candidates are confirmed next, and which are shown."""
+"""Which candidates are hydrated next, and which hits are returned."""
 
 from datetime import UTC, datetime
 
@@ -36,7 +36,7 @@ def ids(batch: list[Candidate]) -> list[int]:
     return [one.match.id for one in batch]
 
 
-def test_of_a_question_one_answer_is_looked_at_and_more_only_after_stale_ones() -> None:
+def test_further_answers_of_a_question_are_hydrated_only_after_stale_ones() -> None:
     selection = Selection(2, grouped=True)
     selection.set_candidates([candidate(key, question=key % 2) for key in range(1, 9)])
     first = selection.next_batch(0)
@@ -44,7 +44,7 @@ def test_of_a_question_one_answer_is_looked_at_and_more_only_after_stale_ones() 
 
     selection.add(first, [found(first[1])])
     second = selection.next_batch(1)
-    # Twice the one that is missing, and twice as many of its question; the other question has its hit.
+    # Twice the one missing hit, and two answers of its question; the other question has its hit.
     assert ids(second) == [3, 5]
     selection.add(second, [found(one) for one in second])
 
@@ -56,7 +56,7 @@ def test_of_a_question_one_answer_is_looked_at_and_more_only_after_stale_ones() 
     ]
 
 
-def test_without_groups_all_answers_count_and_the_best_come_first() -> None:
+def test_without_grouping_all_answers_are_returned_best_first() -> None:
     selection = Selection(3, grouped=False)
     offered = [candidate(4, 1, 0.9), candidate(3, 1, 0.9), candidate(5, 1, 0.5), candidate(6, 1, 0.4)]
     selection.set_candidates(offered)
@@ -67,7 +67,7 @@ def test_without_groups_all_answers_count_and_the_best_come_first() -> None:
     assert selection.has_candidates
 
 
-def test_requests_stay_within_what_index_and_api_give_at_once() -> None:
+def test_batches_respect_the_limits_of_index_and_api() -> None:
     assert Selection(1, grouped=True).match_limit == MIN_CANDIDATES
     assert Selection(1000, grouped=True).match_limit == 1000
     selection = Selection(100, grouped=False)

@@ -1,4 +1,4 @@
-"""Where sentences begin and end."""
+"""Sentence segmentation."""
 
 import re
 
@@ -62,7 +62,7 @@ def test_sentences(text: str, expected: list[str]) -> None:
 
 
 @given(texts)
-def test_only_blanks_and_list_markers_are_left_out(text: str) -> None:
+def test_only_whitespace_and_list_markers_are_omitted(text: str) -> None:
     end_before = 0
     for start, end in [*sentence_spans(text), (len(text), len(text))]:
         assert end_before <= start <= end
@@ -72,28 +72,28 @@ def test_only_blanks_and_list_markers_are_left_out(text: str) -> None:
 
 
 @given(texts)
-def test_sentences_are_not_blank_and_have_no_blanks_around(text: str) -> None:
+def test_sentences_are_stripped_and_not_empty(text: str) -> None:
     for sentence in sentences(text):
         assert sentence
         assert sentence == sentence.strip()
 
 
 @given(texts, st.integers(0, 120))
-def test_a_limit_gives_the_first_of_the_same_sentences(text: str, limit: int) -> None:
+def test_a_limit_returns_a_prefix_of_the_sentences(text: str, limit: int) -> None:
     limited = sentence_spans(text, limit)
     assert limited == sentence_spans(text)[: len(limited)]
     assert all(end <= limit for _, end in limited)
 
 
 @given(texts, st.integers(0, 120))
-def test_cut_ends_with_a_whole_sentence(text: str, limit: int) -> None:
+def test_truncation_ends_at_a_sentence(text: str, limit: int) -> None:
     kept = truncate_at_sentence(text, limit)
     assert text.startswith(kept)
     assert len(kept) <= limit
     assert kept in ("", text) or any(end == len(kept) for _, end in sentence_spans(text))
 
 
-def test_cut_keeps_as_much_as_fits() -> None:
+def test_truncation_keeps_as_much_as_fits() -> None:
     text = "First one. Second one. Third one."
     assert truncate_at_sentence(text, 100) == text
     assert truncate_at_sentence(text, len(text)) == text

@@ -5,7 +5,7 @@ from mh_common.settings import load_settings
 from rag_api.settings import Settings
 
 
-def test_variables_are_named_by_their_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variable_names_follow_the_settings_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILVUS_URI", "http://milvus:19530")
     monkeypatch.setenv("SEARCH_EMBED_TIMEOUT", "3")
     monkeypatch.setenv("ANSWERS_TIME_LIMIT", "20")
@@ -18,12 +18,12 @@ def test_variables_are_named_by_their_path(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings.openai.model == "gpt-5"
 
 
-def test_an_empty_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_key_counts_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "")
     assert Settings(_env_file=None).openai.api_key is None
 
 
-def test_a_bad_variable_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_variable_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSWERS_TIME_LIMIT", "soonish")
     with pytest.raises(SystemExit) as stopped:
         load_settings(Settings)
@@ -31,7 +31,7 @@ def test_a_bad_variable_is_named_without_its_value(monkeypatch: pytest.MonkeyPat
     assert "soonish" not in str(stopped.value)
 
 
-def test_the_answer_must_not_take_the_window_from_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reserved_tokens_must_leave_room_for_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSWERS_CONTEXT_WINDOW", "4096")
     monkeypatch.setenv("ANSWERS_RESERVED_TOKENS", "3000")
     with pytest.raises(SystemExit, match="at most half of ANSWERS_CONTEXT_WINDOW"):
@@ -53,7 +53,7 @@ def test_the_answer_must_not_take_the_window_from_the_prompt(monkeypatch: pytest
         "https://",
     ],
 )
-def test_what_is_no_origin_is_refused_by_the_variables_name(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
+def test_an_invalid_origin_is_rejected_by_variable_name(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
     monkeypatch.setenv("DOORS_CORS_ORIGINS", origins)
     with pytest.raises(SystemExit, match="DOORS_CORS_ORIGINS"):
         load_settings(Settings)

@@ -1,4 +1,4 @@
-"""The text of an answer: citations name sources, markup is harmless, and pieces give the same text as the whole."""
+"""Sanitizing of answers: citations name sources, markup is harmless, and chunks give the same text as the whole."""
 
 import re
 
@@ -14,7 +14,7 @@ KNOWN = extract_urls(["See https://help.example.org/a?b=1, or (www.example.org).
 
 
 def shown(*pieces: str) -> list[str]:
-    """What is given out after each piece, and at the end."""
+    """Return what is released after each chunk, and at the end."""
     text = StreamSanitizer(NUMBERS, KNOWN)
     return [*(text.feed(piece) for piece in pieces), text.finish()]
 
@@ -76,17 +76,17 @@ def test_citations(text: str, expected: str) -> None:
         ("می\u200cخو\u0627\u0647م 👩\u200d👧 ❤\ufe0f", "می\u200cخو\u0627\u0647م 👩\u200d👧 ❤\ufe0f"),
     ],
 )
-def test_nothing_that_others_would_load_or_run(text: str, expected: str) -> None:
+def test_nothing_is_left_that_a_renderer_would_load_or_run(text: str, expected: str) -> None:
     assert whole(text) == expected
 
 
-def test_text_comes_as_soon_as_it_is_settled() -> None:
+def test_text_is_released_as_soon_as_it_is_stable() -> None:
     given = shown("Breathe", " slowly", " [", "9", "]", " and", " [", "1", "]", ".", "\n\nThen", " ")
-    # A word is given when a blank shows that it is whole, a citation when it is checked.
+    # A word is released when whitespace ends it, a citation when it is checked.
     assert given == ["", "Breathe", " slowly", "", "", "", " and", "", "", "", " [1].", "\n\nThen", ""]
 
 
-# Pieces of what matters, so that constructs come about and are torn apart.
+# Fragments of special constructs, so that constructs arise and are split.
 PARTS = (
     *("[", "]", "(", ")", "!", "<", ">", "&", "\\", "/", "//", ":", "http", "s://", "www.", "evil.example", ";", "img"),
     *("1", "2", "9", "12", ",", " ", "  ", "\n", "-", "\u2013", "【", "】", "†", "^", "Source ", "and", "a", "B.", "é"),
@@ -106,13 +106,13 @@ def cut(draw: st.DrawFn) -> list[str]:
 @example(["x [", "9", "] y"])
 @example(["x\n", "[9", "]"])
 @example(["ht", "\u200b", "tps://evil.example"])
-def test_pieces_give_the_same_text_as_the_whole(pieces: list[str]) -> None:
+def test_chunks_give_the_same_text_as_the_whole(pieces: list[str]) -> None:
     assert "".join(shown(*pieces)) == whole("".join(pieces))
     assert "".join(shown(*"".join(pieces))) == whole("".join(pieces))
 
 
 @given(fragments)
-def test_no_text_gets_an_image_a_tag_or_a_strange_address_through(text: str) -> None:
+def test_no_text_passes_images_tags_or_unknown_urls(text: str) -> None:
     result = whole(text)
     assert not re.search(r"!\[|\]\(|<[A-Za-z/!?]|\u202e|\u200b", result)
     assert {
@@ -136,7 +136,7 @@ def test_no_text_gets_an_image_a_tag_or_a_strange_address_through(text: str) -> 
         ("睡前写下你的担忧很有帮助[1]。每天在同一时间起床会更好。", ["每天在同一时间起床会更好。"]),
     ],
 )
-def test_sentences_without_a_citation_are_named(text: str, uncited: list[str]) -> None:
+def test_uncited_sentences_are_listed(text: str, uncited: list[str]) -> None:
     grounding = check_grounding(text)
     assert list(grounding.uncited_sentences) == uncited
     assert grounding.grounded == (not uncited)

@@ -1,4 +1,4 @@
-"""Titles made of the beginning of a text."""
+"""Titles made from the beginning of a text."""
 
 import pytest
 from hypothesis import given
@@ -19,12 +19,12 @@ from rag_api.integrations.titles import make_title
         ("うつ病" * 10, ("うつ病" * 10)[:19] + "…"),
     ],
 )
-def test_it_is_made_of_whole_words_where_there_are_any(text: str, title: str) -> None:
+def test_titles_consist_of_whole_words(text: str, title: str) -> None:
     assert make_title(text, 20) == title
 
 
 @given(st.text(max_size=60), st.integers(1, 30))
-def test_it_is_one_line_and_never_longer_than_allowed(text: str, length: int) -> None:
+def test_titles_are_one_line_and_within_the_limit(text: str, length: int) -> None:
     title = make_title(text, length)
     assert len(title) <= length
     assert len(title.splitlines()) <= 1
