@@ -26,15 +26,15 @@ class FailingProxy(grpc.GenericRpcHandler):  # type: ignore[misc] # grpcio has n
     """Forwards calls, after rejecting the given number of calls by method name."""
 
     channel: grpc.aio.Channel
-    refused: dict[str, int] = field(default_factory=dict)
+    rejections: dict[str, int] = field(default_factory=dict)
     code: int = BM25_REJECTED
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
         name = details.method.rpartition("/")[2]
 
         async def answer(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            if self.refused.get(name, 0) > 0:
-                self.refused[name] -= 1
+            if self.rejections.get(name, 0) > 0:
+                self.rejections[name] -= 1
                 status = common_pb2.Status(code=self.code, error_code=1, reason="Invalid sparse row: negative value")
                 kind = milvus_pb2.DescribeCollectionResponse if name == DESCRIBE else milvus_pb2.SearchResults
                 return bytes(kind(status=status).SerializeToString())
@@ -75,13 +75,13 @@ async def test_a_search_is_retried_after_transient_errors(
     milvus = settings.milvus.model_copy(update={"uri": uri})
     async with running(settings.model_copy(update={"milvus": milvus})) as client:
         whole = await client.post("/api/v1/search", json={"query": "fall asleep", **body})
-        handler.refused, handler.code = {refused: 2}, code
+        handler.rejections, handler.code = {refused: 2}, code
         found = await client.post("/api/v1/search", json={"query": "fall asleep", **body})
 
     assert (whole.status_code, found.status_code) == (200, 200), found.text
     assert whole.json()["total_hits"] == 3
     assert found.json() == whole.json()
-    assert handler.refused[refused] == (2 if (refused, body.get("mode")) == ("HybridSearch", "keyword") else 0)
+    assert handler.rejections[refused] == (2 if (refused, body.get("mode")) == ("HybridSearch", "keyword") else 0)
 
 
 async def test_persistent_errors_are_reported_as_unavailable(
@@ -95,9 +95,9 @@ async def test_persistent_errors_are_reported_as_unavailable(
     await index([conversation(1)])
     milvus = settings.milvus.model_copy(update={"uri": uri})
     async with running(settings.model_copy(update={"milvus": milvus})) as client:
-        handler.refused = {"HybridSearch": 1000}
+        handler.rejections = {"HybridSearch": 1000}
         refused = await client.post("/api/v1/search", json={"query": "fall asleep"})
-        handler.refused = {}
+        handler.rejections = {}
         found = await client.post("/api/v1/search", json={"query": "fall asleep"})
 
     assert refused.status_code == 503
@@ -120,9 +120,9 @@ async def test_a_collection_missing_for_a_moment_is_looked_up_again(
     async with running(settings.model_copy(update={"milvus": milvus})) as client:
         whole = await client.post("/api/v1/search", json={"query": "fall asleep"})
         # The search, the check for a rebuild in place, and three lookups of the collection.
-        handler.code, handler.refused = ABSENT, {"HybridSearch": 1, DESCRIBE: 4}
+        handler.code, handler.rejections = ABSENT, {"HybridSearch": 1, DESCRIBE: 4}
         found = await client.post("/api/v1/search", json={"query": "fall asleep"})
 
     assert whole.json()["total_hits"] > 0
     assert found.json() == whole.json()
-    assert handler.refused == {"HybridSearch": 0, DESCRIBE: 0}
+    assert handler.rejections == {"HybridSearch": 0, DESCRIBE: 0}

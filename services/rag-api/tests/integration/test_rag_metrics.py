@@ -27,8 +27,8 @@ class MetricDeltas:
         return cls(client, (await client.get("/metrics")).text)
 
     async def __call__(self, name: str, **labels: str) -> float:
-        present = (await self._client.get("/metrics")).text
-        return metric_value(present, name, **labels) - metric_value(self._before, name, **labels)
+        current = (await self._client.get("/metrics")).text
+        return metric_value(current, name, **labels) - metric_value(self._before, name, **labels)
 
 
 async def test_the_parts_of_a_search_are_timed(

@@ -40,7 +40,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
 @router.post(
     "/search",
     response_model=SearchResult,
-    summary="Search by meaning and words",
+    summary="Search by meaning and keywords",
     responses={
         200: {"content": {"application/json": {"example": _EXAMPLE}}},
         **problem_responses(400, 422, 503),
