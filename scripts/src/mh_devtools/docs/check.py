@@ -32,7 +32,9 @@ _SUFFIX: Final = re.compile(
 )
 _PATH: Final = re.compile(r"[\w.*@-]+(/[\w.*@{}-]+)*/?")
 _PLACEHOLDER: Final = re.compile(r"(^|/)(?!README|CHANGELOG|CONTRIBUTING)[A-Z]+\.\w+$")
-_ELSEWHERE: Final = re.compile(r"(/?(tmp|proc|run|path|etc|var|dev|usr)/|~/|\.venv/|[a-z]+\.[a-z]+/|text/|application/)")
+_ELSEWHERE: Final = re.compile(
+    r"/?(tmp|proc|run|path|etc|var|dev|usr)(/|$)|~/|\.venv/|[a-z]+\.[a-z]+/|text/|application/|\d{4}/"
+)
 """Paths that are not in the repository: of the system, of a running platform, and media types."""
 _ROUTE: Final = re.compile(r"(?:((?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)(?:, [A-Z]+)*) )?([/…][\w/{}.*…-]*)(\?.*)?")
 _DOTTED: Final = re.compile(r"([a-z_]\w*(?:\.\w+)+)(?:\(.*\))?")
@@ -43,7 +45,16 @@ _UPPER: Final = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]\b")
 _COMPOUND: Final = re.compile(r"\b(?:[A-Za-z]\w*_\w*|[A-Z][a-z]+[A-Z][a-z]\w*)\b")
 _METRIC: Final = re.compile(r"mh_[a-z_]+")
 _ADR: Final = re.compile(r"\bADR\s+0*(\d+)")
-_UNITS: Final = {"ms": 0.001, "s": 1, "seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400, "KB": 1000, "MB": 1_000_000}
+_UNITS: Final = {
+    "ms": 0.001,
+    "s": 1,
+    "seconds": 1,
+    "minutes": 60,
+    "hours": 3600,
+    "days": 86_400,
+    "KB": 1000,
+    "MB": 1_000_000,
+}
 _NUMBER: Final = r"(\d[\d,]*(?:\.\d+)?)"
 _NAMED: Final = re.compile(
     rf"`((?:[a-z_]+\.)?[A-Z][A-Z0-9_]+)`\s+\({_NUMBER}(?:\s+(ms|s|seconds|minutes|hours|days|KB|MB))?(?=[),;])"
@@ -71,8 +82,8 @@ def _faults(page: Page, known: Known) -> Iterator[tuple[int, str]]:
             yield line, message
     for number, text in enumerate(page.plain.splitlines(), start=1):
         for name in _UPPER.findall(text):
-            if message := _variable(name, known):
-                yield number, message
+            if fault := _variable(name, known):
+                yield number, fault
     for line, language, text in page.blocks:
         if language in ("sh", "", "text"):
             for offset, command in enumerate(text.splitlines()):
@@ -126,7 +137,12 @@ def _span(span: str, page: Page, known: Known) -> Iterator[str]:
         if not word[0].isdigit() and word not in known.words and word not in known.variables:
             yield f"`{span}` stands nowhere in the code: correct the name. {_OR_FOREIGN}"
     else:
-        for word in _COMPOUND.findall(span):
+        words = span.split()
+        files = [word for word in words if _PATH.fullmatch(word) and _SUFFIX.search(word)]
+        for file in files:
+            if not _is_path(file, page, known):
+                yield f"`{file}` in `{span}` is no file here: correct the path. {_OR_FOREIGN}"
+        for word in _COMPOUND.findall(" ".join(word for word in words if word not in files)):
             if word not in known.words and word not in known.variables and word not in FOREIGN:
                 yield f"`{word}` in `{span}` stands nowhere in the code: correct the name. {_OR_FOREIGN}"
 
@@ -161,7 +177,7 @@ def _route(methods: str | None, path: str, known: Known) -> Iterator[str]:
     if not found and methods is None and pattern in known.prefixes_of_routes:
         return
     if not found:
-        yield f"`{path}` is no route of the APIs and no page of the gateway: see its OpenAPI document or local_gateway.py."
+        yield f"`{path}` is no route of the APIs and no page of the gateway: see the OpenAPI documents."
     for method in re.split(", ", methods or ""):
         if found and method and not any(method.lower() in known.routes.get(one, ()) for one in found):
             yield f"`{path}` does not take {method}: see its OpenAPI document."
@@ -173,8 +189,8 @@ def _is_path(span: str, page: Page, known: Known) -> bool:
     wanted = span.rstrip("/")
     near = (page.path.parent / wanted).as_posix()
     names = known.folders if span.endswith("/") else known.files | known.folders
-    if "*" in wanted or "{" in wanted:
-        pattern = re.sub(r"\{[^}]*\}", "*", wanted)
+    if re.search(r"[*{]|(^|/)(NAME|NOUN|SERVICE)(/|$)", wanted):
+        pattern = re.sub(r"\{[^}]*\}|\b(NAME|NOUN|SERVICE)\b", "*", wanted)
         return any(fnmatchcase(name, pattern) or fnmatchcase(name, f"*/{pattern}") for name in names)
     return wanted in names or near in names or any(name.endswith(f"/{wanted}") for name in names)
 
@@ -241,21 +257,25 @@ def _numbers(page: Page, known: Known) -> Iterator[tuple[int, str]]:
         if values is None:
             yield line, f"{name} ({match[2]}): no module of ours gives {name} a number. Correct the name."
         elif not any(_same(said, unit, value) for value in values):
-            true = " or ".join(f"{value:g}" for value in sorted(set(values)))
-            yield line, f"{name} is {true} in the code and not {match[2]} {unit or ''}".rstrip() + ": correct the number."
+            true = " or ".join(f"{value:,g}" for value in sorted(set(values)))
+            yield (
+                line,
+                f"{name} is {true} in the code, and not {match[2]} {unit or ''}".rstrip() + ": correct the number.",
+            )
     if page.path.as_posix() in STRICT:
         unnamed = _NAMED.sub(lambda match: "\n" * match[0].count("\n"), page.prose)
         for number, text in enumerate(unnamed.splitlines(), start=1):
-            for match in _QUANTITY.finditer(text):
+            for quantity in _QUANTITY.findall(text):
                 yield (
                     number,
-                    f"{match[0]}: say which constant or setting holds it, as in `RUN_LEASE` (30 s), so that it is checked.",
+                    f"{' '.join(quantity)}: put the constant or setting that holds it before it, as in `RUN_LEASE` (30 s).",
                 )
 
 
 def _same(said: float, unit: str | None, value: float) -> bool:
     """Say whether a number with its unit is this value, which is in seconds, bytes or pieces."""
-    return abs(said * _UNITS.get(unit or "", 1) - value) < 1e-9 or abs(said - value) < 1e-9 and unit in (None, "MB", "KB")
+    in_its_unit = abs(said * _UNITS.get(unit or "", 1) - value) < 1e-9
+    return in_its_unit or (abs(said - value) < 1e-9 and unit in ("MB", "KB"))  # a setting in MB
 
 
 def main() -> None:

@@ -89,7 +89,7 @@ class Known:
             if path.suffix == ".py":
                 found.update(_words_of(ast.parse(path.read_text(encoding="utf-8"))))
             elif path.suffix not in {".md", ".json", ".lock", ".svg", ".png", ".csv", ".onnx", ".txt"}:
-                lines = path.read_text(encoding="utf-8").splitlines()
+                lines = path.read_text(encoding="utf-8", errors="ignore").splitlines()
                 found.update(_WORD.findall("\n".join(line for line in lines if not line.lstrip().startswith("#"))))
         return found
 
@@ -97,7 +97,7 @@ class Known:
     def variables(self) -> set[str]:
         """Every environment variable that is a setting, or stands in the environment and compose files."""
         found = {"ENVIRONMENT", "STARTUP_TIMEOUT"}
-        for (name, group), _ in settings_reference.groups().items():
+        for name, group in settings_reference.groups():
             found.update(f"{name}_{field}".upper() for field in group.model_fields)
         found.update(f"{name}_FILE" for name in list(found))
         for name in self.files:
@@ -198,7 +198,7 @@ class Known:
                 if target and value is not None and (number := self._number(value)) is not None:
                     found[target].append(number)
                     found[f"{module.rsplit('.', 1)[-1]}.{target}"].append(number)
-        for (name, group), _ in settings_reference.groups().items():
+        for name, group in settings_reference.groups():
             for field_name, field in group.model_fields.items():
                 default = field.get_default(call_default_factory=True, validated_data={})
                 if isinstance(default, int | float):

@@ -48,7 +48,8 @@ class Page:
     @cached_property
     def links(self) -> list[tuple[int, str]]:
         """Line and target of each link and picture."""
-        return [(self._line(self.prose, one.start()), one[1]) for one in _LINK.finditer(self.prose)]
+        without = _SPAN.sub(lambda match: " " + "\n" * match[0].count("\n"), self.prose)
+        return [(self._line(without, one.start()), one[1]) for one in _LINK.finditer(without)]
 
     @cached_property
     def anchors(self) -> set[str]:
