@@ -40,7 +40,7 @@ _ROUTE: Final = re.compile(r"(?:((?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)(?:, 
 _DOTTED: Final = re.compile(r"([a-z_]\w*(?:\.\w+)+)(?:\(.*\))?")
 _MODULE_RUN: Final = re.compile(r"python3?(?: -\S+)* -m ([\w.]+)")
 _MAKE: Final = re.compile(r"(?:^|[\s`;&(])make (?!PYTHON)([a-z][a-z-]*)((?: +[A-Z_]+=(?:'[^']*'|\"[^\"]*\"|\S+))*)")
-_MH: Final = re.compile(r"(?:^|[\s;&])(?:\.venv/bin/)?mh ([^\n#;&|<>]*)")
+_MH: Final = re.compile(r"(?:^|[\s;&])(?:\.venv/bin/)?mh ((?:[^\n#;&|<>]|(?<=\w)\|(?=\w))*)")
 _UPPER: Final = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]\b")
 _COMPOUND: Final = re.compile(r"\b(?:[A-Za-z]\w*_\w*|[A-Z][a-z]+[A-Z][a-z]\w*)\b")
 _METRIC: Final = re.compile(r"mh_[a-z_]+")
@@ -99,7 +99,7 @@ def _links(page: Page, known: Known) -> Iterator[tuple[int, str]]:
         file, _, anchor = target.partition("#")
         path = ((ROOT / page.path).parent / file).resolve() if file else ROOT / page.path
         name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
-        if name not in known.files and name not in known.folders:
+        if file and name not in known.files and name not in known.folders:
             yield line, f"The link {target} leads to {name}, which does not exist: correct the link."
         elif anchor and path.suffix == ".md":
             there = page if not file else Page(Path(name), path.read_text(encoding="utf-8"))
@@ -268,7 +268,7 @@ def _numbers(page: Page, known: Known) -> Iterator[tuple[int, str]]:
             for quantity in _QUANTITY.findall(text):
                 yield (
                     number,
-                    f"{' '.join(quantity)}: put the constant or setting that holds it before it, as in `RUN_LEASE` (30 s).",
+                    f"{' '.join(quantity)}: name the constant or setting before it, as in `RUN_LEASE` (30 s).",
                 )
 
 

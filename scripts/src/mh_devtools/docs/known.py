@@ -4,7 +4,6 @@ Each set comes from where the thing is declared, so a document cannot name what 
 """
 
 import ast
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -26,6 +25,9 @@ PACKAGES: Final = {
     "mh_devtools": "scripts/src",
 }
 """Folder of each of our packages."""
+
+TESTS: Final = "tests/test_documents.py"
+"""Has names on purpose that there are nowhere."""
 
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _UPPER: Final = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
@@ -82,7 +84,7 @@ class Known:
     def words(self) -> set[str]:
         """Every identifier in the code: names, and words in texts, of Python without docstrings and comments."""
         found: set[str] = set()
-        for name in self.files:
+        for name in self.files - {TESTS}:
             path = ROOT / name
             if not path.is_file():  # the chart has links to folders
                 continue
@@ -128,26 +130,36 @@ class Known:
         return _command(get_command(app))
 
     @cached_property
-    def routes(self) -> dict[str, set[str]]:
-        """The methods of each route of both APIs, by its template with every parameter called `{}`."""
-        os.environ.setdefault("OPENAI_API_KEY", "")
+    def _openapi(self) -> list[dict[str, Any]]:
         import conversations_api.main
         import rag_api.main
         from conversations_api.settings import Settings as ConversationsSettings
         from rag_api.settings import Settings as RagSettings
 
-        found: defaultdict[str, set[str]] = defaultdict(set)
-        for app in (
+        apps = (
             conversations_api.main.create_app(ConversationsSettings()),
             rag_api.main.create_app(RagSettings()),
-        ):
-            for path, operations in app.openapi()["paths"].items():
+        )
+        return [app.openapi() for app in apps]
+
+    @cached_property
+    def routes(self) -> dict[str, set[str]]:
+        """The methods of each route of both APIs, by its template with every parameter called `{}`."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for document in self._openapi:
+            for path, operations in document["paths"].items():
                 found[template(path)].update(method for method in operations if method in _METHODS)
         # Not in an OpenAPI document: MCP speaks for itself, and these are for operators.
         found["/mcp"] |= {"get", "post"}
         for path in ("/metrics", "/openapi.json"):
             found[path].add("get")
         return dict(found)
+
+    @cached_property
+    def route_descriptions(self) -> list[str]:
+        """What the OpenAPI documents say of each route."""
+        paths = [operations for document in self._openapi for operations in document["paths"].values()]
+        return [one["description"] for operations in paths for one in operations.values() if "description" in one]
 
     @cached_property
     def prefixes_of_routes(self) -> set[str]:

@@ -65,7 +65,7 @@ async def add_run(request: Create, session: WriteSession) -> IndexRun:
 
 @router.post("/runs/{run_id}/claim", responses=runs_documentation.CLAIMED)
 async def claim_run(run_id: RunId, claim: Claim, session: WriteSession) -> IndexRun:
-    """Take a run for 60 seconds, which each report extends. One run is under way at a time: 409 while another is."""
+    """Take a run for `RUN_LEASE` (30 s), which each report extends. One run works at a time: 409 while another does."""
     return await IndexRunService(session).claim(run_id, claim.owner)
 
 
