@@ -89,7 +89,7 @@ def size(count: float) -> str:
 
 def rates_table(measured: Measured) -> str:
     """What was measured: on the clock, and in milliseconds of one core."""
-    head = ["activity", "a second, 2 cores shared (extremes)", *(f"{part}, ms" for part in PARTS)]
+    head = ["activity", "per second, 2 shared cores (range)", *(f"{part}, ms" for part in PARTS)]
     rows = []
     for name, rate in measured.document["rates"].items():
         clock = f"{number(rate['per_second'])} ({number(rate['low'])} to {number(rate['high'])})"
@@ -152,14 +152,14 @@ def filling_table(measured: Measured, chosen: Assumptions) -> str:
     rows: list[list[str]] = [
         ["tokens embedded", *(f"{number(count * tokens / 10**6)} million" for count in chosen.sizes)],
         ["price at OpenAI", *(f"${number(count * tokens / 10**6 * chosen.price)}" for count in chosen.sizes)],
-        ["wished for", *(f"{number(wished)} h" for wished in chosen.import_hours)],
+        ["time allowed", *(f"{number(wished)} h" for wished in chosen.import_hours)],
         [
-            "tokens a minute for that",
+            "tokens a minute to finish in that time",
             *(f"{number(n * tokens / h / 60 / 10**6)} million" for n, h in _each(chosen.sizes, chosen.import_hours)),
         ],
     ]
     for name, seconds in hours:
-        row = [f"{name}: core-hours, cores for that"]
+        row = [f"{name}: core-hours, cores to finish in that time"]
         for count, wished in _each(chosen.sizes, chosen.import_hours):
             spent = count * seconds / 3600
             row.append(f"{number(spent)}, {math.ceil(spent / wished / chosen.busy)}")
