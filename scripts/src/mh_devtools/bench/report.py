@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mh_devtools.bench.measuring import Figure
 from mh_devtools.bench.record import Record
 
-HEAD = ("figure", "goal", "median (extremes)", "reached", "what was measured, medians")
+HEAD = ("figure", "goal", "median (range)", "reached", "what was measured, medians")
 
 
 def number(value: float) -> str:
