@@ -4,11 +4,9 @@ URL is a platform with the sample conversations and without a language model, su
 asked in a headless browser with the light colour scheme, and the top of the page is written to docs/figures/page.png.
 """
 
-import io
 import sys
 from typing import Final
 
-from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -20,8 +18,6 @@ FILE: Final = ROOT / "docs" / "figures" / "page.png"
 QUESTION: Final = "My patient lies awake at night because of worries about work. How can I help?"
 SOURCES: Final = "2"
 WIDTH: Final = 900
-COLOURS: Final = 64
-"""Enough for a page of text, and a third of the size of a picture in full colour."""
 TIMEOUT_S: Final = 60
 
 
@@ -47,7 +43,7 @@ def photograph(browser: Chrome, url: str) -> bytes:
 
 
 def _resize(browser: Chrome, height: int) -> None:
-    size = {"width": WIDTH, "height": height, "deviceScaleFactor": 1.5, "mobile": False}
+    size = {"width": WIDTH, "height": height, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
 
@@ -56,8 +52,7 @@ def main() -> None:
     """Write the picture."""
     url = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8080"
     with chromium() as browser:
-        picture = Image.open(io.BytesIO(photograph(browser, url)))
-    picture.convert("RGB").quantize(COLOURS).save(FILE, optimize=True)
+        FILE.write_bytes(photograph(browser, url))
 
 
 if __name__ == "__main__":
