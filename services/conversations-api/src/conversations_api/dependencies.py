@@ -10,6 +10,7 @@ from mh_common.web.health import Check
 from conversations_api.database import AsyncSession, SessionFactory
 from conversations_api.database_errors import database_errors
 from conversations_api.gauges import Gauges
+from conversations_api.units.sources import UnitSources
 
 STATE: Final = "conversations_api"
 """Name of the application's state in the lifespan state; no other application's, as several may run in one process."""
@@ -24,6 +25,7 @@ class AppState:
     checks: Mapping[str, Check]
     history_enabled: bool
     gauges: Gauges
+    unit_sources: UnitSources
 
 
 def state_of(request: Request) -> AppState:
@@ -56,6 +58,10 @@ async def _read_sessions(request: Request) -> SessionFactory:
     return state_of(request).read_sessions
 
 
+async def _unit_sources(request: Request) -> UnitSources:
+    return state_of(request).unit_sources
+
+
 WriteSession = Annotated[AsyncSession, Depends(_write_session, scope="function")]
 """One transaction. It is committed when the route has returned, before the answer is sent.
 
@@ -70,6 +76,9 @@ WriteSessions = Annotated[SessionFactory, Depends(_write_sessions)]
 
 ReadSessions = Annotated[SessionFactory, Depends(_read_sessions)]
 """For a stream, which goes on when the route has returned and its sessions are closed."""
+
+Sources = Annotated[UnitSources, Depends(_unit_sources)]
+"""The kinds of units that there are."""
 
 IdempotencyKey = Annotated[
     str | None,

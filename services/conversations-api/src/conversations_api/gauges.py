@@ -2,18 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 from mh_common.metrics import Collector, GaugeMetricFamily, Metric
-from mh_common.models import IndexStatus
+from mh_common.units import CONVERSATION, IndexStatus
 
 from conversations_api.database import SessionFactory
-from conversations_api.index_states.repository import IndexStateRepository
 from conversations_api.outbox.repository import OutboxRepository
+from conversations_api.units.repository import IndexStateRepository
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +39,11 @@ class Figures:
 class Gauges(Collector):
     """Shows what the database says. That it is away is a figure, too, and never an error."""
 
-    def __init__(self, sessions: SessionFactory, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, sessions: SessionFactory, kinds: Sequence[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._sessions = sessions
+        self._kinds = kinds
         self._clock = clock
         self._figures = Figures()
         self._valid_until = float("-inf")
@@ -64,9 +67,10 @@ class Gauges(Collector):
             outbox, states = OutboxRepository(session), IndexStateRepository(session)
             figures.relay_lag = _age(await outbox.oldest())
             figures.depth = await outbox.depth()
-            figures.index_lag = _age(await states.oldest_pending())
+            pending = [await states.oldest_pending(kind) for kind in self._kinds]
+            figures.index_lag = max(_age(moment) for moment in pending)
             # Last, as it reads the whole of an index and so takes longest.
-            figures.statuses = await states.statuses()
+            figures.statuses = await states.statuses(CONVERSATION)
 
     def collect(self) -> Iterator[Metric]:
         """See `Collector`."""
@@ -77,7 +81,7 @@ class Gauges(Collector):
         yield _gauge("mh_outbox_oldest_seconds", "Age of the oldest of these: the relay's lag.", figures.relay_lag)
         yield _gauge(
             "mh_index_oldest_pending_seconds",
-            "How long the conversation that waits longest has waited for the index: the index's lag.",
+            "How long the unit that waits longest has waited for the index: the index's lag.",
             figures.index_lag,
         )
         states = GaugeMetricFamily(

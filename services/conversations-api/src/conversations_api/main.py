@@ -10,11 +10,14 @@ from fastapi import FastAPI, Request
 from mh_common.logging import configure_logging
 from mh_common.metrics import Collector
 from mh_common.settings import load_settings
+from mh_common.units import CONVERSATION
 from mh_common.web.application import make_application, running
 from mh_common.web.health import Check
 from redis.asyncio import Redis
 
+from conversations_api.conversations.index_routes import router as conversations_index
 from conversations_api.conversations.routes import router as conversations
+from conversations_api.conversations.unit_source import ConversationUnits
 from conversations_api.database import (
     check_database,
     make_engine,
@@ -30,7 +33,6 @@ from conversations_api.history.repository import HistoryRepository
 from conversations_api.history.routes import router as history
 from conversations_api.idempotency.repository import KEY_LIFETIME, IdempotencyRepository
 from conversations_api.index_runs.routes import router as index_runs
-from conversations_api.index_states.routes import router as index_states
 from conversations_api.internal.history import router as internal_history
 from conversations_api.internal.index import router as internal_index
 from conversations_api.models import Base
@@ -38,8 +40,12 @@ from conversations_api.outbox.publisher import CeleryPublisher
 from conversations_api.outbox.relay import Relay
 from conversations_api.purge import purge_regularly
 from conversations_api.settings import Settings
+from conversations_api.units.sources import UnitSources
 
 SERVICE: Final = "conversations-api"
+
+UNIT_SOURCES: Final[UnitSources] = {CONVERSATION: ConversationUnits}
+"""What is indexed, by kind."""
 
 DESCRIPTION: Final = (
     "Questions of patients and the answers of their counselors: add, read, change and delete them, one by one or in "
@@ -47,13 +53,13 @@ DESCRIPTION: Final = (
 )
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, unit_sources: UnitSources = UNIT_SOURCES) -> FastAPI:
     """Return the application; without `settings` it reads them from the environment and sets up logging."""
     if settings is None:
         settings = load_settings(Settings)
         configure_logging(settings.log, SERVICE)
     app = make_application(
-        partial(_start, settings),
+        partial(_start, settings, unit_sources),
         service=SERVICE,
         otel=settings.otel,
         title="Conversations API",
@@ -64,13 +70,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         refresh=_gauges,
         told_in_one_line=(DatabaseNotReadyError,),
     )
-    routers = (conversations, index_states, index_runs, experiments, history, internal_index, internal_history)
+    routers = (conversations, conversations_index, index_runs, experiments, history, internal_index, internal_history)
     for router in routers:
         app.include_router(router)
     return app
 
 
-async def _start(settings: Settings, stack: AsyncExitStack) -> Mapping[str, Any]:
+async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExitStack) -> Mapping[str, Any]:
     """Make everything that lives as long as the application, each with its clean-up on the stack."""
     engine, read_engine = make_engine(settings.database), make_read_engine(settings.database)
     stack.push_async_callback(engine.dispose)
@@ -92,7 +98,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Mapping[str, Any]
         await stack.enter_async_context(running(work))
     checks: dict[str, Check] = {"database": partial(ping, read_engine), "redis": partial(_ping_redis, redis)}
     reads = make_session_factory(read_engine)
-    return {STATE: AppState(sessions, reads, checks, settings.history.enabled, Gauges(reads))}
+    gauges = Gauges(reads, tuple(unit_sources))
+    return {STATE: AppState(sessions, reads, checks, settings.history.enabled, gauges, unit_sources)}
 
 
 async def _gauges(request: Request) -> tuple[Collector, ...]:

@@ -5,12 +5,12 @@ from datetime import date, datetime
 from mh_common.fields import AUTHOR, CATEGORY, SOURCE_URL
 from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus, Rating, Sentiment
 from mh_common.tracing import MAX_TRACEPARENT
+from mh_common.units import MAX_KIND
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Date,
     Double,
-    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -45,14 +45,17 @@ class Base(DeclarativeBase):
 
 
 class IndexStateRow(Base):
-    """How far the vector index is with one conversation. Apart from it, so that `updated_at` there stands still."""
+    """How far the vector index is with one unit. Apart from its source, so that `updated_at` there stands still.
+
+    Without a foreign key, as each kind has its sources in a table of its own: who deletes a source deletes its states.
+    """
 
     __tablename__ = "index_states"
-    __table_args__ = (Index("ix_index_states_status_queued_at", "status", "queued_at"), _TABLE)
+    __table_args__ = (Index("ix_index_states_kind_status_queued_at", "kind", "status", "queued_at"), _TABLE)
 
-    conversation_id: Mapped[int] = mapped_column(
-        Key, ForeignKey("mental_health_conversations.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
-    )
+    kind: Mapped[str] = mapped_column(exact(MAX_KIND), primary_key=True)
+    source_id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=False)
+    ordinal: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     status: Mapped[IndexStatus] = mapped_column(enum_column(IndexStatus, "status"))
     indexed_version: Mapped[int | None] = mapped_column(Integer)
     attempts: Mapped[int] = mapped_column(Integer)
@@ -99,12 +102,14 @@ class OutboxRow(Base):
 
     __tablename__ = "index_outbox"
     __table_args__ = (
-        Index("ix_index_outbox_conversation_id_id", "conversation_id", "id"),
+        Index("ix_index_outbox_kind_source_id_ordinal_id", "kind", "source_id", "ordinal", "id"),
         {**_TABLE, "sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
-    conversation_id: Mapped[int] = mapped_column(Key)
+    kind: Mapped[str] = mapped_column(exact(MAX_KIND))
+    source_id: Mapped[int] = mapped_column(Key)
+    ordinal: Mapped[int] = mapped_column(Integer)
     job: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     claimed_by: Mapped[str | None] = mapped_column(String(64))
@@ -207,4 +212,4 @@ class IdempotencyKeyRow(Base):
     key: Mapped[str] = mapped_column(exact(255), primary_key=True)
     request_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    conversation_ids: Mapped[str] = mapped_column(Text)
+    result_ids: Mapped[str] = mapped_column(Text)

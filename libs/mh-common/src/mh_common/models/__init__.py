@@ -20,7 +20,6 @@ from mh_common.models.answers import (
 )
 from mh_common.models.base import (
     MAX_BULK_ROWS,
-    MAX_ID,
     MAX_TEXT_LENGTH,
     MAX_VALUES,
     USER_ID_PATTERN,
@@ -88,8 +87,6 @@ from mh_common.models.index_runs import (
 from mh_common.models.index_states import (
     INTERNAL_INDEX,
     MAX_VERSIONS,
-    ConversationVersion,
-    ConversationVersions,
     FailureCount,
     IndexFailurePage,
     IndexOutcome,
@@ -98,9 +95,13 @@ from mh_common.models.index_states import (
     IndexReport,
     IndexReportAnswer,
     IndexState,
-    IndexStatus,
     IndexSummary,
     PresentVersion,
+    UnitPosition,
+    UnitQueue,
+    UnitVersion,
+    UnitVersions,
+    WireUnit,
 )
 from mh_common.models.problems import DependencyHealth, FieldProblem, Problem, Readiness
 from mh_common.models.search import (
@@ -114,6 +115,7 @@ from mh_common.models.search import (
     SearchRequest,
     SearchResult,
 )
+from mh_common.units import MAX_ID, IndexStatus
 
 __all__ = [
     "ANSWER_EVENTS",
@@ -151,8 +153,6 @@ __all__ = [
     "ConversationText",
     "ConversationTurn",
     "ConversationUpdate",
-    "ConversationVersion",
-    "ConversationVersions",
     "DataSet",
     "Day",
     "DependencyHealth",
@@ -213,8 +213,13 @@ __all__ = [
     "Source",
     "SourceUrl",
     "ThemeMetrics",
+    "UnitPosition",
+    "UnitQueue",
+    "UnitVersion",
+    "UnitVersions",
     "Usage",
     "UserId",
     "UtcTime",
     "WireModel",
+    "WireUnit",
 ]

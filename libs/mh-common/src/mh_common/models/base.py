@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from mh_common.fields import AUTHOR, CATEGORY, SOURCE_URL, day_of, text_of
+from mh_common.units import SourceId
 
 MAX_TEXT_LENGTH = 1_000_000
 """Longest question or answer in characters, after trimming."""
@@ -22,8 +23,6 @@ USER_ID_PATTERN = r"^[\x21-\x7e]{1,128}$"
 
 MAX_VALUES = 100
 """Most texts that one filter names."""
-
-MAX_ID = 2**63 - 1
 
 
 def without_nul(text: str) -> str:
@@ -56,7 +55,7 @@ QueryText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8000), AfterValidator(without_nul)
 ]
 
-ConversationId = Annotated[int, Field(ge=1, le=MAX_ID)]
+ConversationId = SourceId
 
 
 def _iso_8601(value: object) -> object:

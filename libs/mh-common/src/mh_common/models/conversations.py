@@ -17,7 +17,7 @@ from mh_common.models.base import (
     SourceUrl,
     WireModel,
 )
-from mh_common.models.index_states import IndexStatus
+from mh_common.units import IndexStatus
 
 
 class ConversationDetails(BaseModel):

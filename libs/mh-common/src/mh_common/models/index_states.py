@@ -1,25 +1,17 @@
-"""Whether the vector index holds what MySQL holds, conversation by conversation."""
+"""Whether the vector index holds what MySQL holds: for users conversation by conversation, for the worker by unit."""
 
-from enum import StrEnum
 from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
 from mh_common.models.base import MAX_BULK_ROWS, ConversationId, WireModel
+from mh_common.units import IndexStatus, Ordinal, SourceId, UnitKey, UnitKind
 
 INTERNAL_INDEX = "/internal/index"
 """Path below which the worker reports and asks; no gateway forwards it."""
 
 MAX_VERSIONS = 5000
-"""Most ids and versions in one page for reconciliation."""
-
-
-class IndexStatus(StrEnum):
-    """Whether the vector index holds a conversation's present version."""
-
-    PENDING = "pending"
-    INDEXED = "indexed"
-    FAILED = "failed"
+"""Most units in one page for reconciliation."""
 
 
 class IndexState(BaseModel):
@@ -38,10 +30,22 @@ class IndexState(BaseModel):
     )
 
 
-class IndexOutcome(WireModel):
-    """The worker's report on one conversation."""
+class WireUnit(WireModel):
+    """A unit of the index."""
 
-    conversation_id: ConversationId
+    kind: UnitKind = Field(description="What the source is.")
+    source_id: SourceId
+    ordinal: Ordinal = Field(description="The unit's place in its source, from 0; a conversation is one unit.")
+
+    @property
+    def key(self) -> UnitKey:
+        """Which unit it is."""
+        return UnitKey(self.kind, self.source_id, self.ordinal)
+
+
+class IndexOutcome(WireUnit):
+    """The worker's report on one unit."""
+
     version: int = Field(ge=1, description="The version that was read and written, or that failed.")
     status: IndexStatus = Field(description="indexed or failed")
     reason: str | None = Field(
@@ -63,20 +67,19 @@ class IndexReport(WireModel):
     outcomes: list[IndexOutcome] = Field(min_length=1, max_length=MAX_BULK_ROWS)
 
 
-class ConversationVersion(BaseModel):
-    """Which version of a conversation is the present one; null: the conversation does not exist."""
+class UnitVersion(WireUnit):
+    """Which version of a unit is the present one; null: the unit does not exist."""
 
-    conversation_id: int
     version: int | None
 
 
 class IndexReportAnswer(BaseModel):
-    """The present versions of the reported conversations, in the order of the report.
+    """The present versions of the reported units, in the order of the report.
 
     A version other than the reported one tells the worker to go round again; null tells it to delete from the index.
     """
 
-    versions: list[ConversationVersion]
+    versions: list[UnitVersion]
 
 
 class FailureCount(BaseModel):
@@ -121,21 +124,35 @@ class IndexQueued(BaseModel):
     queued: int
 
 
-class PresentVersion(BaseModel):
-    """A conversation that exists, its present version, and what its index state says.
+class UnitQueue(WireModel):
+    """Units to index again; those that do not exist are deleted from the index."""
 
-    The state tells reconciliation damage from what is merely under way: a pending row is left alone for a while, and a
+    units: list[WireUnit] = Field(min_length=1, max_length=MAX_BULK_ROWS)
+
+
+class PresentVersion(WireUnit):
+    """A unit that exists, its present version, and what its index state says.
+
+    The state tells reconciliation damage from what is merely under way: a pending unit is left alone for a while, and a
     failed one that the index does not hold is as it should be.
     """
 
-    conversation_id: int
     version: int
     status: IndexStatus
     queued_at: AwareDatetime = Field(description="When the present version was queued.")
 
 
-class ConversationVersions(BaseModel):
-    """One page of ids and versions, by id."""
+class UnitPosition(WireModel):
+    """Where a page of one kind's units ends: a source, and the ordinal of a unit in it."""
+
+    source_id: SourceId
+    ordinal: Ordinal
+
+
+class UnitVersions(BaseModel):
+    """One page of the units of one kind, by source and ordinal."""
 
     items: list[PresentVersion]
-    next_after: int | None = Field(description="Give it as `after` for the next page; null on the last one.")
+    next_after: UnitPosition | None = Field(
+        description="Give it as `after` and `after_ordinal` for the next page; null on the last one."
+    )

@@ -16,6 +16,7 @@ from mh_common.models import (
     Sentiment,
     SentimentPairCount,
 )
+from mh_common.units import CONVERSATION
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
@@ -29,6 +30,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal_column,
     or_,
     select,
     text,
@@ -48,7 +50,10 @@ MAX_STATEMENT_BYTES: Final = 400_000
 _TABLE: Final = cast(Table, ConversationRow.__table__)
 _ROW: Final = _TABLE.c
 _STATES: Final = cast(Table, IndexStateRow.__table__)
-_STATUS: Final = select(_STATES.c.status).where(_STATES.c.conversation_id == _ROW.id).scalar_subquery()
+# A conversation is one unit, so that unit's status is the conversation's. Written out in the statement, as
+# the kind and the ordinal never change: the state is found by its whole primary key.
+_UNIT: Final = (_STATES.c.kind == literal_column(f"'{CONVERSATION}'"), _STATES.c.ordinal == literal_column("0"))
+_STATUS: Final = select(_STATES.c.status).where(*_UNIT, _STATES.c.source_id == _ROW.id).scalar_subquery()
 # One that somebody else wrote has no state yet.
 _CONVERSATION: Final = select(*_ROW, func.coalesce(_STATUS, IndexStatus.PENDING).label("index_status"))
 _BY_ID: Final = _CONVERSATION.where(_ROW.id == bindparam("id"))
@@ -156,7 +161,7 @@ class ConversationRepository:
         return range(reported, reported + count * step, step)
 
     async def delete(self, ids: Sequence[int]) -> Sequence[int]:
-        """Delete conversations, and with each its index state; return the keys of those that existed."""
+        """Delete conversations; return the keys of those that existed."""
         # In the order of their keys, so that two deletes at once wait for each other instead of locking each other out.
         query = select(ConversationRow.id).where(ConversationRow.id.in_(ids)).order_by(ConversationRow.id)
         found = (await self._session.execute(query.with_for_update())).scalars().all()

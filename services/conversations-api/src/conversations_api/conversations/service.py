@@ -17,6 +17,7 @@ from mh_common.models import (
     ConversationUpdate,
     IndexStatus,
 )
+from mh_common.units import CONVERSATION, conversation_unit
 
 from conversations_api.clock import Clock, utc_now
 from conversations_api.conversations import cursor
@@ -26,8 +27,8 @@ from conversations_api.conversations.repository import ConversationRepository
 from conversations_api.database import AsyncSession, SessionFactory
 from conversations_api.database_errors import database_errors
 from conversations_api.idempotency.repository import Done, IdempotencyRepository, KeyedRequest
-from conversations_api.index_states.repository import IndexStateRepository
 from conversations_api.outbox.repository import OutboxRepository
+from conversations_api.units.repository import IndexStateRepository
 
 _STORED: Final = Conversation.model_fields.keys() - {"index_status"}
 
@@ -40,7 +41,7 @@ class ConversationService:
 
     def __init__(self, session: AsyncSession, clock: Clock = utc_now) -> None:
         self._conversations = ConversationRepository(session)
-        self._index_states = IndexStateRepository(session)
+        self._states = IndexStateRepository(session)
         self._outbox = OutboxRepository(session)
         self._keys = IdempotencyRepository(session)
         self._clock = clock
@@ -64,7 +65,7 @@ class ConversationService:
     async def stats(self) -> ConversationStats:
         """Count conversations by what they are."""
         # Before the conversations: what is indexed in between then counts as pending, and not the other way round.
-        counted = await self._index_states.statuses()
+        counted = await self._states.statuses(CONVERSATION)
         indexed, failed = counted[IndexStatus.INDEXED], counted[IndexStatus.FAILED]
         return await self._conversations.stats(indexed=indexed, failed=failed)
 
@@ -74,8 +75,9 @@ class ConversationService:
         if request and (done := await self._keys.take(request, now)):
             return done
         ids = await self._conversations.add(items, now)
-        await self._index_states.queue_new(ids, now)
-        await self._outbox.add(IndexJob.CREATED, ids)
+        units = [conversation_unit(key) for key in ids]
+        await self._states.queue_new(units, now)
+        await self._outbox.add(IndexJob.CREATED, units)
         return await self._done(request, ids, now)
 
     async def replace(
@@ -102,8 +104,9 @@ class ConversationService:
         row.version += 1
         # Strictly later, also where the clock was set back.
         row.updated_at = max(self._clock(), row.updated_at + timedelta(microseconds=1))
-        await self._index_states.queue_again([conversation_id], row.updated_at)
-        await self._outbox.add(IndexJob.UPDATED, [conversation_id])
+        units = [conversation_unit(conversation_id)]
+        await self._states.queue_again(units, row.updated_at)
+        await self._outbox.add(IndexJob.UPDATED, units)
         stored = {name: getattr(row, name) for name in _STORED}
         return Conversation(index_status=IndexStatus.PENDING, **stored)
 
@@ -111,17 +114,22 @@ class ConversationService:
         """Delete a conversation. Raises `NotFoundError`, `VersionConflictError`."""
         present = await self._conversations.lock(conversation_id)
         require_version(if_match, present.version)
-        await self._conversations.delete([conversation_id])
-        await self._outbox.add(IndexJob.DELETED, [conversation_id])
+        await self._delete([conversation_id])
 
     async def delete_many(self, ids: Sequence[int], request: KeyedRequest | None) -> Done:
         """Delete conversations; those that do not exist are passed over, and not named in what is returned."""
         now = self._clock()
         if request and (done := await self._keys.take(request, now)):
             return done
+        return await self._done(request, await self._delete(ids), now)
+
+    async def _delete(self, ids: Sequence[int]) -> Sequence[int]:
         deleted = await self._conversations.delete(ids)
-        await self._outbox.add(IndexJob.DELETED, deleted)
-        return await self._done(request, deleted, now)
+        units = [conversation_unit(key) for key in deleted]
+        # No foreign key takes it away, as states are of units of any kind.
+        await self._states.delete(units)
+        await self._outbox.add(IndexJob.DELETED, units)
+        return deleted
 
     async def _done(self, request: KeyedRequest | None, ids: Sequence[int], at: datetime) -> Done:
         done = Done(ids, at)

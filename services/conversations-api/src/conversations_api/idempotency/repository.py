@@ -38,7 +38,7 @@ class KeyedRequest:
 
 @dataclass(frozen=True)
 class Done:
-    """What was done for a request: to which conversations, and when."""
+    """What was done for a request: the keys of what it made or deleted, and when."""
 
     ids: Sequence[int]
     at: datetime
@@ -67,14 +67,14 @@ class IdempotencyRepository:
             return None
         if row.request_hash != request.digest:
             raise IdempotencyMismatchError("The Idempotency-Key was used before, with another request.")
-        return Done(json.loads(row.conversation_ids), row.created_at, replayed=True)
+        return Done(json.loads(row.result_ids), row.created_at, replayed=True)
 
     async def keep(self, request: KeyedRequest, done: Done) -> None:
         """Keep what was done under the key taken before."""
         await self._session.execute(
             update(IdempotencyKeyRow)
             .where(IdempotencyKeyRow.key == request.key)
-            .values(conversation_ids=json.dumps(list(done.ids)))
+            .values(result_ids=json.dumps(list(done.ids)))
         )
 
     async def delete_older(self, than: datetime, limit: int) -> int:
@@ -110,6 +110,6 @@ class IdempotencyRepository:
         return row
 
     async def _insert(self, request: KeyedRequest, at: datetime) -> None:
-        row = {"key": request.key, "request_hash": request.digest, "created_at": at, "conversation_ids": "[]"}
+        row = {"key": request.key, "request_hash": request.digest, "created_at": at, "result_ids": "[]"}
         # As a statement: of a refused one the transaction goes on, of an object that is refused it does not.
         await self._session.execute(insert(IdempotencyKeyRow).values(row))

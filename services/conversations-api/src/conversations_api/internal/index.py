@@ -7,26 +7,31 @@ from mh_common.models import (
     INTERNAL_INDEX,
     MAX_ID,
     MAX_VERSIONS,
-    ConversationVersions,
+    IndexQueued,
     IndexReport,
     IndexReportAnswer,
     IndexRun,
     IndexRunClaim,
     IndexRunCreate,
     IndexRunProgress,
+    UnitQueue,
+    UnitVersions,
     UtcTime,
 )
+from mh_common.units import MAX_ORDINAL, UnitKey, UnitKind
 
-from conversations_api.dependencies import ReadSession, WriteSession
+from conversations_api.dependencies import ReadSession, Sources, WriteSession
 from conversations_api.index_runs import documentation as runs_documentation
 from conversations_api.index_runs.service import IndexRunService
-from conversations_api.index_states import documentation
-from conversations_api.index_states.service import IndexStateService
+from conversations_api.internal import index_documentation as documentation
+from conversations_api.units.service import IndexStateService
 
 router = APIRouter(prefix=INTERNAL_INDEX, tags=["internal"])
 
 RunId = Annotated[int, Path(ge=1, le=MAX_ID, description="The run's key.")]
-After = Annotated[int, Query(ge=0, le=MAX_ID, description="Only conversations with greater keys.")]
+Kind = Annotated[UnitKind, Query(description="What the sources are.")]
+After = Annotated[int, Query(ge=0, le=MAX_ID, description="Only units behind this source, or in it behind an ordinal.")]
+AfterOrdinal = Annotated[int, Query(ge=0, le=MAX_ORDINAL, description="Of the source `after`, only units behind it.")]
 Create = Annotated[IndexRunCreate, Body(openapi_examples=runs_documentation.NEW)]
 Claim = Annotated[IndexRunClaim, Body(openapi_examples=runs_documentation.CLAIM)]
 Progress = Annotated[IndexRunProgress, Body(openapi_examples=runs_documentation.PROGRESS)]
@@ -35,26 +40,38 @@ Progress = Annotated[IndexRunProgress, Body(openapi_examples=runs_documentation.
 @router.get("/versions", responses=documentation.VERSIONS)
 async def list_versions(
     session: ReadSession,
+    sources: Sources,
+    kind: Kind,
     after: After = 0,
+    after_ordinal: AfterOrdinal = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_VERSIONS)] = 1000,
-    since: Annotated[UtcTime | None, Query(description="Only conversations changed at or after this time.")] = None,
-) -> ConversationVersions:
-    """List keys and present versions, a page at a time, by key."""
-    return await IndexStateService(session).versions(after, limit, since)
+    since: Annotated[UtcTime | None, Query(description="Only of sources changed at or after this time.")] = None,
+) -> UnitVersions:
+    """List units of one kind and their present versions, a page at a time, by key."""
+    return await IndexStateService(session, sources).versions(UnitKey(kind, after, after_ordinal), limit, since)
+
+
+@router.post("/queue", status_code=202, responses=documentation.QUEUED)
+async def queue(
+    request: Annotated[UnitQueue, Body(openapi_examples=documentation.UNITS)], session: WriteSession, sources: Sources
+) -> IndexQueued:
+    """Queue units to be indexed again; those that do not exist are deleted from the index."""
+    return IndexQueued(queued=await IndexStateService(session, sources).queue([unit.key for unit in request.units]))
 
 
 @router.post("/reports", responses=documentation.REPORTED)
 async def report_index(
     report: Annotated[IndexReport, Body(openapi_examples=documentation.REPORTED_JOB)],
     session: WriteSession,
+    sources: Sources,
 ) -> IndexReportAnswer:
     """Take the indexer's report on one job and answer with the present versions.
 
     Safe to send twice, late or out of order: what is known better already stays. Of several outcomes for one
-    conversation the last counts. A version in the answer that differs from the reported one means that the conversation
-    changed meanwhile: index it again. A null means that it was deleted: delete it from the index.
+    unit the last counts. A version in the answer that differs from the reported one means that the unit changed
+    meanwhile: index it again. A null means that it was deleted: delete it from the index.
     """
-    return await IndexStateService(session).report(report)
+    return await IndexStateService(session, sources).report(report)
 
 
 @router.post("/runs", status_code=201, responses=runs_documentation.ADDED)

@@ -7,8 +7,9 @@ from typing import Any, Final, Protocol
 
 from celery import Celery
 from kombu.exceptions import KombuError
-from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
+from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob, job_arguments
 from mh_common.tracing import TRACEPARENT, traceparent
+from mh_common.units import UnitKey
 from redis.exceptions import RedisError
 
 SOCKET_TIMEOUT: Final = 1.0
@@ -22,8 +23,11 @@ class PublishError(Exception):
 class Publisher(Protocol):
     """Takes jobs to the queue."""
 
-    async def publish(self, job: IndexJob, ids: Sequence[int]) -> None:
-        """Queue one message with 1 to 64 conversation ids; return once the queue has it. Raises only `PublishError`."""
+    async def publish(self, job: IndexJob, units: Sequence[UnitKey]) -> None:
+        """Queue one message about 1 to 64 units of one kind; return once the queue has it.
+
+        Raises only `PublishError`.
+        """
         ...
 
     async def publish_run(self, job: RunJob, run_id: int) -> None:
@@ -56,9 +60,9 @@ class CeleryPublisher:
         # A thread of its own: while Redis hangs, the event loop's shared threads stay free for others.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="publisher")
 
-    async def publish(self, job: IndexJob, ids: Sequence[int]) -> None:
+    async def publish(self, job: IndexJob, units: Sequence[UnitKey]) -> None:
         """See `Publisher.publish`; fails within two seconds when Redis does not answer."""
-        await self._publish(job.value, {"ids": list(ids)})
+        await self._publish(job.value, job_arguments(units))
 
     async def publish_run(self, job: RunJob, run_id: int) -> None:
         """See `Publisher.publish_run`; fails within two seconds when Redis does not answer."""

@@ -1,4 +1,4 @@
-"""The relay: takes outbox rows to the job queue, at least once and in order for each conversation."""
+"""The relay: takes outbox rows to the job queue, at least once and in order for each unit."""
 
 import asyncio
 import random
@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any, Final
 
 import structlog
-from mh_common.jobs import MAX_JOB_IDS, RunJob
+from mh_common.jobs import MAX_JOB_UNITS, RunJob
 from mh_common.models import IndexRunKind
 from mh_common.retries import Backoff
 from mh_common.tracing import span
@@ -52,11 +52,11 @@ _RUN_JOBS: Final = {IndexRunKind.RECONCILE: RunJob.RECONCILE, IndexRunKind.REBUI
 
 
 def messages(rows: Sequence[ClaimedRow]) -> Iterator[list[ClaimedRow]]:
-    """Cut rows into runs that fit one message each: one job, at most 64 rows, the order kept."""
-    for _, run in groupby(rows, lambda row: row.job):
+    """Cut rows into runs that fit one message each: one job, one kind, at most 64 rows, the order kept."""
+    for _, run in groupby(rows, lambda row: (row.job, row.unit.kind)):
         jobs = list(run)
-        for start in range(0, len(jobs), MAX_JOB_IDS):
-            yield jobs[start : start + MAX_JOB_IDS]
+        for start in range(0, len(jobs), MAX_JOB_UNITS):
+            yield jobs[start : start + MAX_JOB_UNITS]
 
 
 def backoff(failures: int, longest: float) -> float:
@@ -176,9 +176,9 @@ class Relay:
             for message in messages(rows):
                 if self._stopping or (published and self._clock() >= until):
                     break
-                ids = list(dict.fromkeys(row.conversation_id for row in message))
+                units = list(dict.fromkeys(row.unit for row in message))
                 with span("publish", "producer", [row.trace_context for row in message], mh_rows=len(message)):
-                    await self._publisher.publish(message[0].job, ids)
+                    await self._publisher.publish(message[0].job, units)
                 published += len(message)
         finally:
             await self._settle(rows[:published], rows[published:], runs[told:])

@@ -7,7 +7,8 @@ from typing import Any, Final, cast
 
 from mh_common.jobs import IndexJob
 from mh_common.tracing import traceparent
-from sqlalchemy import BindParameter, Integer, Table, and_, bindparam, delete, func, insert, or_, select, update
+from mh_common.units import UnitKey
+from sqlalchemy import BindParameter, Integer, Table, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations_api.models import OutboxRow
@@ -22,7 +23,8 @@ _EARLIER: Final = _TABLE.alias()
 # Whatever else stands there was written by another release, whose relay knows what to do with it.
 _KNOWN: Final = _ROW.job.in_([job.value for job in IndexJob])
 
-_BY_CONVERSATION: Final = "ix_index_outbox_conversation_id_id"
+_BY_UNIT: Final = "ix_index_outbox_kind_source_id_ordinal_id"
+_KEY: Final = (_ROW.kind, _ROW.source_id, _ROW.ordinal)
 
 # The statements are made once; their values come as parameters. The relay sends most of them with each look.
 _INSERT: Final = insert(_TABLE)
@@ -31,29 +33,33 @@ _NOW: Final = bindparam("now", type_=_ROW.claimed_until.type)
 _MINE: Final = and_(_ROW.id.in_(_IDS), _ROW.claimed_by == bindparam("owner"))
 _BEHIND_A_LIVE_CLAIM: Final = (
     select(_EARLIER.c.id)
-    .where(_EARLIER.c.conversation_id == _ROW.conversation_id, _EARLIER.c.id < _ROW.id, _EARLIER.c.claimed_until > _NOW)
+    .where(
+        *(_EARLIER.c[column.name] == column for column in _KEY),
+        _EARLIER.c.id < _ROW.id,
+        _EARLIER.c.claimed_until > _NOW,
+    )
     # The table grows and empties faster than its statistics follow. Left to them, MariaDB at times reads all of it once
     # for each candidate.
-    .with_hint(_EARLIER, f"FORCE INDEX ({_BY_CONVERSATION})", "mysql")
+    .with_hint(_EARLIER, f"FORCE INDEX ({_BY_UNIT})", "mysql")
     .exists()
 )
 _CANDIDATES: Final = (
-    select(_ROW.id, _ROW.conversation_id, _ROW.job, _ROW.trace_context)
+    select(_ROW.id, *_KEY, _ROW.job, _ROW.trace_context)
     .where(_KNOWN, or_(_ROW.claimed_until.is_(None), _ROW.claimed_until <= _NOW), ~_BEHIND_A_LIVE_CLAIM)
     .order_by(_ROW.id)
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
 )
 _FIRST_LEFT: Final = (
-    select(_ROW.conversation_id, func.min(_ROW.id))
+    select(*_KEY, func.min(_ROW.id))
     .where(
         _KNOWN,
-        _ROW.conversation_id.in_(bindparam("conversations", expanding=True)),
+        tuple_(*_KEY).in_(bindparam("units", expanding=True)),
         # A sum, which is no range of an index: MySQL would consider each pair of an id of this list and one of the list
         # above, and take seconds to plan what then runs in a millisecond.
         (_ROW.id + 0).not_in(_IDS),
     )
-    .group_by(_ROW.conversation_id)
+    .group_by(*_KEY)
 )
 _CLAIM: Final = (
     update(_TABLE).where(_ROW.id.in_(_IDS)).values(claimed_by=bindparam("by"), claimed_until=bindparam("until"))
@@ -64,10 +70,10 @@ _DELETE: Final = delete(_TABLE).where(_MINE)
 
 @dataclass(frozen=True, slots=True)
 class ClaimedRow:
-    """A job for one conversation, reserved for one relay."""
+    """A job for one unit, reserved for one relay."""
 
     id: int
-    conversation_id: int
+    unit: UnitKey
     job: IndexJob
     trace_context: str | None = None
 
@@ -90,20 +96,20 @@ class OutboxRepository:
         """Return the names of jobs that this release does not know. Their rows are never claimed."""
         return list((await self._session.execute(select(_ROW.job).where(~_KNOWN).distinct())).scalars())
 
-    async def add(self, job: IndexJob, ids: Sequence[int]) -> None:
-        """Owe `job` for each of these conversations, in one statement, from the moment the session commits."""
-        if not ids:
+    async def add(self, job: IndexJob, units: Sequence[UnitKey]) -> None:
+        """Owe `job` for each of these units, in one statement, from the moment the session commits."""
+        if not units:
             return
         now = datetime.now(UTC)
         same = {"job": job, "created_at": now, "trace_context": traceparent()}
-        await self._session.execute(_INSERT, [{"conversation_id": key, **same} for key in ids])
+        await self._session.execute(_INSERT, [{**unit._asdict(), **same} for unit in units])
         self._session.info[OUTBOX_WRITTEN] = True
 
     async def claim(self, owner: str, now: datetime, lease_seconds: float, limit: int) -> list[ClaimedRow]:
         """Reserve the oldest free jobs for `owner` until the lease ends; return them, oldest first.
 
-        A conversation's later job is claimed only together with or after its earlier ones, so that its jobs leave in
-        the order in which they were written. Several relays may claim at once. Commit soon: rows are locked until then.
+        A unit's later job is claimed only together with or after its earlier ones, so that its jobs leave in the order
+        in which they were written. Several relays may claim at once. Commit soon: rows are locked until then.
         """
         rows = await self._in_turn(await self._candidates(now, limit))
         if rows:
@@ -113,7 +119,7 @@ class OutboxRepository:
 
     async def _candidates(self, now: datetime, limit: int) -> list[ClaimedRow]:
         found = await self._session.execute(_CANDIDATES, {"now": now, "most": limit})
-        return [ClaimedRow(row.id, row.conversation_id, IndexJob(row.job), row.trace_context) for row in found]
+        return [ClaimedRow(row[0], UnitKey(*row[1:4]), IndexJob(row.job), row.trace_context) for row in found]
 
     async def _in_turn(self, candidates: Sequence[ClaimedRow]) -> list[ClaimedRow]:
         """Leave out rows behind one that another relay is claiming right now.
@@ -123,14 +129,10 @@ class OutboxRepository:
         if not candidates:
             return []
         ids = [row.id for row in candidates]
-        conversations = list({row.conversation_id for row in candidates})
-        found = await self._session.execute(_FIRST_LEFT, {"ids": ids, "conversations": conversations})
-        first_left = {row[0]: row[1] for row in found}
-        return [
-            row
-            for row in candidates
-            if row.conversation_id not in first_left or row.id < first_left[row.conversation_id]
-        ]
+        units = list({row.unit for row in candidates})
+        found = await self._session.execute(_FIRST_LEFT, {"ids": ids, "units": units})
+        first_left = {UnitKey(*row[:3]): row[3] for row in found}
+        return [row for row in candidates if row.unit not in first_left or row.id < first_left[row.unit]]
 
     async def delete(self, ids: Sequence[int], owner: str) -> None:
         """Forget delivered jobs, but for those whose claim has passed to another owner."""

@@ -1,4 +1,4 @@
-"""Routes of the index states: how far the index is, and what to index again."""
+"""Routes on conversations and the index: how far it is with them, and what to index again."""
 
 from typing import Annotated
 
@@ -11,53 +11,54 @@ from mh_common.models import (
     IndexState,
     IndexSummary,
 )
+from mh_common.units import CONVERSATION
 
-from conversations_api.dependencies import ReadSession, WriteSession, WriteSessions
-from conversations_api.index_states import documentation
-from conversations_api.index_states.service import IndexStateService, retry_failed
+from conversations_api.conversations import index_documentation as documentation
+from conversations_api.conversations.index_service import ConversationIndexService
+from conversations_api.dependencies import ReadSession, Sources, WriteSession, WriteSessions
+from conversations_api.units.service import retry_failed
 
 router = APIRouter(prefix="/api/v1", tags=["index"])
 
 Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The conversation's key.")]
-After = Annotated[int, Query(ge=0, le=MAX_ID, description="Only conversations with greater keys.")]
 Cursor = Annotated[int, Query(ge=0, le=MAX_ID, description="`next_cursor` of the page before.")]
 
 
 @router.get("/conversations/{conversation_id}/index-state", responses=documentation.STATE)
-async def get_index_state(conversation_id: Id, session: ReadSession) -> IndexState:
+async def get_index_state(conversation_id: Id, session: ReadSession, sources: Sources) -> IndexState:
     """Say whether search finds the conversation's present version, and if not, since when and why."""
-    return await IndexStateService(session).get(conversation_id)
+    return await ConversationIndexService(session, sources).get(conversation_id)
 
 
 @router.post("/conversations/{conversation_id}/reindex", status_code=202, responses=documentation.REINDEXED)
-async def reindex(conversation_id: Id, session: WriteSession) -> IndexState:
+async def reindex(conversation_id: Id, session: WriteSession, sources: Sources) -> IndexState:
     """Queue a conversation to be indexed again. What search finds meanwhile stays as it is."""
-    return await IndexStateService(session).reindex(conversation_id)
+    return await ConversationIndexService(session, sources).reindex(conversation_id)
 
 
 @router.get("/index/summary", responses=documentation.SUMMARY)
-async def get_summary(session: ReadSession) -> IndexSummary:
+async def get_summary(session: ReadSession, sources: Sources) -> IndexSummary:
     """Say how far the index is with the whole data set, and why indexing failed where it did."""
-    return await IndexStateService(session).summary()
+    return await ConversationIndexService(session, sources).summary()
 
 
 @router.get("/index/failures", responses=documentation.FAILURES)
 async def list_failures(
-    session: ReadSession, cursor: Cursor = 0, limit: Annotated[int, Query(ge=1, le=200)] = 50
+    session: ReadSession, sources: Sources, cursor: Cursor = 0, limit: Annotated[int, Query(ge=1, le=200)] = 50
 ) -> IndexFailurePage:
     """List the conversations whose indexing failed, a page at a time, by key."""
-    return await IndexStateService(session).failures(cursor, limit)
+    return await ConversationIndexService(session, sources).failures(cursor, limit)
 
 
 @router.post("/index/queue", status_code=202, responses=documentation.QUEUED)
 async def queue(
-    request: Annotated[IndexQueue, Body(openapi_examples=documentation.IDS)], session: WriteSession
+    request: Annotated[IndexQueue, Body(openapi_examples=documentation.IDS)], session: WriteSession, sources: Sources
 ) -> IndexQueued:
     """Queue conversations to be indexed again; those that do not exist are deleted from the index."""
-    return IndexQueued(queued=await IndexStateService(session).queue(request.ids))
+    return IndexQueued(queued=await ConversationIndexService(session, sources).queue(request.ids))
 
 
 @router.post("/index/retry", status_code=202, responses=documentation.RETRIED)
-async def retry(sessions: WriteSessions) -> IndexQueued:
+async def retry(sessions: WriteSessions, sources: Sources) -> IndexQueued:
     """Queue every conversation whose indexing failed. A call that was cut off can be repeated."""
-    return IndexQueued(queued=await retry_failed(sessions))
+    return IndexQueued(queued=await retry_failed(sessions, sources, CONVERSATION))

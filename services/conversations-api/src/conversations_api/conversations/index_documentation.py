@@ -23,20 +23,6 @@ _FAILED: Final = {
     "lag_seconds": 61.2,
 }
 _PENDING: Final = {**_STATE, "status": "pending", "attempts": 0, "lag_seconds": 0.0}
-_REPORT: Final = {
-    "outcomes": [
-        {"conversation_id": 17, "version": 2, "status": "indexed"},
-        {"conversation_id": 18, "version": 1, "status": "failed", "reason": "The embedder refused the text."},
-        {"conversation_id": 19, "version": 4, "status": "indexed"},
-    ]
-}
-_ANSWER: Final = {
-    "versions": [
-        {"conversation_id": 17, "version": 2},
-        {"conversation_id": 18, "version": 1},
-        {"conversation_id": 19, "version": None},
-    ]
-}
 _SUMMARY: Final = {
     "total": 3512,
     "pending": 2,
@@ -48,22 +34,11 @@ _SUMMARY: Final = {
     "oldest_outbox_at": None,
     "failures": [{"reason": "The embedder refused the text.", "count": 1}],
 }
-_VERSIONS: Final = {
-    "items": [
-        {"conversation_id": 17, "version": 2, "status": "indexed", "queued_at": "2026-03-02T09:15:00.120000Z"},
-        {"conversation_id": 18, "version": 1, "status": "pending", "queued_at": "2026-03-02T09:16:00.480000Z"},
-    ],
-    "next_after": 18,
-}
-
-REPORTED_JOB: Final = {"job": {"summary": "A job of three", "value": _REPORT}}
 IDS: Final = {"two": {"summary": "Two conversations", "value": {"ids": [17, 18]}}}
 
 STATE: Final = answers(_STATE, 400, 404)
-REPORTED: Final = answers(_ANSWER, 400, 422)
 SUMMARY: Final = answers(_SUMMARY)
 FAILURES: Final = answers({"items": [_FAILED], "next_cursor": "17"}, 400)
 REINDEXED: Final = answers(_PENDING, 400, 404, status=202)
 QUEUED: Final = answers({"queued": 2}, 400, 422, status=202)
 RETRIED: Final = answers({"queued": 2}, status=202)
-VERSIONS: Final = answers(_VERSIONS, 400)

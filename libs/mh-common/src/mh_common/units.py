@@ -1,0 +1,85 @@
+"""What the index is made of: units, each an indexed part of a source, which is a row that users know.
+
+A conversation is one unit. A source of another kind may have several, which count from 0. Outbox, index states, jobs,
+runs and the index itself speak of units only; what a kind is made of, its own modules know.
+"""
+
+from collections.abc import Collection
+from enum import StrEnum
+from typing import Annotated, Final, NamedTuple
+
+from pydantic import Field, StringConstraints
+
+MAX_ID: Final = 2**63 - 1
+MAX_ORDINAL: Final = 2**31 - 1
+MAX_KIND: Final = 32
+"""Characters of a kind's name."""
+
+UnitKind = Annotated[str, StringConstraints(pattern=rf"^[a-z_]{{1,{MAX_KIND}}}$")]
+"""Name of a kind. Not an enum: which kinds there are, the registries of the services say."""
+SourceId = Annotated[int, Field(ge=1, le=MAX_ID)]
+Ordinal = Annotated[int, Field(ge=0, le=MAX_ORDINAL)]
+
+CONVERSATION: Final = "conversation"
+
+
+class UnitKey(NamedTuple):
+    """Which unit. Keys of one kind sort by source and ordinal.
+
+    Attributes:
+        kind: what the source is.
+        source_id: key of the source among those of its kind.
+        ordinal: place of the unit in its source, from 0.
+    """
+
+    kind: str
+    source_id: int
+    ordinal: int
+
+
+class Unit(NamedTuple):
+    """A unit in one version."""
+
+    key: UnitKey
+    version: int
+
+
+class IndexStatus(StrEnum):
+    """Whether the vector index holds the present version: of a unit, or of all units of a source."""
+
+    PENDING = "pending"
+    INDEXED = "indexed"
+    FAILED = "failed"
+
+
+def conversation_unit(conversation_id: int) -> UnitKey:
+    """Return the one unit of a conversation."""
+    return UnitKey(CONVERSATION, conversation_id, 0)
+
+
+def before_all(kind: str) -> UnitKey:
+    """Return a key that sorts before every unit of this kind, and is none."""
+    return UnitKey(kind, 0, 0)
+
+
+def after_all(kind: str) -> UnitKey:
+    """Return the last key that a unit of this kind can have."""
+    return UnitKey(kind, MAX_ID, MAX_ORDINAL)
+
+
+def just_before(key: UnitKey) -> UnitKey:
+    """Return the key after which this one is the first."""
+    if key.ordinal:
+        return key._replace(ordinal=key.ordinal - 1)
+    return UnitKey(key.kind, key.source_id - 1, MAX_ORDINAL)
+
+
+def status_of(states: Collection[IndexStatus]) -> IndexStatus:
+    """Return the status of a source from those of its units: failed if one failed, else pending if one is pending.
+
+    A source without any unit lacks nothing in the index and counts as indexed.
+    """
+    for status in (IndexStatus.FAILED, IndexStatus.PENDING):
+        if status in states:
+            return status
+    return IndexStatus.INDEXED

@@ -1,0 +1,59 @@
+"""How far the index is with conversations: the state of a conversation is that of its one unit."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from mh_common.models import IndexFailurePage, IndexState, IndexSummary
+from mh_common.units import CONVERSATION, IndexStatus, conversation_unit
+
+from conversations_api.clock import Clock, utc_now
+from conversations_api.database import AsyncSession
+from conversations_api.units.repository import StoredState
+from conversations_api.units.service import IndexStateService, UnitState
+from conversations_api.units.sources import UnitSources
+
+
+class ConversationIndexService:
+    """Reads and changes the index states of conversations in a session, whose owner commits."""
+
+    def __init__(self, session: AsyncSession, sources: UnitSources, clock: Clock = utc_now) -> None:
+        self._units = IndexStateService(session, sources, clock)
+        self._clock = clock
+
+    async def get(self, conversation_id: int) -> IndexState:
+        """Return how far the index is with one conversation. Raises `NotFoundError`."""
+        return self._shown(await self._units.get(conversation_unit(conversation_id)))
+
+    async def reindex(self, conversation_id: int) -> IndexState:
+        """Queue one conversation and return its state. Raises `NotFoundError`."""
+        return self._shown(await self._units.reindex(conversation_unit(conversation_id)))
+
+    async def summary(self) -> IndexSummary:
+        """Count the states and what is owed."""
+        return await self._units.summary(CONVERSATION)
+
+    async def failures(self, after: int, limit: int) -> IndexFailurePage:
+        """Return the states of at most `limit` conversations whose indexing failed, with ids above `after`, by id."""
+        states, last = await self._units.failures(conversation_unit(after), limit)
+        return IndexFailurePage(
+            items=[self._shown(state) for state in states], next_cursor=str(last.source_id) if last else None
+        )
+
+    async def queue(self, ids: Collection[int]) -> int:
+        """Queue conversations as `IndexStateService.queue` does; return how many that are."""
+        return await self._units.queue([conversation_unit(key) for key in ids])
+
+    def _shown(self, state: UnitState) -> IndexState:
+        stored = state.stored
+        return IndexState(
+            conversation_id=state.key.source_id,
+            version=state.version,
+            lag_seconds=_lag(stored, self._clock()),
+            **stored._asdict(),
+        )
+
+
+def _lag(state: StoredState, now: datetime) -> float:
+    indexed = state.indexed_at if state.status is IndexStatus.INDEXED else None
+    # Times are taken by several processes, whose clocks can differ a little.
+    return max(0.0, ((indexed or now) - state.queued_at).total_seconds())

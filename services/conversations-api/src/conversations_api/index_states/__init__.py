@@ -1,1 +1,0 @@
-"""How far the vector index is with each conversation."""

@@ -1,0 +1,135 @@
+"""The index states table."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final, NamedTuple, cast
+
+from mh_common.batches import batched
+from mh_common.units import IndexStatus, UnitKey, status_of
+from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from conversations_api.models import IndexStateRow
+
+MAX_KEYS: Final = 1000
+"""Most keys in one statement; as far as it was looked at, servers go by the primary key for so many."""
+
+
+class StoredState(NamedTuple):
+    """An index state as it is stored."""
+
+    status: IndexStatus
+    indexed_version: int | None
+    attempts: int
+    reason: str | None
+    queued_at: datetime
+    indexed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """What a report changes in an index state. None leaves the status or the indexed version as it is."""
+
+    attempts: int = 0
+    status: IndexStatus | None = None
+    reason: str | None = None
+    indexed_version: int | None = None
+
+
+_STATES: Final = cast(Table, IndexStateRow.__table__)
+_STATE: Final = _STATES.c
+_KEY: Final = (_STATE.kind, _STATE.source_id, _STATE.ordinal)
+_NAMED: Final = tuple_(*_KEY).in_(bindparam("keys", expanding=True))
+
+# Made once; their values come as parameters.
+_STORED: Final = select(*_KEY, *(_STATE[name] for name in StoredState._fields))
+_INSERT: Final = insert(_STATES)
+_QUEUE_AGAIN: Final = (
+    update(_STATES).where(_NAMED).values(status=IndexStatus.PENDING, attempts=0, reason=None, queued_at=bindparam("at"))
+)
+_DELETE: Final = delete(_STATES).where(_NAMED)
+
+
+class IndexStateRepository:
+    """Reads and writes index states in a session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def find(self, keys: Collection[UnitKey]) -> dict[UnitKey, StoredState]:
+        """Return the states of those of these units that have one."""
+        found: dict[UnitKey, StoredState] = {}
+        for batch in batched(sorted(keys), MAX_KEYS):
+            found |= _read(await self._session.execute(_STORED.where(_NAMED), {"keys": batch}))
+        return found
+
+    async def failed(self, after: UnitKey, limit: int) -> dict[UnitKey, StoredState]:
+        """Return the states of at most `limit` units of this kind above `after` whose indexing failed, by key."""
+        query = _STORED.where(_STATE.status == IndexStatus.FAILED, *_beyond(after)).order_by(*_KEY).limit(limit)
+        return _read(await self._session.execute(query))
+
+    async def statuses(self, kind: str) -> dict[IndexStatus, int]:
+        """Return the number of units in each status, with 0 where there is none; the table's index has them all."""
+        query = select(_STATE.status, func.count()).where(_STATE.kind == kind).group_by(_STATE.status)
+        found = {row[0]: row[1] for row in await self._session.execute(query)}
+        return {status: found.get(status, 0) for status in IndexStatus}
+
+    async def source_statuses(self, kind: str, source_ids: Collection[int]) -> dict[int, IndexStatus]:
+        """Return the status of each of these sources that has units, as it follows from theirs; see `status_of`."""
+        query = select(_STATE.source_id, _STATE.status).where(_STATE.kind == kind, _STATE.source_id.in_(source_ids))
+        rows = (await self._session.execute(query.distinct().order_by(_STATE.source_id))).all()
+        return {key: status_of([row[1] for row in states]) for key, states in groupby(rows, lambda row: row[0])}
+
+    async def oldest_pending(self, kind: str) -> datetime | None:
+        """Return when the unit of this kind that waits longest was queued; None when none waits."""
+        pending = (_STATE.kind == kind, _STATE.status == IndexStatus.PENDING)
+        oldest: datetime | None = await self._session.scalar(select(func.min(_STATE.queued_at)).where(*pending))
+        return oldest
+
+    async def failure_reasons(self, kind: str, limit: int) -> list[tuple[str, int]]:
+        """Return the most frequent reasons of failures with the number of each, the most frequent first."""
+        reason, count = _STATE.reason, func.count()
+        failed = (_STATE.kind == kind, _STATE.status == IndexStatus.FAILED)
+        query = select(reason, count).where(*failed).group_by(reason).order_by(count.desc(), reason)
+        return [(row[0] or "", row[1]) for row in await self._session.execute(query.limit(limit))]
+
+    async def queue_new(self, keys: Sequence[UnitKey], at: datetime) -> None:
+        """Begin the states of units that are new at `at`, in one statement."""
+        if keys:
+            state = {"status": IndexStatus.PENDING, "attempts": 0, "queued_at": at}
+            await self._session.execute(_INSERT, [{**key._asdict(), **state} for key in keys])
+
+    async def queue_again(self, keys: Sequence[UnitKey], at: datetime) -> None:
+        """Mark changed units as pending from `at` on. What the index holds meanwhile stays noted."""
+        if keys:
+            await self._session.execute(_QUEUE_AGAIN, {"keys": keys, "at": at})
+
+    async def record(self, change: StateChange, keys: Collection[UnitKey], at: datetime) -> None:
+        """Make the same change to each of these states, in one statement."""
+        values: dict[str, Any] = {}
+        if change.attempts:
+            values["attempts"] = _STATE.attempts + change.attempts
+        if change.status is not None:
+            values |= {"status": change.status, "reason": change.reason}
+        if change.indexed_version is not None:
+            values |= {"indexed_version": change.indexed_version, "indexed_at": at}
+        if keys:
+            await self._session.execute(update(_STATES).where(_NAMED).values(values), {"keys": list(keys)})
+
+    async def delete(self, keys: Sequence[UnitKey]) -> None:
+        """Forget units that are deleted in this transaction."""
+        if keys:
+            await self._session.execute(_DELETE, {"keys": keys})
+
+
+def _read(rows: Iterable[Any]) -> dict[UnitKey, StoredState]:
+    return {UnitKey(*row[:3]): StoredState(*row[3:]) for row in rows}
+
+
+def _beyond(after: UnitKey) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of units of the same kind with greater keys. The second bounds the range that is read."""
+    kind, source_id, ordinal = _KEY
+    later = or_(source_id > after.source_id, ordinal > after.ordinal)
+    return kind == after.kind, and_(source_id >= after.source_id, later)
