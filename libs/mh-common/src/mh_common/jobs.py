@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mh_common.units import CONVERSATION, Ordinal, SourceId, UnitKey, UnitKind, conversation_unit
+from mh_common.units import CONVERSATION, Ordinal, SourceId, UnitKey, UnitKind, conversation_units
 
 MAX_JOB_UNITS: Final = 64
 """Most units in one message: one embedding batch, one upsert, and little lost time when a worker dies."""
@@ -86,6 +86,6 @@ def job_units(arguments: Mapping[str, object]) -> list[UnitKey]:
     given = {name: value for name, value in arguments.items() if value is not None}
     if given.keys().isdisjoint(_Units.model_fields):
         ids = _Conversations.model_validate(given).ids
-        return [conversation_unit(key) for key in ([ids] if isinstance(ids, int) else ids)]
+        return conversation_units([ids] if isinstance(ids, int) else ids)
     job = _Units.model_validate(given)
     return [UnitKey(job.kind, source_id, ordinal) for source_id, ordinal in job.units]

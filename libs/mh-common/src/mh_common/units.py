@@ -4,7 +4,7 @@ A conversation is one unit. A source of another kind may have several, which cou
 runs and the index itself speak of units only; what a kind is made of, its own modules know.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import Annotated, Final, NamedTuple
 
@@ -55,6 +55,11 @@ class IndexStatus(StrEnum):
 def conversation_unit(conversation_id: int) -> UnitKey:
     """Return the one unit of a conversation."""
     return UnitKey(CONVERSATION, conversation_id, 0)
+
+
+def conversation_units(conversation_ids: Iterable[int]) -> list[UnitKey]:
+    """Return the units of these conversations, in this order."""
+    return [conversation_unit(key) for key in conversation_ids]
 
 
 def before_all(kind: str) -> UnitKey:

@@ -54,8 +54,12 @@ def upgrade() -> None:
         return
     op.rename_table(STATES, FORMER)
     op.drop_index(BY_STATUS, FORMER)
-    unit = [sa.Column("kind", sa.String(32)), sa.Column("source_id", key), sa.Column("ordinal", sa.Integer())]
-    _create_states(unit)
+    names: list[sa.Column[Any]] = [
+        sa.Column("kind", sa.String(32)),
+        sa.Column("source_id", key),
+        sa.Column("ordinal", sa.Integer()),
+    ]
+    _create_states(names)
     op.create_index(BY_KIND_AND_STATUS, STATES, ["kind", "status", "queued_at"])
     op.execute(
         f"INSERT INTO {STATES} (kind, source_id, ordinal, {STATE})"  # noqa: S608 - constants

@@ -23,6 +23,7 @@ from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import DatabaseSettings, Settings
 from mh_common.jobs import IndexJob, RunJob
 from mh_common.settings import RedisSettings
+from mh_common.units import UnitKey, conversation_units
 from mh_common.web import health
 from mh_devtools.testing.fixtures import RunApp, RunQuery
 from mh_devtools.testing.waiting import eventually
@@ -124,13 +125,13 @@ class Outbox:
 
     async def add(self, job: IndexJob, ids: Sequence[int]) -> None:
         async with self._sessions.begin() as session:
-            await OutboxRepository(session).add(job, ids)
+            await OutboxRepository(session).add(job, conversation_units(ids))
 
     async def left(self) -> list[tuple[int, bool]]:
         """Return conversation and whether it is claimed, for each row that is still there."""
-        rows = select(OutboxRow.conversation_id, OutboxRow.claimed_by).order_by(OutboxRow.id)
+        rows = select(OutboxRow.source_id, OutboxRow.claimed_by).order_by(OutboxRow.id)
         async with self._sessions() as session:
-            return [(row.conversation_id, row.claimed_by is not None) for row in await session.execute(rows)]
+            return [(row.source_id, row.claimed_by is not None) for row in await session.execute(rows)]
 
     async def until_left(self, *expected: tuple[int, bool]) -> None:
         """Wait until these are left, as `left` has them."""
@@ -161,15 +162,17 @@ class RecordingPublisher:
 
     def __init__(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
         self.sent: list[tuple[IndexJob, tuple[int, ...]]] = []
+        self.units: list[tuple[UnitKey, ...]] = []
         self.runs: list[tuple[RunJob, int]] = []
         self.attempts = 0
         self._before = before
 
-    async def publish(self, job: IndexJob, ids: Sequence[int]) -> None:
+    async def publish(self, job: IndexJob, units: Sequence[UnitKey]) -> None:
         self.attempts += 1
         if self._before is not None:
             await self._before()
-        self.sent.append((job, tuple(ids)))
+        self.units.append(tuple(units))
+        self.sent.append((job, tuple(unit.source_id for unit in units)))
 
     async def publish_run(self, job: RunJob, run_id: int) -> None:
         self.attempts += 1

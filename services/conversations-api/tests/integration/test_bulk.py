@@ -27,7 +27,7 @@ async def test_a_thousand_rows_get_ids_in_their_order(client: httpx.AsyncClient,
     stored = await query("SELECT id, question, version FROM mental_health_conversations ORDER BY id")
     assert stored == [(id_, item["question"], 1) for id_, item in zip(ids, rows, strict=True)]
     assert await query("SELECT count(DISTINCT created_at) FROM mental_health_conversations") == [(1,)]
-    pending = await query("SELECT conversation_id FROM index_states WHERE status = 'pending' ORDER BY conversation_id")
+    pending = await query("SELECT source_id FROM index_states WHERE status = 'pending' ORDER BY source_id")
     assert pending == [(id_,) for id_ in ids]
 
 
@@ -68,7 +68,7 @@ async def test_bulk_delete_deletes_what_is_there(client: httpx.AsyncClient, quer
     assert (answer.status_code, answer.json()) == (200, {"deleted": 2})
     left = [(ids[0],), (ids[2],), (ids[4],)]
     assert await query("SELECT id FROM mental_health_conversations ORDER BY id") == left
-    assert await query("SELECT conversation_id FROM index_states ORDER BY conversation_id") == left
+    assert await query("SELECT source_id FROM index_states ORDER BY source_id") == left
     assert (await client.post(f"{PATH}/bulk-delete", json={"ids": [ids[1]]})).json() == {"deleted": 0}
 
 
@@ -88,10 +88,10 @@ async def test_stats_count_everything_and_name_what_is_absent(client: httpx.Asyn
     set_created = "UPDATE mental_health_conversations SET created_at = :at WHERE id BETWEEN :first AND :last"
     await query(set_created, at="2025-12-31 23:59:59.999999", first=ids[0], last=ids[0])
     await query(set_created, at="2026-01-01 00:00:00.000000", first=ids[1], last=ids[-1])
-    set_status = "UPDATE index_states SET status = :status WHERE conversation_id = :id"
+    set_status = "UPDATE index_states SET status = :status WHERE source_id = :id"
     await query(set_status, status="failed", id=ids[1])
     await query(set_status, status="indexed", id=ids[2])
-    await query("DELETE FROM index_states WHERE conversation_id = :id", id=ids[3])
+    await query("DELETE FROM index_states WHERE source_id = :id", id=ids[3])
     stats = (await client.get(f"{PATH}/stats")).json()
     assert stats["total"] == 7
     assert stats["question_sentiment"] == {"positive": 3, "negative": 2, "neutral": 2}

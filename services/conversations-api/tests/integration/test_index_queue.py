@@ -5,10 +5,11 @@ from typing import Any
 
 import httpx
 import pytest
-from conversations_api.index_states import service
 from conversations_api.settings import Settings
+from conversations_api.units import service
 from mh_common.jobs import IndexJob
 from mh_common.models import INTERNAL_INDEX
+from mh_common.units import conversation_unit
 from mh_devtools.testing.fixtures import RunApp, RunQuery
 
 PATH = "/api/v1/conversations"
@@ -38,7 +39,7 @@ async def create(client: httpx.AsyncClient, count: int) -> list[int]:
 
 async def report(client: httpx.AsyncClient, ids: list[int], reason: str | None = None) -> None:
     status = {"status": "indexed"} if reason is None else {"status": "failed", "reason": reason}
-    outcomes = [{"conversation_id": key, "version": 1, **status} for key in ids]
+    outcomes = [{**conversation_unit(key)._asdict(), "version": 1, **status} for key in ids]
     assert (await client.post(f"{INTERNAL_INDEX}/reports", json={"outcomes": outcomes})).status_code == 200
 
 
@@ -47,7 +48,7 @@ async def summary(client: httpx.AsyncClient) -> Any:
 
 
 async def owed(query: RunQuery) -> list[tuple[Any, ...]]:
-    return await query("SELECT job, conversation_id FROM index_outbox ORDER BY id")
+    return await query("SELECT job, source_id FROM index_outbox ORDER BY id")
 
 
 async def test_an_empty_summary_names_everything(client: httpx.AsyncClient) -> None:
@@ -70,7 +71,7 @@ async def test_the_summary_counts_states_reasons_and_what_is_owed(quiet: httpx.A
     await report(quiet, ids[2:4], "The embedder refused the text.")
     await report(quiet, ids[4:5], "The vector has the wrong length.")
     # Written by somebody who knows nothing of states: it waits as well.
-    await query("DELETE FROM index_states WHERE conversation_id = :id", id=ids[6])
+    await query("DELETE FROM index_states WHERE source_id = :id", id=ids[6])
 
     found = await summary(quiet)
 
@@ -130,7 +131,7 @@ async def test_what_is_queued_is_updated_or_deleted_in_the_index(quiet: httpx.As
     ids = await create(quiet, 3)
     await report(quiet, ids)
     await query("DELETE FROM index_outbox")
-    await query("DELETE FROM index_states WHERE conversation_id = :id", id=ids[2])
+    await query("DELETE FROM index_states WHERE source_id = :id", id=ids[2])
     before = await query("SELECT updated_at FROM mental_health_conversations ORDER BY id")
 
     answer = await quiet.post(f"{INDEX}/queue", json={"ids": [ids[2], 424242, ids[0], ids[0]]})
@@ -141,7 +142,7 @@ async def test_what_is_queued_is_updated_or_deleted_in_the_index(quiet: httpx.As
         (IndexJob.UPDATED, ids[2]),
         (IndexJob.DELETED, 424242),
     ]
-    states = await query("SELECT conversation_id, status, indexed_version FROM index_states ORDER BY conversation_id")
+    states = await query("SELECT source_id, status, indexed_version FROM index_states ORDER BY source_id")
     assert states == [(ids[0], "pending", 1), (ids[1], "indexed", 1), (ids[2], "pending", None)]
     assert await query("SELECT updated_at FROM mental_health_conversations ORDER BY id") == before
 
@@ -199,7 +200,7 @@ async def test_versions_are_listed_by_key_with_their_states(client: httpx.AsyncC
     await client.patch(f"{PATH}/{ids[1]}", json={"answer": "b"})
     await client.delete(f"{PATH}/{ids[2]}")
     await report(client, ids[:1])
-    await query("DELETE FROM index_states WHERE conversation_id = :id", id=ids[4])
+    await query("DELETE FROM index_states WHERE source_id = :id", id=ids[4])
 
     first = (await client.get(f"{INTERNAL_INDEX}/versions", params={"limit": 2})).json()
     rest = (await client.get(f"{INTERNAL_INDEX}/versions", params={"limit": 2, "after": first["next_after"]})).json()

@@ -8,15 +8,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from conversations_api.conversations.index_service import ConversationIndexService
 from conversations_api.database import SessionFactory, make_engine, make_session_factory
-from conversations_api.index_states.repository import IndexStateRepository
-from conversations_api.index_states.service import IndexStateService
+from conversations_api.main import UNIT_SOURCES
 from conversations_api.models import Base, ConversationRow
 from conversations_api.settings import DatabaseSettings
+from conversations_api.units.repository import IndexStateRepository
+from conversations_api.units.service import IndexStateService
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mh_common.errors import NotFoundError
 from mh_common.models import IndexOutcome, IndexReport, IndexState, IndexStatus, Sentiment
+from mh_common.units import CONVERSATION, conversation_unit, conversation_units
 from sqlalchemy import Engine, delete, event, insert, select, update
 
 QUEUED = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -33,14 +36,14 @@ async def add(sessions: SessionFactory, ids: Sequence[int], at: datetime = QUEUE
     async with sessions.begin() as session:
         rows = [{"id": key, "version": 1, "created_at": at, "updated_at": at, **fixed} for key in ids]
         await session.execute(insert(ConversationRow), rows)
-        await IndexStateRepository(session).queue_new(ids, at)
+        await IndexStateRepository(session).queue_new(conversation_units(ids), at)
 
 
 async def change(sessions: SessionFactory, ids: Sequence[int], at: datetime = QUEUED) -> None:
     async with sessions.begin() as session:
         row = ConversationRow
         await session.execute(update(row).where(row.id.in_(ids)).values(version=row.version + 1, updated_at=at))
-        await IndexStateRepository(session).queue_again(ids, at)
+        await IndexStateRepository(session).queue_again(conversation_units(ids), at)
 
 
 async def remove(sessions: SessionFactory, key: int) -> None:
@@ -51,22 +54,22 @@ async def remove(sessions: SessionFactory, key: int) -> None:
 async def report(sessions: SessionFactory, *outcomes: IndexOutcome, at: datetime = REPORTED) -> list[int | None]:
     """Report and return the present versions."""
     async with sessions.begin() as session:
-        answer = await IndexStateService(session, lambda: at).report(IndexReport(outcomes=list(outcomes)))
-    assert [one.conversation_id for one in answer.versions] == [one.conversation_id for one in outcomes]
+        answer = await IndexStateService(session, UNIT_SOURCES, lambda: at).report(IndexReport(outcomes=list(outcomes)))
+    assert [one.key for one in answer.versions] == [one.key for one in outcomes]
     return [one.version for one in answer.versions]
 
 
 async def get(sessions: SessionFactory, key: int, at: datetime = REPORTED) -> IndexState:
     async with sessions() as session:
-        return await IndexStateService(session, lambda: at).get(key)
+        return await ConversationIndexService(session, UNIT_SOURCES, lambda: at).get(key)
 
 
 def indexed(key: int, version: int = 1) -> IndexOutcome:
-    return IndexOutcome(conversation_id=key, version=version, status=IndexStatus.INDEXED)
+    return IndexOutcome(**conversation_unit(key)._asdict(), version=version, status=IndexStatus.INDEXED)
 
 
 def failed(key: int, version: int = 1, reason: str = "The embedder refused the text.") -> IndexOutcome:
-    return IndexOutcome(conversation_id=key, version=version, status=IndexStatus.FAILED, reason=reason)
+    return IndexOutcome(**conversation_unit(key)._asdict(), version=version, status=IndexStatus.FAILED, reason=reason)
 
 
 async def test_a_new_conversation_is_pending_and_its_lag_grows(sessions: SessionFactory) -> None:
@@ -169,7 +172,7 @@ async def test_indexing_again_on_demand_counts_from_its_own_queueing(sessions: S
     await report(sessions, indexed(1))
     later = QUEUED + timedelta(hours=1)
     async with sessions.begin() as session:
-        await IndexStateRepository(session).queue_again([1], later)
+        await IndexStateRepository(session).queue_again(conversation_units([1]), later)
     await report(sessions, indexed(1), at=later + timedelta(seconds=3))
 
     state = await get(sessions, 1)
@@ -237,7 +240,7 @@ async def test_conversations_are_counted_by_status(sessions: SessionFactory) -> 
     await report(sessions, indexed(1), indexed(2))
 
     async with sessions() as session:
-        assert await IndexStateRepository(session).statuses() == {
+        assert await IndexStateRepository(session).statuses(CONVERSATION) == {
             IndexStatus.PENDING: 1,
             IndexStatus.INDEXED: 2,
             IndexStatus.FAILED: 0,

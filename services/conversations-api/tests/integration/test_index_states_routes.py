@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from mh_common.units import conversation_unit
 
 CONTENT = {
     "question": "How do I sleep?",
@@ -11,6 +12,10 @@ CONTENT = {
     "question_sentiment": "neutral",
     "answer_sentiment": "positive",
 }
+
+
+def unit(conversation_id: int) -> dict[str, Any]:
+    return conversation_unit(conversation_id)._asdict()
 
 
 async def create(client: httpx.AsyncClient) -> int:
@@ -34,11 +39,16 @@ async def test_from_pending_over_failed_to_indexed_and_pending_again(client: htt
     key = await create(client)
     assert (await state(client, key))["status"] == "pending"
 
-    outcome = {"conversation_id": key, "version": 1, "status": "failed", "reason": "The embedder refused the text."}
-    assert await report(client, outcome) == [{"conversation_id": key, "version": 1}]
+    outcome = {
+        **conversation_unit(key)._asdict(),
+        "version": 1,
+        "status": "failed",
+        "reason": "The embedder refused the text.",
+    }
+    assert await report(client, outcome) == [{**unit(key), "version": 1}]
     assert (await state(client, key))["reason"] == "The embedder refused the text."
 
-    await report(client, {"conversation_id": key, "version": 1, "status": "indexed"})
+    await report(client, {**unit(key), "version": 1, "status": "indexed"})
     done = await state(client, key)
     conversation = (await client.get(f"/api/v1/conversations/{key}")).json()
     assert (done["status"], done["indexed_version"], done["reason"]) == ("indexed", 1, None)
@@ -58,9 +68,12 @@ async def test_a_report_tells_the_worker_what_changed_and_what_is_gone(client: h
 
     assert await report(
         client,
-        {"conversation_id": deleted, "version": 1, "status": "indexed"},
-        {"conversation_id": changed, "version": 1, "status": "indexed"},
-    ) == [{"conversation_id": deleted, "version": None}, {"conversation_id": changed, "version": 2}]
+        {**unit(deleted), "version": 1, "status": "indexed"},
+        {**unit(changed), "version": 1, "status": "indexed"},
+    ) == [
+        {**unit(deleted), "version": None},
+        {**unit(changed), "version": 2},
+    ]
 
 
 @pytest.mark.parametrize(("key", "status"), [("999999", 404), ("0", 400), ("abc", 400), (str(2**63), 400)])
@@ -76,10 +89,10 @@ async def test_an_unknown_conversation_is_a_problem(client: httpx.AsyncClient, k
     "body",
     [
         {"outcomes": []},
-        {"outcomes": [{"conversation_id": 1, "version": 1, "status": "pending"}]},
-        {"outcomes": [{"conversation_id": 1, "version": 1, "status": "failed"}]},
-        {"outcomes": [{"conversation_id": 1, "version": 0, "status": "indexed"}]},
-        {"outcomes": [{"conversation_id": 1, "version": 1, "status": "indexed"}] * 1001},
+        {"outcomes": [{**unit(1), "version": 1, "status": "pending"}]},
+        {"outcomes": [{**unit(1), "version": 1, "status": "failed"}]},
+        {"outcomes": [{**unit(1), "version": 0, "status": "indexed"}]},
+        {"outcomes": [{**unit(1), "version": 1, "status": "indexed"}] * 1001},
     ],
 )
 async def test_a_report_that_says_nothing_clear_is_refused(client: httpx.AsyncClient, body: dict[str, Any]) -> None:

@@ -69,7 +69,7 @@ async def test_any_number_of_scrapes_looks_once_in_two_seconds(database: Databas
         looks += 1
 
     event.listen(engine.sync_engine, "checkout", count)
-    gauges = Gauges(make_session_factory(engine), clock=lambda: now)
+    gauges = Gauges(make_session_factory(engine), ["conversation"], clock=lambda: now)
     await asyncio.gather(*(gauges.refresh() for _ in range(5)))
     now += 1.9
     await gauges.refresh()

@@ -195,7 +195,9 @@ def test_changing_a_table_on_sqlite_keeps_the_rows_that_refer_to_it(
                 version=1,
             )
         )
-        state = insert(IndexStateRow).values(conversation_id=1, status=IndexStatus.PENDING, attempts=0, queued_at=now)
+        state = insert(IndexStateRow).values(
+            kind="conversation", source_id=1, ordinal=0, status=IndexStatus.PENDING, attempts=0, queued_at=now
+        )
         connection.execute(state)
     folder = tmp_path_factory.mktemp("versions")
     (folder / "next.py").write_text(

@@ -9,6 +9,7 @@ from conversations_api.database import SessionFactory
 from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import Settings
 from mh_common.jobs import IndexJob
+from mh_common.units import conversation_units
 from mh_devtools.testing.fixtures import RunQuery
 from sqlalchemy import text
 
@@ -61,7 +62,7 @@ async def test_each_change_owes_its_job(client: httpx.AsyncClient, query: RunQue
     made = (await client.post(PATH, json={"question": "q", **ROW})).json()
     await client.patch(f"{PATH}/{made['id']}", json={"question": "another"})
     await client.delete(f"{PATH}/{made['id']}")
-    jobs = await query("SELECT job FROM index_outbox WHERE conversation_id = :id ORDER BY id", id=made["id"])
+    jobs = await query("SELECT job FROM index_outbox WHERE source_id = :id ORDER BY id", id=made["id"])
     assert [job for (job,) in jobs] == [IndexJob.CREATED, IndexJob.UPDATED, IndexJob.DELETED]
 
 
@@ -79,7 +80,7 @@ async def test_a_key_is_used_once_by_requests_at_the_same_time(client: httpx.Asy
 async def test_a_claim_takes_no_long_planning(sessions: SessionFactory, query: RunQuery) -> None:
     """Two long lists over one index made the optimizer weigh a range for each pair, for seconds; see `_in_turn`."""
     async with sessions.begin() as session:
-        await OutboxRepository(session).add(IndexJob.CREATED, range(1, 1001))
+        await OutboxRepository(session).add(IndexJob.CREATED, conversation_units(range(1, 1001)))
     async with sessions.begin() as session:
         await session.execute(text("SET SESSION optimizer_trace = 'enabled=on', optimizer_trace_limit = 10"))
         await session.execute(text("SET SESSION optimizer_trace_offset = 0"))

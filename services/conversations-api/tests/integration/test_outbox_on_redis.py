@@ -17,6 +17,7 @@ from conversations_api.outbox.relay import OUTBOX_POSTPONED, Relay
 from conversations_api.settings import RelaySettings, Settings
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.settings import RedisSettings
+from mh_common.units import conversation_units
 from mh_devtools import servers
 from mh_devtools.testing.fixtures import RunApp
 from mh_devtools.testing.waiting import eventually, until_logged
@@ -91,8 +92,8 @@ async def fails(publishing: Awaitable[None]) -> None:
 async def test_a_message_names_the_task_and_carries_the_ids_as_json(
     private_redis: PrivateRedis, publisher: CeleryPublisher
 ) -> None:
-    await publisher.publish(IndexJob.CREATED, [1, 2, 3])
-    await publisher.publish(IndexJob.DELETED, (2**63 - 1,))
+    await publisher.publish(IndexJob.CREATED, conversation_units([1, 2, 3]))
+    await publisher.publish(IndexJob.DELETED, conversation_units((2**63 - 1,)))
 
     assert private_redis.jobs() == [
         ("CreatedMentalHealthConversationJob", [1, 2, 3]),
@@ -110,10 +111,10 @@ async def test_publishing_reuses_its_connections_and_closes_them(private_redis: 
             return {one["id"] for one in client.client_list() if one["id"] != str(own)}
 
     publisher = CeleryPublisher(private_redis.url)
-    await publisher.publish(IndexJob.CREATED, [1])
+    await publisher.publish(IndexJob.CREATED, conversation_units([1]))
     opened = connections()
     for key in range(2, 50):
-        await publisher.publish(IndexJob.CREATED, [key])
+        await publisher.publish(IndexJob.CREATED, conversation_units([key]))
     assert opened
     assert connections() == opened
 
@@ -125,13 +126,13 @@ async def test_publishing_reuses_its_connections_and_closes_them(private_redis: 
 async def test_the_first_message_after_redis_is_back_arrives(
     private_redis: PrivateRedis, publisher: CeleryPublisher
 ) -> None:
-    await publisher.publish(IndexJob.CREATED, [1])
+    await publisher.publish(IndexJob.CREATED, conversation_units([1]))
     private_redis.stop()
-    await fails(publisher.publish(IndexJob.CREATED, [2]))
-    await fails(publisher.publish(IndexJob.CREATED, [3]))
+    await fails(publisher.publish(IndexJob.CREATED, conversation_units([2])))
+    await fails(publisher.publish(IndexJob.CREATED, conversation_units([3])))
     private_redis.start()
 
-    await publisher.publish(IndexJob.CREATED, [4])
+    await publisher.publish(IndexJob.CREATED, conversation_units([4]))
 
     assert private_redis.jobs() == [(IndexJob.CREATED, [4])]
 
@@ -139,11 +140,11 @@ async def test_the_first_message_after_redis_is_back_arrives(
 async def test_a_restart_between_two_messages_goes_unnoticed(
     private_redis: PrivateRedis, publisher: CeleryPublisher
 ) -> None:
-    await publisher.publish(IndexJob.CREATED, [1])
+    await publisher.publish(IndexJob.CREATED, conversation_units([1]))
     private_redis.stop()
     private_redis.start()
 
-    await publisher.publish(IndexJob.CREATED, [2])
+    await publisher.publish(IndexJob.CREATED, conversation_units([2]))
 
     assert private_redis.jobs() == [(IndexJob.CREATED, [2])]
 
@@ -151,23 +152,23 @@ async def test_a_restart_between_two_messages_goes_unnoticed(
 async def test_a_message_after_redis_lost_everything_arrives(
     private_redis: PrivateRedis, publisher: CeleryPublisher
 ) -> None:
-    await publisher.publish(IndexJob.CREATED, [1])
+    await publisher.publish(IndexJob.CREATED, conversation_units([1]))
     with redis.Redis(port=private_redis.port) as client:
         client.flushall()
 
-    await publisher.publish(IndexJob.CREATED, [2])
+    await publisher.publish(IndexJob.CREATED, conversation_units([2]))
 
     assert private_redis.jobs() == [(IndexJob.CREATED, [2])]
 
 
 async def test_a_full_redis_is_a_failed_send(private_redis: PrivateRedis, publisher: CeleryPublisher) -> None:
     with redis.Redis(port=private_redis.port) as client:
-        await publisher.publish(IndexJob.CREATED, [1])
+        await publisher.publish(IndexJob.CREATED, conversation_units([1]))
         client.config_set("maxmemory", 1)
-        await fails(publisher.publish(IndexJob.CREATED, [2]))
+        await fails(publisher.publish(IndexJob.CREATED, conversation_units([2])))
         client.config_set("maxmemory", 0)
 
-    await publisher.publish(IndexJob.CREATED, [3])
+    await publisher.publish(IndexJob.CREATED, conversation_units([3]))
 
     assert private_redis.jobs() == [(IndexJob.CREATED, [1]), (IndexJob.CREATED, [3])]
 
@@ -175,14 +176,14 @@ async def test_a_full_redis_is_a_failed_send(private_redis: PrivateRedis, publis
 async def test_a_frozen_redis_is_given_up_and_used_again_when_it_thaws(
     private_redis: PrivateRedis, publisher: CeleryPublisher
 ) -> None:
-    await publisher.publish(IndexJob.CREATED, [1])
+    await publisher.publish(IndexJob.CREATED, conversation_units([1]))
     private_redis.server.process.send_signal(signal.SIGSTOP)
     async with asyncio.timeout(30):  # without time limits of its own it would wait until Redis thaws
-        await fails(publisher.publish(IndexJob.CREATED, [2]))
-        await fails(publisher.publish(IndexJob.CREATED, [3]))
+        await fails(publisher.publish(IndexJob.CREATED, conversation_units([2])))
+        await fails(publisher.publish(IndexJob.CREATED, conversation_units([3])))
     private_redis.server.process.send_signal(signal.SIGCONT)
 
-    await publisher.publish(IndexJob.CREATED, [4])
+    await publisher.publish(IndexJob.CREATED, conversation_units([4]))
 
     jobs = private_redis.jobs()
     # What was sent and not confirmed may have arrived.
@@ -191,7 +192,7 @@ async def test_a_frozen_redis_is_given_up_and_used_again_when_it_thaws(
 
 
 async def test_hanging_sends_leave_the_shared_threads_to_others(hanging: CeleryPublisher) -> None:
-    sends = [asyncio.create_task(hanging.publish(IndexJob.CREATED, [key])) for key in range(100)]
+    sends = [asyncio.create_task(hanging.publish(IndexJob.CREATED, conversation_units([key]))) for key in range(100)]
     await asyncio.sleep(0)
 
     assert await asyncio.to_thread(lambda: "done") == "done"
@@ -204,7 +205,7 @@ async def test_hanging_sends_leave_the_shared_threads_to_others(hanging: CeleryP
 
 async def test_a_redis_that_never_answers_fails_the_send(hanging: CeleryPublisher) -> None:
     async with asyncio.timeout(30):
-        await fails(hanging.publish(IndexJob.UPDATED, [1]))
+        await fails(hanging.publish(IndexJob.UPDATED, conversation_units([1])))
 
 
 async def test_jobs_written_while_redis_is_down_are_delivered_in_order_when_it_is_back(
@@ -226,7 +227,7 @@ async def test_jobs_written_while_redis_is_down_are_delivered_in_order_when_it_i
 async def test_jobs_written_while_redis_is_frozen_are_delivered_when_it_thaws(
     sessions: SessionFactory, outbox: Any, run_relay: Any, private_redis: PrivateRedis, publisher: CeleryPublisher
 ) -> None:
-    await publisher.publish(IndexJob.CREATED, [1])
+    await publisher.publish(IndexJob.CREATED, conversation_units([1]))
     private_redis.server.process.send_signal(signal.SIGSTOP)
     with capture_logs() as logs:
         async with run_relay(Relay(sessions, publisher, SOON)):

@@ -9,6 +9,7 @@ from conversations_api.database import SessionFactory
 from conversations_api.models import OutboxRow
 from conversations_api.outbox.repository import OUTBOX_WRITTEN, OutboxRepository
 from mh_common.jobs import IndexJob
+from mh_common.units import conversation_unit, conversation_units
 from sqlalchemy import insert, text
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -24,14 +25,14 @@ mysql_only = pytest.mark.parametrize(
 async def add(sessions: SessionFactory, *jobs: tuple[IndexJob, Sequence[int]]) -> None:
     async with sessions.begin() as session:
         for job, ids in jobs:
-            await OutboxRepository(session).add(job, ids)
+            await OutboxRepository(session).add(job, conversation_units(ids))
 
 
 async def claim(sessions: SessionFactory, owner: str, now: datetime = NOW, limit: int = 100) -> dict[int, int]:
     """Return the conversation of each claimed row, by the row's id."""
     async with sessions.begin() as session:
         rows = await OutboxRepository(session).claim(owner, now, LEASE, limit)
-    return {row.id: row.conversation_id for row in rows}
+    return {row.id: row.unit.source_id for row in rows}
 
 
 async def depth(sessions: SessionFactory) -> int:
@@ -45,14 +46,14 @@ async def test_rows_are_claimed_oldest_first_and_by_one_owner_only(sessions: Ses
     async with sessions.begin() as session:
         rows = await OutboxRepository(session).claim("a", NOW, LEASE, limit=3)
 
-    assert [(row.conversation_id, row.job) for row in rows] == [(key, IndexJob.CREATED) for key in (5, 3, 9)]
+    assert [(row.unit.source_id, row.job) for row in rows] == [(key, IndexJob.CREATED) for key in (5, 3, 9)]
     assert list((await claim(sessions, "b")).values()) == [7]
     assert await claim(sessions, "c") == {}
 
 
 async def test_a_row_exists_only_once_its_change_is_committed(sessions: SessionFactory) -> None:
     async with sessions() as session:
-        await OutboxRepository(session).add(IndexJob.CREATED, [1])
+        await OutboxRepository(session).add(IndexJob.CREATED, conversation_units([1]))
         assert session.info[OUTBOX_WRITTEN]
         await session.rollback()
 
@@ -61,7 +62,7 @@ async def test_a_row_exists_only_once_its_change_is_committed(sessions: SessionF
 
 async def test_a_session_that_wrote_no_job_has_nobody_to_wake(sessions: SessionFactory) -> None:
     async with sessions.begin() as session:
-        await OutboxRepository(session).add(IndexJob.DELETED, [])
+        await OutboxRepository(session).add(IndexJob.DELETED, conversation_units([]))
 
     assert OUTBOX_WRITTEN not in session.info
     assert await depth(sessions) == 0
@@ -115,7 +116,9 @@ async def test_a_later_job_goes_with_the_earlier_one_when_the_claim_expired(sess
 
 async def test_jobs_of_another_release_are_left_alone_and_hold_up_nothing(sessions: SessionFactory) -> None:
     async with sessions.begin() as session:
-        foreign = [{"conversation_id": key, "job": "JobOfALaterRelease", "created_at": NOW} for key in (1, 2, 3)]
+        foreign = [
+            {**conversation_unit(key)._asdict(), "job": "JobOfALaterRelease", "created_at": NOW} for key in (1, 2, 3)
+        ]
         await session.execute(insert(OutboxRow), foreign)
     await add(sessions, (IndexJob.UPDATED, [1, 2]))
 
@@ -145,8 +148,8 @@ async def test_two_claims_at_the_same_moment_keep_the_order(sessions: SessionFac
         await session_a.commit()
         await session_b.commit()
 
-    assert [(row.conversation_id, row.job) for row in ours] == [(1, IndexJob.CREATED)]
-    assert [(row.conversation_id, row.job) for row in theirs] == [(2, IndexJob.UPDATED)]
+    assert [(row.unit.source_id, row.job) for row in ours] == [(1, IndexJob.CREATED)]
+    assert [(row.unit.source_id, row.job) for row in theirs] == [(2, IndexJob.UPDATED)]
 
 
 @mysql_only
@@ -154,13 +157,13 @@ async def test_claims_and_writers_do_not_wait_for_each_other(sessions: SessionFa
     await add(sessions, (IndexJob.CREATED, [1]))
 
     async with sessions() as writer, sessions() as relay, asyncio.timeout(9):
-        await OutboxRepository(writer).add(IndexJob.CREATED, [2])
+        await OutboxRepository(writer).add(IndexJob.CREATED, conversation_units([2]))
         claimed = await OutboxRepository(relay).claim("a", NOW, LEASE, limit=100)
-        await OutboxRepository(writer).add(IndexJob.CREATED, [3])
+        await OutboxRepository(writer).add(IndexJob.CREATED, conversation_units([3]))
         await relay.commit()
         await writer.commit()
 
-    assert [row.conversation_id for row in claimed] == [1]
+    assert [row.unit.source_id for row in claimed] == [1]
     assert list((await claim(sessions, "b")).values()) == [2, 3]
 
 
@@ -170,7 +173,7 @@ async def test_a_bulk_import_writes_its_jobs_in_one_statement(sessions: SessionF
 
     async with sessions.begin() as session:
         before = (await session.execute(count)).one()[1]
-        await OutboxRepository(session).add(IndexJob.CREATED, range(1, 1001))
+        await OutboxRepository(session).add(IndexJob.CREATED, conversation_units(range(1, 1001)))
         after = (await session.execute(count)).one()[1]
 
     assert int(after) - int(before) == 1

@@ -143,7 +143,7 @@ async def test_slow_sends_stop_before_another_relay_may_take_over(
         clock.now += timedelta(seconds=8)
         async with sessions.begin() as session:
             stolen = await OutboxRepository(session).claim("rival", clock.now, 15.0, 10)
-            claimed_during_send.append([row.conversation_id for row in stolen])
+            claimed_during_send.append([row.unit.source_id for row in stolen])
 
     publisher = recording(takes_long)
     for key in range(1, 6):

@@ -14,6 +14,7 @@ from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import RelaySettings
 from mh_common.jobs import IndexJob, RunJob
 from mh_common.models import IndexRunKind
+from mh_common.units import UnitKey, conversation_unit, conversation_units
 from mh_devtools.testing.clock import Clock
 from mh_devtools.testing.waiting import eventually, until_logged
 from sqlalchemy import insert
@@ -34,8 +35,8 @@ class Queue:
         self.sent: list[Sent] = []
         self.refusing = refusing
 
-    async def publish(self, job: IndexJob, ids: Sequence[int]) -> None:
-        self._take((job, tuple(ids)))
+    async def publish(self, job: IndexJob, units: Sequence[UnitKey]) -> None:
+        self._take((job, tuple(unit.source_id for unit in units)))
 
     async def publish_run(self, job: RunJob, run_id: int) -> None:
         self._take((job, (run_id,)))
@@ -60,7 +61,7 @@ async def request(sessions: SessionFactory, kind: IndexRunKind) -> int:
 
 async def add(sessions: SessionFactory, ids: Sequence[int]) -> None:
     async with sessions.begin() as session:
-        await OutboxRepository(session).add(IndexJob.UPDATED, ids)
+        await OutboxRepository(session).add(IndexJob.UPDATED, conversation_units(ids))
 
 
 async def test_runs_are_sent_again_until_somebody_takes_them(sessions: SessionFactory, run_relay: Any) -> None:
@@ -96,7 +97,7 @@ async def test_a_run_that_could_not_be_sent_is_sent_when_the_queue_is_back(
 async def test_a_job_of_another_release_is_named_once_and_holds_up_nothing(
     sessions: SessionFactory, run_relay: Any
 ) -> None:
-    foreign = {"conversation_id": 1, "job": "JobOfALaterRelease", "created_at": NOW}
+    foreign = {**conversation_unit(1)._asdict(), "job": "JobOfALaterRelease", "created_at": NOW}
     async with sessions.begin() as session:
         await session.execute(insert(OutboxRow), [foreign, foreign])
     queue = Queue()

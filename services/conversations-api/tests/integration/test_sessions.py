@@ -88,7 +88,7 @@ async def write_engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]
 
 
 def key(name: str) -> dict[str, Any]:
-    return {"key": name, "request_hash": "x", "created_at": datetime(2026, 1, 1, tzinfo=UTC), "conversation_ids": "[]"}
+    return {"key": name, "request_hash": "x", "created_at": datetime(2026, 1, 1, tzinfo=UTC), "result_ids": "[]"}
 
 
 @ON_MYSQL

@@ -64,7 +64,7 @@ async def test_each_change_owes_the_worker_its_job(run_app: RunApp, quiet: Setti
         await client.patch(f"{PATH}/{one}", json={"answer": "y"})
         await client.delete(f"{PATH}/{one}")
         await client.post(f"{PATH}/bulk-delete", json={"ids": [three, two, 424242]})
-    owed = await query("SELECT job, conversation_id FROM index_outbox ORDER BY id")
+    owed = await query("SELECT job, source_id FROM index_outbox ORDER BY id")
     assert owed[:6] == [
         (CREATED, one),
         (CREATED, two),

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from mh_common.models import IndexFailurePage, IndexState, IndexSummary
-from mh_common.units import CONVERSATION, IndexStatus, conversation_unit
+from mh_common.units import CONVERSATION, IndexStatus, conversation_unit, conversation_units
 
 from conversations_api.clock import Clock, utc_now
 from conversations_api.database import AsyncSession
@@ -41,7 +41,7 @@ class ConversationIndexService:
 
     async def queue(self, ids: Collection[int]) -> int:
         """Queue conversations as `IndexStateService.queue` does; return how many that are."""
-        return await self._units.queue([conversation_unit(key) for key in ids])
+        return await self._units.queue(conversation_units(ids))
 
     def _shown(self, state: UnitState) -> IndexState:
         stored = state.stored

@@ -17,7 +17,7 @@ from mh_common.models import (
     ConversationUpdate,
     IndexStatus,
 )
-from mh_common.units import CONVERSATION, conversation_unit
+from mh_common.units import CONVERSATION, conversation_units
 
 from conversations_api.clock import Clock, utc_now
 from conversations_api.conversations import cursor
@@ -75,7 +75,7 @@ class ConversationService:
         if request and (done := await self._keys.take(request, now)):
             return done
         ids = await self._conversations.add(items, now)
-        units = [conversation_unit(key) for key in ids]
+        units = conversation_units(ids)
         await self._states.queue_new(units, now)
         await self._outbox.add(IndexJob.CREATED, units)
         return await self._done(request, ids, now)
@@ -104,7 +104,7 @@ class ConversationService:
         row.version += 1
         # Strictly later, also where the clock was set back.
         row.updated_at = max(self._clock(), row.updated_at + timedelta(microseconds=1))
-        units = [conversation_unit(conversation_id)]
+        units = conversation_units([conversation_id])
         await self._states.queue_again(units, row.updated_at)
         await self._outbox.add(IndexJob.UPDATED, units)
         stored = {name: getattr(row, name) for name in _STORED}
@@ -125,7 +125,7 @@ class ConversationService:
 
     async def _delete(self, ids: Sequence[int]) -> Sequence[int]:
         deleted = await self._conversations.delete(ids)
-        units = [conversation_unit(key) for key in deleted]
+        units = conversation_units(deleted)
         # No foreign key takes it away, as states are of units of any kind.
         await self._states.delete(units)
         await self._outbox.add(IndexJob.DELETED, units)
