@@ -7,8 +7,15 @@ from mh_common import fields
 
 COLLECTION: Final = "mental_health_embeddings_development"
 """What readers search and the worker writes: a collection or, on a server that was rebuilt once, an alias of one."""
-REBUILDING: Final = f"{COLLECTION}_rebuilding"
-"""Exists, empty, while `COLLECTION` is filled anew in place and lacks rows: where a server has no aliases."""
+
+
+def rebuilding(collection: str) -> str:
+    """Return the name of what exists, empty, while this collection is filled in place: where there are no aliases."""
+    return f"{collection}_rebuilding"
+
+
+REBUILDING: Final = rebuilding(COLLECTION)
+"""As long as it exists, `COLLECTION` lacks rows."""
 
 ID: Final = fields.ID.name
 """INT64 primary key: the conversation's id in MySQL."""
@@ -55,14 +62,14 @@ MAX_VARCHAR_BYTES: Final = 65_535
 """Milvus's limit of a VARCHAR field, in UTF-8 bytes."""
 
 
-def built_by(run_id: int) -> str:
-    """Return the name of the collection that this rebuild fills. `COLLECTION` becomes its alias."""
-    return f"{COLLECTION}_run{run_id}"
+def built_by(run_id: int, collection: str = COLLECTION) -> str:
+    """Return the name of the collection that this rebuild fills. `collection` becomes its alias."""
+    return f"{collection}_run{run_id}"
 
 
-def replaced_by(run_id: int) -> str:
+def replaced_by(run_id: int, collection: str = COLLECTION) -> str:
     """Return the name under which this rebuild keeps the former collection until it is done, if that was no alias."""
-    return f"{COLLECTION}_before_run{run_id}"
+    return f"{collection}_before_run{run_id}"
 
 
 def describe(model: str, dimension: int) -> str:

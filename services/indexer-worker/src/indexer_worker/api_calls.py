@@ -7,7 +7,7 @@ from mh_client import AsyncClient, Call
 from mh_common.models import (
     INTERNAL_INDEX,
     Conversation,
-    ConversationVersions,
+    IndexQueued,
     IndexReport,
     IndexReportAnswer,
     IndexRun,
@@ -15,7 +15,11 @@ from mh_common.models import (
     IndexRunCreate,
     IndexRunKind,
     IndexRunProgress,
+    UnitQueue,
+    UnitVersions,
+    WireUnit,
 )
+from mh_common.units import UnitKey
 
 
 class ConversationsAPI:
@@ -31,16 +35,24 @@ class ConversationsAPI:
         """Return those of these conversations (1 to 64) that exist, as they are now."""
         return (await self._client.conversations.list(ids=ids, limit=len(ids))).items
 
-    async def queue(self, ids: Sequence[int]) -> int:
-        """Queue 1 to 1000 conversations to be indexed, absent ones to be deleted from the index; return how many."""
-        return (await self._client.index.queue(ids)).queued
+    async def queue(self, keys: Sequence[UnitKey]) -> int:
+        """Queue 1 to 1000 units to be indexed, absent ones to be deleted from the index; return how many."""
+        units = UnitQueue(units=[WireUnit(**key._asdict()) for key in keys])
+        call = Call(
+            method="POST",
+            path=f"{INTERNAL_INDEX}/queue",
+            content=units.model_dump_json().encode(),
+            parse=IndexQueued.model_validate_json,
+        )
+        return (await self._client.send(call)).queued
 
-    async def versions(self, after: int, limit: int, since: datetime | None = None) -> ConversationVersions:
-        """Return one page (`limit` 1 to 5000) of ids and versions by id; `after` is a page's `next_after`.
+    async def versions(self, after: UnitKey, limit: int, since: datetime | None = None) -> UnitVersions:
+        """Return one page (`limit` 1 to 5000) of units of one kind by key; `after` is where a page ended.
 
-        `since` (aware) leaves out what was changed last before that time.
+        `since` (aware) leaves out those of sources that were changed last before that time.
         """
-        params = [("after", str(after)), ("limit", str(limit))]
+        params = [("kind", after.kind), ("after", str(after.source_id)), ("after_ordinal", str(after.ordinal))]
+        params.append(("limit", str(limit)))
         if since is not None:
             params.append(("since", since.isoformat()))
         return await self._client.send(
@@ -48,7 +60,7 @@ class ConversationsAPI:
                 method="GET",
                 path=f"{INTERNAL_INDEX}/versions",
                 params=tuple(params),
-                parse=ConversationVersions.model_validate_json,
+                parse=UnitVersions.model_validate_json,
             )
         )
 

@@ -1,34 +1,57 @@
 """The services with their clients, made from settings. Loads pymilvus and with it gRPC: never before a fork."""
 
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Final
 
 import httpx
 from mh_client import AsyncClient
-from mh_common.embeddings import make_embedder
+from mh_common.embeddings import Embedder, make_embedder
 from mh_common.embeddings.disk_vectors import DiskVectors
 from mh_common.milvus import make_client
 from mh_common.tracing import inject_trace_headers
+from pymilvus import AsyncMilvusClient
 
 from indexer_worker.api_calls import ConversationsAPI
+from indexer_worker.indexing.loaded import UnitSource
 from indexer_worker.indexing.service import IndexService
+from indexer_worker.indexing.sources.conversations import ConversationSource
 from indexer_worker.liveness.queue_depth import JobQueue
+from indexer_worker.maintenance.kinds import KindServices, services_of
 from indexer_worker.maintenance.rebuild import Rebuilder
 from indexer_worker.maintenance.reconcile import Reconciler
 from indexer_worker.maintenance.runs import RunService
 from indexer_worker.settings import Settings, WorkerSettings
+from indexer_worker.vector_store.collection import CONVERSATIONS
 from indexer_worker.vector_store.inventory import MilvusInventory
+from indexer_worker.vector_store.layout import Layout
 from indexer_worker.vector_store.replacement import CollectionReplacement
 from indexer_worker.vector_store.repository import MilvusRepository
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of units: where they come from, and the collection that they go to."""
+
+    layout: Layout
+    make_source: Callable[[ConversationsAPI], UnitSource]
+
+
+KINDS: Final = (Kind(CONVERSATIONS, ConversationSource),)
+"""What this release indexes, in the order in which runs go through it."""
 
 
 @dataclass(frozen=True)
 class Services:
     """What does the jobs' work, on one event loop."""
 
-    index: IndexService
+    kinds: Mapping[str, KindServices]
     runs: RunService
-    repository: MilvusRepository
+
+    def of(self, kind: str) -> KindServices:
+        """Return what does the work of a kind. Raises IndexingError when this worker knows no such kind."""
+        return services_of(self.kinds, kind)
 
 
 def _store(settings: WorkerSettings) -> DiskVectors | None:
@@ -38,7 +61,7 @@ def _store(settings: WorkerSettings) -> DiskVectors | None:
     return DiskVectors(settings.embedding_cache, max_bytes=size, ttl=kept)
 
 
-async def assemble(settings: Settings, stack: AsyncExitStack) -> Services:
+async def assemble(settings: Settings, stack: AsyncExitStack, kinds: Sequence[Kind] = KINDS) -> Services:
     """Return the services, each client's clean-up on the stack.
 
     Raises:
@@ -51,23 +74,32 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Services:
     stack.push_async_callback(milvus.close)
     http = await stack.enter_async_context(httpx.AsyncClient(event_hooks={"request": [inject_trace_headers]}))
     client = AsyncClient(settings.conversations.url, timeout=settings.conversations.timeout, http_client=http)
-    conversations = ConversationsAPI(client)
+    api = ConversationsAPI(client)
     queue = JobQueue(settings.redis)
     stack.callback(queue.close)
+    services = {kind.layout.kind: _services(kind, api, embedder, milvus, timeout) for kind in kinds}
+    return Services(services, RunService(api, services, queue.is_idle, settings.reconcile))
+
+
+def _services(
+    kind: Kind, api: ConversationsAPI, embedder: Embedder, milvus: AsyncMilvusClient, timeout: float
+) -> KindServices:
+    layout, source = kind.layout, kind.make_source(api)
+    model, dimension = embedder.model, embedder.dimension
 
     def make_target(collection: str) -> tuple[MilvusInventory, IndexService]:
         repository = MilvusRepository(
-            milvus, model=embedder.model, dimension=embedder.dimension, timeout=timeout, collection=collection
+            milvus, layout, model=model, dimension=dimension, timeout=timeout, collection=collection
         )
-        inventory = MilvusInventory(milvus, timeout=timeout, collection=collection)
-        return inventory, IndexService(conversations, embedder, repository)
+        inventory = MilvusInventory(milvus, layout, timeout=timeout, collection=collection)
+        return inventory, IndexService(api, source, embedder, repository)
 
-    repository = MilvusRepository(milvus, model=embedder.model, dimension=embedder.dimension, timeout=timeout)
-    replacement = CollectionReplacement(milvus, model=embedder.model, dimension=embedder.dimension, timeout=timeout)
-    reconciler = Reconciler(conversations, MilvusInventory(milvus, timeout=timeout))
-    rebuilder = Rebuilder(conversations, replacement, reconciler, make_target)
-    return Services(
-        index=IndexService(conversations, embedder, repository),
-        runs=RunService(conversations, repository, reconciler, rebuilder, queue.is_idle, settings.reconcile),
+    repository = MilvusRepository(milvus, layout, model=model, dimension=dimension, timeout=timeout)
+    reconciler = Reconciler(api, MilvusInventory(milvus, layout, timeout=timeout), layout.kind)
+    replacement = CollectionReplacement(milvus, layout, model=model, dimension=dimension, timeout=timeout)
+    return KindServices(
+        index=IndexService(api, source, embedder, repository),
         repository=repository,
+        reconciler=reconciler,
+        rebuilder=Rebuilder(api, replacement, reconciler, make_target, layout),
     )

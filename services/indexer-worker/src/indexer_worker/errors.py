@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from mh_common.units import UnitKey
+
 
 class VectorStoreError(Exception):
     """The index could not be written; the same call can succeed later. The message holds no row's text."""
@@ -28,10 +30,10 @@ class IndexingError(Exception):
 
     Attributes:
         retry_after: seconds to wait before that, if known.
-        left: the conversations that are still to be done; None stands for all of them.
+        left: the units that are still to be done; None stands for all of them.
     """
 
-    def __init__(self, message: str, retry_after: float | None = None, left: Sequence[int] | None = None) -> None:
+    def __init__(self, message: str, retry_after: float | None = None, left: Sequence[UnitKey] | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.left = left

@@ -8,6 +8,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mh_common.models import IndexRunKind
+from mh_common.units import UnitKey
 
 from indexer_worker.errors import JobTimeoutError
 from indexer_worker.maintenance.checkpoints import Checkpoint
@@ -34,26 +35,26 @@ class Runtime:
         self._opened: Services | None = None
 
     def prepare(self) -> None:
-        """Make the clients and the collection, so that the first job need not.
+        """Make the clients and the collections, so that the first job need not.
 
         Raises:
             VectorStoreError: Milvus does not answer now.
-            IndexMismatchError: the collection is not the configured one.
+            IndexMismatchError: a collection is not the configured one.
             EmbedderError, ValueError: there is no such embedder.
         """
         self._run(self._prepare())
 
-    def index(self, ids: Sequence[int]) -> None:
-        """Bring the index in step with these conversations; see `IndexService.index`. Raises as `prepare` too.
+    def index(self, units: Sequence[UnitKey]) -> None:
+        """Bring the index in step with these units of one kind; see `IndexService.index`. Raises as `prepare` too.
 
         Raises:
             JobTimeoutError: it took longer than WORKER_JOB_TIMEOUT.
         """
-        self._run(self._limited(lambda services: services.index.index(ids)))
+        self._run(self._limited(lambda services: services.of(units[0].kind).index.index(units)))
 
-    def give_up(self, key: int, reason: str) -> None:
-        """Mark a conversation as failed; see `IndexService.give_up`. Raises as `index`."""
-        self._run(self._limited(lambda services: services.index.give_up(key, reason)))
+    def give_up(self, unit: UnitKey, reason: str) -> None:
+        """Mark a unit as failed; see `IndexService.give_up`. Raises as `index`."""
+        self._run(self._limited(lambda services: services.of(unit.kind).index.give_up(unit, reason)))
 
     def add_run(self, kind: IndexRunKind) -> int:
         """Return the id of a run to carry out; see `RunService.add`. Raises as `index`."""
@@ -78,7 +79,8 @@ class Runtime:
             return self._runner.run(coroutine, context=copy_context())
 
     async def _prepare(self) -> None:
-        await (await self._open()).repository.prepare()
+        for services in (await self._open()).kinds.values():
+            await services.repository.prepare()
 
     async def _limited(self, work: "Callable[[Services], Coroutine[Any, Any, T]]") -> T:
         services = await self._open()

@@ -148,6 +148,10 @@ class UnitPosition(WireModel):
     source_id: SourceId
     ordinal: Ordinal
 
+    def of(self, kind: str) -> UnitKey:
+        """Return the unit there."""
+        return UnitKey(kind, self.source_id, self.ordinal)
+
 
 class UnitVersions(BaseModel):
     """One page of the units of one kind, by source and ordinal."""

@@ -1,1 +1,1 @@
-"""Keeping the index in step with the conversations that a job names."""
+"""Keeping the index in step with the units that a job names."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Final, Self
 
 from mh_common.models import IndexRunProgress, IndexRunStatus, RunCounts, RunOwner
+from mh_common.units import UnitKey, UnitKind
 from pydantic import BaseModel, ConfigDict, Field
 
 STEP_S: Final = 10.0
@@ -30,7 +31,8 @@ class Checkpoint(BaseModel):
     Attributes:
         run_id: the run.
         owner: who holds its lease: the same for all of its steps, and for a step that is delivered again.
-        phase, after: the rows up to this id are done in this phase.
+        kind: the kind of units that the run is at; none: the first one.
+        phase, after, after_ordinal: of this kind, what is up to this source and ordinal is done in this phase.
         target: the collection that a rebuild fills.
         counts: what was found so far.
     """
@@ -39,21 +41,33 @@ class Checkpoint(BaseModel):
 
     run_id: Annotated[int, Field(ge=1)]
     owner: RunOwner
+    kind: UnitKind | None = None
     phase: Phase = Phase.BEGIN
     after: Annotated[int, Field(ge=0)] = 0
+    after_ordinal: Annotated[int, Field(ge=0)] = 0
     target: str | None = None
     counts: RunCounts = RunCounts()
 
-    def moved(self, after: int, **found: int) -> Self:
+    def position(self, kind: str) -> UnitKey:
+        """Return the key up to which the units of this kind are done."""
+        return UnitKey(kind, self.after, self.after_ordinal)
+
+    def moved(self, after: UnitKey, **found: int) -> Self:
         """Return the checkpoint behind `after`, with these numbers added to the counts."""
         counts = self.counts.model_copy(
             update={name: getattr(self.counts, name) + number for name, number in found.items()}
         )
-        return self.model_copy(update={"after": after, "counts": counts})
+        position = {"after": after.source_id, "after_ordinal": after.ordinal}
+        return self.model_copy(update={**position, "counts": counts})
 
     def entered(self, phase: Phase, target: str | None = None) -> Self:
         """Return the checkpoint at the beginning of another phase."""
-        return self.model_copy(update={"phase": phase, "after": 0, "target": target or self.target})
+        beginning = {"phase": phase, "after": 0, "after_ordinal": 0}
+        return self.model_copy(update={**beginning, "target": target or self.target})
+
+    def turned_to(self, kind: str) -> Self:
+        """Return the checkpoint at the beginning of another kind."""
+        return self.entered(Phase.BEGIN).model_copy(update={"kind": kind, "target": None})
 
     def progress(self, status: IndexRunStatus = IndexRunStatus.RUNNING, reason: str | None = None) -> IndexRunProgress:
         """Return the holder's word on the run."""

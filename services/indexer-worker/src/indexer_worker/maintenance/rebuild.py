@@ -1,11 +1,10 @@
-"""Rebuild: fill a new collection and put it in the place of the live one, losing no change that is made meanwhile."""
+"""Rebuild: fill new collections and put them in the place of the live ones, losing no change that is made meanwhile."""
 
 import time
 from collections.abc import Callable
 from typing import Final
 
 from mh_client import MHError
-from mh_common import vector_index as names
 from mh_common.batches import batched
 from mh_common.models import IndexRun
 
@@ -15,6 +14,7 @@ from indexer_worker.indexing.service import IndexService
 from indexer_worker.maintenance.checkpoints import STEP_S, Checkpoint, Phase
 from indexer_worker.maintenance.reconcile import Reconciler
 from indexer_worker.vector_store.inventory import MilvusInventory
+from indexer_worker.vector_store.layout import Layout
 from indexer_worker.vector_store.replacement import CollectionReplacement
 
 FILL_PAGE: Final = 256
@@ -25,7 +25,7 @@ MakeTarget = Callable[[str], tuple[MilvusInventory, IndexService]]
 
 
 class Rebuilder:
-    """Carries out the steps of a rebuild.
+    """Carries out the steps of a rebuild of one kind's collection.
 
     1. The new collection is filled from the API, in two passes, while jobs go on to write the live one.
     2. Readers are switched to it.
@@ -38,18 +38,20 @@ class Rebuilder:
 
     def __init__(
         self,
-        conversations: ConversationsAPI,
+        api: ConversationsAPI,
         replacement: CollectionReplacement,
         reconciler: Reconciler,
         make_target: MakeTarget,
+        layout: Layout,
     ) -> None:
-        self._conversations = conversations
+        self._api = api
+        self._layout = layout
         self._replacement = replacement
         self._reconciler = reconciler
         self._make_target = make_target
 
     async def step(self, run: IndexRun, checkpoint: Checkpoint, *, skip: bool = False) -> tuple[Checkpoint, bool]:
-        """Work for some seconds; return where the run stands, and whether it is through.
+        """Work for some seconds; return where the run stands, and whether it is through with the kind.
 
         Args:
             run: the run.
@@ -76,10 +78,11 @@ class Rebuilder:
     async def _fill(self, checkpoint: Checkpoint, skip: bool) -> Checkpoint:
         """Write what the target lacks, for some seconds."""
         deadline = time.monotonic() + STEP_S
-        inventory, service = self._make_target(checkpoint.target or names.COLLECTION)
+        kind = self._layout.kind
+        inventory, service = self._make_target(checkpoint.target or self._layout.collection)
         while True:
-            page = await self._conversations.versions(after=checkpoint.after, limit=FILL_PAGE)
-            versions = {row.conversation_id: row.version for row in page.items}
+            page = await self._api.versions(after=checkpoint.position(kind), limit=FILL_PAGE)
+            versions = {row.key: row.version for row in page.items}
             held = (await inventory.of(list(versions))).versions
             wanted = [key for key, version in versions.items() if held.get(key) != version]
             for batch in batched(wanted, BATCH):
@@ -90,13 +93,13 @@ class Rebuilder:
                     return checkpoint
             if page.next_after is None:
                 return await self._filled(checkpoint)
-            checkpoint = checkpoint.moved(page.next_after)
+            checkpoint = checkpoint.moved(page.next_after.of(kind))
             if time.monotonic() >= deadline:
                 return checkpoint
 
     async def _filled(self, checkpoint: Checkpoint) -> Checkpoint:
         if checkpoint.phase is Phase.FILL:
             return checkpoint.entered(Phase.CATCH_UP)
-        if checkpoint.target is not None and checkpoint.target != names.COLLECTION:
+        if checkpoint.target is not None and checkpoint.target != self._layout.collection:
             await self._replacement.switch(checkpoint.target, checkpoint.run_id)
         return checkpoint.entered(Phase.COMPARE)

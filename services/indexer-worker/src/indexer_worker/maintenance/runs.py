@@ -15,10 +15,9 @@ from indexer_worker import metrics
 from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError, IndexMismatchError, VectorStoreError
 from indexer_worker.maintenance.checkpoints import Checkpoint
-from indexer_worker.maintenance.rebuild import Rebuilder
-from indexer_worker.maintenance.reconcile import Reconciler
+from indexer_worker.maintenance.kinds import Kinds, next_kind, services_of
 from indexer_worker.settings import ReconcileSettings
-from indexer_worker.vector_store.repository import MilvusRepository
+from indexer_worker.vector_store.repository import VectorRepository
 
 log = structlog.get_logger(__name__)
 
@@ -42,28 +41,23 @@ class RunService:
     """Carries out steps of runs.
 
     Args:
-        conversations: the API, which gives runs to one worker at a time.
-        repository: looked at before a comparison.
-        reconciler, rebuilder: do the work.
+        api: which gives runs to one worker at a time.
+        kinds: what a run goes through, and what does its work.
         queue_is_idle: whether no other job waits or runs; called in a thread.
-        settings: how long a conversation may wait before it counts as lost.
+        settings: how long a unit may wait before it counts as lost.
         heartbeat: seconds from one word to the API that the run is still this worker's to the next.
     """
 
     def __init__(
         self,
-        conversations: ConversationsAPI,
-        repository: MilvusRepository,
-        reconciler: Reconciler,
-        rebuilder: Rebuilder,
+        api: ConversationsAPI,
+        kinds: Kinds,
         queue_is_idle: Callable[[], bool],
         settings: ReconcileSettings,
         heartbeat: float = HEARTBEAT_S,
     ) -> None:
-        self._conversations = conversations
-        self._repository = repository
-        self._reconciler = reconciler
-        self._rebuilder = rebuilder
+        self._api = api
+        self._kinds = kinds
         self._queue_is_idle = queue_is_idle
         self._settings = settings
         self._heartbeat = heartbeat
@@ -71,7 +65,7 @@ class RunService:
     async def add(self, kind: IndexRunKind) -> int:
         """Return the id of a run to carry out. Raises IndexingError."""
         try:
-            return (await self._conversations.add_run(kind)).id
+            return (await self._api.add_run(kind)).id
         except MHError as error:
             raise IndexingError(str(error)) from error
 
@@ -86,7 +80,7 @@ class RunService:
             IndexingError: something does not answer; the same step can succeed later.
         """
         try:
-            run = await self._conversations.claim_run(checkpoint.run_id, checkpoint.owner)
+            run = await self._api.claim_run(checkpoint.run_id, checkpoint.owner)
             try:
                 async with self._kept(checkpoint):
                     return await self._step(run, checkpoint, attempts, deaths)
@@ -117,16 +111,20 @@ class RunService:
             await asyncio.sleep(self._heartbeat)
             # Whether the run is still this worker's, the API says when the step is reported.
             with suppress(MHError):
-                await self._conversations.claim_run(checkpoint.run_id, checkpoint.owner)
+                await self._api.claim_run(checkpoint.run_id, checkpoint.owner)
 
     async def _step(self, run: IndexRun, checkpoint: Checkpoint, attempts: int, deaths: int) -> Checkpoint | None:
+        kind = checkpoint.kind or next(iter(self._kinds))
+        services = services_of(self._kinds, kind)
         if run.kind is IndexRunKind.REBUILD:
-            following, last = await self._rebuilder.step(run, checkpoint, skip=max(attempts, deaths) >= MAX_TRIES)
+            following, last = await services.rebuilder.step(run, checkpoint, skip=max(attempts, deaths) >= MAX_TRIES)
         else:
-            await self._prepare()
-            following, last = await self._reconciler.step(run, checkpoint, await self._overdue(run))
+            await _prepare(services.repository)
+            following, last = await services.reconciler.step(run, checkpoint, await self._overdue(run))
+        if last and (another := next_kind(self._kinds, kind)) is not None:
+            following, last = following.turned_to(another), False
         status = IndexRunStatus.DONE if last else IndexRunStatus.RUNNING
-        await self._conversations.report_run(checkpoint.run_id, following.progress(status))
+        await self._api.report_run(checkpoint.run_id, following.progress(status))
         metrics.count_found(run.kind, checkpoint.counts, following.counts)
         if not last:
             return following
@@ -134,14 +132,8 @@ class RunService:
         log.info(RUN_DONE, run_id=run.id, kind=run.kind.value, **following.counts.model_dump())
         return None
 
-    async def _prepare(self) -> None:
-        try:
-            await self._repository.prepare()
-        except VectorStoreError as error:
-            raise IndexingError(str(error)) from error
-
     async def _overdue(self, run: IndexRun) -> datetime:
-        """Return since when a conversation must have waited to count as lost and not as under way.
+        """Return since when a unit must have waited to count as lost and not as under way.
 
         Jobs are taken in the order in which they were queued. So when this job is taken, those from before the run was
         asked for were taken, too; but some wait for their next attempt, which only an empty queue rules out.
@@ -153,4 +145,11 @@ class RunService:
     async def _fail(self, run: IndexRun, checkpoint: Checkpoint, reason: str) -> None:
         metrics.count_run(run.kind, IndexRunStatus.FAILED)
         log.error(RUN_FAILED, run_id=checkpoint.run_id, reason=reason)
-        await self._conversations.report_run(checkpoint.run_id, checkpoint.progress(IndexRunStatus.FAILED, reason))
+        await self._api.report_run(checkpoint.run_id, checkpoint.progress(IndexRunStatus.FAILED, reason))
+
+
+async def _prepare(repository: VectorRepository) -> None:
+    try:
+        await repository.prepare()
+    except VectorStoreError as error:
+        raise IndexingError(str(error)) from error

@@ -2,22 +2,23 @@
 
 import time
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 from celery import Celery, Task
 from celery.exceptions import Retry
-from mh_common.jobs import MAX_JOB_IDS, IndexJob, RunJob
-from mh_common.models import ConversationId, IndexRunKind
+from mh_common.jobs import IndexJob, RunJob, job_arguments, job_units
+from mh_common.models import IndexRunKind
 from mh_common.retries import Backoff
-from pydantic import Field, TypeAdapter, ValidationError
+from mh_common.units import UnitKey
+from pydantic import ValidationError
 
 from indexer_worker import metrics
 from indexer_worker.errors import JobTimeoutError
 from indexer_worker.maintenance.checkpoints import Checkpoint
 from indexer_worker.settings import WorkerSettings
 from indexer_worker.tasks.crash_counter import CrashCounter
-from indexer_worker.tasks.retries import Attempt
+from indexer_worker.tasks.retries import Arguments, Attempt
 
 log = structlog.get_logger(__name__)
 
@@ -25,29 +26,24 @@ JOB_DONE: Final = "index_job_done"
 JOB_REFUSED: Final = "index_job_refused"
 """The message was not a job of ours; it is dropped."""
 JOB_SPLIT: Final = "index_job_split"
-"""The job's process died again and again; its conversations go on in two smaller jobs."""
+"""The job's process died again and again; its units go on in two smaller jobs."""
 ROW_GIVEN_UP: Final = "index_row_given_up"
-"""A conversation's job, alone, ended its process again and again; it is marked as failed."""
+"""A unit's job, alone, ended its process again and again; it is marked as failed."""
 
 FIRST_RETRY_CEILING_S: Final = 1.0
 DEATHS_TO_SPLIT: Final = 2
 """One death can come from outside: a machine that goes down, somebody who ends the process."""
 
-_Id = Annotated[ConversationId, Field(strict=True)]
-_IDS: Final[TypeAdapter[list[int]]] = TypeAdapter(
-    Annotated[list[_Id], Field(min_length=1, max_length=MAX_JOB_IDS, strict=True)]
-)
-
 
 class Work(Protocol):
     """What the jobs do; see `Runtime`, which does it. Every method can raise IndexingError and IndexMismatchError."""
 
-    def index(self, ids: Sequence[int]) -> None:
-        """Bring the index in step with these conversations."""
+    def index(self, units: Sequence[UnitKey]) -> None:
+        """Bring the index in step with these units, which are of one kind."""
         ...
 
-    def give_up(self, key: int, reason: str) -> None:
-        """Mark a conversation as failed."""
+    def give_up(self, unit: UnitKey, reason: str) -> None:
+        """Mark a unit as failed."""
         ...
 
     def add_run(self, kind: IndexRunKind) -> int:
@@ -62,15 +58,18 @@ class Work(Protocol):
 def register_jobs(app: Celery, work: Work, settings: WorkerSettings, crashes: CrashCounter) -> None:
     """Add the jobs to the app.
 
-    Those about conversations do the same: the present rows are read again, so it does not matter what happened to them.
+    Those about units do the same: the present rows are read again, so it does not matter what happened to them.
     """
     backoff = Backoff(base_s=FIRST_RETRY_CEILING_S, ceiling_s=settings.max_retry_delay)
 
-    def index(task: Task, ids: object, not_before: float = 0.0) -> None:
-        """`ids`: one conversation id, or up to 64. `not_before`: seconds since 1970; the worker's own, for retries."""
+    def index(
+        task: Task, ids: object = None, kind: object = None, units: object = None, not_before: float = 0.0
+    ) -> None:
+        """`ids`, or `kind` and `units`: see `job_units`. `not_before`: seconds since 1970; the worker's, for retries."""
+        arguments = {"ids": ids, "kind": kind, "units": units}
         with structlog.contextvars.bound_contextvars(job_id=task.request.id, job=task.name):
             attempt = Attempt(task, settings.hold_time, backoff)
-            _IndexAttempt(attempt, work, settings.max_deaths).run(ids, not_before, crashes, task.request.id)
+            _IndexAttempt(attempt, work, settings.max_deaths).run(arguments, not_before, crashes, task.request.id)
 
     def carry_on(task: Task, run_id: object = None, step: object = None, not_before: float = 0.0) -> None:
         """`run_id`: the run; none: add one. `step`, `not_before`: the worker's own, for what follows."""
@@ -92,21 +91,21 @@ _KINDS: Final = {RunJob.RECONCILE: IndexRunKind.RECONCILE, RunJob.REBUILD: Index
 
 
 class _IndexAttempt:
-    """One attempt at a job about conversations."""
+    """One attempt at a job about units."""
 
     def __init__(self, attempt: Attempt, work: Work, max_deaths: int) -> None:
         self._attempt = attempt
         self._work = work
         self._max_deaths = max_deaths
 
-    def run(self, ids: object, not_before: float, crashes: CrashCounter, job_id: str) -> None:
+    def run(self, arguments: Arguments, not_before: float, crashes: CrashCounter, job_id: str) -> None:
         try:
-            wanted = _IDS.validate_python([ids] if isinstance(ids, int) else ids)
+            wanted = job_units(arguments)
         except ValidationError as error:
             self._attempt.ended("refused")
             log.error(JOB_REFUSED, faults=error.error_count())
             return
-        self._attempt.wait_until(not_before, {"ids": wanted})
+        self._attempt.wait_until(not_before, job_arguments(wanted))
         with crashes.counted(job_id) as deaths, self._attempt.measured():
             if deaths >= DEATHS_TO_SPLIT and len(wanted) > 1:
                 self._split(wanted, deaths)
@@ -116,29 +115,30 @@ class _IndexAttempt:
             except Exception as error:  # whatever it is, no row may be forgotten
                 left = list(getattr(error, "left", None) or wanted)
                 parts = _halves(left) if isinstance(error, JobTimeoutError) else [left]
-                self._attempt.failed(error, *({"ids": part} for part in parts), rows=len(left))
+                self._attempt.failed(error, *(job_arguments(part) for part in parts), rows=len(left))
             self._attempt.ended("done")
             log.info(JOB_DONE, rows=len(wanted), seconds=round(time.monotonic() - started, 3))
 
-    def _split(self, ids: list[int], deaths: int) -> None:
+    def _split(self, units: list[UnitKey], deaths: int) -> None:
         self._attempt.ended("split")
-        log.error(JOB_SPLIT, rows=len(ids), deaths=deaths)
-        for part in _halves(ids):
-            self._attempt.queue({"ids": part})
+        log.error(JOB_SPLIT, rows=len(units), deaths=deaths)
+        for part in _halves(units):
+            self._attempt.queue(job_arguments(part))
         raise Retry(when=0)
 
-    def _do(self, ids: list[int], deaths: int) -> None:
-        if len(ids) > 1 or deaths < self._max_deaths:
-            self._work.index(ids)
+    def _do(self, units: list[UnitKey], deaths: int) -> None:
+        if len(units) > 1 or deaths < self._max_deaths:
+            self._work.index(units)
             return
-        log.error(ROW_GIVEN_UP, conversation_id=ids[0], deaths=deaths)
-        reason = f"The worker's process died while it indexed this conversation alone (deaths: {deaths})"
-        self._work.give_up(ids[0], reason)
+        unit = units[0]
+        log.error(ROW_GIVEN_UP, **unit._asdict(), deaths=deaths)
+        reason = f"The worker's process died while it indexed this {unit.kind} alone (deaths: {deaths})"
+        self._work.give_up(unit, reason)
 
 
-def _halves(ids: list[int]) -> list[list[int]]:
-    middle = len(ids) // 2
-    return [part for part in (ids[:middle], ids[middle:]) if part]
+def _halves(units: list[UnitKey]) -> list[list[UnitKey]]:
+    middle = len(units) // 2
+    return [part for part in (units[:middle], units[middle:]) if part]
 
 
 class _RunAttempt:

@@ -1,14 +1,13 @@
-"""The vector collection: its schema, and making sure that it is there and is the right one."""
+"""The collection of the conversations."""
 
-import asyncio
-from functools import lru_cache
 from typing import Any, Final
 
 from mh_common import vector_index as fields
 from mh_common.fields import OF_TEXT, ConversationField, Kind
-from pymilvus import AsyncMilvusClient, CollectionSchema, DataType, Function, FunctionType, MilvusException
+from mh_common.units import CONVERSATION
+from pymilvus import AsyncMilvusClient, CollectionSchema, DataType, Function, FunctionType
 
-from indexer_worker.errors import IndexMismatchError
+from indexer_worker.vector_store.layout import Layout, ensure
 
 MAX_CHARACTER_BYTES: Final = 4
 """Of UTF-8; a server counts bytes."""
@@ -19,37 +18,6 @@ INDEXES: Final = (
     (fields.SPARSE, "SPARSE_INVERTED_INDEX", "BM25"),
 )
 """Field, type and metric. Scores of COSINE are those of the inner product, as the vectors have unit length."""
-
-
-async def ensure_collection(
-    client: AsyncMilvusClient, model: str, dimension: int, name: str = fields.COLLECTION
-) -> None:
-    """Return once the collection exists, fits, has its indexes and is loaded; creates what is missing.
-
-    Safe to run in several processes at once, and again after a run that died half way.
-
-    Raises:
-        IndexMismatchError: the collection that exists has another model, dimension or fields.
-        MilvusException: Milvus does not answer or refuses.
-    """
-    schema = collection_schema(model, dimension)
-    if not await client.has_collection(name):
-        try:
-            await client.create_collection(name, schema=schema, consistency_level="Strong", retry_times=1)
-        except MilvusException:
-            # Another worker can have been faster; the check below looks at what it made.
-            if not await client.has_collection(name):
-                raise
-    await check_collection(client, model, dimension, name)
-    # Together: for each, the client waits half a second before it asks whether it is there.
-    await asyncio.gather(*(_ensure_index(client, name, *index) for index in INDEXES))
-    await client.load_collection(name)
-
-
-async def _ensure_index(client: AsyncMilvusClient, name: str, field: str, kind: str, metric: str) -> None:
-    if not await client.list_indexes(name, field):
-        index = client.prepare_index_params(field, index_type=kind, metric_type=metric)
-        await client.create_index(name, index)
 
 
 def collection_schema(model: str, dimension: int) -> CollectionSchema:
@@ -94,33 +62,19 @@ def _type_of(field: ConversationField) -> dict[str, Any]:
     return {"datatype": DataType.INT64}
 
 
-async def check_collection(
+CONVERSATIONS: Final = Layout(
+    kind=CONVERSATION,
+    collection=fields.COLLECTION,
+    source=fields.ID,
+    ordinal=None,
+    vectors=(fields.EMBEDDING, fields.TEXT_EMBEDDING),
+    schema=collection_schema,
+    indexes=INDEXES,
+)
+
+
+async def ensure_collection(
     client: AsyncMilvusClient, model: str, dimension: int, name: str = fields.COLLECTION
 ) -> None:
-    """Return when the collection that exists fits. One small request.
-
-    Milvus Lite stores vectors of any length in a collection of any dimension: nobody else would notice.
-
-    Raises:
-        IndexMismatchError: it has another model, dimension or fields.
-        MilvusException: there is none, or Milvus does not answer.
-    """
-    found = await client.describe_collection(name)
-    has = {field["name"]: (field["type"], field["params"].get("dim")) for field in found["fields"]}
-    description, wanted = fields.describe(model, dimension), _wanted(dimension)
-    wrong = sorted(name for name in wanted if has.get(name) != wanted[name])
-    if found["description"] == description and not wrong:
-        return
-    raise IndexMismatchError(
-        f"The Milvus collection {name} holds '{found['description']}'"
-        + (f" (missing or different fields: {', '.join(wrong)})" if wrong else "")
-        + f", but this release with these settings needs '{description}'. Build the index anew with: mh index "
-        "rebuild (or put the EMBEDDING settings back, if they are what differs)"
-    )
-
-
-@lru_cache(maxsize=1)
-def _wanted(dimension: int) -> dict[str, tuple[Any, Any]]:
-    """Return type and dimension of each field. Kept, since making a schema takes longer than asking for one."""
-    schema = collection_schema("", dimension)
-    return {field.name: (field.dtype, field.params.get("dim")) for field in schema.fields}
+    """Return once the conversations' collection exists, fits and can be searched; see `layout.ensure`."""
+    await ensure(client, CONVERSATIONS, model, dimension, name)

@@ -9,7 +9,7 @@ from pymilvus import AsyncMilvusClient, DataType, MilvusException
 
 from indexer_worker.errors import IndexMismatchError
 from indexer_worker.vector_store.calls import milvus_calls
-from indexer_worker.vector_store.collection import ensure_collection
+from indexer_worker.vector_store.layout import Layout, ensure
 
 log = structlog.get_logger(__name__)
 
@@ -18,20 +18,25 @@ INDEX_SWITCHED: Final = "index_switched"
 COLLECTION_DROPPED: Final = "collection_dropped"
 
 ALIAS_NOT_FOUND: Final = 1600
-_OURS: Final = re.compile(rf"{re.escape(names.COLLECTION)}_(before_)?run\d+")
 
 
 class CollectionReplacement:
-    """Makes, switches and drops whole collections.
+    """Makes, switches and drops whole collections of one kind.
 
     Args:
         client: made with `make_client`; closed by who made it.
+        layout: of the kind's collection.
         model, dimension: the embedding space of the new collection.
         timeout: seconds until a call is given up.
     """
 
-    def __init__(self, client: AsyncMilvusClient, *, model: str, dimension: int, timeout: float) -> None:
+    def __init__(
+        self, client: AsyncMilvusClient, layout: Layout, *, model: str, dimension: int, timeout: float
+    ) -> None:
         self._client = client
+        self._layout = layout
+        self._name = layout.collection
+        self._mark_name = names.rebuilding(layout.collection)
         self._model = model
         self._dimension = dimension
         self._timeout = timeout
@@ -44,20 +49,21 @@ class CollectionReplacement:
         """
         async with milvus_calls(self._timeout):
             if await self._has_aliases():
-                await ensure_collection(self._client, self._model, self._dimension, names.built_by(run_id))
-                return names.built_by(run_id)
+                target = names.built_by(run_id, self._name)
+                await self._ensure(target)
+                return target
             if await self._marked_by() != run_id:
                 await self._mark(run_id)
-                await self._client.drop_collection(names.COLLECTION)
+                await self._client.drop_collection(self._name)
                 # Said only now: a run that dies before empties again.
                 await self._mark(run_id, emptied=True)
             try:
-                await ensure_collection(self._client, self._model, self._dimension)
+                await self._ensure(self._name)
             except IndexMismatchError:
                 # A worker with other settings was faster.
-                await self._client.drop_collection(names.COLLECTION)
-                await ensure_collection(self._client, self._model, self._dimension)
-            return names.COLLECTION
+                await self._client.drop_collection(self._name)
+                await self._ensure(self._name)
+            return self._name
 
     async def switch(self, target: str, run_id: int) -> None:
         """Let readers search `target`. May be called again after a call that died half way."""
@@ -66,20 +72,24 @@ class CollectionReplacement:
             if live == target:
                 return
             if live is not None:
-                await self._client.alter_alias(target, names.COLLECTION)
+                await self._client.alter_alias(target, self._name)
             else:
                 await self._make_way(run_id)
-                await self._client.create_alias(target, names.COLLECTION)
+                await self._client.create_alias(target, self._name)
         log.info(INDEX_SWITCHED, collection=target)
 
     async def tidy(self) -> None:
         """Drop the collections of this and of former rebuilds that are not searched, and the mark of a rebuild."""
+        ours = re.compile(rf"{re.escape(self._name)}_(before_)?run\d+")
         async with milvus_calls(self._timeout):
             live = await self._live() if await self._has_aliases() else None
             for name in await self._client.list_collections():
-                if (_OURS.fullmatch(name) and name != live) or name == names.REBUILDING:
+                if (ours.fullmatch(name) and name != live) or name == self._mark_name:
                     await self._client.drop_collection(name)
                     log.info(COLLECTION_DROPPED, collection=name)
+
+    async def _ensure(self, name: str) -> None:
+        await ensure(self._client, self._layout, self._model, self._dimension, name)
 
     async def _has_aliases(self) -> bool:
         """Try: Milvus Lite knows no such call. Any other error is no answer, as a wrong no empties the live index."""
@@ -94,7 +104,7 @@ class CollectionReplacement:
     async def _live(self) -> str | None:
         """Return the collection behind the alias; None where there is no alias of that name."""
         try:
-            return str((await self._client.describe_alias(names.COLLECTION))["collection_name"])
+            return str((await self._client.describe_alias(self._name))["collection_name"])
         except MilvusException as error:
             if error.code == ALIAS_NOT_FOUND:
                 return None
@@ -102,21 +112,21 @@ class CollectionReplacement:
 
     async def _make_way(self, run_id: int) -> None:
         """Rename a collection that has the alias's name: it was made before the first rebuild."""
-        if not await self._client.has_collection(names.COLLECTION):
+        if not await self._client.has_collection(self._name):
             return
-        former = names.replaced_by(run_id)
+        former = names.replaced_by(run_id, self._name)
         if await self._client.has_collection(former):
             # A switch died between its two calls, and another worker made an empty collection since.
-            await self._client.drop_collection(names.COLLECTION)
+            await self._client.drop_collection(self._name)
         else:
-            await self._client.rename_collection(names.COLLECTION, former)
+            await self._client.rename_collection(self._name, former)
 
     async def _marked_by(self) -> int | None:
         """Return the run that emptied the live collection and has not filled it yet."""
-        if not await self._client.has_collection(names.REBUILDING):
+        if not await self._client.has_collection(self._mark_name):
             return None
         found = re.fullmatch(
-            r"run=(\d+);emptied", (await self._client.describe_collection(names.REBUILDING))["description"]
+            r"run=(\d+);emptied", (await self._client.describe_collection(self._mark_name))["description"]
         )
         return int(found[1]) if found else None
 
@@ -125,8 +135,8 @@ class CollectionReplacement:
         schema = AsyncMilvusClient.create_schema(auto_id=False, description=description)
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("nothing", DataType.FLOAT_VECTOR, dim=2)
-        await self._client.drop_collection(names.REBUILDING)
-        await self._client.create_collection(names.REBUILDING, schema=schema)
+        await self._client.drop_collection(self._mark_name)
+        await self._client.create_collection(self._mark_name, schema=schema)
 
 
 def _is_unimplemented(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""Writing the index: rows in, ids out. `MilvusRepository` is the real one."""
+"""Writing the index: rows in, units out. `MilvusRepository` is the real one."""
 
 import asyncio
 import random
@@ -6,21 +6,20 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
-from mh_common import vector_index as fields
+from mh_common.units import UnitKey
 from pymilvus import AsyncMilvusClient
 
 from indexer_worker import metrics
 from indexer_worker.errors import RowsRefusedError, VectorStoreError
 from indexer_worker.vector_store.calls import milvus_calls
-from indexer_worker.vector_store.collection import check_collection, ensure_collection
-from indexer_worker.vector_store.rows import Row
+from indexer_worker.vector_store.layout import Layout, Row, check, ensure
 
 WRITE_ATTEMPTS: Final = 5
 """How often a write is done again because another worker wrote the same rows in the same moment."""
 
 
 class VectorRepository(Protocol):
-    """Holds one row for each conversation."""
+    """Holds one row for each unit of a kind."""
 
     async def prepare(self) -> None:
         """Return when rows can be written; `upsert` and `delete` look for themselves.
@@ -32,7 +31,7 @@ class VectorRepository(Protocol):
         ...
 
     async def upsert(self, rows: Sequence[Row]) -> None:
-        """Write these rows (from `vector_row`, no id twice) in the place of those with the same ids.
+        """Write these rows, none twice, in the place of those of the same units.
 
         Raises:
             RowsRefusedError: one of the rows can be the cause.
@@ -41,8 +40,8 @@ class VectorRepository(Protocol):
         """
         ...
 
-    async def delete(self, ids: Sequence[int]) -> None:
-        """Remove the rows with these ids; absent ones are passed over. Raises as `upsert`."""
+    async def delete(self, keys: Sequence[UnitKey]) -> None:
+        """Remove the rows of these units; absent ones are passed over. Raises as `upsert`."""
         ...
 
 
@@ -53,6 +52,7 @@ class MilvusRepository:
 
     Args:
         client: made with `make_client`; closed by who made it.
+        layout: of the kind's collection.
         model, dimension: the embedding space of the vectors.
         timeout: seconds until a call is given up.
         collection: another one than that which readers search, while it is being filled.
@@ -61,61 +61,63 @@ class MilvusRepository:
     def __init__(
         self,
         client: AsyncMilvusClient,
+        layout: Layout,
         *,
         model: str,
         dimension: int,
         timeout: float,
-        collection: str = fields.COLLECTION,
+        collection: str | None = None,
     ) -> None:
         self._client = client
+        self._layout = layout
         self._model = model
         self._dimension = dimension
         self._timeout = timeout
-        self._collection = collection
+        self._collection = collection or layout.collection
         self._prepared = False
 
     async def prepare(self) -> None:
         """See `VectorRepository.prepare`."""
         async with self._calls():
             # Looked at before each write: it may have been replaced since the last one.
-            look = check_collection if self._prepared else ensure_collection
-            await look(self._client, self._model, self._dimension, self._collection)
+            look = check if self._prepared else ensure
+            await look(self._client, self._layout, self._model, self._dimension, self._collection)
         self._prepared = True
 
     async def upsert(self, rows: Sequence[Row]) -> None:
         """See `VectorRepository.upsert`."""
-        ids = [row[fields.ID] for row in rows]
+        keys = [self._layout.key_of(row) for row in rows]
         await self.prepare()
-        vectors = (row[field] for row in rows for field in (fields.EMBEDDING, fields.TEXT_EMBEDDING))
+        vectors = (row[field] for row in rows for field in self._layout.vectors)
         if any(len(vector) != self._dimension for vector in vectors):
             # Milvus Lite would take it.
             raise RowsRefusedError(f"The vector's length is not {self._dimension}", permanent=True)
         async with self._calls():
             with metrics.milvus_write("upsert", len(rows)):
-                await self._write(rows, ids)
+                await self._write(rows, keys)
 
-    async def _write(self, rows: Sequence[Row], ids: Sequence[int]) -> None:
-        stored = await self._copies(ids)
+    async def _write(self, rows: Sequence[Row], keys: Sequence[UnitKey]) -> None:
+        stored = await self._copies(keys)
         for attempt in range(WRITE_ATTEMPTS):
             # An upsert deletes first, for which Milvus Lite looks through all that it holds. Whoever finds nothing to
             # delete and is not alone with that sees it afterwards.
             write = self._client.upsert if stored else self._client.insert
             await write(self._collection, list(rows))
-            stored = await self._copies(ids)
-            if stored == len(ids):
+            stored = await self._copies(keys)
+            if stored == len(keys):
                 return
             await asyncio.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - keeps two workers apart
         raise VectorStoreError("Other workers kept writing the same rows")
 
-    async def delete(self, ids: Sequence[int]) -> None:
+    async def delete(self, keys: Sequence[UnitKey]) -> None:
         """See `VectorRepository.delete`."""
         await self.prepare()
         async with self._calls():
-            with metrics.milvus_write("delete", len(ids)):
-                await self._client.delete(self._collection, ids=list(ids))
+            with metrics.milvus_write("delete", len(keys)):
+                await self._client.delete(self._collection, filter=self._layout.among(keys))
 
-    async def _copies(self, ids: Sequence[int]) -> int:
-        """Count the stored rows with these ids.
+    async def _copies(self, keys: Sequence[UnitKey]) -> int:
+        """Count the stored rows of these units.
 
         An upsert is a delete and an insert. Milvus Lite does not keep two of them apart: both can delete first and then
         both insert, and search goes on to find the older copy. Whoever inserts last sees both here, and writes again;
@@ -123,7 +125,7 @@ class MilvusRepository:
         """
         rows = await self._client.query(
             self._collection,
-            filter=f"{fields.ID} in [{', '.join(f'{key:d}' for key in ids)}]",
+            filter=self._layout.among(keys),
             output_fields=["count(*)"],
             consistency_level="Strong",
         )

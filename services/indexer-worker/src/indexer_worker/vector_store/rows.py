@@ -1,14 +1,13 @@
 """What the index holds of a conversation."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from mh_common import vector_index as fields
 from mh_common.fields import indexed
 from mh_common.models import Conversation
 from mh_common.stemming import indexed_words
 
-Row = dict[str, Any]
+from indexer_worker.vector_store.layout import Row
 
 
 def vector_row(conversation: Conversation, question: Sequence[float], text: Sequence[float]) -> Row:

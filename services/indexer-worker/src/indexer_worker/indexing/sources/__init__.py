@@ -1,0 +1,1 @@
+"""Where the units of each kind come from, a module a kind."""

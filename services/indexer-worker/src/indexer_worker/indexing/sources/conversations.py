@@ -1,0 +1,31 @@
+"""Conversations: one unit each, of which question and answer are embedded."""
+
+from collections.abc import Sequence
+
+from mh_common.models import Conversation
+from mh_common.units import UnitKey, conversation_unit
+from mh_common.vector_index import embedded_text
+
+from indexer_worker.api_calls import ConversationsAPI
+from indexer_worker.indexing.loaded import LoadedUnit, Vector
+from indexer_worker.vector_store.rows import Row, vector_row
+
+
+class ConversationSource:
+    """The `UnitSource` of conversations."""
+
+    def __init__(self, api: ConversationsAPI) -> None:
+        self._api = api
+
+    async def load(self, keys: Sequence[UnitKey]) -> list[LoadedUnit]:
+        """See `UnitSource.load`."""
+        return [_loaded(row) for row in await self._api.rows([key.source_id for key in keys])]
+
+
+def _loaded(row: Conversation) -> LoadedUnit:
+    def make_row(vectors: Sequence[Vector]) -> Row:
+        question, text = vectors
+        return vector_row(row, question, text)
+
+    texts = (row.question, embedded_text(row.question, row.answer))
+    return LoadedUnit(conversation_unit(row.id), row.version, texts, make_row)
