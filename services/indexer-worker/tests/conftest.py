@@ -11,7 +11,7 @@ import pytest
 from indexer_worker import assembly
 from indexer_worker.assembly import Services
 from indexer_worker.settings import Settings
-from indexer_worker.vector_store import collection
+from indexer_worker.vector_store import collection, layout
 from mh_common import vector_index as fields
 from mh_common.milvus import make_client
 from mh_devtools import servers
@@ -40,10 +40,10 @@ def empty_milvus_uri(
 ) -> str:
     """Address of a Milvus without any row, and without any collection but the one to keep."""
     if milvus_kind == SERVER:
-        monkeypatch.setattr(collection, "collection_schema", schema_of_meaning)
-        monkeypatch.setattr(collection, "INDEXES", collection.INDEXES[:1])
+        monkeypatch.setattr(collection.CONVERSATIONS, "schema", schema_of_meaning)
+        monkeypatch.setattr(collection.CONVERSATIONS, "indexes", collection.INDEXES[:1])
         # Not as it is remembered of the whole schema.
-        monkeypatch.setattr(collection, "_wanted", collection._wanted.__wrapped__)
+        monkeypatch.setattr(layout, "_wanted", layout._wanted.__wrapped__)
     uri: str = request.getfixturevalue("milvus_server_uri" if milvus_kind == SERVER else "milvus_uri")
     client = MilvusClient(uri, dedicated=True)
     if milvus_kind == SERVER:

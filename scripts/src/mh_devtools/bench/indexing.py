@@ -15,7 +15,8 @@ from functools import partial
 from itertools import islice
 
 from indexer_worker.vector_store.collection import INDEXES, collection_schema
-from indexer_worker.vector_store.rows import Row, vector_row
+from indexer_worker.vector_store.layout import Row
+from indexer_worker.vector_store.rows import vector_row
 from mh_client import Client, Conversation, ConversationCreate
 from mh_common.batches import batched
 from mh_common.embeddings.local import LocalEmbedder

@@ -18,7 +18,6 @@ from mh_common.models import (
     USER_ID_HEADER,
     Conversation,
     ConversationPage,
-    ConversationVersion,
     Feedback,
     FeedbackCreate,
     HistoryEntry,
@@ -28,7 +27,9 @@ from mh_common.models import (
     IndexReportAnswer,
     IndexStatus,
     Sentiment,
+    UnitVersion,
 )
+from mh_common.units import CONVERSATION, UnitKey
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -48,6 +49,7 @@ class StubConversations:
     Attributes:
         rows: the conversations, by id; `put` and `remove` change them as writers do, one version at a time.
         reads: the ids of every read, in order, also of those that failed.
+        units: the present versions of units of other kinds than conversations.
         outcomes: every reported outcome, in order.
         after_read: called with the ids between taking the rows of a read and answering it; may block, as this is a
             thread of its own: whatever it does, the reader does not know yet.
@@ -60,6 +62,7 @@ class StubConversations:
 
     def __init__(self) -> None:
         self.rows: dict[int, Conversation] = {}
+        self.units: dict[UnitKey, int] = {}
         self.reads: list[list[int]] = []
         self.outcomes: list[IndexOutcome] = []
         self.after_read: Callable[[list[int]], object] = lambda ids: None
@@ -99,6 +102,13 @@ class StubConversations:
         with self._lock:
             del self.rows[key]
 
+    def version_of(self, key: UnitKey) -> int | None:
+        """Return the present version of a unit; None when it does not exist."""
+        if key.kind != CONVERSATION:
+            return self.units.get(key)
+        row = self.rows.get(key.source_id)
+        return None if row is None else row.version
+
     @classmethod
     @contextmanager
     def running(cls) -> "Iterator[StubConversations]":
@@ -128,10 +138,7 @@ class StubConversations:
                 return self._refuse()
             self.outcomes.extend(report.outcomes)
             versions = [
-                ConversationVersion(
-                    conversation_id=outcome.conversation_id,
-                    version=row.version if (row := self.rows.get(outcome.conversation_id)) else None,
-                )
+                UnitVersion(**outcome.key._asdict(), version=self.version_of(outcome.key))
                 for outcome in report.outcomes
             ]
         return json_response(IndexReportAnswer(versions=versions))

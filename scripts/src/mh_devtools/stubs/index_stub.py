@@ -9,8 +9,6 @@ from mh_common.jobs import RUN_LEASE
 from mh_common.models import (
     INTERNAL_INDEX,
     Conversation,
-    ConversationVersions,
-    IndexQueue,
     IndexQueued,
     IndexRun,
     IndexRunClaim,
@@ -20,12 +18,16 @@ from mh_common.models import (
     IndexRunStatus,
     IndexStatus,
     PresentVersion,
+    UnitPosition,
+    UnitQueue,
+    UnitVersions,
 )
+from mh_common.units import CONVERSATION, UnitKey, conversation_unit
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mh_devtools.stubs.conversations_stub import StubConversations
+from mh_devtools.stubs.conversations_stub import CREATED, StubConversations
 from mh_devtools.stubs.server import json_response
 from mh_devtools.testing.runs import queued_run
 
@@ -35,9 +37,9 @@ class StubIndex(StubConversations):
 
     Attributes:
         runs: the runs, by id; add one with `add_run`.
-        queued: the ids of every call that queued some, in order.
+        queued: the sources of every call that queued units of theirs, in order; `queued_units` are the units.
         on_queue: called with these ids; may send the jobs that the API would send.
-        pages: the `after` of every page of versions, in order. `statuses` are for these, too.
+        pages: the source of `after` of every page of versions, in order. `statuses` are for these, too.
         after_versions: called between taking a page of versions and answering it.
         claims: the run and the owner of every claim, in order; `on_claim` is called after each.
         owners: who holds a run and until when (seconds of the monotonic clock), by id.
@@ -47,6 +49,7 @@ class StubIndex(StubConversations):
         super().__init__()
         self.runs: dict[int, IndexRun] = {}
         self.queued: list[list[int]] = []
+        self.queued_units: list[UnitKey] = []
         self.on_queue: Callable[[list[int]], object] = lambda ids: None
         self.pages: list[int] = []
         self.after_versions: Callable[[], object] = lambda: None
@@ -56,7 +59,7 @@ class StubIndex(StubConversations):
         self._queued_at: dict[int, datetime] = {}
         self.app.router.routes += [
             Route(f"{INTERNAL_INDEX}/versions", self._versions, methods=["GET"]),
-            Route("/api/v1/index/queue", self._queue, methods=["POST"]),
+            Route(f"{INTERNAL_INDEX}/queue", self._queue, methods=["POST"]),
             Route(f"{INTERNAL_INDEX}/runs", self._create, methods=["POST"]),
             Route(f"{INTERNAL_INDEX}/runs/{{key:int}}/claim", self._claim, methods=["POST"]),
             Route(f"{INTERNAL_INDEX}/runs/{{key:int}}/progress", self._progress, methods=["PUT"]),
@@ -78,32 +81,42 @@ class StubIndex(StubConversations):
         self._queued_at[key] = datetime.now(UTC) - age
 
     def _versions(self, request: Request) -> Response:
-        after, limit = int(request.query_params.get("after", 0)), int(request.query_params["limit"])
-        since = request.query_params.get("since")
-        self.pages.append(after)
+        kind = request.query_params["kind"]
+        after = UnitKey(kind, *(int(request.query_params.get(name, 0)) for name in ("after", "after_ordinal")))
+        limit, since = int(request.query_params["limit"]), request.query_params.get("since")
+        self.pages.append(after.source_id)
         with self._lock:
             if self.statuses:
                 return self._refuse()
-            said = {(one.conversation_id, one.version): one.status for one in self.outcomes}
-            keys = sorted(key for key in self.rows if key > after)
-            if since:
-                keys = [key for key in keys if self.rows[key].updated_at >= datetime.fromisoformat(since)]
+            said = {(one.key, one.version): one.status for one in self.outcomes}
+            present = self._present(kind, None if since is None else datetime.fromisoformat(since))
+            keys = sorted(key for key in present if key > after)
             items = [
                 PresentVersion(
-                    conversation_id=key,
-                    version=self.rows[key].version,
-                    status=said.get((key, self.rows[key].version), IndexStatus.PENDING),
-                    queued_at=self._queued_at[key],
+                    **key._asdict(),
+                    version=present[key],
+                    status=said.get((key, present[key]), IndexStatus.PENDING),
+                    queued_at=self._queued_at.get(key.source_id, CREATED),
                 )
                 for key in keys[:limit]
             ]
         self.after_versions()
-        more = len(keys) > limit
-        return json_response(ConversationVersions(items=items, next_after=items[-1].conversation_id if more else None))
+        last = items[-1] if len(keys) > limit else None
+        position = last and UnitPosition(source_id=last.source_id, ordinal=last.ordinal)
+        return json_response(UnitVersions(items=items, next_after=position))
+
+    def _present(self, kind: str, since: datetime | None) -> dict[UnitKey, int]:
+        """Return the present versions of the units of a kind; `since` is for conversations."""
+        if kind != CONVERSATION:
+            return {key: version for key, version in self.units.items() if key.kind == kind}
+        rows = self.rows.values()
+        return {conversation_unit(row.id): row.version for row in rows if since is None or row.updated_at >= since}
 
     async def _queue(self, request: Request) -> Response:
-        ids = IndexQueue.model_validate_json(await request.body()).ids
+        units = [unit.key for unit in UnitQueue.model_validate_json(await request.body()).units]
+        ids = [unit.source_id for unit in units]
         self.queued.append(ids)
+        self.queued_units += units
         self.on_queue(ids)
         return json_response(IndexQueued(queued=len(ids)))
 

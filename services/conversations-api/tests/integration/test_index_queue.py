@@ -118,7 +118,15 @@ async def test_failures_are_listed_page_by_page(client: httpx.AsyncClient) -> No
     assert {(item["status"], item["version"]) for item in seen} == {("failed", 1)}
 
 
-@pytest.mark.parametrize("query", ["failures?cursor=x", "failures?limit=0", "versions?limit=5001", "versions?since=5"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "failures?cursor=x",
+        "failures?limit=0",
+        "versions?kind=conversation&limit=5001",
+        "versions?kind=conversation&since=5",
+    ],
+)
 async def test_parameters_that_make_no_sense_are_400(client: httpx.AsyncClient, query: str) -> None:
     prefix = INTERNAL_INDEX if query.startswith("versions") else INDEX
     answer = await client.get(f"{prefix}/{query}")
@@ -195,6 +203,11 @@ async def test_retry_queues_all_that_failed_and_nothing_else(
     assert (await quiet.post(f"{INDEX}/retry")).json() == {"queued": 0}
 
 
+def after(page: dict[str, Any]) -> dict[str, int]:
+    """Return the parameters of the next page."""
+    return {"after": page["next_after"]["source_id"], "after_ordinal": page["next_after"]["ordinal"]}
+
+
 async def test_versions_are_listed_by_key_with_their_states(client: httpx.AsyncClient, query: RunQuery) -> None:
     ids = await create(client, 5)
     await client.patch(f"{PATH}/{ids[1]}", json={"answer": "b"})
@@ -202,17 +215,18 @@ async def test_versions_are_listed_by_key_with_their_states(client: httpx.AsyncC
     await report(client, ids[:1])
     await query("DELETE FROM index_states WHERE source_id = :id", id=ids[4])
 
-    first = (await client.get(f"{INTERNAL_INDEX}/versions", params={"limit": 2})).json()
-    rest = (await client.get(f"{INTERNAL_INDEX}/versions", params={"limit": 2, "after": first["next_after"]})).json()
+    asked = {"kind": "conversation", "limit": 2}
+    first = (await client.get(f"{INTERNAL_INDEX}/versions", params=asked)).json()
+    rest = (await client.get(f"{INTERNAL_INDEX}/versions", params={**asked, **after(first)})).json()
 
     items = first["items"] + rest["items"]
-    assert [(item["conversation_id"], item["version"], item["status"]) for item in items] == [
+    assert [(item["source_id"], item["version"], item["status"]) for item in items] == [
         (ids[0], 1, "indexed"),
         (ids[1], 2, "pending"),
         (ids[3], 1, "pending"),
         (ids[4], 1, "pending"),
     ]
-    assert (first["next_after"], rest["next_after"]) == (ids[1], None)
+    assert (first["next_after"]["source_id"], rest["next_after"]) == (ids[1], None)
     assert items[3]["queued_at"] == "1970-01-01T00:00:00Z"
 
 
@@ -220,6 +234,6 @@ async def test_versions_since_a_time_are_those_changed_from_then_on(client: http
     ids = await create(client, 3)
     changed = (await client.patch(f"{PATH}/{ids[1]}", json={"answer": "b"})).json()["updated_at"]
 
-    found = (await client.get(f"{INTERNAL_INDEX}/versions", params={"since": changed})).json()
+    found = (await client.get(f"{INTERNAL_INDEX}/versions", params={"kind": "conversation", "since": changed})).json()
 
-    assert [item["conversation_id"] for item in found["items"]] == [ids[1]]
+    assert [item["source_id"] for item in found["items"]] == [ids[1]]

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 import pytest
 from indexer_worker.errors import VectorStoreError
-from indexer_worker.vector_store.collection import ensure_collection
+from indexer_worker.vector_store.collection import CONVERSATIONS, ensure_collection
 from indexer_worker.vector_store.inventory import QUERY_LIMIT, MilvusInventory, Window
 from mh_common import vector_index as fields
 from mh_common.batches import batched
 from mh_common.fields import indexed
 from mh_common.milvus import make_client
-from mh_common.models import MAX_ID
+from mh_common.units import CONVERSATION, UnitKey, after_all, before_all, conversation_unit, conversation_units
 from mh_devtools.testing.fixtures import EACH_MILVUS
 from pymilvus import AsyncMilvusClient
 
@@ -43,15 +43,20 @@ async def insert(client: AsyncMilvusClient, ids: Iterable[int], version: int = 1
 
 
 def inventory(client: AsyncMilvusClient, most: int = 10_000) -> MilvusInventory:
-    return MilvusInventory(client, timeout=10, max_window=most)
+    return MilvusInventory(client, CONVERSATIONS, timeout=10, max_window=most)
 
 
 async def windows(reader: MilvusInventory, low: int = 0) -> list[Window]:
     found = []
-    while low < MAX_ID:
-        found.append(await reader.window(low, MAX_ID))
-        low = found[-1].high
+    key = conversation_unit(low)
+    while key < (end := after_all(CONVERSATION)):
+        found.append(await reader.window(key, end))
+        key = found[-1].high
     return found
+
+
+def ids_of(keys: Iterable[UnitKey]) -> list[int]:
+    return sorted(key.source_id for key in keys)
 
 
 async def test_more_rows_than_milvus_returns_at_once_are_all_seen_in_windows(collection: AsyncMilvusClient) -> None:
@@ -60,7 +65,7 @@ async def test_more_rows_than_milvus_returns_at_once_are_all_seen_in_windows(col
 
     found = await windows(inventory(collection))
 
-    assert sorted(key for window in found for key in window.versions) == list(ids)
+    assert ids_of(key for window in found for key in window.versions) == list(ids)
     assert max(len(window.versions) for window in found) <= 10_000
     assert [window.copied for window in found] == [frozenset()] * len(found)
 
@@ -73,19 +78,19 @@ async def test_copies_of_one_id_are_found_wherever_the_windows_end(collection: A
 
     found = await windows(inventory(collection, most))
 
-    assert sorted(key for window in found for key in window.versions) == list(range(1, 40))
-    assert frozenset().union(*(window.copied for window in found)) == {7, 8, 39}
+    assert ids_of(key for window in found for key in window.versions) == list(range(1, 40))
+    assert ids_of(frozenset[UnitKey]().union(*(window.copied for window in found))) == [7, 8, 39]
 
 
 async def test_named_ids_are_looked_up_however_many(collection: AsyncMilvusClient) -> None:
     await insert(collection, range(1, 3001))
     await insert(collection, [2500], version=4)
 
-    window = await inventory(collection).of([*range(2, 2600), 9999])
+    window = await inventory(collection).of(conversation_units([*range(2, 2600), 9999]))
 
-    assert sorted(window.versions) == list(range(2, 2600))
-    assert window.copied == {2500}
-    assert await inventory(collection).of([]) == Window(0, {}, frozenset())
+    assert ids_of(window.versions) == list(range(2, 2600))
+    assert ids_of(window.copied) == [2500]
+    assert await inventory(collection).of([]) == Window(before_all(CONVERSATION), {}, frozenset())
 
 
 async def test_a_milvus_that_is_away_or_empty_handed_is_one_error(milvus: AsyncMilvusClient) -> None:
@@ -93,5 +98,5 @@ async def test_a_milvus_that_is_away_or_empty_handed_is_one_error(milvus: AsyncM
 
     for client in (milvus, away):
         with pytest.raises(VectorStoreError, match="Milvus"):
-            await MilvusInventory(client, timeout=1).window(0, 10)
+            await MilvusInventory(client, CONVERSATIONS, timeout=1).window(conversation_unit(0), conversation_unit(10))
     await away.close()

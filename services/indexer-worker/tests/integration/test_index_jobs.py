@@ -19,6 +19,7 @@ from indexer_worker.tasks.crash_counter import CrashCounter
 from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
 from mh_common.models import IndexRunKind
 from mh_common.settings import RedisSettings
+from mh_common.units import UnitKey, conversation_units
 from mh_devtools.testing.jobs import until_idle
 from mh_devtools.testing.waiting import wait_until
 from redis import Redis
@@ -36,6 +37,7 @@ class ScriptedIndex:
 
     def __init__(self) -> None:
         self.calls: list[list[int]] = []
+        self.units: list[list[UnitKey]] = []
         self.times: list[float] = []
         self.script: list[Exception] = []
         self.jobs: list[object] = []
@@ -43,15 +45,16 @@ class ScriptedIndex:
         self.steps: list[tuple[Checkpoint, int, int]] = []
         self.following: list[Checkpoint | Exception | None] = []
 
-    def index(self, ids: Sequence[int]) -> None:
-        self.calls.append(list(ids))
+    def index(self, units: Sequence[UnitKey]) -> None:
+        self.units.append(list(units))
+        self.calls.append([unit.source_id for unit in units])
         self.times.append(time.time())
         self.jobs.append(structlog.contextvars.get_contextvars().get("job"))
         if self.script:
             raise self.script.pop(0)
 
-    def give_up(self, key: int, reason: str) -> None:
-        self.given_up.append((key, reason))
+    def give_up(self, unit: UnitKey, reason: str) -> None:
+        self.given_up.append((unit.source_id, reason))
 
     def add_run(self, kind: IndexRunKind) -> int:
         return {IndexRunKind.RECONCILE: 100, IndexRunKind.REBUILD: 200}[kind]
@@ -226,7 +229,7 @@ def _no_connection(**_: object) -> None:
 def test_rows_that_are_done_are_not_done_again_with_those_that_are_not(
     redis_url: str, redis: Redis, index: ScriptedIndex
 ) -> None:
-    index.script = [IndexingError("Milvus did not take one", left=[2])]
+    index.script = [IndexingError("Milvus did not take one", left=conversation_units([2]))]
 
     with working(redis_url, index) as app:
         send(app, [1, 2, 3])

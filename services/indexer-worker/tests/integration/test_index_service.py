@@ -10,11 +10,14 @@ import pytest
 from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError, VectorStoreError
 from indexer_worker.indexing.service import MAX_ROUNDS, IndexService
+from indexer_worker.indexing.sources.conversations import ConversationSource
+from indexer_worker.vector_store.collection import CONVERSATIONS
 from indexer_worker.vector_store.repository import MilvusRepository
 from mh_client import AsyncClient
 from mh_common import vector_index as fields
 from mh_common.embeddings import Embedder, EmbedderError, TextUse, VectorLengthError
 from mh_common.models import IndexStatus
+from mh_common.units import conversation_unit, conversation_units
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.testing.fixtures import EACH_MILVUS, LITE
 from pymilvus import AsyncMilvusClient, MilvusException
@@ -72,9 +75,14 @@ def embedder() -> FakeEmbedder:
 async def service(
     conversations: StubIndex, embedder: Embedder, milvus: AsyncMilvusClient
 ) -> AsyncIterator[IndexService]:
-    repository = MilvusRepository(milvus, model=embedder.model, dimension=embedder.dimension, timeout=10)
+    repository = MilvusRepository(milvus, CONVERSATIONS, model=embedder.model, dimension=embedder.dimension, timeout=10)
     async with AsyncClient(conversations.base_url, timeout=5, max_retries=0) as client:
-        yield IndexService(ConversationsAPI(client), embedder, repository)
+        yield make_service(client, embedder, repository)
+
+
+def make_service(client: AsyncClient, embedder: Embedder, repository: MilvusRepository) -> IndexService:
+    api = ConversationsAPI(client)
+    return IndexService(api, ConversationSource(api), embedder, repository)
 
 
 async def indexed(milvus: AsyncMilvusClient) -> dict[int, tuple[int, str]]:
@@ -92,7 +100,7 @@ async def test_a_job_costs_one_read_one_embedding_of_each_text_and_one_report(
     for key in range(1, 65):
         conversations.put(key, f"Question {key % 10}?", answer=f"Answer {key % 20}.")
 
-    await service.index(range(1, 65))
+    await service.index(conversation_units(range(1, 65)))
 
     assert await indexed(milvus) == {key: (1, f"Question {key % 10}?") for key in range(1, 65)}
     assert len(conversations.reads) == 1
@@ -109,14 +117,14 @@ async def test_an_error_of_the_index_leaves_no_read_running(
         async def prepare(self) -> None:
             raise VectorStoreError("Milvus is away")
 
-    repository = RefusingRepository(milvus, model="fake", dimension=8, timeout=10)
+    repository = RefusingRepository(milvus, CONVERSATIONS, model="fake", dimension=8, timeout=10)
     conversations.put(1, "text")
     async with AsyncClient(conversations.base_url, timeout=5, max_retries=0) as client:
-        service = IndexService(ConversationsAPI(client), embedder, repository)
+        service = make_service(client, embedder, repository)
         before = asyncio.all_tasks()
 
         with pytest.raises(IndexingError, match="Milvus is away"):
-            await service.index([1])
+            await service.index(conversation_units([1]))
 
         assert asyncio.all_tasks() == before
     assert embedder.calls == []
@@ -129,7 +137,7 @@ async def test_the_written_row_is_found_by_meaning_by_keyword_and_by_filter(
     conversations.put(1, "I panic on the bus", answer="Breathe slowly and count.")
     conversations.put(2, "I lie awake", answer="Keep a fixed hour.")
 
-    await service.index([1, 2])
+    await service.index(conversation_units([1, 2]))
 
     strong = {"limit": 1, "consistency_level": "Strong"}
     by_meaning = await milvus.search(
@@ -154,11 +162,11 @@ async def test_jobs_that_come_twice_late_and_out_of_order_leave_the_present_rows
     conversations.put(1, "new text")
     conversations.put(2, "stays")
     conversations.put(3, "is deleted")
-    await service.index([3])
+    await service.index(conversation_units([3]))
     conversations.remove(3)
 
     for job in ([3], [1, 3, 1], [2, 1], [2, 1], [99]):
-        await service.index(job)
+        await service.index(conversation_units(job))
 
     assert await indexed(milvus) == {1: (2, "new text"), 2: (1, "stays")}
 
@@ -176,11 +184,11 @@ async def test_a_row_that_changes_between_read_and_report_is_written_again(
 
     conversations.after_read = change
 
-    await service.index([1, 2])
+    await service.index(conversation_units([1, 2]))
 
     assert await indexed(milvus) == {1: (3, "third text"), 2: (1, "quiet row")}
     assert conversations.reads == [[1, 2], [1], [1]]
-    assert [outcome.version for outcome in conversations.outcomes if outcome.conversation_id == 1] == [1, 2, 3]
+    assert [outcome.version for outcome in conversations.outcomes if outcome.source_id == 1] == [1, 2, 3]
 
 
 async def test_a_row_that_is_deleted_between_read_and_report_does_not_stay_in_the_index(
@@ -190,7 +198,7 @@ async def test_a_row_that_is_deleted_between_read_and_report_does_not_stay_in_th
     conversations.put(2, "going")
     conversations.after_read = lambda ids: conversations.remove(2)
 
-    await service.index([1, 2])
+    await service.index(conversation_units([1, 2]))
 
     assert await indexed(milvus) == {1: (1, "here")}
 
@@ -202,7 +210,7 @@ async def test_a_row_that_never_rests_is_left_to_a_later_attempt(
     conversations.after_read = lambda ids: conversations.put(1, "yet another text")
 
     with pytest.raises(IndexingError, match="changed"):
-        await service.index([1])
+        await service.index(conversation_units([1]))
 
     assert len(conversations.reads) == MAX_ROUNDS
 
@@ -213,10 +221,10 @@ async def test_refused_texts_fail_alone_with_their_reason(
     for key in range(1, 17):
         conversations.put(key, f"poison {key}" if key in (3, 4, 13) else f"fine {key}")
 
-    await service.index(range(1, 17))
+    await service.index(conversation_units(range(1, 17)))
 
     assert set(await indexed(milvus)) == set(range(1, 17)) - {3, 4, 13}
-    failed = {outcome.conversation_id: outcome.reason for outcome in conversations.outcomes if outcome.reason}
+    failed = {outcome.source_id: outcome.reason for outcome in conversations.outcomes if outcome.reason}
     assert failed == dict.fromkeys((3, 4, 13), "The text was refused")
 
 
@@ -224,10 +232,10 @@ async def test_a_refused_new_text_takes_the_old_one_out_of_the_index(
     service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
 ) -> None:
     conversations.put(1, "fine")
-    await service.index([1])
+    await service.index(conversation_units([1]))
     conversations.put(1, "poison")
 
-    await service.index([1])
+    await service.index(conversation_units([1]))
 
     assert await indexed(milvus) == {}
     assert conversations.outcomes[-1].status is IndexStatus.FAILED
@@ -239,10 +247,10 @@ async def test_a_text_that_alone_gets_a_vector_of_the_wrong_length_fails_alone(
     for key in range(1, 17):
         conversations.put(key, f"short {key}" if key == 5 else f"fine {key}")
 
-    await service.index(range(1, 17))
+    await service.index(conversation_units(range(1, 17)))
 
     assert set(await indexed(milvus)) == set(range(1, 17)) - {5}
-    failed = {outcome.conversation_id: outcome.reason for outcome in conversations.outcomes if outcome.reason}
+    failed = {outcome.source_id: outcome.reason for outcome in conversations.outcomes if outcome.reason}
     assert failed == {5: "Model fake gave vectors of length 7, expected 8"}
 
 
@@ -254,7 +262,7 @@ async def test_a_wrong_length_for_every_text_is_a_wrong_setting_and_fails_no_row
         conversations.put(key, f"text {key}")
 
     with pytest.raises(IndexingError, match="length 7"):
-        await service.index([1, 2])
+        await service.index(conversation_units([1, 2]))
 
     assert conversations.outcomes == []
     assert len(embedder.calls) == 2
@@ -281,8 +289,8 @@ async def test_a_wrong_length_that_does_not_come_again_fails_no_row(
     monkeypatch.setattr(embedder, "embed", embed)
 
     with pytest.raises(IndexingError):
-        await service.index([1])
-    await service.index([1])
+        await service.index(conversation_units([1]))
+    await service.index(conversation_units([1]))
 
     assert [outcome.status for outcome in conversations.outcomes] == [IndexStatus.INDEXED]
 
@@ -293,10 +301,10 @@ async def test_rows_that_milvus_cannot_take_fail_alone_with_their_reason(
     for key in range(1, 9):
         conversations.put(key, f"misfit {key}" if key in (2, 7) else f"fine {key}")
 
-    await service.index(range(1, 9))
+    await service.index(conversation_units(range(1, 9)))
 
     assert set(await indexed(milvus)) == {1, 3, 4, 5, 6, 8}
-    failed = {outcome.conversation_id: outcome.reason for outcome in conversations.outcomes if outcome.reason}
+    failed = {outcome.source_id: outcome.reason for outcome in conversations.outcomes if outcome.reason}
     assert failed == dict.fromkeys((2, 7), "The vector's length is not 8")
 
 
@@ -318,12 +326,12 @@ async def test_rows_that_milvus_does_not_take_for_no_clear_reason_are_tried_agai
     with monkeypatch.context() as patch:
         patch.setattr(milvus, "insert", refuse_four)
         with pytest.raises(IndexingError) as failure:
-            await service.index(range(1, 9))
+            await service.index(conversation_units(range(1, 9)))
 
-    assert failure.value.left == [4]
+    assert failure.value.left == conversation_units([4])
     assert "secret" not in str(failure.value)
     assert set(await indexed(milvus)) == {1, 2, 3, 5, 6, 7, 8}
-    assert {outcome.conversation_id for outcome in conversations.outcomes} == {1, 2, 3, 5, 6, 7, 8}
+    assert {outcome.source_id for outcome in conversations.outcomes} == {1, 2, 3, 5, 6, 7, 8}
     await service.index(failure.value.left)
     assert set(await indexed(milvus)) == set(range(1, 9))
 
@@ -332,17 +340,17 @@ async def test_a_row_that_is_given_up_leaves_the_index_and_says_why(
     service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
 ) -> None:
     conversations.put(1, "text")
-    await service.index([1])
+    await service.index(conversation_units([1]))
 
-    await service.give_up(1, "the worker died")
-    await service.give_up(2, "it does not exist")
+    await service.give_up(conversation_unit(1), "the worker died")
+    await service.give_up(conversation_unit(2), "it does not exist")
 
     assert await indexed(milvus) == {}
     last = conversations.outcomes[-1]
-    assert (last.conversation_id, last.status, last.reason) == (1, IndexStatus.FAILED, "the worker died")
+    assert (last.source_id, last.status, last.reason) == (1, IndexStatus.FAILED, "the worker died")
     conversations.statuses = [503]
     with pytest.raises(IndexingError):
-        await service.give_up(1, "the worker died")
+        await service.give_up(conversation_unit(1), "the worker died")
 
 
 async def test_a_busy_embedder_fails_no_row_and_its_wish_to_wait_is_passed_on(
@@ -352,7 +360,7 @@ async def test_a_busy_embedder_fails_no_row_and_its_wish_to_wait_is_passed_on(
     embedder.broken = EmbedderError("The embedding server answered 429", transient=True, retry_after=17.0)
 
     with pytest.raises(IndexingError, match="429") as failure:
-        await service.index([1])
+        await service.index(conversation_units([1]))
 
     assert failure.value.retry_after == 17.0
     assert conversations.outcomes == []
@@ -368,8 +376,8 @@ async def test_an_api_that_fails_is_a_reason_to_come_again(
 
     for _ in range(failures):
         with pytest.raises(IndexingError, match="503"):
-            await service.index([1])
-    await service.index([1])
+            await service.index(conversation_units([1]))
+    await service.index(conversation_units([1]))
 
     assert await indexed(milvus) == {1: (1, "text")}
 
@@ -380,10 +388,10 @@ async def test_a_lost_report_is_made_good_by_the_next_attempt(
     conversations.put(1, "text")
     conversations.after_read = lambda ids: conversations.statuses.append(503)
     with pytest.raises(IndexingError, match="503"):
-        await service.index([1])
+        await service.index(conversation_units([1]))
     conversations.after_read = lambda ids: None
 
-    await service.index([1])
+    await service.index(conversation_units([1]))
 
     assert await indexed(milvus) == {1: (1, "text")}
     assert [outcome.version for outcome in conversations.outcomes] == [1]
@@ -399,18 +407,18 @@ async def test_jobs_for_the_same_rows_at_the_same_time_leave_each_row_once(
         """As the worker does with a job that met the others too often."""
         while True:
             with suppress(IndexingError):
-                return await service.index(keys)
+                return await service.index(conversation_units(keys))
 
     for key in keys:
         conversations.put(key, f"text {key}")
     async with AsyncClient(conversations.base_url, timeout=5, max_retries=0) as client:
         services = [
-            IndexService(
-                ConversationsAPI(client), embedder, MilvusRepository(milvus, model="fake", dimension=8, timeout=10)
+            make_service(
+                client, embedder, MilvusRepository(milvus, CONVERSATIONS, model="fake", dimension=8, timeout=10)
             )
             for _ in range(4)
         ]
-        await services[0].index(keys)
+        await services[0].index(conversation_units(keys))
         for _ in range(5):
             for key in keys:
                 conversations.put(key, f"text {key} again")

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 import pytest
 from indexer_worker.errors import IndexMismatchError, RowsRefusedError, VectorStoreError
 from indexer_worker.vector_store import collection
-from indexer_worker.vector_store.collection import ensure_collection
+from indexer_worker.vector_store.collection import CONVERSATIONS, ensure_collection
+from indexer_worker.vector_store.layout import Row
 from indexer_worker.vector_store.repository import MilvusRepository
-from indexer_worker.vector_store.rows import Row, vector_row
+from indexer_worker.vector_store.rows import vector_row
 from mh_common import vector_index as fields
 from mh_common.milvus import make_client
 from mh_common.models import Conversation, IndexStatus, Sentiment
+from mh_common.units import conversation_units
 from mh_devtools.testing.fixtures import EACH_MILVUS, LITE
 from pymilvus import AsyncMilvusClient, MilvusException
 
@@ -42,7 +44,7 @@ def row(key: int, question: str = "How?", version: int = 1) -> dict[str, object]
 
 
 def repository(client: AsyncMilvusClient, model: str = "fake", dimension: int = 2) -> MilvusRepository:
-    return MilvusRepository(client, model=model, dimension=dimension, timeout=10)
+    return MilvusRepository(client, CONVERSATIONS, model=model, dimension=dimension, timeout=10)
 
 
 @asynccontextmanager
@@ -151,7 +153,7 @@ async def test_a_collection_of_another_embedding_space_is_refused_and_left_alone
     await repository(milvus).upsert([row(1)])
     other = repository(milvus, model, dimension)
 
-    for write in (other.upsert([row(2)]), other.delete([1]), other.prepare()):
+    for write in (other.upsert([row(2)]), other.delete(conversation_units([1])), other.prepare()):
         with pytest.raises(IndexMismatchError) as refusal:
             await write
 
@@ -273,10 +275,10 @@ async def test_a_connection_that_breaks_in_the_middle_costs_one_attempt_and_no_r
 
 async def test_deleting_passes_over_what_is_not_there(milvus: AsyncMilvusClient) -> None:
     index = repository(milvus)
-    await index.delete([5])
+    await index.delete(conversation_units([5]))
     await index.upsert([row(1), row(2)])
 
-    await index.delete([2, 3])
+    await index.delete(conversation_units([2, 3]))
 
     assert await count(milvus) == 1
 
@@ -326,7 +328,7 @@ async def test_copies_that_dead_workers_left_go_with_the_next_write(milvus: Asyn
 async def test_an_index_that_does_not_answer_is_one_transient_error_without_any_text() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with connected(f"http://127.0.0.1:{silent.getsockname()[1]}") as client:
-            index = MilvusRepository(client, model="fake", dimension=2, timeout=0.3)
+            index = MilvusRepository(client, CONVERSATIONS, model="fake", dimension=2, timeout=0.3)
             with pytest.raises(VectorStoreError) as failure:
                 await index.upsert([row(1, "a secret question")])
 

@@ -18,6 +18,7 @@ from indexer_worker.settings import Settings
 from mh_common import vector_index as names
 from mh_common.milvus import make_client
 from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus
+from mh_common.units import CONVERSATION, conversation_unit, conversation_units
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.stubs.openai_stub import StubOpenAI
 from mh_devtools.testing.fixtures import EACH_MILVUS, LITE, SERVER
@@ -106,7 +107,7 @@ def little_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def index_all(services: Services, conversations: StubIndex) -> None:
-    await services.index.index(sorted(conversations.rows))
+    await services.of(CONVERSATION).index.index(conversation_units(sorted(conversations.rows)))
 
 
 async def finish(services: Services, step: Checkpoint | None) -> list[Checkpoint]:
@@ -139,7 +140,7 @@ async def model(client: Any) -> str:
 async def carried_out_by_jobs(services: Services, conversations: StubIndex) -> None:
     """Do what the API would queue."""
     for ids in conversations.queued:
-        await services.index.index(ids[:64])
+        await services.of(CONVERSATION).index.index(conversation_units(ids[:64]))
 
 
 @IN_PLACE
@@ -233,7 +234,7 @@ async def test_a_collection_that_a_worker_with_former_settings_made_meanwhile_is
     step = Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
     await services.runs.carry_on(step, 0, 0)
     await milvus.drop_collection(names.COLLECTION)
-    await former.index.index([1])
+    await former.of(CONVERSATION).index.index(conversation_units([1]))
     assert await model(milvus) == "embedding=former"
 
     await finish(services, step)
@@ -260,7 +261,7 @@ async def test_what_changes_during_a_rebuild_is_not_lost(
             conversations.put(8, "added")
             conversations.remove(2)
             await aliases.alter_alias(names.replaced_by(1), names.COLLECTION)
-            await services.index.index([1, 2, 8])
+            await services.of(CONVERSATION).index.index(conversation_units([1, 2, 8]))
             await aliases.alter_alias(names.built_by(1), names.COLLECTION)
         step = following
     assert await searched(aliases) == dict.fromkeys(range(1, 8), 1)
@@ -287,8 +288,8 @@ async def test_a_switch_that_died_half_way_is_finished(
         await aliases.create_alias(target, names.COLLECTION)
     elif "another" in died_after:
         with pytest.raises(VectorStoreError):
-            await services.repository.prepare()
-        await services.repository.prepare()
+            await services.of(CONVERSATION).repository.prepare()
+        await services.of(CONVERSATION).repository.prepare()
 
     await finish(services, filled)
 
@@ -304,7 +305,7 @@ async def test_a_row_that_failed_before_and_that_the_new_model_takes_is_no_failu
         conversations.put(key, f"text {key}")
     services = await assemble("former")
     await index_all(services, conversations)
-    await services.index.give_up(3, "refused")
+    await services.of(CONVERSATION).index.give_up(conversation_unit(3), "refused")
     assert set(await searched(milvus)) == {1, 2, 4}
 
     await finish(services, Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"))

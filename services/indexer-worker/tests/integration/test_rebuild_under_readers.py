@@ -10,6 +10,7 @@ from indexer_worker.maintenance.checkpoints import Checkpoint, Phase
 from mh_common import vector_index as names
 from mh_common.milvus import GRPC_OPTIONS
 from mh_common.models import IndexRunKind, IndexRunStatus, SearchMode
+from mh_common.units import CONVERSATION, conversation_units
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.stubs.openai_stub import StubOpenAI
 from mh_devtools.testing.fixtures import SERVER
@@ -111,7 +112,7 @@ async def test_readers_find_every_row_through_a_first_rebuild_and_a_second_that_
     for key in range(1, ROWS + 1):
         conversations.put(key, f"text {key}")
     worker = await assemble(MODEL)
-    await worker.index.index(range(1, ROWS + 1))
+    await worker.of(CONVERSATION).index.index(conversation_units(range(1, ROWS + 1)))
 
     async with readers:
         first = await rebuilt(conversations, [worker])

@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError
 from indexer_worker.indexing.service import IndexService
+from indexer_worker.indexing.sources.conversations import ConversationSource
 from indexer_worker.liveness.queue_depth import JobQueue
 from indexer_worker.maintenance import reconcile, runs
 from indexer_worker.maintenance.checkpoints import Checkpoint
+from indexer_worker.maintenance.kinds import KindServices
 from indexer_worker.maintenance.rebuild import Rebuilder
 from indexer_worker.maintenance.reconcile import Reconciler, differences
 from indexer_worker.maintenance.runs import RunService
 from indexer_worker.settings import ReconcileSettings
+from indexer_worker.vector_store.collection import CONVERSATIONS
 from indexer_worker.vector_store.inventory import MilvusInventory, Window
 from indexer_worker.vector_store.replacement import CollectionReplacement
 from indexer_worker.vector_store.repository import MilvusRepository
@@ -28,6 +31,7 @@ from mh_common.embeddings import TextUse
 from mh_common.metrics import exposition
 from mh_common.models import IndexOutcome, IndexRun, IndexRunStatus, IndexStatus, PresentVersion, RunCounts
 from mh_common.settings import RedisSettings
+from mh_common.units import CONVERSATION, conversation_unit, conversation_units
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.testing.exposition import metric_value
 from mh_devtools.testing.fixtures import EACH_MILVUS
@@ -63,24 +67,26 @@ class Setting:
     def __init__(self, api: StubIndex, client: AsyncClient, milvus: AsyncMilvusClient, redis_url: str) -> None:
         self.api = api
         self.milvus = milvus
-        self.repository = MilvusRepository(milvus, model="fake", dimension=2, timeout=10)
+        self.repository = MilvusRepository(milvus, CONVERSATIONS, model="fake", dimension=2, timeout=10)
         conversations = ConversationsAPI(client)
-        self.index = IndexService(conversations, ConstantEmbedder(), self.repository)
-        inventory = MilvusInventory(milvus, timeout=10, max_window=50)
-        reconciler = Reconciler(conversations, inventory, page=20)
+        self.index = IndexService(conversations, ConversationSource(conversations), ConstantEmbedder(), self.repository)
+        inventory = MilvusInventory(milvus, CONVERSATIONS, timeout=10, max_window=50)
+        reconciler = Reconciler(conversations, inventory, CONVERSATION, page=20)
         rebuilder = Rebuilder(
             conversations,
-            CollectionReplacement(milvus, model="fake", dimension=2, timeout=10),
+            CollectionReplacement(milvus, CONVERSATIONS, model="fake", dimension=2, timeout=10),
             reconciler,
             lambda name: (inventory, self.index),
+            CONVERSATIONS,
         )
         settings = ReconcileSettings(grace=60, busy_grace=3600)
         queue = JobQueue(RedisSettings(url=redis_url))
-        self.runs = RunService(conversations, self.repository, reconciler, rebuilder, queue.is_idle, settings)
+        kinds = {CONVERSATION: KindServices(self.index, self.repository, reconciler, rebuilder)}
+        self.runs = RunService(conversations, kinds, queue.is_idle, settings)
 
     async def index_all(self) -> None:
         for keys in batched(sorted(self.api.rows), 64):
-            await self.index.index(keys)
+            await self.index.index(conversation_units(keys))
 
     async def run(self, **values: Any) -> IndexRun:
         """Carry a run out to its end; return it as the API has it then."""
@@ -126,7 +132,9 @@ async def test_missing_stale_doubled_and_orphaned_rows_are_found_and_only_they_a
     (row,) = await setting.milvus.query(fields.COLLECTION, filter="id == 30", output_fields=["*"])
     await setting.milvus.insert(fields.COLLECTION, [{name: row[name] for name in row if name != fields.SPARSE}])
     behind = setting.api.put(40, "a text whose change the index missed")
-    setting.api.outcomes.append(IndexOutcome(conversation_id=40, version=behind.version, status=IndexStatus.INDEXED))
+    setting.api.outcomes.append(
+        IndexOutcome(**conversation_unit(40)._asdict(), version=behind.version, status=IndexStatus.INDEXED)
+    )
     for key in (50, 99):
         setting.api.remove(key)
 
@@ -164,7 +172,7 @@ async def test_rows_that_wait_are_left_alone_until_they_must_be_lost(
 ) -> None:
     for key in (1, 2, 3):
         conversations.put(key, "text")
-    await setting.index.index([3])
+    await setting.index.index(conversation_units([3]))
     conversations.outcomes.clear()  # the row is in the index, and the report of that was lost
     conversations.waits_since(2, timedelta(minutes=2))
     conversations.waits_since(3, timedelta(minutes=2))
@@ -196,9 +204,11 @@ async def test_failed_rows_are_no_difference_unless_the_index_holds_them(
 ) -> None:
     for key in (1, 2):
         conversations.put(key, "text")
-    await setting.index.index([1])
+    await setting.index.index(conversation_units([1]))
     for key in (1, 2):
-        failed = IndexOutcome(conversation_id=key, version=1, status=IndexStatus.FAILED, reason="refused")
+        failed = IndexOutcome(
+            **conversation_unit(key)._asdict(), version=1, status=IndexStatus.FAILED, reason="refused"
+        )
         conversations.outcomes.append(failed)
 
     await setting.run()
@@ -247,7 +257,7 @@ async def test_since_looks_only_at_what_changed_and_force_queues_all_of_it(
 async def test_a_collection_of_another_model_ends_the_run_with_that_reason(
     setting: Setting, milvus: AsyncMilvusClient
 ) -> None:
-    await MilvusRepository(milvus, model="former", dimension=2, timeout=10).prepare()
+    await MilvusRepository(milvus, CONVERSATIONS, model="former", dimension=2, timeout=10).prepare()
 
     run = await setting.run()
 
@@ -375,11 +385,15 @@ def test_every_row_that_says_indexed_and_is_not_and_every_orphan_is_a_difference
     rows: dict[int, tuple[int, IndexStatus, bool]], indexed: dict[int, int], copied: frozenset[int]
 ) -> None:
     present = [
-        PresentVersion(conversation_id=key, version=version, status=status, queued_at=NOW - timedelta(days=overdue))
+        PresentVersion(
+            **conversation_unit(key)._asdict(), version=version, status=status, queued_at=NOW - timedelta(days=overdue)
+        )
         for key, (version, status, overdue) in rows.items()
     ]
 
-    found = differences(present, Window(12, indexed, copied & indexed.keys()), overdue=NOW)
+    versions = {conversation_unit(key): version for key, version in indexed.items()}
+    window = Window(conversation_unit(12), versions, frozenset(conversation_units(copied)) & versions.keys())
+    found = {key.source_id for key in differences(present, window, overdue=NOW)}
 
     for key in range(1, 13):
         if key not in rows:

@@ -21,6 +21,7 @@ from indexer_worker.vector_store.repository import MilvusRepository
 from mh_common import vector_index as fields
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.models import IndexOutcome, IndexRunStatus, IndexStatus
+from mh_common.units import conversation_unit
 from mh_devtools import servers
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.stubs.openai_stub import StubOpenAI
@@ -148,7 +149,7 @@ def test_sigterm_lets_the_job_in_flight_end_and_leaves_the_others_to_the_next_wo
     released.set()
 
     assert worker.process.wait(60) == 0
-    assert [outcome.conversation_id for outcome in conversations.outcomes] == [1]
+    assert [outcome.source_id for outcome in conversations.outcomes] == [1]
     assert redis.llen(INDEX_QUEUE) == 2
     start_worker()
     wait_until(lambda: len(conversations.outcomes) == 3)
@@ -164,7 +165,7 @@ def test_the_clock_sends_a_comparison_that_a_worker_carries_out(
     conversations.put(1, "text")
     conversations.outcomes.append(
         # What the index lost: it says indexed.
-        IndexOutcome(conversation_id=1, version=1, status=IndexStatus.INDEXED)
+        IndexOutcome(**conversation_unit(1)._asdict(), version=1, status=IndexStatus.INDEXED)
     )
     beat = [sys.executable, "-m", "celery", "-A", "indexer_worker.celery_app", "beat"]
     clocks = [
@@ -205,9 +206,9 @@ def test_a_job_whose_process_dies_each_time_ends_as_a_failed_row_and_lets_the_ot
     conversations.after_read = kill
     send(app, 1, 2)
     # A start and three more of its process.
-    wait_until(lambda: len({outcome.conversation_id for outcome in conversations.outcomes}) == 2, timeout=200)
+    wait_until(lambda: len({outcome.source_id for outcome in conversations.outcomes}) == 2, timeout=200)
 
-    said = {outcome.conversation_id: outcome for outcome in conversations.outcomes}
+    said = {outcome.source_id: outcome for outcome in conversations.outcomes}
     assert {key: outcome.status for key, outcome in said.items()} == {
         1: IndexStatus.INDEXED,
         2: IndexStatus.FAILED,

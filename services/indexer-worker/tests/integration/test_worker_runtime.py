@@ -10,6 +10,7 @@ from indexer_worker.maintenance.checkpoints import Checkpoint
 from indexer_worker.runtime import Runtime
 from indexer_worker.settings import Settings
 from mh_common.models import IndexRunKind, IndexRunStatus
+from mh_common.units import conversation_unit, conversation_units
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.stubs.openai_stub import StubOpenAI
 
@@ -40,9 +41,9 @@ def test_a_job_that_hangs_is_given_up_and_the_next_one_works(settings: Settings,
     with closing(Runtime(impatient)) as runtime:
         runtime.prepare()
         with pytest.raises(JobTimeoutError, match="longer than 4 s"):
-            runtime.index([1])
+            runtime.index(conversation_units([1]))
         released.set()
-        runtime.index([1])
+        runtime.index(conversation_units([1]))
 
     assert [outcome.version for outcome in conversations.outcomes] == [1]
 
@@ -51,18 +52,18 @@ def test_jobs_of_several_threads_run_one_after_the_other(runtime: Runtime, conve
     for key in range(1, 9):
         conversations.put(key, f"text {key}")
 
-    threads = [threading.Thread(target=runtime.index, args=([key],)) for key in range(1, 9)]
+    threads = [threading.Thread(target=runtime.index, args=(conversation_units([key]),)) for key in range(1, 9)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert sorted(outcome.conversation_id for outcome in conversations.outcomes) == list(range(1, 9))
+    assert sorted(outcome.source_id for outcome in conversations.outcomes) == list(range(1, 9))
 
 
 def test_a_run_is_added_and_carried_out_and_a_row_given_up(runtime: Runtime, conversations: StubIndex) -> None:
     conversations.put(1, "text")
-    runtime.give_up(1, "the worker died")
+    runtime.give_up(conversation_unit(1), "the worker died")
 
     step = Checkpoint(run_id=runtime.add_run(IndexRunKind.RECONCILE), owner="me")
 

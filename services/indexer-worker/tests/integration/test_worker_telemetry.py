@@ -19,6 +19,7 @@ from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
 from mh_common.models import IndexRunKind
 from mh_common.settings import OtelSettings, RedisSettings
 from mh_common.tracing import span, start_tracing
+from mh_common.units import UnitKey
 from mh_devtools import servers
 from mh_devtools.stubs.otlp_stub import StubCollector
 from mh_devtools.testing.exposition import metric_value
@@ -41,11 +42,11 @@ class Script:
         self.script = list(script)
         self.steps = 2
 
-    def index(self, ids: Sequence[int]) -> None:
+    def index(self, units: Sequence[UnitKey]) -> None:
         if self.script:
             raise self.script.pop(0)
 
-    def give_up(self, key: int, reason: str) -> None:
+    def give_up(self, unit: UnitKey, reason: str) -> None:
         raise AssertionError("not in this script")
 
     def add_run(self, kind: IndexRunKind) -> int:

@@ -11,8 +11,6 @@ import respx
 from indexer_worker.api_calls import ConversationsAPI
 from mh_client import AsyncClient, ConflictError
 from mh_common.models import (
-    ConversationVersion,
-    ConversationVersions,
     IndexOutcome,
     IndexQueued,
     IndexReport,
@@ -22,7 +20,11 @@ from mh_common.models import (
     IndexRunStatus,
     IndexStatus,
     PresentVersion,
+    UnitPosition,
+    UnitVersion,
+    UnitVersions,
 )
+from mh_common.units import UnitKey, conversation_unit
 from mh_devtools.testing.responses import model_response
 from mh_devtools.testing.runs import queued_run
 
@@ -48,20 +50,28 @@ def sent(route: respx.Route) -> Any:
 
 @respx.mock
 async def test_versions_after_an_id_and_since_a_time(api: ConversationsAPI) -> None:
-    state = PresentVersion(conversation_id=9, version=2, status=IndexStatus.FAILED, queued_at=NOW)
-    page = ConversationVersions(items=[state], next_after=9)
+    state = PresentVersion(**conversation_unit(9)._asdict(), version=2, status=IndexStatus.FAILED, queued_at=NOW)
+    page = UnitVersions(items=[state], next_after=UnitPosition(source_id=9, ordinal=0))
     route = respx.get(f"{INTERNAL}/versions").mock(model_response(page))
-    assert await api.versions(after=0, limit=1000) == page
-    assert dict(route.calls.last.request.url.params) == {"after": "0", "limit": "1000"}
-    await api.versions(after=7, limit=5000, since=NOW)
-    asked = {"after": "7", "limit": "5000", "since": "2026-03-01T12:00:00.123456+00:00"}
+    assert await api.versions(after=conversation_unit(0), limit=1000) == page
+    assert dict(route.calls.last.request.url.params) == {
+        "kind": "conversation",
+        "after": "0",
+        "after_ordinal": "0",
+        "limit": "1000",
+    }
+    await api.versions(after=UnitKey("note", 7, 3), limit=5000, since=NOW)
+    asked = {"kind": "note", "after": "7", "after_ordinal": "3", "limit": "5000"}
+    asked["since"] = "2026-03-01T12:00:00.123456+00:00"
     assert dict(route.calls.last.request.url.params) == asked
 
 
 @respx.mock
 async def test_a_report_is_sent_again_when_its_answer_is_lost(api: ConversationsAPI) -> None:
-    answer = IndexReportAnswer(versions=[ConversationVersion(conversation_id=7, version=None)])
-    report = IndexReport(outcomes=[IndexOutcome(conversation_id=7, version=2, status=IndexStatus.INDEXED)])
+    answer = IndexReportAnswer(versions=[UnitVersion(**conversation_unit(7)._asdict(), version=None)])
+    report = IndexReport(
+        outcomes=[IndexOutcome(**conversation_unit(7)._asdict(), version=2, status=IndexStatus.INDEXED)]
+    )
     route = respx.post(f"{INTERNAL}/reports").mock(side_effect=[httpx.ReadTimeout("lost"), model_response(answer)])
     assert await api.report(report) == answer
     assert IndexReport.model_validate(sent(route)) == report
@@ -87,6 +97,11 @@ async def test_runs_are_added_claimed_and_reported(api: ConversationsAPI) -> Non
 
 @respx.mock
 async def test_differences_are_queued(api: ConversationsAPI) -> None:
-    route = respx.post(f"{BASE}/api/v1/index/queue").mock(model_response(IndexQueued(queued=2), 202))
-    assert await api.queue([7, 9]) == 2
-    assert sent(route) == {"ids": [7, 9]}
+    route = respx.post(f"{INTERNAL}/queue").mock(model_response(IndexQueued(queued=2), 202))
+    assert await api.queue([conversation_unit(7), UnitKey("note", 9, 2)]) == 2
+    assert sent(route) == {
+        "units": [
+            {"kind": "conversation", "source_id": 7, "ordinal": 0},
+            {"kind": "note", "source_id": 9, "ordinal": 2},
+        ]
+    }

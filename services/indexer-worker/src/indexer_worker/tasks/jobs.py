@@ -65,7 +65,7 @@ def register_jobs(app: Celery, work: Work, settings: WorkerSettings, crashes: Cr
     def index(
         task: Task, ids: object = None, kind: object = None, units: object = None, not_before: float = 0.0
     ) -> None:
-        """`ids`, or `kind` and `units`: see `job_units`. `not_before`: seconds since 1970; the worker's, for retries."""
+        """`ids`, or `kind` and `units`: see `job_units`. `not_before`: seconds since 1970; the worker's own."""
         arguments = {"ids": ids, "kind": kind, "units": units}
         with structlog.contextvars.bound_contextvars(job_id=task.request.id, job=task.name):
             attempt = Attempt(task, settings.hold_time, backoff)

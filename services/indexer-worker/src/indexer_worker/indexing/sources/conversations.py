@@ -8,7 +8,8 @@ from mh_common.vector_index import embedded_text
 
 from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.indexing.loaded import LoadedUnit, Vector
-from indexer_worker.vector_store.rows import Row, vector_row
+from indexer_worker.vector_store.layout import Row
+from indexer_worker.vector_store.rows import vector_row
 
 
 class ConversationSource:
