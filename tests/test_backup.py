@@ -23,6 +23,7 @@ from conversations_api.models import (
 from conversations_api.settings import DatabaseSettings
 from mh_common.jobs import IndexJob
 from mh_common.models import IndexStatus, Sentiment
+from mh_common.units import conversation_units
 from mh_devtools.database import backup as saving
 from mh_devtools.database.backup import backup, restore
 from mh_devtools.database.backup_file import BackupError
@@ -78,9 +79,10 @@ def add_rows(connection: Connection, first: int = 1) -> None:
         for n, text in enumerate(TEXTS)
     ]
     connection.execute(insert(ConversationRow), rows)
+    units = conversation_units(range(first, first + len(TEXTS)))
     state = {"status": IndexStatus.INDEXED, "indexed_version": 1, "attempts": 1, "queued_at": AT, "indexed_at": AT}
-    connection.execute(insert(IndexStateRow), [{"conversation_id": row["id"], **state} for row in rows])
-    key = {"key": f"Key-{first}", "request_hash": "0" * 64, "created_at": AT, "conversation_ids": f"[{first}]"}
+    connection.execute(insert(IndexStateRow), [{**unit._asdict(), **state} for unit in units])
+    key = {"key": f"Key-{first}", "request_hash": "0" * 64, "created_at": AT, "result_ids": f"[{first}]"}
     connection.execute(insert(IdempotencyKeyRow), key)
     json_texts = dict.fromkeys(("configuration", "metrics", "per_case"), '{"text": "🙂"}')
     data_set = {"data_set_name": "q.jsonl", "data_set_sha256": "0" * 64, "data_set_cases": 2}
@@ -107,7 +109,7 @@ def filled(make_database: MakeDatabase, request: pytest.FixtureRequest) -> URL:
         add_rows(connection)
         add_rows(connection, 101)
         last = 100 + len(TEXTS)
-        connection.execute(delete(IndexStateRow).where(IndexStateRow.conversation_id == last))
+        connection.execute(delete(IndexStateRow).where(IndexStateRow.source_id == last))
         connection.execute(delete(ConversationRow).where(ConversationRow.id == last))
 
     connected(address, fill)
@@ -141,14 +143,14 @@ def test_everything_is_owed_to_the_index_and_no_key_is_given_again(
 
     def look(connection: Connection) -> tuple[list[int], list[int], set[IndexStatus], int]:
         ids = list(connection.scalars(select(ConversationRow.id).order_by(ConversationRow.id)))
-        owed = connection.execute(select(OutboxRow.conversation_id, OutboxRow.job).order_by(OutboxRow.id)).all()
+        owed = connection.execute(select(OutboxRow.source_id, OutboxRow.job).order_by(OutboxRow.id)).all()
         assert {row.job for row in owed} == {IndexJob.UPDATED}
         states = set(connection.scalars(select(IndexStateRow.status)))
         row = {"question": "q", "answer": "a", "version": 1, "created_at": AT, "updated_at": AT}
         row |= {"question_sentiment": Sentiment.NEUTRAL, "answer_sentiment": Sentiment.NEUTRAL}
         new = connection.execute(insert(ConversationRow).values(row)).inserted_primary_key
         assert new is not None
-        return ids, [row.conversation_id for row in owed], states, new[0]
+        return ids, [row.source_id for row in owed], states, new[0]
 
     ids, owed, states, new = connected(empty, look)
     assert owed == ids

@@ -49,8 +49,8 @@ def rows_of(stack: ServerStack, key: int) -> list[dict[str, Any]]:
     """What each table holds of a conversation, times only as whether there is one, the outbox in its order."""
     queries = (
         "SELECT * FROM mental_health_conversations WHERE id = %s",
-        "SELECT * FROM index_states WHERE conversation_id = %s",
-        "SELECT * FROM index_outbox WHERE conversation_id = %s ORDER BY id",
+        "SELECT * FROM index_states WHERE source_id = %s",
+        "SELECT * FROM index_outbox WHERE source_id = %s ORDER BY id",
     )
     with closing(stack.connect_to_mysql(stack.database)) as connection:
         cursor = connection.cursor(pymysql.cursors.DictCursor)
@@ -58,7 +58,7 @@ def rows_of(stack: ServerStack, key: int) -> list[dict[str, Any]]:
         for query in queries:
             cursor.execute(query, (key,))
             found += list(cursor.fetchall())
-    drop = {"id", "conversation_id", "claimed_by", "claimed_until"}
+    drop = {"id", "source_id", "claimed_by", "claimed_until"}
     return [
         {name: bool(value) if name.endswith("_at") else value for name, value in row.items() if name not in drop}
         for row in found

@@ -14,6 +14,7 @@ from mh_common.models import (
     SearchRequest,
     Sentiment,
 )
+from mh_common.units import conversation_unit
 from pydantic import ValidationError
 
 SENTIMENTS = {"question_sentiment": "negative", "answer_sentiment": "positive"}
@@ -70,7 +71,7 @@ def test_an_update_of_nothing_or_to_null_is_refused(body: dict[str, object]) -> 
 @pytest.mark.parametrize(("status", "reason"), [("pending", None), ("failed", None), ("indexed", "why")])
 def test_a_report_says_what_became_of_a_row_and_why_it_failed(status: str, reason: str | None) -> None:
     with pytest.raises(ValidationError):
-        IndexOutcome(conversation_id=1, version=1, status=IndexStatus(status), reason=reason)
+        IndexOutcome(**conversation_unit(1)._asdict(), version=1, status=IndexStatus(status), reason=reason)
 
 
 def test_times_in_a_search_need_a_zone() -> None:

@@ -98,7 +98,7 @@ class Asking:
     async def _prompt(self, question: str) -> dict[str, Any]:
         [vector] = await self._embedder.embed([question])
         matches = await self._index.search(IndexQuery(SearchMode.HYBRID, question, vector), MIN_CANDIDATES, And())
-        ids = [match.id for match in matches[:TOP_K]]
+        ids = [match.unit.key.source_id for match in matches[:TOP_K]]
         found = await self._api.conversations.list(ids=ids, limit=TOP_K)
         texts = json.dumps([[row.question, row.answer] for row in found.items])
         return {"model": "stub", "messages": [{"role": "user", "content": f"{question}\n{texts}"}]}

@@ -21,7 +21,10 @@ COLUMNS: Final = (
     "c.id, c.version, c.created_at, c.updated_at, c.question, c.answer, c.question_sentiment, c.answer_sentiment, "
     "s.status AS index_status, c.source_url, c.source_date, c.category, c.author"
 )
-SELECT: Final = f"SELECT {COLUMNS} FROM mental_health_conversations c JOIN index_states s ON s.conversation_id = c.id "  # noqa: S608 - constants
+SELECT: Final = (
+    f"SELECT {COLUMNS} FROM mental_health_conversations c JOIN index_states s ON s.kind = 'conversation' "  # noqa: S608 - constants
+    "AND s.source_id = c.id AND s.ordinal = 0 "
+)
 GET: Final = SELECT + "WHERE c.id = %(id)s"
 LIST: Final = SELECT + "ORDER BY c.id LIMIT %(limit)s"
 LOCK: Final = GET + " FOR UPDATE"
@@ -32,16 +35,20 @@ INSERT: Final = (
     "%(author)s)"
 )
 INSERT_STATE: Final = (
-    "INSERT INTO index_states (conversation_id, status, attempts, queued_at) VALUES (%(id)s, 'pending', 0, %(now)s)"
+    "INSERT INTO index_states (kind, source_id, ordinal, status, attempts, queued_at) "
+    "VALUES ('conversation', %(id)s, 0, 'pending', 0, %(now)s)"
 )
-INSERT_OUTBOX: Final = "INSERT INTO index_outbox (conversation_id, job, created_at) VALUES (%(id)s, %(job)s, %(now)s)"
+INSERT_OUTBOX: Final = (
+    "INSERT INTO index_outbox (kind, source_id, ordinal, job, created_at) "
+    "VALUES ('conversation', %(id)s, 0, %(job)s, %(now)s)"
+)
 UPDATE: Final = (
     "UPDATE mental_health_conversations SET question_sentiment = %(sentiment)s, version = version + 1, "
     "updated_at = %(now)s WHERE id = %(id)s"
 )
 UPDATE_STATE: Final = (
     "UPDATE index_states SET status = 'pending', attempts = 0, reason = NULL, queued_at = %(now)s "
-    "WHERE conversation_id = %(id)s"
+    "WHERE kind = 'conversation' AND source_id = %(id)s AND ordinal = 0"
 )
 JOBS: Final = ("CreatedMentalHealthConversationJob", "UpdatedMentalHealthConversationJob")
 

@@ -86,7 +86,7 @@ def _indexing_seconds(stack: ServerStack, last: int) -> float:
     with stack.connect_to_mysql(stack.database) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT TIMESTAMPDIFF(MICROSECOND, MIN(indexed_at), MAX(indexed_at)) FROM "
-            "(SELECT indexed_at FROM index_states ORDER BY conversation_id DESC LIMIT %s) added",
+            "(SELECT indexed_at FROM index_states ORDER BY kind DESC, source_id DESC LIMIT %s) added",
             (last,),
         )
         [microseconds] = cursor.fetchone() or [0]

@@ -12,6 +12,7 @@ from typing import Final
 import pymysql
 from mh_client import Client, ConversationCreate
 from mh_client.importing import DEFAULT_BATCH_ROWS
+from mh_common.units import conversation_units
 from pymysql.cursors import Cursor
 
 from mh_devtools.bench.bare_api import JOBS
@@ -67,10 +68,11 @@ def _execute_many(connection: pymysql.Connection, rows: Sequence[ConversationCre
                 batch = [{**content, **fixed} for content in contents[start : start + DEFAULT_BATCH_ROWS]]
                 _insert(cursor, "mental_health_conversations", batch)
                 keys = range(cursor.lastrowid, cursor.lastrowid + len(batch))
+                units = [unit._asdict() for unit in conversation_units(keys)]
                 state = {"status": "pending", "attempts": 0, "queued_at": now}
-                _insert(cursor, "index_states", [{"conversation_id": key, **state} for key in keys])
+                _insert(cursor, "index_states", [{**unit, **state} for unit in units])
                 owed = {"job": JOBS[0], "created_at": now}
-                _insert(cursor, "index_outbox", [{"conversation_id": key, **owed} for key in keys])
+                _insert(cursor, "index_outbox", [{**unit, **owed} for unit in units])
                 connection.commit()
 
     return len(rows) / timed(write)

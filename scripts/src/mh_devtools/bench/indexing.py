@@ -60,22 +60,23 @@ class Owed:
     def index(self, ids: Sequence[int]) -> float:
         """Have these conversations indexed; return the seconds from their commit until the last one's report."""
         among = f"BETWEEN {min(ids):d} AND {max(ids):d}"
+        mine = f"kind = 'conversation' AND source_id {among}"
         with self._stack.connect_to_mysql(self._stack.database) as connection:
             cursor = connection.cursor()
             # Half of them as changed, which is the same to the worker, but a message holds one kind: so that few rows
             # are work for both processes.
             cursor.execute(
-                "INSERT INTO index_outbox (conversation_id, job, created_at) "  # noqa: S608
-                f"SELECT id, IF(id < %s, %s, %s), UTC_TIMESTAMP(6) FROM mental_health_conversations WHERE id {among} "
-                "ORDER BY id",
+                "INSERT INTO index_outbox (kind, source_id, ordinal, job, created_at) "  # noqa: S608
+                f"SELECT 'conversation', id, 0, IF(id < %s, %s, %s), UTC_TIMESTAMP(6) "
+                f"FROM mental_health_conversations WHERE id {among} ORDER BY id",
                 (ids[len(ids) // 2], IndexJob.CREATED.value, IndexJob.UPDATED.value),
             )
             started = datetime.now(UTC).replace(tzinfo=None)
             connection.commit()
-            self._wait_for(f"SELECT 1 FROM index_states WHERE status = 'pending' AND conversation_id {among} LIMIT 1")  # noqa: S608
+            self._wait_for(f"SELECT 1 FROM index_states WHERE {mine} AND status = 'pending' LIMIT 1")  # noqa: S608
             # A transaction of its own, which sees what was committed meanwhile.
             connection.commit()
-            cursor.execute(f"SELECT max(indexed_at) FROM index_states WHERE conversation_id {among}")  # noqa: S608
+            cursor.execute(f"SELECT max(indexed_at) FROM index_states WHERE {mine}")  # noqa: S608
             (ended,) = cursor.fetchone() or (None,)
         assert isinstance(ended, datetime)
         return (ended - started).total_seconds()

@@ -11,11 +11,12 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Final
 
 from fastapi import Depends, FastAPI, HTTPException
+from mh_common.units import CONVERSATION
 from pydantic import ConfigDict
-from sqlalchemy import ForeignKey, Text, select
+from sqlalchemy import Text, and_, select
 from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, foreign, mapped_column, relationship
 
 from mh_devtools.bench.bare_api import JOBS, Body, Change
 
@@ -27,11 +28,13 @@ class Base(DeclarativeBase):
 
 
 class IndexState(Base):
-    """A conversation's index state."""
+    """The index state of a conversation, which is one unit."""
 
     __tablename__ = "index_states"
 
-    conversation_id: Mapped[int] = mapped_column(ForeignKey("mental_health_conversations.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True, default=CONVERSATION)
+    source_id: Mapped[int] = mapped_column(primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True, default=0)
     status: Mapped[str]
     attempts: Mapped[int]
     reason: Mapped[str | None]
@@ -55,7 +58,14 @@ class Conversation(Base):
     source_date: Mapped[date | None]
     category: Mapped[str | None]
     author: Mapped[str | None]
-    state: Mapped[IndexState] = relationship(lazy="joined", innerjoin=True)
+    state: Mapped[IndexState] = relationship(
+        lazy="joined",
+        innerjoin=True,
+        uselist=False,
+        primaryjoin=lambda: and_(
+            IndexState.kind == CONVERSATION, foreign(IndexState.source_id) == Conversation.id, IndexState.ordinal == 0
+        ),
+    )
 
     @property
     def index_status(self) -> str:
@@ -69,7 +79,9 @@ class Outbox(Base):
     __tablename__ = "index_outbox"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    conversation_id: Mapped[int]
+    kind: Mapped[str] = mapped_column(default=CONVERSATION)
+    source_id: Mapped[int]
+    ordinal: Mapped[int] = mapped_column(default=0)
     job: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(MOMENT)
 
@@ -124,7 +136,7 @@ def create_app() -> FastAPI:
         row.state = IndexState(status="pending", attempts=0, queued_at=now)
         session.add(row)
         await session.flush()
-        session.add(Outbox(conversation_id=row.id, job=JOBS[0], created_at=now))
+        session.add(Outbox(source_id=row.id, job=JOBS[0], created_at=now))
         await session.commit()
         return row
 
@@ -135,7 +147,7 @@ def create_app() -> FastAPI:
         row = await session.get_one(Conversation, conversation_id, with_for_update=True)
         row.question_sentiment, row.version, row.updated_at = body.question_sentiment, row.version + 1, now
         row.state.status, row.state.attempts, row.state.reason, row.state.queued_at = "pending", 0, None, now
-        session.add(Outbox(conversation_id=row.id, job=JOBS[1], created_at=now))
+        session.add(Outbox(source_id=row.id, job=JOBS[1], created_at=now))
         await session.commit()
         return row
 

@@ -88,7 +88,8 @@ class Queue:
         """Write outbox rows for conversations that exist; return how many."""
         with self._stack.connect_to_mysql(self._stack.database) as connection:
             written: int = connection.cursor().execute(
-                "INSERT INTO index_outbox (conversation_id, job, created_at) SELECT id, %s, UTC_TIMESTAMP(6) "
+                "INSERT INTO index_outbox (kind, source_id, ordinal, job, created_at) "
+                "SELECT 'conversation', id, 0, %s, UTC_TIMESTAMP(6) "
                 "FROM mental_health_conversations WHERE id > (SELECT min(id) FROM mental_health_conversations) + %s "
                 "ORDER BY id LIMIT %s",
                 ("UpdatedMentalHealthConversationJob", first, count),

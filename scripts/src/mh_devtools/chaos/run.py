@@ -83,7 +83,7 @@ async def run(plan: Plan, stack: ChaosStack, embedder: StubOpenAI) -> Result:
 async def reset(stack: ChaosStack, redis_keeps: bool) -> None:
     """Empty the stores. Ids go on where they were, so that nothing of an earlier run passes for this one's."""
     with stack.database(DATABASE) as connection, connection.cursor() as cursor:
-        for table in ("index_outbox", "index_runs", "idempotency_keys", "mental_health_conversations"):
+        for table in ("index_outbox", "index_states", "index_runs", "idempotency_keys", "mental_health_conversations"):
             cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - no value from outside
     milvus = MilvusClient(stack.urls[MILVUS], dedicated=True)
     if milvus.has_collection(fields.COLLECTION):

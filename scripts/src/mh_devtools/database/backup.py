@@ -23,6 +23,7 @@ from conversations_api.settings import Settings
 from mh_common.jobs import IndexJob
 from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus, RunCounts
 from mh_common.settings import load_settings
+from mh_common.units import CONVERSATION, UnitKey
 from sqlalchemy import (
     URL,
     Connection,
@@ -202,15 +203,19 @@ def _typed(kind: TypeEngine[Any], value: Any) -> Any:
 
 
 def _owe_everything(connection: Connection) -> None:
-    """Queue each conversation for the index, of which nobody knows what it holds now, and a run that cleans it up."""
+    """Queue each unit for the index, of which nobody knows what it holds now, and a run that cleans it up."""
     now = datetime.now(UTC).replace(tzinfo=None)
     tables = {table.name: table for table in _tables(connection)}
     unknown = {"attempts": 0, "reason": None, "indexed_version": None, "indexed_at": None}
     pending = {"status": IndexStatus.PENDING.value, "queued_at": now}
     connection.execute(tables["index_states"].update().values(pending | unknown))
-    owed = select(tables["mental_health_conversations"].c.id, literal(IndexJob.UPDATED.value), literal(now))
-    outbox = tables["index_outbox"].insert().from_select(["conversation_id", "job", "created_at"], owed.order_by("id"))
-    connection.execute(outbox)
+    states = select(*(tables["index_states"].c[name] for name in UnitKey._fields))
+    # A conversation that somebody else wrote may have no state.
+    rows = select(literal(CONVERSATION), tables["mental_health_conversations"].c.id, literal(0))
+    units = states.union(rows).subquery()
+    owed = select(*units.c, literal(IndexJob.UPDATED.value), literal(now)).order_by(*units.c)
+    columns = [*UnitKey._fields, "job", "created_at"]
+    connection.execute(tables["index_outbox"].insert().from_select(columns, owed))
     # It finds what the index holds beyond the backup.
     run = {"kind": IndexRunKind.RECONCILE.value, "status": IndexRunStatus.QUEUED.value, "force": False}
     run |= dict.fromkeys(RunCounts.model_fields, 0) | {"requested_at": now, "message_due_at": now}

@@ -129,7 +129,7 @@ async def index(milvus_uri: str) -> AsyncIterator[MilvusIndex]:
 
 async def found_in(index: MilvusIndex, condition: Condition) -> set[int]:
     query = IndexQuery(SearchMode.SEMANTIC, "x", [1.0, 0.0])
-    return {match.id for match in await index.search(query, ROWS + 10, condition)}
+    return {match.unit.key.source_id for match in await index.search(query, ROWS + 10, condition)}
 
 
 @given(given_filters=FILTERS)

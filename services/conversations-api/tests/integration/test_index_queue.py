@@ -215,7 +215,7 @@ async def test_versions_are_listed_by_key_with_their_states(client: httpx.AsyncC
     await report(client, ids[:1])
     await query("DELETE FROM index_states WHERE source_id = :id", id=ids[4])
 
-    asked = {"kind": "conversation", "limit": 2}
+    asked: dict[str, str | int] = {"kind": "conversation", "limit": 2}
     first = (await client.get(f"{INTERNAL_INDEX}/versions", params=asked)).json()
     rest = (await client.get(f"{INTERNAL_INDEX}/versions", params={**asked, **after(first)})).json()
 

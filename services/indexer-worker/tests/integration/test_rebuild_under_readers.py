@@ -79,7 +79,7 @@ class Readers:
                 self.faults.append(repr(error))
                 continue
             self.searches += 1
-            if sorted(match.id for match in found) != list(range(1, ROWS + 1)):
+            if sorted(match.unit.key.source_id for match in found) != list(range(1, ROWS + 1)):
                 self.faults.append(f"{len(found)} rows")
 
     async def __aenter__(self) -> "Readers":

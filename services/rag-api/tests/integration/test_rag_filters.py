@@ -170,4 +170,4 @@ async def test_filters_agree_with_plain_python(milvus: AsyncMilvusClient, monkey
         condition = And([condition_from_request(random_request(chance, rows)), random_condition(chance, rows)])
         found = await index.search(query, LIMIT, condition)
         expected = [row.id for row in rows if holds(condition, row)][:LIMIT]
-        assert [match.id for match in found] == expected, condition
+        assert [match.unit.key.source_id for match in found] == expected, condition

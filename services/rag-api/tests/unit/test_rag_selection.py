@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from mh_common import vector_index as fields
 from mh_common.models import Conversation, IndexStatus, Sentiment
+from mh_common.units import Unit, conversation_unit
 from rag_api.search.filters import In
 from rag_api.search.hydration import HydratedHit
 from rag_api.search.index import ComponentScores, Match
@@ -14,12 +15,12 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def candidate(key: int, question: int, evidence: float = 1.0) -> Candidate:
-    return Candidate(Match(key, 1, question, ComponentScores(), 0.0), evidence, evidence, key)
+    return Candidate(Match(Unit(conversation_unit(key), 1), question, ComponentScores(), 0.0), evidence, evidence, key)
 
 
 def found(one: Candidate) -> HydratedHit:
     row = Conversation(
-        id=one.match.id,
+        id=one.match.unit.key.source_id,
         version=1,
         created_at=NOW,
         updated_at=NOW,
@@ -33,7 +34,7 @@ def found(one: Candidate) -> HydratedHit:
 
 
 def ids(batch: list[Candidate]) -> list[int]:
-    return [one.match.id for one in batch]
+    return [one.match.unit.key.source_id for one in batch]
 
 
 def test_further_answers_of_a_question_are_hydrated_only_after_stale_ones() -> None:

@@ -9,6 +9,7 @@ import structlog
 from mh_client import APIConnectionError, APIStatusError, APITimeoutError, AsyncClient, MHError
 from mh_common.errors import UnavailableError
 from mh_common.models import Conversation
+from mh_common.units import Unit, conversation_unit
 
 from rag_api import metrics
 from rag_api.search.ranking import Candidate
@@ -40,12 +41,9 @@ class Hydrator:
         Raises:
             UnavailableError: the conversations API is down.
         """
-        current = {row.id: row for row in await self.fetch([one.match.id for one in batch])}
-        found = [
-            HydratedHit(one, current[one.match.id])
-            for one in batch
-            if one.match.id in current and current[one.match.id].version == one.match.version
-        ]
+        rows = await self.fetch([one.match.unit.key.source_id for one in batch])
+        current = {Unit(conversation_unit(row.id), row.version): row for row in rows}
+        found = [HydratedHit(one, current[one.match.unit]) for one in batch if one.match.unit in current]
         if len(found) < len(batch):
             metrics.STALE_HITS.inc(len(batch) - len(found))
             log.info(STALE_HITS_DROPPED, count=len(batch) - len(found))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from mh_common.models import SearchMode
+from mh_common.units import Unit
 
 from rag_api.search.filters import Condition
 
@@ -35,17 +36,16 @@ class ComponentScores(NamedTuple):
 
 
 class Match(NamedTuple):
-    """A conversation found in the index.
+    """A unit found in the index.
 
     Attributes:
-        id, version: the conversation and its indexed version.
+        unit: which one, in its indexed version.
         question_hash: equal for equal questions.
         scores: its score in each part of the search.
         fusion_score: the score by which Milvus fused the parts (reciprocal rank fusion).
     """
 
-    id: int
-    version: int
+    unit: Unit
     question_hash: int
     scores: ComponentScores
     fusion_score: float

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from mh_common.models import SearchMode
+from mh_common.units import UnitKey
 
 from rag_api.search.index import ComponentScores, Match
 from rag_api.settings import SearchSettings
@@ -60,9 +61,9 @@ class Candidate(NamedTuple):
     fusion_rank: int
 
     @property
-    def sort_key(self) -> tuple[float, int]:
-        """Sorts the best first, and equal evidence by id."""
-        return -self.evidence, self.match.id
+    def sort_key(self) -> tuple[float, UnitKey]:
+        """Sorts the best first, and equal evidence by key."""
+        return -self.evidence, self.match.unit.key
 
 
 class Ranker:
@@ -110,7 +111,7 @@ class Ranker:
             if (score := self.score(evidence, mode)) >= threshold
         ]
         # Milvus Lite can hold a row twice (ADR 9); of two versions, one is current.
-        distinct = {(one.match.id, one.match.version): one for one in candidates}
+        distinct = {one.match.unit: one for one in candidates}
         return sorted(distinct.values(), key=lambda one: one.sort_key)
 
     def combine(self, found: ComponentScores) -> float:

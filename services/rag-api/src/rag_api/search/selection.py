@@ -89,7 +89,7 @@ class Selection:
 
     def add(self, batch: Sequence[Candidate], found: Sequence[HydratedHit]) -> None:
         """Record a hydrated batch and its hits. If grouped, only the best hit of a question is kept."""
-        self._checked_ids.update(candidate.match.id for candidate in batch)
+        self._checked_ids.update(candidate.match.unit.key.source_id for candidate in batch)
         if not self._grouped:
             self._hits += found
             return

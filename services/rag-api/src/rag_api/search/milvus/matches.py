@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from mh_common import vector_index as fields
+from mh_common.units import Unit, conversation_unit
 from pymilvus.client.search_result import HybridHits
 
 from rag_api.search.index import ComponentScores, Match
@@ -52,5 +53,6 @@ def to_matches(hits: HybridHits, evidence: Sequence[ComponentScores]) -> list[Ma
     for place, (key, fusion, found) in enumerate(zip(hits.ids, hits.distances, evidence, strict=True)):
         # By index: iterating over hits would first convert all vectors to Python floats.
         entity = hits.get_raw_item(place)["entity"]
-        matches.append(Match(key, entity[fields.VERSION], entity[fields.QUESTION_HASH], found, fusion))
+        unit = Unit(conversation_unit(key), entity[fields.VERSION])
+        matches.append(Match(unit, entity[fields.QUESTION_HASH], found, fusion))
     return matches
