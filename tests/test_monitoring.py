@@ -50,7 +50,7 @@ def metrics() -> dict[str, set[str]]:
                 name = f"{metric._name}_total" if isinstance(metric, Counter) else metric._name
                 found[name] = set(metric._labelnames)
     backlog = JobQueue(RedisSettings())
-    gauges = Gauges(make_session_factory(make_engine(DatabaseSettings(), ["conversation"])))
+    gauges = Gauges(make_session_factory(make_engine(DatabaseSettings())), ["conversation"])
     for family in (*gauges.collect(), *QueueGauges(backlog).describe()):
         found[family.name] = set(getattr(family, "_labelnames", ()))
     return found
