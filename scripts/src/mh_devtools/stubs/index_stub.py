@@ -56,7 +56,7 @@ class StubIndex(StubConversations):
         self.claims: list[tuple[int, str]] = []
         self.on_claim: Callable[[], object] = lambda: None
         self.owners: dict[int, tuple[str, float]] = {}
-        self._queued_at: dict[int, datetime] = {}
+        self._queued_at: dict[UnitKey, datetime] = {}
         self.app.router.routes += [
             Route(f"{INTERNAL_INDEX}/versions", self._versions, methods=["GET"]),
             Route(f"{INTERNAL_INDEX}/queue", self._queue, methods=["POST"]),
@@ -67,7 +67,7 @@ class StubIndex(StubConversations):
 
     def put(self, key: int, question: str, **fields: Any) -> Conversation:
         """See `StubConversations.put`; the row is queued now."""
-        self._queued_at[key] = datetime.now(UTC)
+        self._queued_at[conversation_unit(key)] = datetime.now(UTC)
         return super().put(key, question, **fields)
 
     def add_run(self, kind: IndexRunKind = IndexRunKind.RECONCILE, **values: Any) -> IndexRun:
@@ -78,7 +78,7 @@ class StubIndex(StubConversations):
 
     def waits_since(self, key: int, age: timedelta) -> None:
         """Let the row have been queued that long ago."""
-        self._queued_at[key] = datetime.now(UTC) - age
+        self._queued_at[conversation_unit(key)] = datetime.now(UTC) - age
 
     def _versions(self, request: Request) -> Response:
         kind = request.query_params["kind"]
@@ -96,7 +96,7 @@ class StubIndex(StubConversations):
                     **key._asdict(),
                     version=present[key],
                     status=said.get((key, present[key]), IndexStatus.PENDING),
-                    queued_at=self._queued_at.get(key.source_id, CREATED),
+                    queued_at=self._queued_at.get(key, CREATED),
                 )
                 for key in keys[:limit]
             ]

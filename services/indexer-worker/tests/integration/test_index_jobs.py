@@ -16,7 +16,7 @@ from indexer_worker.maintenance.checkpoints import Checkpoint, Phase
 from indexer_worker.settings import Settings, WorkerSettings
 from indexer_worker.tasks import jobs, retries
 from indexer_worker.tasks.crash_counter import CrashCounter
-from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob
+from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob, job_arguments
 from mh_common.models import IndexRunKind
 from mh_common.settings import RedisSettings
 from mh_common.units import UnitKey, conversation_units
@@ -108,6 +108,27 @@ def test_each_job_takes_one_id_or_several(redis_url: str, redis: Redis, index: S
 
     assert index.calls == [[7], [1, 2, 3]] * 3
     assert index.jobs == [job.value for job in IndexJob for _ in range(2)]
+
+
+def test_a_job_about_units_of_another_kind_is_tried_split_and_given_up_as_any_other(
+    redis_url: str, redis: Redis, index: ScriptedIndex
+) -> None:
+    units = [UnitKey("note", 1, 0), UnitKey("note", 1, 1), UnitKey("note", 2, 0)]
+    index.script = [IndexingError("busy", left=units[:2]), JobTimeoutError("too long")]
+    starts = CrashCounter(RedisSettings(url=redis_url))
+    for _ in range(5):
+        starts.begin("poison")
+
+    with working(redis_url, index) as app:
+        app.send_task(IndexJob.CREATED.value, kwargs=job_arguments(units), queue=INDEX_QUEUE)
+        wait_until(lambda: len(index.units) == 4)
+        app.send_task(IndexJob.UPDATED.value, kwargs=job_arguments(units[2:]), queue=INDEX_QUEUE, task_id="poison")
+        wait_until(lambda: index.given_up)
+        until_idle(redis)
+
+    assert index.units[:2] == [units, units[:2]]
+    assert sorted(index.units[2:]) == [units[:1], units[1:2]]
+    assert index.given_up == [(2, "The worker's process died while it indexed this note alone (deaths: 5)")]
 
 
 def test_messages_that_are_no_jobs_are_dropped_and_stop_nothing(
