@@ -1,7 +1,7 @@
 """What is known of the index, and what the worker's reports change in it."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -21,7 +21,7 @@ from mh_common.models import (
     UnitVersion,
     UnitVersions,
 )
-from mh_common.units import IndexStatus, UnitKey, before_all
+from mh_common.units import IndexStatus, Unit, UnitKey, before_all
 
 from conversations_api.clock import Clock, utc_now
 from conversations_api.database import AsyncSession, SessionFactory
@@ -107,7 +107,7 @@ class IndexStateService:
         """
         found = await self._source(after.kind).page(after, limit + 1, since)
         units = found[:limit]
-        states = await self._states.find([unit.key for unit in units])
+        states = await self._states_of(units, dense=since is None)
         items = []
         for key, version in units:
             state = states.get(key)
@@ -117,6 +117,12 @@ class IndexStateService:
             return UnitVersions(items=items, next_after=None)
         last = units[-1].key
         return UnitVersions(items=items, next_after=UnitPosition(source_id=last.source_id, ordinal=last.ordinal))
+
+    async def _states_of(self, units: Sequence[Unit], *, dense: bool) -> dict[UnitKey, StoredState]:
+        """Return the states of units in their order; `dense`: there are no others between them."""
+        if dense and units:
+            return await self._states.find_between(units[0].key, units[-1].key)
+        return await self._states.find([unit.key for unit in units])
 
     async def report(self, report: IndexReport) -> IndexReportAnswer:
         """Note the outcomes and return the present versions, in the order of the report.
