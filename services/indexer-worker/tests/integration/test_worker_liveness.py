@@ -17,6 +17,7 @@ from indexer_worker.celery_app import PROCESS_READY
 from indexer_worker.liveness import heartbeat, watchdog
 from indexer_worker.liveness.queue_depth import QueueDepth
 from indexer_worker.settings import ReconcileSettings
+from indexer_worker.vector_store.collection import CONVERSATIONS
 from indexer_worker.vector_store.repository import MilvusRepository
 from mh_common import vector_index as fields
 from mh_common.jobs import INDEX_QUEUE, IndexJob
@@ -46,7 +47,7 @@ def kept_collection(stub_openai: StubOpenAI) -> str:
 @pytest.fixture(autouse=True)
 async def collection(milvus: AsyncMilvusClient, stub_openai: StubOpenAI) -> None:
     """The collection, made beforehand: a job that makes it first can need longer than the limits beside other tests."""
-    await MilvusRepository(milvus, model="stub", dimension=stub_openai.dimension, timeout=60).prepare()
+    await MilvusRepository(milvus, CONVERSATIONS, model="stub", dimension=stub_openai.dimension, timeout=60).prepare()
 
 
 @pytest.fixture
