@@ -67,6 +67,49 @@ def test_up_down_and_up_again(empty_database: DatabaseSettings, config: Config) 
     command.check(config)
 
 
+@EVERY_KIND
+def test_what_was_known_of_conversations_is_known_of_their_units(
+    empty_database: DatabaseSettings, config: Config
+) -> None:
+    """And back again, without what the former tables cannot hold."""
+    states = "SELECT kind, source_id, ordinal, status, attempts FROM index_states ORDER BY kind, source_id"
+    engine = create_engine(empty_database.address.set(drivername=DRIVERS[empty_database.address.get_backend_name()]))
+
+    def run(*statements: str) -> list[tuple[object, ...]]:
+        with engine.begin() as connection:
+            for statement in statements:
+                result = connection.execute(text(statement))
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    texts = "question, answer, question_sentiment, answer_sentiment, version, created_at, updated_at"
+    now = "'2026-03-01 12:00:00.123456'"
+    command.upgrade(config, "0006")
+    run(
+        f"INSERT INTO mental_health_conversations (id, {texts}) "  # noqa: S608
+        f"VALUES (7, 'q', 'a', 'neutral', 'neutral', 1, {now}, {now})",
+        "INSERT INTO index_states (conversation_id, status, attempts, queued_at) "  # noqa: S608
+        f"VALUES (7, 'failed', 3, {now})",
+        f"INSERT INTO index_outbox (conversation_id, job, created_at) VALUES (7, 'AJob', {now})",  # noqa: S608
+        "INSERT INTO idempotency_keys (`key`, request_hash, created_at, conversation_ids) "  # noqa: S608
+        f"VALUES ('k', 'x', {now}, '[7]')",
+    )
+    for _ in range(2):
+        command.upgrade(config, "0007")
+        assert run(states) == [("conversation", 7, 0, "failed", 3)]
+        assert run("SELECT kind, source_id, ordinal, job FROM index_outbox") == [("conversation", 7, 0, "AJob")]
+        assert run("SELECT result_ids FROM idempotency_keys") == [("[7]",)]
+        run(
+            "INSERT INTO index_states (kind, source_id, ordinal, status, attempts, queued_at) "  # noqa: S608
+            f"VALUES ('conversation', 8, 0, 'failed', 1, {now}), ('note', 7, 0, 'failed', 1, {now})",
+            "INSERT INTO index_outbox (kind, source_id, ordinal, job, created_at) "  # noqa: S608
+            f"VALUES ('note', 7, 0, 'AJob', {now})",
+        )
+        command.downgrade(config, "0006")
+        assert run("SELECT conversation_id, status FROM index_states") == [(7, "failed")]
+        assert run("SELECT conversation_id FROM index_outbox") == [(7,)]
+    engine.dispose()
+
+
 def start(config: Config, database: DatabaseSettings, *arguments: str, **variables: str) -> subprocess.Popen[str]:
     """Run `alembic` as an operator does."""
     assert config.config_file_name is not None

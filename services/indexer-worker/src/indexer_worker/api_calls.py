@@ -15,9 +15,9 @@ from mh_common.models import (
     IndexRunCreate,
     IndexRunKind,
     IndexRunProgress,
+    QueuedUnit,
     UnitQueue,
     UnitVersions,
-    WireUnit,
 )
 from mh_common.units import UnitKey
 
@@ -37,7 +37,7 @@ class ConversationsAPI:
 
     async def queue(self, keys: Sequence[UnitKey]) -> int:
         """Queue 1 to 1000 units to be indexed, absent ones to be deleted from the index; return how many."""
-        units = UnitQueue(units=[WireUnit(**key._asdict()) for key in keys])
+        units = UnitQueue(units=[QueuedUnit(**key._asdict()) for key in keys])
         call = Call(
             method="POST",
             path=f"{INTERNAL_INDEX}/queue",

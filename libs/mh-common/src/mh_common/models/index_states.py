@@ -30,8 +30,8 @@ class IndexState(BaseModel):
     )
 
 
-class WireUnit(WireModel):
-    """A unit of the index."""
+class WireUnit(BaseModel):
+    """A unit of the index, as requests and answers name it."""
 
     kind: UnitKind = Field(description="What the source is.")
     source_id: SourceId
@@ -43,7 +43,7 @@ class WireUnit(WireModel):
         return UnitKey(self.kind, self.source_id, self.ordinal)
 
 
-class IndexOutcome(WireUnit):
+class IndexOutcome(WireUnit, WireModel):
     """The worker's report on one unit."""
 
     version: int = Field(ge=1, description="The version that was read and written, or that failed.")
@@ -124,10 +124,14 @@ class IndexQueued(BaseModel):
     queued: int
 
 
+class QueuedUnit(WireUnit, WireModel):
+    """A unit to index again."""
+
+
 class UnitQueue(WireModel):
     """Units to index again; those that do not exist are deleted from the index."""
 
-    units: list[WireUnit] = Field(min_length=1, max_length=MAX_BULK_ROWS)
+    units: list[QueuedUnit] = Field(min_length=1, max_length=MAX_BULK_ROWS)
 
 
 class PresentVersion(WireUnit):
@@ -142,7 +146,7 @@ class PresentVersion(WireUnit):
     queued_at: AwareDatetime = Field(description="When the present version was queued.")
 
 
-class UnitPosition(WireModel):
+class UnitPosition(BaseModel):
     """Where a page of one kind's units ends: a source, and the ordinal of a unit in it."""
 
     source_id: SourceId

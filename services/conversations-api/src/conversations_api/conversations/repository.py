@@ -30,7 +30,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    literal_column,
     or_,
     select,
     text,
@@ -50,10 +49,9 @@ MAX_STATEMENT_BYTES: Final = 400_000
 _TABLE: Final = cast(Table, ConversationRow.__table__)
 _ROW: Final = _TABLE.c
 _STATES: Final = cast(Table, IndexStateRow.__table__)
-# A conversation is one unit, so that unit's status is the conversation's. Written out in the statement, as
-# the kind and the ordinal never change: the state is found by its whole primary key.
-_UNIT: Final = (_STATES.c.kind == literal_column(f"'{CONVERSATION}'"), _STATES.c.ordinal == literal_column("0"))
-_STATUS: Final = select(_STATES.c.status).where(*_UNIT, _STATES.c.source_id == _ROW.id).scalar_subquery()
+# A conversation is one unit, ordinal 0: that unit's status is the conversation's.
+_UNIT: Final = (_STATES.c.kind == CONVERSATION, _STATES.c.source_id == _ROW.id, _STATES.c.ordinal == 0)
+_STATUS: Final = select(_STATES.c.status).where(*_UNIT).scalar_subquery()
 # One that somebody else wrote has no state yet.
 _CONVERSATION: Final = select(*_ROW, func.coalesce(_STATUS, IndexStatus.PENDING).label("index_status"))
 _BY_ID: Final = _CONVERSATION.where(_ROW.id == bindparam("id"))
