@@ -29,6 +29,13 @@ class StoredState(NamedTuple):
     indexed_at: datetime | None
 
 
+class Queued(NamedTuple):
+    """What of an index state tells how long it has waited."""
+
+    status: IndexStatus
+    queued_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class StateChange:
     """What a report changes in an index state. None leaves the status or the indexed version as it is."""
@@ -53,6 +60,7 @@ _NAMED: Final = and_(
 # Made once; their values come as parameters.
 _STORED: Final = select(*_KEY, *(_STATE[name] for name in StoredState._fields))
 _FIND: Final = _STORED.where(_NAMED)
+_KNOWN: Final = select(*_KEY).where(_NAMED)
 _INSERT: Final = insert(_STATES)
 _QUEUE_AGAIN: Final = (
     update(_STATES).where(_NAMED).values(status=IndexStatus.PENDING, attempts=0, reason=None, queued_at=bindparam("at"))
@@ -73,13 +81,22 @@ class IndexStateRepository:
             found |= _read(await self._session.execute(_FIND, names))
         return found
 
-    async def find_between(self, first: UnitKey, last: UnitKey) -> dict[UnitKey, StoredState]:
-        """Return the states of all units of one kind from the source of `first` to that of `last`.
+    async def queued_between(self, first: UnitKey, last: UnitKey) -> dict[UnitKey, Queued]:
+        """Return status and time of all units of one kind from the source of `first` to that of `last`.
 
         Of thousands that lie side by side this takes a tenth of the time of `find`.
         """
-        between = (_STATE.kind == first.kind, _STATE.source_id.between(first.source_id, last.source_id))
-        return _read(await self._session.execute(_STORED.where(*between)))
+        kind, low, high = first.kind, first.source_id, last.source_id
+        query = select(_STATE.source_id, _STATE.ordinal, _STATE.status, _STATE.queued_at)
+        rows = await self._session.execute(query.where(_STATE.kind == kind, _STATE.source_id.between(low, high)))
+        return {UnitKey(kind, source_id, ordinal): Queued(status, at) for source_id, ordinal, status, at in rows}
+
+    async def without_state(self, keys: Collection[UnitKey]) -> list[UnitKey]:
+        """Return those of these units that have no state, in order."""
+        known: set[UnitKey] = set()
+        for names in _names(keys):
+            known.update(UnitKey(*row) for row in await self._session.execute(_KNOWN, names))
+        return sorted(set(keys) - known)
 
     async def failed(self, after: UnitKey, limit: int) -> dict[UnitKey, StoredState]:
         """Return the states of at most `limit` units of this kind above `after` whose indexing failed, by key."""

@@ -27,13 +27,13 @@ from conversations_api.clock import Clock, utc_now
 from conversations_api.database import AsyncSession, SessionFactory
 from conversations_api.database_errors import database_errors
 from conversations_api.outbox.repository import OutboxRepository
-from conversations_api.units.repository import IndexStateRepository, StateChange, StoredState
+from conversations_api.units.repository import IndexStateRepository, Queued, StateChange, StoredState
 from conversations_api.units.sources import UnitSource, UnitSources, source_of
 
 MAX_REASONS: Final = 20
 """Reasons of failures that a summary names."""
 
-_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_STATE: Final = Queued(IndexStatus.PENDING, datetime(1970, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class IndexStateService:
 
     async def get(self, key: UnitKey) -> UnitState:
         """Return how far the index is with one unit. Raises `NotFoundError`."""
-        [*found] = await self._present(await self._states.find([key]))
+        found = await self._present(await self._states.find([key]))
         if not found:
             raise _absent(key)
         return found[0]
@@ -107,22 +107,22 @@ class IndexStateService:
         """
         found = await self._source(after.kind).page(after, limit + 1, since)
         units = found[:limit]
-        states = await self._states_of(units, dense=since is None)
-        items = []
-        for key, version in units:
-            state = states.get(key)
-            status, queued_at = (state.status, state.queued_at) if state else (IndexStatus.PENDING, _LONG_AGO)
-            items.append(PresentVersion(**key._asdict(), version=version, status=status, queued_at=queued_at))
+        states = await self._queued(units, dense=since is None)
+        items = [
+            PresentVersion(**key._asdict(), version=version, **states.get(key, _NO_STATE)._asdict())
+            for key, version in units
+        ]
         if len(found) <= limit:
             return UnitVersions(items=items, next_after=None)
         last = units[-1].key
         return UnitVersions(items=items, next_after=UnitPosition(source_id=last.source_id, ordinal=last.ordinal))
 
-    async def _states_of(self, units: Sequence[Unit], *, dense: bool) -> dict[UnitKey, StoredState]:
-        """Return the states of units in their order; `dense`: there are no others between them."""
+    async def _queued(self, units: Sequence[Unit], *, dense: bool) -> dict[UnitKey, Queued]:
+        """Return status and time of units in their order; `dense`: there are no others between them."""
         if dense and units:
-            return await self._states.find_between(units[0].key, units[-1].key)
-        return await self._states.find([unit.key for unit in units])
+            return await self._states.queued_between(units[0].key, units[-1].key)
+        states = await self._states.find([unit.key for unit in units])
+        return {key: Queued(state.status, state.queued_at) for key, state in states.items()}
 
     async def report(self, report: IndexReport) -> IndexReportAnswer:
         """Note the outcomes and return the present versions, in the order of the report.
@@ -151,8 +151,7 @@ class IndexStateService:
         present = sorted(await self._lock(keys))
         absent = sorted(set(keys).difference(present))
         now = self._clock()
-        known = await self._states.find(present)
-        await self._states.queue_new([key for key in present if key not in known], now)
+        await self._states.queue_new(await self._states.without_state(present), now)
         await self._states.queue_again(present, now)
         await self._states.delete(absent)
         await self._outbox.add(IndexJob.UPDATED, present)
