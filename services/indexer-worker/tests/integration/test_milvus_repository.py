@@ -139,7 +139,7 @@ async def test_a_worker_that_looked_before_another_made_the_collection_goes_on_w
 
 
 async def test_a_start_that_died_half_way_is_finished_by_the_next(milvus: AsyncMilvusClient) -> None:
-    await milvus.create_collection(fields.COLLECTION, schema=collection.collection_schema("fake", 2))
+    await milvus.create_collection(fields.COLLECTION, schema=collection.CONVERSATIONS.schema("fake", 2))
 
     await repository(milvus).upsert([row(1)])
 
@@ -164,7 +164,7 @@ async def test_a_collection_of_another_embedding_space_is_refused_and_left_alone
 
 @pytest.mark.parametrize("milvus_kind", [LITE])  # the server of the tests has no words
 async def test_a_collection_of_an_older_schema_is_refused_by_naming_its_fields(milvus: AsyncMilvusClient) -> None:
-    schema = collection.collection_schema("fake", 2)
+    schema = collection.CONVERSATIONS.schema("fake", 2)
     older = AsyncMilvusClient.create_schema(auto_id=False, description=schema.description)
     for field in schema.fields:
         if field.name in (fields.ID, fields.EMBEDDING):
