@@ -1,4 +1,4 @@
-"""The whole platform as it is deployed, and both published clients in front of it."""
+"""The whole platform as deployed, accessed through both published clients."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ STREAMS = {"iterate", "export", "answer_stream"}
 
 
 class Awaited:
-    """A synchronous client that is awaited like the asynchronous one, so that one test drives both."""
+    """Wraps the synchronous client so that it is awaited like the asynchronous one, and one test covers both."""
 
     def __init__(self, target: object) -> None:
         self._target = target
@@ -41,25 +41,25 @@ async def _awaited_pieces(pieces: Iterator[Any]) -> AsyncIterator[Any]:
 
 
 class Contract:
-    """An API's own OpenAPI document, and the problems met that it does not tell of."""
+    """Checks an API's error responses against its OpenAPI document."""
 
     def __init__(self, url: str) -> None:
         self._paths = httpx.get(f"{url}/openapi.json").raise_for_status().json()["paths"]
         self.undocumented: list[str] = []
 
     def check(self, response: httpx.Response) -> None:
-        """Note a problem that the document does not name for its route."""
+        """Record an error response that the document does not list for its route."""
         request = response.request
         responses = self._route(request.url.path).get(request.method.lower(), {}).get("responses", {})
         if response.is_error and str(response.status_code) not in responses:
             self.undocumented.append(f"{request.method} {request.url.path}: {response.status_code}")
 
     async def check_async(self, response: httpx.Response) -> None:
-        """The same, as httpx's asynchronous client wants it."""
+        """Do the same as an asynchronous event hook of httpx."""
         self.check(response)
 
     def _route(self, path: str) -> dict[str, Any]:
-        # A fixed name goes before an id.
+        # Literal paths take precedence over templates.
         templates = [path, *(template for template in self._paths if "{" in template)]
         matching = (one for one in templates if re.fullmatch(re.sub(r"{[^}]+}", "[^/]+", one), path))
         return next((self._paths[one] for one in matching if one in self._paths), {})
@@ -67,9 +67,9 @@ class Contract:
 
 @asynccontextmanager
 async def _connected(kind: type[Client | AsyncClient], url: str) -> AsyncIterator[AsyncClient]:
-    """Give a client of this kind; every problem that it met must stand in the API's document."""
+    """Yield a client of this kind; every error response must be documented in the API's OpenAPI document."""
     contract = Contract(url)
-    # Without retries: none may hide a failure.
+    # Without retries, which could hide a failure.
     if kind is Client:
         with httpx.Client(event_hooks={"response": [contract.check]}) as http:
             yield cast(AsyncClient, Awaited(Client(url, http_client=http, max_retries=0)))
@@ -81,7 +81,7 @@ async def _connected(kind: type[Client | AsyncClient], url: str) -> AsyncIterato
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process run all tests that share the platform: its start takes longer than most of them."""
+    """Run all tests that share the platform in one process: starting it takes longer than most of them."""
     for item in items:
         if "platform" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("platform"))
@@ -91,7 +91,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def platform(
     request: pytest.FixtureRequest, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerStack]:
-    """The platform with a worker and the local model, with a Milvus and a database of its own."""
+    """The platform with a worker and the local model, and its own Milvus and database."""
     stack = ServerStack(
         tmp_path_factory.mktemp("platform"),
         mysql_port=request.getfixturevalue("mariadb").port,
@@ -104,7 +104,7 @@ def platform(
 
 @pytest.fixture(params=[Client, AsyncClient], ids=lambda kind: kind.__name__)
 async def connect(request: pytest.FixtureRequest) -> AsyncIterator[ConnectClient[AsyncClient]]:
-    """Connect a client to an address: each test runs with both kinds."""
+    """Connect a client to a URL: each test runs with both kinds of client."""
     async with AsyncExitStack() as stack:
 
         async def to(url: str) -> AsyncClient:
@@ -128,11 +128,11 @@ def connect_emptied(connect: ConnectClient[AsyncClient]) -> ConnectClient[AsyncC
 
 @pytest.fixture
 async def api(platform: ServerStack, connect_emptied: ConnectClient[AsyncClient]) -> AsyncClient:
-    """Client of a conversations API that holds no conversation."""
+    """Client of a conversations API without conversations."""
     return await connect_emptied(platform.api_url)
 
 
 @pytest.fixture
 async def rag(platform: ServerStack, connect: ConnectClient[AsyncClient]) -> AsyncClient:
-    """Client of the rag-api."""
+    """Client of rag-api."""
     return await connect(platform.rag_url)

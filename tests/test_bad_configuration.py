@@ -1,4 +1,4 @@
-"""Bad configuration ends each service at its start with one line that names the variable and the cure."""
+"""With invalid configuration each service exits at startup with one line: the variable and what to do."""
 
 import os
 import signal
@@ -30,15 +30,15 @@ NOWHERE = "127.0.0.1:1"
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """A machine with nothing set but what the test sets."""
+    """An environment with only the variables that the test sets."""
     kept = {name: os.environ[name] for name in os.environ if name.startswith(("PATH", "PYTHON", "COV"))}
-    # Celery would warn of running as root, in lines of its own.
+    # Celery would print a warning about running as root.
     ours = {"HOME": str(folder), "PYTHONWARNINGS": "ignore", "RECONCILE_SCHEDULE_FILE": str(folder / "beat")}
     return kept | ours | {"STARTUP_TIMEOUT": "1"} | variables
 
 
 def refusal(service: str, folder: Path, **variables: str) -> str:
-    """Start the service, wait until it ends by itself, and return its one line."""
+    """Start the service, wait until it exits, and return its one line."""
     migrations = ROOT / "services" / "conversations-api"
     done = subprocess.run(
         COMMANDS[service],
@@ -80,8 +80,12 @@ def refusal(service: str, folder: Path, **variables: str) -> str:
             {"EMBEDDING_PROVIDER": "opnai"},
             "EMBEDDING_PROVIDER: Input should be 'auto', 'local', 'openai' or 'tei'",
         ),
-        ("rag-api", {"OPENAI_API_KEYS": SECRET}, "OPENAI_API_KEYS: there is no such setting; OPENAI_API_KEY is meant"),
-        ("conversations-api", {"DATABASE_PASWORD": SECRET}, "DATABASE_PASSWORD is meant"),
+        (
+            "rag-api",
+            {"OPENAI_API_KEYS": SECRET},
+            "OPENAI_API_KEYS: there is no such setting (did you mean OPENAI_API_KEY?)",
+        ),
+        ("conversations-api", {"DATABASE_PASWORD": SECRET}, "did you mean DATABASE_PASSWORD?"),
         ("rag-api", {"ANSWERS_MODE": "model"}, "ANSWERS_MODE=model needs OPENAI_API_KEY"),
         ("rag-api", {"EMBEDDING_PROVIDER": "openai"}, "EMBEDDING_PROVIDER=openai needs OPENAI_API_KEY"),
     ],
@@ -178,7 +182,7 @@ def test_a_wrong_redis_password_is_named(service: str, milvus_uri: str, tmp_path
 
 
 class Refusing(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no types
-    """Answers every call as a Milvus with other passwords does."""
+    """Rejects every call like a Milvus with other passwords."""
 
     def service(self, _: object) -> object:
         def refuse(__: bytes, context: grpc.ServicerContext) -> None:
@@ -214,6 +218,6 @@ def test_what_waits_for_a_store_ends_when_it_is_told_to(tmp_path: Path) -> None:
         connection, _ = silent.accept()
         with connection:
             service.process.terminate()
-            # By its own handler: without one the first process of a container would go on.
+            # Through its own handler: without one, PID 1 of a container would ignore the signal.
             assert service.process.wait(30) == 128 + signal.SIGTERM
     assert log.read_text() == ""

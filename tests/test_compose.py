@@ -1,4 +1,4 @@
-"""What the compose files, the images and .env.example promise to who operates them."""
+"""Checks of the compose files, the images and .env.example."""
 
 import importlib
 import json
@@ -26,7 +26,7 @@ FILES = [
     ROOT / "infra" / "monitoring" / "docker-compose.yml",
     *(ROOT / "services" / name / "docker-compose.yml" for name in SERVICES),
 ]
-# Which settings classes know the variables of a compose service.
+# The settings classes with the variables of each compose service.
 SETTINGS = {
     "migrate": "conversations_api.settings",
     "conversations-api": "conversations_api.settings",
@@ -43,7 +43,7 @@ Service = dict[str, Any]
 
 
 def load(file: Path) -> dict[str, Any]:
-    """A compose file; `environment` holds what its services get from environment files, too."""
+    """A compose file; `environment` includes the variables from environment files."""
     document: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     for service in document.get("services", {}).values():
         files = [(file.parent / name).resolve() for name in service.get("env_file", [])]
@@ -64,7 +64,7 @@ def all_services() -> dict[str, Service]:
 
 
 ALL = all_services()
-# Which environment file a service takes.
+# The environment file of each service.
 ENVIRONMENT = {
     "migrate": "conversations-api",
     "conversations-api": "conversations-api",
@@ -77,14 +77,14 @@ ENVIRONMENT = {
 
 
 def variables() -> Iterator[tuple[str, str]]:
-    """Each ${NAME...} of the compose files and environment files, with what follows the name."""
+    """Each ${NAME...} in the compose and environment files, with what follows the name."""
     for file in [*FILES, *sorted(environment.FOLDER.glob("*.env"))]:
         text = re.sub(r"^\s*#.*$", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
         yield from VARIABLE.findall(text)
 
 
 def passed_through() -> set[str]:
-    """Variables that a container gets only where the operator has set them."""
+    """Variables that a container gets only if the operator sets them."""
     return {name for service in ALL.values() for name, value in service.get("environment", {}).items() if value is None}
 
 
@@ -200,7 +200,7 @@ def test_every_image_is_pinned(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def compose() -> list[str]:
-    """How docker compose is called here; fetched where it is missing and can be had."""
+    """The docker compose command; fetched if it is not installed and available."""
     try:
         return docker_compose.ensure()
     except debian_unstable.UnavailableError as error:
@@ -209,14 +209,14 @@ def compose() -> list[str]:
 
 def run_config(compose: list[str], file: Path, env_file: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [*compose, "--file", str(file), "--env-file", str(env_file), "config", *options]
-    # The machine's own variables would fill in what the file leaves empty.
+    # The machine's own variables would replace empty ones in the file.
     env = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
-    """The example, filled in as its first lines tell."""
+    """The example, filled in according to its first lines."""
     file = tmp_path / "filled.env"
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     file.write_text(re.sub(r"^([A-Z_]+)=$", r"\1=secret", example, flags=re.MULTILINE))
@@ -259,5 +259,5 @@ def test_docker_compose_reads_the_environment_files_as_the_stack_without_docker_
         assert set(theirs) - set(ours) == set(inline["services"][name].get("environment", {}))
 
 
-# Which folder's compose file has a service of another name.
+# Folders whose compose file has a service with another name.
 OWNER = {"migrate": "conversations-api", "indexer-beat": "indexer-worker", "flower": "indexer-worker"}

@@ -1,4 +1,4 @@
-"""Fetching what only Debian unstable has: where it cannot be had, the reason is said and nothing is left behind."""
+"""Fetching packages from Debian unstable: if that fails, the reason is reported and nothing is left behind."""
 
 import re
 import shutil
@@ -22,7 +22,7 @@ def test_without_apt_the_reason_names_what_is_missing(
     with pytest.raises(debian_unstable.UnavailableError, match="apt-get"):
         debian_unstable.fetch("docker-compose")
     mysql9.main()
-    assert "some tests will not run: mysql-server-core comes through apt-get" in capsys.readouterr().err
+    assert "some tests will not run: fetching mysql-server-core needs apt-get" in capsys.readouterr().err
     assert not home.exists()
 
 

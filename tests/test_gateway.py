@@ -63,7 +63,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 @pytest.fixture
 def gateway(running: Gateway) -> Gateway:
-    """The module's gateway, with upstreams that have seen nothing and echo."""
+    """The module's gateway, with its echo upstreams reset."""
     for server in (running.conversations, running.rag):
         server.seen.clear()
         server.answer = None
@@ -88,7 +88,7 @@ SUFFIXES = [
     "/metrics",
     "/internal/index/reports",
 ]
-# Every word that either of the two knows in a path.
+# Every word in a path of either gateway.
 WORDS = sorted(
     {word for path in PREFIXES for word in path.split("/")[1:]}
     | {
@@ -102,7 +102,7 @@ WORDS = sorted(
 
 def assert_same_route(gateway: Gateway, path: str) -> None:
     response = gateway.client.get(path, params={"q": "a b&c"})
-    target = local_gateway.api_of(path)
+    target = local_gateway.route_for(path)
     if path in local_gateway.PAGES:
         assert response.text == local_gateway.PAGES[path].read_text(encoding="utf-8")
         return
@@ -165,7 +165,7 @@ def test_questions_are_limited_to_a_megabyte(gateway: Gateway, path: str) -> Non
 
 
 def declare(gateway: Gateway, method: str, path: str, length: int) -> httpx.Response:
-    """Announce a body without sending it: a client that sends on would race with the refusal."""
+    """Announce a body without sending it, since sending would race with the rejection."""
     connection = http.client.HTTPConnection("127.0.0.1", gateway.client.base_url.port, timeout=20)
     connection.putrequest(method, path)
     connection.putheader("Content-Length", str(length))
@@ -225,7 +225,7 @@ def test_an_answer_is_streamed_as_it_comes(gateway: Gateway, path: str, kind: st
     arrived = threading.Semaphore(0)
 
     def events(handler: BaseHTTPRequestHandler) -> None:
-        # The end of the connection ends the answer: the framing for which nginx would wait until its buffer is full.
+        # The response ends with the connection, a framing for which nginx would wait until its buffer is full.
         handler.close_connection = True
         handler.send_response(200)
         handler.send_header("Content-Type", kind)
@@ -234,7 +234,7 @@ def test_an_answer_is_streamed_as_it_comes(gateway: Gateway, path: str, kind: st
         in_time = True
         for number in range(4):
             handler.wfile.write(b"data: %d\n\n" % number if in_time else b"data: late\n\n")
-            # A gateway that holds an event back keeps the client from saying that it has it.
+            # If the gateway delays an event, the client cannot acknowledge it.
             in_time = arrived.acquire(timeout=20)
 
     gateway.rag.answer = events
@@ -251,7 +251,7 @@ def test_connections_to_an_upstream_are_kept(gateway: Gateway) -> None:
     before = gateway.rag.connections
     for _ in range(40):
         gateway.client.get("/readyz")
-    # One for each nginx process at most, had there been none.
+    # At most one per nginx process, if none had been open.
     assert gateway.rag.connections - before <= (os.cpu_count() or 1)
 
 
@@ -267,7 +267,7 @@ def test_no_log_holds_what_users_search_for(gateway: Gateway) -> None:
 
 
 def access_log_entry(log: Path, request_id: str) -> dict[str, Any]:
-    """Return a request's line, which nginx writes after the answer."""
+    """Return a request's log line, which nginx writes after the response."""
 
     def lines() -> list[str]:
         whole = log.read_text().rpartition("\n")[0]

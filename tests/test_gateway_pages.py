@@ -1,4 +1,4 @@
-"""What the gateway says by itself, with no service behind it: its pages, and its own refusals."""
+"""The gateway's own responses, without services behind it: its pages and errors."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not nginx.find_nginx() and os.environ.get("CI") 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """Client of a gateway whose services are not there."""
+    """Client of a gateway without services."""
     port, nobody = servers.free_port(), f"server 127.0.0.1:{servers.free_port()};"
     values = {**environment.read("gateway"), "CONVERSATIONS_UPSTREAM": nobody, "RAG_UPSTREAM": nobody}
     server = nginx.start_nginx(tmp_path_factory.mktemp("nginx"), port, values)

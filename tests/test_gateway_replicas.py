@@ -1,4 +1,4 @@
-"""The gateway before replicas that are gone, break off or are too slow, and before clients that ask too much."""
+"""The gateway with replicas that are down, drop connections or are slow, and with clients that send too much."""
 
 import os
 import socket
@@ -26,7 +26,7 @@ UNLIMITED = {
 
 @contextmanager
 def gateway(folder: Path, *ports: int, **rates: str) -> Iterator[httpx.Client]:
-    """Run a gateway with one replica at each port; yield a client of it."""
+    """Run a gateway with one replica at each port; yield a client for it."""
     # max_fails=0: which replica is asked does not depend on what happened before.
     replicas = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in ports)
     values = {**UNLIMITED, **rates, "CONVERSATIONS_UPSTREAM": replicas, "RAG_UPSTREAM": replicas}
@@ -47,7 +47,7 @@ def sound() -> Iterator[EchoServer]:
 
 @pytest.fixture
 def dying() -> Iterator[EchoServer]:
-    """A replica that reads each request and then dies."""
+    """A replica that reads each request and then drops the connection."""
     with EchoServer.running("dying") as server:
         server.answer = break_off
         yield server

@@ -1,4 +1,4 @@
-"""What the Helm chart promises to who installs it, seen in what Helm renders from it."""
+"""The Helm chart, as rendered by Helm."""
 
 import importlib
 import importlib.util
@@ -33,7 +33,7 @@ OURS = {
     "indexer-beat": "indexer_worker.settings",
     "rag-api": "rag_api.settings",
 }
-# Who may open a connection to whom among our pods.
+# The allowed connections between our pods.
 CONNECTIONS = {
     ("gateway", "conversations-api"),
     ("gateway", "rag-api"),
@@ -147,7 +147,7 @@ def test_whatever_is_referred_to_exists(objects: list[Object]) -> None:
             assert {port["targetPort"] for port in spec["ports"]} <= ports
     for scaler in of(objects, "HorizontalPodAutoscaler"):
         target = deployments[scaler["spec"]["scaleTargetRef"]["name"]]
-        # Else each upgrade would set back what the autoscaler chose.
+        # Otherwise each upgrade would reset the autoscaler's replica count.
         assert "replicas" not in target["spec"]
 
 
@@ -167,7 +167,7 @@ def test_a_rollout_takes_no_capacity_away_and_lets_requests_end(objects: list[Ob
 
 
 def peers(rules: list[Object], all_pods: dict[str, Object]) -> Iterator[str]:
-    """Return the parts that the rules name by a selector of pods."""
+    """Return the parts that the rules select by pod selector."""
     for rule in rules:
         for peer in [*rule.get("from", []), *rule.get("to", [])]:
             yield from (
@@ -257,7 +257,7 @@ def test_the_database_is_migrated_before_anything_else() -> None:
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     only = container(job["spec"]["template"])
     assert only["command"] == ["alembic", "-x", "lock_timeout=120", "upgrade", "head"]
-    # What belongs to the release does not exist yet.
+    # The other objects of the release do not exist yet.
     assert "envFrom" not in only
 
 

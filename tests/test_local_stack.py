@@ -1,4 +1,4 @@
-"""The embedded stack as its user meets it: one command, a question answered, and nothing left behind."""
+"""The embedded stack: one command, a question answered, and nothing left behind."""
 
 import csv
 import os
@@ -28,14 +28,14 @@ SAMPLE = ROOT / "scripts" / "sample" / "conversations.csv"
 
 
 def larger_dataset() -> Path | None:
-    """A larger data set, where there is one beside the checkout."""
+    """A larger data set, if there is one beside the checkout."""
     named = os.environ.get("MH_TEST_DATASET")
     beside = sorted(ROOT.parent.glob("*/data/train.csv"))
     return Path(named) if named else next(iter(beside), None)
 
 
 class LocalStack:
-    """The embedded stack as a process of its own; its output is collected line by line."""
+    """The embedded stack as a separate process; its output is collected line by line."""
 
     def __init__(self, var: Path, port: int, *arguments: str, **environment: str) -> None:
         self.port, self.lines = port, list[str]()
@@ -92,7 +92,7 @@ def running(var: Path, *arguments: str, port: int | None = None, **environment: 
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Return those that still run; what has ended but was not yet reaped by its parent does not."""
+    """Return the processes that are still running, without zombies."""
     return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -102,7 +102,7 @@ def test_a_data_set_goes_in_and_answers_come_out(dataset: Path | None, tmp_path:
     file = dataset or larger_dataset()
     if file is None:
         pytest.skip("no larger data set is beside the checkout; MH_TEST_DATASET can name one")
-    # Its user may have a path of modules already.
+    # The user may have set PYTHONPATH already.
     theirs = str(tmp_path / "theirs")
     with (
         running(tmp_path, MH_DATASET=str(file), PYTHONPATH=theirs) as stack,
@@ -136,7 +136,7 @@ def test_a_data_set_goes_in_and_answers_come_out(dataset: Path | None, tmp_path:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data of a stack that has shown its demo and ended."""
+    """Data of a stack that has finished its demo."""
     var = tmp_path_factory.mktemp("demo")
     with running(var, "--demo") as stack:
         assert stack.wait(150) == 0, stack.output
@@ -188,7 +188,7 @@ def test_an_index_of_another_release_is_built_anew_at_the_start(filled: Path) ->
     with running(filled) as stack, Client(f"http://127.0.0.1:{stack.port}") as client:
         stack.wait_for("Serving at")
         assert len(client.search("cannot sleep").hits) == 10
-        # The clock may have asked for a comparison as well.
+        # Celery beat may have started a reconciliation too.
         [rebuild] = [run for run in client.index.runs() if run.kind is IndexRunKind.REBUILD]
         assert rebuild.status is IndexRunStatus.DONE
 
@@ -202,7 +202,7 @@ def test_ctrl_c_in_the_middle_of_the_import_leaves_nothing_and_the_next_start_go
         assert stack.stop(signal.SIGINT) == 0, stack.output
     assert alive(processes) == []
 
-    # The data is the same at another port.
+    # The data works at another port too.
     with running(tmp_path) as again, Client(f"http://127.0.0.1:{again.port}") as client:
         again.wait_for("Serving at")
         with SAMPLE.open(newline="", encoding="utf-8") as file:
@@ -221,7 +221,7 @@ def test_a_dead_child_is_named_and_everything_is_stopped(filled: Path, victim: s
         [target] = [process for process in leaders if any(victim in part for part in process.cmdline()[:6])]
         target.kill()
         assert stack.wait() == 1
-        assert "ended unexpectedly" in stack.output
+        assert "exited unexpectedly" in stack.output
         assert "Traceback" not in stack.output
     assert alive(processes) == []
 
@@ -231,7 +231,7 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         stack = LocalStack(tmp_path, port)
         assert stack.wait() == 1
-        stack.wait_for(f"Port {port} is taken")
+        stack.wait_for(f"Port {port} is in use")
     assert "Traceback" not in stack.output
 
 

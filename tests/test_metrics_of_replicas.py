@@ -1,4 +1,4 @@
-"""One replica with several processes shows what all of them did, whichever is asked."""
+"""Every process of a replica exposes the metrics of all its processes."""
 
 import os
 import sys
@@ -31,12 +31,12 @@ def test_any_process_of_a_replica_shows_the_sum(tmp_path: Path) -> None:
     try:
         servers.wait_until(replica, lambda: servers.listens(port), timeout=60)
         sent, deadline = 0, time.monotonic() + 60
-        # Each request has a connection of its own, which the processes share out among themselves.
+        # Each request has its own connection, accepted by any of the processes.
         while len([file for file in folder.glob("counter_*.db") if b"/livez" in file.read_bytes()]) < PROCESSES:
             assert time.monotonic() < deadline, "one process serves everything"
             httpx.get(f"http://127.0.0.1:{port}/livez", timeout=30).raise_for_status()
             sent += 1
-        # The last one is counted after it is answered.
+        # A request is counted after its response.
         wait_until(lambda: metric_value(shown(), DURATIONS, route="/livez") == sent)
         for _ in range(4):
             text = shown()

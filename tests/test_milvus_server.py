@@ -1,4 +1,4 @@
-"""The Milvus server of the slow tests: fetched whole or not at all, and reached through one loopback port only."""
+"""The Milvus server for the slow tests: fetched completely or not at all, reachable through one loopback port only."""
 
 import http.server
 import lzma
@@ -15,7 +15,8 @@ from mh_devtools import servers
 from mh_devtools.servers import milvus_server, private_network
 
 without_networks = pytest.mark.skipif(
-    private_network.why_not() is not None, reason="a network of its own can be made on Linux only, where users may"
+    private_network.unavailable_reason() is not None,
+    reason="a network of its own can be made on Linux only, where users may",
 )
 
 
@@ -26,7 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(milvus_server, "UNPACKED", home / "milvus")
     monkeypatch.setattr(platform, "system", lambda: "Linux")
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(private_network, "why_not", lambda: None)
+    monkeypatch.setattr(private_network, "unavailable_reason", lambda: None)
     return home
 
 
@@ -65,7 +66,7 @@ def test_a_wheel_with_another_hash_is_not_taken(
 
 
 @pytest.mark.parametrize(
-    ("system", "machine", "why_not", "reason"),
+    ("system", "machine", "unavailable_reason", "reason"),
     [
         ("Darwin", "arm64", None, "for Linux on x86-64 only"),
         ("Linux", "aarch64", None, "for Linux on x86-64 only"),
@@ -78,12 +79,12 @@ def test_where_it_cannot_run_it_is_not_fetched(
     capsys: pytest.CaptureFixture[str],
     system: str,
     machine: str,
-    why_not: str | None,
+    unavailable_reason: str | None,
     reason: str,
 ) -> None:
     monkeypatch.setattr(platform, "system", lambda: system)
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    monkeypatch.setattr(private_network, "why_not", lambda: why_not)
+    monkeypatch.setattr(private_network, "unavailable_reason", lambda: unavailable_reason)
 
     milvus_server.main()
 
@@ -93,7 +94,7 @@ def test_where_it_cannot_run_it_is_not_fetched(
 
 @pytest.fixture
 def hidden(tmp_path: Path) -> Iterator[tuple[servers.Running, int, int]]:
-    """A server at all addresses of its own network: the process, its port there, and the port that leads to it."""
+    """A server on all addresses of its own network: the process, its port there, and the forwarded port."""
     port, inner = servers.free_port(), servers.free_port()
     program = [sys.executable, "-m", "http.server", str(inner), "--directory", str(tmp_path)]
     ready = f"http://127.0.0.1:{inner}/"
@@ -129,5 +130,5 @@ def test_a_server_that_does_not_start_ends_what_leads_to_it(tmp_path: Path) -> N
     command = [sys.executable, private_network.__file__, str(port), "1", "http://127.0.0.1:1/", "false"]
     server = servers.start("a server", command, tmp_path / "server.log")
 
-    with pytest.raises(servers.ServerError, match="ended unexpectedly"):
+    with pytest.raises(servers.ServerError, match="exited unexpectedly"):
         servers.wait_until(server, lambda: servers.listens(port))

@@ -42,7 +42,7 @@ PROMETHEUS_LABELS = {"job", "instance", "le"}
 
 
 def metrics() -> dict[str, set[str]]:
-    """Every metric that a service can show, with its labels."""
+    """Every metric of the services, with its labels."""
     found: dict[str, set[str]] = {}
     for module in MODULES:
         for metric in vars(module).values():
@@ -85,7 +85,7 @@ def documented(heading: str) -> set[str]:
 
 
 def constants(file: Path) -> dict[str, str]:
-    """The module's texts by the names that it gives them."""
+    """The module's string constants, by name."""
     found = {}
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
@@ -96,7 +96,7 @@ def constants(file: Path) -> dict[str, str]:
 
 
 def log_events() -> Iterator[tuple[str, str]]:
-    """Every event that our code logs, with the place."""
+    """Every event that our code logs, with its location."""
     for file in [*ROOT.glob("libs/*/src/**/*.py"), *ROOT.glob("services/*/src/**/*.py")]:
         known = constants(file)
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -170,10 +170,10 @@ def test_the_settings_reference_is_up_to_date() -> None:
 
 @pytest.fixture
 def promtool() -> Callable[..., str]:
-    """Run promtool in the folder; give what it said."""
+    """Run promtool in the folder; return its output."""
     found = servers.on_path("promtool")
     if found is None:
-        pytest.skip("promtool is not on this machine")
+        pytest.skip("promtool is not installed")
 
     def run(*arguments: str) -> str:
         done = subprocess.run([found, *arguments], cwd=FOLDER, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""What the platform shows of itself: one trace across its services, ids on its lines, and nobody's words anywhere."""
+"""Observability: one trace across the services, ids on log lines, and no text of users anywhere."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from mh_devtools.testing.logs import json_lines
 from mh_devtools.testing.waiting import wait_until
 
 SENTINEL = "xylophonist"
-"""Stands for what a patient, a counselor or a searcher wrote."""
+"""Represents text written by a patient, a counselor or a user."""
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 CONVERSATIONS = "/api/v1/conversations"
@@ -26,7 +26,7 @@ CONVERSATIONS = "/api/v1/conversations"
 
 @dataclass
 class Observed:
-    """The platform with everything that an operator has of it."""
+    """The platform with its logs, metrics and traces."""
 
     stack: ServerStack
     collector: StubCollector
@@ -108,7 +108,7 @@ def test_one_trace_leads_from_the_request_to_the_row_in_the_index(observed: Obse
     assert (publish.service, publish.parent_id, publish.kind) == ("conversations-api", request.span_id, "producer")
     assert (job.service, job.parent_id, job.kind) == ("indexer-worker", publish.span_id, "consumer")
     assert {embed.parent_id, upsert.parent_id} == {job.span_id}
-    # The worker's own requests to the API are part of it as well.
+    # The worker's own requests to the API are part of it too.
     assert {span.parent_id for span in observed.spans(f"GET {CONVERSATIONS}", TRACE)} == {job.span_id}
     assert request.attributes["http.response.status_code"] == 201
 
@@ -142,7 +142,7 @@ def test_lines_carry_what_they_belong_to(observed: Observed) -> None:
     wait_until(lambda: [line for line in observed.lines("indexer-worker") if line["event"] == "index_job_done"])
     done = [line for line in observed.lines("indexer-worker") if line["event"] == "index_job_done"]
     assert all(line["job_id"] and line["trace_id"] and line["span_id"] for line in done)
-    # What the worker asked of the API for a job stands in the API's lines under the job's id.
+    # The API logs the worker's requests for a job with the job's id.
     served = {line.get("request_id") for line in observed.lines("conversations-api")}
     assert {line["job_id"] for line in done} <= served
 
@@ -166,7 +166,7 @@ def test_the_worker_shows_what_all_of_its_processes_did(observed: Observed) -> N
 
 
 def test_nobodys_words_are_in_logs_metrics_or_traces(observed: Observed) -> None:
-    """Everything that takes words is asked, and everything that can quote them fails once."""
+    """Call every route that accepts text, and let every dependency that could quote it fail once."""
     api, rag = observed.stack.api_url, observed.stack.rag_url
     observed.write(f"My {SENTINEL} question?")
     quoting = Fault(status=400, body=json.dumps({"error": {"message": f"refused: {SENTINEL}", "code": SENTINEL}}))
@@ -187,7 +187,7 @@ def test_nobodys_words_are_in_logs_metrics_or_traces(observed: Observed) -> None
         assert http.post(f"{rag}/api/v1/search", json={"query": f"{SENTINEL} refused"}).status_code == 422
         observed.openai.add_faults(*[Fault(status=500, body=quoting.body, path="/v1/chat/completions")] * 2)
         assert http.post(f"{rag}/api/v1/answers", json={"question": f"{SENTINEL} two"}).status_code == 502
-        # Of both texts of a conversation together, then of the first one by itself.
+        # The vectors of both texts of a conversation together, then of the first one alone.
         observed.openai.add_faults(*[Fault(status=400, body=quoting.body, path="/v1/embeddings")] * 2)
         sentiments = {"question_sentiment": "negative", "answer_sentiment": "neutral"}
         http.post(f"{api}{CONVERSATIONS}", json={"question": f"Bad {SENTINEL}", "answer": "a", **sentiments})

@@ -22,7 +22,7 @@ HERE = nginx.find_nginx() and browser_of_this_machine.find_browser()
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not HERE and os.environ.get("CI") != "true", reason=MISSING)]
 
-# Markup in a row must be shown, never obeyed.
+# Markup in a row must be shown as text, never rendered.
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"> My patient panics on the bus"
 ROWS = [
     (HOSTILE, "Ride one stop with a friend first, then alone. Slow breathing helps in between.", Sentiment.NEGATIVE),
@@ -41,7 +41,7 @@ SOURCED: Details = {"source_url": SOURCE, "source_date": date(2021, 1, 1), "cate
 
 @pytest.fixture(scope="module")
 def gateway(platform: ServerStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the gateway, with a few conversations behind it."""
+    """URL of the gateway, with a few conversations."""
     port = servers.free_port()
     upstreams = {"CONVERSATIONS_UPSTREAM": platform.api_url, "RAG_UPSTREAM": platform.rag_url}
     values = {name: f"server {url.removeprefix('http://')};" for name, url in upstreams.items()}
@@ -54,14 +54,14 @@ def gateway(platform: ServerStack, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chrome]:
-    """One for all tests."""
+    """One browser for all tests."""
     with browser_of_this_machine.chromium() as chrome:
         yield chrome
 
 
 @pytest.fixture
 def page(browser: Chrome, gateway: str) -> Iterator[Chrome]:
-    """The page, freshly opened on three indexed conversations; nothing on it may fail to load."""
+    """The page, freshly opened with three indexed conversations; nothing on it may fail to load."""
     with Client(gateway) as client:
         while ids := [row.id for row in client.conversations.list(limit=200).items]:
             client.conversations.bulk_delete(ids)
@@ -86,7 +86,7 @@ def submit(page: Chrome, form: str, **fields: str) -> None:
 
 
 def shown(page: Chrome, css: str) -> list[str]:
-    """The visible texts of these elements, as soon as there are any."""
+    """The visible texts of these elements, once there are any."""
     WebDriverWait(page, 30).until(lambda _: page.find_elements(By.CSS_SELECTOR, css))
     return [element.text for element in page.find_elements(By.CSS_SELECTOR, css)]
 
@@ -144,7 +144,7 @@ def test_a_source_is_a_link_and_a_hostile_text_is_a_text(page: Chrome) -> None:
 
 
 def test_nothing_but_a_web_address_becomes_a_link(page: Chrome) -> None:
-    # The API takes no other; a row may be written past it.
+    # The API rejects others, but a row can be written directly.
     row = {"id": 1, "question": "q", "answer": "a", "source_url": "javascript:document.title='run'"}
     page.execute_script("show([arguments[0]])", row)
     assert shown(page, "#conversations .facts") == ["conversation 1"]
@@ -156,7 +156,7 @@ def test_a_search_for_something_else_says_that_nothing_is_about_it(page: Chrome)
     submit(page, "search", query="how to bake sourdough bread")
 
     assert len(shown(page, "#conversations li")) == len(ROWS)
-    assert page.find_element(By.ID, "message").text.startswith("Nothing here seems to be about this.")
+    assert page.find_element(By.ID, "message").text.startswith("Nothing relevant found.")
 
 
 def test_questions_like_one_are_a_click_away(page: Chrome) -> None:
@@ -166,7 +166,7 @@ def test_questions_like_one_are_a_click_away(page: Chrome) -> None:
 
     page.find_element(By.CSS_SELECTOR, "#conversations li button").click()
 
-    WebDriverWait(page, 30).until(lambda _: "Questions like that" in page.find_element(By.ID, "message").text)
+    WebDriverWait(page, 30).until(lambda _: "Questions similar to" in page.find_element(By.ID, "message").text)
     assert set(shown(page, "#conversations .question")) == {HOSTILE, ROWS[2][0]}
 
 
@@ -175,16 +175,16 @@ def test_an_answer_can_be_rated(page: Chrome) -> None:
     shown(page, "#answer small")
 
     def rated(_: Chrome) -> bool:
-        # The answer is remembered a moment after it was given.
-        page.find_element(By.XPATH, "//section[@id='answer']/button[text()='It helps']").click()
-        WebDriverWait(page, 30).until(lambda _: message() not in ("", "One moment …"))
-        return message() == "Noted, thank you."
+        # The answer is stored shortly after the response.
+        page.find_element(By.XPATH, "//section[@id='answer']/button[text()='Helpful']").click()
+        WebDriverWait(page, 30).until(lambda _: message() not in ("", "Loading …"))
+        return message() == "Thank you for your feedback."
 
     def message() -> str:
         return page.find_element(By.ID, "message").text
 
     WebDriverWait(page, 30).until(rated)
-    # The browser itself notes every answer of 404.
+    # The browser itself logs every 404.
     page.get_log("browser")
 
 
@@ -194,7 +194,7 @@ def test_what_goes_wrong_is_said_on_the_page(page: Chrome, gateway: str) -> None
     page.execute_script("document.querySelector('#browse [name=question_sentiment]').add(new Option('bogus'))")
     submit(page, "browse", question_sentiment="bogus")
 
-    WebDriverWait(page, 30).until(lambda _: "not acceptable" in page.find_element(By.ID, "message").text)
+    WebDriverWait(page, 30).until(lambda _: "invalid" in page.find_element(By.ID, "message").text)
     assert page.find_element(By.ID, "message").get_attribute("class") == "error"
-    # The browser itself notes every answer of 400.
+    # The browser itself logs every 400.
     page.get_log("browser")

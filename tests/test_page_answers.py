@@ -1,4 +1,4 @@
-"""The counselor's page while an answer is written, in a real browser behind the real gateway."""
+"""The counselor's page while an answer is streamed, in a real browser with the real gateway."""
 
 import json
 import os
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not HERE and os.environ.get("C
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Chrome, StubPlatform, str]]:
-    """A browser, a platform whose answers can be held up, and the address of the gateway before it."""
+    """A browser, a platform whose answers can be delayed, and the URL of its gateway."""
     port = servers.free_port()
     with ExitStack() as stack:
         stub = stack.enter_context(StubPlatform.running())
@@ -37,7 +37,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Chrome, 
 
 @pytest.fixture
 def stub(running: tuple[Chrome, StubPlatform, str]) -> Iterator[StubPlatform]:
-    """The platform, which answers at once and whole unless a test says otherwise."""
+    """The platform, which answers immediately and completely unless a test changes that."""
     _, stub, _ = running
     stub.queries.clear()
     yield stub
@@ -90,10 +90,10 @@ def test_an_answer_can_be_stopped(page: Chrome, stub: StubPlatform) -> None:
     ask(page, "How do I help a patient who cannot sleep?")
     wait_for(page, "#answer", "At the same hour")
     find(page, "#stop").click()
-    wait_for(page, "#message", "Stopped; what is shown is not the whole answer.")
+    wait_for(page, "#message", "Stopped; the answer is incomplete.")
     assert not find(page, "#stop").is_displayed()
     assert find(page, "#answer").text == "At the same hour"
-    # A stopped answer is nothing to follow up on.
+    # There are no follow-up questions to a stopped answer.
     assert not find(page, "#follow-up").is_displayed()
 
 
@@ -133,7 +133,7 @@ def test_what_goes_wrong_midway_is_said_beside_what_came(page: Chrome, stub: Stu
 
     stub.stream_end = ""
     ask(page, "How?")
-    wait_for(page, "#message", "The answer broke off; what is shown is not all of it.")
+    wait_for(page, "#message", "The connection was lost; the answer is incomplete.")
 
 
 def test_what_goes_wrong_before_the_answer_is_said(page: Chrome, stub: StubPlatform) -> None:

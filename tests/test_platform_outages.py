@@ -50,7 +50,7 @@ class Fragile:
 def fragile(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fragile]:
     mysql_port = request.getfixturevalue("mariadb").port
     if servers.find_redis() is None and os.environ.get("CI") != "true":
-        pytest.skip("redis-server is not on this machine: one of Docker's cannot be taken away")
+        pytest.skip("redis-server is not installed: one of Docker's cannot be taken away")
     folder = tmp_path_factory.mktemp("fragile")
     redis_port, milvus_port = servers.free_port(), servers.free_port()
     stack = ServerStack(

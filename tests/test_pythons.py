@@ -1,4 +1,4 @@
-"""Every supported Python gets wheels of everything, and runs the demo on a machine with nothing but Python and make."""
+"""Every supported Python has wheels of everything, and runs the demo on a machine with only Python and make."""
 
 import os
 import re
@@ -18,7 +18,7 @@ TOOLS = ("bash", "env", "make", "sh")
 
 
 def find_python(version: str) -> str | None:
-    """Return a Python of this version: from PATH or from pyenv; 3.14 is fetched where it can be had."""
+    """Return a Python of this version: from PATH or pyenv; 3.14 is fetched if available."""
     name = f"python{version}"
     on_path = shutil.which(name)
     candidates = [
@@ -42,12 +42,12 @@ def find_python(version: str) -> str | None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """The files of this checkout as git has or would have them, and nothing that was made from them."""
+    """The tracked and untracked files of this checkout, without ignored ones."""
     listed = subprocess.check_output(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
     )
     for name in filter(None, listed.split("\0")):
-        # One that was deleted is still in git's list until that is committed.
+        # A deleted file is in git's list until the deletion is committed.
         if (ROOT / name).exists():
             copy = tmp_path / "tree" / name
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -68,13 +68,13 @@ def test_the_demo_runs_on_a_machine_with_nothing_but_python_and_make(version: st
     tools.mkdir()
     for tool in TOOLS:
         (tools / tool).symlink_to(shutil.which(tool) or tool)
-    # Of who runs the tests only how they reach the package index.
+    # From the user's environment only how to reach the package index.
     kept = {name: os.environ[name] for name in os.environ if name.startswith(("PIP_", "SSL_", "HTTPS_", "HOME"))}
     environment = {**kept, "PATH": str(tools), "MH_PORT": str(servers.free_port())}
     command = ["make", "demo", f"PYTHON={python}"]
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Making .venv with Python {version}." in done.stdout
+    assert f"Creating .venv with Python {version}." in done.stdout
     assert "model: extractive" in done.stdout
     assert "[1] conversation" in done.stdout
     # How far the import is, and nothing else.

@@ -42,7 +42,7 @@ def test_a_port_that_somebody_listens_on_is_passed_over(monkeypatch: pytest.Monk
 @pytest.mark.redis
 def test_a_shared_server_is_started_once_and_ended_with_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     if servers.find_redis() is None and os.environ.get("CI") != "true":
-        pytest.skip("Redis is not on this machine")
+        pytest.skip("Redis is not installed")
     monkeypatch.setenv(shared_server.FOLDER_VARIABLE, "")
     shared_server.begin_run()
     folder = Path(os.environ[shared_server.FOLDER_VARIABLE])

@@ -1,4 +1,4 @@
-"""The figures of docs/scaling.md: they are those that the script computes, and the script computes right."""
+"""The figures in docs/scaling.md are those that the script computes, and the script is correct."""
 
 from dataclasses import replace
 from pathlib import Path

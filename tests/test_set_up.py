@@ -1,4 +1,4 @@
-"""The set-up as its user meets it: a line a step, and where one fails, what to do; with real pip, an index of ours."""
+"""The set-up: one line per step, and on a failure what to do; with the real pip and a local index."""
 
 import hashlib
 import os
@@ -28,16 +28,16 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 @dataclass
 class Index:
-    """A package index on loopback, whose files can be made to fail."""
+    """A package index on loopback, whose downloads can be made to fail."""
 
     folder: Path
     url: str = ""
     status: int = 200
-    """Of everything that is asked for."""
+    """Paths of all requests."""
     cut_short: bool = False
-    """Files end in the middle."""
+    """Downloads are truncated."""
     stalled: threading.Event = field(default_factory=threading.Event)
-    """Set when somebody waits for a file that does not come."""
+    """Set when a client waits for a file that does not arrive."""
     resume: threading.Event | None = None
 
     def add(self, name: str, file: str, contents: dict[str, str]) -> str:
@@ -86,7 +86,7 @@ def index(tmp_path: Path) -> Iterator[Index]:
                 self.end_headers()
                 self.wfile.write(file.read_bytes()[:100])
                 return
-            # Who asked may be interrupted.
+            # The client may be interrupted.
             with suppress(BrokenPipeError):
                 super().do_GET()
 
@@ -106,13 +106,13 @@ def index(tmp_path: Path) -> Iterator[Index]:
 
 @dataclass(frozen=True)
 class Checkout:
-    """A checkout with pins of ours, on a machine with nothing but make: everything else is what is shipped."""
+    """A checkout with test pins, on a machine with only make; everything else is the real code."""
 
     folder: Path
     tools: Path
     environment: dict[str, str]
     packages: Iterator[str]
-    """Names that no test has used yet."""
+    """Package names that no test has used yet."""
 
     def start(self, goal: str, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
         """Start `make` for an environment."""
@@ -130,7 +130,7 @@ class Checkout:
         """Run `make` for an environment; return the lines that the user saw."""
         with self.start(goal, f"PYTHON={sys.executable}", **environment) as process:
             output, _ = process.communicate(timeout=100)
-        # That is make's own code for a recipe that failed.
+        # make's exit code for a failed recipe.
         assert process.returncode == (2 if fails else 0), output
         assert "Traceback" not in output
         assert "WARNING" not in output
@@ -153,7 +153,7 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The checkout, whose environment is made once."""
+    """The checkout, whose environment is created once."""
     home = tmp_path_factory.mktemp("home")
     folder, tools = home / "checkout", home / "tools"
     for parent in (folder / "requirements", tools):
@@ -169,7 +169,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_CACHE_DIR": str(home / "cache"),
         "PIP_RETRIES": "0",
-        # Settings of pip's own that warn, or would install elsewhere.
+        # pip settings that cause warnings, or would install elsewhere.
         "PIP_EXTRA_INDEX_URL": "file:///nowhere",
         "PIP_USER": "1",
     }
@@ -184,7 +184,7 @@ def package(shared: Checkout) -> str:
 
 @pytest.fixture
 def checkout(shared: Checkout, index: Index, package: str) -> Checkout:
-    """The checkout, with that package pinned to what the index has."""
+    """The checkout, with that package pinned to the one in the index."""
     shared.environment["PIP_INDEX_URL"] = index.url
     shared.pin("run.txt", index.add_package(package))
     shared.pin("local-model.txt")
@@ -195,7 +195,7 @@ def checkout(shared: Checkout, index: Index, package: str) -> Checkout:
 
 
 def steps(lines: list[str]) -> list[str]:
-    """Return the lines without their remarks."""
+    """Return the lines without comments."""
     return [line.split(" (")[0] for line in lines]
 
 
@@ -207,11 +207,11 @@ def test_it_says_a_line_a_step_and_nothing_when_everything_is_there(
     shutil.rmtree(checkout.folder / ".venv", ignore_errors=True)
     first = checkout.make("dev")
     assert steps(first) == [
-        f"Making .venv with Python {sys.version.split()[0]}",
+        f"Creating .venv with Python {sys.version.split()[0]}",
         "Installing the platform",
         "Installing the embedding model",
         *(["Fetching redis-server"] if FETCHES_REDIS else []),
-        "Installing what tests and checks need",
+        "Installing the packages for tests and checks",
     ]
     assert "1 packages" in first[1]
     assert "1 packages" in first[-1]
@@ -229,7 +229,7 @@ def test_a_redis_server_is_fetched_where_there_is_none(checkout: Checkout, tmp_p
     assert subprocess.check_output([fetched], text=True) == "a redis-server\n"
     fetched.unlink()
     assert steps(checkout.make()) == ["Fetching redis-server"]
-    # What the machine has goes before it.
+    # An installed one has precedence.
     fetched.unlink()
     (checkout.tools / "redis-server").touch(mode=0o755)
     assert checkout.make() == []
@@ -240,19 +240,19 @@ def test_a_redis_server_is_fetched_where_there_is_none(checkout: Checkout, tmp_p
 class TestAFailure:
     def failed(self, checkout: Checkout, **environment: str) -> str:
         lines = checkout.make(fails=True, **environment)
-        [cause, cure, said, log] = lines[-5:-1]
+        [cause, hint, said, log] = lines[-5:-1]
         assert said.startswith("pip said: ")
-        assert log == "All that pip said is in .venv/set-up.log."
+        assert log == "pip's complete output is in .venv/set-up.log."
         assert "Looking in indexes" in (checkout.folder / ".venv/set-up.log").read_text(encoding="utf-8")
-        # Nothing but the steps before it, and make's own line after it.
-        assert {line.split()[0] for line in lines[:-5]} <= {"Making", "Installing"}
-        return f"{cause}\n{cure}\n{said}"
+        # Only the steps before it, and make's own line after it.
+        assert {line.split()[0] for line in lines[:-5]} <= {"Creating", "Installing"}
+        return f"{cause}\n{hint}\n{said}"
 
     def test_no_connection(self, checkout: Checkout, package: str) -> None:
         output = self.failed(checkout, PIP_INDEX_URL=f"http://127.0.0.1:{servers.free_port()}/simple")
-        assert output.startswith(f"{package}==1.0 could not be downloaded.\nCheck the network and its proxy")
+        assert output.startswith(f"{package}==1.0 could not be downloaded.\nCheck the network and the proxy")
         assert "PIP_INDEX_URL" in output
-        assert "run the same command again: what was fetched is kept" in output
+        assert "run the same command again: downloads are kept" in output
         assert "Connection refused" in output
         checkout.make()
         assert checkout.installed(package) == "1.0"
@@ -265,8 +265,8 @@ class TestAFailure:
 
     def test_a_download_that_ends_in_the_middle(self, checkout: Checkout, index: Index, package: str) -> None:
         index.cut_short = True
-        # An older pip takes what came for the whole.
-        whole = rf"{package}==1.0 (could not be downloaded|is not the file that is pinned)"
+        # An older pip accepts a truncated file.
+        whole = rf"{package}==1.0 (could not be downloaded|was not installed)"
         assert re.match(whole, self.failed(checkout))
         index.cut_short = False
         checkout.make()
@@ -275,7 +275,7 @@ class TestAFailure:
         line = index.add_package(package)
         checkout.pin("run.txt", f"{line[:-5]}0000\n")
         output = self.failed(checkout)
-        assert output.startswith(f"{package}==1.0 is not the file that is pinned, and was not installed")
+        assert output.startswith(f"{package}==1.0 was not installed: its hash differs")
         assert f"from {index.url}" in output
         assert not list(checkout.folder.glob(f".venv/lib/*/site-packages/{package}*"))
 
@@ -303,7 +303,7 @@ class TestAFailure:
         source = {f"{package}-1.0/{name}": text for name, text in files.items()}
         checkout.pin("run.txt", index.add(package, f"{package}-1.0.zip", source))
         output = self.failed(checkout)
-        assert output.startswith(f"{package} is not ready-made for Python {HERE} on ")
+        assert output.startswith(f"{package} has no wheel for Python {HERE} on ")
         assert "could not be compiled" in output
 
 
@@ -311,11 +311,11 @@ def test_an_interrupted_set_up_goes_on(checkout: Checkout, index: Index, package
     index.resume = threading.Event()
     with checkout.start("run", f"PYTHON={sys.executable}") as process:
         assert index.stalled.wait(100)
-        # As Ctrl-C does.
+        # Like Ctrl-C.
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
-    assert "Interrupted; the same command goes on from here." in output
+    assert "Interrupted; run the same command again to continue." in output
     assert "Traceback" not in output
     assert not checkout.has("run.stamp")
     index.resume.set()
@@ -326,7 +326,7 @@ def test_an_interrupted_set_up_goes_on(checkout: Checkout, index: Index, package
 def test_a_package_whose_installation_was_cut_off_is_installed_again(checkout: Checkout, package: str) -> None:
     checkout.make()
     [record] = checkout.folder.glob(f".venv/lib/*/site-packages/{package}-1.0.dist-info")
-    # As a kill leaves it.
+    # As left by SIGKILL.
     (record / "INSTALLER").unlink()
     (record.parent / f"{package}.py").unlink()
     (checkout.folder / ".venv/run.stamp").unlink()
@@ -338,8 +338,8 @@ def test_a_half_made_environment_is_made_anew(checkout: Checkout, package: str) 
     (checkout.folder / ".venv").mkdir(exist_ok=True)
     (checkout.folder / ".venv" / "half-made").touch()
     lines = checkout.make()
-    assert lines[0] == ".venv was left half-made."
-    assert lines[1].startswith("Making .venv")
+    assert lines[0] == ".venv was not created completely."
+    assert lines[1].startswith("Creating .venv")
     assert checkout.installed(package) == "1.0"
     assert checkout.make() == []
 
@@ -357,35 +357,35 @@ class TestWhyAnEnvironmentIsMadeAnew:
 
     @staticmethod
     def why(environment: environments.Environment, asked_for: tuple[int, int] | None = None) -> str | None:
-        return environment.why_anew(environment.version(), asked_for)
+        return environment.reason_to_recreate(environment.version(), asked_for)
 
     def test_it_has_no_pip(self, made: environments.Environment) -> None:
         settings = made.folder / "pyvenv.cfg"
         text = settings.read_text(encoding="utf-8")
         settings.write_text(text.replace("packages = true", "packages = false"), encoding="utf-8")
-        assert self.why(made) == "has no Python that runs, or no pip"
+        assert self.why(made) == "has no working Python, or no pip"
 
     def test_its_python_is_gone(self, made: environments.Environment) -> None:
         for link in (made.folder / "bin").glob("python*"):
             link.unlink()
             link.symlink_to("/nowhere/python3")
-        assert self.why(made) == "has no Python that runs, or no pip"
+        assert self.why(made) == "has no working Python, or no pip"
 
     def test_the_systems_python_was_replaced_by_a_newer_one(self, made: environments.Environment) -> None:
         libraries = made.folder / "lib"
         (libraries / f"python{HERE}").rename(libraries / "python3.0")
-        assert self.why(made) == f"was made by another Python than the {HERE} that it has now"
+        assert self.why(made) == f"was created with another Python than its current {HERE}"
 
     def test_it_was_moved(self, made: environments.Environment) -> None:
         moved = environments.Environment(made.folder.rename(made.folder.with_name("moved")))
-        assert self.why(moved) == f"was made in another place, {made.folder}"
+        assert self.why(moved) == f"was created at another path, {made.folder}"
 
     def test_another_python_is_asked_for(self, made: environments.Environment) -> None:
         assert self.why(made, sys.version_info[:2]) is None
-        assert self.why(made, (3, 0)) == f"is of Python {HERE}"
+        assert self.why(made, (3, 0)) == f"uses Python {HERE}"
 
     def test_its_python_is_not_supported(self, made: environments.Environment) -> None:
-        assert made.why_anew((3, 10), None) == "is of Python 3.10, which is not supported"
+        assert made.reason_to_recreate((3, 10), None) == "uses Python 3.10, which is not supported"
 
 
 def test_the_first_supported_python_is_taken(shared: Checkout) -> None:
@@ -407,16 +407,16 @@ def test_the_first_supported_python_is_taken(shared: Checkout) -> None:
     shutil.rmtree(shared.folder / ".venv", ignore_errors=True)
     put("python3", version(3, 10))
     output = chosen(fails=True)
-    assert "Python 3.11, 3.12, 3.13 or 3.14 is needed, and none of python3.11 python3.12" in output
+    assert "Python 3.11, 3.12, 3.13 or 3.14 is required, but none of python3.11 python3.12" in output
     assert "apt-get install python3 python3-venv" in output
     put("python3", version(3, 15))
     chosen(fails=True)
     put("python3", version(3, 14))
     assert chosen() == "python3 -m mh_devtools.set_up run\n"
     put("python3.13", version(3, 13))
-    # As pyenv leaves one that is not there.
+    # As pyenv's shim for a missing version.
     put("python3.11", "exit 127")
     assert chosen() == "python3.13 -m mh_devtools.set_up run\n"
     assert chosen("PYTHON=python3") == "python3 -m mh_devtools.set_up run --this-python\n"
     put("old", version(3, 10))
-    assert "is needed, and old is not one that runs here" in chosen("PYTHON=old", fails=True)
+    assert "is required, but old is not a working one" in chosen("PYTHON=old", fails=True)

@@ -1,4 +1,4 @@
-"""`make stack` as its operator meets it: started from the containers' files, walked through, shot at, renewed."""
+"""`make stack`: started from the containers' env files, used, with processes killed and restarted."""
 
 import asyncio
 import itertools
@@ -41,7 +41,7 @@ CHOSEN = {
     "MYSQL_USER": "counselors",
     "EMBEDDING_PROVIDER": "local",
     "LOG_LEVEL": "WARNING",
-    # Clients on one address ask more in these tests than people would.
+    # All clients of these tests share one address, so they need a higher rate limit.
     "GATEWAY_RATE": "10000r/s",
     "GATEWAY_BURST": "10000",
     **dict.fromkeys(("MILVUS_URI", "OPENAI_API_KEY", "OPENAI_BASE_URL", "EMBEDDING_API_KEY", "EMBEDDING_BASE_URL"), ""),
@@ -98,8 +98,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         process.send_signal(signal.SIGINT)
         process.wait(60)
     assert process.returncode == 0
-    assert f"Stopped; the data stays in {folder}" in running.output()
-    # Of all that it started nothing is left.
+    assert f"Stopped; the data is kept in {folder}" in running.output()
+    # None of its processes is left.
     assert [part for part in parts if part.is_running()] == []
 
 
@@ -113,7 +113,7 @@ def test_every_process_has_what_the_environment_files_say_and_nothing_else_of_ou
     }
     own = {"EMBEDDING_THREADS", "PYTHONUNBUFFERED", "RECONCILE_SCHEDULE_FILE", "WEB_PORT"}
     own |= {"WORKER_EMBEDDING_CACHE", "WORKER_HEARTBEAT_FILE"}
-    # Set by rag-api itself, before it became Gunicorn.
+    # Set by rag-api itself, before it started Gunicorn.
     own.add("ORT_DISABLE_TELEMETRY")
     processes = {
         **dict.fromkeys(CONVERSATIONS, "conversations-api"),
@@ -157,12 +157,12 @@ def test_a_replica_that_dies_is_missed_by_nobody_who_reads_and_is_started_again(
         with httpx.Client(base_url=stack.url, timeout=30) as client:
             while stack.pid(name) == dead:
                 assert client.get(path).status_code == 200
-    wait_until(lambda: f"{CONVERSATIONS[0]} ended unexpectedly (exit code -9)" in stack.output(), timeout=120)
+    wait_until(lambda: f"{CONVERSATIONS[0]} exited unexpectedly (exit code -9)" in stack.output(), timeout=120)
     wait_until(lambda: all_ready(stack), timeout=120)
 
 
 def all_ready(stack: Stack) -> bool:
-    """Whether each replica answers by itself."""
+    """Return whether each replica responds directly."""
     urls = [f"http://127.0.0.1:{stack.state['ports'][name]}/readyz" for name in (*CONVERSATIONS, *RAG)]
     try:
         return all(httpx.get(url, timeout=10).status_code == 200 for url in urls)
@@ -172,7 +172,7 @@ def all_ready(stack: Stack) -> bool:
 
 @dataclass
 class Load:
-    """What the clients did: statuses and errors by kind, and the ids of the conversations that they added."""
+    """Results of the clients: statuses and errors by kind, and ids of the conversations they created."""
 
     outcomes: Counter[str]
     added: list[int]
@@ -236,5 +236,5 @@ async def test_a_rolling_restart_under_fifty_clients_loses_not_one_request(stack
 def test_a_second_stack_on_the_same_data_is_refused(stack: Stack) -> None:
     done = stack.command("mh_devtools.stack")
     assert done.returncode == 1
-    assert done.stderr == f"The platform already runs on the data in {stack.folder}; stop it first.\n"
+    assert done.stderr == f"The platform is already running with the data in {stack.folder}; stop it first.\n"
     assert stack.process.poll() is None

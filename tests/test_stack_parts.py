@@ -1,4 +1,4 @@
-"""The pieces of `make stack`: what it does when a process, a setting or an example is not as it should be."""
+"""The parts of `make stack`: how it reacts to failing processes, invalid settings and failing examples."""
 
 import json
 import re
@@ -17,11 +17,11 @@ from mh_devtools.stubs.echo_server import EchoServer, send_json
 
 
 class EnoughError(Exception):
-    """Ends the watch of a test."""
+    """Stops the supervisor of a test."""
 
 
 class Lines(list[str]):
-    """What the supervisor says; ends its watch at a line with these words."""
+    """The supervisor's messages; stops it at a line with these words."""
 
     def __init__(self, last: str) -> None:
         self._last = last
@@ -47,7 +47,7 @@ def test_a_part_that_ends_at_the_start_is_named_with_its_log(tmp_path: Path) -> 
     watched.add(process(tmp_path, "broken", "raise SystemExit(3)", ready=lambda: False))
     try:
         with pytest.raises(
-            servers.ServerError, match=r"broken ended unexpectedly \(exit code 3\); its log: .*broken.log"
+            servers.ServerError, match=r"broken exited unexpectedly \(exit code 3\); its log: .*broken.log"
         ):
             watched.wait_until_ready(["steady", "broken"])
     finally:
@@ -55,7 +55,7 @@ def test_a_part_that_ends_at_the_start_is_named_with_its_log(tmp_path: Path) -> 
 
 
 def test_what_keeps_ending_is_started_again_with_growing_patience(tmp_path: Path) -> None:
-    said = Lines("again in 3 s")
+    said = Lines("restarting it in 3 s")
     watched = Supervisor(tmp_path / "state", nullcontext, said)
     watched.add(process(tmp_path, "weak", "raise SystemExit(3)"))
     try:
@@ -64,11 +64,11 @@ def test_what_keeps_ending_is_started_again_with_growing_patience(tmp_path: Path
     finally:
         watched.stop()
     assert [line.rpartition("; ")[2] for line in said] == [
-        "it is started again",
-        "weak runs again",
-        "it is started again in 1 s",
-        "weak runs again",
-        "it is started again in 3 s",
+        "restarting it",
+        "weak is running again",
+        "restarting it in 1 s",
+        "weak is running again",
+        "restarting it in 3 s",
     ]
 
 
@@ -83,7 +83,7 @@ def test_a_rolling_restart_stops_at_the_first_replica_that_does_not_come_back(
     for name in ("first", "second", "third"):
         watched.add(process(tmp_path, name, LASTING, ready=lambda name=name: name != "second"))  # type: ignore[misc]
     before = json.loads((tmp_path / "state").read_text())["parts"]
-    watched.ask_for_rolling_restart()
+    watched.request_rolling_restart()
     try:
         with pytest.raises(EnoughError):
             watched.watch()
@@ -109,7 +109,7 @@ def test_a_part_that_cannot_be_started_again_now_is_tried_later(
         return servers.start("moody", [sys.executable, "-c", code], tmp_path / "moody.log")
 
     monkeypatch.setattr(supervisor, "LONGEST_DELAY_S", 0.2)
-    said = Lines("moody runs again")
+    said = Lines("moody is running again")
     watched = Supervisor(tmp_path / "state", nullcontext, said)
     watched.add(Part("moody", SERVICES, start, lambda: True))
     try:
@@ -117,11 +117,13 @@ def test_a_part_that_cannot_be_started_again_now_is_tried_later(
             watched.watch()
     finally:
         watched.stop()
-    assert said[1:] == ["no port is free", "moody runs again"]
+    assert said[1:] == ["no port is free", "moody is running again"]
 
 
 def test_an_empty_secret_is_named_with_the_file_that_asks_for_it() -> None:
-    with pytest.raises(servers.ServerError, match=r"MYSQL_PASSWORD is empty, .*conversations-api.env asks for: set it"):
+    with pytest.raises(
+        servers.ServerError, match=r"MYSQL_PASSWORD, .*conversations-api.env requires, is empty: set it"
+    ):
         environment.read("conversations-api", {"MYSQL_PASSWORD": ""})
 
 
@@ -153,7 +155,7 @@ def test_a_nonsensical_port_is_named(tmp_path: Path, port: str) -> None:
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with EchoServer.running("somebody") as server:
         port = str(server.server_port)
-        with pytest.raises(servers.ServerError, match=f"Port {port} is taken; .* choose another: GATEWAY_PORT="):
+        with pytest.raises(servers.ServerError, match=f"Port {port} is in use; .* choose another port: GATEWAY_PORT="):
             Parts(tmp_path, {"GATEWAY_PORT": port})
 
 
@@ -197,5 +199,5 @@ def test_a_gateway_that_does_not_answer_is_named(tmp_path: Path) -> None:
         smoke.smoke(url, tmp_path)
     with EchoServer.running("gateway") as server:
         server.answer = lambda handler: send_json(handler, 503, {"title": "not yet"})
-        with pytest.raises(servers.ServerError, match=r"/ answered 503: .*not yet"):
+        with pytest.raises(servers.ServerError, match=r"/ returned 503: .*not yet"):
             smoke.smoke(f"http://127.0.0.1:{server.server_port}", tmp_path)

@@ -1,5 +1,5 @@
 "use strict";
-// The counselor's page. All texts are set as text, never as markup: rows come from anybody's data set.
+// The counselor's page. All text is set as text, never as markup: the data set is untrusted.
 
 const PAGE_SIZE = 20;
 const find = (id) => document.getElementById(id);
@@ -57,7 +57,7 @@ async function request(path, body) {
   return (await send(path, body)).json();
 }
 
-// Server-sent events of a response to POST, which EventSource cannot read.
+// Server-sent events of a POST response, which EventSource does not support.
 async function* serverEvents(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = "";
@@ -77,7 +77,7 @@ async function* serverEvents(response) {
   }
 }
 
-// Marks count code points, JavaScript's strings do not.
+// Highlights are counted in code points, JavaScript strings in UTF-16 code units.
 function marked(className, text, marks = []) {
   const made = element("p", className);
   const points = Array.from(text);
@@ -97,7 +97,7 @@ function button(text, work) {
   return made;
 }
 
-// Anything else, such as javascript:, would run as a link.
+// Other schemes, such as javascript:, could run code.
 function isWebAddress(text) {
   return /^https?:\/\//i.test(text ?? "") && URL.canParse(text);
 }
@@ -120,16 +120,16 @@ function show(conversations) {
     const facts = [`conversation ${one.id}`];
     if (one.question_sentiment) facts.push(`${one.question_sentiment} question, ${one.answer_sentiment} answer`);
     if (one.score !== undefined) facts.push(`score ${one.score.toFixed(2)}`);
-    if (one.index_status && one.index_status !== "indexed") facts.push(`not yet found by meaning (${one.index_status})`);
+    if (one.index_status && one.index_status !== "indexed") facts.push(`not yet in semantic search (${one.index_status})`);
     facts.push(...[one.category, one.author, one.source_date].filter(Boolean));
     const line = element("p", "facts", facts.join(" · "));
     if (isWebAddress(one.source_url)) line.append(" · ", sourceLink(one.source_url));
-    item.append(line, button("Questions like this", () => showSimilar(one.id)));
+    item.append(line, button("Similar questions", () => showSimilar(one.id)));
     find("conversations").append(item);
   }
 }
 
-// Citations such as [2] become links to the source they name. None is torn: the server gives each as a whole.
+// Turns citations such as [2] into links to their sources. The server never splits a citation between two tokens.
 function addText(text, count) {
   for (const part of text.split(/(\[\d+\])/)) {
     const number = /^\[(\d+)\]$/.exec(part)?.[1];
@@ -144,13 +144,13 @@ function addText(text, count) {
 }
 
 function addOrigin(done, answerId) {
-  const origin = { extractive: "Quoted, not written by a language model.", none: "" }[done.model];
+  const origin = { extractive: "Quoted from the conversations below, not written by a language model.", none: "" }[done.model];
   const uncited = done.uncited_sentences.length;
   const parts = [origin ?? `Written by ${done.model} from the conversations below. Check it against them.`];
-  if (uncited) parts.push(`${uncited === 1 ? "One sentence names" : `${uncited} sentences name`} no source.`);
+  if (uncited) parts.push(`${uncited === 1 ? "One sentence cites" : `${uncited} sentences cite`} no source.`);
   find("answer").append(element("small", "", parts.join(" ")));
   if (done.model === "none") return;
-  for (const [rating, text] of [["up", "It helps"], ["down", "It does not"]]) {
+  for (const [rating, text] of [["up", "Helpful"], ["down", "Not helpful"]]) {
     find("answer").append(button(text, () => rate(answerId, rating)), " ");
   }
 }
@@ -158,7 +158,7 @@ function addOrigin(done, answerId) {
 async function rate(answerId, rating) {
   try {
     await request(`/api/v1/answers/${answerId}/feedback`, { rating });
-    say("Noted, thank you.");
+    say("Thank you for your feedback.");
   } catch (error) {
     say(error.message, true);
   }
@@ -171,7 +171,7 @@ function remember(question, answer) {
   find("follow-up").hidden = false;
 }
 
-// Shows an answer as it is written: its sources first.
+// Shows an answer as it is streamed: its sources first.
 async function ask(fields, isLatest) {
   if (!fields.follow_up) turns = [];
   const body = { question: fields.question.trim(), top_k: Number(fields.top_k), conversation_history: turns };
@@ -198,7 +198,7 @@ async function ask(fields, isLatest) {
       throw problemError(data, data.status);
     }
   }
-  throw new Error("The answer broke off; what is shown is not all of it.");
+  throw new Error("The connection was lost; the answer is incomplete.");
 }
 
 async function runAsk(fields) {
@@ -206,12 +206,12 @@ async function runAsk(fields) {
   underWay = new AbortController();
   find("stop").hidden = false;
   find("answer").setAttribute("aria-busy", "true");
-  say("One moment …");
+  say("Loading …");
   try {
     await ask(fields, () => mine === latest);
   } catch (error) {
     if (mine !== latest) return;
-    if (error.name === "AbortError") say("Stopped; what is shown is not the whole answer.");
+    if (error.name === "AbortError") say("Stopped; the answer is incomplete.");
     else say(error.message, true);
     if (error.sources) show(error.sources);
   } finally {
@@ -238,9 +238,9 @@ async function search(fields) {
 }
 
 function outcome({ hits, relevance_threshold: threshold }) {
-  if (!hits.length) return "Nothing was found.";
-  if (threshold !== null && hits[0].score < threshold) return "Nothing here seems to be about this. The nearest all the same:";
-  return `The ${hits.length} nearest conversations, nearest first.`;
+  if (!hits.length) return "Nothing found.";
+  if (threshold !== null && hits[0].score < threshold) return "Nothing relevant found. The closest conversations:";
+  return `The ${hits.length} closest conversations, best match first.`;
 }
 
 function showSimilar(id) {
@@ -250,7 +250,7 @@ function showSimilar(id) {
     const found = await request(`/api/v1/conversations/${id}/similar?limit=${PAGE_SIZE}`);
     return () => {
       show(found.hits);
-      say(found.hits.length ? `Questions like that of conversation ${id}, nearest first.` : "There is no other question.");
+      say(found.hits.length ? `Questions similar to that of conversation ${id}, best match first.` : "There are no other questions.");
     };
   });
 }
@@ -269,10 +269,10 @@ async function browse(fields, cursor) {
   };
 }
 
-// Of several requests under way only the latest is shown.
+// If several requests are in progress, only the latest result is shown.
 async function run(work) {
   const mine = ++latest;
-  say("One moment …");
+  say("Loading …");
   try {
     const present = await work();
     if (mine === latest) present();

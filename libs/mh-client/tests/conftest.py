@@ -1,4 +1,4 @@
-"""Fixtures of the client's tests: the platform as a stub, the command in this process, and both kinds of client."""
+"""Fixtures for the client's tests: a stub of the platform, the command in this process, and both kinds of client."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from mh_devtools.testing.fixtures import CallMethod, RunCommand
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubPlatform]:
-    """A server that speaks the platform's API, which commands ask without being told."""
+    """A stub of the platform's API, which commands use by default."""
     with StubPlatform.running() as running:
         monkeypatch.setenv("MH_URL", running.base_url)
         yield running
@@ -22,7 +22,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubPlatform]:
 
 @pytest.fixture
 def mh(capsys: pytest.CaptureFixture[str]) -> RunCommand:
-    """Run the command in this process; returns exit code, standard output and standard error."""
+    """Run the command in this process; return exit code, standard output and standard error."""
 
     def run(*args: Any) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as exited:
@@ -37,7 +37,7 @@ def mh(capsys: pytest.CaptureFixture[str]) -> RunCommand:
 
 @pytest.fixture(params=["Client", "AsyncClient"])
 def calling(request: pytest.FixtureRequest) -> Callable[..., CallMethod]:
-    """Make what calls methods of a client that has this address and options; iterators are read to a list."""
+    """Return a function that calls methods of a client with this URL and options; iterators become lists."""
 
     def of_client(base_url: str, **options: Any) -> CallMethod:
         def call(path: str, *args: Any, **kwargs: Any) -> Any:

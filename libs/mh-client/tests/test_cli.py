@@ -1,4 +1,4 @@
-"""The `mh` command as its users meet it: output, exit codes, one clear line for each thing that goes wrong."""
+"""The `mh` command: output, exit codes, and one clear line for each error."""
 
 import csv
 import functools
@@ -41,7 +41,7 @@ def numbered(count: int) -> list[list[str]]:
     return [[f"question {number}", "a", "positive", "negative"] for number in range(count)]
 
 
-def test_import_says_what_it_did_and_waits_for_the_index(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
+def test_import_prints_its_progress_and_waits_for_the_index(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
     stub.pending = [9, 0]
     stub.failed = 2
     code, output, errors = mh("import", file, "--wait", "--batch-size", 10)
@@ -69,7 +69,7 @@ def test_import_with_rejects_names_their_file_and_exits_with_1(stub: StubPlatfor
     write_csv(file, [*numbered(2), ["", "a", "positive", "negative"]])
     code, _, errors = mh("import", file)
     assert code == 1
-    assert f"1 rows rejected; {file}.rejects.csv has them" in errors
+    assert f"1 rows rejected; {file}.rejects.csv has line and reason of each" in errors
     assert len(stub.rows) == 2
 
 
@@ -77,40 +77,40 @@ def test_import_labels_what_is_missing_only_when_asked(stub: StubPlatform, file:
     file.write_text("question,answer\nI hate this horrible pain.,You are wonderful!\n")
     code, _, errors = mh("import", file)
     assert code == 2
-    assert "lacks question_sentiment, answer_sentiment; --label-missing" in errors
+    assert "missing in the header: question_sentiment, answer_sentiment; add them, or use --label-missing" in errors
     code, _, errors = mh("import", file, "--label-missing")
     assert code == 0
     assert [(row.question_sentiment, row.answer_sentiment) for row in stub.rows] == [("negative", "positive")]
 
 
-def test_import_after_the_data_was_removed_points_at_again(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
+def test_import_suggests_again_after_the_data_was_deleted(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
     mh("import", file)
     stub.rows.clear()
     code, _, errors = mh("import", file)
     assert code == 0
-    assert "but the platform holds 0 conversations" in errors
+    assert "but the platform has only 0 conversations" in errors
     assert mh("import", file, "--again")[0] == 0
     assert len(stub.rows) == 25
 
 
-def test_import_goes_on_after_the_server_died(
+def test_import_resumes_after_a_server_crash(
     stub: StubPlatform, file: Path, mh: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_import_command, "MAX_RETRIES", 0)
     stub.break_after = 2
     code, _, errors = mh("import", file, "--batch-size", 5)
     assert code == 3
-    assert "the same command again goes on from there" in errors
+    assert "run the same command again to resume" in errors
     assert "Is the platform running there?" in errors.splitlines()[-1]
     stub.break_after = None
     assert mh("import", file, "--batch-size", 5)[0] == 0
     assert sorted(row.question for row in stub.rows) == sorted(row[0] for row in numbered(25))
 
 
-def test_ctrl_c_leaves_an_import_that_goes_on(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
+def test_an_import_resumes_after_ctrl_c(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
     stub.hold = True
     command = [sys.executable, "scripts/import_conversations.py", str(file), "--batch-size", "5"]
-    # Who runs the tests in the background of a shell has it ignore Ctrl-C, and so would its children.
+    # A background job of a shell ignores Ctrl-C, and so would its children.
     hear_ctrl_c = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
     wait_until(lambda: stub.at_once == 4)
@@ -118,16 +118,16 @@ def test_ctrl_c_leaves_an_import_that_goes_on(stub: StubPlatform, file: Path, mh
     _, errors = process.communicate(timeout=60)
     stub.hold = False
     assert process.returncode == 130
-    assert "the same command again goes on from there" in errors
+    assert "run the same command again to resume" in errors
     assert "Traceback" not in errors
     assert mh("import", file)[0] == 0
     assert sorted(row.question for row in stub.rows) == sorted(row[0] for row in numbered(25))
 
 
-def test_a_standstill_of_the_index_is_said(
+def test_a_stalled_index_is_reported(
     stub: StubPlatform, file: Path, mh: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_import_command, "STANDSTILL_SECONDS", 0.0)
+    monkeypatch.setattr(_import_command, "STALL_WARNING_SECONDS", 0.0)
     stub.pending = [5, 5, 0]
     code, _, errors = mh("import", file, "--wait")
     assert code == 0
@@ -162,7 +162,7 @@ def test_no_server_is_one_clear_line_and_exit_code_3(
         (("import",), "Missing argument"),
     ],
 )
-def test_unusable_arguments_are_one_clear_line_and_exit_code_2(
+def test_invalid_arguments_are_one_clear_line_and_exit_code_2(
     stub: StubPlatform, file: Path, mh: RunCommand, args: tuple[str, ...], message: str
 ) -> None:
     code, output, errors = mh(*(file if arg == "FILE" else arg for arg in args))
@@ -170,18 +170,18 @@ def test_unusable_arguments_are_one_clear_line_and_exit_code_2(
     assert message in errors.splitlines()[-1]
 
 
-def test_a_refusal_of_the_server_is_one_line(stub: StubPlatform, mh: RunCommand) -> None:
+def test_a_server_error_is_one_line(stub: StubPlatform, mh: RunCommand) -> None:
     code, _, errors = mh("ask", "too much")
     assert code == 3
     assert (
         errors
-        == "mh: the platform cannot do this now; try again later. It said: 503 Service Unavailable: The stub refuses.\n"
+        == "mh: the platform is unavailable; try again later. It returned: 503 Service Unavailable: The stub refuses.\n"
     )
     stub.app.routes.clear()
     assert mh("stats") == (1, "", "mh: 404 Not Found\n")
 
 
-def test_search_prints_hits_without_obeying_their_text(stub: StubPlatform, mh: RunCommand) -> None:
+def test_search_prints_hits_without_control_characters(stub: StubPlatform, mh: RunCommand) -> None:
     code, output, _ = mh(
         "search",
         "bus",
@@ -203,7 +203,7 @@ def test_search_prints_hits_without_obeying_their_text(stub: StubPlatform, mh: R
         {"query": "bus", "limit": 5, "similarity_threshold": 0.2, "question_sentiment": ["negative"], **usual}
     ]
     assert json.loads(mh("search", "bus", "--json")[1])["hits"][0]["id"] == 7
-    assert mh("search", "nothing")[1] == "Nothing was found.\n"
+    assert mh("search", "nothing")[1] == "Nothing found.\n"
 
 
 def test_stats_are_a_table_or_json(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
@@ -244,7 +244,7 @@ def test_export_writes_a_file_or_standard_output(
     assert capfdbinary.readouterr().out == b"id,question\r\n1,q\r\n"
 
 
-def test_an_export_that_breaks_off_leaves_the_old_file(stub: StubPlatform, mh: RunCommand, tmp_path: Path) -> None:
+def test_an_interrupted_export_leaves_the_old_file(stub: StubPlatform, mh: RunCommand, tmp_path: Path) -> None:
     target = tmp_path / "out.csv"
     target.write_text("old")
     stub.export_pieces = [b"new", None]
@@ -255,7 +255,7 @@ def test_an_export_that_breaks_off_leaves_the_old_file(stub: StubPlatform, mh: R
     assert [found.name for found in tmp_path.iterdir() if found.is_file()] == ["out.csv"]
 
 
-def test_without_the_extra_the_command_says_how_to_install_it() -> None:
+def test_without_the_extra_the_command_prints_how_to_install_it() -> None:
     program = "import sys; sys.modules['typer'] = None; from mh_client.cli import main; main(['stats'])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Streamed answers, from a real server; every test runs on Client and on AsyncClient."""
+"""Streamed answers, from a real server; every test runs with Client and AsyncClient."""
 
 import asyncio
 import json
@@ -32,17 +32,17 @@ PROBLEM = json.dumps({"title": "Bad Gateway", "status": 502, "detail": "The mode
 
 @pytest.fixture(params=["Client", "AsyncClient"])
 def stream(request: pytest.FixtureRequest, stub: StubPlatform) -> Stream:
-    """Ask for a streamed answer and give its events; those that came before an error are in `seen`."""
+    """Request a streamed answer and return its events; those received before an error are in `seen`."""
 
     def sync(seen: list[AnswerEvent], args: Any, kwargs: Any) -> None:
         with Client(stub.base_url, max_retries=0) as client:
             for event in client.answer_stream(*args, **kwargs):
-                seen.append(event)  # noqa: PERF402 - what came before an error is kept
+                seen.append(event)  # noqa: PERF402 - keep what was received before an error
 
     async def awaited(seen: list[AnswerEvent], args: Any, kwargs: Any) -> None:
         async with AsyncClient(stub.base_url, max_retries=0) as client:
             async for event in client.answer_stream(*args, **kwargs):
-                seen.append(event)  # noqa: PERF401 - what came before an error is kept
+                seen.append(event)  # noqa: PERF401 - keep what was received before an error
 
     def run(*args: Any, seen: list[AnswerEvent] | None = None, **kwargs: Any) -> list[AnswerEvent]:
         events = [] if seen is None else seen
@@ -66,7 +66,7 @@ def test_events_are_typed_and_come_in_order(stub: StubPlatform, stream: Stream) 
     assert stub.users == [None]
 
 
-def test_history_and_user_travel_along(stub: StubPlatform, stream: Stream) -> None:
+def test_history_and_user_are_sent(stub: StubPlatform, stream: Stream) -> None:
     turns = [ConversationTurn(role="user", content="How?"), {"role": "assistant", "content": "So."}]
     stream("And then?", conversation_history=turns, user_id="dr.ana")
     history = [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "So."}]
@@ -75,7 +75,7 @@ def test_history_and_user_travel_along(stub: StubPlatform, stream: Stream) -> No
 
 
 @pytest.mark.parametrize("breaks", [True, False])
-def test_an_answer_that_is_not_whole_is_an_error(stub: StubPlatform, stream: Stream, breaks: bool) -> None:
+def test_an_incomplete_answer_is_an_error(stub: StubPlatform, stream: Stream, breaks: bool) -> None:
     stub.stream_end = "event: done\ndata: {"
     stub.stream_breaks = breaks
     seen: list[AnswerEvent] = []
@@ -101,19 +101,19 @@ def test_an_error_before_the_stream_is_the_servers_error(stub: StubPlatform, str
 
 
 @pytest.mark.parametrize("end", ["event: done\ndata: {}\n\n", "event: error\ndata: no\n\n"])
-def test_an_event_in_another_shape_is_named(stub: StubPlatform, stream: Stream, end: str) -> None:
+def test_an_event_in_another_format_is_an_error(stub: StubPlatform, stream: Stream, end: str) -> None:
     stub.stream_end = end
-    with pytest.raises(ResponseDecodeError, match=r"`(done|error)` in a shape"):
+    with pytest.raises(ResponseDecodeError, match=r"`(done|error)` in a format"):
         stream("bus")
 
 
-def test_an_event_of_a_later_release_is_passed_over(stub: StubPlatform, stream: Stream) -> None:
+def test_events_of_later_releases_are_ignored(stub: StubPlatform, stream: Stream) -> None:
     done = AnswerDone(model="m", grounded=True).model_dump_json()
     stub.stream_end = f"event: mood\ndata: good\n\ndata: nameless\n\nevent: done\ndata: {done}\n\n"
     assert isinstance(stream("bus")[-1], AnswerDone)
 
 
-async def test_who_leaves_early_closes_the_connection(stub: StubPlatform) -> None:
+async def test_leaving_early_closes_the_connection(stub: StubPlatform) -> None:
     stub.stream_end = ": waiting\n\n"
     async with AsyncClient(stub.base_url) as client, aclosing(client.answer_stream("bus")) as events:
         async for event in events:
@@ -136,12 +136,14 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.sampled_from([b"\n", b"\r\n", b"\r"]), st.data())
-def test_events_are_the_same_however_they_are_cut(events: list[ServerEvent], end: bytes, data: st.DataObject) -> None:
+def test_events_do_not_depend_on_how_the_stream_is_split(
+    events: list[ServerEvent], end: bytes, data: st.DataObject
+) -> None:
     whole = b""
     for event in events:
         lines = [f"event: {event.name}", ": a comment", *(f"data: {line}" for line in event.data.split("\n"))]
         whole += b"".join(line.encode() + end for line in [*lines, "id: 1", "retry", ""])
-    # The last line's end may be the first half of a longer one, unless something follows.
+    # A final carriage return may be the first half of CRLF, unless something follows.
     whole += b": " + end
     places = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=10)))
     decoder = EventDecoder()

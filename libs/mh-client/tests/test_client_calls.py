@@ -1,4 +1,4 @@
-"""What each method sends and returns; every test runs on Client and on AsyncClient."""
+"""What each method sends and returns; every test runs with Client and AsyncClient."""
 
 import json
 from collections.abc import Callable
@@ -101,9 +101,7 @@ def test_get_and_index_state_return_models(call: CallMethod) -> None:
 
 @respx.mock
 @pytest.mark.parametrize(("if_match", "header"), [(2, '"2"'), ('"2-indexed"', '"2-indexed"'), (None, None)])
-def test_changes_name_the_version_they_are_meant_for(
-    call: CallMethod, if_match: int | str | None, header: str | None
-) -> None:
+def test_changes_send_the_expected_version(call: CallMethod, if_match: int | str | None, header: str | None) -> None:
     put = respx.put(f"{API}/conversations/7").mock(model_response(ROW))
     patch = respx.patch(f"{API}/conversations/7").mock(model_response(ROW))
     delete = respx.delete(f"{API}/conversations/7").respond(204)
@@ -116,7 +114,7 @@ def test_changes_name_the_version_they_are_meant_for(
 
 
 @respx.mock
-def test_bulk_calls_carry_a_key_and_return_the_essence(call: CallMethod) -> None:
+def test_bulk_calls_send_a_key_and_return_ids_or_counts(call: CallMethod) -> None:
     created = respx.post(f"{API}/conversations/bulk").respond(201, json={"ids": [5, 6]})
     deleted = respx.post(f"{API}/conversations/bulk-delete").respond(200, json={"deleted": 1})
     items = [ConversationCreate(**TEXTS)] * 2
@@ -129,7 +127,7 @@ def test_bulk_calls_carry_a_key_and_return_the_essence(call: CallMethod) -> None
 
 
 @respx.mock
-def test_list_sends_every_filter_as_the_api_spells_it(call: CallMethod) -> None:
+def test_list_sends_every_filter_with_its_api_name(call: CallMethod) -> None:
     route = respx.get(f"{API}/conversations").respond(json={"items": [], "next_cursor": None, "total": 0})
     page = call(
         "conversations.list",
@@ -245,7 +243,7 @@ def test_similar_asks_for_the_conversation(call: CallMethod) -> None:
     ],
 )
 @respx.mock
-def test_bad_input_is_named_without_its_text_and_nothing_is_sent(
+def test_invalid_input_is_reported_without_its_text_and_not_sent(
     call: CallMethod, path: str, args: Any, kwargs: Any, field: str
 ) -> None:
     with pytest.raises(InvalidInputError) as caught:

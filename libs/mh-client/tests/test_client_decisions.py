@@ -1,4 +1,4 @@
-"""Decisions of the client that need no request."""
+"""Client logic that needs no request."""
 
 import pickle
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
-def test_waits_grow_up_to_a_limit(failures: int, jitter: float) -> None:
+def test_delays_grow_up_to_a_limit(failures: int, jitter: float) -> None:
     policy = RetryPolicy(max_retries=10_000, jitter=lambda: jitter)
     call: Call[bytes] = Call(method="GET", path="/", parse=bytes)
     delay = policy.delay(call, APIConnectionError("gone"), failures)
@@ -48,8 +48,8 @@ def test_waits_grow_up_to_a_limit(failures: int, jitter: float) -> None:
         APITimeoutError("slow"),
     ],
 )
-def test_errors_cross_processes(error: MHError) -> None:
-    # Of our own making, and what a worker process does with an exception.
+def test_errors_can_be_pickled(error: MHError) -> None:
+    # Our own pickle, as worker processes do it with exceptions.
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert type(copy) is type(error)
     assert str(copy) == str(error)
@@ -57,6 +57,6 @@ def test_errors_cross_processes(error: MHError) -> None:
 
 
 @pytest.mark.parametrize("url", ["platform:8080", "ftp://platform", "http://", "http://platform?x=1", "http://h#f"])
-def test_an_address_that_cannot_be_one_is_refused_at_once(url: str) -> None:
+def test_an_invalid_url_is_rejected_at_once(url: str) -> None:
     with pytest.raises(InvalidInputError, match="base_url"):
         Client(url)

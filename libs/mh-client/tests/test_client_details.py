@@ -1,4 +1,4 @@
-"""Source, day, category and author of conversations: imported, written, filtered by and printed."""
+"""Source, date, category and author of conversations: importing, writing, filtering and printing."""
 
 import asyncio
 import csv
@@ -51,7 +51,7 @@ def test_a_csv_file_may_have_the_columns_and_cells_may_be_empty() -> None:
     assert details_of(read_csv(f"{HEADER}\nq,a,positive,neutral\n")[0]) == NONE
 
 
-def test_a_bad_cell_is_named() -> None:
+def test_an_invalid_cell_is_reported() -> None:
     found = read_csv(
         f"{HEADER},source_url,source_date,category\n"
         "q,a,positive,neutral,javascript:alert(1),,\n"
@@ -70,12 +70,12 @@ def test_json_lines_are_read_as_an_export_writes_them() -> None:
     assert (second.number, second.line) == (1, 3)
 
 
-def test_lines_that_are_no_conversation_are_rejected_by_line() -> None:
+def test_invalid_lines_are_rejected_with_their_number() -> None:
     good, *bad = read_jsonl(CONTENT, "{", "[1]", {**CONTENT, "answer": 5}, {**CONTENT, "author": "x" * 129})
     assert isinstance(good, Row)
     assert [reject.line for reject in bad] == [2, 3, 4, 5]
     reasons = [reject.reason for reject in bad if isinstance(reject, Reject)]
-    assert reasons[:2] == ["this is not JSON in UTF-8", "this is no JSON object"]
+    assert reasons[:2] == ["this is not JSON in UTF-8", "this is not a JSON object"]
     assert [reason.split(":")[0] for reason in reasons[2:]] == ["answer", "author"]
     assert [len(reject.cells) for reject in bad[2:]] == [len(COLUMNS)] * 2
     [broken] = JsonLinesReader(io.BytesIO(b'\xff{"question": 1}'))
@@ -109,7 +109,7 @@ def test_a_file_of_json_lines_is_imported_once(stub: StubPlatform, tmp_path: Pat
 
 
 @respx.mock
-def test_none_is_not_sent_to_a_platform_that_may_not_know_it_but_to_clear() -> None:
+def test_none_is_sent_only_to_clear_a_detail() -> None:
     api = "http://api.test/api/v1/conversations"
     answer = {**CONTENT, "id": 1, "version": 1, "index_status": "pending"}
     answer |= dict.fromkeys(("created_at", "updated_at"), "2026-03-01T00:00:00Z")
@@ -135,7 +135,7 @@ def test_none_is_not_sent_to_a_platform_that_may_not_know_it_but_to_clear() -> N
 
 
 @respx.mock
-def test_filters_are_sent_as_the_api_spells_them() -> None:
+def test_filters_are_sent_with_their_api_names() -> None:
     listed = respx.get("http://api.test/api/v1/conversations").respond(json={"items": [], "next_cursor": None})
     searched = respx.post("http://api.test/api/v1/search").respond(
         json={"hits": [], "total_hits": 0, "relevance_threshold": None}
@@ -160,7 +160,7 @@ def test_filters_are_sent_as_the_api_spells_them() -> None:
     }
 
 
-def test_commands_take_them(stub: StubPlatform, mh: RunCommand) -> None:
+def test_commands_accept_the_filters(stub: StubPlatform, mh: RunCommand) -> None:
     options = ("--category", "sleep", "--category", "panic, attacks", "--no-author-empty", "--source-date-after")
     assert mh("search", "bus", *options, "2021.01.01", "--created-after", "2026/03/01")[0] == 0
     asked = stub.queries[-1]
@@ -170,10 +170,10 @@ def test_commands_take_them(stub: StubPlatform, mh: RunCommand) -> None:
     assert mh("export", "--source-url-empty", "--source-date-before", "2021/01/01")[0] == 0
     assert stub.queries[-1] == {"format": "csv", "source_url_empty": "true", "source_date_before": "2021-01-01"}
     code, _, errors = mh("export", "--source-date-before", "yesterday")
-    assert (code, "is not a day such as 2026-03-01" in errors) == (2, True)
+    assert (code, "is not a date such as 2026-03-01" in errors) == (2, True)
 
 
-def test_a_hit_has_them_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_hits_are_printed_with_their_details(capsys: pytest.CaptureFixture[str]) -> None:
     from mh_client._search_commands import _print_hit
 
     _print_hit(search_hit(7, "q", **DETAILS))

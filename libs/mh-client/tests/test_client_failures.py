@@ -1,4 +1,4 @@
-"""Errors, and which of them are tried again; every test runs on Client and on AsyncClient."""
+"""Errors, and which of them are retried; every test runs with Client and AsyncClient."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ ANSWER = {
 
 
 class Caller:
-    """Calls a method on one of the two clients and notes how long it would have slept."""
+    """Calls a method of one of the two clients and records how long it would have slept."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -138,7 +138,7 @@ def test_each_status_has_its_error_with_problem_and_request_id(
 
 @respx.mock
 @pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", b"", b"[1]", b'{"detail": "Not ours"}', b"\xff"])
-def test_an_error_that_is_no_problem_document_is_still_typed(call: Caller, body: bytes) -> None:
+def test_an_error_without_problem_document_is_still_typed(call: Caller, body: bytes) -> None:
     respx.get(f"{CONVERSATIONS}/7").respond(502, content=body)
     with pytest.raises(ServerError, match=r"^502 Bad Gateway$") as caught:
         call(get, max_retries=0)
@@ -148,7 +148,7 @@ def test_an_error_that_is_no_problem_document_is_still_typed(call: Caller, body:
 
 @respx.mock
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"<html>", b'{"id": "secret"}'])
-def test_a_success_in_another_shape_is_an_error_that_repeats_no_text(call: Caller, body: bytes) -> None:
+def test_a_success_in_another_format_is_an_error_without_its_text(call: Caller, body: bytes) -> None:
     route = respx.get(f"{CONVERSATIONS}/7").respond(200, content=body)
     with pytest.raises(ResponseDecodeError) as caught:
         call(get)
@@ -157,7 +157,7 @@ def test_a_success_in_another_shape_is_an_error_that_repeats_no_text(call: Calle
 
 
 @respx.mock
-def test_undecodable_compression_is_an_error_of_its_own_and_not_tried_again(call: Caller) -> None:
+def test_undecodable_compression_is_not_retried(call: Caller) -> None:
     route = respx.get(f"{CONVERSATIONS}/7").mock(side_effect=httpx.DecodingError("Error -3"))
     with pytest.raises(ResponseDecodeError):
         call(get)
@@ -175,7 +175,7 @@ def test_undecodable_compression_is_an_error_of_its_own_and_not_tried_again(call
         (httpx.ReadTimeout("slow"), APITimeoutError),
     ],
 )
-def test_lost_connections_are_tried_three_times_then_raised_with_their_cause(
+def test_lost_connections_are_retried_twice_then_raised_with_their_cause(
     call: Caller, cause: httpx.TransportError, kind: type[MHError]
 ) -> None:
     route = respx.get(CONVERSATIONS).mock(side_effect=cause)
@@ -200,7 +200,7 @@ def test_a_password_in_the_address_is_not_repeated_in_errors() -> None:
 
 @respx.mock
 @pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
-def test_a_passing_fault_is_not_seen_by_the_caller(call: Caller, status: int) -> None:
+def test_retries_hide_a_transient_error(call: Caller, status: int) -> None:
     route = respx.get(f"{CONVERSATIONS}/7")
     route.side_effect = [httpx.Response(status), httpx.ReadTimeout("slow"), httpx.Response(200, json=ROW)]
     assert call(get).id == 7
@@ -211,7 +211,7 @@ def test_a_passing_fault_is_not_seen_by_the_caller(call: Caller, status: int) ->
 
 @respx.mock
 @pytest.mark.parametrize("status", [400, 404, 409, 412, 422, 500, 501])
-def test_a_lasting_fault_is_asked_once(call: Caller, status: int) -> None:
+def test_other_errors_are_not_retried(call: Caller, status: int) -> None:
     route = respx.get(f"{CONVERSATIONS}/7").respond(status)
     with pytest.raises(APIStatusError):
         call(get)
@@ -220,7 +220,7 @@ def test_a_lasting_fault_is_asked_once(call: Caller, status: int) -> None:
 
 
 @respx.mock
-def test_a_create_is_tried_again_under_one_key_also_while_the_first_is_in_work(call: Caller) -> None:
+def test_a_create_is_retried_with_one_key_also_while_the_first_is_in_progress(call: Caller) -> None:
     route = respx.post(CONVERSATIONS)
     route.side_effect = [httpx.ReadTimeout("slow"), httpx.Response(409), httpx.Response(201, json=ROW)]
     assert call(create).id == 7
@@ -230,7 +230,7 @@ def test_a_create_is_tried_again_under_one_key_also_while_the_first_is_in_work(c
 
 @respx.mock
 @pytest.mark.parametrize("fault", [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow"), 429, 503])
-def test_an_answer_is_asked_again_when_no_model_was_asked(call: Caller, fault: httpx.TransportError | int) -> None:
+def test_an_answer_is_retried_if_no_model_was_called(call: Caller, fault: httpx.TransportError | int) -> None:
     route = respx.post(ANSWERS)
     first = httpx.Response(fault) if isinstance(fault, int) else fault
     route.side_effect = [first, httpx.Response(200, json=ANSWER)]
@@ -240,7 +240,7 @@ def test_an_answer_is_asked_again_when_no_model_was_asked(call: Caller, fault: h
 
 @respx.mock
 @pytest.mark.parametrize("fault", [httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("gone"), 408, 502, 504])
-def test_an_answer_that_may_have_cost_something_is_asked_once(call: Caller, fault: httpx.TransportError | int) -> None:
+def test_an_answer_that_may_have_called_a_model_is_not_retried(call: Caller, fault: httpx.TransportError | int) -> None:
     route = respx.post(ANSWERS)
     route.side_effect = [httpx.Response(fault) if isinstance(fault, int) else fault]
     with pytest.raises(MHError):
@@ -249,7 +249,7 @@ def test_an_answer_that_may_have_cost_something_is_asked_once(call: Caller, faul
 
 
 @respx.mock
-def test_retry_after_is_honoured_and_not_waited_for_when_it_is_far_away(call: Caller) -> None:
+def test_retry_after_is_honoured_unless_it_is_too_long(call: Caller) -> None:
     route = respx.get(f"{CONVERSATIONS}/7")
     route.side_effect = [
         httpx.Response(429, headers={"Retry-After": "20"}),
@@ -262,7 +262,7 @@ def test_retry_after_is_honoured_and_not_waited_for_when_it_is_far_away(call: Ca
 
 
 @respx.mock
-def test_an_export_that_breaks_off_is_an_error_and_one_that_cannot_begin_is_tried_again(call: Caller) -> None:
+def test_an_interrupted_export_is_an_error_and_one_that_cannot_start_is_retried(call: Caller) -> None:
     class Broken(httpx.SyncByteStream, httpx.AsyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
             yield b"id\r\n"
@@ -280,7 +280,7 @@ def test_an_export_that_breaks_off_is_an_error_and_one_that_cannot_begin_is_trie
 
 
 @respx.mock
-def test_timeouts_of_the_caller_hold_for_every_call(call: Caller) -> None:
+def test_timeouts_of_the_caller_apply_to_every_call(call: Caller) -> None:
     route = respx.post(ANSWERS).respond(200, json=ANSWER)
     call(ask, timeout=1.5)
     call(ask, timeout=httpx.Timeout(2.0, connect=1.0))

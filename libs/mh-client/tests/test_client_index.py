@@ -1,4 +1,4 @@
-"""`client.index`: what each method sends and returns; every test runs on Client and on AsyncClient."""
+"""`client.index`: what each method sends and returns; every test runs with Client and AsyncClient."""
 
 import json
 from collections.abc import Callable
@@ -93,7 +93,7 @@ def test_failures_page_by_page_and_all(call: CallMethod) -> None:
 
 
 @respx.mock
-def test_queue_sends_ids_and_refuses_none_of_them(call: CallMethod) -> None:
+def test_queue_sends_ids_and_rejects_an_empty_list(call: CallMethod) -> None:
     route = respx.post(f"{API}/queue").mock(model_response(IndexQueued(queued=2), 202))
     assert call("queue", [1, 2]) == IndexQueued(queued=2)
     assert sent(route) == {"ids": [1, 2]}

@@ -1,4 +1,4 @@
-"""`client.experiments` and `client.history`: what is sent and returned; every test runs on both clients."""
+"""`client.experiments` and `client.history`: what is sent and returned; every test runs with both clients."""
 
 import json
 from collections.abc import Callable
@@ -133,13 +133,13 @@ def test_a_users_entries_page_by_page_all_and_cleared(call: CallMethod) -> None:
 
 
 @respx.mock
-def test_a_history_that_is_turned_off_is_a_conflict(call: CallMethod) -> None:
+def test_a_disabled_history_is_a_conflict(call: CallMethod) -> None:
     respx.get(HISTORY).mock(httpx.Response(409))
     with pytest.raises(ConflictError):
         call("history.list", "alice")
 
 
-def test_what_cannot_be_sent_is_named(call: CallMethod) -> None:
+def test_invalid_arguments_are_reported(call: CallMethod) -> None:
     for user_id in ("", "two words", "ä", "line\nbreak", "x" * 129):
         with pytest.raises(InvalidInputError, match="user_id"):
             call("history.list", user_id)

@@ -1,4 +1,4 @@
-"""What a user sees of the package: names, signatures, types."""
+"""The public interface of the package: names, signatures, types."""
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
@@ -69,7 +69,7 @@ def test_every_public_name_exists() -> None:
     assert all(hasattr(mh_client, name) for name in mh_client.__all__)
 
 
-def test_the_address_comes_from_the_environment_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_url_comes_from_the_environment_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MH_URL", raising=False)
     assert Client().base_url == "http://127.0.0.1:8080"
     monkeypatch.setenv("MH_URL", "https://platform.test/api/")
@@ -77,7 +77,7 @@ def test_the_address_comes_from_the_environment_where_none_is_given(monkeypatch:
     assert AsyncClient("http://other.test").base_url == "http://other.test"
 
 
-async def test_a_client_closes_its_own_connections_and_leaves_those_of_the_caller() -> None:
+async def test_a_client_closes_only_its_own_connections() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"items": [], "next_cursor": None})
 

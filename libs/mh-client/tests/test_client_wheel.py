@@ -1,4 +1,4 @@
-"""What the published wheels ask for: nothing but httpx and pydantic, beside each other."""
+"""The published wheels depend only on httpx, pydantic and each other."""
 
 import email
 import json
@@ -22,7 +22,7 @@ HEAVY = {
 
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
-    """The built wheels by the name of their library."""
+    """The built wheels, by library."""
     built = {}
     for name in ("mh-client", "mh-common"):
         monkeypatch.chdir(LIBS / name)
@@ -31,12 +31,12 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
 
 
 def needed(wheel: Path) -> set[str]:
-    """Names of what pip installs with this wheel when no extra is asked for."""
+    """Names of the wheel's dependencies without extras."""
     with zipfile.ZipFile(wheel) as archive:
         [place] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         metadata = email.message_from_bytes(archive.read(place))
     requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
-    # A path of this checkout would be of no use to anybody else.
+    # A path in this checkout would be useless to anybody else.
     assert not any(requirement.url for requirement in requirements)
     return {one.name for one in requirements if one.marker is None or one.marker.evaluate({"extra": ""})}
 
@@ -46,7 +46,7 @@ def test_without_extras_the_wheels_need_httpx_and_pydantic_only(wheels: dict[str
     assert needed(wheels["mh-common"]) == {"pydantic"}
 
 
-def test_the_wheels_hold_no_stub_and_no_test_aid(wheels: dict[str, Path]) -> None:
+def test_the_wheels_contain_no_stubs_or_test_helpers(wheels: dict[str, Path]) -> None:
     for name, wheel in wheels.items():
         with zipfile.ZipFile(wheel) as archive:
             files = archive.namelist()
@@ -55,8 +55,8 @@ def test_the_wheels_hold_no_stub_and_no_test_aid(wheels: dict[str, Path]) -> Non
         assert [file for file in files if "stub" in file or "testing" in file] == []
 
 
-def test_the_wheels_work_and_load_nothing_heavy(wheels: dict[str, Path], tmp_path: Path) -> None:
-    # None in sys.modules makes an import fail: httpx uses rich and click where they are, and does without.
+def test_the_wheels_work_and_import_nothing_heavy(wheels: dict[str, Path], tmp_path: Path) -> None:
+    # None in sys.modules makes an import fail: httpx uses rich and click if installed, but works without.
     program = """if True:
         import json, sys
         sys.modules["rich"] = sys.modules["click"] = None
@@ -77,13 +77,13 @@ def test_the_wheels_work_and_load_nothing_heavy(wheels: dict[str, Path], tmp_pat
 @pytest.mark.installs
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_what_is_published_installs_on_its_own_and_brings_the_command(wheels: dict[str, Path], tmp_path: Path) -> None:
+def test_the_published_wheels_install_alone_and_provide_the_command(wheels: dict[str, Path], tmp_path: Path) -> None:
     def run(*command: str | Path) -> str:
         done = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    # Nothing of this checkout, nor of who runs the tests, but for how they reach the package index.
+    # Nothing from this checkout or the user's environment, except how to reach the package index.
     clean = {name: os.environ[name] for name in os.environ if name.startswith(("PIP_", "SSL_", "HTTPS_", "HOME"))}
     run(sys.executable, "-m", "twine", "check", "--strict", *wheels.values())
     run(sys.executable, "-m", "venv", tmp_path / "venv")
@@ -96,7 +96,7 @@ def test_what_is_published_installs_on_its_own_and_brings_the_command(wheels: di
     assert packages.count(str(tmp_path)) == 2
 
 
-def test_the_wheels_carry_what_the_index_shows_and_type_checkers_read(wheels: dict[str, Path]) -> None:
+def test_the_wheels_have_metadata_and_type_information(wheels: dict[str, Path]) -> None:
     for name, wheel in wheels.items():
         with zipfile.ZipFile(wheel) as archive:
             [place] = [entry for entry in archive.namelist() if entry.endswith(".dist-info/METADATA")]

@@ -1,4 +1,4 @@
-"""Reading CSV files: what spreadsheets and programs write comes back as it was, and what is broken is named by line."""
+"""Reading CSV files: files from spreadsheets and programs are read correctly, and errors are reported by line."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ def accepted(content: str | bytes) -> list[int]:
     return [record.line for record in found if isinstance(record, Row)]
 
 
-# Every character but NUL, which no store takes; stripped, as the platform strips.
+# Every character except NUL, which no store accepts; stripped, as on the platform.
 texts = (
     st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=60)
     .map(str.strip)
@@ -58,7 +58,7 @@ conversations = st.fixed_dictionaries(
     upper=st.booleans(),
 )
 @example([], ["question", "answer", "question_sentiment", "answer_sentiment"], "", True, "\n", 1, False, False, True)
-def test_what_is_written_is_read_back(
+def test_written_rows_are_read_back(
     rows: list[dict[str, str]],
     columns: list[str],
     extra: str,
@@ -78,7 +78,7 @@ def test_what_is_written_is_read_back(
             file.write(ending)
         lines.append(file.getvalue().count("\n") + 1)
         cells = [row.get(name, extra) for name in columns]
-        # Up to Python 3.12 minimal quoting leaves a carriage return bare, which RFC 4180 does not allow.
+        # Up to Python 3.12, minimal quoting does not quote carriage returns, which RFC 4180 requires.
         strict = csv.writer(file, lineterminator=ending, quoting=csv.QUOTE_ALL) if "\r" in "".join(cells) else writer
         strict.writerow(cells)
     content = file.getvalue() if last_ending else file.getvalue().removesuffix(ending)
@@ -109,7 +109,7 @@ def test_what_is_written_is_read_back(
         max_size=12,
     )
 )
-def test_every_record_is_accepted_or_rejected_on_its_own_line(pieces: list[tuple[bytes, str | None]]) -> None:
+def test_every_record_is_accepted_or_rejected_with_its_line(pieces: list[tuple[bytes, str | None]]) -> None:
     content, line = HEADER.encode(), 2
     expected: list[tuple[int, str | None]] = []
     for piece, reason in pieces:
@@ -126,25 +126,25 @@ def test_every_record_is_accepted_or_rejected_on_its_own_line(pieces: list[tuple
 
 @settings(max_examples=300)
 @given(st.binary(max_size=300) | st.text(st.sampled_from('q,"\n\r\x00é'), max_size=60).map(str.encode))
-def test_no_bytes_are_lost_or_raise_anything_but_a_refusal(junk: bytes) -> None:
+def test_no_bytes_are_lost_and_only_import_errors_are_raised(junk: bytes) -> None:
     found = read(HEADER.encode() + junk)
     assert all(record.line >= 2 for record in found)
     assert [record.line for record in found] == sorted({record.line for record in found})
 
 
-def test_a_quote_that_is_never_closed_is_named_where_its_record_began() -> None:
+def test_an_unclosed_quote_is_reported_where_its_record_starts() -> None:
     content = HEADER + GOOD + '"opened,a\nand,on,and,on\n\nto the end\n'
     assert rejects(content) == [(3, "a quote that opens in this row is never closed")]
     assert accepted(content) == [2]
 
 
-def test_utf8_errors_name_the_line_of_the_byte_and_the_place_in_it() -> None:
+def test_utf8_errors_report_line_and_position() -> None:
     content = HEADER.encode() + b'"fine\nsecond \xe9 line",a,neutral,neutral\n' + GOOD.encode()
     assert rejects(content) == [(2, "line 3 is not UTF-8: byte 0xE9 at 8")]
     assert accepted(content) == [4]
 
 
-def test_reasons_never_repeat_text() -> None:
+def test_reasons_never_contain_text() -> None:
     content = HEADER + '"secret"secret,a,positive,negative\nsecret,secret\n,secret,secret,secret\n\rsecret,a,b,c\n'
     found = rejects(content)
     assert len(found) == 4
@@ -156,7 +156,7 @@ def test_very_long_fields_are_read_and_too_long_ones_rejected(monkeypatch: pytes
     assert accepted(f"{HEADER}{long},{long},neutral,neutral\n") == [2]
     assert rejects(f"{HEADER}{long}x,a,neutral,neutral\n{GOOD}")[0][0] == 2
     limit = csv.field_size_limit(2_000_000)
-    monkeypatch.setattr(_csv_rows, "LONGEST_FIELD", 2_000_000)
+    monkeypatch.setattr(_csv_rows, "MAX_FIELD_LENGTH", 2_000_000)
     try:
         content = f"{HEADER}{long}{long}x,a,neutral,neutral\n{GOOD}"
         assert rejects(content)[0][1].startswith("a field is longer than")
@@ -165,8 +165,8 @@ def test_very_long_fields_are_read_and_too_long_ones_rejected(monkeypatch: pytes
         csv.field_size_limit(limit)
 
 
-def test_a_line_without_end_is_not_read_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_csv_rows, "LONGEST_LINE", 1000)
+def test_an_endless_line_is_not_read_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_csv_rows, "MAX_LINE_BYTES", 1000)
     with pytest.raises(ImportRefusedError, match="line 2 is longer"):
         read(HEADER.encode() + b"x" * 2000)
 
@@ -177,17 +177,20 @@ def test_a_line_without_end_is_not_read_into_memory(monkeypatch: pytest.MonkeyPa
         (b"", "empty"),
         (b"\xef\xbb\xbf", "empty"),
         (b"\n\n", "empty"),
-        (b"question,answer\n", "lacks question_sentiment, answer_sentiment; --label-missing"),
+        (
+            b"question,answer\n",
+            "missing in the header: question_sentiment, answer_sentiment; add them, or use --label-missing",
+        ),
         (b"Question;Answer;x\n", "separated by commas"),
         (b"question\tanswer\n", "separated by commas"),
-        (b"question,id\n", "lacks answer, question_sentiment, answer_sentiment$"),
+        (b"question,id\n", "missing in the header: answer, question_sentiment, answer_sentiment$"),
         (b"question,answer,ANSWER ,question_sentiment,answer_sentiment\n", "answer more than once"),
         (b"question,answer,\xe9\n", "header cannot be read: line 1 is not UTF-8"),
         (b'question,"answer\n', "header cannot be read: a quote"),
         (HEADER.encode("utf-16"), "UTF-16"),
     ],
 )
-def test_a_file_without_a_usable_header_is_refused_and_told_why(content: bytes, message: str) -> None:
+def test_a_file_without_a_usable_header_is_rejected_with_a_reason(content: bytes, message: str) -> None:
     with pytest.raises(ImportRefusedError, match=message):
         read(content)
 

@@ -1,4 +1,4 @@
-"""`mh eval` and `mh experiments` as their users meet them, against a server that speaks the platform's API."""
+"""`mh eval` and `mh experiments`, against a stub of the platform's API."""
 
 import importlib
 import json
@@ -17,7 +17,7 @@ from mh_devtools.testing.hits import search_hit
 
 
 def found(body: dict[str, Any]) -> list[SearchHit]:
-    """Find what is relevant: first by mode hybrid, second by others, and not at all for the query `lost`."""
+    """Return the relevant hit: first in mode hybrid, second in other modes, and never for the query `lost`."""
     other, right = search_hit(1, "something else"), search_hit(2, f"the question of {body['query']}")
     if body["query"] == "lost":
         return [other, other]
@@ -41,14 +41,14 @@ def queries(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_run_is_measured_shown_and_kept(stub: StubRecords, queries: Path, mh: RunCommand) -> None:
+def test_a_run_is_measured_printed_and_saved(stub: StubRecords, queries: Path, mh: RunCommand) -> None:
     code, output, errors = mh("eval", queries, "--label", "model=minilm", "--note", "first")
     assert (code, "5 of 5 queries" in errors) == (0, True)
     assert "A  default (experiment 1; queries.jsonl, 5 cases, " in output
     assert "hit@1      A   0.000" in output
     assert "hit@3      A   0.800" in output
     assert "mrr@10     A   0.400" in output
-    # Nothing that a server might not know is sent unless it was asked for.
+    # Parameters that a server might not know are sent only on request.
     assert all(body == {"limit": 100, "query": body["query"]} for body in stub.queries)
     (kept,) = stub.experiments
     assert kept.configuration == {"model": "minilm", "limit": 100, "k": [1, 3, 10]}
@@ -66,7 +66,7 @@ def test_each_combination_is_run_and_compared_with_the_first(stub: StubRecords, 
     assert {body["limit"] for body in stub.queries} == {20}
 
 
-def test_kept_experiments_are_compared_with_each_other_and_with_a_run(
+def test_saved_experiments_are_compared_with_each_other_and_with_a_run(
     stub: StubRecords, queries: Path, mh: RunCommand
 ) -> None:
     mh("eval", queries, "--mode", "keyword", "--mode", "hybrid")
@@ -85,7 +85,7 @@ def test_kept_experiments_are_compared_with_each_other_and_with_a_run(
     assert (comparison[1]["differences"]["hit@1"]["mean"], len(stub.experiments)) == (0.8, 2)
 
 
-def test_a_figure_that_is_too_low_is_named_and_exits_with_1(
+def test_a_figure_that_is_too_low_is_reported_and_exits_with_1(
     stub: StubRecords, queries: Path, mh: RunCommand, tmp_path: Path
 ) -> None:
     assert mh("eval", queries, "--fail-below", "hit@3=0.8")[0] == 0
@@ -102,26 +102,28 @@ def test_a_figure_that_is_too_low_is_named_and_exits_with_1(
     assert "mh: default: hit@3 is 0.0000, 0.8000 below the baseline" in errors
 
 
-def test_a_plot_is_drawn_beside_the_report(stub: StubRecords, queries: Path, mh: RunCommand, tmp_path: Path) -> None:
+def test_a_plot_is_written_in_addition_to_the_report(
+    stub: StubRecords, queries: Path, mh: RunCommand, tmp_path: Path
+) -> None:
     code, output, errors = mh("eval", queries, "--plot", tmp_path / "figures")
     assert (code, "ndcg@10" in output) == (0, True)
-    assert f"mh: drawn into {tmp_path / 'figures.png'} and {tmp_path / 'figures.svg'}" in errors
+    assert f"mh: plotted to {tmp_path / 'figures.png'} and {tmp_path / 'figures.svg'}" in errors
     assert (tmp_path / "figures.svg").exists()
 
 
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        ([], "name a file of labelled queries"),
-        (["--compare", "1", "--fail-below", "hit@3=0.5"], "name a file of labelled queries"),
+        ([], "give a file of labelled queries"),
+        (["--compare", "1", "--fail-below", "hit@3=0.5"], "give a file of labelled queries"),
         (["nowhere.jsonl"], "nowhere.jsonl cannot be read"),
         (["nowhere.jsonl", "--param", "mode"], "NAME=VALUE"),
         (["nowhere.jsonl", "--param", "query=x"], "query= cannot be set"),
-        (["nowhere.jsonl", "--baseline", "nothing.json"], "--write-baseline makes one"),
+        (["nowhere.jsonl", "--baseline", "nothing.json"], "create it with --write-baseline"),
         (["nowhere.jsonl", "--k", "0"], "Invalid value for '--k'"),
     ],
 )
-def test_what_cannot_be_evaluated_is_said_before_anything_is_sent(
+def test_invalid_evaluations_are_reported_before_anything_is_sent(
     stub: StubRecords, mh: RunCommand, args: list[str], words: str
 ) -> None:
     code, _, errors = mh("eval", *args)
@@ -130,7 +132,7 @@ def test_what_cannot_be_evaluated_is_said_before_anything_is_sent(
     assert stub.queries == []
 
 
-def test_a_query_that_the_server_refuses_ends_it_and_nothing_is_kept(
+def test_a_query_that_the_server_rejects_stops_the_evaluation_and_nothing_is_saved(
     stub: StubRecords, queries: Path, mh: RunCommand
 ) -> None:
     stub.status = 422
@@ -141,7 +143,9 @@ def test_a_query_that_the_server_refuses_ends_it_and_nothing_is_kept(
     assert (code, "Is the platform running there?" in errors) == (3, True)
 
 
-def test_ctrl_c_ends_it(stub: StubRecords, queries: Path, mh: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_stops_the_evaluation(
+    stub: StubRecords, queries: Path, mh: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(work: Any) -> None:
         work.close()
         raise KeyboardInterrupt
@@ -150,7 +154,7 @@ def test_ctrl_c_ends_it(stub: StubRecords, queries: Path, mh: RunCommand, monkey
     assert mh("eval", queries)[0] == 130
 
 
-def test_without_its_extra_the_command_says_how_to_get_it(
+def test_without_its_extra_the_command_prints_how_to_install_it(
     stub: StubRecords, queries: Path, mh: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = importlib.import_module
@@ -190,7 +194,7 @@ def test_experiments_are_listed_shown_and_deleted(stub: StubRecords, queries: Pa
     assert mh("experiments", "show", 2)[0] == 1
 
 
-def test_the_script_evaluates_the_platform_that_is_named(stub: StubRecords, queries: Path) -> None:
+def test_the_script_evaluates_the_given_platform(stub: StubRecords, queries: Path) -> None:
     env = {**os.environ, "MH_URL": stub.base_url, "EVAL_QUERIES": str(queries)}
     command = [sys.executable, "-m", "mh_devtools.search.evaluate", "--fail-below", "hit@3=0.9"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)

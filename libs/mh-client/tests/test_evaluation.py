@@ -1,4 +1,4 @@
-"""The parts of the evaluation: reading labelled queries, measures and their intervals, tests of differences, limits."""
+"""The parts of the evaluation: reading labelled queries, measures and intervals, significance tests, limits."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from mh_client.evaluation.configurations import combinations, parse_assignments
 from mh_client.evaluation.gate import Gate
 from mh_client.evaluation.measures import difference, figure, per_case, summarise
 from mh_client.evaluation.plot import plot
-from mh_client.evaluation.report import Column, compare, text
+from mh_client.evaluation.report import Column, compare, format_report
 from mh_devtools.testing.hits import search_hit
 
 KS = (1, 3, 10)
@@ -57,7 +57,7 @@ def test_queries_are_read_with_what_is_relevant_and_their_themes(tmp_path: Path)
     assert [case.relevant() for case in queries.cases] == [{"I panic\u2028on the bus."}, {"7", "8"}]
     assert queries.by_theme() == {"anxiety": [0]}
     assert (queries.data_set.name, queries.data_set.cases) == ("queries.jsonl", 2)
-    # As sha256sum has it.
+    # As printed by sha256sum.
     assert read_queries(write(tmp_path / "q", '{"query": "q", "relevant_ids": [1]}')).data_set.sha256 == (
         "29eddb75f28389995963583378079c68163745b1711f979c5479607e23b7f4fd"
     )
@@ -66,7 +66,7 @@ def test_queries_are_read_with_what_is_relevant_and_their_themes(tmp_path: Path)
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ([], "holds 0 queries"),
+        ([], "has 0 queries"),
         (["{"], "line 1: Invalid JSON"),
         ([{"query": "private", "relevant_ids": [1]}, {"query": "private"}], "line 2: give one of relevant_question"),
         ([{"query": "private", "relevant_ids": [1], "relevant_question": "r"}], "give one of relevant_question"),
@@ -81,7 +81,7 @@ def test_queries_are_read_with_what_is_relevant_and_their_themes(tmp_path: Path)
         ([{"query": "q", "relevant_ids": [1], "theme": f"t{n}"} for n in range(201)], "more than 200 themes"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_by_its_line_and_without_its_text(
+def test_an_invalid_file_is_rejected_with_line_number_and_without_its_text(
     tmp_path: Path, lines: list[Any], words: str
 ) -> None:
     with pytest.raises(EvaluationRefusedError) as refused:
@@ -116,7 +116,7 @@ def test_parameters_are_read_as_json_or_text_and_combined() -> None:
 
 
 @pytest.mark.parametrize("assignments", [["mode"], ["=hybrid"], ["query=text"]])
-def test_what_is_no_parameter_is_refused(assignments: list[str]) -> None:
+def test_invalid_parameters_are_rejected(assignments: list[str]) -> None:
     with pytest.raises(EvaluationRefusedError):
         combinations(parse_assignments(assignments))
 
@@ -161,7 +161,7 @@ def test_measures_agree_with_their_definitions(rankings: list[list[int]], releva
         assert values["ndcg@10"][index] == pytest.approx(gained / ideal, abs=1e-6)
 
 
-def test_the_interval_is_that_of_the_binomial_and_the_same_each_time() -> None:
+def test_the_interval_is_binomial_and_reproducible() -> None:
     values = [1.0] * 60 + [0.0] * 40
     found = figure(values)
     # The normal approximation: 0.6 ± 1.96 * sqrt(0.6 * 0.4 / 100).
@@ -172,8 +172,8 @@ def test_the_interval_is_that_of_the_binomial_and_the_same_each_time() -> None:
     assert figure([1.0]).model_dump() == {"value": 1, "low": 0, "high": 1}
 
 
-def test_a_difference_case_by_case_is_told_from_chance() -> None:
-    # Eight pairs that all differ by the same: of the 256 signs two are as extreme.
+def test_a_paired_difference_is_distinguished_from_chance() -> None:
+    # Eight pairs with the same difference: 2 of the 256 sign assignments are as extreme.
     found = difference([0.0] * 8, [0.5] * 8)
     assert [found.mean, found.low, found.high, found.p] == pytest.approx([0.5, 0.5, 0.5, 2 / 256])
     same = difference([0.0, 1.0], [0.0, 1.0])
@@ -200,9 +200,9 @@ def test_the_report_compares_what_is_comparable(tmp_path: Path) -> None:
     worse = experiment(queries, [["x"]] * 8, "mode=keyword")
     better = experiment(queries, [[f"r{number}"] for number in range(8)], "mode=hybrid")
     elsewhere = experiment(others, [["r0"], []])
-    lines = text(compare([Column(3, worse), Column(None, better), Column(5, elsewhere)])).splitlines()
+    lines = format_report(compare([Column(3, worse), Column(None, better), Column(5, elsewhere)])).splitlines()
     assert lines[0].startswith("A  mode=keyword (experiment 3; q, 8 cases, ")
-    assert "not kept" in lines[1]
+    assert "not saved" in lines[1]
     assert "ANOTHER DATA SET" in lines[2]
     rows = [line for line in lines if line.startswith("hit@1")]
     assert rows[0] == "hit@1      A   0.000  0.000 to 0.000"
@@ -228,7 +228,7 @@ def test_the_report_compares_what_is_comparable(tmp_path: Path) -> None:
 
 def test_without_themes_there_is_no_table_of_them(tmp_path: Path) -> None:
     alone = experiment(queries_of(tmp_path / "q", [None]), [["r0"]])
-    assert "theme" not in text(compare([Column(None, alone)]))
+    assert "theme" not in format_report(compare([Column(None, alone)]))
 
 
 @pytest.fixture
@@ -237,18 +237,16 @@ def half(tmp_path: Path) -> ExperimentCreate:
     return experiment(queries_of(tmp_path / "q", [None] * 2), [["r0"], ["x"]])
 
 
-def test_a_limit_is_kept_or_named(half: ExperimentCreate) -> None:
+def test_a_figure_below_its_limit_is_reported(half: ExperimentCreate) -> None:
     assert Gate(["hit@3=0.5", "mrr@10=0.1"]).failures([half]) == []
     assert Gate(["hit@3=0.51"]).failures([half]) == ["default: hit@3 is 0.5000, below 0.5100"]
-    with pytest.raises(EvaluationRefusedError, match="no measure 'hit@5'; there are hit@1, "):
+    with pytest.raises(EvaluationRefusedError, match="no measure 'hit@5'; the measures are hit@1, "):
         Gate(["hit@5=0.5"]).failures([half])
     with pytest.raises(EvaluationRefusedError, match="MEASURE=VALUE"):
         Gate(["hit@3"])
 
 
-def test_a_baseline_holds_what_it_was_written_from_but_for_the_tolerance(
-    half: ExperimentCreate, tmp_path: Path
-) -> None:
+def test_a_baseline_accepts_its_own_figures_within_the_tolerance(half: ExperimentCreate, tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     assert Gate(baseline=path, write=True).failures([half]) == []
     assert Gate(baseline=path).failures([half]) == []
@@ -263,19 +261,19 @@ def test_a_baseline_holds_what_it_was_written_from_but_for_the_tolerance(
     ]
 
 
-def test_a_baseline_of_something_else_is_refused(half: ExperimentCreate, tmp_path: Path) -> None:
+def test_a_baseline_for_something_else_is_rejected(half: ExperimentCreate, tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
-    with pytest.raises(EvaluationRefusedError, match="--write-baseline makes one"):
+    with pytest.raises(EvaluationRefusedError, match="create it with --write-baseline"):
         Gate(baseline=path)
     path.write_text("{}")
-    with pytest.raises(EvaluationRefusedError, match="is no baseline"):
+    with pytest.raises(EvaluationRefusedError, match="is not a baseline"):
         Gate(baseline=path)
     with pytest.raises(EvaluationRefusedError, match="needs --baseline"):
         Gate(write=True)
     with pytest.raises(EvaluationRefusedError, match="cannot be written"):
         Gate(baseline=tmp_path, write=True).failures([half])
     Gate(baseline=path, write=True).failures([half])
-    with pytest.raises(EvaluationRefusedError, match="knows no 'mode=x'; it knows default"):
+    with pytest.raises(EvaluationRefusedError, match="has no 'mode=x'; it has default"):
         Gate(baseline=path).failures([half.model_copy(update={"name": "mode=x"})])
     other = half.model_copy(update={"data_set": half.data_set.model_copy(update={"sha256": "0a" * 32})})
     with pytest.raises(EvaluationRefusedError, match="another data set"):

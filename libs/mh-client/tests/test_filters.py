@@ -1,4 +1,4 @@
-"""The filters of the client and of its commands: each that the platform has."""
+"""The client and its commands have every filter of the platform."""
 
 import typer.main
 from mh_client._commands import app

@@ -1,4 +1,4 @@
-"""`mh history` as its users meet it."""
+"""The commands of `mh history`."""
 
 import json
 from collections.abc import Iterator
@@ -65,13 +65,13 @@ def test_a_users_questions_are_listed_newest_first(
     assert mh("list")[1] == "The history is empty.\n"
 
 
-def test_without_a_user_there_is_no_list(stub: StubRecords, mh: RunCommand) -> None:
+def test_a_list_needs_a_user(stub: StubRecords, mh: RunCommand) -> None:
     code, _, errors = mh("list")
     assert code == 2
     assert "MH_USER" in errors
 
 
-def test_an_entry_is_shown_with_all_that_is_known(stub: StubRecords, mh: RunCommand) -> None:
+def test_an_entry_is_shown_in_full(stub: StubRecords, mh: RunCommand) -> None:
     code, output, _ = mh("show", UUID(int=1), "--user", "alice")
     assert code == 0
     for part in ("Question 1", "sleep", "negative", "[1].", "stub-chat, 1,234 ms", "conversation 7", "up Good."):
@@ -90,8 +90,8 @@ def test_one_entry_is_deleted_or_all(stub: StubRecords, mh: RunCommand) -> None:
 
 
 @pytest.mark.parametrize("args", [[], ["--all"], [UUID(int=2), "--all", "--user", "bob"], ["--user", "bob"]])
-def test_what_to_delete_must_be_plain(stub: StubRecords, mh: RunCommand, args: list[Any]) -> None:
+def test_what_to_delete_must_be_unambiguous(stub: StubRecords, mh: RunCommand, args: list[Any]) -> None:
     code, _, errors = mh("delete", *args)
     assert code == 2
-    assert "name an answer's id, or --all with --user" in errors
+    assert "give an answer id, or --all with --user" in errors
     assert len(stub.entries) == 4

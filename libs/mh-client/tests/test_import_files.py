@@ -1,4 +1,4 @@
-"""What an import keeps on disk: its journal and its file of rejects."""
+"""The files of an import: its journal and its rejects file."""
 
 import json
 from pathlib import Path
@@ -13,12 +13,12 @@ from mh_client.importing import ImportOptions
 
 
 @pytest.mark.parametrize("wrong", [{"batch_rows": 0}, {"batch_rows": 1001}, {"concurrency": 0}])
-def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_options_are_rejected(wrong: dict[str, Any]) -> None:
     with pytest.raises(ImportRefusedError, match="must be"):
         ImportOptions(**wrong)
 
 
-def test_a_journal_that_was_torn_off_is_read_up_to_there(tmp_path: Path) -> None:
+def test_a_truncated_journal_is_read_up_to_the_break(tmp_path: Path) -> None:
     path = tmp_path / "state" / "journal.jsonl"
     plan = Plan(batch_rows=10, label_missing=False)
     journal = Journal(path)
@@ -34,7 +34,7 @@ def test_a_journal_that_was_torn_off_is_read_up_to_there(tmp_path: Path) -> None
     assert json.loads(path.read_text().splitlines()[-1]) == {"complete": True}
 
 
-def test_a_journal_that_was_torn_off_at_its_birth_is_begun_anew(tmp_path: Path) -> None:
+def test_a_journal_truncated_in_its_first_line_is_recreated(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_text('{"jour')
     journal = Journal(path)
@@ -42,14 +42,14 @@ def test_a_journal_that_was_torn_off_at_its_birth_is_begun_anew(tmp_path: Path) 
     assert Journal(path).id == journal.id
 
 
-def test_the_journals_are_kept_where_state_belongs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_journals_are_stored_in_the_xdg_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert default_state_dir() == tmp_path / "mh" / "imports"
     monkeypatch.delenv("XDG_STATE_HOME")
     assert default_state_dir() == Path.home() / ".local" / "state" / "mh" / "imports"
 
 
-def test_a_repaired_file_of_rejects_is_not_lost(tmp_path: Path) -> None:
+def test_a_corrected_rejects_file_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "x.rejects.csv"
 
     def write(reason: str, header: list[str]) -> None:
@@ -65,7 +65,7 @@ def test_a_repaired_file_of_rejects_is_not_lost(tmp_path: Path) -> None:
     assert (tmp_path / "x.rejects.csv.bak").read_text() == "repaired by hand"
 
 
-def test_an_import_that_fails_leaves_the_file_of_rejects_as_it_was(tmp_path: Path) -> None:
+def test_a_failed_import_leaves_the_rejects_file_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "x.rejects.csv"
     path.write_text("half repaired")
 

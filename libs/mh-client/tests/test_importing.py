@@ -1,4 +1,4 @@
-"""Importing a file over HTTP: everything arrives once, whatever breaks on the way."""
+"""Importing a file over HTTP: every row is stored exactly once, whatever fails in between."""
 
 import asyncio
 import csv
@@ -77,7 +77,7 @@ async def test_equal_rows_of_one_file_are_all_kept(stub: StubPlatform, options: 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("stored_before", [1, 3, 9])
-async def test_a_server_that_dies_after_its_commit_costs_and_doubles_nothing(
+async def test_a_server_crash_after_its_commit_neither_loses_nor_duplicates_rows(
     stub: StubPlatform, options: ImportOptions, tmp_path: Path, concurrency: int, stored_before: int
 ) -> None:
     path = write_csv(tmp_path / "file.csv", numbered(95))
@@ -88,14 +88,14 @@ async def test_a_server_that_dies_after_its_commit_costs_and_doubles_nothing(
     assert len(stub.rows) >= stored_before * 10 - 5
 
     stub.break_after = None
-    # Another batch size would cut other batches, which the server has no keys for: the first one's is kept.
+    # Another batch size would make other batches, with keys unknown to the server: the first run's is kept.
     finished = await run(stub, path, replace(options, batch_rows=1000))
     assert questions(stub) == sorted(f"question {number}" for number in range(95))
     assert finished.imported + finished.skipped == 95
     assert (await run(stub, path, options)).skipped == 95
 
 
-async def test_a_lost_answer_is_made_good_within_one_run(
+async def test_a_lost_response_is_recovered_within_one_run(
     stub: StubPlatform, options: ImportOptions, tmp_path: Path
 ) -> None:
     path = write_csv(tmp_path / "file.csv", numbered(30))
@@ -115,7 +115,7 @@ async def test_a_lost_answer_is_made_good_within_one_run(
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, 8), min_size=1, max_size=4), st.integers(1, 12), st.sets(st.integers(0, 39)))
-def test_any_chain_of_interruptions_ends_with_every_good_row_once(
+def test_any_sequence_of_interruptions_stores_every_valid_row_once(
     stub: StubPlatform, tmp_path_factory: pytest.TempPathFactory, deaths: list[int], batch_rows: int, bad: set[int]
 ) -> None:
     folder = tmp_path_factory.mktemp("chain")
@@ -136,9 +136,7 @@ def test_any_chain_of_interruptions_ends_with_every_good_row_once(
     assert final.rejected == len(bad)
 
 
-def test_without_rejects_there_is_no_file_of_rejects(
-    stub: StubPlatform, options: ImportOptions, tmp_path: Path
-) -> None:
+def test_without_rejects_there_is_no_rejects_file(stub: StubPlatform, options: ImportOptions, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "file.csv", numbered(3))
     asyncio.run(run(stub, path, options))
     assert [found for found in tmp_path.iterdir() if found.is_file()] == [path]
@@ -168,7 +166,7 @@ async def test_rejected_rows_go_to_a_file_that_can_be_repaired_and_imported(
     assert len(stub.rows) == 5
 
 
-async def test_a_batch_of_refused_rows_only_ends_the_import_well(
+async def test_an_import_succeeds_if_all_rows_of_a_batch_are_rejected(
     stub: StubPlatform, options: ImportOptions, tmp_path: Path
 ) -> None:
     stub.refuse = lambda row: "is not wanted"
@@ -189,7 +187,7 @@ async def test_many_rejects_in_a_row_are_not_held_in_memory(
 
 
 @pytest.mark.parametrize(("platform", "stored"), [("counselors", 95), (None, 190)])
-async def test_a_platform_with_a_name_is_known_at_another_address(
+async def test_a_named_platform_is_recognised_at_another_url(
     stub: StubPlatform, options: ImportOptions, tmp_path: Path, platform: str | None, stored: int
 ) -> None:
     path = write_csv(tmp_path / "file.csv", numbered(95))
@@ -201,13 +199,11 @@ async def test_a_platform_with_a_name_is_known_at_another_address(
     assert len(stub.rows) == stored
 
 
-async def test_a_refusal_that_names_no_row_is_raised(
-    stub: StubPlatform, options: ImportOptions, tmp_path: Path
-) -> None:
+async def test_an_error_that_names_no_row_is_raised(stub: StubPlatform, options: ImportOptions, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "file.csv", numbered(3))
     await run(stub, path, options)
     journal = next(options.state_dir.iterdir())
-    # The key of the batch is known to the server with other content.
+    # The server has the key of the batch with other content.
     stub.done = {key: (b"other", ids) for key, (_, ids) in stub.done.items()}
     lines = journal.read_text().splitlines()
     journal.write_text("\n".join(line for line in lines if 'batch"' not in line) + "\n")
@@ -234,7 +230,7 @@ async def test_requests_are_bounded_in_number_and_size(
     assert len(stub.rows) == 6
 
 
-async def test_labels_are_given_where_they_are_missing_and_a_second_run_adds_what_the_first_rejected(
+async def test_missing_labels_are_added_and_a_second_run_adds_what_the_first_rejected(
     stub: StubPlatform, options: ImportOptions, tmp_path: Path
 ) -> None:
     rows = numbered(5)
@@ -249,18 +245,18 @@ async def test_labels_are_given_where_they_are_missing_and_a_second_run_adds_wha
     assert [row.question_sentiment for row in stub.rows if row.question == "question 1"] == [Sentiment.NEUTRAL]
 
 
-async def test_an_interrupted_import_is_not_finished_with_other_labels(
+async def test_an_interrupted_import_is_not_resumed_with_other_labels(
     stub: StubPlatform, options: ImportOptions, tmp_path: Path
 ) -> None:
     path = write_csv(tmp_path / "file.csv", numbered(25))
     stub.break_after = 1
     with pytest.raises(APIConnectionError):
         await run(stub, path, options)
-    with pytest.raises(ImportRefusedError, match="without labelling was cut off"):
+    with pytest.raises(ImportRefusedError, match="without --label-missing was interrupted"):
         await run(stub, path, replace(options, labeller=lambda text: Sentiment.NEUTRAL))
 
 
-async def test_each_server_has_a_journal_of_its_own(options: ImportOptions, tmp_path: Path) -> None:
+async def test_each_server_has_its_own_journal(options: ImportOptions, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "file.csv", numbered(3))
     with StubPlatform.running() as one, StubPlatform.running() as other:
         await run(one, path, options)
@@ -268,7 +264,9 @@ async def test_each_server_has_a_journal_of_its_own(options: ImportOptions, tmp_
         assert len(one.rows) == len(other.rows) == 3
 
 
-async def test_a_file_that_is_no_file_is_refused(stub: StubPlatform, options: ImportOptions, tmp_path: Path) -> None:
+async def test_a_path_that_is_not_a_file_is_rejected(
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path
+) -> None:
     with pytest.raises(ImportRefusedError, match="no such file"):
         await run(stub, tmp_path / "absent.csv", options)
     with pytest.raises(ImportRefusedError, match="not a regular file"):
@@ -279,16 +277,16 @@ async def test_a_file_that_is_no_file_is_refused(stub: StubPlatform, options: Im
     assert stub.bulks == []
 
 
-async def test_a_fault_in_the_middle_of_the_file_ends_the_import_cleanly(
+async def test_an_error_in_the_middle_of_the_file_stops_the_import_cleanly(
     stub: StubPlatform, options: ImportOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mh_client._csv_rows.LONGEST_LINE", 1000)
+    monkeypatch.setattr("mh_client._csv_rows.MAX_LINE_BYTES", 1000)
     path = write_csv(tmp_path / "file.csv", [*numbered(15), ["x" * 2000, "a", "neutral", "neutral"]])
     with pytest.raises(ImportRefusedError, match="line 32 is longer"):
         await run(stub, path, options)
 
 
-async def test_waiting_ends_when_nothing_is_pending(stub: StubPlatform) -> None:
+async def test_waiting_stops_when_nothing_is_pending(stub: StubPlatform) -> None:
     stub.pending = [3, 1, 0]
     seen: list[int] = []
     async with AsyncClient(stub.base_url) as client:

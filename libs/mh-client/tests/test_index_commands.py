@@ -1,4 +1,4 @@
-"""`mh index` as operators meet it."""
+"""The commands of `mh index`."""
 
 import json
 from datetime import UTC, datetime
@@ -72,12 +72,12 @@ def test_failures_are_listed_over_all_pages_up_to_the_limit(stub: StubPlatform, 
     assert json.loads(mh("failures", "--json")[1]) == {"items": [], "next_cursor": None}
 
 
-def test_retry_says_how_many_it_queued(stub: StubPlatform, mh: RunCommand) -> None:
+def test_retry_prints_how_many_it_queued(stub: StubPlatform, mh: RunCommand) -> None:
     assert mh("retry") == (0, "3 conversations queued.\n", "")
     assert json.loads(mh("retry", "--json")[1]) == {"queued": 0}
 
 
-def test_sync_asks_for_what_it_was_told_and_returns_at_once(stub: StubPlatform, mh: RunCommand) -> None:
+def test_sync_sends_its_options_and_returns_at_once(stub: StubPlatform, mh: RunCommand) -> None:
     stub.runs = [QUEUED]
     assert mh("sync", "--since", "2026-03-01", "--force") == (0, "Run 7 (reconcile) is queued.\n", "")
     assert stub.queries == [{"since": "2026-03-01T00:00:00Z", "force": True}]
@@ -85,32 +85,30 @@ def test_sync_asks_for_what_it_was_told_and_returns_at_once(stub: StubPlatform, 
 
 
 def test_waiting_for_a_run_shows_it_until_it_is_done(stub: StubPlatform, mh: RunCommand) -> None:
-    # None: the platform is away for a moment, longer than the client itself tries again.
+    # None: the platform is down for longer than the client itself retries.
     stub.runs = [QUEUED, QUEUED, None, None, None, None, RUNNING, DONE]
     code, output, errors = mh("sync", "--wait")
     counts = "3,512 checked, 0 missing, 2 stale, 0 orphaned, 2 repaired"
     assert (code, output) == (0, f"Run 7 (reconcile) is done: {counts}\n")
-    assert "reconcile run 7: waits for its turn" in errors
+    assert "reconcile run 7: waiting for its turn" in errors
     assert errors.splitlines()[-1] == f"reconcile run 7: {counts}"
 
 
-def test_a_run_that_failed_is_said_with_its_reason_and_exit_code_1(stub: StubPlatform, mh: RunCommand) -> None:
+def test_a_failed_run_is_reported_with_its_reason_and_exit_code_1(stub: StubPlatform, mh: RunCommand) -> None:
     stub.runs = [RUNNING.model_copy(update={"kind": IndexRunKind.REBUILD}), FAILED]
     code, output, _ = mh("rebuild", "--wait")
     assert (code, output) == (1, "Run 7 (reconcile) failed: The index cannot be reached.\n")
 
 
-def test_a_run_that_makes_no_progress_is_said(
-    stub: StubPlatform, mh: RunCommand, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_index_commands, "STANDSTILL_SECONDS", 0.0)
+def test_a_stalled_run_is_reported(stub: StubPlatform, mh: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_index_commands, "STALL_WARNING_SECONDS", 0.0)
     stub.runs = [RUNNING, RUNNING, RUNNING, DONE]
     code, _, errors = mh("sync", "--wait")
     assert code == 0
     assert "is the indexer worker running?" in errors
 
 
-def test_ctrl_c_leaves_the_run_at_work(stub: StubPlatform, mh: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_does_not_stop_the_run(stub: StubPlatform, mh: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
 
@@ -118,4 +116,4 @@ def test_ctrl_c_leaves_the_run_at_work(stub: StubPlatform, mh: RunCommand, monke
     stub.runs = [QUEUED]
     code, _, errors = mh("sync", "--wait")
     assert code == 130
-    assert errors.splitlines()[-1] == "mh: run 7 goes on without being waited for."
+    assert errors.splitlines()[-1] == "mh: stopped waiting; run 7 continues."

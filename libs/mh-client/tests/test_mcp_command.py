@@ -1,4 +1,4 @@
-"""`mh mcp` as a program that speaks MCP starts it: the official SDK's client, over standard input and output."""
+"""`mh mcp`, started by the official SDK's client, over standard input and output."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ def text_of(result: CallToolResult) -> str:
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_the_tools_ask_the_platform(stub: StubPlatform, mode: str) -> None:
+async def test_the_tools_call_the_platform(stub: StubPlatform, mode: str) -> None:
     at = datetime(2026, 3, 1, tzinfo=UTC)
     stub.listed = [
         Conversation(
@@ -72,7 +72,7 @@ async def test_the_tools_ask_the_platform(stub: StubPlatform, mode: str) -> None
         assert json.loads(text_of(one)) == one.structured_content
 
 
-async def test_what_is_below_the_threshold_is_not_called_relevant(stub: StubPlatform) -> None:
+async def test_results_below_the_threshold_are_not_relevant(stub: StubPlatform) -> None:
     async with connected("--url", stub.base_url) as client:
         off_topic = await client.call_tool("search", {"query": "off topic"})
         nothing = await client.call_tool("search", {"query": "nothing"})
@@ -81,7 +81,7 @@ async def test_what_is_below_the_threshold_is_not_called_relevant(stub: StubPlat
     assert relevant == [False, False, True]
 
 
-async def test_what_goes_wrong_is_told_to_the_model(stub: StubPlatform) -> None:
+async def test_errors_are_returned_to_the_model(stub: StubPlatform) -> None:
     async with connected("--url", stub.base_url) as client:
         missing = await client.call_tool("fetch", {"id": "8"})
         unfit = await client.call_tool("search", {"query": "a patient's words", "limit": 1000})
@@ -93,16 +93,16 @@ async def test_what_goes_wrong_is_told_to_the_model(stub: StubPlatform) -> None:
     assert text_of(down).startswith("503 Service Unavailable: The stub refuses.")
 
 
-async def test_a_platform_out_of_reach_is_named_and_asked_again_at_the_next_call() -> None:
+async def test_an_unreachable_platform_is_reported_and_tried_again_on_the_next_call() -> None:
     async with connected("--url", NOWHERE) as client:
         for _ in range(2):
             result = await client.call_tool("fetch", {"id": "1"})
             assert result.is_error
-            assert f"GET {NOWHERE}/api/v1/conversations could not be reached" in text_of(result)
+            assert f"GET {NOWHERE}/api/v1/conversations failed (ConnectError" in text_of(result)
             assert "--url or MH_URL" in text_of(result)
 
 
-async def test_calls_at_once_each_get_their_own_result(stub: StubPlatform) -> None:
+async def test_concurrent_calls_get_their_own_results(stub: StubPlatform) -> None:
     async with connected("--url", stub.base_url) as client:
         queries = ["nothing", "sleep"] * 10
         results = await asyncio.gather(*(client.call_tool("search", {"query": query}) for query in queries))
@@ -110,7 +110,7 @@ async def test_calls_at_once_each_get_their_own_result(stub: StubPlatform) -> No
 
 
 @pytest.mark.parametrize("end", ["input ends", "interrupt"])
-def test_it_ends_with_the_program_that_started_it_and_writes_nothing_else(stub: StubPlatform, end: str) -> None:
+def test_it_stops_with_its_client_and_prints_nothing_else(stub: StubPlatform, end: str) -> None:
     call = {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
     call["params"] = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
     command = [sys.executable, *ARGUMENTS, "--url", stub.base_url, "mcp"]
@@ -139,13 +139,13 @@ def refused(program: str, *arguments: str) -> str:
     return done.stderr
 
 
-def test_without_the_extra_it_says_how_to_get_it() -> None:
+def test_without_the_extra_it_prints_how_to_install_it() -> None:
     program = "import sys; sys.modules['mcp'] = None; from mh_client.cli import main; main()"
     [line] = refused(program, "mcp").splitlines()
     assert line.endswith(" is not installed; install it with: pip install 'mh-client[cli,mcp]'")
 
 
-def test_an_address_that_is_none_is_refused_at_the_start() -> None:
+def test_an_invalid_url_is_rejected_at_startup() -> None:
     assert "base_url: must look like http://host:8080" in refused(
         "from mh_client.cli import main; main()", "mcp", "--url", "ftp://x"
     )

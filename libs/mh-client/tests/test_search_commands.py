@@ -4,7 +4,7 @@ from mh_devtools.stubs.platform_stub import StubPlatform
 from mh_devtools.testing.fixtures import RunCommand
 
 
-def test_search_passes_on_how_to_search_and_prints_how_hits_were_found(stub: StubPlatform, mh: RunCommand) -> None:
+def test_search_sends_its_options_and_prints_explanations(stub: StubPlatform, mh: RunCommand) -> None:
     ways = ("--mode", "keyword", "--all-answers", "--plain", "--explain", "--created-after", "2026-03-01", "--id", 7)
     output = mh("search", "bus", *ways)[1]
     assert "  evidence 0.460: text 0.610 (rank 3), keywords 0.000 (rank none), fusion 0.300 (rank 1)\n" in output
@@ -20,10 +20,10 @@ def test_search_passes_on_how_to_search_and_prints_how_hits_were_found(stub: Stu
     }
 
 
-def test_search_says_when_the_best_hit_is_none(stub: StubPlatform, mh: RunCommand) -> None:
-    assert mh("search", "off topic")[1].endswith("None of this seems to be relevant.\n")
+def test_search_reports_irrelevant_results(stub: StubPlatform, mh: RunCommand) -> None:
+    assert mh("search", "off topic")[1].endswith("None of these results seems relevant.\n")
 
 
 def test_similar_starts_from_a_conversation(stub: StubPlatform, mh: RunCommand) -> None:
-    assert mh("similar", 7, "--limit", 3) == (0, "Nothing was found.\n", "")
+    assert mh("similar", 7, "--limit", 3) == (0, "Nothing found.\n", "")
     assert stub.queries[-1] == {"id": 7, "limit": "3", "similarity_threshold": "0.0"}

@@ -14,7 +14,7 @@ from conversations_api.models import Base
 from conversations_api.preflight import wait_until_migratable
 from conversations_api.settings import Settings
 from mh_common.settings import load_settings
-from mh_common.startup import run_or_stop
+from mh_common.startup import run_or_exit
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import SchemaItem
@@ -96,4 +96,4 @@ def run(connection: Connection) -> None:
         context.run_migrations()
 
 
-run_or_stop(migrate())
+run_or_exit(migrate())

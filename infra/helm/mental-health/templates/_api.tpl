@@ -22,7 +22,7 @@ spec:
       {{- include "mh.podMetadata" (list $root $name (include "mh.config" (list $root $name)) $values) | nindent 6 }}
     spec:
       {{- include "mh.pod" (list $root $name 10001 $values) | nindent 6 }}
-      # The sleep, then 25 s for running requests, then some to end.
+      # The preStop sleep, then 25 s for running requests, then time to exit.
       terminationGracePeriodSeconds: 45
       containers:
         - name: {{ $name }}
@@ -49,12 +49,12 @@ spec:
           readinessProbe:
             httpGet: {path: /readyz, port: http}
             periodSeconds: 5
-            # Each dependency has 3 s to answer.
+            # Each dependency has 3 s to respond.
             timeoutSeconds: 5
             failureThreshold: 2
           lifecycle:
             preStop:
-              # Requests come until the gateway has asked the DNS again.
+              # Requests arrive until the gateway has resolved the name again.
               sleep: {seconds: 10}
           resources:
             {{- toYaml $values.resources | nindent 12 }}
@@ -65,7 +65,7 @@ spec:
         {{- include "mh.tmp" "128Mi" | nindent 8 }}
 {{- end -}}
 
-{{- /* Services of an API: one address for clients that keep to it, and all pods' addresses for the gateway. */ -}}
+{{- /* Services of an API: a cluster IP for clients, and a headless one with all pods' addresses for the gateway. */ -}}
 {{- define "mh.apiServices" -}}
 {{- range $suffix := list "" "-pods" }}
 ---

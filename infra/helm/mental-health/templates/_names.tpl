@@ -21,18 +21,18 @@ helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Versio
 {{- printf "%s/%s:%s" $root.Values.image.registry (index . 1) ($root.Values.image.tag | default $root.Chart.AppVersion) -}}
 {{- end -}}
 
-{{- /* Base address of conversations-api inside the cluster. */ -}}
+{{- /* Base URL of conversations-api inside the cluster. */ -}}
 {{- define "mh.conversationsUrl" -}}
 http://{{ include "mh.name" (list . "conversations-api") }}:8000
 {{- end -}}
 
-{{- /* The plain variables of one part, as a map in YAML. Call with (list $ "rag-api"). */ -}}
+{{- /* The non-secret variables of one part, as a YAML map. Call with (list $ "rag-api"). */ -}}
 {{- define "mh.config" -}}
 {{- $values := (index . 0).Values -}}
 {{- $url := dict "CONVERSATIONS_URL" (include "mh.conversationsUrl" (index . 0)) -}}
-{{- $uri := required "Set index.config.MILVUS_URI to the address of Milvus, such as http://milvus:19530." $values.index.config.MILVUS_URI -}}
+{{- $uri := required "Set index.config.MILVUS_URI to the URL of Milvus, such as http://milvus:19530." $values.index.config.MILVUS_URI -}}
 {{- $database := required "Set conversationsApi.config.DATABASE_URL to mysql+aiomysql://HOST:3306/DATABASE." $values.conversationsApi.config.DATABASE_URL -}}
-{{- /* An empty secret is refused at the start. The clock gets only the one it needs. */ -}}
+{{- /* Services refuse to start with an empty secret. Beat is exempt: it gets only the Redis secret. */ -}}
 {{- $production := dict "ENVIRONMENT" "production" -}}
 {{- $answers := ternary (dict) (dict "ANSWERS_MODE" "quotes") (not (empty $values.secrets.openai.existingSecret)) -}}
 {{- $own := dict
@@ -53,7 +53,7 @@ http://{{ include "mh.name" (list . "conversations-api") }}:8000
 {{- $root := index . 0 -}}
 {{- range $name := rest . }}
 {{- $secret := index $root.Values.secrets $name }}
-{{- $missing := printf "Set secrets.%s.existingSecret to the Secret that holds %s; the chart makes none." $name (keys $secret.variables | sortAlpha | join " and ") }}
+{{- $missing := printf "Set secrets.%s.existingSecret to the Secret that contains %s; the chart does not create it." $name (keys $secret.variables | sortAlpha | join " and ") }}
 {{- if or $secret.existingSecret (not (has $name (list "openai" "searchCache" "doors"))) }}
 {{- range $variable, $key := $secret.variables }}
 - name: {{ $variable }}

@@ -1,4 +1,4 @@
-{{- /* What every pod has. Call with (list $ "rag-api" user-id part's values). */ -}}
+{{- /* Settings common to all pods. Call with (list $ "rag-api" user-id part's values). */ -}}
 {{- define "mh.pod" -}}
 {{- $root := index . 0 -}}
 {{- $values := index . 3 -}}
@@ -47,14 +47,14 @@ securityContext:
     drop: [ALL]
 {{- end -}}
 
-{{- /* The one place that can be written to; Python's byte code takes up to 36 MB of it. */ -}}
+{{- /* The only writable folder; Python's byte code takes up to 36 MB of it. */ -}}
 {{- define "mh.tmp" -}}
 - name: tmp
   emptyDir:
     sizeLimit: {{ . }}
 {{- end -}}
 
-{{- /* Pod template's metadata; a change of the configuration makes new pods. */ -}}
+{{- /* Metadata of a pod template; the checksum causes a rollout when the configuration changes. */ -}}
 {{- define "mh.podMetadata" -}}
 {{- $root := index . 0 -}}
 labels:

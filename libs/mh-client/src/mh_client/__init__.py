@@ -1,4 +1,4 @@
-"""Client of the mental health conversations platform: `Client` and `AsyncClient`, the wire models, the errors."""
+"""Client for the mental health conversations platform: `Client` and `AsyncClient`, models and errors."""
 
 from mh_common.models import (
     Answer,

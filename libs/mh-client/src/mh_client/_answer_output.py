@@ -1,15 +1,15 @@
-"""How `mh ask` shows an answer while it is written."""
+"""Print a streamed answer, for `mh ask`."""
 
 from collections.abc import Iterable
 
 from mh_common.models import AnswerDone, AnswerEvent, AnswerSources, AnswerToken
 
-from mh_client._command_parts import SHOWN_CHARACTERS, print_text
-from mh_client._terminal import printable, shortened
+from mh_client._cli_common import MAX_DISPLAY_LENGTH, print_text
+from mh_client._terminal import printable, truncate
 
 
 def print_answer(events: Iterable[AnswerEvent]) -> None:
-    """Print the text as it comes, then the sources, and which sentences cite none."""
+    """Print the text as it arrives, then the uncited sentences and the sources."""
     begun, sources, done = False, None, None
     try:
         for event in events:
@@ -21,16 +21,16 @@ def print_answer(events: Iterable[AnswerEvent]) -> None:
             elif isinstance(event, AnswerDone):
                 done = event
     finally:
-        # What an error says goes on a line of its own.
+        # So that an error message starts on a new line.
         if begun:
             print()
     if done is None:
         return
     if done.uncited_sentences:
-        print_text("\nNo source is cited for:")
+        print_text("\nSentences without a source:")
         for sentence in done.uncited_sentences:
-            print_text(f"- {shortened(sentence, SHOWN_CHARACTERS)}")
+            print_text(f"- {truncate(sentence, MAX_DISPLAY_LENGTH)}")
     print_text(f"\nSources ({done.model}):")
     for number, source in enumerate(sources or (), start=1):
-        text = shortened(source.question, SHOWN_CHARACTERS)
+        text = truncate(source.question, MAX_DISPLAY_LENGTH)
         print_text(f"[{number}] conversation {source.id}, score {source.score:.3f}: {text}")

@@ -1,4 +1,4 @@
-"""Client and AsyncClient: the lines that send and sleep. All decisions are in `_base`."""
+"""Client and AsyncClient: the I/O. All decisions are in `_base`."""
 
 import asyncio
 import time
@@ -11,13 +11,13 @@ from mh_common.models import AnswerEvent
 
 from mh_client._base import Call, RetryPolicy, resolve_base_url, resolve_timeout, status_error, transport_error
 from mh_client._errors import MHError
-from mh_client.resources._binding import AsyncResource, Resource, asynchronous, sync
+from mh_client.resources._binding import AsyncResource, Resource, async_method, sync_method
 from mh_client.resources.answers import Turns, answer, answer_events, read_events, read_events_async
 from mh_client.resources.conversations import AsyncConversations, Conversations
 from mh_client.resources.experiments import AsyncExperiments, Experiments
 from mh_client.resources.history import AsyncHistory, History
 from mh_client.resources.index import AsyncIndex, Index
-from mh_client.resources.rag import search, similar
+from mh_client.resources.search import search, similar
 
 T = TypeVar("T")
 
@@ -126,13 +126,17 @@ class _AsyncHTTPSender:
 
 
 class Client(Resource):
-    """The platform's API. Use it as a context manager, or close it; one client keeps its connections open.
+    """Client for the platform's API. It keeps connections open: use it as a context manager, or call `close`.
 
-    `base_url`: the gateway or one service; default MH_URL, else http://127.0.0.1:8080.
-    `timeout`: seconds or httpx.Timeout for every call; default 5 s to connect, 30 s to read, 60 s for answers.
-    `max_retries`: further attempts after the first where that is safe.
-    `transport`: an httpx transport, for tests or special networks. `http_client`: an httpx client of your own, which
-    this client then does not close. `sleep`: waits between attempts. Every method raises only `MHError`.
+    Every method raises only `MHError`.
+
+    Args:
+        base_url: the gateway or a single service; default MH_URL, else http://127.0.0.1:8080.
+        timeout: seconds or httpx.Timeout for every call; default 5 s to connect, 30 s to read, 60 s for answers.
+        max_retries: number of retries after the first attempt, where retrying is safe.
+        transport: an httpx transport, for tests or special networks.
+        http_client: your own httpx client, which this client does not close.
+        sleep: called with the seconds to wait before a retry.
     """
 
     def __init__(
@@ -154,9 +158,9 @@ class Client(Resource):
         self.experiments = Experiments(self._sender)
         self.history = History(self._sender)
 
-    search = sync(search)
-    similar = sync(similar)
-    answer = sync(answer)
+    search = sync_method(search)
+    similar = sync_method(similar)
+    answer = sync_method(answer)
 
     def answer_stream(
         self,
@@ -165,15 +169,15 @@ class Client(Resource):
         conversation_history: Turns = (),
         user_id: str | None = None,
     ) -> Generator[AnswerEvent]:
-        """Yield an answer as it is written: its sources, the parts of its text, what it cost, how it was written.
+        """Stream an answer: its sources, the parts of its text, token usage, and how it was generated.
 
-        Closing the iterator, or leaving the loop, stops the language model. Cannot be resumed: APIConnectionError says
-        that the answer is not whole, APIStatusError why the server could not go on.
+        Closing the iterator or leaving the loop stops the language model. A stream cannot be resumed:
+        APIConnectionError means that the answer is incomplete, APIStatusError says why the server stopped.
         """
         return read_events(self._sender.stream(answer_events(question, top_k, conversation_history, user_id)))
 
     def send(self, call: Call[T]) -> T:
-        """Send a call that has no method here, and return its answer. Raises MHError."""
+        """Send a call that has no method of its own, and return its result. Raises MHError."""
         return self._sender.send(call)
 
     def close(self) -> None:
@@ -191,7 +195,7 @@ class Client(Resource):
 
 
 class AsyncClient(AsyncResource):
-    """The platform's API for asyncio: the same as `Client`, with every method awaited. Bound to one event loop."""
+    """Asynchronous client for the platform's API, with the same methods as `Client`. Bound to one event loop."""
 
     def __init__(
         self,
@@ -214,9 +218,9 @@ class AsyncClient(AsyncResource):
         self.experiments = AsyncExperiments(self._sender)
         self.history = AsyncHistory(self._sender)
 
-    search = asynchronous(search)
-    similar = asynchronous(similar)
-    answer = asynchronous(answer)
+    search = async_method(search)
+    similar = async_method(similar)
+    answer = async_method(answer)
 
     def answer_stream(
         self,
@@ -225,16 +229,16 @@ class AsyncClient(AsyncResource):
         conversation_history: Turns = (),
         user_id: str | None = None,
     ) -> AsyncGenerator[AnswerEvent]:
-        """Yield an answer as it is written: its sources, the parts of its text, what it cost, how it was written.
+        """Stream an answer: its sources, the parts of its text, token usage, and how it was generated.
 
-        Closing the iterator stops the language model: use `contextlib.aclosing` where the loop may be left early.
-        Cannot be resumed: APIConnectionError says that the answer is not whole, APIStatusError why the server could not
-        go on.
+        Closing the iterator stops the language model: use `contextlib.aclosing` if the loop may be left early. A
+        stream cannot be resumed: APIConnectionError means that the answer is incomplete, APIStatusError says why the
+        server stopped.
         """
         return read_events_async(self._sender.stream(answer_events(question, top_k, conversation_history, user_id)))
 
     async def send(self, call: Call[T]) -> T:
-        """Send a call that has no method here, and return its answer. Raises MHError."""
+        """Send a call that has no method of its own, and return its result. Raises MHError."""
         return await self._sender.send(call)
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""The commands of `mh`. Each error is one line that says what to do."""
+"""The commands of `mh`. Errors are printed as one line that says what to do."""
 
 import asyncio
 import sys
@@ -12,17 +12,17 @@ import typer
 from mh_common.models import ConversationStats
 
 from mh_client._answer_output import print_answer
-from mh_client._client import Client
-from mh_client._command_parts import (
-    INTERRUPTED,
-    REFUSED,
-    UNREACHABLE,
-    UNUSABLE,
+from mh_client._cli_common import (
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    EXIT_UNAVAILABLE,
+    EXIT_USAGE,
     AsJson,
     Url,
     print_json,
     print_text,
 )
+from mh_client._client import Client
 from mh_client._errors import (
     APIConnectionError,
     EvaluationRefusedError,
@@ -41,14 +41,14 @@ from mh_client._import_journal import default_state_dir
 from mh_client._index_commands import app as index_app
 from mh_client._mcp_command import serve
 from mh_client._search_commands import search, similar
-from mh_client._terminal import say
+from mh_client._terminal import print_error
 from mh_client.importing import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions
 from mh_client.labelling import label
 from mh_client.resources._fields import FieldFilters
 from mh_client.resources.conversations import ExportFormat, ExportQuery
 
 app = typer.Typer(
-    help="Import, export, search and ask the mental health conversations.",
+    help="Import, export and search mental health conversations, and ask questions about them.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -70,18 +70,18 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
     try:
         typer.main.get_command(app)(args=args, prog_name="mh")
     except (ImportRefusedError, EvaluationRefusedError, InvalidInputError) as error:
-        _fail(UNUSABLE, str(error))
+        _fail(EXIT_USAGE, str(error))
     except APIConnectionError as error:
-        _fail(UNREACHABLE, f"{error}. Is the platform running there? Name another address with --url or MH_URL.")
+        _fail(EXIT_UNAVAILABLE, f"{error}. Is the platform running there? Set another URL with --url or MH_URL.")
     except (ServerError, RateLimitError) as error:
-        _fail(UNREACHABLE, f"the platform cannot do this now; try again later. It said: {error}")
+        _fail(EXIT_UNAVAILABLE, f"the platform is unavailable; try again later. It returned: {error}")
     except MHError as error:
-        _fail(REFUSED, str(error))
+        _fail(EXIT_FAILURE, str(error))
     sys.exit(0)
 
 
 def _fail(code: int, message: str) -> NoReturn:
-    say(f"mh: {message}")
+    print_error(f"mh: {message}")
     sys.exit(code)
 
 
@@ -95,25 +95,25 @@ def _import(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="CSV file with a header, or JSON Lines (.jsonl); UTF-8.")],
     label_missing: Annotated[
-        bool, typer.Option("--label-missing", help="Label missing sentiments from the VADER lexicon.")
+        bool, typer.Option("--label-missing", help="Label missing sentiments with the VADER lexicon.")
     ] = False,
-    batch_size: Annotated[int, typer.Option(help="Rows in one request, 1 to 1000.")] = DEFAULT_BATCH_ROWS,
-    concurrency: Annotated[int, typer.Option(help="Requests at the same time.")] = DEFAULT_CONCURRENCY,
+    batch_size: Annotated[int, typer.Option(help="Rows per request, 1 to 1000.")] = DEFAULT_BATCH_ROWS,
+    concurrency: Annotated[int, typer.Option(help="Concurrent requests.")] = DEFAULT_CONCURRENCY,
     again: Annotated[
-        bool, typer.Option("--again", help="Import every row anew, whatever earlier runs have done.")
+        bool, typer.Option("--again", help="Import every row, also those that an earlier run imported.")
     ] = False,
     state_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the journals (default: ~/.local/state/mh/imports).")
+        Path | None, typer.Option(help="Folder for the import journals (default: ~/.local/state/mh/imports).")
     ] = None,
     platform: Annotated[
         str | None,
-        typer.Option(help="Name of the platform in the journal, where its address may change (default: the address)."),
+        typer.Option(help="Name of the platform in the journal, if its URL may change (default: the URL)."),
     ] = None,
     rejects: Annotated[Path | None, typer.Option(help="File for rejected rows (default: FILE.rejects.csv).")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Return only when all is searchable.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until all conversations are searchable.")] = False,
     url: Url = None,
 ) -> None:
-    """Import a CSV or JSON Lines file. The same command again goes on after an interruption; nothing is added twice."""
+    """Import a CSV or JSON Lines file. After an interruption run the command again; no row is added twice."""
     options = ImportOptions(
         batch_rows=batch_size,
         concurrency=concurrency,
@@ -126,10 +126,12 @@ def _import(
     try:
         done = asyncio.run(import_with_progress(url or ctx.obj, file, options, wait=wait))
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     if done.rejects:
-        say(f"mh: {done.rejected:,} rows rejected; {done.rejects} has them with line and reason, to repair and import.")
-        raise typer.Exit(REFUSED)
+        print_error(
+            f"mh: {done.rejected:,} rows rejected; {done.rejects} has line and reason of each. Correct and import it."
+        )
+        raise typer.Exit(EXIT_FAILURE)
 
 
 @app.command("export")
@@ -138,11 +140,11 @@ def _export(
     ctx: typer.Context,
     file_format: Annotated[ExportFormat, typer.Option("--format", help="csv or jsonl.")] = "csv",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File (default: standard output).")] = None,
-    q: Annotated[str | None, typer.Option("--q", help="Words in question or answer.")] = None,
+    q: Annotated[str | None, typer.Option("--q", help="Words that the question or answer must contain.")] = None,
     url: Url = None,
     **filters: Unpack[FieldFilters],
 ) -> None:
-    """Write the conversations that match as a CSV or JSON Lines file."""
+    """Export the matching conversations as a CSV or JSON Lines file."""
     query = ExportQuery(format=file_format, q=q, **filters)
     with Client(url or ctx.obj) as client, _destination(output) as file:
         for piece in client.conversations.export(**query):
@@ -151,7 +153,7 @@ def _export(
 
 @contextmanager
 def _destination(output: Path | None) -> Iterator[BinaryIO]:
-    """Give the file to write; a named one is put in its place only when all of it was written."""
+    """Yield the file to write; a named file is replaced only once it is complete."""
     if output is None:
         yield sys.stdout.buffer
         return
@@ -174,7 +176,7 @@ def _ask(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Ask how to help a patient; the answer names its sources, and appears as it is written."""
+    """Ask how to help a patient. The answer cites its sources and is printed as it is generated."""
     with Client(url or ctx.obj) as client:
         if as_json:
             print_json(client.answer(question, top_k=top_k))
@@ -184,7 +186,7 @@ def _ask(
 
 @app.command("stats")
 def _stats(ctx: typer.Context, as_json: AsJson = False, url: Url = None) -> None:
-    """Count the conversations by sentiment, month and index state."""
+    """Show the number of conversations by sentiment, month and index status."""
     with Client(url or ctx.obj) as client:
         result = client.conversations.stats()
     if as_json:

@@ -1,7 +1,7 @@
-"""Read a CSV file of conversations as RFC 4180 has it: one row or one reject a record, in constant memory.
+"""Read a CSV file of conversations (RFC 4180): one row or one reject per record, in constant memory.
 
-Lines end with LF or CRLF and are counted as a text editor counts them. A quote that is never closed swallows the rest
-of the file, as in any CSV reader, up to the longest field; it is reported on the line where its record began.
+Lines end with LF or CRLF and are numbered as in a text editor. An unclosed quote swallows the rest of the file, as in
+any CSV reader, up to the maximum field length; it is reported on the line where its record starts.
 """
 
 import csv
@@ -17,21 +17,21 @@ from mh_client._errors import ImportRefusedError
 
 BOM: Final = b"\xef\xbb\xbf"
 UTF16_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
-TEXTS: Final = ("question", "answer")
-DETAILS: Final = tuple(ConversationDetails.model_fields)
-"""Columns that may be missing, and cells that may be empty."""
-SENTIMENTS: Final = ("question_sentiment", "answer_sentiment")
+TEXT_COLUMNS: Final = ("question", "answer")
+OPTIONAL_COLUMNS: Final = tuple(ConversationDetails.model_fields)
+"""Columns that may be missing or empty."""
+SENTIMENT_COLUMNS: Final = ("question_sentiment", "answer_sentiment")
 
-# The longest acceptable row has two texts of 1,000,000 characters: 8 MB in UTF-8, 16 MB when every character is a
-# quote that is doubled. Whatever is longer is no row, and need not fit in memory.
-LONGEST_LINE: Final = 32 * 1024 * 1024
-LONGEST_FIELD: Final = 16 * 1024 * 1024
+# The longest valid row has two texts of 1,000,000 characters: 8 MB in UTF-8, 16 MB if every character is a doubled
+# quote. Anything longer is invalid and need not fit in memory.
+MAX_LINE_BYTES: Final = 32 * 1024 * 1024
+MAX_FIELD_LENGTH: Final = 16 * 1024 * 1024
 
 _REASONS: Final = {
     "unexpected end of data": "a quote that opens in this row is never closed",
     "expected after": "text follows a closing quote (a quote inside a field must be doubled)",
-    "new-line character seen": "a carriage return stands outside quotes",
-    "field larger than": f"a field is longer than {LONGEST_FIELD:,} characters; is a closing quote missing?",
+    "new-line character seen": "a carriage return outside quotes",
+    "field larger than": f"a field is longer than {MAX_FIELD_LENGTH:,} characters; is a closing quote missing?",
 }
 
 Labeller = Callable[[str], Sentiment]
@@ -39,7 +39,7 @@ Labeller = Callable[[str], Sentiment]
 
 @dataclass(frozen=True)
 class Row:
-    """A record that may be sent. `number` counts records from 0, `line` is the line it begins on, from 1."""
+    """A valid record. `number` counts records from 0, `line` is the line it starts on, from 1."""
 
     number: int
     line: int
@@ -49,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Reject:
-    """A record that cannot be imported, and why; the reason repeats none of its text."""
+    """An invalid record, and why; the reason contains none of its text."""
 
     line: int
     reason: str
@@ -65,7 +65,7 @@ class _Record:
 
 
 class _Lines(Iterator[str]):
-    """The lines of a file, decoded; what is not UTF-8 comes as escapes that are written back as the same bytes."""
+    """The decoded lines of a file; bytes that are not UTF-8 become surrogate escapes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -79,13 +79,15 @@ class _Lines(Iterator[str]):
         self.fault: str | None = None
 
     def __next__(self) -> str:
-        line = self._file.readline(LONGEST_LINE + 1)
+        line = self._file.readline(MAX_LINE_BYTES + 1)
         if not line:
             raise StopIteration
         self.number += 1
         self.position += len(line)
-        if len(line) > LONGEST_LINE:
-            raise ImportRefusedError(f"line {self.number} is longer than {LONGEST_LINE:,} bytes: this is no CSV file")
+        if len(line) > MAX_LINE_BYTES:
+            raise ImportRefusedError(
+                f"line {self.number} is longer than {MAX_LINE_BYTES:,} bytes: this is not a CSV file"
+            )
         if self.number == 1:
             line = _without_bom(line)
         try:
@@ -105,15 +107,15 @@ def _without_bom(line: bytes) -> bytes:
 
 
 class RowReader:
-    """Reads `file` (binary, at its beginning) record by record. `header` holds the names as they stand in the file.
+    """Reads `file` (binary, at its start) record by record. `header` has the column names as in the file.
 
-    With a `labeller` the sentiment columns and cells may be missing; it is given the text. Raises ImportRefusedError
-    for a file without a usable header.
+    With a `labeller`, which is called with the text, the sentiments may be missing. Raises ImportRefusedError if the
+    header is unusable.
     """
 
     def __init__(self, file: BinaryIO, labeller: Labeller | None = None) -> None:
-        # The limit belongs to the whole process: raised where it is too small, and never lowered for others.
-        csv.field_size_limit(max(csv.field_size_limit(), LONGEST_FIELD))
+        # The limit is global to the process: raise it if needed, but never lower it.
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_LENGTH))
         self._lines = _Lines(file)
         self._records = _records(self._lines)
         self._labeller = labeller
@@ -139,30 +141,30 @@ class RowReader:
         if record.fault:
             return Reject(record.line, record.fault, record.cells)
         if len(record.cells) != len(self.header):
-            reason = f"{len(record.cells)} columns where the header has {len(self.header)}"
+            reason = f"has {len(record.cells)} columns, but the header has {len(self.header)}"
             return Reject(record.line, reason, record.cells)
         try:
             conversation = ConversationCreate.model_validate(self._values(record.cells))
         except ValidationError as error:
-            return Reject(record.line, reason_of(error), record.cells)
+            return Reject(record.line, describe_error(error), record.cells)
         return Row(record.number, record.line, record.cells, conversation)
 
     def _values(self, cells: Sequence[str]) -> dict[str, str]:
         named = ((name, cells[column]) for name, column in self._columns.items())
-        values = {name: cell for name, cell in named if name not in DETAILS or cell.strip()}
-        for text, sentiment in zip(TEXTS, SENTIMENTS, strict=True):
+        values = {name: cell for name, cell in named if name not in OPTIONAL_COLUMNS or cell.strip()}
+        for text, sentiment in zip(TEXT_COLUMNS, SENTIMENT_COLUMNS, strict=True):
             given = values.get(sentiment, "").strip().lower()
             values[sentiment] = self._labeller(values[text]) if self._labeller and not given else given
         return values
 
 
-def reason_of(error: ValidationError) -> str:
-    """Return in a line what is wrong with a record, without its text."""
+def describe_error(error: ValidationError) -> str:
+    """Describe in one line what is wrong with a record, without its text."""
     return "; ".join(f"{fault.field}: {fault.message}" for fault in field_problems(error))
 
 
 def _records(lines: _Lines) -> Iterator[_Record]:
-    """Yield every record that is not an empty line; a broken one too, after which reading goes on at the next line."""
+    """Yield every record except empty lines. After a malformed record, reading continues on the next line."""
     reader = csv.reader(lines, strict=True)
     number = -1
     while True:
@@ -173,14 +175,14 @@ def _records(lines: _Lines) -> Iterator[_Record]:
         except StopIteration:
             return
         except csv.Error as error:
-            cells, fault = _cells_of_broken("".join(lines.raw)), _reason(error)
+            cells, fault = _split_malformed("".join(lines.raw)), _reason(error)
         if cells or fault:
             yield _Record(number, lines.first, cells, fault)
             number += 1
 
 
-def _cells_of_broken(raw: str) -> list[str]:
-    """Return the cells as far as they can be told apart; else the whole record as one."""
+def _split_malformed(raw: str) -> list[str]:
+    """Split a malformed record into cells if possible; else return it as a single cell."""
     try:
         return next(csv.reader([raw]))
     except csv.Error:
@@ -193,16 +195,16 @@ def _reason(error: csv.Error) -> str:
 
 def _find_columns(header: Sequence[str], *, needs_sentiments: bool) -> Mapping[str, int]:
     names = [name.strip().lower() for name in header]
-    wanted = (*TEXTS, *SENTIMENTS)
-    known = (*wanted, *DETAILS)
+    wanted = (*TEXT_COLUMNS, *SENTIMENT_COLUMNS)
+    known = (*wanted, *OPTIONAL_COLUMNS)
     if twice := [name for name in known if names.count(name) > 1]:
-        raise ImportRefusedError(f"the header names {', '.join(twice)} more than once")
-    required = wanted if needs_sentiments else TEXTS
+        raise ImportRefusedError(f"the header has {', '.join(twice)} more than once")
+    required = wanted if needs_sentiments else TEXT_COLUMNS
     if missing := [name for name in required if name not in names]:
-        message = f"the header lacks {', '.join(missing)}"
+        message = f"missing in the header: {', '.join(missing)}"
         if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
             message += "; the columns must be separated by commas"
-        elif not set(missing) & set(TEXTS):
-            message += "; --label-missing labels each text from a lexicon"
+        elif not set(missing) & set(TEXT_COLUMNS):
+            message += "; add them, or use --label-missing to label each text with a lexicon"
         raise ImportRefusedError(message)
     return {name: names.index(name) for name in known if name in names}

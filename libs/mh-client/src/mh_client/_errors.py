@@ -1,4 +1,4 @@
-"""Every error that the client raises. Catch `MHError` for all of them."""
+"""The errors that the client raises. Catch `MHError` for all of them."""
 
 from http import HTTPStatus
 
@@ -8,11 +8,11 @@ _SHOWN_FIELDS = 3
 
 
 class MHError(Exception):
-    """Base of every error of this package. No message repeats the text of a conversation or a question."""
+    """Base of all errors of this package. Messages never contain the text of a conversation or question."""
 
 
 class InvalidInputError(MHError, ValueError):
-    """What was passed in is not acceptable; nothing was sent. `errors` names each field."""
+    """An argument is invalid; nothing was sent. `errors` lists each field."""
 
     def __init__(self, errors: list[FieldProblem]) -> None:
         super().__init__(errors)
@@ -23,27 +23,27 @@ class InvalidInputError(MHError, ValueError):
 
 
 class ImportRefusedError(MHError):
-    """The file, or the import as it was asked for, cannot be used at all."""
+    """The file or the options of an import cannot be used."""
 
 
 class EvaluationRefusedError(MHError):
-    """The labelled queries, or the evaluation as it was asked for, cannot be used."""
+    """The labelled queries or the options of an evaluation cannot be used."""
 
 
 class APIConnectionError(MHError):
-    """The server could not be reached, or broke off. Whether it did the work is not known."""
+    """The server is unreachable or dropped the connection. It may have processed the request."""
 
 
 class APITimeoutError(APIConnectionError):
-    """The server did not answer in time. Whether it did the work is not known."""
+    """The server did not respond in time. It may have processed the request."""
 
 
 class ResponseDecodeError(MHError):
-    """The server answered with success, but not in the agreed shape: client and server differ in version."""
+    """A successful response in an unexpected format: client and server versions do not match."""
 
 
 class APIStatusError(MHError):
-    """The server refused: its status code, problem document (None where it sent none), request id, Retry-After (s)."""
+    """The server returned an error: status code, problem document (if it sent one), request id, Retry-After (s)."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class APIStatusError(MHError):
         request_id: str | None = None,
         retry_after: float | None = None,
     ) -> None:
-        # All of it goes to Exception, which then pickles: a worker's error crosses processes.
+        # Pass all arguments on, so that the error can be pickled: a worker's errors cross process boundaries.
         super().__init__(status_code, problem, request_id, retry_after)
         self.status_code = status_code
         self.problem = problem
@@ -69,23 +69,23 @@ class APIStatusError(MHError):
 
 
 class BadRequestError(APIStatusError):
-    """400: a parameter does not make sense, or the body is not JSON."""
+    """400: a parameter is invalid, or the body is not JSON."""
 
 
 class NotFoundError(APIStatusError):
-    """404: it does not exist."""
+    """404: the resource does not exist."""
 
 
 class ConflictError(APIStatusError):
-    """409: a request with the same Idempotency-Key is in work, a run is with somebody else, or a setting forbids it."""
+    """409: a request with the same Idempotency-Key is in progress, another worker has the run, or it is disabled."""
 
 
 class PreconditionFailedError(APIStatusError):
-    """412: the version given as `if_match` is not the present one."""
+    """412: the version passed as `if_match` is not the current one."""
 
 
 class UnprocessableError(APIStatusError):
-    """422: the payload is not acceptable; `problem.errors` names each field."""
+    """422: the body is invalid; `problem.errors` lists each field."""
 
 
 class RateLimitError(APIStatusError):
@@ -93,7 +93,7 @@ class RateLimitError(APIStatusError):
 
 
 class ServerError(APIStatusError):
-    """5xx: the fault is on the server's side; the same request may succeed later."""
+    """5xx: the server failed; the same request may succeed later."""
 
 
 _BY_STATUS: dict[int, type[APIStatusError]] = {

@@ -1,4 +1,4 @@
-"""The command `mh eval`: how well the platform's search ranks, as figures that can be compared."""
+"""The command `mh eval`: measure and compare the quality of search."""
 
 import asyncio
 import importlib
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from mh_common.models import ExperimentCreate
 
+from mh_client._cli_common import EXIT_FAILURE, EXIT_INTERRUPTED, AsJson, Url, print_json, print_text
 from mh_client._client import AsyncClient, Client
-from mh_client._command_parts import INTERRUPTED, REFUSED, AsJson, Url, print_json, print_text
 from mh_client._errors import EvaluationRefusedError
-from mh_client._terminal import meter, say
+from mh_client._terminal import print_error, progress_reporter
 from mh_client.evaluation.cases import LabelledQueries, read_queries
 from mh_client.evaluation.configurations import Configuration, combinations, parse_assignments
 from mh_client.evaluation.gate import Gate
@@ -24,32 +24,40 @@ if TYPE_CHECKING:
     from mh_client.evaluation.run import Options
 
 Queries = Annotated[
-    Path | None, typer.Argument(help="JSON Lines: query; relevant_question(s) or relevant_ids; theme if any.")
+    Path | None, typer.Argument(help="JSON Lines: query; relevant_question(s) or relevant_ids; optionally theme.")
 ]
-Mode = Annotated[list[str] | None, typer.Option(help="The same as --param mode=…; may be given several times.")]
+Mode = Annotated[list[str] | None, typer.Option(help="Same as --param mode=…; repeatable.")]
 Param = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=VALUE", help="A search parameter; given several times: each combination is run."),
+    typer.Option(metavar="NAME=VALUE", help="A search parameter; repeatable, and every combination is run."),
 ]
 Label = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=VALUE", help="Noted in the configuration and not sent, such as model=all-MiniLM-L6-v2."),
+    typer.Option(
+        metavar="NAME=VALUE", help="Recorded in the configuration but not sent, such as model=all-MiniLM-L6-v2."
+    ),
 ]
-Name = Annotated[str | None, typer.Option(help="Stands before the parameters in the experiment's name.")]
-Note = Annotated[str | None, typer.Option(help="Kept with the experiment.")]
-Ks = Annotated[list[int] | None, typer.Option("--k", min=1, max=100, help="Ranks for hit@k, recall@k (1, 3 and 10).")]
-Concurrency = Annotated[int, typer.Option(min=1, max=64, help="Queries at the same time.")]
+Name = Annotated[str | None, typer.Option(help="Prefix of the experiment's name, before the parameters.")]
+Note = Annotated[str | None, typer.Option(help="Note to save with the experiment.")]
+Ks = Annotated[
+    list[int] | None, typer.Option("--k", min=1, max=100, help="Ranks for hit@k and recall@k (default: 1, 3, 10).")
+]
+Concurrency = Annotated[int, typer.Option(min=1, max=64, help="Concurrent queries.")]
 Compare = Annotated[
-    list[int] | None, typer.Option(metavar="ID", help="A kept experiment to show as well; the first is compared with.")
+    list[int] | None,
+    typer.Option(metavar="ID", help="A saved experiment to show too; all others are compared with the first."),
 ]
-Save = Annotated[bool, typer.Option("--save/--no-save", help="Keep each run as an experiment.")]
-PlotFile = Annotated[Path | None, typer.Option("--plot", help="Draw the figures into FILE.png and FILE.svg.")]
+Save = Annotated[bool, typer.Option("--save/--no-save", help="Save each run as an experiment.")]
+PlotFile = Annotated[Path | None, typer.Option("--plot", help="Plot the figures to FILE.png and FILE.svg.")]
 Limits = Annotated[
-    list[str] | None, typer.Option(metavar="MEASURE=VALUE", help="Exit with 1 where a run is below, as hit@3=0.6.")
+    list[str] | None,
+    typer.Option(metavar="MEASURE=VALUE", help="Exit with 1 if a run is below this, such as hit@3=0.6."),
 ]
-BaselineFile = Annotated[Path | None, typer.Option("--baseline", help="Exit with 1 where a run drops below this file.")]
-WriteBaseline = Annotated[bool, typer.Option("--write-baseline", help="Write the runs' figures to the baseline file.")]
-Tolerance = Annotated[float, typer.Option(min=0, max=1, help="How far below the baseline a figure may be.")]
+BaselineFile = Annotated[
+    Path | None, typer.Option("--baseline", help="Exit with 1 if a run is below the figures in this file.")
+]
+WriteBaseline = Annotated[bool, typer.Option("--write-baseline", help="Write the figures to the baseline file.")]
+Tolerance = Annotated[float, typer.Option(min=0, max=1, help="How far a figure may be below the baseline.")]
 
 
 def evaluate(
@@ -72,37 +80,39 @@ def evaluate(
     tolerance: Tolerance = 0.01,
     url: Url = None,
 ) -> None:
-    """Run labelled queries, measure what search finds for each combination of parameters, and compare experiments."""
-    run, report = _needing("eval", "run"), _needing("eval", "report")
+    """Run labelled queries for each combination of search parameters, measure the results, and compare experiments."""
+    run, report = _import_extra("eval", "run"), _import_extra("eval", "report")
     if queries is None and (fail_below or baseline or not compare):
-        raise EvaluationRefusedError("name a file of labelled queries, or only --compare with experiments' ids")
+        raise EvaluationRefusedError("give a file of labelled queries, or --compare with ids of saved experiments")
     gate = Gate(fail_below or (), baseline, tolerance, write_baseline)
     configurations = combinations(parse_assignments([*(f"mode={one}" for one in mode or ()), *(param or ())]), name)
     labels = {key: values[-1] for key, values in parse_assignments(label or ()).items()}
     options = run.Options(tuple(sorted(set(ks or run.DEFAULT_KS))), concurrency, labels, note)
     labelled = read_queries(queries) if queries else None
     with Client(url or ctx.obj) as client:
-        columns = [report.kept(client.experiments.get(key)) for key in compare or ()]
+        columns = [report.saved_column(client.experiments.get(key)) for key in compare or ()]
         runs = _run(run, client, labelled, configurations, options, save) if labelled else []
         ids = [client.experiments.add(one).id if save else None for one in runs]
     _show([*columns, *map(report.Column, ids, runs)], as_json, plot)
     if failures := gate.failures(runs):
-        say("\n".join(f"mh: {failure}" for failure in failures))
-        raise typer.Exit(REFUSED)
+        print_error("\n".join(f"mh: {failure}" for failure in failures))
+        raise typer.Exit(EXIT_FAILURE)
 
 
 def _show(columns: "Sequence[Column]", as_json: bool, plot: Path | None) -> None:
-    """Print the experiments side by side, and draw them where asked to."""
-    report = _needing("eval", "report")
+    """Print the experiments side by side, and plot them if requested."""
+    report = _import_extra("eval", "report")
     comparison = report.compare(columns)
     if as_json:
         print_json(comparison)
     else:
-        print_text(report.text(comparison))
+        print_text(report.format_report(comparison))
     if plot is not None:
-        drawn = [(f"{report.label(at)}  {one.experiment.name}", one.experiment) for at, one in enumerate(columns)]
-        files = _needing("plot", "plot").plot(plot, drawn)
-        say(f"mh: drawn into {' and '.join(map(str, files))}")
+        drawn = [
+            (f"{report.column_label(at)}  {one.experiment.name}", one.experiment) for at, one in enumerate(columns)
+        ]
+        files = _import_extra("plot", "plot").plot(plot, drawn)
+        print_error(f"mh: plotted to {' and '.join(map(str, files))}")
 
 
 def _run(
@@ -114,7 +124,7 @@ def _run(
     save: bool,
 ) -> list[ExperimentCreate]:
     if save:
-        # Where nothing can be kept, that is said before the work and not after it.
+        # Fail before the work, not after it, if experiments cannot be saved.
         client.experiments.list(limit=1)
 
     async def run_all() -> list[ExperimentCreate]:
@@ -124,7 +134,7 @@ def _run(
     try:
         return asyncio.run(run_all())
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 async def _run_one(
@@ -132,7 +142,7 @@ async def _run_one(
 ) -> ExperimentCreate:
     done = itertools.count(1)
     total = len(queries.cases)
-    with meter(configuration.name) as bar:
+    with progress_reporter(configuration.name) as bar:
 
         def advance() -> None:
             number = next(done)
@@ -142,8 +152,8 @@ async def _run_one(
     return experiment
 
 
-def _needing(extra: str, module: str) -> ModuleType:
-    """Import a module of the evaluation when it is needed: what it needs takes seconds to load, and is an extra."""
+def _import_extra(extra: str, module: str) -> ModuleType:
+    """Import an evaluation module lazily: its dependencies are an extra and take seconds to import."""
     try:
         return importlib.import_module(f"mh_client.evaluation.{module}")
     except ModuleNotFoundError as error:

@@ -1,18 +1,18 @@
-"""Server-sent events (WHATWG HTML, 9.2.6), as far as the platform sends them."""
+"""Decode server-sent events (WHATWG HTML, 9.2.6), as far as the platform uses them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class ServerEvent:
-    """One event: its name, `message` where it has none, and its data."""
+    """One event: its name (default `message`) and its data."""
 
     name: str
     data: str
 
 
 class EventDecoder:
-    """Makes events of bytes that come in pieces, cut anywhere. An event that is not ended is none."""
+    """Decodes events from chunks of bytes, split anywhere. An incomplete event at the end is dropped."""
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -20,9 +20,9 @@ class EventDecoder:
         self._data: list[str] = []
 
     def feed(self, piece: bytes) -> list[ServerEvent]:
-        """Take the next piece; return the events that it completes."""
+        """Add the next chunk; return the events that it completes."""
         self._buffer += piece
-        # A carriage return at the end may be half of a line's end.
+        # A trailing carriage return may be the first half of CRLF.
         held = b"\r" if self._buffer.endswith(b"\r") else b""
         text = self._buffer.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, rest = text.split(b"\n")

@@ -1,15 +1,15 @@
-"""The commands of `mh experiments`: evaluations that were kept."""
+"""The commands of `mh experiments`: saved evaluations."""
 
 from typing import Annotated, Final
 
 import typer
 
+from mh_client._cli_common import AsJson, Url, print_json, print_text
 from mh_client._client import Client
-from mh_client._command_parts import AsJson, Url, print_json, print_text
 
 SHOWN_MEASURES: Final = ("hit@3", "ndcg@10")
 
-app = typer.Typer(help="Look at kept evaluations of search.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Manage saved evaluations of search.", no_args_is_help=True, rich_markup_mode=None)
 
 Id = Annotated[int, typer.Argument(min=1, help="The experiment's id; mh eval --compare shows its figures.")]
 
@@ -17,9 +17,9 @@ Id = Annotated[int, typer.Argument(min=1, help="The experiment's id; mh eval --c
 @app.command("list")
 def _list(
     ctx: typer.Context,
-    data_set: Annotated[str | None, typer.Option(metavar="SHA256", help="Only those over this data set.")] = None,
-    limit: Annotated[int, typer.Option(help="Most experiments to list, 1 to 200.")] = 20,
-    cursor: Annotated[str | None, typer.Option(help="Where the list before ended.")] = None,
+    data_set: Annotated[str | None, typer.Option(metavar="SHA256", help="Only experiments on this data set.")] = None,
+    limit: Annotated[int, typer.Option(help="Maximum number of experiments, 1 to 200.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Cursor printed by the previous call.")] = None,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -39,14 +39,14 @@ def _list(
 
 @app.command("show")
 def _show(ctx: typer.Context, experiment_id: Id, url: Url = None) -> None:
-    """Print all that is kept of an experiment, as JSON."""
+    """Print a saved experiment as JSON."""
     with Client(url or ctx.obj) as client:
         print_json(client.experiments.get(experiment_id))
 
 
 @app.command("delete")
 def _delete(ctx: typer.Context, experiment_id: Id, url: Url = None) -> None:
-    """Delete an experiment for good."""
+    """Permanently delete an experiment."""
     with Client(url or ctx.obj) as client:
         client.experiments.delete(experiment_id)
     print_text("Deleted.")

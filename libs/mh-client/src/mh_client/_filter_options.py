@@ -1,4 +1,4 @@
-"""The options that filter, of the commands that list, export and search: one for each filter that there is."""
+"""Filter options of the export and search commands, one for each filter in `mh_common.fields`."""
 
 import inspect
 from collections.abc import Callable
@@ -6,17 +6,17 @@ from functools import wraps
 from typing import Annotated, Any
 
 import typer
-from mh_common.fields import FILTERS, Check, Filter, Kind, Sentiment
+from mh_common.fields import FILTERS, Filter, Kind, Operator, Sentiment
 
-from mh_client._command_parts import Day, Time
+from mh_client._cli_common import Day, Time
 
-_REPEATED = "may be given several times."
+_REPEATED = "repeatable."
 
 
 def with_filters(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for each filter; it takes those that are given as its `**filters`.
+    """Add an option for each filter to a command, which receives those given as its `**filters`.
 
-    Typer reads the options of a command off its signature, so this writes them there.
+    Typer derives options from the signature, so they are added to the signature.
     """
     signature = inspect.signature(command)
     own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
@@ -34,21 +34,21 @@ def with_filters(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _option(one: Filter) -> Any:
-    match one.check:
-        case Check.FROM | Check.BEFORE:
-            return Day if one.field.kind is Kind.DAY else Time
-        case Check.EMPTY:
+    match one.operator:
+        case Operator.GTE | Operator.LT:
+            return Day if one.field.kind is Kind.DATE else Time
+        case Operator.IS_EMPTY:
             return Annotated[
-                bool | None, typer.Option(help=f"Only those without {one.field.name}, or only those with.")
+                bool | None, typer.Option(help=f"Only conversations without {one.field.name}, or only those with it.")
             ]
-        case Check.ANY_OF:
+        case Operator.ANY_OF:
             return _several(one)
 
 
 def _several(one: Filter) -> Any:
     match one.field.kind:
         case Kind.ID:
-            return Annotated[list[int] | None, typer.Option("--id", help="Only these; may be given several times.")]
+            return Annotated[list[int] | None, typer.Option("--id", help="Only these conversations; repeatable.")]
         case Kind.CHOICE:
             return Annotated[list[Sentiment] | None, typer.Option(help=f"{one.description[:-1]}; {_REPEATED}")]
         case _:

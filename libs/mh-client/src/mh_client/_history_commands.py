@@ -1,4 +1,4 @@
-"""The commands of `mh history`: what a user asked, and forgetting it."""
+"""The commands of `mh history`: list, show and delete a user's questions and answers."""
 
 from typing import Annotated, Final
 from uuid import UUID
@@ -6,18 +6,16 @@ from uuid import UUID
 import typer
 from mh_common.models import HistoryEntry
 
+from mh_client._cli_common import EXIT_USAGE, AsJson, Url, print_json, print_text
 from mh_client._client import Client
-from mh_client._command_parts import UNUSABLE, AsJson, Url, print_json, print_text
-from mh_client._terminal import say, shortened
+from mh_client._terminal import print_error, truncate
 
-SHOWN_CHARACTERS: Final = 100
+MAX_DISPLAY_LENGTH: Final = 100
 
-app = typer.Typer(
-    help="Look at what was asked and answered, or delete it.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="Show or delete past questions and answers.", no_args_is_help=True, rich_markup_mode=None)
 
-User = Annotated[str, typer.Option("--user", envvar="MH_USER", help="Whose history (or set MH_USER).")]
-MaybeUser = Annotated[str | None, typer.Option("--user", envvar="MH_USER", help="Whose entry (or set MH_USER).")]
+User = Annotated[str, typer.Option("--user", envvar="MH_USER", help="The user (or set MH_USER).")]
+MaybeUser = Annotated[str | None, typer.Option("--user", envvar="MH_USER", help="The user (or set MH_USER).")]
 AnswerId = Annotated[UUID, typer.Argument(help="The answer's id.")]
 
 
@@ -25,8 +23,8 @@ AnswerId = Annotated[UUID, typer.Argument(help="The answer's id.")]
 def _list(
     ctx: typer.Context,
     user: User,
-    limit: Annotated[int, typer.Option(help="Most entries to list, 1 to 100.")] = 20,
-    cursor: Annotated[str | None, typer.Option(help="Where the list before ended.")] = None,
+    limit: Annotated[int, typer.Option(help="Maximum number of entries, 1 to 100.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Cursor printed by the previous call.")] = None,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -39,7 +37,7 @@ def _list(
     for entry in page.items:
         rating = f"  [{entry.feedback.rating}]" if entry.feedback else ""
         print_text(f"{entry.answer_id}  {entry.created_at:%Y-%m-%d %H:%M}{rating}")
-        print_text(f"  {shortened(entry.question, SHOWN_CHARACTERS)}")
+        print_text(f"  {truncate(entry.question, MAX_DISPLAY_LENGTH)}")
     if page.next_cursor:
         print_text(f"There are more: --cursor {page.next_cursor}")
     elif not page.items:
@@ -50,7 +48,7 @@ def _list(
 def _show(
     ctx: typer.Context, answer_id: AnswerId, user: MaybeUser = None, as_json: AsJson = False, url: Url = None
 ) -> None:
-    """Show a question with its answer, what was found for it, and the feedback."""
+    """Show a question with its answer, sources and feedback."""
     with Client(url or ctx.obj) as client:
         entry = client.history.get(answer_id, user)
     if as_json:
@@ -81,7 +79,7 @@ def _delete(
     user: MaybeUser = None,
     url: Url = None,
 ) -> None:
-    """Delete an entry, or all of a user's, for good."""
+    """Permanently delete one entry, or all entries of a user."""
     with Client(url or ctx.obj) as client:
         if answer_id is not None and not everything:
             client.history.delete(answer_id, user)
@@ -89,5 +87,5 @@ def _delete(
         elif everything and user is not None and answer_id is None:
             print_text(f"{client.history.clear(user):,} deleted.")
         else:
-            say("mh: name an answer's id, or --all with --user (or MH_USER)")
-            raise typer.Exit(UNUSABLE)
+            print_error("mh: give an answer id, or --all with --user (or MH_USER)")
+            raise typer.Exit(EXIT_USAGE)

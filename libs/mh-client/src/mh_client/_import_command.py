@@ -1,4 +1,4 @@
-"""What `mh import` does around the import: show progress, wait for the index, give hints."""
+"""`mh import` around the import itself: progress, waiting for the index, hints."""
 
 import asyncio
 import time
@@ -9,28 +9,28 @@ from mh_common.models import ConversationStats, IndexStatus
 
 from mh_client._client import AsyncClient
 from mh_client._errors import APIConnectionError, RateLimitError, ServerError
-from mh_client._terminal import meter, say
+from mh_client._terminal import print_error, progress_reporter
 from mh_client.importing import ImportOptions, ImportProgress, import_file, wait_until_indexed
 
 MAX_RETRIES: Final = 6
-"""Carries an import over a restart of the server: about half a minute."""
+"""Enough to survive a restart of the server: about half a minute."""
 
-STANDSTILL_SECONDS: Final = 60.0
+STALL_WARNING_SECONDS: Final = 60.0
 
 
 async def import_with_progress(url: str | None, file: Path, options: ImportOptions, *, wait: bool) -> ImportProgress:
-    """Import the file, and with `wait` return only when no conversation waits for the index.
+    """Import the file and, with `wait`, return only when no conversation is pending in the index.
 
-    An import that is cut off says that it can be gone on with, and raises what cut it off.
+    If the import is interrupted, print how to resume it and raise the error.
     """
     async with AsyncClient(url, max_retries=1) as client:
-        # A wrong address is said at once, not after all the patience that a running import has.
+        # Fail fast on a wrong URL, instead of after all the retries of a running import.
         await client.conversations.list(limit=1)
     async with AsyncClient(url, max_retries=MAX_RETRIES) as client:
         try:
             done = await _import(client, file, options)
         except (APIConnectionError, RateLimitError, ServerError, asyncio.CancelledError):
-            say("mh: the import was cut off. What was imported is noted: the same command again goes on from there.")
+            print_error("mh: the import was interrupted. Progress is saved: run the same command again to resume.")
             raise
         if done.skipped and not done.imported:
             await _hint_at_again(client, done)
@@ -41,7 +41,7 @@ async def import_with_progress(url: str | None, file: Path, options: ImportOptio
 
 async def _import(client: AsyncClient, file: Path, options: ImportOptions) -> ImportProgress:
     started = time.monotonic()
-    with meter(file.name) as show:
+    with progress_reporter(file.name) as show:
 
         def on_progress(progress: ImportProgress) -> None:
             speed = progress.imported / max(time.monotonic() - started, 0.001)
@@ -56,9 +56,9 @@ async def _import(client: AsyncClient, file: Path, options: ImportOptions) -> Im
 async def _hint_at_again(client: AsyncClient, done: ImportProgress) -> None:
     total = (await client.conversations.stats()).total
     if total < done.skipped:
-        say(
-            f"mh: {done.skipped:,} rows of this file were imported earlier, but the platform holds {total:,} "
-            "conversations. If its data was removed, import anew with --again."
+        print_error(
+            f"mh: {done.skipped:,} rows of this file were imported earlier, but the platform has only {total:,} "
+            "conversations. If its data was deleted, import the file with --again."
         )
 
 
@@ -66,7 +66,7 @@ async def _wait(client: AsyncClient) -> None:
     pending_before = -1
     moved = time.monotonic()
 
-    with meter("search index") as show:
+    with progress_reporter("search index") as show:
 
         def on_progress(stats: ConversationStats) -> None:
             nonlocal pending_before, moved
@@ -75,8 +75,10 @@ async def _wait(client: AsyncClient) -> None:
             show(stats.total - pending, stats.total, f"{text}, {failed:,} failed" if failed else text)
             if pending != pending_before:
                 pending_before, moved = pending, time.monotonic()
-            elif time.monotonic() - moved > STANDSTILL_SECONDS:
-                say("mh: the index makes no progress; is the indexer worker running? Still waiting, Ctrl-C ends it.")
+            elif time.monotonic() - moved > STALL_WARNING_SECONDS:
+                print_error(
+                    "mh: the index is making no progress; is the indexer worker running? Still waiting; Ctrl-C stops."
+                )
                 moved = time.monotonic()
 
         await wait_until_indexed(client, on_progress)

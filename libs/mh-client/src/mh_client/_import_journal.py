@@ -1,13 +1,12 @@
-"""What an import has done so far, kept on disk, so that a second run of the same file adds nothing twice.
+"""The journal of an import: progress saved on disk, so that importing the same file again adds nothing twice.
 
-One file of JSON Lines for each pair of imported file (by its content) and platform: by its name where it was given one,
-else by its address. It is only ever appended to; a last line that a crash tore off is passed over. It holds no text of
-a conversation.
+One JSON Lines file for each imported file (by content) and platform (by name if one was given, else by URL). It is
+append-only; a last line truncated by a crash is ignored. It contains no text of a conversation.
 
-    {"journal": "<id>"}                                             made once; the id is part of every Idempotency-Key
-    {"plan": {"batch_rows": 500, "label_missing": false}}           a run begins
+    {"journal": "<id>"}                                             written once; part of every Idempotency-Key
+    {"plan": {"batch_rows": 500, "label_missing": false}}           a run starts
     {"batch": "<key>", "line": 2, "count": 500, "records": [[0, 499]]}   the server has stored these records
-    {"complete": true}                                              the run came to the end of the file
+    {"complete": true}                                              the run reached the end of the file
 """
 
 import hashlib
@@ -25,14 +24,14 @@ from mh_client._csv_rows import Row
 
 @dataclass(frozen=True)
 class Plan:
-    """What decides where a batch begins and ends, and what is in it."""
+    """The options that determine the boundaries and the content of batches."""
 
     batch_rows: int
     label_missing: bool
 
 
 class Journal:
-    """The journal of one file and server. `unfinished` is the plan of a run that did not come to its end."""
+    """The journal of one file and platform. `unfinished` is the plan of a run that did not complete."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -41,12 +40,12 @@ class Journal:
             entries = []
         self.id: str = entries[0]["journal"] if entries else uuid.uuid4().hex
         self.unfinished = _unfinished_plan(entries)
-        self._done = _merged(span for entry in entries if "batch" in entry for span in entry["records"])
+        self._done = _merge_spans(span for entry in entries if "batch" in entry for span in entry["records"])
         self._starts = [first for first, _ in self._done]
         self._is_new = not entries
 
     def begin(self, plan: Plan) -> None:
-        """Note that a run begins. Raises OSError when the journal cannot be written."""
+        """Record the start of a run. Raises OSError if the journal cannot be written."""
         if self._is_new:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.write_text("")
@@ -57,24 +56,24 @@ class Journal:
         self._append({"plan": asdict(plan)})
 
     def has(self, row: Row) -> bool:
-        """Say whether an earlier run stored this record."""
+        """Return whether an earlier run stored this record."""
         place = bisect_right(self._starts, row.number) - 1
         return place >= 0 and row.number <= self._done[place][1]
 
     def key(self, rows: Sequence[Row]) -> str:
-        """Return the Idempotency-Key of a batch: the same for the same rows at the same places under this journal."""
+        """Return the Idempotency-Key of a batch: the same for the same rows at the same positions in this journal."""
         digest = hashlib.sha256(self.id.encode())
         for row in rows:
             digest.update(f"\n{row.number} {row.conversation.model_dump_json(exclude_none=True)}".encode())
         return digest.hexdigest()
 
     def add(self, key: str, rows: Sequence[Row]) -> None:
-        """Note that the server has stored these rows."""
-        spans = _merged((row.number, row.number) for row in rows)
+        """Record that the server has stored these rows."""
+        spans = _merge_spans((row.number, row.number) for row in rows)
         self._append({"batch": key, "line": rows[0].line, "count": len(rows), "records": spans})
 
     def complete(self) -> None:
-        """Note that the run came to the end of the file."""
+        """Record that the run reached the end of the file."""
         self._append({"complete": True})
 
     def _end_torn_line(self) -> None:
@@ -89,7 +88,7 @@ class Journal:
 
 
 def journal_path(folder: Path, file: Path, platform: str) -> Path:
-    """Return where the journal of this file's content and this platform, by its name or address, is kept."""
+    """Return the path of the journal for this file's content and this platform, given by name or URL."""
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256")
     digest.update(platform.encode())
@@ -97,7 +96,7 @@ def journal_path(folder: Path, file: Path, platform: str) -> Path:
 
 
 def default_state_dir() -> Path:
-    """Return the folder of the journals: mh/imports in XDG_STATE_HOME, else in ~/.local/state."""
+    """Return the default folder for journals: mh/imports in XDG_STATE_HOME, else in ~/.local/state."""
     base = os.environ.get("XDG_STATE_HOME")
     return (Path(base) if base else Path.home() / ".local" / "state") / "mh" / "imports"
 
@@ -112,7 +111,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
         try:
             entries.append(json.loads(line))
         except json.JSONDecodeError:
-            continue  # empty, or torn by a crash: that batch is sent again under the same key, and stored once
+            continue  # empty, or truncated by a crash: that batch is sent again with the same key and stored once
     return entries
 
 
@@ -126,8 +125,8 @@ def _unfinished_plan(entries: Iterable[dict[str, Any]]) -> Plan | None:
     return plan
 
 
-def _merged(spans: Iterable[Sequence[int]]) -> list[tuple[int, int]]:
-    """Return the spans (first and last number) in order, joined where one follows the other without a gap."""
+def _merge_spans(spans: Iterable[Sequence[int]]) -> list[tuple[int, int]]:
+    """Sort the spans (first and last number) and merge adjacent ones."""
     merged: list[tuple[int, int]] = []
     for first, last in sorted((span[0], span[1]) for span in spans):
         if merged and first <= merged[-1][1] + 1:

@@ -1,4 +1,4 @@
-"""The commands of `mh index`: how far the index is, and what to do when it is not where it should be."""
+"""The commands of `mh index`: the state of the search index, and repairing it."""
 
 import time
 from itertools import islice
@@ -7,23 +7,23 @@ from typing import Annotated, Final
 import typer
 from mh_common.models import IndexFailurePage, IndexRun, IndexRunStatus, IndexSummary
 
+from mh_client._cli_common import EXIT_FAILURE, EXIT_INTERRUPTED, AsJson, Time, Url, print_json, print_text
 from mh_client._client import Client
-from mh_client._command_parts import INTERRUPTED, REFUSED, AsJson, Time, Url, print_json, print_text
 from mh_client._errors import APIConnectionError, RateLimitError, ServerError
-from mh_client._terminal import meter, say
+from mh_client._terminal import print_error, progress_reporter
 
 POLL_SECONDS: Final = 0.5
-STANDSTILL_SECONDS: Final = 180.0
-"""Longer than a dead worker's run takes to pass to another one."""
+STALL_WARNING_SECONDS: Final = 180.0
+"""Longer than it takes another worker to take over the run of a dead one."""
 
-app = typer.Typer(help="Look after the search index.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Inspect and repair the search index.", no_args_is_help=True, rich_markup_mode=None)
 
-Wait = Annotated[bool, typer.Option("--wait", help="Return only when the run is over.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until the run has finished.")]
 
 
 @app.command("status")
 def _status(ctx: typer.Context, as_json: AsJson = False, url: Url = None) -> None:
-    """Say how far the index is, what waits, and why indexing failed where it did."""
+    """Show the state of the index: indexed, pending and failed conversations, lag, and reasons for failures."""
     with Client(url or ctx.obj) as client:
         summary = client.index.summary()
     if as_json:
@@ -49,11 +49,11 @@ def _rows(summary: IndexSummary) -> dict[str, str]:
 @app.command("failures")
 def _failures(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, help="Most conversations to list.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of conversations.")] = 50,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """List the conversations whose indexing failed, with the reason of each."""
+    """List the conversations that could not be indexed, and why."""
     with Client(url or ctx.obj) as client:
         found = list(islice(client.index.iterate_failures(), limit + 1))
     shown, more = found[:limit], len(found) > limit
@@ -62,12 +62,12 @@ def _failures(
         return
     for state in shown:
         print_text(f"conversation {state.conversation_id}, version {state.version}: {state.reason}")
-    print_text("There are more; list them with --limit." if more else f"{len(shown):,} failed.")
+    print_text("There are more; raise --limit to list them." if more else f"{len(shown):,} failed.")
 
 
 @app.command("retry")
 def _retry(ctx: typer.Context, as_json: AsJson = False, url: Url = None) -> None:
-    """Queue every conversation whose indexing failed."""
+    """Queue all conversations that could not be indexed."""
     with Client(url or ctx.obj) as client:
         done = client.index.retry()
     if as_json:
@@ -80,12 +80,14 @@ def _retry(ctx: typer.Context, as_json: AsJson = False, url: Url = None) -> None
 def _sync(
     ctx: typer.Context,
     since: Time = None,
-    force: Annotated[bool, typer.Option("--force", help="Index all that it looks at again.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Index every conversation compared, not only the differences.")
+    ] = False,
     wait: Wait = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Compare the index with the conversations and repair the differences; `--since` looks at recent changes only."""
+    """Compare the index with the conversations and repair the differences; `--since` limits it to recent changes."""
     with Client(url or ctx.obj) as client:
         run = client.index.sync(since=since, force=force)
         _finish(client, run, wait, as_json)
@@ -93,7 +95,7 @@ def _sync(
 
 @app.command("rebuild")
 def _rebuild(ctx: typer.Context, wait: Wait = False, as_json: AsJson = False, url: Url = None) -> None:
-    """Build the index anew beside the live one and switch, for example after a change of the embedding model."""
+    """Build a new index beside the live one and switch to it, for example after changing the embedding model."""
     with Client(url or ctx.obj) as client:
         _finish(client, client.index.rebuild(), wait, as_json)
 
@@ -102,17 +104,17 @@ def _finish(client: Client, run: IndexRun, wait: bool, as_json: bool) -> None:
     try:
         run = _wait(client, run) if wait else run
     except KeyboardInterrupt:
-        say(f"mh: run {run.id} goes on without being waited for.")
-        raise typer.Exit(INTERRUPTED) from None
+        print_error(f"mh: stopped waiting; run {run.id} continues.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     if as_json:
         print_json(run)
     else:
-        print_text(_said(run))
+        print_text(_describe(run))
     if run.status is IndexRunStatus.FAILED:
-        raise typer.Exit(REFUSED)
+        raise typer.Exit(EXIT_FAILURE)
 
 
-def _said(run: IndexRun) -> str:
+def _describe(run: IndexRun) -> str:
     if run.status is IndexRunStatus.QUEUED:
         return f"Run {run.id} ({run.kind}) is queued."
     if run.status is IndexRunStatus.FAILED:
@@ -128,24 +130,26 @@ def _counts(run: IndexRun) -> str:
 
 
 def _wait(client: Client, run: IndexRun) -> IndexRun:
-    """Show the run until it is over. A platform that is away meanwhile is waited for as well."""
+    """Show the progress of a run until it finishes, also across outages of the platform."""
     total = client.index.summary().total
     before, moved = run, time.monotonic()
-    with meter(f"{run.kind} run {run.id}") as show:
+    with progress_reporter(f"{run.kind} run {run.id}") as show:
         while run.status in (IndexRunStatus.QUEUED, IndexRunStatus.RUNNING):
-            show(min(run.checked, total), total, _counts(run) if run.started_at else "waits for its turn")
+            show(min(run.checked, total), total, _counts(run) if run.started_at else "waiting for its turn")
             if run != before:
                 before, moved = run, time.monotonic()
-            elif time.monotonic() - moved > STANDSTILL_SECONDS:
-                say("mh: the run makes no progress; is the indexer worker running? Still waiting, Ctrl-C ends it.")
+            elif time.monotonic() - moved > STALL_WARNING_SECONDS:
+                print_error(
+                    "mh: the run is making no progress; is the indexer worker running? Still waiting; Ctrl-C stops."
+                )
                 moved = time.monotonic()
             time.sleep(POLL_SECONDS)
-            run = _look(client, run)
+            run = _refresh(client, run)
         show(total, total, _counts(run))
     return run
 
 
-def _look(client: Client, run: IndexRun) -> IndexRun:
+def _refresh(client: Client, run: IndexRun) -> IndexRun:
     try:
         return client.index.run(run.id)
     except (APIConnectionError, RateLimitError, ServerError):

@@ -1,6 +1,6 @@
-"""Read a JSON Lines file of conversations: one object or one reject a line, in constant memory.
+"""Read a JSON Lines file of conversations: one row or one reject per line, in constant memory.
 
-Keys are those of the columns of a CSV file; others are passed over, so that an export can be imported again.
+The keys are the column names of a CSV file; others are ignored, so that an export can be imported again.
 """
 
 import json
@@ -10,17 +10,27 @@ from typing import Any, BinaryIO, Final
 from mh_common.models import ConversationCreate
 from pydantic import ValidationError
 
-from mh_client._csv_rows import BOM, DETAILS, LONGEST_LINE, SENTIMENTS, TEXTS, Labeller, Reject, Row, reason_of
+from mh_client._csv_rows import (
+    BOM,
+    MAX_LINE_BYTES,
+    OPTIONAL_COLUMNS,
+    SENTIMENT_COLUMNS,
+    TEXT_COLUMNS,
+    Labeller,
+    Reject,
+    Row,
+    describe_error,
+)
 from mh_client._errors import ImportRefusedError
 
-COLUMNS: Final = [*TEXTS, *SENTIMENTS, *DETAILS]
+COLUMNS: Final = [*TEXT_COLUMNS, *SENTIMENT_COLUMNS, *OPTIONAL_COLUMNS]
 
 
 class JsonLinesReader:
-    """Reads `file` (binary, at its beginning) line by line. Rejects are written under `header`, as a CSV file.
+    """Reads `file` (binary, at its start) line by line. Rejects are written as CSV with `header`.
 
-    With a `labeller` the sentiments may be missing; it is given the text. Raises ImportRefusedError for a line that
-    no JSON object of two texts is as long as.
+    With a `labeller`, which is called with the text, the sentiments may be missing. Raises ImportRefusedError for a
+    line longer than any valid conversation.
     """
 
     header: Final = COLUMNS
@@ -32,13 +42,15 @@ class JsonLinesReader:
         """Bytes read so far."""
 
     def __iter__(self) -> Iterator[Row | Reject]:
-        """Yield each line that is not empty."""
+        """Yield each non-empty line."""
         number = line = 0
-        while data := self._file.readline(LONGEST_LINE + 1):
+        while data := self._file.readline(MAX_LINE_BYTES + 1):
             line += 1
             self.position += len(data)
-            if len(data) > LONGEST_LINE:
-                raise ImportRefusedError(f"line {line} is longer than {LONGEST_LINE:,} bytes: this is no conversation")
+            if len(data) > MAX_LINE_BYTES:
+                raise ImportRefusedError(
+                    f"line {line} is longer than {MAX_LINE_BYTES:,} bytes: this is not a conversation"
+                )
             if data.strip():
                 yield self._row(number, line, data.removeprefix(BOM) if line == 1 else data)
                 number += 1
@@ -49,17 +61,17 @@ class JsonLinesReader:
         except ValueError:
             return Reject(line, "this is not JSON in UTF-8", [data.decode(errors="surrogateescape").rstrip("\r\n")])
         if not isinstance(found, dict):
-            return Reject(line, "this is no JSON object", [data.decode().rstrip("\r\n")])
+            return Reject(line, "this is not a JSON object", [data.decode().rstrip("\r\n")])
         cells = [_cell(found.get(name)) for name in COLUMNS]
         try:
             conversation = ConversationCreate.model_validate(self._values(found))
         except ValidationError as error:
-            return Reject(line, reason_of(error), cells)
+            return Reject(line, describe_error(error), cells)
         return Row(number, line, cells, conversation)
 
     def _values(self, found: dict[str, Any]) -> dict[str, Any]:
         values = {name: found[name] for name in COLUMNS if found.get(name) is not None}
-        for text, sentiment in zip(TEXTS, SENTIMENTS, strict=True):
+        for text, sentiment in zip(TEXT_COLUMNS, SENTIMENT_COLUMNS, strict=True):
             if self._labeller and sentiment not in values and isinstance(values.get(text), str):
                 values[sentiment] = self._labeller(values[text])
         return values

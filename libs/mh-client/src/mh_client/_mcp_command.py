@@ -1,4 +1,4 @@
-"""The command `mh mcp`: the platform as tools of a program on this machine in which a language model works."""
+"""The command `mh mcp`: the platform as a local MCP server."""
 
 import asyncio
 import importlib
@@ -6,18 +6,18 @@ import signal
 
 import typer
 
-from mh_client._command_parts import UNUSABLE, Url
-from mh_client._terminal import say
+from mh_client._cli_common import EXIT_USAGE, Url
+from mh_client._terminal import print_error
 
 
 def serve(ctx: typer.Context, url: Url = None) -> None:
-    """Serve the tools search, fetch and ask over standard input and output, to the MCP client that starts this."""
+    """Run an MCP server (stdio transport) with the tools search, fetch and ask, for the MCP client that starts it."""
     try:
-        # Takes a while to load, and is an extra.
+        # Imported lazily: it is an extra and slow to import.
         stdio = importlib.import_module("mh_client.mcp_server.stdio")
     except ModuleNotFoundError as error:
-        say(f"mh: {error.name} is not installed; install it with: pip install 'mh-client[cli,mcp]'")
-        raise typer.Exit(UNUSABLE) from error
-    # A thread waits for the next line, which Python would wait for in turn; there is nothing to clean up.
+        print_error(f"mh: {error.name} is not installed; install it with: pip install 'mh-client[cli,mcp]'")
+        raise typer.Exit(EXIT_USAGE) from error
+    # On exit Python would wait for the thread that reads standard input; there is nothing to clean up.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     asyncio.run(stdio.serve(url or ctx.obj))

@@ -1,4 +1,4 @@
-"""Walk over all pages of a list."""
+"""Iterate over the pages of a list."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Protocol, TypeVar
@@ -8,7 +8,7 @@ from mh_client.resources._binding import AsyncSender, Sender
 
 
 class Page(Protocol):
-    """A part of a list that tells where the next one begins."""
+    """One page of a list, with the cursor of the next one."""
 
     next_cursor: str | None
 
@@ -17,7 +17,7 @@ P = TypeVar("P", bound=Page)
 
 
 def pages(sender: Sender, page_at: Callable[[str | None], Call[P]], cursor: str | None = None) -> Iterator[P]:
-    """Yield every page from this cursor on; `page_at` describes the one at a cursor. One is held at a time."""
+    """Yield every page, starting at `cursor`; `page_at` returns the call for the page at a cursor."""
     while True:
         page = sender.send(page_at(cursor))
         yield page
@@ -28,7 +28,7 @@ def pages(sender: Sender, page_at: Callable[[str | None], Call[P]], cursor: str 
 async def pages_async(
     sender: AsyncSender, page_at: Callable[[str | None], Call[P]], cursor: str | None = None
 ) -> AsyncIterator[P]:
-    """Yield every page from this cursor on; `page_at` describes the one at a cursor. One is held at a time."""
+    """Yield every page, starting at `cursor`; `page_at` returns the call for the page at a cursor."""
     while True:
         page = await sender.send(page_at(cursor))
         yield page

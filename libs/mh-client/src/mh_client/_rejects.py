@@ -1,4 +1,4 @@
-"""The file of rows that could not be imported: repaired, it can be imported itself."""
+"""The CSV file of rejected rows, which can be corrected and imported."""
 
 import csv
 import filecmp
@@ -14,16 +14,16 @@ COLUMNS: Final = ("line", "reason")
 
 
 class RejectsFile:
-    """Put in its place when the import comes to its end, and only when there are rejects.
+    """Written to `path` when the import completes, and only if there are rejects.
 
-    An existing file with other content, perhaps half repaired, is kept as `.bak`. Columns: `line` and `reason`, then
-    the original ones; bytes that were not UTF-8 are written back as they were.
+    An existing file with different content, perhaps partly corrected, is kept as `.bak`. Columns: `line` and `reason`,
+    then the original ones; bytes that were not UTF-8 are preserved.
     """
 
     def __init__(self, path: Path, header: Sequence[str]) -> None:
         self.path = path
         self._part = path.with_name(f"{path.name}.part")
-        # A file of rejects has the two columns already.
+        # The imported file may itself be a rejects file, with these two columns.
         self._kept_from = len(COLUMNS) if tuple(header[: len(COLUMNS)]) == COLUMNS else 0
         self._header = header[self._kept_from :]
         self._closing = ExitStack()
@@ -32,7 +32,7 @@ class RejectsFile:
     def add(self, reject: Reject) -> None:
         """Write one reject. Raises OSError."""
         if self._write is None:
-            # The escapes of bytes that were not UTF-8 become those bytes again.
+            # surrogateescape restores bytes that were not UTF-8.
             file = self._part.open("w", encoding="utf-8", errors="surrogateescape", newline="")
             self._closing.enter_context(file)
             self._write = csv.writer(file).writerow

@@ -1,43 +1,45 @@
-"""The commands that find conversations: `mh search` and `mh similar`."""
+"""The commands `mh search` and `mh similar`."""
 
 from typing import Annotated, Final, Unpack
 
 import typer
 from mh_common.models import ConversationDetails, Explanation, GroupBy, SearchHit, SearchMode, SearchResult
 
+from mh_client._cli_common import AsJson, Url, print_json, print_text
 from mh_client._client import Client
-from mh_client._command_parts import AsJson, Url, print_json, print_text
 from mh_client._filter_options import with_filters
-from mh_client._terminal import shortened
+from mh_client._terminal import truncate
 from mh_client.resources._fields import FieldFilters
-from mh_client.resources.rag import SearchFilters
+from mh_client.resources.search import SearchOptions
 
-SHOWN_CHARACTERS: Final = 300
+MAX_DISPLAY_LENGTH: Final = 300
 
-Limit = Annotated[int, typer.Option(help="Most hits, 1 to 100.")]
-Threshold = Annotated[float | None, typer.Option(help="Leave out lower scores, 0 to 1.")]
+Limit = Annotated[int, typer.Option(help="Maximum number of hits, 1 to 100.")]
+Threshold = Annotated[float | None, typer.Option(help="Omit hits with a lower score, 0 to 1.")]
 
 
 @with_filters
 def search(
     ctx: typer.Context,
     query: Annotated[
-        str, typer.Argument(help='Free text; may hold "a phrase", -word and filters such as created_at>=2026-03.')
+        str, typer.Argument(help='Free text; may contain "a phrase", -word and filters such as created_at>=2026-03.')
     ],
     limit: Limit = 10,
-    mode: Annotated[SearchMode, typer.Option(help="By meaning and words, by meaning, or by words.")] = (
+    mode: Annotated[SearchMode, typer.Option(help="Search by meaning, by keywords, or both (hybrid).")] = (
         SearchMode.HYBRID
     ),
-    all_answers: Annotated[bool, typer.Option("--all-answers", help="Not only the best of each question.")] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="Take the query as free text only.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Tell how each hit was found.")] = False,
+    all_answers: Annotated[
+        bool, typer.Option("--all-answers", help="Show every conversation, not only the best match per question.")
+    ] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Treat the query as free text only.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show how each hit was found.")] = False,
     similarity_threshold: Threshold = None,
     as_json: AsJson = False,
     url: Url = None,
     **filters: Unpack[FieldFilters],
 ) -> None:
-    """Find conversations by meaning and words, best first."""
-    asked = SearchFilters(
+    """Search conversations by meaning and keywords, best first."""
+    asked = SearchOptions(
         limit=limit,
         mode=mode,
         group_by=GroupBy.NONE if all_answers else GroupBy.QUESTION,
@@ -58,7 +60,7 @@ def similar(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Find other questions like that of a conversation, best first."""
+    """Find questions similar to that of a conversation, best first."""
     with Client(url or ctx.obj) as client:
         _print(client.similar(conversation_id, limit, similarity_threshold or 0.0), as_json=as_json)
 
@@ -70,17 +72,17 @@ def _print(result: SearchResult, *, as_json: bool) -> None:
     for hit in result.hits:
         _print_hit(hit)
     if not result.hits:
-        print_text("Nothing was found.")
+        print_text("Nothing found.")
     elif result.relevance_threshold is not None and result.hits[0].score < result.relevance_threshold:
-        print_text("None of this seems to be relevant.")
+        print_text("None of these results seems relevant.")
 
 
 def _print_hit(hit: SearchHit) -> None:
     print_text(f"{hit.score:.3f}  conversation {hit.id}  ({hit.question_sentiment} / {hit.answer_sentiment})")
     if hit.explanation:
         print_text(f"  {_explained(hit.explanation)}")
-    print_text(f"  Q: {shortened(hit.question, SHOWN_CHARACTERS)}")
-    print_text(f"  A: {shortened(hit.answer, SHOWN_CHARACTERS)}")
+    print_text(f"  Q: {truncate(hit.question, MAX_DISPLAY_LENGTH)}")
+    print_text(f"  A: {truncate(hit.answer, MAX_DISPLAY_LENGTH)}")
     if details := [str(value) for name in ConversationDetails.model_fields if (value := getattr(hit, name))]:
         print_text(f"  {' · '.join(details)}")
     print_text("")

@@ -1,4 +1,4 @@
-"""What the commands show: a bar on a terminal, plain lines elsewhere; and texts without control characters."""
+"""Terminal output: a progress bar on terminals, plain lines elsewhere, and text without control characters."""
 
 import sys
 import time
@@ -13,12 +13,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 SECONDS_BETWEEN_LINES: Final = 2.0
 
 Show = Callable[[float, float, str], None]
-"""Shows how much is done, of how much, and a text."""
+"""Called with the amount done, the total, and a text."""
 
 
 @contextmanager
-def meter(title: str) -> Iterator[Show]:
-    """Give a function that shows progress on standard error."""
+def progress_reporter(title: str) -> Iterator[Show]:
+    """Yield a function that shows progress on standard error."""
     console = Console(stderr=True)
     with _bar(title, console) if console.is_terminal else _lines(title) as show:
         yield show
@@ -26,7 +26,7 @@ def meter(title: str) -> Iterator[Show]:
 
 @contextmanager
 def _bar(title: str, console: Console) -> Iterator[Show]:
-    # The column is a format string, and braces may stand in a file's name.
+    # The column is a format string, and file names may contain braces.
     name = TextColumn(printable(title).replace("{", "{{").replace("}", "}}"), markup=False)
     columns = (name, BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
@@ -44,7 +44,7 @@ def _lines(title: str) -> Iterator[Show]:
         nonlocal shown, last, due
         last = f"{title}: {text}"
         if time.monotonic() >= due and last != shown:
-            say(last)
+            print_error(last)
             shown = last
             due = time.monotonic() + SECONDS_BETWEEN_LINES
 
@@ -52,20 +52,20 @@ def _lines(title: str) -> Iterator[Show]:
         yield show
     finally:
         if last != shown:
-            say(last)
+            print_error(last)
 
 
-def say(line: str) -> None:
-    """Write one line to standard error."""
+def print_error(line: str) -> None:
+    """Print one line to standard error."""
     print(printable(line), file=sys.stderr, flush=True)
 
 
 def printable(text: str) -> str:
-    """Return the text without what could steer a terminal: control characters but for tab and line feed."""
+    """Return the text without control characters, except tab and line feed."""
     return "".join(mark for mark in text if mark in "\n\t" or category(mark) != "Cc")
 
 
-def shortened(text: str, length: int) -> str:
-    """Return the text on one line, cut to this many characters."""
+def truncate(text: str, length: int) -> str:
+    """Return the text on one line, truncated to this many characters."""
     line = printable(" ".join(text.split()))
     return line if len(line) <= length else line[: length - 1] + "…"

@@ -1,4 +1,4 @@
-"""The `mh` command. Its parts need the extra `cli`; without it, `mh` says how to get it."""
+"""Entry point of the `mh` command. Without the extra `cli`, it prints how to install it."""
 
 import sys
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ _CLI_PACKAGES = ("rich", "typer", "vaderSentiment")
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command with these arguments (default: those of the process) and exit.
 
-    Exit codes: 0 done; 1 refused by the server, or imported but for rejected rows; 2 unusable file or arguments; 3 the
-    server cannot be reached; 130 ended by Ctrl-C.
+    Exit codes: 0 success; 1 the server returned an error, rows were rejected, a run failed, or a figure is below its
+    limit; 2 invalid file or arguments; 3 the server is unreachable or unavailable; 130 Ctrl-C.
     """
     try:
         from mh_client._commands import run

@@ -1,9 +1,9 @@
-"""Import a CSV or JSON Lines file of conversations: streamed, in bulk requests, repeatable. No terminal here.
+"""Import a CSV or JSON Lines file of conversations: streamed, in bulk requests, resumable. No terminal output.
 
-A second run of the same file against the same server adds nothing twice: finished batches stand in a journal on disk,
-and one that was cut off between the server's commit and the journal is sent again under its old Idempotency-Key, which
-the server remembers for 24 hours. The same rows in a file whose content changed are new rows, and so are two equal rows
-in one file: they are the user's data.
+Importing the same file into the same server again adds nothing twice: finished batches are recorded in a journal on
+disk, and a batch interrupted between the server's commit and the journal is sent again with the same Idempotency-Key,
+which the server stores for 24 hours. If the file's content changes, its rows count as new. Duplicate rows in one file
+are all imported.
 """
 
 import asyncio
@@ -26,15 +26,15 @@ DEFAULT_BATCH_ROWS: Final = 500
 DEFAULT_CONCURRENCY: Final = 4
 JSON_LINES: Final = (".jsonl", ".ndjson")
 BATCH_BYTES: Final = 4_000_000
-"""Most text in one request (UTF-8), but for a single row that is longer."""
+"""Maximum size of the texts in one request, in UTF-8; a single row may be larger."""
 
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """How to import. `labeller` gives missing sentiments; `again` forgets what earlier runs of the file have done.
+    """Options of an import. `labeller` returns missing sentiments; `again` discards the journal of earlier runs.
 
-    `platform` names the platform in the journal. Without it that is its address, so that the same platform at another
-    address is another one.
+    `platform` identifies the platform in the journal, by default its URL: the same platform at another URL then counts
+    as another one.
     """
 
     batch_rows: int = DEFAULT_BATCH_ROWS
@@ -54,7 +54,7 @@ class ImportOptions:
 
 @dataclass
 class ImportProgress:
-    """How far an import is. `skipped` rows were stored by an earlier run. Bytes are those of the file."""
+    """Progress of an import. `skipped` rows were stored by an earlier run. Bytes are those of the file."""
 
     total_bytes: int
     done_bytes: int = 0
@@ -66,7 +66,7 @@ class ImportProgress:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Rows that make one request, and what else was read on the way."""
+    """The rows of one request, and the rejects read in between."""
 
     rows: list[Row]
     rejects: list[Reject]
@@ -79,12 +79,12 @@ async def import_file(
     options: ImportOptions | None = None,
     on_progress: Callable[[ImportProgress], None] = lambda progress: None,
 ) -> ImportProgress:
-    """Import a CSV file, or one of JSON Lines (`.jsonl`), and return the counts.
+    """Import a CSV file, or a JSON Lines file (`.jsonl`, `.ndjson`), and return the counts.
 
-    Rows that cannot be imported go to `<file>.rejects.csv`.
+    Invalid rows are written to `<file>.rejects.csv`. Memory is bounded by `concurrency` batches. After an interruption
+    at any point, the same call resumes the import.
 
-    Memory is bounded by `concurrency` batches. Cut off at any point, the same call goes on where it stopped.
-    Raises ImportRefusedError when the file or the options cannot be used, and otherwise MHError as every call.
+    Raises ImportRefusedError if the file or the options cannot be used, and otherwise MHError like every call.
     """
     options = options or ImportOptions()
     try:
@@ -113,14 +113,14 @@ def _reader(path: Path, file: BinaryIO, labeller: Labeller | None) -> RowReader 
 
 
 def _open(path: Path) -> BinaryIO:
-    # A pipe cannot be read twice: once for the journal's name, once for the rows.
+    # The file is read twice, for the journal's name and for the rows, which a pipe does not allow.
     if not path.is_file():
         raise ImportRefusedError(f"{path}: {'is not a regular file' if path.exists() else 'there is no such file'}")
     return path.open("rb")
 
 
 def _prepare(server: str, path: Path, options: ImportOptions) -> tuple[Journal, Plan]:
-    """Open the journal of this file and note there that a run begins, under the plan that is returned."""
+    """Open the journal of this file and record the start of a run with the returned plan."""
     place = journal_path(options.state_dir, path, options.platform or server)
     if options.again:
         place.unlink(missing_ok=True)
@@ -131,19 +131,21 @@ def _prepare(server: str, path: Path, options: ImportOptions) -> tuple[Journal, 
 
 
 def _plan(options: ImportOptions, journal: Journal) -> Plan:
-    """Return this run's plan. A run that was cut off is finished under its own, so that its batches are the same."""
+    """Return this run's plan. An interrupted run is resumed with its own plan, so that its batches are the same."""
     plan = Plan(options.batch_rows, label_missing=options.labeller is not None)
     unfinished = journal.unfinished
     if unfinished is None:
         return plan
     if unfinished.label_missing != plan.label_missing:
         how = "with" if unfinished.label_missing else "without"
-        raise ImportRefusedError(f"an import of this file {how} labelling was cut off; finish it that way first")
+        raise ImportRefusedError(
+            f"an import of this file {how} --label-missing was interrupted; finish it that way first"
+        )
     return unfinished
 
 
 def _chunks(reader: RowReader | JsonLinesReader, batch_rows: int) -> Iterator[_Chunk]:
-    """Cut the file into requests: the same cuts for the same file and `batch_rows`, whatever was done before."""
+    """Split the file into requests, always at the same places for the same file and `batch_rows`."""
     rows: list[Row] = []
     rejects: list[Reject] = []
     size = position = 0
@@ -168,11 +170,11 @@ def _text_bytes(row: Row) -> int:
 
 
 async def _send_all(run: "_Run", chunks: Iterator[_Chunk], concurrency: int) -> None:
-    """Send the chunks, so many at a time. The first error ends the others, and is raised as it is."""
+    """Send the chunks, `concurrency` at a time. The first error cancels the others and is raised."""
     free = asyncio.Semaphore(concurrency)
     try:
         async with asyncio.TaskGroup() as sending:
-            # In a thread: reading and labelling a batch must not hold up answers to the others.
+            # In a thread, so that reading and labelling a batch does not block the other requests.
             while chunk := await asyncio.to_thread(next, chunks, None):
                 await free.acquire()
                 sending.create_task(run.send(chunk)).add_done_callback(lambda _: free.release())
@@ -190,7 +192,7 @@ class _Run:
     on_progress: Callable[[ImportProgress], None]
 
     async def send(self, chunk: _Chunk) -> None:
-        """Store the chunk's rows, but for those that an earlier run stored and those that the server refuses."""
+        """Store the chunk's rows, except those that an earlier run stored and those that the server rejects."""
         self._reject(chunk.rejects)
         rows = [row for row in chunk.rows if not self.journal.has(row)]
         self.progress.skipped += len(chunk.rows) - len(rows)
@@ -208,7 +210,7 @@ class _Run:
         self.on_progress(self.progress)
 
     def _without_refused(self, rows: list[Row], error: UnprocessableError) -> list[Row]:
-        """Reject the rows that the server named and return the others. Raises the error again when it names none."""
+        """Reject the rows that the server names and return the others. Raises `error` if it names none."""
         reasons: dict[int, list[str]] = {}
         for fault in (error.problem and error.problem.errors) or ():
             if fault.row is not None and 0 <= fault.row < len(rows):
@@ -232,9 +234,9 @@ async def wait_until_indexed(
     poll_seconds: float = 1.0,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> ConversationStats:
-    """Return the counts once no conversation waits for the index any more; those that failed stay failed.
+    """Return the counts once no conversation is pending; failed ones are not retried.
 
-    Waits without limit: `on_progress` sees every count and may raise to end it.
+    There is no timeout: `on_progress` is called with every count and may raise to stop waiting.
     """
     while True:
         stats = await client.conversations.stats()

@@ -1,8 +1,8 @@
-"""Label a text's sentiment from the VADER lexicon: fit for filtering, never a clinical signal.
+"""Label the sentiment of a text with the VADER lexicon: suitable for filtering, not a clinical signal.
 
 C. J. Hutto and E. Gilbert: VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text.
-International AAAI Conference on Weblogs and Social Media, 2014. English only, and wrong on risk: a sentence on not
-wanting to be alive can count as positive.
+International AAAI Conference on Weblogs and Social Media, 2014. English only, and unreliable about risk: a sentence
+about not wanting to be alive can be labelled positive.
 """
 
 from functools import cache
@@ -12,7 +12,7 @@ from mh_common.models import Sentiment
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 THRESHOLD: Final = 0.05
-"""Compound scores from here on are positive, from its negative on negative; the paper's own choice."""
+"""Compound scores from this value up are positive, from its negative down negative, as in the paper."""
 
 
 @cache
@@ -21,7 +21,7 @@ def _analyzer() -> SentimentIntensityAnalyzer:
 
 
 def label(text: str) -> Sentiment:
-    """Return how a text sounds by VADER's compound score. Takes time in proportion to the text."""
+    """Return the sentiment of a text by VADER's compound score. Takes time proportional to its length."""
     compound = _analyzer().polarity_scores(text)["compound"]
     if compound >= THRESHOLD:
         return Sentiment.POSITIVE

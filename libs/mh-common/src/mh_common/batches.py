@@ -1,4 +1,4 @@
-"""Cutting a sequence into parts."""
+"""Split a sequence into batches."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
@@ -7,9 +7,9 @@ T = TypeVar("T")
 
 
 def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Yield the items in order, `size` at a time; the last part may be shorter.
+    """Yield slices of `size` items, in order; the last one may be shorter.
 
-    The one of itertools came with Python 3.12, and its parts are tuples.
+    `itertools.batched` needs Python 3.12 and yields tuples.
     """
     for start in range(0, len(items), size):
         yield items[start : start + size]

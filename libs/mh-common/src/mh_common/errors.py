@@ -1,4 +1,4 @@
-"""Domain errors. They know nothing of HTTP; `mh_common.web.problems` gives each its status."""
+"""Domain errors, independent of HTTP; `mh_common.web.problems` maps each to a status."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,20 +7,21 @@ from mh_common.models import FieldProblem
 
 
 class DomainError(Exception):
-    """Base of errors that a caller caused or can react to. The message is shown to users: no internals, no row's text.
+    """Base of errors that the caller caused or can react to.
 
-    `members` holds what the error says beyond its message, by name; it becomes part of the problem document.
+    The message is shown to users, so it contains no internals and no conversation text. `members` are extension members
+    of the problem document (RFC 9457), by name.
     """
 
     members: Mapping[str, Any] = {}
 
 
 class NotFoundError(DomainError):
-    """The thing asked for does not exist."""
+    """The requested resource does not exist."""
 
 
 class InvalidRequestError(DomainError):
-    """The request's parameters do not make sense; the member `errors` names them."""
+    """The request's parameters are invalid; the member `errors` lists them."""
 
     def __init__(self, message: str, errors: list[FieldProblem] | None = None) -> None:
         super().__init__(message)
@@ -29,27 +30,27 @@ class InvalidRequestError(DomainError):
 
 
 class VersionConflictError(DomainError):
-    """The caller's version of the conversation is not the present one."""
+    """The caller's version of the conversation is not the current one."""
 
 
 class IdempotencyConflictError(DomainError):
-    """A request with the same idempotency key is still in work."""
+    """A request with the same idempotency key is still being processed."""
 
 
 class IdempotencyMismatchError(DomainError):
-    """The idempotency key was used before with another request."""
+    """The idempotency key was already used for a different request."""
 
 
 class LeaseConflictError(DomainError):
-    """Somebody else holds what the caller wants to hold, or wants to go on holding."""
+    """Another process holds the lease that the caller wants to take or extend."""
 
 
-class TurnedOffError(DomainError):
-    """A setting turned off what was asked for; the message names it."""
+class FeatureDisabledError(DomainError):
+    """The requested feature is disabled; the message names the setting."""
 
 
 class UnavailableError(DomainError):
-    """A dependency does not answer now; the same request may succeed later."""
+    """A dependency is unavailable; the same request may succeed later. `retry_after` is in seconds."""
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)

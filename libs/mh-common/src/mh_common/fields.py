@@ -1,8 +1,8 @@
-"""The fields of a conversation that it can be filtered by, each declared once.
+"""The conversation fields that can be filtered by, each declared once.
 
-A field has one name: on the wire, of its column in MySQL and of its field in Milvus. What can be asked of it depends on
-its kind alone. SQL, Milvus, the typed query, Dify, OpenAI, the client and the command line each say once for a kind
-what they make of it, and take the fields from here.
+A field has the same name in JSON, in MySQL and in Milvus. Its kind alone decides which filters it has. SQL, Milvus,
+the query syntax, Dify, OpenAI, the client and the command line each implement every kind once and take the fields from
+here.
 """
 
 import re
@@ -17,7 +17,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Sentiment(StrEnum):
-    """How a text sounds. A filter, not a clinical signal."""
+    """The tone of a text. For filtering; not a clinical signal."""
 
     POSITIVE = "positive"
     NEGATIVE = "negative"
@@ -25,68 +25,67 @@ class Sentiment(StrEnum):
 
 
 class Kind(StrEnum):
-    """What values a field has."""
+    """The type of a field's values."""
 
     ID = "id"
-    """The key, from 1."""
+    """The primary key, from 1."""
     CHOICE = "choice"
-    """One of a few words."""
-    MOMENT = "moment"
-    """A time in UTC, to the microsecond."""
-    DAY = "day"
-    """A day of the calendar."""
+    """One of a fixed set of values."""
+    TIMESTAMP = "timestamp"
+    """A UTC time with microseconds."""
+    DATE = "date"
+    """A calendar date."""
     TEXT = "text"
-    """A short text on one line, compared exactly."""
+    """A short single-line text, compared exactly."""
     URL = "url"
-    """An http or https address, compared exactly."""
+    """An http or https URL, compared exactly."""
 
 
-OF_TEXT: Final = (Kind.TEXT, Kind.URL)
+TEXT_KINDS: Final = (Kind.TEXT, Kind.URL)
 
 
-class Check(StrEnum):
-    """What a filter compares with its value."""
+class Operator(StrEnum):
+    """How a filter compares the field with the given value."""
 
     ANY_OF = "any of"
-    FROM = "from"
-    """The value itself, and what is after it."""
-    BEFORE = "before"
-    EMPTY = "empty"
-    """Whether there is no value."""
+    GTE = "gte"
+    LT = "lt"
+    IS_EMPTY = "is empty"
+    """Whether the field has no value; the filter takes a boolean."""
 
 
-CHECKS: Final[dict[Kind, Sequence[Check]]] = {
-    Kind.ID: (Check.ANY_OF,),
-    Kind.CHOICE: (Check.ANY_OF,),
-    Kind.MOMENT: (Check.FROM, Check.BEFORE),
-    Kind.DAY: (Check.FROM, Check.BEFORE),
-    Kind.TEXT: (Check.ANY_OF,),
-    Kind.URL: (Check.ANY_OF,),
+OPERATORS: Final[dict[Kind, Sequence[Operator]]] = {
+    Kind.ID: (Operator.ANY_OF,),
+    Kind.CHOICE: (Operator.ANY_OF,),
+    Kind.TIMESTAMP: (Operator.GTE, Operator.LT),
+    Kind.DATE: (Operator.GTE, Operator.LT),
+    Kind.TEXT: (Operator.ANY_OF,),
+    Kind.URL: (Operator.ANY_OF,),
 }
-"""The filters that a field of a kind has in lists, exports and searches. One that may be empty has `EMPTY` as well."""
+"""The operators of each kind in lists, exports and searches. Optional fields have `IS_EMPTY` as well."""
 
 
 @dataclass(frozen=True)
 class ConversationField:
-    """A field.
+    """A filterable field.
 
     Attributes:
-        name: on the wire, in MySQL and in Milvus.
-        kind: what values it has.
-        stem: what the names of its filters begin with.
-        typed: how somebody may type a filter by it.
-        subject: the beginning of a sentence on its filters.
-        choices: its values, of a choice.
-        max_length: most characters of a text or URL.
-        optional: a conversation may have no value. None compares with a value, in any order; a filter for what is not
-            some value finds those without one too.
+        name: in JSON, in MySQL and in Milvus.
+        kind: the type of its values.
+        filter_prefix: the first part of its filters' names.
+        example: a filter by this field in the query syntax.
+        description_prefix: the first word of its filters' descriptions.
+        choices: the allowed values, for `Kind.CHOICE`.
+        max_length: longest text or URL, in characters.
+        optional: a conversation may have no value. A missing value is neither before nor after any value; a filter that
+            excludes a value also finds conversations without one.
     """
 
     name: str
     kind: Kind
-    stem: str
-    typed: str
-    subject: str = ""
+    filter_prefix: str
+    example: str
+    description_prefix: str = ""
     choices: Sequence[StrEnum] = ()
     max_length: int = 0
     optional: bool = False
@@ -94,62 +93,70 @@ class ConversationField:
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter that lists, exports and searches take by its name."""
+    """A filter parameter of lists, exports and searches."""
 
     name: str
     field: ConversationField
-    check: Check
+    operator: Operator
     description: str
 
 
 QUESTION_SENTIMENT: Final = ConversationField(
     name="question_sentiment",
     kind=Kind.CHOICE,
-    stem="question_sentiment",
-    typed="question_sentiment:negative,neutral",
+    filter_prefix="question_sentiment",
+    example="question_sentiment:negative,neutral",
     choices=tuple(Sentiment),
 )
 ANSWER_SENTIMENT: Final = ConversationField(
     name="answer_sentiment",
     kind=Kind.CHOICE,
-    stem="answer_sentiment",
-    typed="answer_sentiment:positive",
+    filter_prefix="answer_sentiment",
+    example="answer_sentiment:positive",
     choices=tuple(Sentiment),
 )
 CREATED_AT: Final = ConversationField(
-    name="created_at", kind=Kind.MOMENT, stem="created", typed="created_at>=2026-03-01", subject="Created"
+    name="created_at",
+    kind=Kind.TIMESTAMP,
+    filter_prefix="created",
+    example="created_at>=2026-03-01",
+    description_prefix="Created",
 )
 UPDATED_AT: Final = ConversationField(
-    name="updated_at", kind=Kind.MOMENT, stem="updated", typed="updated_at<2026", subject="Updated"
+    name="updated_at",
+    kind=Kind.TIMESTAMP,
+    filter_prefix="updated",
+    example="updated_at<2026",
+    description_prefix="Updated",
 )
 SOURCE_URL: Final = ConversationField(
     name="source_url",
     kind=Kind.URL,
-    stem="source_url",
-    typed="source_url:https://example.org/42",
+    filter_prefix="source_url",
+    example="source_url:https://example.org/42",
     max_length=2048,
     optional=True,
 )
 SOURCE_DATE: Final = ConversationField(
     name="source_date",
-    kind=Kind.DAY,
-    stem="source_date",
-    typed="source_date>=2021-01-01",
-    subject="Dated",
+    kind=Kind.DATE,
+    filter_prefix="source_date",
+    example="source_date>=2021-01-01",
+    description_prefix="Dated",
     optional=True,
 )
 CATEGORY: Final = ConversationField(
     name="category",
     kind=Kind.TEXT,
-    stem="category",
-    typed='category:sleep,"panic attacks"',
+    filter_prefix="category",
+    example='category:sleep,"panic attacks"',
     max_length=64,
     optional=True,
 )
 AUTHOR: Final = ConversationField(
-    name="author", kind=Kind.TEXT, stem="author", typed='author:"Jane Doe"', max_length=128, optional=True
+    name="author", kind=Kind.TEXT, filter_prefix="author", example='author:"Jane Doe"', max_length=128, optional=True
 )
-ID: Final = ConversationField(name="id", kind=Kind.ID, stem="ids", typed="id:1,2,3")
+ID: Final = ConversationField(name="id", kind=Kind.ID, filter_prefix="ids", example="id:1,2,3")
 
 FIELDS: Final = (
     QUESTION_SENTIMENT,
@@ -167,34 +174,41 @@ NAMES: Final = tuple(BY_NAME)
 
 
 def _filters(field: ConversationField) -> Iterator[Filter]:
-    on, what = ("on", "day") if field.kind is Kind.DAY else ("at", "time")
-    for check in CHECKS[field.kind]:
-        if check is Check.FROM:
-            yield Filter(f"{field.stem}_after", field, check, f"{field.subject} {on} or after this {what}.")
-        elif check is Check.BEFORE:
-            yield Filter(f"{field.stem}_before", field, check, f"{field.subject} before this {what}.")
+    on, what = ("on", "day") if field.kind is Kind.DATE else ("at", "time")
+    for operator in OPERATORS[field.kind]:
+        if operator is Operator.GTE:
+            yield Filter(
+                f"{field.filter_prefix}_after",
+                field,
+                operator,
+                f"{field.description_prefix} {on} or after this {what}.",
+            )
+        elif operator is Operator.LT:
+            yield Filter(
+                f"{field.filter_prefix}_before", field, operator, f"{field.description_prefix} before this {what}."
+            )
         else:
             among = "Only among these conversations." if field.kind is Kind.ID else "Any of these."
-            yield Filter(field.stem, field, check, among)
+            yield Filter(field.filter_prefix, field, operator, among)
     if field.optional:
         only = f"true: only those without {field.name}. false: only those with it."
-        yield Filter(f"{field.stem}_empty", field, Check.EMPTY, only)
+        yield Filter(f"{field.filter_prefix}_empty", field, Operator.IS_EMPTY, only)
 
 
 FILTERS: Final = {one.name: one for field in FIELDS for one in _filters(field)}
-"""By name, in the order of the fields."""
+"""By name, in the order of `FIELDS`."""
 
 
-def indexed(field: ConversationField, value: object) -> int | str:
-    """Return a field's value as the index keeps it.
+def to_index_value(field: ConversationField, value: object) -> int | str:
+    """Return a field's value as it is stored in the index.
 
-    Moments are microseconds since 1970; days are counted from 1, the first of January of the year 1; texts and numbers
-    are as they are. No value is 0 or an empty text, which nothing else is: Milvus Lite takes no null.
+    Timestamps are microseconds since 1970, dates are ordinals (1 January of year 1 is 1), texts and numbers are stored
+    as they are. A missing value is 0 or the empty string, which no real value is: Milvus Lite does not support null.
     """
     if value is None and field.optional:
-        return "" if field.kind in OF_TEXT else 0
+        return "" if field.kind in TEXT_KINDS else 0
     if isinstance(value, datetime):
-        return microseconds(value)
+        return to_microseconds(value)
     if isinstance(value, date):
         return value.toordinal()
     if isinstance(value, int):
@@ -204,52 +218,56 @@ def indexed(field: ConversationField, value: object) -> int | str:
     raise TypeError(f"{field.name} cannot be {type(value).__name__}")
 
 
-def microseconds(moment: datetime) -> int:
-    """Return a moment as the index keeps it: microseconds since 1970 in UTC."""
+def to_microseconds(moment: datetime) -> int:
+    """Return a timestamp as it is stored in the index: microseconds since 1970 in UTC."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 _DAY: Final = re.compile(r"([0-9]{4})([-./])([0-9]{2})\2([0-9]{2})")
-_UNSHOWN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# What no address has in it, and what shows another one than it is: blanks, marks of no width and of direction.
+_CONTROL_CHARACTERS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Characters that are invalid in a URL, and invisible ones that disguise it: zero-width and bidirectional marks.
 _NOT_IN_URLS: Final = re.compile(r"""[\s<>"\\^`{|}\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]""")
 
 
-def day_of(text: str) -> date:
-    """Return the day that people write as 2026-03-01, 2026.03.01 or 2026/03/01. Raises ValueError for anything else."""
+def parse_date(text: str) -> date:
+    """Parse a date such as 2026-03-01, 2026.03.01 or 2026/03/01. Raises ValueError for anything else."""
     match = _DAY.fullmatch(text)
     if match is None:
-        raise ValueError("must be a day such as 2026-03-01")
+        raise ValueError("must be a date such as 2026-03-01")
     return date(int(match[1]), int(match[3]), int(match[4]))
 
 
-def is_on_one_line(text: str) -> bool:
-    """Say whether a text has no control character and no end of a line in it, as no value of a field has."""
-    return not _UNSHOWN.search(text)
+def is_single_line(text: str) -> bool:
+    """Return whether a text has neither control characters nor line breaks, as every field value must."""
+    return not _CONTROL_CHARACTERS.search(text)
 
 
-def text_of(field: ConversationField, text: str) -> str:
-    """Return a text or URL as it is kept: without blanks around it. Raises ValueError: no conversation can have it."""
+def validate_text(field: ConversationField, text: str) -> str:
+    """Return a text or URL as it is stored, without surrounding whitespace.
+
+    Raises:
+        ValueError: it is not a valid value of this field.
+    """
     text = text.strip()
     if not 1 <= len(text) <= field.max_length:
         raise ValueError(f"must have 1 to {field.max_length:,} characters")
-    if not is_on_one_line(text):
+    if not is_single_line(text):
         raise ValueError("must be on one line, without control characters")
     if field.kind is Kind.URL and not _is_url(text):
-        raise ValueError("must be an address that begins with http:// or https://, without blanks")
+        raise ValueError("must be a URL that begins with http:// or https:// and contains no spaces")
     return text
 
 
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        # Looked at for what they raise: a port that is none, brackets around what is no address.
+        # Both raise ValueError when they are invalid, such as a port that is not a number.
         host, _ = parts.hostname, parts.port
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(host) and not _NOT_IN_URLS.search(text)
 
 
-def listed(names: Sequence[str], last: str) -> str:
-    """Return the names as an enumeration: "a, b and c" with " and "."""
+def join_names(names: Sequence[str], last: str) -> str:
+    """Join the names: "a, b and c" with " and "."""
     return last.join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)

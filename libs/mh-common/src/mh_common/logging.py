@@ -1,7 +1,7 @@
-"""Structured logs on standard output: one JSON object a line, with the ids of request, job and trace on each.
+"""Structured logs on standard output: one JSON object per line, with the request, job and trace ids.
 
-Event names are constants in snake case; data goes into keywords. No text of a conversation or of a question is logged,
-and so no message of an error that nobody expected: it can repeat one.
+Event names are snake-case constants; data goes into keyword arguments. The text of conversations and questions is never
+logged, and therefore neither is the message of an unexpected error, which may contain it.
 """
 
 import logging
@@ -25,7 +25,7 @@ _PROCESSORS: list[structlog.types.Processor] = [
 
 
 def configure_logging(settings: LogSettings, service: str) -> None:
-    """Send the standard library's and structlog's records through one formatter. `service` stands on each line."""
+    """Send the standard library's and structlog's records through one formatter. Every line has `service`."""
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
         if settings.format == "json"
@@ -39,7 +39,7 @@ def configure_logging(settings: LogSettings, service: str) -> None:
     structlog.configure(
         processors=[*_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        # Below the level it does nothing at all, where the standard library's would build the whole event first.
+        # Calls below the level return at once; the standard library's filter runs only after the event is built.
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),
         cache_logger_on_first_use=True,
     )
@@ -50,7 +50,7 @@ def configure_logging(settings: LogSettings, service: str) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 add_service,
-                show_stack,
+                add_stack_trace,
                 renderer,
             ],
         )
@@ -58,7 +58,7 @@ def configure_logging(settings: LogSettings, service: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [stream]
     root.setLevel(settings.level)
-    # Its lines would repeat ours, and carry query strings, which hold what users search for.
+    # Its lines would duplicate ours, with query strings, which contain what users search for.
     logging.getLogger("uvicorn.access").disabled = True
     for name in ("uvicorn", "uvicorn.error", "gunicorn.error"):
         logging.getLogger(name).handlers.clear()
@@ -67,8 +67,8 @@ def configure_logging(settings: LogSettings, service: str) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def show_stack(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """Put places and types of an error, and of those that led to it, on a log line, as structlog's processors do."""
+def add_stack_trace(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Add the stack and the type of an error and of its causes, without their messages (a structlog processor)."""
     given = event.pop("exc_info", None)
     if given is True:
         given = sys.exc_info()

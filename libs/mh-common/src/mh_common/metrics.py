@@ -1,8 +1,8 @@
-"""Prometheus metrics, as every service of the platform shows them.
+"""Prometheus metrics, for every service of the platform.
 
-Where a service has several processes, PROMETHEUS_MULTIPROC_DIR names a folder in which each keeps its numbers, and any
-of them shows the sum. The folder belongs to one service on one machine. Metrics must be imported from here, so that the
-folder is there before prometheus_client looks for it.
+For a service with several processes, PROMETHEUS_MULTIPROC_DIR names a folder where each process writes its values;
+every process exposes the sum. One service on one machine owns the folder. Import metrics from here, so that the folder
+exists before prometheus_client looks for it.
 """
 
 import os
@@ -16,7 +16,7 @@ FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 if _folder := os.environ.get(FOLDER_VARIABLE):
     Path(_folder).mkdir(parents=True, exist_ok=True)
 
-from prometheus_client import (  # noqa: E402 - not before its folder
+from prometheus_client import (  # noqa: E402 - after its folder was created
     CONTENT_TYPE_LATEST,
     REGISTRY,
     CollectorRegistry,
@@ -41,7 +41,7 @@ __all__ = [
     "Histogram",
     "Metric",
     "exposition",
-    "forget_former_processes",
+    "remove_stale_metric_files",
     "serve",
 ]
 
@@ -51,30 +51,30 @@ SLOW_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60
 """Bounds in seconds, for jobs and language models."""
 
 
-def _shown(collectors: tuple[Collector, ...]) -> CollectorRegistry:
-    shown = CollectorRegistry()
+def _registry(collectors: tuple[Collector, ...]) -> CollectorRegistry:
+    registry = CollectorRegistry()
     if os.environ.get(FOLDER_VARIABLE):
-        MultiProcessCollector(shown)  # type: ignore[no-untyped-call]  # the one signature without types
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the one signature without types
     else:
-        shown.register(REGISTRY)
+        registry.register(REGISTRY)
     for collector in collectors:
-        shown.register(collector)
-    return shown
+        registry.register(collector)
+    return registry
 
 
 def exposition(*collectors: Collector) -> bytes:
-    """Return the metrics of all of the service's processes in Prometheus's text format, and what `collectors` say."""
-    return generate_latest(_shown(collectors))
+    """Return the metrics of all the service's processes and of `collectors`, in Prometheus's text format."""
+    return generate_latest(_registry(collectors))
 
 
 def serve(address: str, port: int, *collectors: Collector) -> Callable[[], None]:
-    """Show the metrics at http://ADDRESS:PORT/metrics, from threads; return what ends that.
+    """Serve the metrics at http://ADDRESS:PORT/metrics from background threads; return a function that stops it.
 
     Raises:
-        OSError: the port is taken, or the address is not this machine's.
+        OSError: the port is in use, or the address is not local.
     """
-    server, thread = start_http_server(port, address, _shown(collectors))
-    # A process forked from here would keep the port after this one's end.
+    server, thread = start_http_server(port, address, _registry(collectors))
+    # Otherwise a forked process would keep the port open after this one exits.
     os.register_at_fork(after_in_child=server.socket.close)
 
     def stop() -> None:
@@ -85,10 +85,10 @@ def serve(address: str, port: int, *collectors: Collector) -> Callable[[], None]
     return stop
 
 
-def forget_former_processes() -> None:
-    """Delete what processes of a former run left in the folder. Call it in the first process, before it starts others.
+def remove_stale_metric_files() -> None:
+    """Delete the metric files of an earlier run. Call this in the first process, before it starts others.
 
-    Within a run nothing is deleted: the numbers of a process that ended still belong to the sum.
+    Files of the current run stay: the values of a process that has exited are still part of the sum.
     """
     if folder := os.environ.get(FOLDER_VARIABLE):
         for file in Path(folder).glob("*.db"):

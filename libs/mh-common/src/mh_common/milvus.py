@@ -1,6 +1,6 @@
-"""The client of Milvus, as the worker writes with it and rag-api reads. Needs mh-common[milvus].
+"""The Milvus client of the worker and rag-api. Needs mh-common[milvus].
 
-Loading this loads gRPC, which does not survive a fork.
+Importing this module loads gRPC, which does not survive a fork.
 """
 
 import logging
@@ -10,20 +10,20 @@ from pymilvus import AsyncMilvusClient
 from pymilvus.client import entity_helper
 
 GRPC_OPTIONS: Final = {"grpc.use_local_subchannel_pool": 1, "grpc.max_reconnect_backoff_ms": 1000}
-"""A Milvus that is back is found by the next call, instead of after a pause that grew while it was away."""
+"""The next call after Milvus comes back reconnects, instead of waiting out a backoff that grew during the outage."""
 
 
 def make_client(uri: str, token: str, timeout: float) -> AsyncMilvusClient:
-    """Return a client that connects at its first call, so that it can be made while Milvus is down.
+    """Return a client that connects on its first call, so that it can be created while Milvus is down.
 
     Args:
         uri: http://HOST:PORT.
-        token: user:password or an API key; empty where the server asks for none.
-        timeout: seconds until a call is given up.
+        token: user:password or an API key; empty if the server needs none.
+        timeout: timeout of a call, in seconds.
     """
-    # pymilvus 3.0 looks at the length of each character of a text, which takes half of the time of packing a row.
-    # Texts are cut to what their fields hold before.
+    # pymilvus 3.0 checks the length of every text character by character, half of the time it takes to pack a row.
+    # Our texts are already truncated to the field's limit.
     entity_helper.CHECK_STR_ARRAY = False
-    # It logs each failed call with its whole trace, on a handler of its own; ours says it in one line.
+    # pymilvus logs every failed call with a traceback, through its own handler; our log has one line for it.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     return AsyncMilvusClient(uri, token=token, timeout=timeout, dedicated=True, grpc_options=GRPC_OPTIONS)

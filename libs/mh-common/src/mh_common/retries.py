@@ -1,4 +1,4 @@
-"""How long to wait before asking a busy server again. No I/O: the caller sleeps."""
+"""How long to wait before a retry. No I/O: the caller sleeps."""
 
 import math
 import random
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-LONGEST_RETRY_AFTER_S: Final = 3600.0
-"""A server that asks for more is believed for one hour only, then asked again."""
+MAX_RETRY_AFTER_S: Final = 3600.0
+"""Longer waits that a server asks for are cut to one hour."""
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """Full-jitter exponential backoff: a random wait below a ceiling that doubles from `base_s` up to `ceiling_s`.
+    """Exponential backoff with full jitter: a random wait below a ceiling that doubles from `base_s` to `ceiling_s`.
 
-    Full jitter (rather than a fixed schedule) spreads clients that failed together, so they do not return together.
+    The jitter spreads out clients that failed at the same moment, so that they do not all retry together.
     """
 
     base_s: float = 0.5
@@ -24,24 +24,24 @@ class Backoff:
     jitter: Callable[[], float] = random.random
 
     def wait(self, failures: int, retry_after: float | None = None) -> float:
-        """Seconds to wait after this many failures in a row (from 1); never less than the server asked for."""
+        """Return the seconds to wait after this many consecutive failures (from 1), at least `retry_after`."""
         # The exponent is bounded because 2.0 ** 1024 overflows.
         ceiling = min(self.ceiling_s, self.base_s * 2.0 ** min(failures - 1, 32))
         return max(self.jitter() * ceiling, retry_after or 0.0)
 
 
-def retry_after_of(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
-    """Seconds a response asks to wait, one hour at most, from `retry-after-ms` or `Retry-After`.
+def retry_after_from_headers(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
+    """Return the seconds to wait according to `retry-after-ms` or `Retry-After`, at most one hour.
 
-    `headers` must look names up without regard to case, or hold them in lower case. None: absent or unreadable.
+    `headers` must be case-insensitive or have lower-case names. None: the header is absent or unreadable.
     """
     milliseconds = _number(headers.get("retry-after-ms", ""))
     asked = parse_retry_after(headers.get("retry-after"), now) if milliseconds is None else milliseconds / 1000
-    return None if asked is None else min(asked, LONGEST_RETRY_AFTER_S)
+    return None if asked is None else min(asked, MAX_RETRY_AFTER_S)
 
 
 def parse_retry_after(value: str | None, now: Callable[[], float] = time.time) -> float | None:
-    """Seconds that a Retry-After header (seconds or an HTTP date) asks to wait; a date in the past gives 0.
+    """Return the seconds to wait according to a Retry-After header (seconds or an HTTP date); 0 for a past date.
 
     None: the header is absent or unreadable.
     """

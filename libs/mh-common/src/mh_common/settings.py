@@ -1,7 +1,7 @@
 """Settings from the environment and from `.env` / `.env.local`, in small nested groups.
 
-A variable's name follows from its path: field `uri` of group `milvus` is `MILVUS_URI`. The process environment wins
-over a file that it names as `MILVUS_URI_FILE`, which wins over `.env.local`, which wins over `.env`.
+A variable's name follows from its path: field `uri` of group `milvus` is `MILVUS_URI`. The process environment takes
+precedence over the file that `MILVUS_URI_FILE` names, then `.env.local`, then `.env`.
 """
 
 import os
@@ -22,33 +22,33 @@ def _blank_is_none(value: Any) -> Any:
 
 
 BLANK_IS_NONE: Final = BeforeValidator(_blank_is_none)
-"""Compose hands an unset variable down as an empty one."""
+"""Compose passes an unset variable on as an empty one."""
 
 
 class SettingsGroup(BaseModel):
-    """Base of a group. Unknown variables that share its prefix (other tools use some) are passed over."""
+    """Base of a group. Unknown variables with its prefix are ignored, since other tools use some."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
 class StartupSettings(SettingsGroup):
-    """How a service starts."""
+    """Startup."""
 
     timeout: float = Field(
         default=30.0,
         ge=0,
-        description="Seconds that a service waits at its start for stores that do not answer before it ends with exit "
-        "code 1. 0: it starts without looking at them.",
+        description="Seconds to wait at startup for stores that do not respond, before exiting with code 1. 0: start "
+        "without checking them.",
     )
 
 
 class LogSettings(SettingsGroup):
     """Logging."""
 
-    level: str = Field(
-        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged."
+    level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Minimum log level.")
+    format: str = Field(
+        default="json", pattern="^(json|console)$", description="json for log collectors, console for people."
     )
-    format: str = Field(default="json", pattern="^(json|console)$", description="json for machines, console for eyes.")
 
 
 class OtelSettings(SettingsGroup):
@@ -56,8 +56,8 @@ class OtelSettings(SettingsGroup):
 
     exporter_otlp_endpoint: Annotated[str | None, Field(pattern=r"^https?://"), BLANK_IS_NONE] = Field(
         default=None,
-        description="Base address of an OTLP/HTTP collector, such as http://127.0.0.1:4318; /v1/traces is added. "
-        "Empty: there are no traces, and they cost nothing.",
+        description="Base URL of an OTLP/HTTP collector, such as http://127.0.0.1:4318; /v1/traces is appended. "
+        "Empty: tracing is off and costs nothing.",
     )
 
 
@@ -66,7 +66,7 @@ class ServiceSettings(BaseSettings):
 
     environment: Literal["development", "production"] = Field(
         default="development",
-        description="production: the service does not start without the secrets of its stores.",
+        description="production: the service refuses to start without the passwords and tokens of its stores.",
     )
     startup: StartupSettings = Field(default_factory=StartupSettings)
     log: LogSettings = Field(default_factory=LogSettings)
@@ -90,11 +90,11 @@ class ServiceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the files that the environment names after the environment itself."""
+        """Add settings from files, with lower precedence than the environment."""
         return init_settings, env_settings, file_settings(settings_cls), dotenv_settings
 
     def missing_secrets(self) -> Sequence[str]:
-        """Return what production needs and is not set: each the variable, a colon, and what to put there."""
+        """Return the unset secrets that production requires, each as "VARIABLE: what to set"."""
         return ()
 
     @model_validator(mode="after")
@@ -105,11 +105,11 @@ class ServiceSettings(BaseSettings):
 
 
 class RedisSettings(SettingsGroup):
-    """Redis: broker of the index jobs and second level of the embedding cache. Never a store of record."""
+    """Redis: broker of the index jobs and shared embedding cache. Never the system of record."""
 
     url: str = Field(
         default="redis://127.0.0.1:6379/0",
-        description="Address with password, if any, and database number.",
+        description="URL with the password, if any, and the database number.",
     )
 
     @field_validator("url")
@@ -121,7 +121,7 @@ class RedisSettings(SettingsGroup):
         """See `ServiceSettings.missing_secrets`."""
         if urlsplit(self.url).password:
             return ()
-        return ("REDIS_URL: an address with a password, redis://:PASSWORD@HOST:PORT/0",)
+        return ("REDIS_URL: a URL with a password, redis://:PASSWORD@HOST:PORT/0",)
 
 
 class MilvusSettings(SettingsGroup):
@@ -129,16 +129,16 @@ class MilvusSettings(SettingsGroup):
 
     uri: str = Field(
         default="http://127.0.0.1:19530",
-        description="Address of a Milvus server or of Milvus Lite run as a server. A file path is refused: "
-        "a Lite file can be opened by one process only.",
+        description="URL of a Milvus server, or of Milvus Lite running as a server. File paths are rejected: only one "
+        "process can open a Milvus Lite file.",
     )
-    token: str = Field(default="", description="user:password or API key; empty where the server asks for none.")
+    token: str = Field(default="", description="user:password or API key; empty if the server needs none.")
     consistency: str = Field(
         default="Strong",
         pattern="^(Strong|Bounded|Session|Eventually)$",
-        description="Strong: a search sees every write acknowledged before it.",
+        description="Consistency level of searches. Strong: a search sees every write acknowledged before it.",
     )
-    timeout: float = Field(default=10.0, gt=0, description="Seconds until a call is given up.")
+    timeout: float = Field(default=10.0, gt=0, description="Timeout of a call, in seconds.")
 
     @field_validator("uri")
     @classmethod
@@ -151,10 +151,10 @@ class MilvusSettings(SettingsGroup):
 
 
 class ConversationsSettings(SettingsGroup):
-    """The conversations API, as the other services reach it."""
+    """The conversations API, as called by the other services."""
 
-    url: str = Field(default="http://127.0.0.1:8000", description="Base address, without /api/v1.")
-    timeout: float = Field(default=10.0, gt=0, description="Seconds until a call is given up.")
+    url: str = Field(default="http://127.0.0.1:8000", description="Base URL, without /api/v1.")
+    timeout: float = Field(default=10.0, gt=0, description="Timeout of a call, in seconds.")
 
     @field_validator("url")
     @classmethod
@@ -163,7 +163,7 @@ class ConversationsSettings(SettingsGroup):
 
 
 class WebSettings(SettingsGroup):
-    """Where an API listens, and with how many processes."""
+    """The HTTP server."""
 
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 in the images.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
@@ -171,30 +171,30 @@ class WebSettings(SettingsGroup):
         default=None,
         ge=1,
         le=256,
-        description="Worker processes; empty for one a processor, as far as the container's memory goes.",
+        description="Worker processes; empty: one per CPU, as many as fit into the container's memory.",
     )
 
 
 def _checked_url(url: str, schemes: Sequence[str], form: str) -> str:
-    """Return the address. Raises ValueError, which does not repeat it, when it has another form."""
+    """Return the URL unchanged. Raises ValueError, without the URL in its message, if it does not have this form."""
     message = f"must look like {form}"
     try:
         parts = urlsplit(url)
         if parts.scheme not in schemes or not parts.hostname or parts.port == 0:
             raise ValueError(message)
-    except ValueError:  # of a port that is none, too
+    except ValueError:  # also raised by urlsplit, for an invalid port
         raise ValueError(message) from None
     return url
 
 
 class HistorySettings(SettingsGroup):
-    """Query history: what was asked and answered, by user. It holds the text of questions."""
+    """Query history: questions and answers by user. It contains the text of questions."""
 
     enabled: bool = Field(
-        default=True, description="false: nothing is stored or shown; what was stored before can still be deleted."
+        default=True, description="false: nothing is stored or shown; existing entries can still be deleted."
     )
     retention_days: int = Field(
-        default=90, ge=1, le=36_500, description="Days after which an entry is deleted for good."
+        default=90, ge=1, le=36_500, description="Days after which an entry is permanently deleted."
     )
 
 
@@ -202,28 +202,28 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 def load_settings(settings_class: type[S]) -> S:
-    """Read the settings, or end the process with one line that names each bad variable and what is wrong with it."""
-    faults = list(_misspelt(settings_class))
+    """Read the settings, or exit with one line that names each invalid variable and what is wrong with it."""
+    faults = list(_misspelled(settings_class))
     try:
         settings = settings_class()
     except SettingsFileError as error:
-        sys.exit(f"Settings are not usable. {error}. Make the file readable, or set the variable itself.")
+        sys.exit(f"Invalid settings. {error}. Make the file readable, or set the variable itself.")
     except ValidationError as error:
-        faults += [_in_words(fault["loc"], fault["msg"]) for fault in error.errors()]
+        faults += [_format_error(fault["loc"], fault["msg"]) for fault in error.errors()]
     else:
         if not faults:
             return settings
-    sys.exit(f"Settings are not usable. {'; '.join(faults)}. Set them in the environment, .env or .env.local.")
+    sys.exit(f"Invalid settings. {'; '.join(faults)}. Correct them in the environment, .env or .env.local.")
 
 
-def _in_words(place: tuple[int | str, ...], message: str) -> str:
+def _format_error(place: tuple[int | str, ...], message: str) -> str:
     message = message.removeprefix("Value error, ")
     name = "_".join(map(str, place)).upper()
     return f"{name}: {message}" if name else message
 
 
 def variables(settings_class: type[BaseSettings]) -> Iterator[str]:
-    """Yield the name of each variable that the settings know."""
+    """Yield the name of every environment variable of these settings."""
     for name, field in settings_class.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from (f"{name}_{part}".upper() for part in field.annotation.model_fields)
@@ -231,22 +231,22 @@ def variables(settings_class: type[BaseSettings]) -> Iterator[str]:
             yield name.upper()
 
 
-def _misspelt(settings_class: type[BaseSettings]) -> Iterator[str]:
-    """Yield a fault for each variable of the environment that is one letter off a known one, and so surely meant it."""
+def _misspelled(settings_class: type[BaseSettings]) -> Iterator[str]:
+    """Yield an error for each environment variable whose name differs by one letter from that of a setting."""
     known = set(variables(settings_class))
     groups = {name.partition("_")[0] for name in known}
     for given in sorted(os.environ):
         if given not in known and given.partition("_")[0] in groups:
-            meant = [name for name in sorted(known) if _one_off(given, name)]
-            yield from (f"{given}: there is no such setting; {name} is meant" for name in meant)
+            meant = [name for name in sorted(known) if _differs_by_one_letter(given, name)]
+            yield from (f"{given}: there is no such setting (did you mean {name}?)" for name in meant)
 
 
-def _one_off(one: str, other: str) -> bool:
-    """Whether one letter that is wrong, too much or missing makes the difference."""
-    head = _common_beginning(one, other)
-    tail = _common_beginning(one[head:][::-1], other[head:][::-1])
+def _differs_by_one_letter(one: str, other: str) -> bool:
+    """Return whether one name becomes the other by replacing, adding or removing one letter."""
+    head = _common_prefix_length(one, other)
+    tail = _common_prefix_length(one[head:][::-1], other[head:][::-1])
     return max(len(one), len(other)) - head - tail == 1
 
 
-def _common_beginning(one: str, other: str) -> int:
+def _common_prefix_length(one: str, other: str) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

@@ -1,7 +1,7 @@
-"""Settings from files: DATABASE_PASSWORD_FILE=/run/secrets/password stands for a DATABASE_PASSWORD of that content.
+"""Settings from files: DATABASE_PASSWORD_FILE=/run/secrets/password sets DATABASE_PASSWORD to the file's content.
 
-So secrets that Docker or Kubernetes mount need not be in the environment, where whoever may look at the process sees
-them.
+This keeps secrets that Docker or Kubernetes mount out of the environment, where anyone who can inspect the process can
+read them.
 """
 
 import os
@@ -11,15 +11,15 @@ from typing import Final
 from pydantic import BaseModel
 from pydantic_settings import BaseSettings, InitSettingsSource
 
-ENDING: Final = "_FILE"
+SUFFIX: Final = "_FILE"
 
 
 class SettingsFileError(Exception):
-    """A file that a variable names cannot be read. The message names both."""
+    """A file named by a variable cannot be read. The message names both."""
 
 
 def file_settings(settings_class: type[BaseSettings]) -> InitSettingsSource:
-    """Return what the files named in the environment say; one newline at the end of a file is none of it.
+    """Return the settings from the files named in the environment; one trailing newline is ignored.
 
     Raises:
         SettingsFileError: a file cannot be read.
@@ -28,13 +28,13 @@ def file_settings(settings_class: type[BaseSettings]) -> InitSettingsSource:
     for group, field in settings_class.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             for name in field.annotation.model_fields:
-                variable = f"{group}_{name}{ENDING}".upper()
+                variable = f"{group}_{name}{SUFFIX}".upper()
                 if path := os.environ.get(variable):
-                    found.setdefault(group, {})[name] = _content(variable, Path(path))
+                    found.setdefault(group, {})[name] = _read(variable, Path(path))
     return InitSettingsSource(settings_class, init_kwargs=found)
 
 
-def _content(variable: str, path: Path) -> str:
+def _read(variable: str, path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:

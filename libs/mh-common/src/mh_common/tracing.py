@@ -1,11 +1,11 @@
-"""Traces for operators who name an endpoint (OpenTelemetry, sent by OTLP over HTTP); nothing at all for the others.
+"""Optional traces (OpenTelemetry, exported by OTLP over HTTP): off unless an endpoint is configured.
 
-A span holds its name, numbers, ids and names of kinds, never text of a conversation or of a question, and of an error
-its type only. That is why no library's ready-made instrumentation is in use: these note addresses with their query
-strings, which hold what users search for, and the messages of errors.
+A span has a name, numbers, ids and enumerated values, never the text of a conversation or question, and only the type
+of an error. Ready-made instrumentation is not used because it records URLs with query strings, which contain what users
+search for, and error messages.
 
-The tracer belongs to the process and not to OpenTelemetry's global registry, so that no library finds it and adds spans
-of its own. Without an endpoint what makes and sends spans is not even imported.
+The tracer belongs to this module, not to OpenTelemetry's global registry, so that libraries cannot add spans of their
+own. Without an endpoint the SDK is not even imported.
 """
 
 import threading
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link, Span, Tracer
 
 TRACEPARENT: Final = "traceparent"
-"""Name of the header that carries a span's identity (W3C Trace Context), in HTTP and in Celery's messages alike."""
+"""Name of the header that carries the span context (W3C Trace Context), in HTTP and in Celery messages."""
 
 MAX_TRACEPARENT: Final = 64
-"""Most characters of a traceparent that are kept; the present version of the format has 55."""
+"""Longest traceparent that is stored, in characters; the current version of the format has 55."""
 
 REQUEST_ID: Final = "X-Request-ID"
 
 STOP_TIMEOUT_S: Final = 3.0
-"""How long the end of a process waits for a collector that does not take the last spans."""
+"""How long a process that exits waits for the collector to accept the last spans."""
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 
@@ -38,9 +38,9 @@ _tracer: "Tracer | None" = None
 
 
 def start_tracing(settings: OtelSettings, service: str) -> Callable[[], None]:
-    """Send spans from now on; return what ends that, and sends the last ones. Without an endpoint both do nothing.
+    """Start tracing; return a function that exports the last spans and stops. Without an endpoint both do nothing.
 
-    Call it in the process that makes the spans, after any fork. In a process that traces already it does nothing.
+    Call it after any fork, in the process that creates the spans. If tracing is already on, it does nothing.
     """
     global _tracer
     if settings.exporter_otlp_endpoint is None or _tracer is not None:
@@ -59,7 +59,7 @@ def start_tracing(settings: OtelSettings, service: str) -> Callable[[], None]:
     def stop() -> None:
         global _tracer
         _tracer = None
-        # In a thread, as the SDK goes on trying for longer than a service has to end.
+        # In a thread: the SDK retries for longer than a service has time to shut down.
         ending = threading.Thread(target=provider.shutdown, name="tracing-stop", daemon=True)
         ending.start()
         ending.join(STOP_TIMEOUT_S)
@@ -72,7 +72,7 @@ def _nothing() -> None:
 
 
 def is_tracing() -> bool:
-    """Say whether spans are sent."""
+    """Return whether tracing is on."""
     return _tracer is not None
 
 
@@ -85,16 +85,17 @@ def span(
     alone: bool = False,
     **attributes: str | int | float,
 ) -> "Iterator[Span | None]":
-    """Let the block be a span; yield it, or None without tracing.
+    """Run the block in a span; yield the span, or None without tracing.
 
     Args:
-        name: one of few.
-        kind: its role towards other processes.
-        origins: traceparents of what caused it, from other processes. One becomes the parent. Of several none can, as a
-            span has one parent: a trace begins here and refers to each of them. Without any, the parent is the span
-            under way. What is no traceparent is passed over.
-        alone: spans in the block are no parts of it. So an asynchronous generator may yield within the block.
-        attributes: an underscore in a name stands for a dot.
+        name: low-cardinality name.
+        kind: OpenTelemetry's span kind.
+        origins: traceparents of the causes in other processes. A single one becomes the parent; several become links of
+            a new trace, since a span has one parent. Without any, the current span is the parent. Invalid ones are
+            ignored.
+        alone: do not make it the current span, so that spans in the block are not its children. An asynchronous
+            generator can then yield within the block.
+        attributes: underscores in names become dots.
     """
     if _tracer is None:
         yield None
@@ -119,7 +120,7 @@ def _started(
     try:
         yield present
     except Exception as error:
-        # Not its message, which can repeat what a row holds.
+        # Not its message, which may contain text of a conversation.
         present.set_attribute("error.type", type(error).__name__)
         present.set_status(StatusCode.ERROR)
         raise
@@ -147,7 +148,7 @@ def _causes(origins: Collection[str | None]) -> "tuple[Context | None, list[Link
 
 
 def traceparent() -> str | None:
-    """Return the identity of the span under way, to be sent to whom the work goes on with; None where there is none."""
+    """Return the traceparent of the current span, to pass on to another process; None if there is no span."""
     if _tracer is None:
         return None
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -158,7 +159,7 @@ def traceparent() -> str | None:
 
 
 def add_trace_id(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """Put trace and span on a log line, as structlog's processors do."""
+    """Add the trace and span ids to a log line (a structlog processor)."""
     if _tracer is not None:
         from opentelemetry.trace import get_current_span
 

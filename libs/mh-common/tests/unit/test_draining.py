@@ -1,4 +1,4 @@
-"""A replica that ends: nobody who reached it, or is about to, loses a request."""
+"""Stopping a replica loses no requests, neither accepted nor arriving ones."""
 
 import signal
 import socket
@@ -51,7 +51,7 @@ class Replica:
         self.process.send_signal(signal.SIGTERM)
 
     def client(self) -> httpx.Client:
-        """A client with one connection, which it keeps until it is told that it is over."""
+        """A client with one keep-alive connection."""
         limits = httpx.Limits(max_connections=1, keepalive_expiry=60)
         return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", limits=limits, timeout=20)
 
@@ -80,13 +80,13 @@ def _refused(port: int) -> bool:
     return False
 
 
-def test_answers_say_when_their_connection_is_over_and_an_idle_one_is_served_until_then(replica: Replica) -> None:
+def test_responses_announce_the_end_of_the_connection_and_idle_ones_are_served_until_then(replica: Replica) -> None:
     with replica.client() as kept, replica.client() as idle:
         for client in (kept, idle):
             assert "Connection" not in client.get("/").headers
         replica.terminate()
 
-        # Not at once: a signal takes its time.
+        # Not immediately: the signal is asynchronous.
         wait_until(lambda: kept.get("/").headers.get("Connection") == "close")
 
         wait_until(lambda: _refused(replica.port))
@@ -94,7 +94,7 @@ def test_answers_say_when_their_connection_is_over_and_an_idle_one_is_served_unt
     assert replica.process.wait(60) == 0
 
 
-def test_what_runs_may_end(replica: Replica, tmp_path: Path) -> None:
+def test_running_requests_may_finish(replica: Replica, tmp_path: Path) -> None:
     with ThreadPoolExecutor() as pool, replica.client() as client:
         slow = pool.submit(client.get, "/slow")
         wait_until((tmp_path / "under-way").exists)
@@ -104,7 +104,7 @@ def test_what_runs_may_end(replica: Replica, tmp_path: Path) -> None:
 
 
 def ask(port: int) -> str:
-    """Return the answer to a request on a connection of its own, or what came in its place."""
+    """Return the response to a request on a new connection, or the error."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         try:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: replica\r\nConnection: close\r\n\r\n")
@@ -114,13 +114,13 @@ def ask(port: int) -> str:
     return answer.partition(b"\r\n\r\n")[2].decode()
 
 
-def test_a_replica_that_is_ended_while_it_starts_does_not_linger(replica: Replica) -> None:
-    # The listener is there before the processes are.
+def test_a_replica_stopped_during_startup_exits_at_once(replica: Replica) -> None:
+    # The listener is open before the worker processes start.
     replica.terminate()
     assert replica.process.wait(60) == 0
 
 
-def test_nobody_who_gets_a_connection_stays_without_an_answer(replica: Replica) -> None:
+def test_every_accepted_connection_gets_a_response(replica: Replica) -> None:
     outcomes: Counter[str] = Counter()
 
     def ask_until_refused() -> None:
@@ -140,7 +140,7 @@ def test_nobody_who_gets_a_connection_stays_without_an_answer(replica: Replica) 
     assert replica.process.wait(60) == 0
 
 
-def test_a_reload_goes_on_with_the_listener_and_loses_nobody(replica: Replica) -> None:
+def test_a_reload_keeps_the_listener_and_loses_no_requests(replica: Replica) -> None:
     outcomes: Counter[str] = Counter()
     over = threading.Event()
 
@@ -166,7 +166,7 @@ def test_a_reload_goes_on_with_the_listener_and_loses_nobody(replica: Replica) -
     assert set(outcomes) == {"ok"}
 
 
-def test_a_listener_that_refuses_still_accepts_who_was_there_before() -> None:
+def test_a_draining_listener_still_accepts_established_connections() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         early = socket.create_connection(listener.getsockname())
         refuse_connections(listener)
@@ -182,9 +182,9 @@ def test_a_listener_that_refuses_still_accepts_who_was_there_before() -> None:
         socket.create_connection(listener.getsockname(), timeout=5).close()
 
 
-def test_a_kernel_that_offers_no_filter_is_no_reason_to_fail(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_kernel_without_socket_filters_is_tolerated(caplog: pytest.LogCaptureFixture) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
-    # Of a closed one the kernel takes nothing at all.
+    # The kernel accepts no options for a closed socket.
     listener.close()
     refuse_connections(listener)
     assert LISTENER_NOT_DRAINED in caplog.text

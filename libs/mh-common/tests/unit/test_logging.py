@@ -1,4 +1,4 @@
-"""Lines as they stand on standard output."""
+"""Log lines on standard output."""
 
 import json
 import logging
@@ -41,7 +41,9 @@ def log_failure(logger: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["json", "console"])
-def test_of_errors_places_and_types_are_logged_and_no_messages(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_logged_with_stack_and_type_but_without_message(
+    kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with configured(kind):
         log_failure(structlog.get_logger("ours"))
         log_failure(logging.getLogger("a library's"))
@@ -52,7 +54,7 @@ def test_of_errors_places_and_types_are_logged_and_no_messages(kind: str, capsys
         assert said.count(expected) >= 4
 
 
-def test_an_error_that_is_its_own_cause_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_that_is_its_own_cause_is_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
     with configured("json"):
         try:
             error = RuntimeError(SENTINEL)
@@ -62,7 +64,7 @@ def test_an_error_that_is_its_own_cause_is_shown_once(capsys: pytest.CaptureFixt
     assert json.loads(capsys.readouterr().out)["exception"].count("builtins.RuntimeError") == 1
 
 
-def test_lines_are_json_and_carry_what_is_bound(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_are_json_with_the_bound_context(capsys: pytest.CaptureFixture[str]) -> None:
     with configured("json"), structlog.contextvars.bound_contextvars(request_id="r-1"):
         structlog.get_logger("ours").info("one", rows=3)
         logging.getLogger("a library's").info("two", extra={"rows": 4}, exc_info=(None, None, None))

@@ -1,4 +1,4 @@
-"""What every API's application does by itself: start, end, and look the same where one is mounted in another."""
+"""The common application of all APIs: startup, shutdown, and mounting in another one."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -11,7 +11,7 @@ import pytest
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI, HTTPException, Request
 from mh_common.settings import OtelSettings
-from mh_common.web.application import BACKGROUND_TASK_FAILED, Start, make_application, running
+from mh_common.web.application import BACKGROUND_TASK_FAILED, Start, make_application, run_in_background
 from mh_common.web.metrics import NO_TELEMETRY
 from mh_common.web.request_ids import REQUEST_COMPLETED
 from mh_devtools.stubs.otlp_stub import StubCollector
@@ -38,7 +38,7 @@ def application(start: Start = nothing, otel: OtelSettings | None = None, **opti
 
 
 def mounted(app: FastAPI) -> FastAPI:
-    """Mount an application of its own under /inner."""
+    """Mount a separate application under /inner."""
     inner = FastAPI(telemetry=NO_TELEMETRY)
 
     @inner.get("/things/{key}")
@@ -59,7 +59,7 @@ async def client_of(app: ASGIApp, root_path: str = "") -> AsyncIterator[httpx.As
             yield client
 
 
-async def test_it_has_health_metrics_and_the_version_of_its_package() -> None:
+async def test_it_has_health_metrics_and_its_package_version() -> None:
     async with client_of(application()) as client:
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/readyz")).json()["ready"] is True
@@ -71,7 +71,7 @@ async def test_it_has_health_metrics_and_the_version_of_its_package() -> None:
     assert missing.json()["request_id"] == missing.headers["X-Request-ID"]
 
 
-async def test_what_starts_ends_in_reverse_and_a_task_beside_it_is_cancelled() -> None:
+async def test_clean_ups_run_in_reverse_and_the_background_task_is_cancelled() -> None:
     ended: list[str] = []
 
     async def work() -> None:
@@ -82,7 +82,7 @@ async def test_what_starts_ends_in_reverse_and_a_task_beside_it_is_cancelled() -
 
     async def start(stack: AsyncExitStack) -> Mapping[str, Any]:
         stack.callback(ended.append, "store")
-        await stack.enter_async_context(running(work()))
+        await stack.enter_async_context(run_in_background(work()))
         return {}
 
     async with client_of(application(start)) as client:
@@ -91,12 +91,12 @@ async def test_what_starts_ends_in_reverse_and_a_task_beside_it_is_cancelled() -
     assert ended == ["work", "store"]
 
 
-async def test_a_task_that_fails_is_reported_and_the_application_goes_on() -> None:
+async def test_a_failed_background_task_is_logged_and_the_application_keeps_running() -> None:
     async def fail() -> None:
         raise RuntimeError("no more")
 
     async def start(stack: AsyncExitStack) -> Mapping[str, Any]:
-        await stack.enter_async_context(running(fail()))
+        await stack.enter_async_context(run_in_background(fail()))
         return {}
 
     app = application(start)
@@ -107,7 +107,7 @@ async def test_a_task_that_fails_is_reported_and_the_application_goes_on() -> No
 
 
 @pytest.mark.parametrize(("kind", "shown"), [(ConnectionError, "start the store"), (ValueError, "Traceback")])
-async def test_of_known_errors_the_start_shows_one_line(kind: type[Exception], shown: str) -> None:
+async def test_known_startup_errors_are_one_line(kind: type[Exception], shown: str) -> None:
     async def start(_: AsyncExitStack) -> Mapping[str, Any]:
         raise kind("start the store")
 
@@ -119,7 +119,7 @@ async def test_of_known_errors_the_start_shows_one_line(kind: type[Exception], s
     async def send(message: Message) -> None:
         sent.append(message)
 
-    app = application(start, told_in_one_line=(ConnectionError,))
+    app = application(start, startup_errors=(ConnectionError,))
     with pytest.raises(kind):
         await app({"type": "lifespan", "state": {}}, receive, send)
     [failed] = sent
@@ -136,7 +136,7 @@ async def test_a_mounted_application_has_ids_state_and_labels_like_any_route(roo
     async with client_of(app, root_path) as client:
         before = (await client.get("/metrics")).text
         with capture_logs() as logs:
-            # As ASGI has it, the path holds the root path as well.
+            # In ASGI the path includes the root path.
             answer = await client.get(f"{root_path}/inner/things/7", headers={"X-Request-ID": "r-1"})
             refused = await client.get(f"{root_path}/inner/things/0")
         after = (await client.get("/metrics")).text

@@ -1,4 +1,4 @@
-"""Metrics of a service with several processes, which keep their numbers in one folder."""
+"""Metrics of a service with several processes, which write their values to one folder."""
 
 import os
 import subprocess
@@ -13,16 +13,16 @@ from mh_devtools.testing.exposition import metric_value
 
 REQUEST = "from mh_common.web.metrics import observe_request as o; o('GET', '/a', 200, 0.5); o('GET', '/a', 500, 0.5)"
 SHOW = "from mh_common.metrics import exposition; print(exposition().decode())"
-FORGET = "from mh_common.metrics import forget_former_processes as f; f()"
+FORGET = "from mh_common.metrics import remove_stale_metric_files as f; f()"
 
 
 def run(folder: Path, program: str) -> str:
-    """Run a process of the service to its end, and return what it printed."""
+    """Run a process of the service until it exits, and return its output."""
     command = [sys.executable, "-c", program]
     return subprocess.check_output(command, text=True, env={**os.environ, metrics.FOLDER_VARIABLE: str(folder)})
 
 
-def test_any_process_shows_the_sum_also_of_those_that_ended(tmp_path: Path) -> None:
+def test_every_process_exposes_the_sum_including_exited_ones(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "by it"
     for _ in range(2):
         run(folder, REQUEST)
@@ -32,19 +32,19 @@ def test_any_process_shows_the_sum_also_of_those_that_ended(tmp_path: Path) -> N
     assert metric_value(text, "mh_http_request_duration_seconds_sum", route="/a") == 3.0
 
 
-def test_a_new_run_begins_at_nothing(tmp_path: Path) -> None:
+def test_a_new_run_starts_at_zero(tmp_path: Path) -> None:
     run(tmp_path, REQUEST)
     text = run(tmp_path, f"{FORGET}\n{REQUEST}\n{FORGET}\n{SHOW}")
     assert metric_value(text, "mh_http_requests_total", route="/a") == 2
 
 
-def test_who_counts_nothing_leaves_no_file(tmp_path: Path) -> None:
-    # A health check runs twice a minute for as long as the worker does, each time as a process of its own.
+def test_a_process_without_metrics_creates_no_file(tmp_path: Path) -> None:
+    # A health check runs twice a minute for the lifetime of the worker, each time in a new process.
     run(tmp_path, "import indexer_worker.health")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_they_are_shown_on_a_port_until_that_is_ended() -> None:
+def test_metrics_are_served_until_the_server_is_stopped() -> None:
     port = servers.free_port()
     stop = metrics.serve("127.0.0.1", port)
     answer = httpx.get(f"http://127.0.0.1:{port}/metrics")

@@ -1,4 +1,4 @@
-"""The tests' own promise: no connection leaves the machine."""
+"""The tests' own guarantee: no connection leaves the machine."""
 
 import socket
 
@@ -7,6 +7,6 @@ from pytest_socket import SocketConnectBlockedError
 
 
 def test_a_connection_to_another_machine_is_refused() -> None:
-    # An address of TEST-NET-1 (RFC 5737), which belongs to nobody.
+    # An address in TEST-NET-1 (RFC 5737), which nobody uses.
     with pytest.warns(UserWarning, match="192.0.2.1"), pytest.raises(SocketConnectBlockedError):
         socket.create_connection(("192.0.2.1", 80), timeout=1)

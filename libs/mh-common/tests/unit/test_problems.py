@@ -1,4 +1,4 @@
-"""What each kind of error is to a caller, before it has any form."""
+"""The problem document for each kind of error."""
 
 import pytest
 from fastapi.exceptions import RequestValidationError
@@ -13,15 +13,15 @@ SECRET = "SELECT secret FROM patients"
 
 
 class TeapotError(DomainError):
-    """An error that only one service knows."""
+    """An error that only one service has."""
 
 
 class SmallTeapotError(TeapotError):
-    """A kind of it."""
+    """A subclass of it."""
 
 
 class NoTeapotError(NotFoundError):
-    """A service's own kind of an error that every service has."""
+    """A service's own subclass of a common error."""
 
 
 class Form(BaseModel):
@@ -41,13 +41,13 @@ def refused(value: object, *place: str | int) -> RequestValidationError:
         (NoTeapotError("There is no teapot."), 404, "There is no teapot."),
         (TeapotError("Short and stout."), 418, "Short and stout."),
         (SmallTeapotError("Shorter."), 418, "Shorter."),
-        (refused("old", "body"), 422, "The request's body is not acceptable; see errors."),
-        (refused("old", "query"), 400, "The request's parameters are not acceptable; see errors."),
+        (refused("old", "body"), 422, "The request's body is invalid; see errors."),
+        (refused("old", "query"), 400, "The request's parameters are invalid; see errors."),
         (HTTPException(405), 405, None),
         (HTTPException(403, "Keys of your own are turned off here."), 403, "Keys of your own are turned off here."),
     ],
 )
-def test_what_is_expected_is_told_as_it_is(error: Exception, status: int, detail: str | None) -> None:
+def test_expected_errors_keep_their_message(error: Exception, status: int, detail: str | None) -> None:
     problem, headers = to_problem(error, {TeapotError: 418}, instance="/things/7", request_id="r-1")
     assert (problem.status, problem.detail) == (status, detail)
     assert (problem.instance, problem.request_id, headers) == ("/things/7", "r-1", {})
@@ -65,7 +65,7 @@ def test_headers_come_with_the_problem(error: Exception, expected: dict[str, str
     assert headers == expected
 
 
-def test_members_and_faults_become_part_of_it() -> None:
+def test_members_and_validation_errors_are_included() -> None:
     fault = FieldProblem(field="sort", message="is unknown")
     teapot = TeapotError("Short.")
     teapot.members = {"sources": [{"id": 7}]}
@@ -77,10 +77,10 @@ def test_members_and_faults_become_part_of_it() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError(SECRET), TeapotError(SECRET)])
-def test_what_nobody_expected_is_a_500_that_repeats_nothing_and_does_nothing(error: Exception) -> None:
+def test_unexpected_errors_are_a_500_without_details_or_side_effects(error: Exception) -> None:
     with capture_logs() as logs:
         problem, headers = to_problem(error)
     assert (problem.status, headers) == (500, {})
     assert SECRET not in problem.model_dump_json()
-    # Logging is the business of whoever answers a request.
+    # Only the request handler logs.
     assert UNEXPECTED_ERROR not in [entry["event"] for entry in logs]

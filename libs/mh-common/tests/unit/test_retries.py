@@ -4,7 +4,7 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mh_common.retries import LONGEST_RETRY_AFTER_S, Backoff, retry_after_of
+from mh_common.retries import MAX_RETRY_AFTER_S, Backoff, retry_after_from_headers
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC).timestamp()
 
@@ -19,8 +19,8 @@ NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC).timestamp()
         ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
         ({"retry-after": "Sun, 01 Nov 2026 12:00:30 GMT"}, 30.0),
         ({"retry-after": "Sun, 01 Nov 2026 11:00:00 GMT"}, 0.0),
-        ({"retry-after": "Sun, 01 Nov 2099 11:00:00 GMT"}, LONGEST_RETRY_AFTER_S),
-        ({"retry-after": "999999999"}, LONGEST_RETRY_AFTER_S),
+        ({"retry-after": "Sun, 01 Nov 2099 11:00:00 GMT"}, MAX_RETRY_AFTER_S),
+        ({"retry-after": "999999999"}, MAX_RETRY_AFTER_S),
         ({"retry-after": "-3"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
@@ -28,18 +28,20 @@ NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC).timestamp()
     ],
 )
 def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], expected: float | None) -> None:
-    assert retry_after_of(headers, now=lambda: NOW) == expected
+    assert retry_after_from_headers(headers, now=lambda: NOW) == expected
 
 
 def test_a_date_counts_from_the_real_clock_by_default() -> None:
-    wait = retry_after_of({"retry-after": format_datetime(datetime.fromtimestamp(4_000_000_000, UTC), usegmt=True)})
-    assert wait == LONGEST_RETRY_AFTER_S
+    wait = retry_after_from_headers(
+        {"retry-after": format_datetime(datetime.fromtimestamp(4_000_000_000, UTC), usegmt=True)}
+    )
+    assert wait == MAX_RETRY_AFTER_S
 
 
 @given(st.text(max_size=40))
 def test_no_header_crashes_the_parser(value: str) -> None:
-    wait = retry_after_of({"retry-after": value, "retry-after-ms": value})
-    assert wait is None or 0 <= wait <= LONGEST_RETRY_AFTER_S
+    wait = retry_after_from_headers({"retry-after": value, "retry-after-ms": value})
+    assert wait is None or 0 <= wait <= MAX_RETRY_AFTER_S
 
 
 def test_the_ceiling_doubles_until_it_is_reached() -> None:
@@ -47,7 +49,7 @@ def test_the_ceiling_doubles_until_it_is_reached() -> None:
     assert [backoff.wait(failures) for failures in (1, 2, 3, 4, 2000)] == [1.0, 2.0, 4.0, 5.0, 5.0]
 
 
-def test_the_server_is_never_asked_sooner_than_it_said() -> None:
+def test_retry_after_is_the_minimum_wait() -> None:
     assert Backoff(jitter=lambda: 0.0).wait(1, retry_after=3.0) == 3.0
     assert Backoff(base_s=8.0, jitter=lambda: 1.0).wait(1, retry_after=3.0) == 8.0
 

@@ -1,4 +1,4 @@
-"""Settings come from the environment, and bad ones end the process with one line."""
+"""Settings come from the environment; if they are invalid, the process exits with one line."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_variables_name_is_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_of_a_variable_is_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAULT_API_TOKEN", "t")
     monkeypatch.setenv("MILVUS_URI", "http://milvus:19530")
     monkeypatch.setenv("MILVUS_DATA_DIR", "meant for another program")
@@ -39,7 +39,7 @@ def test_a_variables_name_is_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.redis.url == "redis://127.0.0.1:6379/0"
 
 
-def test_the_environment_wins_over_env_local_and_that_over_env(
+def test_the_environment_overrides_env_local_and_that_overrides_env(
     empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (empty_folder / ".env").write_text("VAULT_API_TOKEN=env\nMILVUS_TOKEN=env\nREDIS_URL=redis://env:1/0\n")
@@ -52,7 +52,7 @@ def test_the_environment_wins_over_env_local_and_that_over_env(
     assert settings.redis.url == "redis://process:1/0"
 
 
-def test_bad_settings_are_named_in_one_line_without_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_settings_are_reported_in_one_line_without_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILVUS_URI", "/data/s3cret.db")
 
     with pytest.raises(SystemExit) as ended:
@@ -66,20 +66,20 @@ def test_bad_settings_are_named_in_one_line_without_their_values(monkeypatch: py
 
 
 @pytest.mark.parametrize("variable", ["MILVUS_URL", "MILVUS_UR", "MILVUS_URIS", "VAULT_API_TOCEN", "REDIS_URLL"])
-def test_a_name_that_is_one_letter_off_is_not_passed_over(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+def test_a_misspelled_name_is_reported(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv("VAULT_API_TOKEN", "t")
     monkeypatch.setenv(variable, "s3cret")
 
     with pytest.raises(SystemExit) as ended:
         load_settings(ExampleSettings)
 
-    assert f"{variable}: there is no such setting; " in str(ended.value)
+    assert f"{variable}: there is no such setting " in str(ended.value)
     assert "s3cret" not in str(ended.value)
 
 
-def test_names_that_other_programs_use_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_other_programs_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAULT_API_TOKEN", "t")
-    # Kubernetes sets the last four for services of these names.
+    # Kubernetes sets the last four for services with these names.
     for name in ("MILVUS_DATA_DIR", "REDIS_PORT", "REDIS_SERVICE_HOST", "MILVUS_PORT", "MILVUS_SERVICE_PORT"):
         monkeypatch.setenv(name, "tcp://10.0.0.1:6379")
 

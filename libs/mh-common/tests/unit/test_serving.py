@@ -1,4 +1,4 @@
-"""How an API becomes gunicorn: its arguments, and how many workers fit."""
+"""Starting Gunicorn: its arguments, and the number of workers."""
 
 import logging
 import os
@@ -36,7 +36,7 @@ def test_the_arguments_follow_the_settings() -> None:
         ("6400000 100000", str(100 * WORKER_BYTES), PROCESSORS),
     ],
 )
-def test_there_is_a_worker_for_each_processor_that_the_container_may_use(
+def test_there_is_one_worker_per_available_cpu(
     tmp_path: Path, processors: str | None, memory: str | None, workers: int
 ) -> None:
     for name, text in (("cpu.max", processors), ("memory.max", memory)):
@@ -45,7 +45,7 @@ def test_there_is_a_worker_for_each_processor_that_the_container_may_use(
     assert default_concurrency(tmp_path) == workers
 
 
-def test_gunicorn_knows_every_setting_and_workers_give_up_before_the_master() -> None:
+def test_gunicorn_has_every_setting_and_workers_time_out_before_the_master() -> None:
     config = Config()
     ours = {name: value for name, value in vars(gunicorn_conf).items() if name in config.settings}
     for name, value in ours.items():
@@ -61,7 +61,7 @@ def test_gunicorn_knows_every_setting_and_workers_give_up_before_the_master() ->
     assert config.graceful_timeout < gunicorn_conf.graceful_timeout < 30
 
 
-def test_what_a_worker_of_gunicorn_logs_joins_our_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_gunicorn_worker_logs_use_our_format(capsys: pytest.CaptureFixture[str]) -> None:
     gunicorn = logging.getLogger("gunicorn.error")
     gunicorn.addHandler(logging.StreamHandler())
     gunicorn.propagate = False

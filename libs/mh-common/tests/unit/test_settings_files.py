@@ -1,4 +1,4 @@
-"""Secrets that come from mounted files."""
+"""Secrets from mounted files."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("ending", ["", "\n"])
-def test_a_file_named_in_the_environment_is_the_setting(
+def test_a_file_named_in_the_environment_sets_the_setting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     secret = tmp_path / "token"
@@ -33,7 +33,7 @@ def test_a_file_named_in_the_environment_is_the_setting(
     assert settings.milvus.uri == "http://milvus:19530"
 
 
-def test_the_variable_itself_wins_over_its_file_and_the_file_over_the_env_file(
+def test_the_variable_overrides_its_file_and_the_file_overrides_dotenv(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "token").write_text("of the file")
@@ -45,7 +45,7 @@ def test_the_variable_itself_wins_over_its_file_and_the_file_over_the_env_file(
     assert load_settings(Settings).milvus.token == "of the environment"
 
 
-def test_a_file_that_cannot_be_read_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_file_is_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILVUS_TOKEN_FILE", str(tmp_path / "gone"))
     with pytest.raises(SystemExit, match=r"MILVUS_TOKEN_FILE: \S+gone cannot be read \(No such file or directory\)\."):
         load_settings(Settings)
@@ -54,7 +54,7 @@ def test_a_file_that_cannot_be_read_is_said_in_one_line(tmp_path: Path, monkeypa
         load_settings(Settings)
 
 
-def test_what_a_file_says_is_checked_like_any_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_content_of_a_file_is_validated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "uri").write_text("ftp://milvus")
     monkeypatch.setenv("MILVUS_URI_FILE", str(tmp_path / "uri"))
     with pytest.raises(SystemExit, match="MILVUS_URI: ") as refused:

@@ -1,4 +1,4 @@
-"""A service waits for a store that may yet come, and not for one that says no."""
+"""A service waits for a store that is not available yet, but not for one that rejects it."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from mh_common.startup import Store, StoreError, StoreRefusedError, wait_for_sto
 
 
 class Flaky:
-    """Can be used from a given look on."""
+    """Becomes available after a number of checks."""
 
     def __init__(self, fails: int, error: Exception) -> None:
         self.looks = 0
@@ -25,33 +25,33 @@ def store(look: Callable[[], object]) -> Store:
     return Store("Redis", "correct REDIS_URL", look)  # type: ignore[arg-type]  # an async method each time
 
 
-async def test_a_store_that_comes_late_is_waited_for() -> None:
+async def test_a_late_store_is_waited_for() -> None:
     late = Flaky(2, ConnectionRefusedError())
-    await wait_for_stores([store(late.look)], patience=60)
+    await wait_for_stores([store(late.look)], max_wait=60)
     assert late.looks == 3
 
 
-async def test_a_store_that_refuses_is_asked_once_and_ends_the_wait_for_others() -> None:
+async def test_a_store_that_rejects_the_connection_stops_the_wait_at_once() -> None:
     refusing = Flaky(100, StoreRefusedError("correct the password in REDIS_URL"))
     away = Flaky(1000, ConnectionRefusedError())
     with pytest.raises(StoreRefusedError, match="correct the password"):
-        await wait_for_stores([store(away.look), store(refusing.look)], patience=600)
+        await wait_for_stores([store(away.look), store(refusing.look)], max_wait=600)
     assert refusing.looks == 1
 
 
-async def test_a_store_that_stays_away_is_named_with_its_cure() -> None:
+async def test_an_unavailable_store_is_reported_with_a_hint() -> None:
     away = Flaky(1000, ConnectionRefusedError("10.1.2.3"))
     with pytest.raises(StoreError) as raised:
-        await wait_for_stores([store(away.look)], patience=0.1)
-    assert str(raised.value) == "Redis cannot be used within 0.1 s: correct REDIS_URL"
+        await wait_for_stores([store(away.look)], max_wait=0.1)
+    assert str(raised.value) == "Redis is not available after 0.1 s: correct REDIS_URL"
 
 
-async def test_a_store_that_never_answers_is_given_up() -> None:
-    with pytest.raises(StoreError, match="cannot be used within"):
-        await wait_for_stores([store(asyncio.Event().wait)], patience=0.1)
+async def test_a_store_that_never_responds_times_out() -> None:
+    with pytest.raises(StoreError, match="is not available after"):
+        await wait_for_stores([store(asyncio.Event().wait)], max_wait=0.1)
 
 
-async def test_without_patience_nobody_looks() -> None:
+async def test_with_max_wait_0_nothing_is_checked() -> None:
     away = Flaky(1000, ConnectionRefusedError())
-    await wait_for_stores([store(away.look)], patience=0)
+    await wait_for_stores([store(away.look)], max_wait=0)
     assert away.looks == 0

@@ -1,4 +1,4 @@
-"""Serving the stubs: what a test must be told, and what must not keep it waiting."""
+"""Serving the stubs: errors that a test must see, and what must not block it."""
 
 import asyncio
 import socket

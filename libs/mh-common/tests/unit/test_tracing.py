@@ -1,4 +1,4 @@
-"""Spans as a collector gets them, and that there is nothing of them without one."""
+"""Spans as received by a collector, and no tracing without one."""
 
 import asyncio
 import socket
@@ -22,14 +22,14 @@ SECOND = "00-1af7651916cd43dd8448eb211c80319d-c7ad6b7169203332-01"
 
 @pytest.fixture
 def collector() -> Iterator[StubCollector]:
-    """A collector, which has this process's spans once `stop` is called."""
+    """A collector, which has received this process's spans once `stop` is called."""
     with StubCollector.running() as stub:
         yield stub
 
 
 @pytest.fixture
 def stop(collector: StubCollector) -> Iterator[Stop]:
-    """Trace; give what ends that and sends the spans."""
+    """Start tracing; yield the function that exports the spans and stops it."""
     end = tracing.start_tracing(OtelSettings(exporter_otlp_endpoint=f"{collector.base_url}/"), "tests")
     yield end
     end()
@@ -40,7 +40,7 @@ def only(spans: list[ReceivedSpan]) -> ReceivedSpan:
     return span
 
 
-def test_spans_nest_and_tell_what_they_were_given(collector: StubCollector, stop: Stop) -> None:
+def test_spans_nest_and_have_their_attributes(collector: StubCollector, stop: Stop) -> None:
     with tracing.span("outer", "server"), tracing.span("inner", "client", mh_rows=3):
         pass
     stop()
@@ -69,7 +69,7 @@ def test_one_origin_is_the_parent_and_several_are_linked(collector: StubCollecto
     assert only(collector.named("of none")).parent_id == around.span_id
 
 
-def test_of_an_error_a_span_holds_the_type_only(collector: StubCollector, stop: Stop) -> None:
+def test_a_span_has_only_the_type_of_an_error(collector: StubCollector, stop: Stop) -> None:
     with pytest.raises(ValueError, match=SENTINEL), tracing.span("fails"):
         raise ValueError(SENTINEL)
     stop()
@@ -79,7 +79,7 @@ def test_of_an_error_a_span_holds_the_type_only(collector: StubCollector, stop: 
     assert not any(SENTINEL.encode() in body for body in collector.received)
 
 
-async def test_what_goes_to_another_service_carries_trace_and_request(collector: StubCollector, stop: Stop) -> None:
+async def test_requests_to_other_services_have_trace_and_request_id(collector: StubCollector, stop: Stop) -> None:
     request = SimpleNamespace(headers={})
     with structlog.contextvars.bound_contextvars(request_id="r-1"), tracing.span("call"):
         await tracing.inject_trace_headers(request)
@@ -92,7 +92,7 @@ async def test_what_goes_to_another_service_carries_trace_and_request(collector:
     assert line == {"event": "x", "trace_id": span.trace_id, "span_id": span.span_id}
 
 
-async def test_without_an_endpoint_there_is_nothing() -> None:
+async def test_without_an_endpoint_nothing_is_traced() -> None:
     end = tracing.start_tracing(OtelSettings(exporter_otlp_endpoint=""), "tests")
     request = SimpleNamespace(headers={})
     with tracing.span("nothing", origins=[FIRST]) as span:
@@ -110,12 +110,12 @@ async def test_a_job_passes_its_id_on() -> None:
     assert request.headers == {"X-Request-ID": "j-1"}
 
 
-def test_the_first_to_start_is_the_one_to_end_it(collector: StubCollector, stop: Stop) -> None:
+def test_only_the_first_start_can_stop_tracing(collector: StubCollector, stop: Stop) -> None:
     tracing.start_tracing(OtelSettings(exporter_otlp_endpoint=collector.base_url), "another")()
     assert tracing.is_tracing()
 
 
-def test_a_collector_that_hangs_does_not_keep_a_process_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_collector_does_not_block_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3600")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -127,14 +127,14 @@ def test_a_collector_that_hangs_does_not_keep_a_process_from_its_end(monkeypatch
 
 
 @pytest.mark.parametrize("endpoint", ["127.0.0.1:4318", "grpc://127.0.0.1:4317"])
-def test_an_endpoint_of_another_protocol_is_refused(endpoint: str) -> None:
+def test_an_endpoint_with_another_protocol_is_rejected(endpoint: str) -> None:
     with pytest.raises(ValueError, match="exporter_otlp_endpoint"):
         OtelSettings(exporter_otlp_endpoint=endpoint)
 
 
 @pytest.mark.parametrize("service", ["conversations_api.main", "rag_api.main", "indexer_worker.celery_app"])
 def test_no_service_loads_the_sdk_without_an_endpoint(service: str) -> None:
-    # redis-py loads the SDK's metrics wherever they are installed, and makes no use of them unless it is told to.
+    # redis-py imports the SDK's metrics if installed, but does not use them by default.
     program = (
         f"import sys, {service}\nfrom mh_common import tracing\nfrom mh_common.settings import OtelSettings\n"
         "tracing.start_tracing(OtelSettings(), 'x')\nprint(*sys.modules)"
@@ -155,7 +155,7 @@ async def test_a_generator_may_yield_within_a_span_that_is_alone(collector: Stub
         assert await anext(generator) == 1
         with tracing.span("beside"):
             pass
-    # Closed in another context than the one it was begun in, as a server does when its caller is gone.
+    # Closed in another context than it was started in, as a server does when its client disconnects.
     await asyncio.create_task(generator.aclose())
     stop()
 

@@ -1,4 +1,4 @@
-"""Waiting in tests: it ends when the condition holds, and says what did not come true."""
+"""Waiting in tests: it returns when the condition holds, and reports a condition that does not."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from mh_devtools.testing.waiting import eventually, until_logged, wait_until
 
 def holds_at(attempt: int) -> Callable[[], bool]:
     tried = iter(range(1, attempt + 1))
-    # One more look than that would be a StopIteration.
+    # One more call would raise StopIteration.
     return lambda: next(tried) == attempt
 
 
-async def test_it_ends_when_the_condition_holds() -> None:
+async def test_it_returns_when_the_condition_holds() -> None:
     wait_until(holds_at(3))
     await eventually(holds_at(3))
     condition = holds_at(3)
@@ -24,19 +24,19 @@ async def test_it_ends_when_the_condition_holds() -> None:
     await eventually(awaited)
 
 
-async def test_who_waits_in_vain_reads_for_what_and_how_long() -> None:
+async def test_a_timeout_reports_the_condition_and_the_time() -> None:
     with pytest.raises(AssertionError, match=r"^not within 0\.05 s: rain$"):
         wait_until(lambda: False, timeout=0.05, what="rain")
     with pytest.raises(AssertionError, match=r"^not within 0\.05 s: rain$"):
         await eventually(lambda: False, timeout=0.05, what="rain")
 
 
-async def test_a_condition_that_hangs_is_given_up() -> None:
+async def test_a_hanging_condition_times_out() -> None:
     with pytest.raises(AssertionError, match="not within"):
         await eventually(asyncio.Event().wait, timeout=0.05)
 
 
-async def test_a_condition_that_fails_ends_the_wait() -> None:
+async def test_an_error_in_the_condition_is_raised() -> None:
     def fail() -> bool:
         raise TimeoutError("of its own")
 

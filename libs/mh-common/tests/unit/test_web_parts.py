@@ -1,4 +1,4 @@
-"""What every API answers when things go wrong, and what it logs."""
+"""Error responses and logs of every API."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ from mh_common.web.request_ids import RequestIdMiddleware
 
 
 class TeapotError(DomainError):
-    """An error that only one service knows."""
+    """An error that only one service has."""
 
 
 ERRORS: dict[str, Exception] = {
@@ -114,12 +114,12 @@ async def test_a_domain_error_is_a_problem_document(client: httpx.AsyncClient, n
     assert problem["request_id"] == response.headers["X-Request-ID"] == "from-caller"
 
 
-async def test_unavailable_tells_when_to_come_back_and_invalid_names_the_field(client: httpx.AsyncClient) -> None:
+async def test_unavailable_has_retry_after_and_invalid_names_the_field(client: httpx.AsyncClient) -> None:
     assert (await client.get("/errors/down")).headers["Retry-After"] == "7"
     assert (await client.get("/errors/invalid")).json()["errors"] == [{"field": "sort", "message": "is unknown"}]
 
 
-async def test_a_bug_is_a_plain_500_without_internals(client: httpx.AsyncClient) -> None:
+async def test_an_unexpected_error_is_a_500_without_internals(client: httpx.AsyncClient) -> None:
     response = await client.get("/errors/bug")
 
     assert (response.status_code, response.headers["content-type"]) == (500, PROBLEM_JSON)
@@ -127,7 +127,7 @@ async def test_a_bug_is_a_plain_500_without_internals(client: httpx.AsyncClient)
     assert response.json()["request_id"]
 
 
-async def test_a_bad_body_names_row_and_field_in_plain_words_and_repeats_no_text(client: httpx.AsyncClient) -> None:
+async def test_an_invalid_body_is_reported_by_row_and_field_without_its_text(client: httpx.AsyncClient) -> None:
     good = {"question": "q", "answer": "a", "question_sentiment": "neutral", "answer_sentiment": "neutral"}
     bad = {"question": "private\x00text", "answer": "a", "question_sentiment": "sad", "mood": 1}
 
@@ -142,7 +142,7 @@ async def test_a_bad_body_names_row_and_field_in_plain_words_and_repeats_no_text
     }
     messages = {error["field"]: error["message"] for error in response.json()["errors"]}
     assert messages["items.1.answer_sentiment"] == "is required"
-    assert messages["items.1.mood"].startswith("is not a known name")
+    assert messages["items.1.mood"].startswith("is unknown")
     assert "private" not in response.text
 
 
@@ -154,7 +154,7 @@ async def test_a_bad_body_names_row_and_field_in_plain_words_and_repeats_no_text
         ({"json": {"items": []}}, 422, "items"),
     ],
 )
-async def test_an_unusable_body_says_what_to_change(
+async def test_an_unusable_body_is_reported_with_what_to_change(
     client: httpx.AsyncClient, request_: dict[str, object], status: int, words: str
 ) -> None:
     response = await client.request("POST", "/bulk", **request_)  # type: ignore[arg-type]
@@ -179,7 +179,7 @@ async def test_unknown_paths_and_methods_are_problems_too(client: httpx.AsyncCli
 
 
 @pytest.mark.parametrize("given", ["", "two words", "x" * 129, "<script>"])
-async def test_a_harmful_request_id_is_replaced(client: httpx.AsyncClient, given: str) -> None:
+async def test_a_malformed_request_id_is_replaced(client: httpx.AsyncClient, given: str) -> None:
     response = await client.get("/echo", headers={"X-Request-ID": given})
 
     assert response.json() == response.headers["X-Request-ID"] != given
@@ -207,7 +207,7 @@ async def test_readiness_names_each_dependency_without_secrets(
     assert "hunter2" not in response.text
 
 
-async def test_an_optional_dependency_does_not_make_unready(
+async def test_an_optional_dependency_does_not_affect_readiness(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(CHECKS, "extra", _broken)

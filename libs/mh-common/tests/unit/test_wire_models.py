@@ -1,4 +1,4 @@
-"""What may travel between services and clients, and what may not."""
+"""Validation of the request and response models."""
 
 import pytest
 from hypothesis import given
@@ -25,7 +25,7 @@ def create(question: str, answer: str = "a") -> ConversationCreate:
 
 
 @given(st.text(min_size=1).filter(lambda text: text.strip() and "\x00" not in text))
-def test_any_unicode_text_is_taken_and_only_trimmed(text: str) -> None:
+def test_any_unicode_text_is_accepted_and_only_trimmed(text: str) -> None:
     conversation = create(text)
 
     assert conversation.question in text
@@ -42,7 +42,7 @@ def test_any_unicode_text_is_taken_and_only_trimmed(text: str) -> None:
         ("x" * (MAX_TEXT_LENGTH + 1), "at most 1000000 characters"),
     ],
 )
-def test_text_that_no_store_takes_is_refused_with_its_reason(text: str, message: str) -> None:
+def test_text_that_no_store_accepts_is_rejected_with_a_reason(text: str, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         create(text)
 
@@ -51,7 +51,7 @@ def test_length_counts_after_trimming() -> None:
     assert len(create(" " * 50 + "x" * MAX_TEXT_LENGTH + "\n").question) == MAX_TEXT_LENGTH
 
 
-def test_an_unknown_field_is_refused() -> None:
+def test_an_unknown_field_is_rejected() -> None:
     with pytest.raises(ValidationError, match="themes"):
         ConversationCreate.model_validate({"question": "q", "answer": "a", **SENTIMENTS, "themes": "sleep"})
 
@@ -63,7 +63,7 @@ def test_an_update_names_only_what_it_changes() -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"question": None}, {"question_sentiment": None}, {"question": "  "}])
-def test_an_update_of_nothing_or_to_null_is_refused(body: dict[str, object]) -> None:
+def test_an_empty_update_or_null_is_rejected(body: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         ConversationUpdate.model_validate(body)
 
@@ -80,18 +80,18 @@ def test_times_in_a_search_need_a_zone() -> None:
 
 
 @pytest.mark.parametrize("values", [{"status": "queued"}, {"status": "failed"}, {"status": "done", "reason": "Why?"}])
-def test_a_runs_progress_is_clear(values: dict[str, str]) -> None:
+def test_contradictory_progress_is_rejected(values: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         IndexRunProgress.model_validate({"owner": "w1", **values})
 
 
-def test_a_run_that_failed_says_why() -> None:
+def test_a_failed_run_has_a_reason() -> None:
     failed = IndexRunProgress.model_validate({"owner": "w1", "status": "failed", "reason": "Out of memory."})
 
     assert (failed.reason, failed.repaired) == ("Out of memory.", 0)
 
 
 @pytest.mark.parametrize("since", ["5", "2026-03-01", "2026-03-01T00:00:00", "0001-01-01T00:00:00+10:00"])
-def test_a_time_that_is_no_moment_is_refused(since: str) -> None:
+def test_an_invalid_time_is_rejected(since: str) -> None:
     with pytest.raises(ValidationError):
         IndexSyncRequest.model_validate({"since": since})

@@ -1,6 +1,6 @@
-"""Check the migrations without a server: up, compared with the models, down, and up again, on an empty SQLite file.
+"""Check the migrations on an empty SQLite database: upgrade, compare with the models, downgrade, upgrade again.
 
-The same on MariaDB and MySQL, and beside the release before, is part of the tests.
+The tests do the same on MariaDB and MySQL, and beside the previous release.
 """
 
 import os
@@ -14,7 +14,7 @@ STEPS = (["upgrade", "head"], ["check"], ["downgrade", "base"], ["upgrade", "hea
 
 
 def main() -> None:
-    """Run the steps; the first that fails ends the check with its message."""
+    """Run the steps; exit with the message of the first that fails."""
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/check.db"}
         for step in STEPS:

@@ -1,1 +1,1 @@
-"""The whole platform on one machine, without servers to install."""
+"""The whole platform on one machine, without installing servers."""

@@ -1,4 +1,4 @@
-"""The whole platform on one machine without servers to install: `make run` and `make demo`.
+"""The whole platform on one machine, without installing servers: `make run` and `make demo`.
 
 SQLite, a private Redis, Milvus Lite as a server, both APIs behind one port, and a Celery worker. Data stays in `var/`.
 """
@@ -14,9 +14,9 @@ from rich.panel import Panel
 from rich.text import Text
 
 from mh_devtools import servers
-from mh_devtools.embedded.data import console, import_data, renew_index, wait_until_searchable
+from mh_devtools.embedded.data import console, import_data, sync_or_rebuild_index, wait_until_searchable
 from mh_devtools.embedded.interrupts import Interrupts
-from mh_devtools.embedded.local_stack import Stack, port_from_environment, sole_owner
+from mh_devtools.embedded.local_stack import Stack, exclusive_lock, port_from_environment
 from mh_devtools.paths import ROOT
 
 QUESTION = "My patient lies awake at night because of worries about work. How can I help?"
@@ -37,7 +37,7 @@ def ask(client: Client) -> None:
 
 
 def print_addresses(url: str) -> None:
-    """Print what to open and what to type."""
+    """Print the URLs and a sample command."""
     lines = (
         f"\nServing at {url}  (Ctrl-C stops everything)",
         f"  documentation  {url}/docs",
@@ -49,14 +49,14 @@ def print_addresses(url: str) -> None:
 
 
 def serve(var: Path, interrupts: Interrupts, *, demo: bool) -> None:
-    """Run the stack until a signal comes; with `demo` until the sample question is answered."""
-    with sole_owner(var), ExitStack() as cleanup:
+    """Run the stack until it is interrupted or, with `demo`, until the sample question is answered."""
+    with exclusive_lock(var), ExitStack() as cleanup:
         stack = Stack(var, port_from_environment(), interrupts)
         cleanup.callback(stack.stop)
         with console.status("Starting Redis, Milvus Lite, the APIs and the worker"):
             stack.start()
         with Client(stack.url, timeout=60) as client:
-            renew_index(stack, client)
+            sync_or_rebuild_index(stack, client)
             import_data(stack, client)
             wait_until_searchable(stack, client)
             ask(client)
@@ -69,15 +69,15 @@ def serve(var: Path, interrupts: Interrupts, *, demo: bool) -> None:
 
 
 def main() -> None:
-    """Parse the command line and run. Exit code 1, after one line on standard error, when something is wrong."""
+    """Parse the command line and run. Errors are one line on standard error and exit code 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--demo", action="store_true", help="exit after the sample question is answered")
-    parser.add_argument("--var", type=Path, default=ROOT / "var", help="where data and logs are kept")
+    parser.add_argument("--var", type=Path, default=ROOT / "var", help="folder for data and logs")
     arguments = parser.parse_args()
     try:
         serve(arguments.var.resolve(), Interrupts(), demo=arguments.demo)
     except KeyboardInterrupt:
-        console.print("Stopped; the data stays in", str(arguments.var))
+        console.print("Stopped; the data is kept in", str(arguments.var))
     except (servers.ServerError, MHError) as error:
         sys.exit(f"{error}")
 

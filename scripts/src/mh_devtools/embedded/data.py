@@ -1,4 +1,4 @@
-"""What the embedded stack is filled with, and when all of it is searchable."""
+"""Import data into the embedded stack, and wait until it is searchable."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ console = Console(highlight=False)
 
 
 def import_data(stack: Stack, client: Client) -> None:
-    """Import MH_DATASET, else the sample, when the database is empty or an import was not finished."""
+    """Import MH_DATASET, or else the sample, if the database is empty or an earlier import did not finish."""
     marker = stack.var / "import-unfinished"
     if client.conversations.stats().total and not marker.exists():
         return
@@ -24,23 +24,23 @@ def import_data(stack: Stack, client: Client) -> None:
     again = [] if marker.exists() else ["--again"]
     marker.touch()
     command = [sys.executable, "-m", "mh_client.cli", "--url", stack.url, "import", dataset, "--wait", *again]
-    # The journals are beside the data that they tell of, which may be at another port the next time.
+    # Keep the journals with the data, by name: the port may differ next time.
     command += ["--state-dir", str(stack.var / "imports"), "--platform", "embedded"]
     code = subprocess.run(command, check=False).returncode
     stack.check()
-    # Code 1: imported but for the rejected rows, which the importer has named.
+    # Code 1: imported, except for rejected rows, which the importer has reported.
     if code not in (0, 1):
-        raise servers.ServerError(f"The import of {dataset} did not finish (exit code {code}); it said why above.")
+        raise servers.ServerError(f"The import of {dataset} did not finish (exit code {code}); see its message above.")
     marker.unlink()
 
 
-def renew_index(stack: Stack, client: Client) -> None:
-    """Build the index anew when it is not the one that this release needs; else queue what it lost.
+def sync_or_rebuild_index(stack: Stack, client: Client) -> None:
+    """Rebuild the index if this release needs another one; otherwise queue the conversations it lacks.
 
-    Its file, or the queue's, may have been deleted since the last start.
+    The files of the index or of the queue may have been deleted since the last start.
     """
     outdated = stack.outdated()
-    reason = "The index is of another release or embedding model: building it anew"
+    reason = "The index is from another release or embedding model: rebuilding it"
     doing = reason if outdated else "Comparing the index with the conversations"
     with console.status(doing):
         run = client.index.rebuild() if outdated else client.index.sync()
@@ -53,7 +53,7 @@ def renew_index(stack: Stack, client: Client) -> None:
 
 
 def wait_until_searchable(stack: Stack, client: Client) -> None:
-    """Return when no conversation waits for the index."""
+    """Return when no conversation is pending in the index."""
     with console.status("Waiting until everything is searchable"):
         while client.conversations.stats().index_status[IndexStatus.PENDING]:
             stack.check()

@@ -1,4 +1,4 @@
-"""Signals that end a stack, but never between the start of a process and the note of it."""
+"""Signals that stop a stack, but never between starting a process and recording it."""
 
 import signal
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Interrupts:
-    """Turns signals into KeyboardInterrupt, but not while a process is being started or stopped: none is forgotten."""
+    """Turns signals into KeyboardInterrupt, deferred while a process is being started or stopped."""
 
     def __init__(self) -> None:
         self._held = False
@@ -26,7 +26,7 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Put signals off until the block has ended."""
+        """Defer signals until the end of the block."""
         self._held = True
         try:
             yield

@@ -1,7 +1,7 @@
 """The embedded stack's gateway: both APIs behind one port, in one process.
 
-Requests go to the API whose prefix they carry, as the nginx gateway does it. Nothing is proxied: an ASGI application is
-called, so streaming, errors and client disconnects reach the APIs as they are.
+Requests are routed to the APIs by path prefix, as in the nginx gateway. There is no proxying: the ASGI application is
+called directly, so streaming, errors and client disconnects work unchanged.
 """
 
 import re
@@ -47,9 +47,9 @@ ROUTES = {
     "/search-simple": RAG,
     "/v1": RAG,
 }
-"""Which API serves the paths that begin with a prefix, in whole segments. Besides, /NAME/... goes to NAME as /..."""
+"""The API for each path prefix, matched in whole segments. In addition, /NAME/... is routed to NAME as /..."""
 PRIVATE = ("/metrics", "/internal")
-"""What /NAME/... does not lead to: for whoever gathers metrics, and for our own services."""
+"""Paths that are not routed below /NAME: for Prometheus and for our own services."""
 
 SIMILAR = re.compile("/api/v1/conversations/[0-9]+/similar")
 """The one path below /api/v1/conversations that rag-api serves."""
@@ -61,9 +61,9 @@ PAGES = {
     "/pages/app.css": _FOLDER / "app.css",
     "/pages/app.js": _FOLDER / "app.js",
 }
-"""The pages that nginx serves as well, by path."""
+"""The static pages, as served by nginx, by path."""
 POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-"""What the counselor's page may load and talk to: the gateway, and nobody else."""
+"""Content Security Policy of the counselor's page: it may load from and connect to the gateway only."""
 
 
 class GatewaySettings(ServiceSettings):
@@ -72,21 +72,21 @@ class GatewaySettings(ServiceSettings):
     log: LogSettings = LogSettings()
 
 
-def api_of(path: str) -> tuple[str, str] | None:
-    """Return the name of the API that serves `path`, and the path's part that the API does not see; None: nobody."""
+def route_for(path: str) -> tuple[str, str] | None:
+    """Return the API that serves `path`, and the prefix to remove; None if there is no route."""
     for name in (CONVERSATIONS, RAG):
-        if _begins_with(path, f"/{name}"):
-            private = any(_begins_with(path, f"/{name}{one}") for one in PRIVATE)
+        if _has_prefix(path, f"/{name}"):
+            private = any(_has_prefix(path, f"/{name}{one}") for one in PRIVATE)
             return None if private else (name, f"/{name}")
     if SIMILAR.fullmatch(path):
         return RAG, ""
     for prefix, name in ROUTES.items():
-        if _begins_with(path, prefix):
+        if _has_prefix(path, prefix):
             return name, ""
     return None
 
 
-def _begins_with(path: str, prefix: str) -> bool:
+def _has_prefix(path: str, prefix: str) -> bool:
     return path == prefix or path.startswith(f"{prefix}/")
 
 
@@ -95,7 +95,7 @@ class Gateway:
 
     Args:
         apis: by name.
-        services_port: where our own services reach the conversations API, all of it, as by nginx's second address.
+        services_port: port where our own services reach all of the conversations API, like nginx's second address.
     """
 
     def __init__(self, apis: dict[str, FastAPI], services_port: int) -> None:
@@ -128,10 +128,10 @@ class Gateway:
         await app(scope, receive, send)
 
     def _target(self, scope: Scope) -> tuple[str, str] | None:
-        # The address of the socket that the connection came in by; nothing in the request can change it.
+        # The port of the listening socket, which nothing in the request can change.
         if scope["server"][1] == self._services_port:
             return CONVERSATIONS, ""
-        return api_of(scope["path"])
+        return route_for(scope["path"])
 
     @staticmethod
     async def _page(request: Request) -> Response:

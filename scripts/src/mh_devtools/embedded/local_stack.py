@@ -16,25 +16,27 @@ from mh_devtools.paths import DATABASE_SERVICE
 
 
 @contextmanager
-def sole_owner(var: Path) -> Iterator[None]:
-    """Hold the data directory: its database files must not be opened twice."""
+def exclusive_lock(var: Path) -> Iterator[None]:
+    """Lock the data folder: its database files must not be opened twice."""
     var.mkdir(parents=True, exist_ok=True)
     with (var / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise servers.ServerError(f"The platform already runs on the data in {var}; stop it first.") from None
+            raise servers.ServerError(
+                f"The platform is already running with the data in {var}; stop it first."
+            ) from None
         yield
 
 
 def port_from_environment() -> int:
-    """Return MH_PORT or 8080. Raises ServerError when it is no port, or taken."""
+    """Return MH_PORT or 8080. Raises ServerError if it is invalid or in use."""
     text = os.environ.get("MH_PORT", "8080")
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise servers.ServerError(f"MH_PORT must be a port number from 1 to 65535, not {text!r}.")
     if servers.listens(int(text)):
         raise servers.ServerError(
-            f"Port {text} is taken; stop what listens there, or choose another: MH_PORT=8081 make run"
+            f"Port {text} is in use; stop the program that uses it, or choose another port: MH_PORT=8081 make run"
         )
     return int(text)
 
@@ -50,7 +52,7 @@ class Stack:
         self._running: list[servers.Running] = []
 
     def start(self) -> None:
-        """Start everything and return when all of it is ready. Raises ServerError."""
+        """Start everything and return when it is ready. Raises ServerError."""
         redis_port, milvus_port, services_port = (servers.free_port() for _ in range(3))
         with self._interrupts.held():
             self._running.append(servers.start_redis(self.var / "redis", redis_port, keep=True))
@@ -64,8 +66,8 @@ class Stack:
 
     def _environment(self, redis_port: int, milvus_port: int, services_port: int) -> dict[str, str]:
         return {
-            # The local model unless somebody chose another: the first start must need no key, and an index of one
-            # model cannot be searched with another.
+            # The local model by default, not "auto": the first start must not need a key, and adding one later must
+            # not switch the model, since an index cannot be searched with another.
             "EMBEDDING_PROVIDER": "local",
             "EMBEDDING_THREADS": servers.WORKER_THREADS,
             **os.environ,
@@ -90,7 +92,7 @@ class Stack:
         done = subprocess.run(command, cwd=DATABASE_SERVICE, env=dict(env), capture_output=True, text=True, check=False)
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["no message"]
-            raise servers.ServerError(f"The database could not be brought up to date: {lines[-1]}")
+            raise servers.ServerError(f"The database migration failed: {lines[-1]}")
 
     def _ready(self) -> bool:
         try:
@@ -100,19 +102,19 @@ class Stack:
         return response.status_code == 200 or self.outdated(response)
 
     def outdated(self, response: httpx.Response | None = None) -> bool:
-        """Return whether the index has to be built anew: it is of another release or embedding model."""
+        """Return whether the index must be rebuilt because it is from another release or embedding model."""
         response = response or httpx.get(f"{self.url}/readyz", timeout=5)
         detail = response.json().get("dependencies", {}).get("milvus", {}).get("detail")
         return "mh index rebuild" in (detail or "")
 
     def check(self) -> None:
-        """Raise ServerError when a process has ended."""
+        """Raise ServerError if a process has exited."""
         for server in self._running:
             if ended := server.ended():
-                raise servers.ServerError(f"{ended}. Everything is stopped; start it again with: make run")
+                raise servers.ServerError(f"{ended}. Everything was stopped; start it again with: make run")
 
     def stop(self) -> None:
-        """End every process, the last started first."""
+        """Stop every process, in reverse order."""
         with self._interrupts.held():
             while self._running:
                 self._running.pop().stop()

@@ -1,7 +1,7 @@
-"""Private instances of the servers that the platform needs, on this machine and on loopback only.
+"""Private instances of the servers that the platform needs, on loopback only.
 
-The embedded stack, the server stack and the tests start their servers here. Only the standard library: the set-up asks
-it for a Redis before anything else is there.
+Used by the embedded stack, the server stack and the tests. Uses only the standard library, because the set-up looks for
+a Redis here before anything is installed.
 """
 
 from mh_devtools.servers.processes import (
@@ -26,7 +26,7 @@ from mh_devtools.servers.stores import (
     NO_REDIS,
     REDIS_IMAGE,
     MySQLProgram,
-    docker_answers,
+    docker_is_available,
     docker_server,
     find_mysql,
     find_redis,
@@ -49,7 +49,7 @@ __all__ = [
     "Running",
     "ServerError",
     "StartProcess",
-    "docker_answers",
+    "docker_is_available",
     "docker_server",
     "find_mysql",
     "find_redis",

@@ -1,4 +1,4 @@
-"""A headless Chromium of this machine, driven by Selenium."""
+"""The installed Chromium, headless and driven by Selenium."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ MISSING = "Chromium with its driver is missing (Debian: apt-get install chromium
 
 
 def find_browser() -> tuple[str, str] | None:
-    """Return the binaries of Chromium and of its driver."""
+    """Return the binaries of Chromium and its driver, if installed."""
     browser = shutil.which("chromium", path=servers.SEARCH_PATH)
     driver = shutil.which("chromedriver", path=servers.SEARCH_PATH)
     return (browser, driver) if browser and driver else None
@@ -21,7 +21,7 @@ def find_browser() -> tuple[str, str] | None:
 
 @contextmanager
 def chromium() -> Iterator[Chrome]:
-    """Run a browser that talks to nobody but the page's server. Raises ServerError where there is none."""
+    """Run a browser that connects only to the page's server. Raises ServerError if none is installed."""
     found = find_browser()
     if found is None:
         raise servers.ServerError(MISSING)

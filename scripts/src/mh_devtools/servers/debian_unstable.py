@@ -1,7 +1,7 @@
-"""Programs that only Debian unstable has, for tests: downloaded and unpacked through apt, nothing of it installed.
+"""Programs that only Debian unstable has, for tests: downloaded with apt and unpacked, but not installed.
 
-apt is told to keep its lists and sources in a folder of ours, so that those of the system stay as they are; it verifies
-what it downloads all the same, and needs no root.
+apt uses lists and sources in a folder of ours, so that the system's are unchanged. It still verifies what it downloads,
+and does not need root.
 """
 
 import os
@@ -13,35 +13,35 @@ from pathlib import Path
 MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mental-health-platform"
-"""A folder for each package; remove one to fetch a newer release."""
+"""Has a folder for each package; delete one to fetch a newer release."""
 
 
 class UnavailableError(Exception):
-    """A package cannot be had here. The message says why, in one line."""
+    """A package is not available here. The message says why, in one line."""
 
 
 def unpacked(package: str) -> Path | None:
-    """Return the root folder of a package that was fetched, or None."""
+    """Return the root folder of a fetched package, or None."""
     root = HOME / package
     return root if root.is_dir() else None
 
 
 def loader_of(root: Path) -> Path | None:
-    """Return what loads a package's programs with the libraries beside it, if it was fetched with those."""
+    """Return the dynamic loader beside a package's libraries, if it was fetched with its dependencies."""
     return next(root.glob("usr/lib/*-linux-gnu/ld-linux-*.so.*"), None)
 
 
 def fetch(package: str, *, with_dependencies: bool = False) -> Path:
-    """Return the root folder of a package, with or without every library that it needs; fetched once.
+    """Fetch a package once, optionally with all its dependencies; return its root folder.
 
     Raises:
-        UnavailableError: it cannot be had; nothing is left behind.
+        UnavailableError: it is not available; nothing is left behind.
     """
     if root := unpacked(package):
         return root
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb") and KEYRING.exists()):
         raise UnavailableError(
-            f"{package} comes through apt-get, dpkg-deb and debian-archive-keyring: this is no Debian"
+            f"fetching {package} needs apt-get, dpkg-deb and debian-archive-keyring: this is not Debian"
         )
     HOME.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=HOME) as folder:
@@ -50,7 +50,7 @@ def fetch(package: str, *, with_dependencies: bool = False) -> Path:
         except subprocess.SubprocessError as error:
             reason = " ".join((getattr(error, "stderr", None) or str(error)).split())[-300:]
             raise UnavailableError(f"{package} could not be fetched from {MIRROR}: {reason}") from error
-        # Somebody else who fetches it at the same time may be first.
+        # Another process may have fetched it in the meantime.
         if unpacked(package) is None:
             new.rename(HOME / package)
     return HOME / package
@@ -64,7 +64,7 @@ def _download_and_unpack(package: str, folder: Path, *, with_dependencies: bool)
     options = [part for name, value in _settings(folder).items() for part in ("--option", f"{name}={value}")]
     _run("apt-get", "--quiet", *options, "update", "--error-on=any", folder=archives)
     if with_dependencies:
-        # Of a system with nothing installed.
+        # The empty status file means that nothing is installed.
         install = ("install", "--download-only", "--yes", "--no-install-recommends")
         _run("apt-get", "--quiet", *options, *install, package, folder=archives)
     else:
@@ -75,7 +75,7 @@ def _download_and_unpack(package: str, folder: Path, *, with_dependencies: bool)
 
 
 def _settings(folder: Path) -> dict[str, object]:
-    """Return what apt is told: everything of its own in the folder."""
+    """Return apt's options, with all its files in the folder."""
     sources = folder / "sources.list"
     sources.write_text(f"deb [signed-by={KEYRING}] {MIRROR} sid main\n", encoding="utf-8")
     return {
@@ -89,7 +89,7 @@ def _settings(folder: Path) -> dict[str, object]:
         "Acquire::Languages": "none",
         "Acquire::http::Timeout": "20",
         "Acquire::Retries": "0",
-        # A mirror may lag. Packages are still verified, and an older release does for tests.
+        # A mirror may lag. Packages are still verified, and an older release is good enough for tests.
         "Acquire::Check-Valid-Until": "false",
         "APT::Sandbox::User": "",
     }

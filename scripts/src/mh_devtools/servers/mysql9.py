@@ -1,6 +1,6 @@
-"""A private MySQL 9 for tests: MySQL is what the platform is deployed on, while Debian itself brings MariaDB.
+"""A private MySQL 9 for tests: the platform is deployed on MySQL, while Debian only has MariaDB.
 
-As a command it fetches Debian unstable's server with every library it needs; the server then runs on these.
+Run as a command, it fetches the server from Debian unstable with all its libraries, which it then runs with.
 """
 
 import sys
@@ -32,7 +32,7 @@ def find() -> servers.MySQLProgram | None:
 
 
 def main() -> None:
-    """Fetch it where it can be had; the tests that need it are skipped elsewhere."""
+    """Fetch it if possible; otherwise the tests that need it are skipped."""
     try:
         debian_unstable.fetch(PACKAGE, with_dependencies=True)
     except debian_unstable.UnavailableError as error:

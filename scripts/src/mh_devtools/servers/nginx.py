@@ -1,4 +1,4 @@
-"""The gateway's nginx on this machine: its configuration filled in as the gateway's image does it."""
+"""Run the gateway with a local nginx, rendering its configuration like the nginx image does."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from mh_devtools import servers
 from mh_devtools.paths import ROOT
 
 FOLDER = ROOT / "infra" / "gateway"
-MISSING = "nginx is not on this machine (Debian: apt-get install nginx-light)"
+MISSING = "nginx is not installed (Debian: apt-get install nginx-light)"
 
 
 def find_nginx() -> str | None:
@@ -19,7 +19,7 @@ def find_nginx() -> str | None:
 
 
 def render(values: Mapping[str, str]) -> str:
-    """Return nginx.conf with each ${VARIABLE} replaced. Raises KeyError for one without a value."""
+    """Return nginx.conf with each ${VARIABLE} replaced. Raises KeyError for a missing value."""
     template = (FOLDER / "nginx.conf.template").read_text(encoding="utf-8")
     return re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], template)
 
@@ -28,7 +28,7 @@ def start_nginx(directory: Path, port: int, values: Mapping[str, str]) -> server
     """Start the gateway on a loopback port. `values`: both upstreams and the rates; see infra/README.md.
 
     Raises:
-        ServerError: there is no nginx, or it does not start.
+        ServerError: nginx is not installed, or does not start.
     """
     binary = find_nginx()
     if binary is None:
@@ -44,7 +44,7 @@ def start_nginx(directory: Path, port: int, values: Mapping[str, str]) -> server
     }
     config = directory / "nginx.conf"
     config.write_text(render({**here, **values}), encoding="utf-8")
-    # The workers of a root's nginx become nobody, who may not enter a private folder.
+    # When root starts nginx, its workers run as nobody, who cannot read a private folder.
     directives = "daemon off;" + (" user root;" if os.getuid() == 0 else "")
     command: list[str | Path] = [binary, "-e", "/dev/stderr", "-p", directory, "-c", config, "-g", directives]
     server = servers.start("nginx", command, directory / "nginx.log")

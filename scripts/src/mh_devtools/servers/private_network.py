@@ -1,8 +1,8 @@
-"""Run a server in a network of its own, and let one loopback port of this machine lead to it.
+"""Run a server in its own network namespace, and forward one loopback port of this machine to it.
 
-For servers that listen at every address of the machine and cannot be told otherwise, and at ports that others may want:
-`python private_network.py PORT INNER_PORT READY_URL COMMAND...`. PORT accepts connections once READY_URL, seen from
-within, answers 200. Linux only, where `unshare` may make a network (as root, or in a user namespace).
+For servers that always listen on every address, and on ports that others may use:
+`python private_network.py PORT INNER_PORT READY_URL COMMAND...`. PORT accepts connections once READY_URL returns 200
+inside the namespace. Linux only, where `unshare` may create a network (as root, or in a user namespace).
 """
 
 import asyncio
@@ -18,38 +18,38 @@ from collections.abc import Sequence
 
 UNSHARE = ("unshare", "--map-root-user", "--net")
 WITHIN = "within"
-"""First argument of this program when it runs in the new network."""
+"""First argument of this program when it runs in the new namespace."""
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 1
 
 
-def why_not() -> str | None:
-    """Return why this machine makes no such network, in one line; None when it does."""
+def unavailable_reason() -> str | None:
+    """Return why a network namespace cannot be created here, in one line; None if it can."""
     try:
         done = subprocess.run([*UNSHARE, "true"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return "there is no unshare (Debian, Ubuntu: apt-get install util-linux)"
-    return None if done.returncode == 0 else f"a user may make no network here ({done.stderr.strip()})"
+    return None if done.returncode == 0 else f"users may not create network namespaces here ({done.stderr.strip()})"
 
 
 def enter(port: int, arguments: Sequence[str]) -> None:
-    """Go on in a new network with a socket of this one: it stays where it was made."""
-    door = socket.socket()
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    door.bind(("127.0.0.1", port))
-    os.set_inheritable(door.fileno(), True)
-    os.execvp(UNSHARE[0], [*UNSHARE, sys.executable, __file__, WITHIN, str(door.fileno()), *arguments])  # noqa: S606 - as one of our own
+    """Re-execute this program in a new network namespace with an inherited socket, which stays in the old one."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    os.set_inheritable(listener.fileno(), True)
+    os.execvp(UNSHARE[0], [*UNSHARE, sys.executable, __file__, WITHIN, str(listener.fileno()), *arguments])  # noqa: S606 - no shell is wanted
 
 
-def run(door: socket.socket, inner_port: int, ready_url: str, command: Sequence[str]) -> int:
-    """Run the server and lead connections to it until it ends; return its exit code."""
+def run(listener: socket.socket, inner_port: int, ready_url: str, command: Sequence[str]) -> int:
+    """Run the server and forward connections to it until it exits; return its exit code."""
     _raise_loopback()
     server = subprocess.Popen(command)
     while not _answers(ready_url):
         if (code := server.poll()) is not None:
             return code
         time.sleep(0.1)
-    asyncio.run(_forward(door, inner_port, server))
+    asyncio.run(_forward(listener, inner_port, server))
     return server.wait()
 
 
@@ -66,7 +66,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-async def _forward(door: socket.socket, inner_port: int, server: subprocess.Popen[bytes]) -> None:
+async def _forward(listener: socket.socket, inner_port: int, server: subprocess.Popen[bytes]) -> None:
     async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", inner_port)
@@ -75,7 +75,7 @@ async def _forward(door: socket.socket, inner_port: int, server: subprocess.Pope
             return
         await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))
 
-    async with await asyncio.start_server(lead, sock=door):
+    async with await asyncio.start_server(lead, sock=listener):
         await asyncio.to_thread(server.wait)
 
 
@@ -85,13 +85,13 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.write(data)
             await writer.drain()
     except ConnectionError:
-        pass  # one side is gone, and so the other goes
+        pass  # one side has disconnected, so disconnect the other
     finally:
         writer.close()
 
 
 def main() -> None:
-    """Enter the network, and then run the server."""
+    """Enter the namespace, then run the server."""
     first, *arguments = sys.argv[1:]
     if first != WITHIN:
         enter(int(first), arguments)

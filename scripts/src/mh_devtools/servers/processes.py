@@ -1,4 +1,4 @@
-"""Processes of this machine: their ports, their start and their end. Each listens on loopback only."""
+"""Start and stop local processes, and find ports for them. They listen on loopback only."""
 
 import fcntl
 import os
@@ -15,78 +15,77 @@ from dataclasses import dataclass
 from pathlib import Path
 
 START_TIMEOUT = 30.0
-"""Seconds that a server may take until it accepts connections."""
+"""Seconds to wait for a server to accept connections."""
 PORTS = range(20_000, 32_000)
-"""Where private servers listen: below the ports that the kernel gives to outgoing connections."""
+"""Ports for private servers, below the kernel's range for outgoing connections."""
 STOP_TIMEOUT = 20.0
-"""Seconds that a process may take to end after SIGTERM."""
+"""Seconds to wait for a process to exit after SIGTERM."""
 
 WORKER_PROCESSES = 2
 """One embeds while the other writes to the index."""
 WORKER_THREADS = str(max(1, (os.cpu_count() or 1) // WORKER_PROCESSES))
-"""Value of EMBEDDING_THREADS that shares the processors between them."""
+"""Value of EMBEDDING_THREADS that divides the CPUs between them."""
 WORKER_APP = "indexer_worker.celery_app"
-# Debian keeps servers where an ordinary user's PATH does not look.
+# Debian installs servers in folders that are not on an ordinary user's PATH.
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
 
 
 class ServerError(Exception):
-    """A server is missing, does not start, or ended. The message says what to do."""
+    """A server is missing, does not start, or has exited. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A process that leads its own group, so that whatever it starts can be ended with it."""
+    """A process with its own process group, so that its children can be stopped with it."""
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
-        """Ask the process to end, wait for it, then end what is left of its group."""
+        """Terminate the process, wait for it, then kill what is left of its group."""
         if self.process.poll() is None:
             self.ask_to_end()
             try:
                 self.process.wait(timeout)
             except subprocess.TimeoutExpired:
-                print(f"{self.name} did not end within {timeout:.0f} s and is killed.", file=sys.stderr)
+                print(f"{self.name} did not stop within {timeout:.0f} s and is killed.", file=sys.stderr)
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def ask_to_end(self) -> None:
-        """Send SIGTERM, to end several at the same time; each is to be stopped afterwards."""
+        """Send SIGTERM without waiting, to stop several at once; call `stop` afterwards."""
         self.process.send_signal(signal.SIGTERM)
 
     def ended(self) -> str | None:
-        """Return one line on how the process ended, or None while it runs."""
+        """Return one line on how the process exited, or None while it is running."""
         code = self.process.poll()
-        return None if code is None else f"{self.name} ended unexpectedly (exit code {code}); its log: {self.log}"
+        return None if code is None else f"{self.name} exited unexpectedly (exit code {code}); its log: {self.log}"
 
 
 StartProcess = Callable[..., Running]
-"""Starts a process with these arguments of its command and, as keywords, variables of its environment."""
+"""Starts a process with these command arguments and, as keywords, environment variables."""
 
 
 def worker_arguments(app: str = WORKER_APP) -> tuple[str, ...]:
-    """Return the arguments that make Python an index worker."""
+    """Return Python's arguments for running an index worker."""
     options = ("--queues", "index", "--concurrency", str(WORKER_PROCESSES), "--without-gossip", "--without-mingle")
     return ("-m", "celery", "-A", app, "worker", *options)
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on, and that nobody else who asks here is given before all others.
+    """Return a free loopback port, round-robin, so that concurrent callers get different ones.
 
-    A port of the kernel's choice could be given to a second process, or to an outgoing connection, before the server
-    that it is meant for listens. These lie below those that Linux and macOS choose from, and are given in turn to all
-    processes of a user.
+    A port chosen by the kernel could be given to another process, or to an outgoing connection, before the server
+    listens. These ports are below the range that Linux and macOS choose from, and all processes of a user take turns.
     """
     turn = Path(tempfile.gettempdir()) / f"mental-health-platform-{os.getuid()}.port"
     with turn.open("a+", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         text = file.read()
-        # Users who share a machine begin at different places.
+        # Users who share a machine start at different ports.
         port = int(text) if text.isdecimal() else PORTS[os.getuid() * 997 % len(PORTS)]
         for _ in PORTS:
             port = port + 1 if port + 1 in PORTS else PORTS[0]
@@ -107,7 +106,7 @@ def _can_be_bound(port: int) -> bool:
 
 
 def listens(port: int) -> bool:
-    """Say whether somebody accepts connections on this loopback port."""
+    """Return whether a server accepts connections on this loopback port."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -120,7 +119,7 @@ def start(
     env: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Running:
-    """Start a process in a group of its own, with its output in `log`; in this folder, else in the present one."""
+    """Start a process in its own group, with its output in `log`, in `folder` or the current folder."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -136,7 +135,7 @@ def start(
 
 
 def wait_until(server: Running, ready: Callable[[], bool], timeout: float = START_TIMEOUT) -> None:
-    """Return when `ready()` is true. Raises ServerError, with the server stopped, when it ends or takes too long."""
+    """Return when `ready()` is true. If the server exits or takes too long, stop it and raise ServerError."""
     deadline = time.monotonic() + timeout
     while not ready():
         ended = server.ended()
@@ -148,5 +147,5 @@ def wait_until(server: Running, ready: Callable[[], bool], timeout: float = STAR
 
 
 def on_path(binary: str) -> str | None:
-    """Return a program from PATH, or from where Debian keeps servers."""
+    """Return a program from PATH, or from the folders where Debian installs servers."""
     return shutil.which(binary, path=SEARCH_PATH)

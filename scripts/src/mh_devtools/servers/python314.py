@@ -1,6 +1,6 @@
-"""A private Python 3.14 for tests where the machine has none: the newest that is supported, while Debian 12 has 3.11.
+"""A private Python 3.14 for tests, if none is installed: it is the newest supported, while Debian 12 has 3.11.
 
-As a command it fetches Debian unstable's with every library it needs and prints where it is; it runs on these.
+Run as a command, it fetches Python from Debian unstable with all its libraries and prints its path.
 """
 
 import shlex
@@ -11,11 +11,11 @@ from mh_devtools.servers import debian_unstable
 
 PACKAGE = "python3.14-venv"
 WHEELS = "/usr/share/python-wheels/"
-"""Where Debian's Python looks for the pip that it puts into a new environment."""
+"""Where Debian's Python looks for the pip wheel that it installs into new environments."""
 
 
 def find() -> Path | None:
-    """Return the fetched Python, if there is one: a command like any other `python3.14`."""
+    """Return the fetched Python, if there is one; it works like any other `python3.14`."""
     root = debian_unstable.unpacked(PACKAGE)
     if root is None:
         return None
@@ -29,20 +29,20 @@ def find() -> Path | None:
 
 
 def _settle(root: Path, command: Path, loader: Path) -> None:
-    """Make it run where it lies: with its own loader and libraries, and with its own pip."""
+    """Make it run from its folder, with its own loader, libraries and pip."""
     for place in root.glob("usr/lib/python3.14/_sysconfigdata_*.py"):
         text = place.read_text(encoding="utf-8")
         place.write_text(text.replace(f"'{WHEELS}'", repr(f"{root}{WHEELS}")), encoding="utf-8")
     program = command.with_suffix(".14-real")
     command.rename(program)
-    # Python finds its environment by the name it is called by, and an environment's `python` links to this file.
+    # Python finds its environment by argv[0], and an environment's `python` is a link to this file.
     start = shlex.join([str(loader), "--library-path", str(loader.parent), "--argv0"])
     command.write_text(f'#!/bin/sh\nexec {start} "$0" {shlex.quote(str(program))} "$@"\n', encoding="utf-8")
     command.chmod(0o755)
 
 
 def main() -> None:
-    """Fetch it where it can be had; without it the tests try the Pythons that the machine has."""
+    """Fetch it if possible; otherwise the tests use the installed Pythons."""
     try:
         debian_unstable.fetch(PACKAGE, with_dependencies=True)
     except debian_unstable.UnavailableError as error:

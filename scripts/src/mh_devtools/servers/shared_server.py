@@ -1,4 +1,4 @@
-"""One server for all the processes of a test run: the first that asks starts it, and whoever began the run ends it."""
+"""Servers shared by all processes of a test run: started on first use, stopped by the process that began the run."""
 
 import os
 import shutil
@@ -14,20 +14,20 @@ from filelock import FileLock
 from mh_devtools.servers import Running, free_port
 
 FOLDER_VARIABLE = "MH_TEST_SHARED"
-"""Names the folder of the run's shared servers, to all processes of the run."""
+"""Environment variable with the folder of the run's shared servers."""
 
 
 def begin_run() -> None:
-    """Make the folder of shared servers. To be called in the run's first process, before it starts others."""
+    """Create the folder for shared servers. Call this in the run's first process, before it starts others."""
     os.environ[FOLDER_VARIABLE] = tempfile.mkdtemp(prefix="mh-tests-")
 
 
 def end_run() -> None:
-    """End every shared server, and remove its data. To be called in the process that called `begin_run`."""
+    """Stop every shared server and delete its data. Call this in the process that called `begin_run`."""
     folder = Path(os.environ.pop(FOLDER_VARIABLE))
     for note in folder.glob("*.started"):
         _, pid = note.read_text(encoding="ascii").split()
-        # Its data is thrown away: it need not end well.
+        # Its data is deleted anyway, so it need not shut down cleanly.
         with suppress(ProcessLookupError):
             os.killpg(int(pid), signal.SIGKILL)
         with suppress(psutil.NoSuchProcess):
@@ -36,11 +36,11 @@ def end_run() -> None:
 
 
 def port_of(name: str, start: Callable[[Path, int], Running]) -> int:
-    """Return the port of the run's server of this name.
+    """Return the port of the run's server with this name.
 
     Args:
-        name: of the server, and of its folder.
-        start: starts it in a folder, at a port, and returns once it can be used. Called in one process only.
+        name: of the server and of its folder.
+        start: starts it in a folder, on a port, and returns once it is ready. Called in one process only.
     """
     folder = Path(os.environ[FOLDER_VARIABLE])
     note = folder / f"{name}.started"
@@ -49,7 +49,7 @@ def port_of(name: str, start: Callable[[Path, int], Running]) -> int:
             port = free_port()
             process = start(folder / name, port).process
             note.write_text(f"{port} {process.pid}", encoding="ascii")
-            # Python warns of a process that is forgotten while it runs. This one is `end_run`'s to end.
+            # Suppress Python's warning about a running child process: `end_run` stops this one.
             process.returncode = 0
         noted, _ = note.read_text(encoding="ascii").split()
     return int(noted)

@@ -1,6 +1,6 @@
-"""Private instances of the stores: Redis, MariaDB or MySQL, and Milvus Lite run as a server.
+"""Private instances of the stores: Redis, MariaDB or MySQL, and Milvus Lite as a server.
 
-Each keeps its data in the directory it is given.
+Each keeps its data in the given directory.
 """
 
 import importlib.util
@@ -17,9 +17,9 @@ from pathlib import Path
 from mh_devtools.servers.processes import Running, ServerError, listens, on_path, start, wait_until
 
 FETCHED_REDIS = Path("redis", "redis-server")
-"""Where `mh_devtools.set_up` puts a fetched one in a virtual environment; its commands' folder may be on PATH."""
+"""Path of a fetched redis-server in a virtual environment; not in bin, which may be on PATH."""
 NO_REDIS = (
-    "No redis-server on this machine, and `make run` needs one. Install it "
+    "redis-server is not installed, and `make run` needs it. Install it "
     "(Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis)."
 )
 
@@ -30,19 +30,19 @@ REDIS_IMAGE = "redis:7.4"
 
 @dataclass(frozen=True)
 class MySQLProgram:
-    """What starts a MariaDB or MySQL server: the command up to its options, and the options that this copy needs."""
+    """How to start a MariaDB or MySQL server: the command, and the options that this installation needs."""
 
     command: tuple[str | Path, ...]
     options: tuple[str, ...] = ()
 
     @property
     def is_mariadb(self) -> bool:
-        """MariaDB comes with a program of its own that makes the data directory."""
+        """Whether it is MariaDB, which has a separate program that initialises the data directory."""
         return Path(self.command[-1]).name == "mariadbd"
 
 
 def find_redis(environment: Path = Path(sys.prefix)) -> str | None:
-    """Return a redis-server binary: from PATH, else the one that was fetched into the virtual environment."""
+    """Return a redis-server binary: from PATH, else the one fetched into the virtual environment."""
     fetched = environment / FETCHED_REDIS
     return on_path("redis-server") or (str(fetched) if os.access(fetched, os.X_OK) else None)
 
@@ -52,8 +52,8 @@ def find_mysql() -> str | None:
     return next((found for name in MYSQL_BINARIES if (found := on_path(name))), None)
 
 
-def docker_answers() -> bool:
-    """Say whether a Docker engine can be used from here."""
+def docker_is_available() -> bool:
+    """Return whether a Docker engine is available."""
     if shutil.which("docker") is None:
         return False
     return subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=20).returncode == 0
@@ -68,16 +68,17 @@ def _package_file(package: str, *parts: str) -> Path | None:
 
 
 def start_redis(directory: Path, port: int, *, keep: bool = False, password: str = "") -> Running:
-    """Start Redis. `keep`: its data outlives it (append-only file). Without a password it asks for none.
+    """Start Redis. `keep`: persist its data (append-only file). Without `password` there is no authentication.
 
-    With `everysec` Redis holds back for up to 2 s what it has acknowledged while the disk is busy.
+    The file is synced on every write: with `everysec`, Redis delays writes it has acknowledged for up to 2 s while the
+    disk is busy.
     """
     binary = find_redis()
     if binary is None:
         raise ServerError(NO_REDIS)
     directory.mkdir(parents=True, exist_ok=True)
     persistence = ["--save", "", *(["--appendonly", "yes", "--appendfsync", "always"] if keep else [])]
-    # In a file, since everybody sees the arguments of a process.
+    # In a file, because other users can see the arguments of a process.
     config = directory / "redis.conf"
     config.touch(mode=0o600)
     config.write_text(f'requirepass "{password}"\n' if password else "", encoding="utf-8")
@@ -101,7 +102,7 @@ def start_milvus_lite(database: Path, port: int) -> Running:
     binary = _package_file("milvus_lite", "lib", "milvus")
     if binary is None:
         raise ServerError(
-            "Milvus Lite is not installed, or has no binary for this platform; set MILVUS_URI to a server."
+            "Milvus Lite is not installed, or has no binary for this platform; set MILVUS_URI to a Milvus server."
         )
     database.parent.mkdir(parents=True, exist_ok=True)
     env = {**os.environ, "LD_LIBRARY_PATH": str(binary.parent), "DYLD_LIBRARY_PATH": str(binary.parent)}
@@ -112,18 +113,18 @@ def start_milvus_lite(database: Path, port: int) -> Running:
 
 
 def start_mysql(directory: Path, port: int, *, durable: bool = False, program: MySQLProgram | None = None) -> Running:
-    """Start a private MariaDB or MySQL; user root without password, loopback only. New unless `directory` has one.
+    """Start a private MariaDB or MySQL; user root without password, loopback only. Existing data is kept.
 
-    Without `durable` nothing is synced to disk at a commit: fit for tests, not for measuring. Without `program` it is
-    the server found on PATH.
+    Without `durable`, commits are not synced to disk, which is fine for tests but not for benchmarks. Without
+    `program`, the server on PATH is used.
     """
     if program is None:
         binary = find_mysql()
         if binary is None:
-            raise ServerError("No mariadbd or mysqld on this machine (Debian: apt-get install mariadb-server-core).")
+            raise ServerError("Neither mariadbd nor mysqld is installed (Debian: apt-get install mariadb-server-core).")
         program = MySQLProgram((binary,))
     data, temporary = directory / "data", directory / "tmp"
-    # Its own: at its start a server removes what it takes for its own left-overs there, and so those of others.
+    # A private one: at startup a server deletes temporary files there, also those of other servers.
     temporary.mkdir(parents=True, exist_ok=True)
     run_as = [f"--tmpdir={temporary}", *(["--user=root"] if os.getuid() == 0 else [])]
     fast = [] if durable else ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"]
@@ -131,7 +132,7 @@ def start_mysql(directory: Path, port: int, *, durable: bool = False, program: M
         _initialise_mysql(program, data, run_as)
     options = [f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1", f"--socket={directory}/mysql.sock"]
     options += [f"--pid-file={directory}/mysql.pid", "--max-connections=300", "--skip-log-bin", *fast, *run_as]
-    # A bulk request of 64 MB travels as one statement.
+    # A bulk request of 64 MB is sent as one statement.
     options.append("--max-allowed-packet=256M")
     command = [*program.command, "--no-defaults", *program.options, *options]
     server = start("MariaDB/MySQL", command, directory / "mysql.log")
@@ -140,7 +141,7 @@ def start_mysql(directory: Path, port: int, *, durable: bool = False, program: M
 
 
 def _initialise_mysql(program: MySQLProgram, data: Path, run_as: Sequence[str]) -> None:
-    """Make the data directory of an empty server."""
+    """Initialise the data directory of an empty server."""
     if program.is_mariadb:
         installer = on_path("mariadb-install-db") or "mariadb-install-db"
         initialise = [installer, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
@@ -151,12 +152,12 @@ def _initialise_mysql(program: MySQLProgram, data: Path, run_as: Sequence[str]) 
     data.parent.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(initialise, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ServerError(f"The private database could not be set up: {done.stderr.strip()[-500:]}")
+        raise ServerError(f"The private database could not be initialised: {done.stderr.strip()[-500:]}")
 
 
 @contextmanager
 def docker_server(image: str, port: int, inner_port: int, *options: str) -> Iterator[None]:
-    """Run a server's image, reachable at this loopback port, and remove it afterwards."""
+    """Run a server in Docker on this loopback port, and remove the container afterwards."""
     publish = f"127.0.0.1:{port}:{inner_port}"
     command = ["docker", "run", "--rm", "--detach", "--publish", publish, *options, image]
     container = subprocess.check_output(command, text=True).strip()

@@ -1,1 +1,1 @@
-"""Fills the virtual environments of this checkout, and locks what they are filled with."""
+"""Create the virtual environments of this checkout, and lock their packages."""

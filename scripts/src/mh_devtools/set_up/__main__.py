@@ -1,8 +1,8 @@
-"""Fill the virtual environments of this checkout from the pins in requirements/: one line a step, and one a failure.
+"""Install the pins in requirements/ into the virtual environments of this checkout, with one line per step or failure.
 
-`make` runs it each time, with any supported Python; it does nothing where everything is as pinned. What pip says goes
-into a log file beside what it installs. Only the standard library: nothing else is there yet,
-and this package is found by PYTHONPATH.
+`make` runs it every time, with any supported Python; it does nothing if everything is up to date. pip's output goes to
+a log file in the environment. Uses only the standard library, because nothing is installed yet; this package is found
+by PYTHONPATH.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from mh_devtools.set_up.steps import OWN_PACKAGES, REQUIREMENTS, dev_steps, peer
 
 
 def fingerprint(environment: Environment, version: tuple[int, int] | None, files: list[Path]) -> str:
-    """Return what changes when the environment has to be filled again."""
+    """Return a hash that changes when the environment must be updated."""
     digest = hashlib.sha256(f"{environment.folder} {version}".encode())
     for file in files:
         digest.update(file.read_bytes())
@@ -31,7 +31,7 @@ def fingerprint(environment: Environment, version: tuple[int, int] | None, files
 
 
 def fill(environment: Environment, goal: str, *, asked_for: tuple[int, int] | None = None) -> None:
-    """Bring the environment to what a goal needs: run, dev or peers."""
+    """Create or update the environment for a goal: run, dev or peers."""
     steps, exports = {
         "run": (run_steps, ("run.txt", "local-model.txt")),
         "dev": (dev_steps, ("dev.txt",)),
@@ -40,7 +40,7 @@ def fill(environment: Environment, goal: str, *, asked_for: tuple[int, int] | No
     files = [*(REQUIREMENTS / name for name in exports), *(OWN_PACKAGES if goal == "run" else [])]
     version = environment.version()
     there = environment.folder.exists()
-    reason = environment.why_anew(version, asked_for) if there else None
+    reason = environment.reason_to_recreate(version, asked_for) if there else None
     if reason:
         say(f"{environment.name} {reason}.")
     if reason or not there:
@@ -51,23 +51,23 @@ def fill(environment: Environment, goal: str, *, asked_for: tuple[int, int] | No
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return
     stamp.unlink(missing_ok=True)
-    environment.drop_half_installed()
+    environment.remove_partial_installs()
     environment.log.write_text("", encoding="utf-8")
     for step in steps():
-        say(step.says)
+        say(step.message)
         environment.pip(*step.arguments)
     stamp.write_text(wanted, encoding="utf-8")
 
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Let one set-up of this checkout run at a time."""
+    """Allow only one set-up of this checkout at a time."""
     folder = os.open(ROOT, os.O_RDONLY)
     try:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Waiting for another set-up of this checkout")
+            say("Waiting for another set-up of this checkout to finish")
             fcntl.flock(folder, fcntl.LOCK_EX)
         yield
     finally:
@@ -79,10 +79,10 @@ def _interrupt(number: int, _: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Parse the command line and set up. Exit code 1, after what to do on standard error, when a step fails."""
+    """Parse the command line and set up. If a step fails, print what to do and exit with code 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("goal", choices=["run", "dev", "peers"])
-    parser.add_argument("--this-python", action="store_true", help="make the environment anew if it is of another one")
+    parser.add_argument("--this-python", action="store_true", help="recreate the environment if it uses another Python")
     arguments = parser.parse_args()
     asked_for = (sys.version_info[0], sys.version_info[1]) if arguments.this_python else None
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -101,7 +101,7 @@ def main() -> None:
     except SetUpError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
-        print("Interrupted; the same command goes on from here.", file=sys.stderr)
+        print("Interrupted; run the same command again to continue.", file=sys.stderr)
         sys.exit(130)
 
 

@@ -1,9 +1,9 @@
-"""Say which pins have no ready-made wheel for a Python and a platform on which the platform is supported.
+"""List the pins without a wheel for a supported combination of Python and operating system.
 
-    python -m mh_devtools.set_up.check_wheels [EXPORT ...]     # of requirements/: run and dev, unless others are named
+    python -m mh_devtools.set_up.check_wheels [EXPORT ...]     # files in requirements/; default: run and dev
 
-poetry.lock names every file of a release, so that nothing is asked of an index. Exit code 1 when a wheel is missing and
-that is not known.
+poetry.lock lists every file of a release, so no index is needed. Exits with code 1 if a missing wheel is not in
+`KNOWN`.
 """
 
 import re
@@ -22,14 +22,14 @@ from mh_devtools.paths import ROOT
 
 PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
 OLDEST_GLIBC = 28
-"""Minor version of glibc 2: that of Debian 10; what is supported today has a newer one."""
+"""Minor version of glibc 2: that of Debian 10, older than on any distribution that is still supported."""
 OLDEST_MACOS = (14, 0)
-"""ONNX Runtime asks for both."""
+"""ONNX Runtime requires both."""
 
 
 @dataclass(frozen=True)
 class Platform:
-    """A kind of machine: its system as Python names it, and its processor."""
+    """An operating system, by Python's name, and a CPU architecture."""
 
     system: str
     machine: str
@@ -38,7 +38,7 @@ class Platform:
         return f"{'macOS' if self.system == 'darwin' else 'Linux'} {self.machine}"
 
     def environment(self, version: tuple[int, int]) -> dict[str, str]:
-        """Return what a requirement's marker is compared with here."""
+        """Return the environment for evaluating a requirement's marker."""
         short = f"{version[0]}.{version[1]}"
         return {
             "implementation_name": "cpython",
@@ -46,7 +46,7 @@ class Platform:
             "platform_machine": self.machine,
             "platform_python_implementation": "CPython",
             "platform_system": self.system.capitalize(),
-            # None before the releases that are around today.
+            # Any recent patch release.
             "python_full_version": f"{short}.9",
             "python_version": short,
             "sys_platform": self.system,
@@ -55,7 +55,7 @@ class Platform:
 
 @cache
 def tags(platform: Platform, version: tuple[int, int]) -> frozenset[Tag]:
-    """Return the tags of the wheels that a Python of this version takes there."""
+    """Return the tags of the wheels that a Python of this version accepts on this platform."""
     if platform.system == "darwin":
         platforms = list(mac_platforms(OLDEST_MACOS, platform.machine))
     else:
@@ -71,11 +71,11 @@ INTEL_MAC = Platform("darwin", "x86_64")
 PLATFORMS = (LINUX, LINUX_ARM, MACOS, INTEL_MAC)
 
 KNOWN = {
-    ("pytrec-eval-terrier", LINUX_ARM): "compiled from its source: needs gcc and Python's headers; for tests only",
-    ("cryptography", INTEL_MAC): "compiled from its source: needs Rust",
+    ("pytrec-eval-terrier", LINUX_ARM): "compiled from source: needs gcc and Python's headers; for tests only",
+    ("cryptography", INTEL_MAC): "compiled from source: needs Rust",
     ("onnxruntime", INTEL_MAC): "has neither wheel nor source: Intel Macs are not supported",
 }
-"""What is missing, and what follows."""
+"""Wheels known to be missing, and the consequence."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,11 @@ class Missing:
 
     @property
     def known(self) -> str | None:
-        """What follows, where it is known to be missing."""
+        """The consequence, if it is known to be missing."""
         return KNOWN.get((self.pin.partition("==")[0], self.platform))
 
     def __str__(self) -> str:
-        """Return one line for a person."""
+        """Return a one-line description."""
         line = f"{self.export}.txt: {self.pin} has no wheel on {self.platform} for Python {', '.join(self.pythons)}"
         return f"{line} ({self.known})" if self.known else line
 
@@ -109,13 +109,13 @@ def locked_files() -> dict[str, list[str]]:
 
 
 def pins(export: str) -> list[Requirement]:
-    """Return what a file of requirements/ pins."""
+    """Return the pins in a file of requirements/."""
     text = (ROOT / "requirements" / f"{export}.txt").read_text(encoding="utf-8")
     return [Requirement(line.rstrip(" \\")) for line in re.findall(r"^[A-Za-z0-9].*", text, re.MULTILINE)]
 
 
 def missing(export: str, files: dict[str, list[str]]) -> Iterator[Missing]:
-    """Yield the pins of an export that have no wheel for a Python and a platform that they are meant for."""
+    """Yield the pins of an export that have no wheel for a Python and platform that their marker includes."""
     for platform, one in product(PLATFORMS, pins(export)):
         pin = f"{canonicalize_name(one.name)}{one.specifier}"
         offered = {tag for name in files[pin] if name.endswith(".whl") for tag in parse_wheel_filename(name)[3]}
@@ -130,7 +130,7 @@ def missing(export: str, files: dict[str, list[str]]) -> Iterator[Missing]:
 
 
 def main() -> None:
-    """Print what is missing."""
+    """Print the missing wheels."""
     files = locked_files()
     found = [one for export in sys.argv[1:] or ("run", "dev") for one in missing(export, files)]
     for one in found:

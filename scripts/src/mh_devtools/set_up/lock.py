@@ -1,7 +1,7 @@
-"""Bring poetry.lock and the hash-pinned exports in requirements/ in step with the pyproject.toml files.
+"""Update poetry.lock and the hash-pinned exports in requirements/ from the pyproject.toml files.
 
-`make lock` runs it; `make lint` runs it and fails when it changed a file. The exports let every machine and image
-install with plain pip (`pip install --require-hashes --no-deps -r ...`), without Poetry.
+`make lock` runs it; `make lint` runs it and fails if a file changed. With the exports, every machine and image installs
+with plain pip (`pip install --require-hashes --no-deps -r ...`), without Poetry.
 """
 
 import os
@@ -22,11 +22,11 @@ EXPORTS: dict[str, tuple[str, ...]] = {
     "audit": ("audit",),
 }
 PEERS = ROOT / "scripts/src/mh_devtools/bench/peers"
-"""Locked apart: what the benchmarks compare with is no part of the platform."""
+"""Locked separately: the programs that the benchmarks compare with are not part of the platform."""
 
 
 def pip_index() -> str:
-    """Return the simple index that pip itself is set up to use."""
+    """Return the package index that pip is configured to use."""
     configured = subprocess.run(
         [sys.executable, "-m", "pip", "config", "get", "global.index-url"],
         capture_output=True,
@@ -38,21 +38,21 @@ def pip_index() -> str:
 
 
 def poetry(*arguments: str, project: Path = ROOT) -> str:
-    """Run Poetry on a project and return what it printed."""
+    """Run Poetry on a project and return its output."""
     environment = {"POETRY_PYPI_MIRROR_URL": pip_index(), **os.environ, "POETRY_VIRTUALENVS_CREATE": "false"}
     command = [sys.executable, "-m", "poetry", "--no-interaction", "--directory", str(project), *arguments]
     return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def contents() -> dict[str, str]:
-    """Return the text of the lock and of every export that exists."""
+    """Return the text of the locks and of every existing export."""
     exports = (ROOT / "requirements" / f"{name}.txt" for name in (*EXPORTS, "bench-peers"))
     files = [ROOT / "poetry.lock", PEERS / "poetry.lock", *exports]
     return {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8") for file in files if file.exists()}
 
 
 def write() -> None:
-    """Lock, then write one export per deployable and one each for running and for development."""
+    """Lock, then write an export per deployable, and one each for running and developing the platform."""
     poetry("lock")
     poetry("lock", project=PEERS)
     for name, groups in EXPORTS.items():
@@ -63,18 +63,18 @@ def write() -> None:
 def export(name: str, *options: str, project: Path = ROOT) -> None:
     """Write the pins of a project, or of some of its groups, to requirements/NAME.txt."""
     lines = poetry("export", *options, "--format", "requirements.txt", project=project).splitlines(keepends=True)
-    # Our own packages are installed from the tree, so their `-e file://` lines are left out.
+    # Our own packages are installed from the checkout, so their `-e file://` lines are omitted.
     pins = "".join(line for line in lines if not line.startswith("-e "))
     (ROOT / "requirements" / f"{name}.txt").write_text(pins, encoding="utf-8")
 
 
 def main() -> None:
-    """Write the files; with --check fail when that changed one."""
+    """Write the files; with --check, fail if one changed."""
     before = contents()
     write()
     changed = [name for name, text in contents().items() if before.get(name) != text]
     if changed and "--check" in sys.argv[1:]:
-        sys.exit(f"Not up to date, and written anew; look at them and commit: {', '.join(changed)}")
+        sys.exit(f"These files were out of date and have been rewritten; review and commit them: {', '.join(changed)}")
 
 
 if __name__ == "__main__":

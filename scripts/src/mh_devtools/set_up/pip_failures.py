@@ -1,44 +1,44 @@
-"""What pip failed on and how to go on, in plain words, from what it printed.
+"""Explain pip's failures, from its output, and how to continue.
 
-Only the standard library, as in `set_up`.
+Uses only the standard library, like `set_up`.
 """
 
 import platform
 import re
 
 MISSING = r"No matching distribution found for (\S+)"
-"""What pip says, too, when it could not ask the index."""
-AGAIN = "run the same command again: what was fetched is kept"
+"""pip says this also if it could not reach the index."""
+AGAIN = "run the same command again: downloads are kept"
 
 
 def explained(output: str, version: tuple[int, int] | None) -> str:
-    """Return in plain words what the pip of a Python of this version failed on, and how to go on."""
+    """Explain what pip, with a Python of this version, failed on, and how to continue."""
     errors = re.findall(r"^\s*(?:ERROR|error): (.+)", output, re.MULTILINE)
     said = errors[-1] if errors else last_line(output)
     here = f"Python {dotted(version or ())} on {platform.system().replace('Darwin', 'macOS')} {platform.machine()}"
-    mirror = "name a mirror of the package index (PIP_INDEX_URL=https://...)"
+    mirror = "set a mirror of the package index (PIP_INDEX_URL=https://...)"
     if changed := re.search(r"DO NOT MATCH THE HASHES.*?\n\s+(\S+) from (\S+)", output, re.DOTALL):
-        what = f"{changed[1]} is not the file that is pinned, and was not installed: its hash differs."
-        cure = f"A proxy, a mirror or a broken download changed it: {mirror}, or {AGAIN}."
+        what = f"{changed[1]} was not installed: its hash differs from the pinned one."
+        hint = f"A proxy, a mirror or a broken download changed it: {mirror}, or {AGAIN}."
         said = f"{changed[1]} from {changed[2]} does not match its hash"
     elif "No space left on device" in output:
-        what, cure = f"The disk is full{_at(output)}.", f"Make room and {AGAIN}."
+        what, hint = f"The disk is full{_at(output)}.", f"Free some space and {AGAIN}."
     elif built := re.search(r"Failed (?:building wheel for|to build) '?([\w.-]+)|error: metadata-generation", output):
-        what = f"{built[1] or _collected(output)} is not ready-made for {here}, and could not be compiled."
-        cure = "Take another Python (make PYTHON=python3.12), or install a C compiler and Python's headers."
+        what = f"{built[1] or _collected(output)} has no wheel for {here}, and could not be compiled."
+        hint = "Use another Python (make PYTHON=python3.12), or install a C compiler and Python's headers."
     elif trouble := _trouble(output):
         what, said = f"{_collected(output)} could not be downloaded.", trouble
-        cure = f"Check the network and its proxy (HTTPS_PROXY), or {mirror}, and {AGAIN}."
+        hint = f"Check the network and the proxy (HTTPS_PROXY), or {mirror}, and {AGAIN}."
     elif missing := re.search(MISSING, output):
         what = f"The package index has no {missing[1]} for {here}."
-        cure = f"Take another Python (make PYTHON=python3.12), or {mirror} that has it."
+        hint = f"Use another Python (make PYTHON=python3.12), or {mirror} that has it."
     else:
-        what, cure = f"pip failed{_at(output)}.", f"Mend what it says and {AGAIN}."
-    return f"{what}\n{cure}\npip said: {said[:300]}"
+        what, hint = f"pip failed{_at(output)}.", f"Fix the problem that it reports and {AGAIN}."
+    return f"{what}\n{hint}\npip said: {said[:300]}"
 
 
 def _collected(output: str) -> str:
-    """Return the package that pip looked for last."""
+    """Return the last package that pip looked for."""
     found = re.findall(rf"{MISSING}|^\s*Collecting (\S+)", output, re.MULTILINE)
     return found[-1][0] or found[-1][1] if found else "A package"
 
@@ -48,9 +48,9 @@ def _at(output: str) -> str:
 
 
 def _trouble(output: str) -> str | None:
-    """Return what kept pip from reaching the index or from having a file whole, if that was it."""
+    """Return the network error that kept pip from reaching the index or completing a download, if there was one."""
     package = re.sub(r"[-_.]+", "-", _collected(output).partition("==")[0]).lower()
-    # That an index does not know a package (404) is no trouble on the way to it.
+    # A 404 means that the index does not have the package; it is not a network error.
     unreached = rf"Could not fetch URL \S*/{package}/: (?!404)(.+?)(?: - skipping)?$"
     patterns = (
         r"connection broken by (.+)$",
@@ -65,10 +65,10 @@ def _trouble(output: str) -> str | None:
 
 
 def dotted(version: tuple[int, ...]) -> str:
-    """Return a version as it is written."""
+    """Return a version with dots."""
     return ".".join(map(str, version))
 
 
 def last_line(text: str) -> str:
-    """Return the last line that says something."""
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it said nothing")
+    """Return the last non-empty line."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no output")

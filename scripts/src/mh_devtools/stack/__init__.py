@@ -1,1 +1,1 @@
-"""The platform as it is deployed, in processes of this machine and without Docker."""
+"""The platform as deployed, in local processes without Docker."""

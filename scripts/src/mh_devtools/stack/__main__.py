@@ -1,9 +1,9 @@
 """The platform on this machine without Docker: MariaDB, Redis, Milvus, two replicas of each API, two workers, nginx.
 
-    make stack              start everything; Ctrl-C ends it, the data stays in var/stack
+    make stack              start everything; Ctrl-C stops it, the data is kept in var/stack
     make rolling-restart    restart every replica, one at a time, without losing a request
 
-The processes get their settings from infra/env and .env, as the containers do.
+The processes get their settings from infra/env and .env, like the containers.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from mh_devtools import servers
 from mh_devtools.embedded.interrupts import Interrupts
-from mh_devtools.embedded.local_stack import sole_owner
+from mh_devtools.embedded.local_stack import exclusive_lock
 from mh_devtools.paths import ROOT
 from mh_devtools.stack import environment
 from mh_devtools.stack.parts import Parts
@@ -30,17 +30,17 @@ STATE: Final = "state.json"
 
 
 def say(line: str) -> None:
-    """Print a line at once."""
+    """Print a line and flush."""
     print(line, flush=True)
 
 
 def run(var: Path) -> None:
-    """Run the stack until a signal comes. Raises ServerError."""
+    """Run the stack until a signal stops it. Raises ServerError."""
     interrupts = Interrupts()
-    with sole_owner(var), ExitStack() as cleanup:
+    with exclusive_lock(var), ExitStack() as cleanup:
         supervisor = Supervisor(var / STATE, interrupts.held, say)
         cleanup.callback(supervisor.stop)
-        signal.signal(signal.SIGUSR1, lambda *_: supervisor.ask_for_rolling_restart())
+        signal.signal(signal.SIGUSR1, lambda *_: supervisor.request_rolling_restart())
         given = environment.chosen(var)
         parts = Parts(var, given)
         supervisor.note(pid=os.getpid(), url=parts.url, ports=parts.ports, ready=False)
@@ -51,7 +51,7 @@ def run(var: Path) -> None:
 
 
 def start(parts: Parts, supervisor: Supervisor) -> None:
-    """Start every part after those that it needs, and return when all are ready. Raises ServerError."""
+    """Start every part after those it depends on, and return when all are ready. Raises ServerError."""
     for store in parts.stores():
         say(f"Starting {store.name}")
         supervisor.add(store)
@@ -64,7 +64,7 @@ def start(parts: Parts, supervisor: Supervisor) -> None:
 
 
 def print_addresses(parts: Parts, given: Mapping[str, str]) -> None:
-    """Print what to open and what to type."""
+    """Print the URLs and the commands to use."""
     milvus = given.get("MILVUS_URI") or f"Milvus Lite on port {parts.ports['milvus']}"
     say(f"\nServing at {parts.url}  (Ctrl-C stops everything)")
     say(f"  documentation    {parts.url}/docs")
@@ -75,7 +75,7 @@ def print_addresses(parts: Parts, given: Mapping[str, str]) -> None:
 
 
 def restart(var: Path) -> None:
-    """Have the running stack restart its replicas, and return when it has. Raises ServerError."""
+    """Ask the running stack to restart its replicas, and wait until it is done. Raises ServerError."""
     before = read_state(var)
     say("Restarting every replica, one at a time")
     os.kill(before["pid"], signal.SIGUSR1)
@@ -87,25 +87,25 @@ def restart(var: Path) -> None:
 
 
 def read_state(var: Path) -> dict[str, Any]:
-    """Return how the running stack is. Raises ServerError when none runs."""
+    """Return the state of the running stack. Raises ServerError if it is not running."""
     try:
         state: dict[str, Any] = json.loads((var / STATE).read_text(encoding="utf-8"))
         os.kill(state["pid"], 0)
     except (FileNotFoundError, ProcessLookupError):
-        raise servers.ServerError("The stack does not run; start it with: make stack") from None
+        raise servers.ServerError("The stack is not running; start it with: make stack") from None
     return state
 
 
 def main() -> None:
-    """Parse the command line and run. Exit code 1, after one line on standard error, when something is wrong."""
+    """Parse the command line and run. Errors are one line on standard error and exit code 1."""
     parser = argparse.ArgumentParser(prog="make stack", description=__doc__)
     parser.add_argument("command", nargs="?", choices=("run", "restart"), default="run")
-    parser.add_argument("--var", type=Path, default=VAR, help="where data and logs are kept")
+    parser.add_argument("--var", type=Path, default=VAR, help="folder for data and logs")
     arguments = parser.parse_args()
     try:
         {"run": run, "restart": restart}[arguments.command](arguments.var.resolve())
     except KeyboardInterrupt:
-        say(f"Stopped; the data stays in {arguments.var}")
+        say(f"Stopped; the data is kept in {arguments.var}")
     except servers.ServerError as error:
         sys.exit(f"{error}")
 

@@ -1,4 +1,4 @@
-"""The environment of each process, from the same files as docker compose takes it: infra/env and .env."""
+"""The environment of each process, from the same files that docker compose uses: infra/env and .env."""
 
 import os
 import re
@@ -15,18 +15,18 @@ from mh_devtools.paths import ROOT
 FOLDER: Final = ROOT / "infra" / "env"
 
 SECRETS: Final = ("MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD", "REDIS_PASSWORD", "MILVUS_ROOT_PASSWORD")
-"""What the stores of this machine are locked with."""
+"""Secrets of the stores on this machine."""
 
 _REFERENCE: Final = re.compile(r"\$\{([A-Z_]+)(?::([-?])([^{}]*))?\}")
-# What a container has as well. Coverage of tests is passed on by its own variables.
+# Variables that a container has too, and those that coverage measurement needs.
 MACHINE: Final = re.compile(r"HOME|LANG|PATH|PYTHON[A-Z]*|TMPDIR|TZ|VIRTUAL_ENV|(LC|LD|DYLD|COV|COVERAGE)_\w+")
 
 
 def read(service: str, given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return what infra/env/SERVICE.env says, its references replaced by `given` as docker compose does it.
+    """Return the variables of infra/env/SERVICE.env, interpolated from `given` like docker compose does.
 
     Raises:
-        ServerError: a variable that the file asks for is empty.
+        ServerError: a required variable is empty.
     """
     given = given or {}
     variables: dict[str, str] = {}
@@ -45,20 +45,20 @@ def _resolve(reference: re.Match[str], given: Mapping[str, str], service: str) -
     name, kind, text = reference.groups()
     value = given.get(name, "")
     if not value and kind == "?":
-        raise servers.ServerError(f"{name} is empty, which infra/env/{service}.env asks for: {text}")
+        raise servers.ServerError(f"{name}, which infra/env/{service}.env requires, is empty: {text}")
     return text if not value and kind == "-" else value
 
 
-def of_process(service: str, given: Mapping[str, str], **more: str) -> dict[str, str]:
-    """Return all that a process of this service gets: nothing of ours but what its file and `more` say."""
+def process_environment(service: str, given: Mapping[str, str], **more: str) -> dict[str, str]:
+    """Return the environment of a service's process: the machine's variables, its env file and `more`, nothing else."""
     machine = {name: value for name, value in os.environ.items() if MACHINE.fullmatch(name)}
     return {**machine, "PYTHONUNBUFFERED": "1", **read(service, given), **more}
 
 
 def chosen(var: Path) -> dict[str, str]:
-    """Return what the operator chose: .env, and over it this process's environment.
+    """Return the operator's variables: .env, overridden by this process's environment.
 
-    Secrets that neither has are made once, and kept beside the data that they lock.
+    Missing secrets are generated once and stored beside the data that they protect.
     """
     written = {name: value for name, value in dotenv_values(ROOT / ".env", interpolate=False).items() if value}
     found = {**written, **os.environ}

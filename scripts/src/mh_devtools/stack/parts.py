@@ -1,4 +1,4 @@
-"""What the stack consists of: how each part is started, and how it shows that it is ready."""
+"""The parts of the stack: how each is started, and how to tell that it is ready."""
 
 import os
 import random
@@ -26,19 +26,19 @@ CONVERSATIONS: Final = tuple(f"conversations-api-{number + 1}" for number in ran
 RAG: Final = tuple(f"rag-api-{number + 1}" for number in range(REPLICAS))
 WORKERS: Final = tuple(f"indexer-worker-{number + 1}" for number in range(REPLICAS))
 STORES, SERVICES, ENTRANCE = range(3)
-"""The steps."""
+"""The startup steps."""
 
 FAIL_TIMEOUT_S: Final = 2
-"""For so long the gateway leaves a replica alone that could not be reached."""
+"""How long the gateway does not use a replica that was unreachable."""
 STOP_S: Final = 32.0
-"""A replica has 30 s to end; a little more, and it is killed."""
+"""A replica is killed after this; it is meant to stop within 30 s."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One process: `start` starts it on what it left behind, `ready` says whether it does its work.
+    """One process: `start` starts it on its existing data, `ready` returns whether it is ready.
 
-    Parts of a later `step` need those of an earlier one, and are ended before them.
+    Parts of a later `step` depend on those of an earlier one, and are stopped before them.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Part:
 
 
 class Parts:
-    """All parts, with their ports. `folder` gets data and logs; `given` is what the operator chose."""
+    """All parts, with their ports. `folder` is for data and logs; `given` has the operator's variables."""
 
     def __init__(self, folder: Path, given: Mapping[str, str]) -> None:
         self._folder = folder
@@ -69,7 +69,7 @@ class Parts:
         self._given = {"WEB_CONCURRENCY": "1", **given, **here}
 
     def stores(self) -> list[Part]:
-        """The stores, of which each is ready when its start returns."""
+        """Return the stores. Each is ready when its `start` returns."""
         port, password = self.ports, self._given["REDIS_PASSWORD"]
         starts: dict[str, Callable[[], servers.Running]] = {
             "mysql": lambda: servers.start_mysql(self._folder / "mysql", port["mysql"], durable=True),
@@ -79,20 +79,20 @@ class Parts:
         return [Part(name, STORES, start, lambda: True) for name, start in starts.items() if name in port]
 
     def services(self) -> list[Part]:
-        """The rest, in the order in which they need each other."""
+        """Return the other parts, in the order of their dependencies."""
         gateway = Part("gateway", ENTRANCE, self._start_gateway, lambda: _answers(f"{self.url}/docs"))
         conversations = [self._api("conversations-api", name) for name in CONVERSATIONS]
         return [*conversations, gateway, *(self._api("rag-api", name) for name in RAG), *self._index()]
 
     def migrate(self) -> None:
-        """Make the database and its user where they are not there yet, and bring it up to date. Raises ServerError."""
+        """Create the database and its user if they do not exist, and run the migrations. Raises ServerError."""
         self._make_database()
         command = [sys.executable, "-m", "alembic", "-c", str(DATABASE_SERVICE / "alembic.ini"), "upgrade", "head"]
-        env = environment.of_process("conversations-api", self._given)
+        env = environment.process_environment("conversations-api", self._given)
         done = subprocess.run(command, cwd=self._folder, env=env, capture_output=True, text=True, check=False)
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["no message"]
-            raise servers.ServerError(f"The database could not be brought up to date: {lines[-1]}")
+            raise servers.ServerError(f"The database migration failed: {lines[-1]}")
 
     def _make_database(self) -> None:
         user, password = self._given.get("MYSQL_USER") or "conversations", self._given["MYSQL_PASSWORD"]
@@ -107,7 +107,7 @@ class Parts:
         try:
             return pymysql.connect(host="127.0.0.1", port=self.ports["mysql"], user="root", password=password)
         except pymysql.err.OperationalError:
-            # New: root has none yet.
+            # A new database: root has no password yet.
             return self._connect_to_new_mysql()
 
     def _connect_to_new_mysql(self) -> "pymysql.Connection[pymysql.cursors.Cursor]":
@@ -115,8 +115,8 @@ class Parts:
             return pymysql.connect(host="127.0.0.1", port=self.ports["mysql"], user="root")
         except pymysql.err.OperationalError:
             raise servers.ServerError(
-                f"The database in {self._folder} was made with another MYSQL_ROOT_PASSWORD; "
-                "set that one, or remove the folder with all its data."
+                f"The database in {self._folder} was created with another MYSQL_ROOT_PASSWORD; "
+                "set that one, or delete the folder with all its data."
             ) from None
 
     def _api(self, service: str, name: str) -> Part:
@@ -136,16 +136,18 @@ class Parts:
             start = self._starter("indexer-worker", name, *celery, *work, "--hostname", f"{name}@%h", **more)
             found.append(Part(name, SERVICES, _without(heartbeat, start), heartbeat.exists))
         schedule = self._folder / "schedule"
-        # Some of Python's database files have an ending.
+        # Some of Python's dbm implementations append an extension.
         written = partial(self._folder.glob, f"{schedule.name}*")
-        tick = self._starter("indexer-worker", "indexer-beat", *celery, "beat", RECONCILE_SCHEDULE_FILE=str(schedule))
-        found.append(Part("indexer-beat", SERVICES, tick, lambda: any(written())))
+        start_beat = self._starter(
+            "indexer-worker", "indexer-beat", *celery, "beat", RECONCILE_SCHEDULE_FILE=str(schedule)
+        )
+        found.append(Part("indexer-beat", SERVICES, start_beat, lambda: any(written())))
         flower = ("-m", "celery", "flower", "--address=127.0.0.1", f"--port={self.flower_port}")
-        show = self._starter("flower", "flower", *flower)
-        return [*found, Part("flower", SERVICES, show, lambda: _answers(f"{self.flower_url}/healthcheck"))]
+        start_flower = self._starter("flower", "flower", *flower)
+        return [*found, Part("flower", SERVICES, start_flower, lambda: _answers(f"{self.flower_url}/healthcheck"))]
 
     def _starter(self, service: str, name: str, *arguments: str, **more: str) -> Callable[[], servers.Running]:
-        env = environment.of_process(service, self._given, **more)
+        env = environment.process_environment(service, self._given, **more)
         log = self._folder / "log" / f"{name}.log"
         # In a folder without a developer's .env.
         return lambda: servers.start(name, [sys.executable, *arguments], log, env, self._folder)
@@ -167,7 +169,7 @@ class Parts:
 
 
 def _without(file: Path, start: Callable[[], servers.Running]) -> Callable[[], servers.Running]:
-    """Return a start that first removes a file, which shows that the process is ready when it is there again."""
+    """Return a start function that first deletes `file`, whose reappearance means that the process is ready."""
 
     def start_anew() -> servers.Running:
         file.unlink(missing_ok=True)
@@ -184,7 +186,7 @@ def _answers(url: str) -> bool:
 
 
 def _quiet_ports(number: int) -> list[int]:
-    """Return loopback ports below those that the system hands out, so that none is taken while its owner restarts."""
+    """Return loopback ports below the ephemeral range, so that none is taken while its process restarts."""
     found: list[int] = []
     for port in random.sample(range(20_000, 30_000), 1000):
         with socket.socket() as probe:
@@ -196,10 +198,12 @@ def _quiet_ports(number: int) -> list[int]:
 
 
 def _free(given: Mapping[str, str], name: str, default: int) -> int:
-    """Return the port of this variable. Raises ServerError when it is no port, or taken."""
+    """Return the port that this variable sets. Raises ServerError if it is invalid or in use."""
     text = given.get(name) or str(default)
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise servers.ServerError(f"{name} must be a port number from 1 to 65535, not {text!r}.")
     if servers.listens(int(text)):
-        raise servers.ServerError(f"Port {text} is taken; stop what listens there, or choose another: {name}=...")
+        raise servers.ServerError(
+            f"Port {text} is in use; stop the program that uses it, or choose another port: {name}=..."
+        )
     return int(text)

@@ -1,6 +1,6 @@
-"""The platform as separate processes on real servers: MariaDB or MySQL, Redis, Milvus Lite, and both APIs.
+"""The platform as separate processes on real servers, for tests and benchmarks.
 
-An index worker runs where it is asked for.
+MariaDB or MySQL, Redis, Milvus Lite and both APIs; index workers are started on request.
 """
 
 import os
@@ -22,22 +22,26 @@ from mh_devtools.testing.waiting import eventually
 
 DATABASE = "legacy_development"
 NO_MILVUS = "http://127.0.0.1:9"
-"""For what asks for no index: as `milvus_uri`, so that none is started."""
+"""Pass this as `milvus_uri` if no index is needed, so that none is started."""
 SETTINGS = (
     *("ANSWERS_", "CONVERSATIONS_", "DATABASE_", "DOORS_", "EMBEDDING_", "ENVIRONMENT", "HISTORY_", "LOG_", "METRICS_"),
     *("MILVUS_", "OPENAI_", "OTEL_", "PROMETHEUS_", "REDIS_", "RELAY_", "SEARCH_", "STARTUP_", "WEB_", "WORKER_"),
 )
-"""Beginnings of the services' variables."""
+"""Prefixes of the services' environment variables."""
 
 
 class ServerStack:
-    """Context manager; the worker runs only where it is asked for, so that it takes no time from measurements.
+    """Context manager. Workers run only on request, so that they do not disturb measurements.
 
-    `folder` gets data and logs. A store whose place is given is used as it is (MySQL: user root without password); the
-    others are started, and stopped at the end. `database` is created. `durable`: the database that is started syncs at
-    each commit. `deployed`: the APIs run under gunicorn as they are deployed, with one worker process, else under
-    uvicorn. `rag_app`: another factory of rag-api, None for none. Further keywords are environment variables of the
-    APIs and workers.
+    Args:
+        folder: for data and logs.
+        mysql_port, redis_url, milvus_uri: running stores to use (MySQL: user root without password). The others are
+            started, and stopped at the end.
+        database: name of the database, which is created.
+        durable: a database started here syncs on every commit.
+        deployed: run the APIs under Gunicorn, as deployed, with one worker process, instead of uvicorn.
+        rag_app: application factory of rag-api; None: do not start it.
+        environment: environment variables of the APIs and workers.
     """
 
     def __init__(
@@ -67,7 +71,7 @@ class ServerStack:
         self.api_url = f"http://127.0.0.1:{self.api_port}"
         self.rag_url = f"http://127.0.0.1:{self.rag_port}"
         self.env: dict[str, str] = {
-            # Not the settings of whoever runs this: nothing of theirs is touched, no key of theirs is charged.
+            # Without the settings of whoever runs this, so that their stores are not touched and their keys not used.
             **{name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)},
             "DATABASE_URL": f"mysql+aiomysql://root@127.0.0.1:{self.mysql_port}/{database}",
             "REDIS_URL": redis_url or f"redis://127.0.0.1:{self._redis_port}/0",
@@ -94,14 +98,14 @@ class ServerStack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for application in self._running[self._stores :]:
-            # At the same time, as each drains for seconds.
+            # All at once, since each drains for seconds.
             application.ask_to_end()
         while self._running:
             self._running.pop().stop()
 
     @property
     def running(self) -> dict[str, servers.Running]:
-        """The servers that were started here, by name; workers are with whoever asked for them."""
+        """The servers started by the stack, by name, without the workers."""
         return {server.name: server for server in self._running}
 
     def _start_stores(self) -> None:
@@ -119,22 +123,22 @@ class ServerStack:
         migrate(env, self._folder)
 
     def add_database(self) -> str:
-        """Create a second database with the same tables, which none of the platform's processes touches; name it."""
+        """Create a second database with the same tables, which the platform does not use; return its name."""
         name = f"{self.database}_beside"
         self._create_database(name, self.env | self.beside)
         return name
 
     @property
     def beside(self) -> dict[str, str]:
-        """Environment of what is to work on the second database."""
+        """Environment variables for a process that uses the second database."""
         return {"DATABASE_URL": f"{self.env['DATABASE_URL']}_beside"}
 
     def connect_to_mysql(self, database: str | None = None) -> pymysql.Connection:
-        """Return a connection of the driver beside the APIs; whoever asks closes it."""
+        """Return a new connection to the database; the caller closes it."""
         return pymysql.connect(host="127.0.0.1", port=self.mysql_port, user="root", database=database)
 
     def serve(self, name: str, factory: str, port: int, ready: str, **environment: str) -> None:
-        """Start one ASGI application, one process, and wait until it answers `ready` with 200."""
+        """Start one ASGI application in one process, and wait until the path `ready` returns 200."""
         command = ["uvicorn", "--factory", factory, "--port", str(port), "--no-access-log", "--log-level", "warning"]
         if self._deployed:
             command = ["gunicorn", "--config=python:mh_common.web.gunicorn_conf", f"--bind=127.0.0.1:{port}"]
@@ -147,7 +151,7 @@ class ServerStack:
     def worker(
         self, name: str = "worker", app: str = servers.WORKER_APP, **environment: str
     ) -> Iterator[servers.Running]:
-        """Run an index worker while the block lasts; several at once have names of their own."""
+        """Run an index worker while the block runs; concurrent workers need different names."""
         command = [sys.executable, *servers.worker_arguments(app), "--hostname", f"{name}@%h"]
         server = self._start(name, *command, EMBEDDING_THREADS=servers.WORKER_THREADS, **environment)
         try:
@@ -161,22 +165,22 @@ class ServerStack:
 
 
 async def until_indexed(client: AsyncClient) -> None:
-    """Return when no conversation waits for the index. Raises AssertionError if one still does after a minute."""
+    """Return when no conversation is pending in the index. Raises AssertionError after a minute."""
 
     async def none_waits() -> bool:
         return not (await client.conversations.stats()).index_status[IndexStatus.PENDING]
 
-    await eventually(none_waits, what="no conversation waits for the index")
+    await eventually(none_waits, what="no conversation is pending in the index")
 
 
 def migrate(env: Mapping[str, str], folder: Path = DATABASE_SERVICE) -> None:
-    """Bring the database of DATABASE_URL up to date, in a folder whose .env, if it has one, is meant."""
+    """Run the migrations on DATABASE_URL. The .env of `folder` is read, if there is one."""
     command = [sys.executable, "-m", "alembic", "-c", str(DATABASE_SERVICE / "alembic.ini"), "upgrade", "head"]
     subprocess.run(command, cwd=folder, env=dict(env), check=True)
 
 
 def answers(url: str) -> bool:
-    """Say whether a GET is answered with 200."""
+    """Return whether a GET returns 200."""
     try:
         return httpx.get(url, timeout=5).status_code == 200
     except httpx.HTTPError:

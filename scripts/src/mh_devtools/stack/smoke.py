@@ -1,8 +1,8 @@
-"""Run the examples of README.md and docs/integrations.md against the running stack, through its gateway: `make smoke`.
+"""Run the examples in README.md and docs/integrations.md against the running stack, through its gateway: `make smoke`.
 
-Each block of shell or Python there is run as it stands there, but for the address and where `mh` is. Lines that
-call make are left out. A platform without conversations first gets the sample ones. Ends with exit code 1 and one line
-when an example fails or says nothing.
+The blocks of shell and Python are run unchanged, except for the URL and the path of `mh`. Commands that call make are
+skipped. If there are no conversations, the sample is imported first. If an example fails or prints nothing, exits with
+code 1 and one line.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from mh_devtools.stack.__main__ import VAR, read_state, say
 
 DOCUMENTS: Final = (ROOT / "README.md", ROOT / "docs" / "integrations.md")
 ADDRESS: Final = "http://127.0.0.1:8080"
-"""What they call the gateway."""
+"""URL of the gateway in the examples."""
 TIMEOUT_S: Final = 300
 PAGES: Final = ("/", "/docs", "/conversations-api/openapi.json", "/rag-api/openapi.json", "/readyz")
 
@@ -34,14 +34,14 @@ _BLOCK: Final = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOT
 
 @dataclass(frozen=True)
 class Example:
-    """A piece of a document that can be run."""
+    """A runnable example in a document."""
 
     language: str
     code: str
 
     @property
     def title(self) -> str:
-        """The first line, to call it by."""
+        """Its first line."""
         return self.code.splitlines()[0]
 
     def run(self, url: str, state: Path) -> str:
@@ -51,7 +51,7 @@ class Example:
         if self.language == "sh":
             here = Path(sys.executable).parent
             command = ["bash", "-euo", "pipefail", "-c", code.replace(".venv/bin/", f"{here}/")]
-        # curl reads its options there, and mh keeps there what it has imported.
+        # CURL_HOME has curl's options, XDG_STATE_HOME the import journals of mh.
         chosen = environment.chosen(state.parent)
         key = {name: chosen[name] for name in ("DOORS_API_KEY",) if name in chosen}
         env = {**os.environ, **key, "CURL_HOME": str(state), "XDG_STATE_HOME": str(state), "MH_URL": url}
@@ -75,7 +75,7 @@ IMPORT: Final = Example("sh", ".venv/bin/mh import scripts/sample/conversations.
 
 
 def examples(text: str) -> Iterator[Example]:
-    """Yield the examples of a document: one a command, and one a block of Python."""
+    """Yield the examples of a document: one per shell command and one per block of Python."""
     for language, block in _BLOCK.findall(text):
         if language == "python":
             yield Example(language, block)
@@ -91,14 +91,14 @@ def documented() -> list[Example]:
 
 
 def smoke(url: str, state: Path) -> None:
-    """Fetch every page and run every example. Raises ServerError at the first that is not as it should be."""
+    """Fetch every page and run every example. Raises ServerError on the first failure."""
     for page in PAGES:
         try:
             response = httpx.get(url + page, timeout=30)
         except httpx.HTTPError as error:
             raise servers.ServerError(f"{url}{page} cannot be fetched: {error}") from error
         if response.status_code != 200:
-            raise servers.ServerError(f"{url}{page} answered {response.status_code}: {response.text[:300]}")
+            raise servers.ServerError(f"{url}{page} returned {response.status_code}: {response.text[:300]}")
         say(f"ok  GET {page}")
     state.mkdir(parents=True, exist_ok=True)
     (state / ".curlrc").write_text("fail-with-body\nshow-error\n", encoding="utf-8")

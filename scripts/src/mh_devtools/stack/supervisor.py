@@ -1,4 +1,4 @@
-"""Starts the stack's parts, starts again what ends by itself, and restarts replicas one at a time."""
+"""Starts the stack's parts, restarts those that exit, and performs rolling restarts."""
 
 import json
 import signal
@@ -13,19 +13,19 @@ from mh_devtools import servers
 from mh_devtools.stack.parts import CONVERSATIONS, FAIL_TIMEOUT_S, RAG, STOP_S, WORKERS, Part
 
 ROLLED: Final = (*CONVERSATIONS, *RAG, *WORKERS)
-"""What a rolling restart restarts, in this order."""
+"""The parts that a rolling restart restarts, in this order."""
 READY_S: Final = 120.0
 PAUSE_S: Final = 0.1
 LONGEST_DELAY_S: Final = 30.0
 QUIET_S: Final = 60.0
-"""A part that ran for so long is started again at once; one that keeps ending waits longer each time."""
+"""A part that ran for this long is restarted at once; one that keeps exiting is restarted with growing delays."""
 
 
 class Supervisor:
-    """The running parts.
+    """Runs and watches the parts.
 
-    `state` is a file that tells others how things are: see `note`. `held` puts signals off, so that no process is
-    forgotten that is just being started or stopped.
+    `state` is the state file, see `note`. `held` defers signals, so that no process is lost while it is being started
+    or stopped.
     """
 
     def __init__(
@@ -45,17 +45,17 @@ class Supervisor:
         self._fault = ""
 
     def add(self, part: Part) -> None:
-        """Start a part and watch over it from now on. Raises ServerError."""
+        """Start a part and supervise it. Raises ServerError."""
         self._parts[part.name] = part
         self._start(part.name)
 
     def wait_until_ready(self, names: Sequence[str]) -> None:
-        """Return when these parts do their work. Raises ServerError, which names the first that does not."""
+        """Return when these parts are ready. Raises ServerError, which names the first that is not."""
         for name in names:
             self._wait(self._parts[name].ready, name)
 
     def note(self, **about: object) -> None:
-        """Write the state: `about`, each part's process id, rolling restarts done, what was wrong with the last."""
+        """Write the state file: `about`, each part's process id, the count of rolling restarts, the last error."""
         self._about |= about
         pids = {name: running.process.pid for name, running in self._running.items()}
         state = {**self._about, "parts": pids, "rolled": self._rolled, "fault": self._fault}
@@ -63,12 +63,12 @@ class Supervisor:
         new.write_text(json.dumps(state), encoding="utf-8")
         new.replace(self._state)
 
-    def ask_for_rolling_restart(self) -> None:
-        """Have `watch` restart every replica, one at a time. Safe to call from a signal's function."""
+    def request_rolling_restart(self) -> None:
+        """Make `watch` restart every replica, one at a time. Safe to call from a signal handler."""
         self._asked += 1
 
     def watch(self) -> None:
-        """Keep everything running until a signal ends it."""
+        """Keep everything running until a signal stops it."""
         self._watching = True
         while True:
             self._tend()
@@ -77,7 +77,7 @@ class Supervisor:
             time.sleep(PAUSE_S)
 
     def stop(self) -> None:
-        """End every part: the gateway, what stands behind it, then the stores; the parts of each step together."""
+        """Stop every part: the gateway, then the services, then the stores; the parts of each step together."""
         with self._held():
             for step in sorted({part.step for part in self._parts.values()}, reverse=True):
                 ending = [running for name, running in self._running.items() if self._parts[name].step == step]
@@ -101,7 +101,7 @@ class Supervisor:
 
     def _restart(self, name: str) -> None:
         running = self._running[name]
-        # From now on its end is no accident.
+        # From now on its exit is expected.
         self._due[name] = float("inf")
         running.process.send_signal(signal.SIGTERM)
         began = time.monotonic()
@@ -109,10 +109,10 @@ class Supervisor:
             self._tend()
             time.sleep(PAUSE_S)
         running.stop(0)
-        self._say(f"{name} ended after {time.monotonic() - began:.1f} s and starts again")
+        self._say(f"{name} stopped after {time.monotonic() - began:.1f} s and is restarted")
         self._start(name)
         self._wait(self._parts[name].ready, name)
-        # Until the gateway tries it again, the others have to be there.
+        # The others must stay up until the gateway uses this one again.
         settled = time.monotonic() + FAIL_TIMEOUT_S + 1
         self._wait(lambda: time.monotonic() > settled, name)
 
@@ -134,7 +134,7 @@ class Supervisor:
             time.sleep(PAUSE_S)
 
     def _tend(self) -> None:
-        """Start again what has ended: at once, and with growing patience what ends again and again."""
+        """Restart parts that have exited: at once, or with growing delays if they keep exiting."""
         now = time.monotonic()
         for name, running in list(self._running.items()):
             if name not in self._due and (ended := running.ended()):
@@ -142,10 +142,10 @@ class Supervisor:
                     raise servers.ServerError(ended)
                 self._ends[name] = 1 if now - self._started[name] > QUIET_S else self._ends[name] + 1
                 delay = min(2.0 ** (self._ends[name] - 1) - 1, LONGEST_DELAY_S)
-                # What it left of its group goes first.
+                # Kill what is left of its process group first.
                 running.stop(0)
                 self._due[name] = now + delay
-                self._say(f"{ended}; it is started again" + (f" in {delay:.0f} s" if delay else ""))
+                self._say(f"{ended}; restarting it" + (f" in {delay:.0f} s" if delay else ""))
             if self._due.get(name, float("inf")) <= now:
                 self._try_to_start(name)
 
@@ -157,4 +157,4 @@ class Supervisor:
             self._due[name] = time.monotonic() + min(2.0 ** self._ends[name], LONGEST_DELAY_S)
             self._say(str(error))
         else:
-            self._say(f"{name} runs again")
+            self._say(f"{name} is running again")

@@ -1,1 +1,1 @@
-"""What tests of several packages share: waiting, logs, metrics, and the types of fixtures."""
+"""Helpers for the tests of several packages: waiting, logs, metrics, and types of fixtures."""

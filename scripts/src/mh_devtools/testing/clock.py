@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass
 class Clock:
-    """Says what time it is, when called: always `now`, until the test moves that on."""
+    """Returns `now` when called; the test changes it."""
 
     now: datetime
 

@@ -1,12 +1,12 @@
-"""Reading what /metrics shows."""
+"""Parse Prometheus's text format, as returned by /metrics."""
 
 from prometheus_client.parser import text_string_to_metric_families
 
 
 def metric_value(text: str, name: str, **labels: str) -> float:
-    """Return the sum of a metric's samples that have these labels; 0 where there is none.
+    """Return the sum of a metric's samples that have these labels; 0 if there are none.
 
-    `name` is a sample's: that of a histogram ends in `_count`, `_sum` or `_bucket`.
+    `name` is the name of a sample; those of a histogram end in `_count`, `_sum` or `_bucket`.
     """
     return sum(
         sample.value

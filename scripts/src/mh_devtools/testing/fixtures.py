@@ -1,4 +1,4 @@
-"""What fixtures of the tests give, by name: test files annotate with these, as no test file can import another."""
+"""Types of the tests' fixtures, here because test files cannot import each other."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -14,7 +14,7 @@ ClientT = TypeVar("ClientT")
 LITE = "milvus_lite"
 SERVER = "milvus_server"
 EACH_MILVUS = (LITE, pytest.param(SERVER, marks=(pytest.mark.slow, pytest.mark.xdist_group(SERVER))))
-"""Parameters of a fixture for tests that run on Milvus Lite and, among the slow ones, on a server."""
+"""Fixture parameters for tests that run on Milvus Lite and, marked slow, on a Milvus server."""
 
 
 @dataclass(frozen=True)
@@ -24,33 +24,33 @@ class MySQL:
     port: int
 
     def url(self, database: str) -> str:
-        """Return the address of one of its databases."""
+        """Return the URL of one of its databases."""
         return f"mysql+aiomysql://root@127.0.0.1:{self.port}/{database}"
 
 
 RunApp = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-"""Runs an application in this process, with these settings, while the block lasts; gives a client of it."""
+"""Runs an application in this process with these settings while the block runs; yields a client for it."""
 
 ServeApp = Callable[..., AbstractContextManager[str]]
-"""Serves an application on a port of its own, with these settings, while the block lasts; gives its address."""
+"""Serves an application on its own port with these settings while the block runs; yields its URL."""
 
 ConnectClient = Callable[[str], Awaitable[ClientT]]
-"""Connects a client to the API at this address."""
+"""Connects a client to the API at this URL."""
 
 ConversationTable = dict[int, Conversation]
-"""The rows that a stub of the conversations API has, by id; a test changes them as it likes."""
+"""The rows of a stub of the conversations API, by id; tests may change them."""
 
 MakeConversation = Callable[..., Conversation]
-"""Makes a conversation: its id, question and answer, and further fields as keywords."""
+"""Creates a conversation from id, question and answer, and further fields as keywords."""
 
 WriteIndex = Callable[[Sequence[Conversation]], Awaitable[None]]
-"""Writes these conversations where the application under test looks for them: into the table and into the index."""
+"""Writes these conversations to the table and to the index that the application under test uses."""
 
 RunQuery = Callable[..., Awaitable[list[tuple[Any, ...]]]]
-"""Runs a SQL statement, with parameters as keywords; gives its rows."""
+"""Runs a SQL statement with parameters as keywords; returns its rows."""
 
 RunCommand = Callable[..., tuple[int, str, str]]
-"""Runs the command with these arguments; gives its exit code, standard output and standard error."""
+"""Runs the command with these arguments; returns its exit code, standard output and standard error."""
 
 CallMethod = Callable[..., Any]
-"""Calls a method of a client, by its dotted path, with these arguments; gives what it returns."""
+"""Calls a method of a client, by its dotted path, with these arguments; returns its result."""

@@ -1,4 +1,4 @@
-"""Hits as the search of the rag-api tells of them."""
+"""Search hits, as returned by rag-api."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +7,7 @@ from mh_common.models import SearchHit, Sentiment
 
 
 def search_hit(key: int, question: str, **values: Any) -> SearchHit:
-    """Return the hit of a conversation with this id; `values` takes the place of its other fields."""
+    """Return a search hit for a conversation with this id; `values` override its other fields."""
     created = datetime(2026, 3, 1, tzinfo=UTC)
     times = {"created_at": created, "updated_at": created}
     sentiments = dict.fromkeys(("question_sentiment", "answer_sentiment"), Sentiment.NEUTRAL)

@@ -8,16 +8,16 @@ from redis import Redis
 from mh_devtools.testing.waiting import wait_until
 
 
-def until_idle(redis: Redis) -> None:
-    """Return when Redis holds no job any more: none queued, none unacknowledged.
+def wait_until_idle(redis: Redis) -> None:
+    """Return when there are no jobs in Redis, neither queued nor unacknowledged.
 
     Raises:
-        AssertionError: it still holds one after the usual limit of `wait_until`.
+        AssertionError: there still is one after the default timeout of `wait_until`.
     """
     wait_until(lambda: not redis.llen(INDEX_QUEUE) and not redis.hlen("unacked"), what="no job is left")
 
 
 def make_due(redis: Redis) -> None:
-    """Let the jobs that a dead worker held be taken by the next one, as if the visibility timeout had passed."""
+    """Make the jobs of a dead worker available to the next one, as if the visibility timeout had expired."""
     for tag in cast(list[bytes], redis.zrange("unacked_index", 0, -1)):
         redis.zadd("unacked_index", {tag: 1})

@@ -1,4 +1,4 @@
-"""Reading what a service logs."""
+"""Read the logs of a service."""
 
 import json
 from pathlib import Path
@@ -8,15 +8,15 @@ from mh_devtools.testing.waiting import wait_until
 
 
 def json_lines(log: str) -> list[dict[str, Any]]:
-    """Return the lines that are JSON objects; what other programs print among them, or half a line, is passed over."""
+    """Return the lines that are JSON objects; other programs' output and an incomplete last line are ignored."""
     whole = log[: log.rfind("\n") + 1].splitlines()
     return [json.loads(line) for line in whole if line.startswith("{")]
 
 
 def wait_for_log(file: Path, text: str) -> None:
-    """Hold up the thread until a process has written a text into its log.
+    """Block until a process has logged a text.
 
     Raises:
-        AssertionError: it did not within the limit of `wait_until`.
+        AssertionError: it was not logged within the default timeout of `wait_until`.
     """
     wait_until(lambda: text in file.read_text(encoding="utf-8"), what=f"{text} in {file.name}")

@@ -1,4 +1,4 @@
-"""Answers of our APIs as httpx has them: to give in a server's place, and to check."""
+"""Create and check httpx responses of our APIs."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ from pydantic import BaseModel
 
 
 def model_response(model: BaseModel, status: int = 200) -> httpx.Response:
-    """Return an answer with a wire model."""
+    """Return a response with a model as JSON."""
     return httpx.Response(status, content=model.model_dump_json(), headers={"Content-Type": "application/json"})
 
 
 def assert_problem(response: httpx.Response, status: int) -> dict[str, Any]:
-    """Return the body of an error as our APIs answer it (application/problem+json), with all that each must have.
+    """Check that a response is a complete problem document with this status; return its body.
 
     Raises:
-        AssertionError: it is another answer, or says another status or another request's id than its headers.
-        pydantic.ValidationError: its body is no `Problem`.
+        AssertionError: it is another response, or its status or request id differ from its headers.
+        pydantic.ValidationError: its body is not a `Problem`.
     """
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/problem+json"

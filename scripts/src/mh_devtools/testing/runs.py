@@ -1,4 +1,4 @@
-"""Runs over the index as the conversations API tells of them."""
+"""Index runs, as returned by the conversations API."""
 
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ from mh_common.models import IndexRun, IndexRunKind, IndexRunStatus
 def queued_run(
     run_id: int, requested_at: datetime, kind: IndexRunKind = IndexRunKind.RECONCILE, **values: Any
 ) -> IndexRun:
-    """Return a run that nobody has begun; `values` takes the place of its other fields."""
+    """Return a queued run; `values` override its other fields."""
     counts = dict.fromkeys(("checked", "missing", "stale", "orphaned", "repaired"), 0)
     unset = dict.fromkeys(("since", "started_at", "finished_at", "reason"))
     begun = {"id": run_id, "kind": kind, "requested_at": requested_at, "status": IndexRunStatus.QUEUED, "force": False}

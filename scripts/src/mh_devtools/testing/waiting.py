@@ -1,4 +1,4 @@
-"""Waiting for what another task, thread or process does: a condition is tried again and again, up to a limit."""
+"""Wait for another task, thread or process by polling a condition, with a timeout."""
 
 import asyncio
 import inspect
@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 LIMIT = 60.0
-"""Seconds. Far more than anything takes: a whole suite may run beside the test, on a small machine."""
+"""Seconds. Generous, because a whole test suite may be running on a small machine."""
 PAUSE = 0.02
-"""Seconds between two tries."""
+"""Seconds between two polls."""
 
 
 async def eventually(
@@ -18,12 +18,12 @@ async def eventually(
     timeout: float = LIMIT,  # noqa: ASYNC109 - the error says what was waited for
     what: str = "what the test waits for",
 ) -> None:
-    """Let other tasks run until a condition holds.
+    """Yield to other tasks until a condition holds.
 
     Args:
-        condition: returns whether it holds, or something to await that does.
-        timeout: the most seconds to wait. A condition that is being awaited by then is cancelled.
-        what: names the condition in the error.
+        condition: returns whether it holds, or an awaitable of that.
+        timeout: maximum wait in seconds. A condition being awaited at that point is cancelled.
+        what: describes the condition in the error.
 
     Raises:
         AssertionError: the condition did not hold in time.
@@ -44,12 +44,12 @@ async def eventually(
 def wait_until(
     condition: Callable[[], object], *, timeout: float = LIMIT, what: str = "what the test waits for"
 ) -> None:
-    """Hold up the thread until a condition holds.
+    """Block the thread until a condition holds.
 
     Args:
         condition: returns whether it holds.
-        timeout: the most seconds to wait. A condition that is being tried by then is tried to its end.
-        what: names the condition in the error.
+        timeout: maximum wait in seconds. A call of the condition in progress is not interrupted.
+        what: describes the condition in the error.
 
     Raises:
         AssertionError: the condition did not hold in time.
@@ -62,7 +62,7 @@ def wait_until(
 
 
 async def until_logged(logs: Sequence[Mapping[str, Any]], event: str) -> None:
-    """Let other tasks run until an event is among the lines that structlog's `capture_logs` fills.
+    """Yield to other tasks until an event is in the list that structlog's `capture_logs` fills.
 
     Raises:
         AssertionError: it was not logged in time.

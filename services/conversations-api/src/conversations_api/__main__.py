@@ -1,7 +1,7 @@
 """Serve the API: `python -m conversations_api`. Waits for its stores first."""
 
 from mh_common.settings import load_settings
-from mh_common.startup import run_or_stop
+from mh_common.startup import run_or_exit
 from mh_common.web.serving import serve
 
 from conversations_api.preflight import wait_until_usable
@@ -11,7 +11,7 @@ from conversations_api.settings import Settings
 def main() -> None:
     """Look at settings and stores, then become gunicorn; or end with one line on what to do."""
     settings = load_settings(Settings)
-    run_or_stop(wait_until_usable(settings))
+    run_or_exit(wait_until_usable(settings))
     serve("conversations_api.main:create_app()", settings.web)
 
 

@@ -11,7 +11,7 @@ from mh_common.logging import configure_logging
 from mh_common.metrics import Collector
 from mh_common.settings import load_settings
 from mh_common.units import CONVERSATION
-from mh_common.web.application import make_application, running
+from mh_common.web.application import make_application, run_in_background
 from mh_common.web.health import Check
 from redis.asyncio import Redis
 
@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None, unit_sources: UnitSources = UNI
         # Writes need the database alone: their jobs wait in the outbox until Redis is back.
         optional=frozenset({"redis"}),
         refresh=_gauges,
-        told_in_one_line=(DatabaseNotReadyError,),
+        startup_errors=(DatabaseNotReadyError,),
     )
     routers = (conversations, conversations_index, index_runs, experiments, history, internal_index, internal_history)
     for router in routers:
@@ -95,7 +95,7 @@ async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExit
         purge_regularly(sessions, IdempotencyRepository, KEY_LIFETIME),
         purge_regularly(sessions, HistoryRepository, retention),
     ):
-        await stack.enter_async_context(running(work))
+        await stack.enter_async_context(run_in_background(work))
     checks: dict[str, Check] = {"database": partial(ping, read_engine), "redis": partial(_ping_redis, redis)}
     reads = make_session_factory(read_engine)
     gauges = Gauges(reads, tuple(unit_sources))

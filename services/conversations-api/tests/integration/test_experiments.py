@@ -100,7 +100,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         (changed("metrics", {"figures": {"hit@3": {"value": 0.5, "low": 0.6, "high": 0.5}}}), "low must not be above"),
         (changed("metrics", {"figures": {"bad name": FIGURES["hit@3"]}}), "should match pattern"),
         (changed("duration_seconds", -1), "greater than or equal to 0"),
-        ({**NEW, "id": 3}, "not a known name"),
+        ({**NEW, "id": 3}, "is unknown"),
     ],
 )
 async def test_what_is_no_experiment_is_refused_with_the_reason(

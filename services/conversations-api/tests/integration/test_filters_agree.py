@@ -19,7 +19,17 @@ from hypothesis import strategies as st
 from indexer_worker.vector_store.collection import ensure_collection
 from indexer_worker.vector_store.rows import vector_row
 from mh_common import vector_index
-from mh_common.fields import AUTHOR, BY_NAME, CATEGORY, SOURCE_DATE, SOURCE_URL, Kind, indexed, is_on_one_line, text_of
+from mh_common.fields import (
+    AUTHOR,
+    BY_NAME,
+    CATEGORY,
+    SOURCE_DATE,
+    SOURCE_URL,
+    Kind,
+    is_single_line,
+    to_index_value,
+    validate_text,
+)
 from mh_common.models import Conversation, IndexStatus, SearchMode, SearchRequest, Sentiment
 from pydantic import ValidationError
 from pymilvus import AsyncMilvusClient
@@ -150,9 +160,9 @@ async def test_sql_and_milvus_find_the_same(
     assert await found_in(index, condition_from_request(request)) == {row.id for row in listed}
 
 
-parts = texts.filter(lambda text: len(text) <= CATEGORY.max_length and is_on_one_line(text))
+parts = texts.filter(lambda text: len(text) <= CATEGORY.max_length and is_single_line(text))
 kept = parts.map(str.strip).filter(bool)
-ordinals = st.sampled_from(DAYS).map(lambda day: int(indexed(SOURCE_DATE, day)))
+ordinals = st.sampled_from(DAYS).map(lambda day: int(to_index_value(SOURCE_DATE, day)))
 spans = ordinals.map(lambda day: (day, day + 1))
 fields_of_text = st.sampled_from([CATEGORY.name, AUTHOR.name, SOURCE_URL.name])
 part_conditions = st.builds(Substring, fields_of_text, parts, st.sampled_from(["anywhere", "start", "end"]))
@@ -186,7 +196,7 @@ def holds(condition: Condition, row: Conversation) -> bool:
         case Substring():
             return holds_part(condition, getattr(row, condition.field) or "")
         case In():
-            value = indexed(BY_NAME[condition.field], getattr(row, condition.field))
+            value = to_index_value(BY_NAME[condition.field], getattr(row, condition.field))
             return (value in condition.values) is not condition.negated
         case Compare():
             day = row.source_date and row.source_date.toordinal()
@@ -218,5 +228,5 @@ async def test_each_text_finds_itself_and_nothing_else(index: MilvusIndex, text:
 
 def test_the_texts_are_what_a_conversation_can_have() -> None:
     assert CATEGORY.kind is Kind.TEXT
-    assert [text_of(CATEGORY, text) for text in TEXTS] == list(TEXTS)
-    assert [text_of(SOURCE_URL, url) for url in URLS] == list(URLS)
+    assert [validate_text(CATEGORY, text) for text in TEXTS] == list(TEXTS)
+    assert [validate_text(SOURCE_URL, url) for url in URLS] == list(URLS)

@@ -194,7 +194,7 @@ async def test_bad_parameters_are_bad_requests(
         ({"hits": [{"id": 1, "version": 1, "score": 0.5}] * 101}, "at most 100 items"),
         ({"hits": [{"id": 1, "version": 1, "score": 1.5}]}, "less than or equal to 1"),
         ({"latency_ms": -1}, "greater than or equal to 0"),
-        ({"feedback": None}, "not a known name"),
+        ({"feedback": None}, "is unknown"),
     ],
 )
 async def test_what_is_no_entry_is_refused_with_the_reason_and_without_its_text(

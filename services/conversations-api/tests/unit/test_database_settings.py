@@ -36,7 +36,7 @@ def test_another_database_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SystemExit) as raised:
         load_settings(Settings)
     message = str(raised.value)
-    assert message.startswith("Settings are not usable. DATABASE_URL: ")
+    assert message.startswith("Invalid settings. DATABASE_URL: ")
     assert "mysql+aiomysql://HOST:PORT/DATABASE" in message
     assert "\n" not in message
 

@@ -1,5 +1,5 @@
 """Keeps the vector index in step with the conversations: Celery jobs that embed and upsert."""
 
-from mh_common import pandas_on_demand
+from mh_common import lazy_pandas
 
-pandas_on_demand.install()
+lazy_pandas.install()

@@ -15,9 +15,9 @@ from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.consumer import Consumer
 from mh_common.jobs import INDEX_QUEUE, RunJob
 from mh_common.logging import configure_logging
-from mh_common.metrics import forget_former_processes
+from mh_common.metrics import remove_stale_metric_files
 from mh_common.settings import load_settings
-from mh_common.startup import look_in_a_fork
+from mh_common.startup import check_in_fork
 from mh_common.tracing import start_tracing
 
 from indexer_worker.errors import IndexMismatchError, VectorStoreError
@@ -134,7 +134,7 @@ def _do_nothing(*_: Any, **__: Any) -> None:
 
 def _preflight(settings: Settings, *, clock: bool) -> None:
     """Look at what the process needs. Ends it where that fails; the reason stands on standard error already."""
-    look_in_a_fork(partial(look, settings, clock=clock))
+    check_in_fork(partial(look, settings, clock=clock))
 
 
 def _connect_first_process(settings: Settings) -> None:
@@ -152,7 +152,7 @@ def _connect_first_process(settings: Settings) -> None:
 
     def preflight(**_: Any) -> None:
         # Before it forks.
-        forget_former_processes()
+        remove_stale_metric_files()
         _preflight(settings, clock=False)
 
     def preflight_of_clock(**_: Any) -> None:

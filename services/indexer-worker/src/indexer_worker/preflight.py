@@ -8,7 +8,7 @@ from contextlib import closing
 
 from mh_common.embeddings import EmbedderError
 from mh_common.settings import load_settings
-from mh_common.startup import milvus_store, redis_store, run_or_stop, wait_for_stores
+from mh_common.startup import milvus_store, redis_store, run_or_exit, wait_for_stores
 
 from indexer_worker.errors import IndexMismatchError, VectorStoreError
 from indexer_worker.runtime import Runtime
@@ -31,7 +31,7 @@ def look(settings: Settings, *, clock: bool) -> None:
 
     A collection of another embedding space is no reason: only a worker can build it anew.
     """
-    run_or_stop(wait_until_usable(settings, clock=clock))
+    run_or_exit(wait_until_usable(settings, clock=clock))
     if clock:
         return
     with closing(Runtime(settings)) as runtime:

@@ -8,7 +8,7 @@ from indexer_worker.vector_store.collection import CONVERSATIONS, ensure_collect
 from indexer_worker.vector_store.inventory import QUERY_LIMIT, MilvusInventory, Window
 from mh_common import vector_index as fields
 from mh_common.batches import batched
-from mh_common.fields import indexed
+from mh_common.fields import to_index_value
 from mh_common.milvus import make_client
 from mh_common.units import CONVERSATION, UnitKey, after_all, before_all, conversation_unit, conversation_units
 from mh_devtools.testing.fixtures import EACH_MILVUS
@@ -34,7 +34,7 @@ async def insert(client: AsyncMilvusClient, ids: Iterable[int], version: int = 1
         **dict.fromkeys((fields.QUESTION, fields.TEXT, fields.WORDS), "text"),
         **dict.fromkeys((fields.QUESTION_SENTIMENT, fields.ANSWER_SENTIMENT), "neutral"),
         **dict.fromkeys((fields.QUESTION_HASH, fields.CREATED_AT, fields.UPDATED_AT), 1),
-        **{field.name: indexed(field, None) for field in fields.FILTERABLE if field.optional},
+        **{field.name: to_index_value(field, None) for field in fields.FILTERABLE if field.optional},
         fields.VERSION: version,
     }
     rows = [{**same, fields.ID: key} for key in ids]

@@ -20,7 +20,7 @@ from mh_common.jobs import INDEX_QUEUE, IndexJob, RunJob, job_arguments
 from mh_common.models import IndexRunKind
 from mh_common.settings import RedisSettings
 from mh_common.units import UnitKey, conversation_units
-from mh_devtools.testing.jobs import until_idle
+from mh_devtools.testing.jobs import wait_until_idle
 from mh_devtools.testing.waiting import wait_until
 from redis import Redis
 from structlog.testing import LogCapture
@@ -104,7 +104,7 @@ def test_each_job_takes_one_id_or_several(redis_url: str, redis: Redis, index: S
             send(app, 7, job)
             send(app, [1, 2, 3], job)
         wait_until(lambda: len(index.calls) == 6)
-        until_idle(redis)
+        wait_until_idle(redis)
 
     assert index.calls == [[7], [1, 2, 3]] * 3
     assert index.jobs == [job.value for job in IndexJob for _ in range(2)]
@@ -124,7 +124,7 @@ def test_a_job_about_units_of_another_kind_is_tried_split_and_given_up_as_any_ot
         wait_until(lambda: len(index.units) == 4)
         app.send_task(IndexJob.UPDATED.value, kwargs=job_arguments(units[2:]), queue=INDEX_QUEUE, task_id="poison")
         wait_until(lambda: index.given_up)
-        until_idle(redis)
+        wait_until_idle(redis)
 
     assert index.units[:2] == [units, units[:2]]
     assert sorted(index.units[2:]) == [units[:1], units[1:2]]
@@ -141,7 +141,7 @@ def test_messages_that_are_no_jobs_are_dropped_and_stop_nothing(
         app.send_task("ForeignJob", kwargs={"ids": [1]}, queue=INDEX_QUEUE)
         send(app, [1])
         wait_until(lambda: index.calls)
-        until_idle(redis)
+        wait_until_idle(redis)
 
     assert index.calls == [[1]]
     assert len(events(log, jobs.JOB_REFUSED)) == len(NO_JOBS)
@@ -153,7 +153,7 @@ def test_a_job_is_tried_until_it_succeeds(redis_url: str, redis: Redis, index: S
     with working(redis_url, index) as app:
         send(app, [1, 2])
         wait_until(lambda: len(index.calls) == 4)
-        until_idle(redis)
+        wait_until_idle(redis)
 
     assert index.calls == [[1, 2]] * 4
     postponed = events(log, retries.JOB_POSTPONED)
@@ -171,7 +171,7 @@ def test_a_bug_loses_no_row_and_its_message_is_not_logged(
     with working(redis_url, index) as app:
         send(app, [1])
         wait_until(lambda: len(index.calls) == 2)
-        until_idle(redis)
+        wait_until_idle(redis)
 
     (crash,) = events(log, retries.JOB_CRASHED)
     assert crash["error"] == "RuntimeError"
@@ -185,7 +185,7 @@ def test_a_job_that_takes_too_long_goes_on_in_halves(redis_url: str, redis: Redi
     with working(redis_url, index) as app:
         send(app, [1, 2, 3])
         wait_until(lambda: len(index.calls) == 3)
-        until_idle(redis)
+        wait_until_idle(redis)
 
     assert sorted(index.calls) == [[1], [1, 2, 3], [2, 3]]
 
@@ -196,7 +196,7 @@ def test_a_single_row_that_takes_too_long_is_tried_again(redis_url: str, redis: 
     with working(redis_url, index) as app:
         send(app, [1])
         wait_until(lambda: len(index.calls) == 2)
-        until_idle(redis)
+        wait_until_idle(redis)
 
     assert index.calls == [[1], [1]]
 
@@ -214,7 +214,7 @@ def test_a_long_wait_is_made_of_short_ones_and_loses_no_time(
         while len(index.calls) < 2:
             wait_until(lambda: redis.hlen("unacked") or len(index.calls) == 2)
             holds += [_eta(message) - time.time() for message in redis.hvals("unacked")]
-        until_idle(redis)
+        wait_until_idle(redis)
 
     assert index.times[1] - index.times[0] >= 3.0 - 2 * retries.EARLY_S
     assert max(holds) <= 0.5
@@ -237,7 +237,7 @@ def test_a_next_attempt_that_cannot_be_queued_leaves_the_message_in_the_queue(
             patch.setattr(app.tasks[IndexJob.CREATED.value], "apply_async", _no_connection)
             send(app, [1])
             wait_until(lambda: len(index.calls) == 2)
-        until_idle(redis)
+        wait_until_idle(redis)
 
     assert index.calls == [[1], [1]]
     assert len(events(log, retries.JOB_NOT_REQUEUED)) == 1
@@ -255,7 +255,7 @@ def test_rows_that_are_done_are_not_done_again_with_those_that_are_not(
     with working(redis_url, index) as app:
         send(app, [1, 2, 3])
         wait_until(lambda: len(index.calls) == 2)
-        until_idle(redis)
+        wait_until_idle(redis)
 
     assert index.calls == [[1, 2, 3], [2]]
 
@@ -274,7 +274,7 @@ def test_a_job_that_ends_its_process_again_and_again_is_split_until_its_poison_r
     with working(redis_url, index) as app:
         app.send_task(IndexJob.CREATED.value, kwargs={"ids": ids}, queue=INDEX_QUEUE, task_id="the job")
         wait_until(lambda: index.calls or index.given_up)
-        until_idle(redis)
+        wait_until_idle(redis)
 
     assert sorted(index.calls) == calls
     if not calls:
@@ -289,7 +289,7 @@ def test_a_run_goes_on_step_by_step_under_one_owner(redis_url: str, redis: Redis
     with working(redis_url, index) as app:
         app.send_task(RunJob.RECONCILE.value, kwargs={"run_id": 7}, queue=INDEX_QUEUE, task_id="first")
         wait_until(lambda: len(index.steps) == 3)
-        until_idle(redis)
+        wait_until_idle(redis)
 
     assert index.steps == [(Checkpoint(run_id=7, owner="first"), 0, 0), (second, 0, 0), (second, 1, 0)]
 
@@ -302,7 +302,7 @@ def test_the_clock_needs_no_run_of_its_own(
     with working(redis_url, index) as app:
         app.send_task(job.value, queue=INDEX_QUEUE, task_id="tick")
         wait_until(lambda: len(index.steps) == 2)
-        until_idle(redis)
+        wait_until_idle(redis)
 
     # Tried again, it is the same run with the same owner.
     assert [step for step, _, _ in index.steps] == [Checkpoint(run_id=run_id, owner="tick")] * 2
@@ -315,7 +315,7 @@ def test_messages_that_are_no_runs_are_dropped(redis_url: str, redis: Redis, ind
             app.send_task(RunJob.REBUILD.value, kwargs=kwargs, queue=INDEX_QUEUE)
         send(app, [1])
         wait_until(lambda: index.calls)
-        until_idle(redis)
+        wait_until_idle(redis)
 
     assert index.steps == []
     assert len(events(log, jobs.JOB_REFUSED)) == len(bad)
@@ -328,6 +328,6 @@ def test_jobs_are_done_while_their_starts_cannot_be_counted(
     with working(redis_url, index) as app:
         send(app, [1])
         wait_until(lambda: index.calls)
-        until_idle(redis)
+        wait_until_idle(redis)
 
     assert events(log, "index_job_starts_not_counted")

@@ -68,8 +68,8 @@ def test_a_foreign_collection_lets_jobs_wait_and_says_what_to_do(
 @pytest.mark.parametrize(
     ("variables", "reason"),
     [
-        ({"WORKER_TIME_LIMIT": "-1"}, "Settings are not usable. WORKER_TIME_LIMIT: "),
-        ({"METRICS_PORT": "9100"}, "Settings are not usable. METRICS: METRICS_PORT needs PROMETHEUS_"),
+        ({"WORKER_TIME_LIMIT": "-1"}, "Invalid settings. WORKER_TIME_LIMIT: "),
+        ({"METRICS_PORT": "9100"}, "Invalid settings. METRICS: METRICS_PORT needs PROMETHEUS_"),
         ({"EMBEDDING_DIMENSION": ""}, "The indexer worker cannot start. EMBEDDING_DIMENSION is needed"),
     ],
 )

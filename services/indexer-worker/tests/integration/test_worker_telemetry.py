@@ -23,7 +23,7 @@ from mh_common.units import UnitKey
 from mh_devtools import servers
 from mh_devtools.stubs.otlp_stub import StubCollector
 from mh_devtools.testing.exposition import metric_value
-from mh_devtools.testing.jobs import until_idle
+from mh_devtools.testing.jobs import wait_until_idle
 from mh_devtools.testing.waiting import wait_until
 from redis import Redis
 from structlog.testing import capture_logs
@@ -98,7 +98,7 @@ def test_each_attempt_is_counted_by_how_it_ended(
     with working(redis_url, Script(*[error] if error else [])) as app:
         app.send_task(JOB.value, kwargs={"ids": ids}, queue=INDEX_QUEUE, task_id="the job")
         wait_until(lambda: {outcome: counted(outcome) - before[outcome] for outcome in outcomes} == outcomes)
-        until_idle(redis)
+        wait_until_idle(redis)
 
 
 def test_further_attempts_and_steps_stay_in_the_trace_of_what_caused_the_first(redis_url: str, redis: Redis) -> None:
@@ -112,7 +112,7 @@ def test_further_attempts_and_steps_stay_in_the_trace_of_what_caused_the_first(r
                 app.send_task(JOB.value, kwargs={"ids": [1]}, queue=INDEX_QUEUE, headers=header)
                 app.send_task(RunJob.RECONCILE.value, queue=INDEX_QUEUE)
                 wait_until(lambda: counted("done") == before + 1 and not work.steps)
-                until_idle(redis)
+                wait_until_idle(redis)
         finally:
             stop()
 

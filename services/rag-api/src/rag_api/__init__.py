@@ -1,5 +1,5 @@
 """rag-api: semantic search, and answers grounded in the most similar conversations."""
 
-from mh_common import pandas_on_demand
+from mh_common import lazy_pandas
 
-pandas_on_demand.install()
+lazy_pandas.install()

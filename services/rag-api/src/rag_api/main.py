@@ -70,7 +70,7 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
         description=DESCRIPTION,
         checks=lambda request: state_of(request).checks,
         statuses=STATUS_OF,
-        told_in_one_line=(EmbedderError,),
+        startup_errors=(EmbedderError,),
         middleware=_cors_middleware(settings.doors),
     )
     for router in (search, answers, feedback, search_for_tools, documents, healthcheck, dify):

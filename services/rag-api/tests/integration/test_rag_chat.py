@@ -199,7 +199,7 @@ async def test_callers_keys_can_be_disabled(
         ({"api_key": "zebra" * 200}, 422, "api_key: must be 1 to 512"),
         ({"model": "a model"}, 422, "model: String should match"),
         ({"model": "gpt-4o"}, 400, "requires your own key"),
-        ({"messages": []}, 422, "messages: is not a known name here"),
+        ({"messages": []}, 422, "messages: is unknown"),
     ],
 )
 async def test_invalid_requests_say_what_to_change(

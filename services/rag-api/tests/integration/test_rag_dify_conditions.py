@@ -200,7 +200,7 @@ async def test_no_conditions_filter_nothing(client: httpx.AsyncClient, rows: lis
         (one(CREATED, "after", "1772366400000"), "value", "seconds since 1970"),
         (one(CREATED, "after", 1772366400000), "value", "seconds since 1970"),
         (one(CREATED, "after", -1e12), "value", "seconds since 1970"),
-        ({"name": ID, "comparison_operator": "=", "values": [1]}, "values", "is not a known name"),
+        ({"name": ID, "comparison_operator": "=", "values": [1]}, "values", "is unknown"),
         ({"comparison_operator": "=", "value": 1}, "name", "is required"),
     ],
 )

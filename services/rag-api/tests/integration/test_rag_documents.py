@@ -84,7 +84,7 @@ async def test_paging_returns_every_conversation_once(listing: httpx.AsyncClient
         ({"limit": "0"}, "limit: Input should be greater than or equal to 1"),
         ({"limit": "101"}, "limit: Input should be less than or equal to 100"),
         ({"cursor": "yesterday"}, "cursor: must be the unchanged next_cursor of a previous page"),
-        ({"page": "2"}, "page: is not a known name here; leave it out or correct it"),
+        ({"page": "2"}, "page: is unknown; remove or correct it"),
     ],
 )
 async def test_invalid_parameters_are_named(listing: httpx.AsyncClient, params: dict[str, str], detail: str) -> None:

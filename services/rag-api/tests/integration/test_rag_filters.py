@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from indexer_worker.vector_store.collection import ensure_collection
 from mh_common import vector_index as fields
-from mh_common.fields import indexed, microseconds
+from mh_common.fields import to_index_value, to_microseconds
 from mh_common.models import SearchMode, SearchRequest, Sentiment
 from mh_common.stemming import indexed_words, stem_of
 from pymilvus import AsyncMilvusClient
@@ -68,7 +68,7 @@ def make_rows(chance: random.Random) -> list[Row]:
                 likeness=0.0,
             )
         )
-    # Long ago: negative microseconds; far ahead: the last possible time.
+    # Long ago: negative to_microseconds; far ahead: the last possible time.
     rows[0] = Row(**{**vars(rows[0]), "created_at": datetime(1900, 1, 1, tzinfo=UTC)})
     rows[1] = Row(**{**vars(rows[1]), "created_at": datetime.max.replace(tzinfo=UTC)})
     order = chance.sample(range(ROWS), ROWS)
@@ -88,9 +88,9 @@ def entity(row: Row) -> dict[str, Any]:
         fields.ANSWER_SENTIMENT: row.answer_sentiment.value,
         fields.QUESTION_HASH: row.id,
         fields.VERSION: 1,
-        fields.CREATED_AT: microseconds(row.created_at),
-        fields.UPDATED_AT: microseconds(row.updated_at),
-        **{field.name: indexed(field, None) for field in fields.FILTERABLE if field.optional},
+        fields.CREATED_AT: to_microseconds(row.created_at),
+        fields.UPDATED_AT: to_microseconds(row.updated_at),
+        **{field.name: to_index_value(field, None) for field in fields.FILTERABLE if field.optional},
     }
 
 
@@ -122,7 +122,7 @@ def random_condition(chance: random.Random, rows: list[Row], depth: int = 2) -> 
         lambda: In(fields.ANSWER_SENTIMENT, [row.answer_sentiment for row in some], chance.random() < 0.5),
         lambda: Compare(fields.ID, chance.choice(["<", "<=", ">", ">="]), chance.randrange(3 * ROWS)),
         lambda: Compare(
-            fields.UPDATED_AT, chance.choice(["<", "<=", ">", ">="]), microseconds(chance.choice(rows).updated_at)
+            fields.UPDATED_AT, chance.choice(["<", "<=", ">", ">="]), to_microseconds(chance.choice(rows).updated_at)
         ),
         lambda: Phrase(words),
         lambda: Not(Phrase(words)),
@@ -142,7 +142,7 @@ def holds(condition: Condition, row: Row) -> bool:
     if isinstance(condition, Substring):
         return condition.matches(getattr(row, condition.field))
     value = getattr(row, condition.field)
-    value = microseconds(value) if isinstance(value, datetime) else value
+    value = to_microseconds(value) if isinstance(value, datetime) else value
     if isinstance(condition, In):
         return (value in condition.values) is not condition.negated
     return {

@@ -119,7 +119,7 @@ async def test_source_metadata_can_be_filtered_in_the_query(
     [
         ("category>sleep", "category must be followed by a colon"),
         ('category:""', "category must have 1 to 64 characters"),
-        ("source_url:example.org", "source_url must be an address that begins with http"),
+        ("source_url:example.org", "source_url must be a URL that begins with http"),
         ("source_date:yesterday", "source_date must be a year, a month or a day"),
         ("source_date:2021-01-01T12:00Z", "source_date must be a year, a month or a day"),
         ("source_date:2021-01.01", "source_date must be a year, a month or a day"),

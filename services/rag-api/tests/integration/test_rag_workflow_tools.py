@@ -121,7 +121,7 @@ async def test_nothing_found(
         ),
         (
             '{"query": "x", "similarity_treshold": 1}',
-            "similarity_treshold: is not a known name here; leave it out or correct it",
+            "similarity_treshold: is unknown; remove or correct it",
         ),
         ("{", "The body is not valid JSON."),
         ("", "body: is required"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from mh_common import vector_index as fields
-from mh_common.fields import microseconds
+from mh_common.fields import to_microseconds
 from mh_common.models import Sentiment
 from rag_api.search.filters import (
     And,
@@ -24,7 +24,7 @@ from rag_api.search.query_parser import MAX_CONDITIONS, QuerySyntaxError, parse_
 
 
 def at(*moment: int) -> int:
-    return microseconds(datetime(*moment, tzinfo=UTC))  # type: ignore[arg-type,misc]
+    return to_microseconds(datetime(*moment, tzinfo=UTC))  # type: ignore[arg-type,misc]
 
 
 CREATED, UPDATED = fields.CREATED_AT, fields.UPDATED_AT

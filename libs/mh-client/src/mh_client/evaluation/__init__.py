@@ -1,4 +1,4 @@
-"""Evaluation of retrieval: labelled queries run against the platform, measures with intervals, comparisons.
+"""Evaluation of retrieval: labelled queries, measures with confidence intervals, comparisons.
 
-What computes needs the extra `eval`; plots need the extra `plot`.
+Computing measures needs the extra `eval`, plotting the extra `plot`.
 """

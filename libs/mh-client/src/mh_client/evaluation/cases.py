@@ -1,4 +1,4 @@
-"""Labelled queries: a JSON Lines file with a query and what is relevant to it on each line."""
+"""Labelled queries: a JSON Lines file with a query and its relevant results on each line."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_lengt
 
 
 class Case(BaseModel):
-    """A query and what is relevant to it: one question or several by their texts, or conversations by their ids."""
+    """A query and its relevant results: one or more questions, by their text, or conversations, by their ids."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -35,13 +35,13 @@ class Case(BaseModel):
         return self
 
     def relevant(self) -> set[str]:
-        """Return the keys of what is relevant, as `ranked` makes them."""
+        """Return the keys of the relevant results, in the form of `ranked`."""
         if self.relevant_ids is not None:
             return {str(key) for key in self.relevant_ids}
         return {self.relevant_question} if self.relevant_question else set(self.relevant_questions or ())
 
     def ranked(self, hits: Sequence[SearchHit]) -> list[str]:
-        """Return the keys of the hits, best first: their questions, each once, or their ids where ids are relevant."""
+        """Return the keys of the hits, best first: distinct questions, or ids if `relevant_ids` is set."""
         if self.relevant_ids is None:
             return list(dict.fromkeys(hit.question.strip() for hit in hits))
         return list(dict.fromkeys(str(hit.id) for hit in hits))
@@ -55,7 +55,7 @@ class LabelledQueries:
     cases: tuple[Case, ...]
 
     def by_theme(self) -> dict[str, list[int]]:
-        """Return the indexes of the cases of each theme, by name; cases without a theme are in none."""
+        """Return the indexes of the cases of each theme, by name; cases without a theme are left out."""
         themes: dict[str, list[int]] = {}
         for index, case in enumerate(self.cases):
             if case.theme is not None:
@@ -64,10 +64,10 @@ class LabelledQueries:
 
 
 def read_queries(path: Path) -> LabelledQueries:
-    """Read the file; empty lines are passed over.
+    """Read the file; empty lines are ignored.
 
     Raises:
-        EvaluationRefusedError: it cannot be read, or a line is no case; the message names the line, not its text.
+        EvaluationRefusedError: the file cannot be read, or a line is invalid; the message has its number, not its text.
     """
     try:
         content = path.read_bytes()
@@ -78,7 +78,7 @@ def read_queries(path: Path) -> LabelledQueries:
         raise EvaluationRefusedError(f"{path} is not UTF-8 (byte {error.start})") from None
     cases = tuple(_case(path, number, line) for number, line in enumerate(lines, start=1) if line.strip())
     if not 1 <= len(cases) <= MAX_CASES:
-        raise EvaluationRefusedError(f"{path} holds {len(cases):,} queries; 1 to {MAX_CASES:,} can be evaluated")
+        raise EvaluationRefusedError(f"{path} has {len(cases):,} queries; 1 to {MAX_CASES:,} are allowed")
     data_set = DataSet(name=path.name[-200:], sha256=hashlib.sha256(content).hexdigest(), cases=len(cases))
     queries = LabelledQueries(data_set, cases)
     if len(queries.by_theme()) > MAX_THEMES:

@@ -1,4 +1,4 @@
-"""What is evaluated: each combination of the search parameters that were asked for."""
+"""The configurations to evaluate: every combination of the given search parameters."""
 
 import itertools
 import json
@@ -9,7 +9,7 @@ from typing import Any, Final
 from mh_client._errors import EvaluationRefusedError
 
 DEFAULT_LIMIT: Final = 100
-"""Hits asked for. Many, as several can be of one question, which counts once; and the most that a search gives."""
+"""Hits per query: the maximum of a search, since several hits can have the same question, which counts once."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Configuration:
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, list[Any]]:
-    """Return the values of each name in `NAME=VALUE`, in order; a value that is JSON is read as such, else as text.
+    """Parse `NAME=VALUE` into the values of each name, in order; a value is JSON if it parses as such, else text.
 
     Raises:
-        EvaluationRefusedError: one has no name or no equals sign.
+        EvaluationRefusedError: the name or the equals sign is missing.
     """
     found: dict[str, list[Any]] = {}
     for assignment in assignments:
@@ -36,12 +36,12 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, list[Any]]:
 
 
 def combinations(values: Mapping[str, list[Any]], name: str | None = None) -> list[Configuration]:
-    """Return a configuration for each combination; a parameter that nobody named is left to the server.
+    """Return a configuration for each combination; other parameters have the server's defaults.
 
-    `name` stands before the parameters in each one's name.
+    `name` is the prefix of each configuration's name, before the parameters.
 
     Raises:
-        EvaluationRefusedError: the query itself is among the parameters.
+        EvaluationRefusedError: `query` is among the parameters.
     """
     if "query" in values:
         raise EvaluationRefusedError("the queries come from the file; query= cannot be set")

@@ -1,4 +1,4 @@
-"""Limits that an evaluation must not fall below: stated figures, and those of a baseline file."""
+"""A quality gate for evaluations: minimum figures, given directly or in a baseline file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ _ROUNDING: Final = 1e-9
 
 
 class Baseline(BaseModel):
-    """Figures to hold, by the name of the configuration and of the measure."""
+    """Minimum figures, by name of the configuration and of the measure."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -22,13 +22,13 @@ class Baseline(BaseModel):
 
 
 class Gate:
-    """What runs are held to. A baseline is read when the gate is made, before anything is run.
+    """The minimum figures for runs. The baseline is read by the constructor, before anything is run.
 
     `limits`: `MEASURE=VALUE`, for every run. `baseline`: a file; runs may be up to `tolerance` below it. With `write`
-    it is written instead.
+    the file is written instead.
 
     Raises:
-        EvaluationRefusedError: a limit or the baseline cannot be understood.
+        EvaluationRefusedError: a limit or the baseline is invalid.
     """
 
     def __init__(
@@ -42,17 +42,17 @@ class Gate:
         self._baseline = read_baseline(baseline) if baseline is not None and not write else None
 
     def failures(self, experiments: Sequence[ExperimentCreate]) -> list[str]:
-        """Return a line for each figure that is too low. Raises EvaluationRefusedError where nothing can be said."""
+        """Return a line for each figure that is too low. Raises EvaluationRefusedError if they cannot be compared."""
         if self._target is not None:
             write_baseline(self._target, experiments)
-        lines = below(experiments, self._limits)
+        lines = below_limits(experiments, self._limits)
         if self._baseline is not None:
-            lines += dropped(experiments, self._baseline, self._tolerance)
+            lines += below_baseline(experiments, self._baseline, self._tolerance)
         return lines
 
 
 def parse_limits(limits: Sequence[str]) -> dict[str, float]:
-    """Return the limits of `MEASURE=VALUE`, by measure. Raises EvaluationRefusedError."""
+    """Parse `MEASURE=VALUE` limits, by measure. Raises EvaluationRefusedError."""
     found = {}
     for limit in limits:
         name, _, text = limit.partition("=")
@@ -63,8 +63,8 @@ def parse_limits(limits: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def below(experiments: Sequence[ExperimentCreate], limits: Mapping[str, float]) -> list[str]:
-    """Return a line for each figure below its limit. Raises EvaluationRefusedError for a measure that is not there."""
+def below_limits(experiments: Sequence[ExperimentCreate], limits: Mapping[str, float]) -> list[str]:
+    """Return a line for each figure below its limit. Raises EvaluationRefusedError for an unknown measure."""
     lines = []
     for one in experiments:
         for measure, limit in limits.items():
@@ -79,10 +79,10 @@ def read_baseline(path: Path) -> Baseline:
     try:
         return Baseline.model_validate_json(path.read_bytes())
     except OSError as error:
-        reason = f"{error.strerror}; --write-baseline makes one"
+        reason = f"{error.strerror}; create it with --write-baseline"
         raise EvaluationRefusedError(f"the baseline {path} cannot be read: {reason}") from error
     except ValidationError:
-        raise EvaluationRefusedError(f"{path} is no baseline; --write-baseline makes one") from None
+        raise EvaluationRefusedError(f"{path} is not a baseline; create one with --write-baseline") from None
 
 
 def write_baseline(path: Path, experiments: Sequence[ExperimentCreate]) -> None:
@@ -97,19 +97,19 @@ def write_baseline(path: Path, experiments: Sequence[ExperimentCreate]) -> None:
         raise EvaluationRefusedError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def dropped(experiments: Sequence[ExperimentCreate], baseline: Baseline, tolerance: float) -> list[str]:
+def below_baseline(experiments: Sequence[ExperimentCreate], baseline: Baseline, tolerance: float) -> list[str]:
     """Return a line for each figure that is more than `tolerance` below the baseline's.
 
     Raises:
-        EvaluationRefusedError: the baseline is of another data set, or does not know a configuration.
+        EvaluationRefusedError: the baseline is for another data set, or lacks a configuration.
     """
     lines = []
     for one in experiments:
         if one.data_set.sha256 != baseline.data_set_sha256:
-            message = "the baseline is of another data set; look at the figures and make it anew with --write-baseline"
+            message = "the baseline is for another data set; check the figures and recreate it with --write-baseline"
             raise EvaluationRefusedError(message)
         if one.name not in baseline.figures:
-            raise EvaluationRefusedError(f"the baseline knows no {one.name!r}; it knows {', '.join(baseline.figures)}")
+            raise EvaluationRefusedError(f"the baseline has no {one.name!r}; it has {', '.join(baseline.figures)}")
         for measure, before in baseline.figures[one.name].items():
             value = _value(one, measure)
             if value < before - tolerance - _ROUNDING:
@@ -120,5 +120,5 @@ def dropped(experiments: Sequence[ExperimentCreate], baseline: Baseline, toleran
 def _value(experiment: ExperimentCreate, measure: str) -> float:
     figures = experiment.metrics.figures
     if measure not in figures:
-        raise EvaluationRefusedError(f"there is no measure {measure!r}; there are {', '.join(figures)}")
+        raise EvaluationRefusedError(f"there is no measure {measure!r}; the measures are {', '.join(figures)}")
     return figures[measure].value

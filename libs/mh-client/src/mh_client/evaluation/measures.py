@@ -1,6 +1,6 @@
-"""Measures, their intervals and the tests of differences; with a fixed seed, so that the same rankings say the same.
+"""Measures, confidence intervals and significance tests, reproducible by a fixed seed.
 
-The measures are those of ir-measures, which for these asks trec_eval; intervals and tests are those of SciPy.
+The measures are computed by ir-measures (with trec_eval), intervals and tests by SciPy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,21 +15,21 @@ from scipy import stats
 from mh_client.evaluation.cases import Case, LabelledQueries
 
 DEPTH: Final = 10
-"""Rank down to which reciprocal rank and nDCG look."""
+"""Cutoff rank of reciprocal rank and nDCG."""
 
 SEED: Final = 20_260_301
 RESAMPLES: Final = 4999
 CONFIDENCE: Final = 0.95
 _BATCH: Final = 200
-"""Resamples that are held at once: of 10,000 cases 16 MB."""
+"""Resamples in memory at a time: 16 MB for 10,000 cases."""
 _DIGITS: Final = 6
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much higher the mean of one experiment is than another's, case by case, and how likely by chance alone.
+    """Difference between the means of two experiments on the same cases.
 
-    `low` and `high` bound the 95 % bootstrap interval; `p` is that of the two-sided paired randomisation test.
+    `low` and `high` bound the 95 % bootstrap interval; `p` is the p-value of a two-sided paired randomisation test.
     """
 
     mean: float
@@ -39,7 +39,7 @@ class Difference:
 
 
 def per_case(cases: Sequence[Case], found: Sequence[Sequence[str]], ks: Sequence[int]) -> dict[str, list[float]]:
-    """Return each measure's value for every case: hit and recall at each of `ks`, MRR and nDCG down to `DEPTH`."""
+    """Return each measure's value for every case: hit and recall at each of `ks`, MRR and nDCG at `DEPTH`."""
     measures = _measures(ks)
     relevant = {str(index): dict.fromkeys(case.relevant(), 1) for index, case in enumerate(cases)}
     ranked = {str(index): {key: float(-rank) for rank, key in enumerate(keys)} for index, keys in enumerate(found)}
@@ -50,7 +50,7 @@ def per_case(cases: Sequence[Case], found: Sequence[Sequence[str]], ks: Sequence
 
 
 def summarise(queries: LabelledQueries, values: Mapping[str, Sequence[float]]) -> ExperimentMetrics:
-    """Return the means with their intervals, over all cases and over those of each theme."""
+    """Return the means with their intervals, over all cases and by theme."""
     return ExperimentMetrics(
         figures={name: figure(each) for name, each in values.items()},
         themes={
@@ -64,7 +64,7 @@ def summarise(queries: LabelledQueries, values: Mapping[str, Sequence[float]]) -
 
 
 def figure(values: Sequence[float]) -> Figure:
-    """Return the mean and its 95 % percentile bootstrap interval; of a single value that is all from 0 to 1."""
+    """Return the mean and its 95 % percentile bootstrap interval; for a single value the interval is 0 to 1."""
     if len(values) == 1:
         return Figure(value=values[0], low=0, high=1)
     low, high = _interval(np.asarray(values))
@@ -72,7 +72,7 @@ def figure(values: Sequence[float]) -> Figure:
 
 
 def difference(reference: Sequence[float], other: Sequence[float]) -> Difference:
-    """Compare two experiments over the same cases, in the same order. A single case tells nothing: p is 1."""
+    """Compare two experiments on the same cases, in the same order. For a single case p is 1."""
     if len(reference) == 1:
         return Difference(_rounded(other[0] - reference[0]), -1, 1, 1)
     pairs = np.asarray(other), np.asarray(reference)

@@ -1,4 +1,4 @@
-"""A plot of experiments: each measure's figure with its interval, side by side."""
+"""Plot experiments side by side: each measure with its interval."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +11,11 @@ from mh_client._errors import EvaluationRefusedError
 
 FORMATS: Final = (".png", ".svg")
 _SPREAD: Final = 0.6
-"""Share of the room between two measures that the experiments take."""
+"""Fraction of the space between two measures that the experiments occupy."""
 
 
 def plot(path: Path, experiments: Sequence[tuple[str, ExperimentCreate]]) -> list[Path]:
-    """Draw the experiments, each with its label, into PATH.png and PATH.svg; return these. PATH may end in either.
+    """Plot the experiments, each with its label, to PATH.png and PATH.svg; return these. PATH may end in either.
 
     Raises:
         EvaluationRefusedError: the files cannot be written.

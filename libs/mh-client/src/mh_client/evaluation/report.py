@@ -1,4 +1,4 @@
-"""What an evaluation says: figures side by side, differences against the first, and figures by theme."""
+"""The report of an evaluation: figures side by side, differences from the first experiment, and figures by theme."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ THEME_MEASURE: Final = "ndcg@10"
 
 @dataclass(frozen=True)
 class Column:
-    """An experiment in a comparison; without an id it is not kept."""
+    """An experiment in a comparison; `id` is None if it is not saved."""
 
     id: int | None
     experiment: ExperimentCreate
 
 
-def kept(experiment: ExperimentDetail) -> Column:
-    """Return the column of an experiment that is kept."""
+def saved_column(experiment: ExperimentDetail) -> Column:
+    """Return the column of a saved experiment."""
     return Column(experiment.id, ExperimentCreate(**experiment.model_dump(exclude={"id", "created_at"})))
 
 
 class ComparedExperiment(BaseModel):
-    """An experiment with its key, and its differences against the first one, by measure; none where not comparable."""
+    """An experiment and its differences from the first one, by measure; empty if they are not comparable."""
 
     id: int | None
     experiment: ExperimentCreate
@@ -34,13 +34,13 @@ class ComparedExperiment(BaseModel):
 
 
 class Comparison(BaseModel):
-    """Experiments side by side; the first is what the others are compared with."""
+    """Experiments side by side; the others are compared with the first."""
 
     experiments: list[ComparedExperiment]
 
 
 def compare(columns: Sequence[Column]) -> Comparison:
-    """Test each experiment against the first, where both hold the values of the same cases."""
+    """Compare each experiment with the first, if both have values for the same cases."""
     first = columns[0].experiment
     return Comparison(
         experiments=[
@@ -61,12 +61,12 @@ def _differences(first: ExperimentCreate, other: ExperimentCreate) -> dict[str, 
     return {name: difference(first.per_case[name], other.per_case[name]) for name in shared}
 
 
-def label(place: int) -> str:
-    """Return the short name of an experiment in a report: A, B … Z, 27, 28 …"""
+def column_label(place: int) -> str:
+    """Return the label of an experiment's column: A, B … Z, 27, 28 …"""
     return chr(ord("A") + place) if place < 26 else str(place + 1)
 
 
-def text(comparison: Comparison) -> str:
+def format_report(comparison: Comparison) -> str:
     """Return the report as text."""
     blocks = [_legend(comparison), _figures(comparison), _themes(comparison)]
     return "\n\n".join("\n".join(lines) for block in blocks if (lines := list(block)))
@@ -75,23 +75,23 @@ def text(comparison: Comparison) -> str:
 def _legend(comparison: Comparison) -> Iterator[str]:
     first = comparison.experiments[0].experiment.data_set
     for place, one in enumerate(comparison.experiments):
-        kept = f"experiment {one.id}" if one.id is not None else "not kept"
+        kept = f"experiment {one.id}" if one.id is not None else "not saved"
         data_set = one.experiment.data_set
         other = "" if data_set.sha256 == first.sha256 else ", ANOTHER DATA SET: no differences"
         yield (
-            f"{label(place)}  {one.experiment.name} ({kept}; {data_set.name}, {data_set.cases:,} cases, "
+            f"{column_label(place)}  {one.experiment.name} ({kept}; {data_set.name}, {data_set.cases:,} cases, "
             f"{data_set.sha256[:8]}; {one.experiment.duration_seconds:,.1f} s{other})"
         )
 
 
 def _figures(comparison: Comparison) -> Iterator[str]:
     differ = len(comparison.experiments) > 1
-    yield f"{'measure':<12}   value  95 % interval" + ("     against A  95 % interval          p" if differ else "")
+    yield f"{'measure':<12}   value  95 % interval" + ("       versus A  95 % interval          p" if differ else "")
     for name in _measures(comparison):
         for place, one in enumerate(comparison.experiments):
             if (figure := one.experiment.metrics.figures.get(name)) is None:
                 continue
-            line = f"{name:<10} {label(place):>1}   {figure.value:.3f}  {figure.low:.3f} to {figure.high:.3f}"
+            line = f"{name:<10} {column_label(place):>1}   {figure.value:.3f}  {figure.low:.3f} to {figure.high:.3f}"
             if (found := one.differences.get(name)) is not None:
                 line += f"     {found.mean:+.3f}     {found.low:+.3f} to {found.high:+.3f}  {_p(found.p)}"
             yield line
@@ -104,7 +104,7 @@ def _themes(comparison: Comparison) -> Iterator[str]:
         return
     title = f"{THEME_MEASURE} by theme"
     width = max(len(theme) for theme in (*counts, title)) + 2
-    yield f"{title:<{width}}cases" + "".join(f"{label(place):>8}" for place in range(len(tables)))
+    yield f"{title:<{width}}cases" + "".join(f"{column_label(place):>8}" for place in range(len(tables)))
     for theme, cases in sorted(counts.items()):
         found = [table[theme].figures.get(THEME_MEASURE) if theme in table else None for table in tables]
         figures = "".join(f"{figure.value:8.3f}" if figure else " " * 8 for figure in found)

@@ -1,4 +1,4 @@
-"""Running the queries: what the platform's search finds for each."""
+"""Run the queries against the platform's search."""
 
 import asyncio
 import json
@@ -19,9 +19,9 @@ async def retrieve(
     concurrency: int,
     advance: Callable[[], object] = lambda: None,
 ) -> list[list[str]]:
-    """Search for each case's query, so many at a time; return the keys of what was found, in the order of the cases.
+    """Search for each case's query, `concurrency` at a time; return the keys of the hits, in the order of the cases.
 
-    `advance` is called after each query. Raises MHError: the first query that fails ends the others.
+    `advance` is called after each query. Raises MHError: the first failure cancels the other queries.
     """
     found: list[list[str]] = [[] for _ in cases]
     waiting = iter(enumerate(cases))
@@ -43,7 +43,7 @@ async def retrieve(
 
 
 def _search(body: Mapping[str, Any]) -> Call[SearchResult]:
-    # As it was asked for, also with what this version of the client does not know: the server decides.
+    # Sent unvalidated, so that parameters unknown to this version of the client reach the server.
     return Call(
         method="POST",
         path="/api/v1/search",

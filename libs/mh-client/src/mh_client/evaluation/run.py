@@ -18,7 +18,7 @@ DEFAULT_KS: Final = (1, 3, 10)
 
 @dataclass(frozen=True)
 class Options:
-    """How to evaluate: ranks to look at, queries at once, and what to note in the experiment and not to send."""
+    """Options of an evaluation: cutoff ranks, concurrency, and labels that are recorded but not sent."""
 
     ks: tuple[int, ...] = DEFAULT_KS
     concurrency: int = 4
@@ -33,7 +33,7 @@ async def evaluate(
     options: Options | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> ExperimentCreate:
-    """Run every query with the configuration's parameters and measure what is found; nothing is kept.
+    """Run every query with the configuration's parameters and compute the measures; nothing is saved.
 
     `advance` is called after each query. Raises MHError.
     """

@@ -1,1 +1,1 @@
-"""The platform as tools of an MCP server, for programs in which a language model works. Needs the extra `mcp`."""
+"""The platform as an MCP server. Needs the extra `mcp`."""

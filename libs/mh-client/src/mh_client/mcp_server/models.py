@@ -1,25 +1,25 @@
-"""What the tools take and return.
+"""Input and output of the tools.
 
-`search` and `fetch` return at least what ChatGPT expects of tools with these names: `results` with id, title and url;
+`search` and `fetch` return at least what ChatGPT requires of tools with these names: `results` with id, title and url;
 id, title, text, url and metadata. Ids are strings there.
 """
 
 from typing import Annotated, Final
 
-from mh_common.fields import CREATED_AT, ID, NAMES, Sentiment, listed
+from mh_common.fields import CREATED_AT, ID, NAMES, Sentiment, join_names
 from mh_common.models import MAX_ID, ConversationDetails, QueryText, SearchFilters, WireModel
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 _ID_PATTERN: Final = "^[1-9][0-9]{0,18}$"
 METADATA: Final = [name for name in NAMES if name != ID.name]
-"""What `fetch` tells of a conversation besides its texts."""
+"""The metadata that `fetch` returns with a conversation's text."""
 METADATA.insert(METADATA.index(CREATED_AT.name), "version")
-_STARTS: Final = "The first characters of long texts; `fetch` has the whole."
+_EXCERPT_NOTE: Final = "Long texts are truncated; `fetch` returns them in full."
 
 
-def _known_form(value: str) -> str:
+def _validate_id(value: str) -> str:
     key = value.strip()
-    # Digits of other scripts are decimal too.
+    # isdecimal alone accepts digits of other scripts.
     if not (key.isascii() and key.isdecimal() and 1 <= int(key[:20]) <= MAX_ID):
         raise ValueError("must be the id of a conversation as `search` returns it, such as 42")
     return key
@@ -27,10 +27,10 @@ def _known_form(value: str) -> str:
 
 class _SearchInput(WireModel):
     query: QueryText = Field(
-        description="What to look for, in plain words, as a question or a description of the patient's situation. 1 to "
-        "8,000 characters."
+        description="What to search for, in plain language: a question or a description of the patient's situation. 1 "
+        "to 8,000 characters."
     )
-    limit: int = Field(default=10, ge=1, le=100, description="Most results to return.")
+    limit: int = Field(default=10, ge=1, le=100, description="Maximum number of results.")
 
 
 class SearchInput(SearchFilters, _SearchInput):
@@ -40,10 +40,10 @@ class SearchInput(SearchFilters, _SearchInput):
 class FetchInput(WireModel):
     """Arguments of `fetch`."""
 
-    # Models tend to send what looks like a number as one.
+    # Models tend to send numeric ids as numbers.
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
-    id: Annotated[str, AfterValidator(_known_form)] = Field(
+    id: Annotated[str, AfterValidator(_validate_id)] = Field(
         description="Id of a conversation, from the results of `search` or the sources of `ask`.",
         json_schema_extra={"pattern": _ID_PATTERN},
     )
@@ -53,9 +53,10 @@ class AskInput(WireModel):
     """Arguments of `ask`."""
 
     question: QueryText = Field(
-        description="A counselor's question on how to help a patient, complete in itself. 1 to 8,000 characters."
+        description="A counselor's question about how to help a patient, understandable without context. 1 to 8,000 "
+        "characters."
     )
-    top_k: int = Field(default=3, ge=1, le=20, description="Most conversations to ground the answer in.")
+    top_k: int = Field(default=3, ge=1, le=20, description="Maximum number of conversations to ground the answer in.")
 
 
 class Reference(BaseModel):
@@ -63,58 +64,58 @@ class Reference(BaseModel):
 
     id: str = Field(description="For `fetch`.")
     title: str = Field(description="The patient's question, shortened.")
-    url: str = Field(description="Where the whole conversation is, as JSON; to cite it by.")
-    score: float = Field(ge=0, le=1, description="How likely the conversation is about what was asked.")
-    question: str = Field(description=f"What the patient asked. {_STARTS}")
-    answer: str = Field(description=f"What the counselor answered. {_STARTS}")
+    url: str = Field(description="URL of the full conversation as JSON; use it for citations.")
+    score: float = Field(ge=0, le=1, description="Probability that the conversation is relevant to the query.")
+    question: str = Field(description=f"What the patient asked. {_EXCERPT_NOTE}")
+    answer: str = Field(description=f"What the counselor answered. {_EXCERPT_NOTE}")
 
 
-class _Found(Reference):
+class _FoundFields(Reference):
     question_sentiment: Sentiment
     answer_sentiment: Sentiment
     created_at: AwareDatetime
 
 
-class Found(ConversationDetails, _Found):
-    """One result of a search."""
+class FoundConversation(ConversationDetails, _FoundFields):
+    """One search result."""
 
 
 class SearchOutput(BaseModel):
     """What `search` returns."""
 
-    results: list[Found] = Field(description="Best first, one for each distinct question.")
-    relevant: bool = Field(description="False: nothing was found, or not even the best result is likely to help.")
-    scores_calibrated: bool = Field(description="False: scores order the results, and mean no more than that.")
-    index_rebuilding: bool = Field(description="True: results may be missing for now. None is wrong.")
+    results: list[FoundConversation] = Field(description="Best first, one per distinct question.")
+    relevant: bool = Field(description="False: nothing was found, or even the best result is unlikely to help.")
+    scores_calibrated: bool = Field(description="False: only the order of the scores is meaningful.")
+    index_rebuilding: bool = Field(description="True: results may be missing for now, but none is wrong.")
 
 
 class FetchOutput(BaseModel):
     """What `fetch` returns."""
 
-    id: str = Field(description="As it was asked for.")
+    id: str = Field(description="The requested id.")
     title: str = Field(description="The patient's question, shortened.")
-    text: str = Field(description="The whole conversation: what the patient asked and what the counselor answered.")
-    url: str = Field(description="Where the conversation is, as JSON; to cite it by.")
-    metadata: dict[str, str] = Field(description=f"{listed(METADATA, ' and ')}, as far as they are known.")
+    text: str = Field(description="The full conversation: what the patient asked and what the counselor answered.")
+    url: str = Field(description="URL of the conversation as JSON; use it for citations.")
+    metadata: dict[str, str] = Field(description=f"{join_names(METADATA, ' and ')}, as far as they are known.")
 
 
 class CitedSource(Reference):
-    """A conversation that an answer rests on."""
+    """A conversation that an answer is based on."""
 
-    number: int = Field(ge=1, description="How the answer cites it: 1 stands for [1].")
+    number: int = Field(ge=1, description="Its citation number in the answer: 1 for [1].")
 
 
 class AskOutput(BaseModel):
     """What `ask` returns."""
 
     answer: str = Field(description="Cites its sources as [1], [2].")
-    sources: list[CitedSource] = Field(description="What the answer rests on, in the order of their numbers.")
-    relevant: bool = Field(description="False: nothing relevant was found, and the answer says just that.")
+    sources: list[CitedSource] = Field(description="The conversations that the answer is based on, by citation number.")
+    relevant: bool = Field(description="False: nothing relevant was found, and the answer says so.")
     grounded: bool = Field(description="Every sentence of the answer cites a source.")
-    uncited_sentences: list[str] = Field(description="Those that cite none: what nothing may support.")
+    uncited_sentences: list[str] = Field(description="Sentences that cite no source and may be unsupported.")
     model: str = Field(
-        description="Language model that wrote it; `extractive`: sentences of the sources are quoted; `none`: nothing "
-        "relevant was found."
+        description="The language model; `extractive`: sentences of the sources are quoted; `none`: nothing relevant "
+        "was found."
     )
-    notice: str = Field(description="What kind of advice this is; to be shown with it.")
-    index_rebuilding: bool = Field(description="True: sources may be missing for now. None is wrong.")
+    notice: str = Field(description="Disclaimer to show with the answer.")
+    index_rebuilding: bool = Field(description="True: sources may be missing for now, but none is wrong.")

@@ -1,4 +1,4 @@
-"""The MCP server of `mh mcp`: on standard input and output, for one program that started it."""
+"""The MCP server of `mh mcp`, on standard input and output."""
 
 from typing import cast
 
@@ -12,14 +12,14 @@ from mh_client.resources.conversations import PATH
 
 
 class RemotePlatform:
-    """The platform as its client reaches it; see `Platform`."""
+    """The platform, through its HTTP API; see `Platform`."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
 
     async def search(self, query: str, limit: int, filters: SearchFilters) -> SearchResult:
         """See `Platform.search`."""
-        # By the names that the client takes them by.
+        # The models and the client use the same names.
         named = cast(FieldFilters, filters.model_dump(exclude_none=True))
         return await self._client.search(query, limit=limit, plain_query=True, **named)
 
@@ -38,7 +38,7 @@ class RemotePlatform:
 
 
 async def serve(url: str | None) -> None:
-    """Serve until standard input ends. Raises InvalidInputError when the address of the platform is none."""
+    """Serve until standard input is closed. Raises InvalidInputError if the URL is invalid."""
     async with AsyncClient(url) as client:
         platform = RemotePlatform(client)
         server = build_server(lambda _: platform)

@@ -1,4 +1,4 @@
-"""The tools `search`, `fetch` and `ask`, whatever carries their calls."""
+"""The tools `search`, `fetch` and `ask`, independent of the transport."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,26 +17,26 @@ from mh_client.mcp_server.models import (
     CitedSource,
     FetchInput,
     FetchOutput,
-    Found,
+    FoundConversation,
     SearchInput,
     SearchOutput,
 )
 
-TITLE_CHARACTERS: Final = 100
-START_CHARACTERS: Final = 400
+MAX_TITLE_LENGTH: Final = 100
+MAX_EXCERPT_LENGTH: Final = 400
 
 A = TypeVar("A", bound=BaseModel)
 
 
 class Platform(Protocol):
-    """What the tools need of the platform. Each method raises MHError, whose text the caller sees."""
+    """What the tools need from the platform. Each method raises MHError, whose message is shown to the caller."""
 
     async def search(self, query: str, limit: int, filters: SearchFilters) -> SearchResult:
-        """Find conversations by free text among those that pass the filters, best first, one for each question."""
+        """Search by free text among the conversations that match the filters, best first, one per question."""
         ...
 
     async def find(self, key: int) -> Conversation | None:
-        """Return the conversation as it is now; None: there is no such one."""
+        """Return the current version of a conversation; None if it does not exist."""
         ...
 
     async def answer(self, question: str, top_k: int) -> Answer:
@@ -44,13 +44,13 @@ class Platform(Protocol):
         ...
 
     def link(self, key: int) -> str:
-        """Return the address of a conversation."""
+        """Return the URL of a conversation."""
         ...
 
 
 @dataclass(frozen=True)
 class Tool(Generic[A]):
-    """A tool: what a model is told of it, and what it does."""
+    """A tool: its description for the model, and its implementation."""
 
     title: str
     description: str
@@ -59,7 +59,7 @@ class Tool(Generic[A]):
     run: Callable[[Platform, A], Awaitable[BaseModel]]
 
     async def call(self, platform: Platform, arguments: Mapping[str, Any]) -> BaseModel:
-        """Return the result. Raises MHError: InvalidInputError when the arguments do not fit."""
+        """Return the result. Raises MHError, in particular InvalidInputError for invalid arguments."""
         return await self.run(platform, validated(self.input, arguments))
 
 
@@ -67,7 +67,7 @@ async def _search(platform: Platform, asked: SearchInput) -> SearchOutput:
     filters = SearchFilters(**{name: getattr(asked, name) for name in SearchFilters.model_fields})
     result = await platform.search(asked.query, asked.limit, filters)
     results = [
-        Found(
+        FoundConversation(
             **_reference(platform, hit.id, hit.question, hit.answer, hit.score),
             question_sentiment=hit.question_sentiment,
             answer_sentiment=hit.answer_sentiment,
@@ -87,18 +87,18 @@ async def _search(platform: Platform, asked: SearchInput) -> SearchOutput:
 async def _fetch(platform: Platform, asked: FetchInput) -> FetchOutput:
     row = await platform.find(int(asked.id))
     if row is None:
-        message = f"there is no conversation {asked.id}, or no longer; take an id from the results of a new search"
+        message = f"there is no conversation {asked.id}; it may have been deleted. Use an id from a new search"
         raise InvalidInputError([FieldProblem(field="id", message=message)])
     return FetchOutput(
         id=asked.id,
-        title=_start(row.question, TITLE_CHARACTERS),
+        title=_excerpt(row.question, MAX_TITLE_LENGTH),
         text=f"Question:\n{row.question}\n\nAnswer:\n{row.answer}",
         url=platform.link(row.id),
-        metadata={name: _written(value) for name in METADATA if (value := getattr(row, name)) is not None},
+        metadata={name: _format(value) for name in METADATA if (value := getattr(row, name)) is not None},
     )
 
 
-def _written(value: object) -> str:
+def _format(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
@@ -126,16 +126,16 @@ async def _ask(platform: Platform, asked: AskInput) -> AskOutput:
 def _reference(platform: Platform, key: int, question: str, answer: str, score: float) -> dict[str, Any]:
     return {
         "id": str(key),
-        "title": _start(question, TITLE_CHARACTERS),
+        "title": _excerpt(question, MAX_TITLE_LENGTH),
         "url": platform.link(key),
         "score": score,
-        "question": _start(question, START_CHARACTERS),
-        "answer": _start(answer, START_CHARACTERS),
+        "question": _excerpt(question, MAX_EXCERPT_LENGTH),
+        "answer": _excerpt(answer, MAX_EXCERPT_LENGTH),
     }
 
 
-def _start(text: str, length: int) -> str:
-    """The text on one line, cut to this many characters."""
+def _excerpt(text: str, length: int) -> str:
+    """Return the text on one line, truncated to this many characters."""
     line = " ".join(text.split())
     return line if len(line) <= length else line[: length - 1] + "…"
 
@@ -143,19 +143,18 @@ def _start(text: str, length: int) -> str:
 TOOLS: Final[Mapping[str, Tool[Any]]] = {
     "search": Tool(
         title="Search counseling conversations",
-        description="Find conversations between patients and mental health counselors that are about what you "
-        "describe, by meaning and by words. Each result has the start of the patient's question and of the counselor's "
-        "answer, and a score from 0 to 1; when `relevant` is false, nothing that helps was found. All but `query` "
-        "is optional; the filters narrow the search, and are left out unless they are asked for. Read a result in "
-        "full with `fetch` before you rely on it. For a suggestion that is put together from several conversations use "
-        "`ask`.",
+        description="Search conversations between patients and mental health counselors by meaning and by keywords. "
+        "Each result has the start of the patient's question and of the counselor's answer, and a score from 0 to 1; "
+        "if `relevant` is false, nothing helpful was found. Only `query` is required; omit the filters unless the user "
+        "asks for them. Read a result in full with `fetch` before you rely on it. For a suggestion based on several "
+        "conversations use `ask`.",
         input=SearchInput,
         output=SearchOutput,
         run=_search,
     ),
     "fetch": Tool(
         title="Read a conversation",
-        description="Return one conversation in full, as it is now: the patient's question and the counselor's answer. "
+        description="Return the current text of one conversation: the patient's question and the counselor's answer. "
         "Takes an id from the results of `search` or the sources of `ask`.",
         input=FetchInput,
         output=FetchOutput,
@@ -163,13 +162,13 @@ TOOLS: Final[Mapping[str, Tool[Any]]] = {
     ),
     "ask": Tool(
         title="Ask how to help a patient",
-        description="Return a suggestion for a counselor on how to help a patient, drawn only from the most similar "
-        "conversations. The answer cites them as [1], [2], and `sources` lists them by number: pass the citations on. "
-        "When `relevant` is false nothing relevant was found and there is no suggestion: say so, and do not make one "
-        "up. It remembers nothing of earlier questions. Can take up to a minute.",
+        description="Return a suggestion for a counselor on how to help a patient, based only on the most similar "
+        "conversations. The answer cites them as [1], [2], and `sources` lists them by number: keep the citations. If "
+        "`relevant` is false, nothing relevant was found and there is no suggestion: say so, and do not invent one. "
+        "Earlier questions are not remembered. Can take up to a minute.",
         input=AskInput,
         output=AskOutput,
         run=_ask,
     ),
 }
-"""By name, in the order they are listed in."""
+"""By name, in the order in which they are listed."""

@@ -1,1 +1,1 @@
-"""What can be asked, by noun. Each module describes its calls once and binds them twice: to send, and to await."""
+"""The API by resource. Each module defines its calls once and binds them twice: synchronous and asynchronous."""

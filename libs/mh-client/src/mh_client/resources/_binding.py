@@ -1,4 +1,4 @@
-"""Turn a function that describes a call into the method that sends it: one description, two methods, exact types."""
+"""Turn a function that returns a call into a method that sends it, synchronous or asynchronous, with exact types."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from inspect import Parameter, signature
@@ -11,45 +11,45 @@ T = TypeVar("T")
 
 
 class Sender(Protocol):
-    """Sends calls and waits for their answers."""
+    """Sends calls."""
 
     def send(self, call: Call[T]) -> T:
-        """Return the answer. Raises MHError."""
+        """Return the result. Raises MHError."""
         ...
 
     def stream(self, call: Call[Any]) -> Generator[bytes]:
-        """Yield the answer as it arrives. Raises MHError."""
+        """Yield the response body as it arrives. Raises MHError."""
         ...
 
 
 class AsyncSender(Protocol):
-    """Sends calls; their answers are awaited."""
+    """Sends calls asynchronously."""
 
     def send(self, call: Call[T]) -> Awaitable[T]:
-        """Return the answer. Raises MHError."""
+        """Return the result. Raises MHError."""
         ...
 
     def stream(self, call: Call[Any]) -> AsyncGenerator[bytes]:
-        """Yield the answer as it arrives. Raises MHError."""
+        """Yield the response body as it arrives. Raises MHError."""
         ...
 
 
 class Resource:
-    """Methods that share a sender."""
+    """Base of a group of methods that share a sender."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
 
 class AsyncResource:
-    """Methods that share a sender whose answers are awaited."""
+    """Base of a group of asynchronous methods that share a sender."""
 
     def __init__(self, sender: AsyncSender) -> None:
         self._sender = sender
 
 
-def sync(describe: Callable[P, Call[T]]) -> Callable[Concatenate[Resource, P], T]:
-    """Return the method that sends the described call and returns its answer."""
+def sync_method(describe: Callable[P, Call[T]]) -> Callable[Concatenate[Resource, P], T]:
+    """Return a method that sends the call and returns its result."""
 
     def method(self: Resource, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self._sender.send(describe(*args, **kwargs))
@@ -58,8 +58,8 @@ def sync(describe: Callable[P, Call[T]]) -> Callable[Concatenate[Resource, P], T
     return method
 
 
-def asynchronous(describe: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncResource, P], Coroutine[Any, Any, T]]:
-    """Return the method that sends the described call; its answer is awaited."""
+def async_method(describe: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncResource, P], Coroutine[Any, Any, T]]:
+    """Return an asynchronous method that sends the call and returns its result."""
 
     async def method(self: AsyncResource, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._sender.send(describe(*args, **kwargs))
@@ -69,7 +69,7 @@ def asynchronous(describe: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncRe
 
 
 def _document(method: Any, describe: Any) -> None:
-    """Let `help` and editors see the method's own parameters and what it returns."""
+    """Give the method the signature and docstring of `describe`, for `help` and editors."""
     described = signature(describe)
     (returned,) = get_args(described.return_annotation)
     parameters = [Parameter("self", Parameter.POSITIONAL_ONLY), *described.parameters.values()]

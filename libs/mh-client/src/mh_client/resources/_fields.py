@@ -1,4 +1,4 @@
-"""The fields of conversations, and filters by them, as a caller writes them."""
+"""Types of conversation fields and filters, as accepted from the caller."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -10,9 +10,9 @@ SentimentName = Literal["positive", "negative", "neutral"]
 
 
 class FieldFilters(TypedDict, total=False):
-    """Which conversations: one for each of `mh_common.fields.FILTERS`; None is the same as left out.
+    """Filters, one for each of `mh_common.fields.FILTERS`; None means no filter.
 
-    Times must be aware; `after` includes the time itself, `before` does not.
+    Times must be timezone-aware; `after` is inclusive, `before` exclusive.
     """
 
     question_sentiment: Sentiment | SentimentName | Sequence[Sentiment | SentimentName] | None
@@ -34,7 +34,7 @@ class FieldFilters(TypedDict, total=False):
 
 
 class Details(TypedDict, total=False):
-    """What a conversation may have besides; None is none."""
+    """Optional metadata of a conversation; None means no value."""
 
     source_url: str | None
     source_date: date | None

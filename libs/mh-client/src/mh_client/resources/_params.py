@@ -1,4 +1,4 @@
-"""Query parameters as they are sent."""
+"""Serialisation of query parameters."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,13 +11,13 @@ from mh_client._errors import InvalidInputError
 
 
 def query_params(query: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Return the parameters to send, without those that are None. Raises InvalidInputError."""
+    """Return the query parameters, without those that are None. Raises InvalidInputError."""
     params: list[tuple[str, str]] = []
     for name, given in query.items():
         values = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
         if not values:
-            # Sent as nothing, it would mean everything.
-            raise InvalidInputError([FieldProblem(field=name, message="must name at least one value")])
+            # An empty list would be sent as no filter at all.
+            raise InvalidInputError([FieldProblem(field=name, message="must have at least one value")])
         params += [(name, _text(name, value)) for value in values if value is not None]
     return tuple(params)
 

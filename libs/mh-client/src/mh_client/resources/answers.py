@@ -1,4 +1,4 @@
-"""Answers: whole, or as they are written."""
+"""Answers, complete or streamed."""
 
 import re
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping, Sequence
@@ -29,26 +29,26 @@ from mh_client._errors import (
 from mh_client._event_stream import EventDecoder, ServerEvent
 
 ANSWER_READ_TIMEOUT: Final = 60.0
-"""Seconds: a language model takes its time."""
+"""Seconds; language models are slow."""
 
 USER_ID: Final = "X-User-Id"
 PATH: Final = "/api/v1/answers"
 
 Turns = Sequence[ConversationTurn | Mapping[str, str]]
-"""What was asked and answered before, the oldest first: `role` is user or assistant, `content` the text."""
+"""The conversation history, oldest first: `role` is user or assistant, `content` the text."""
 
 
 def answer(question: str, top_k: int = 3, conversation_history: Turns = (), user_id: str | None = None) -> Call[Answer]:
-    """Suggest how to help a patient, grounded in the `top_k` (1 to 20) nearest conversations.
+    """Suggest how to help a patient, grounded in the `top_k` (1 to 20) best matching conversations.
 
-    `conversation_history` is what the question follows up on; `user_id` says who asks. Waits up to 60 s. Sent again
-    only when the server did no work: a language model charges each time.
+    `conversation_history` has the earlier turns of a follow-up question; `user_id` is the user who asks. Waits up to
+    60 s. Retried only if the server cannot have processed it, because each call of a language model costs money.
     """
     return _call(question, top_k, conversation_history, user_id, "application/json")
 
 
 def answer_events(question: str, top_k: int, conversation_history: Turns, user_id: str | None) -> Call[Answer]:
-    """Describe the call whose answer is the stream that `read_events` reads."""
+    """Return the call for a streamed answer, for `read_events`."""
     return _call(question, top_k, conversation_history, user_id, "text/event-stream")
 
 
@@ -70,13 +70,13 @@ def _call(question: str, top_k: int, history: Turns, user_id: str | None, accept
         content=request.model_dump_json(exclude_unset=True).encode(),
         headers=headers,
         parse=Answer.model_validate_json,
-        retry=Retry.WHEN_NOT_STARTED,
+        retry=Retry.IF_NOT_PROCESSED,
         read_timeout=ANSWER_READ_TIMEOUT,
     )
 
 
 def read_events(pieces: Generator[bytes]) -> Generator[AnswerEvent]:
-    """Yield what a streamed answer says. Raises MHError: at its end, too, where that is not the answer's end."""
+    """Yield the events of a streamed answer. Raises MHError, also if the stream ends before the answer does."""
     decoder = EventDecoder()
     with closing(pieces):
         for piece in pieces:
@@ -107,7 +107,7 @@ def _parsed(received: Iterable[ServerEvent]) -> Iterator[AnswerEvent]:
 
 
 def _parse(event: ServerEvent) -> AnswerEvent | None:
-    """What an event says; None for one that this version does not know."""
+    """Parse an event; None if its type is unknown to this version."""
     try:
         if event.name == "error":
             problem = Problem.model_validate_json(event.data)
@@ -116,8 +116,8 @@ def _parse(event: ServerEvent) -> AnswerEvent | None:
         return model.model_validate_json(event.data) if model else None
     except ValidationError:
         raise ResponseDecodeError(
-            f"POST {PATH} streamed an event `{event.name}` in a shape that this version of mh-client ({VERSION}) does "
-            "not know"
+            f"POST {PATH} streamed an event `{event.name}` in a format that this version of mh-client ({VERSION}) does "
+            "not understand"
         ) from None
 
 
@@ -126,4 +126,4 @@ def _status_error(problem: Problem) -> APIStatusError:
 
 
 def _broken_off() -> APIConnectionError:
-    return APIConnectionError(f"POST {PATH} broke off in the middle of its answer; what came is not all of it")
+    return APIConnectionError(f"POST {PATH} was disconnected before the end of the answer, which is incomplete")

@@ -1,4 +1,4 @@
-"""Conversations: add, read, change, delete, list, export."""
+"""Conversations: create, read, update, delete, list, export."""
 
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -21,7 +21,7 @@ from mh_common.models import (
 
 from mh_client._base import IDEMPOTENCY_KEY, Call, validated
 from mh_client._pagination import pages, pages_async
-from mh_client.resources._binding import AsyncResource, Resource, asynchronous, sync
+from mh_client.resources._binding import AsyncResource, Resource, async_method, sync_method
 from mh_client.resources._fields import Details, FieldFilters, SentimentName
 from mh_client.resources._params import query_params
 
@@ -32,13 +32,13 @@ ExportFormat = Literal["csv", "jsonl"]
 
 
 class Filters(FieldFilters, total=False):
-    """Which conversations; `q`: those with all of these words. None is the same as left out."""
+    """Filters; `q` finds conversations that contain all of these words. None means no filter."""
 
     q: str | None
 
 
 class IterateQuery(Filters, total=False):
-    """Filters, order, and `limit`: the rows of one page, 1 to 200."""
+    """Filters, sort order, and `limit`: the page size, 1 to 200."""
 
     cursor: str | None
     limit: int | None
@@ -46,7 +46,7 @@ class IterateQuery(Filters, total=False):
 
 
 class ListQuery(IterateQuery, total=False):
-    """What a list takes; `include_total` counts all rows that match, which costs a second query."""
+    """Parameters of a list; `include_total` counts all matching conversations, which takes a second query."""
 
     include_total: bool | None
 
@@ -75,7 +75,7 @@ def create(
     idempotency_key: str | None = None,
     **details: Unpack[Details],
 ) -> Call[Conversation]:
-    """Add a conversation. The same key never adds it twice; without one, each call makes its own for its retries."""
+    """Create a conversation. The same key never creates it twice; by default each call generates one."""
     values = {
         "question": question,
         "answer": answer,
@@ -107,10 +107,10 @@ def replace(
     if_match: int | str | None = None,
     **details: Unpack[Details],
 ) -> Call[Conversation]:
-    """Replace a conversation's whole content; details that are not given are cleared.
+    """Replace a conversation's whole content; omitted details are cleared.
 
-    `if_match` is the version (or ETag) that the change is meant for: raises PreconditionFailedError when another is the
-    present one. After a lost answer the retry can meet the version that the first attempt made, and raise that too.
+    `if_match` is the expected version (or ETag); raises PreconditionFailedError if it is not the current one. If the
+    response to the first attempt is lost, its retry can also raise that, since the version has changed.
     """
     values = {
         "question": question,
@@ -131,7 +131,7 @@ def replace(
 def update(
     conversation_id: int, *, if_match: int | str | None = None, **changes: Unpack[Changes]
 ) -> Call[Conversation]:
-    """Change the fields given; the others stay, and None clears a detail. `if_match` as in `replace`."""
+    """Change the given fields; None clears a detail. `if_match` as in `replace`."""
     content = validated(ConversationUpdate, changes).model_dump_json(exclude_unset=True)
     return Call(
         method="PATCH",
@@ -143,17 +143,17 @@ def update(
 
 
 def delete(conversation_id: int, *, if_match: int | str | None = None) -> Call[None]:
-    """Delete a conversation. Raises NotFoundError, also after a lost first attempt; `if_match` as above."""
+    """Delete a conversation. Raises NotFoundError, also if a retry finds it deleted; `if_match` as in `replace`."""
     return Call(
         method="DELETE",
         path=f"{PATH}/{conversation_id:d}",
         headers=_if_match(if_match),
-        parse=_nothing,
+        parse=_no_content,
     )
 
 
 def bulk_create(items: Sequence[ConversationCreate], *, idempotency_key: str | None = None) -> Call[list[int]]:
-    """Add 1 to 1000 conversations, all or none; returns their ids in the same order. Keys as in `create`."""
+    """Create 1 to 1000 conversations, all or none; return their ids in the same order. Keys as in `create`."""
     return Call(
         method="POST",
         path=f"{PATH}/bulk",
@@ -164,7 +164,7 @@ def bulk_create(items: Sequence[ConversationCreate], *, idempotency_key: str | N
 
 
 def bulk_delete(ids: Sequence[int], *, idempotency_key: str | None = None) -> Call[int]:
-    """Delete 1 to 1000 conversations; returns how many of them existed."""
+    """Delete 1 to 1000 conversations; return how many of them existed."""
     return Call(
         method="POST",
         path=f"{PATH}/bulk-delete",
@@ -175,71 +175,71 @@ def bulk_delete(ids: Sequence[int], *, idempotency_key: str | None = None) -> Ca
 
 
 def list_page(**query: Unpack[ListQuery]) -> Call[ConversationPage]:
-    """Return one page (`limit` 1 to 200, default 50); its `next_cursor`, given as `cursor`, returns the next."""
+    """Return one page (`limit` 1 to 200, default 50); pass its `next_cursor` as `cursor` for the next one."""
     return Call(method="GET", path=PATH, params=query_params(query), parse=ConversationPage.model_validate_json)
 
 
 def export(**query: Unpack[ExportQuery]) -> Call[bytes]:
-    """Yield the conversations that match as bytes of a CSV or JSON Lines file, as they arrive."""
+    """Stream the matching conversations as a CSV or JSON Lines file, in chunks of bytes."""
     return Call(method="GET", path=f"{PATH}/export", params=query_params(query), headers={"Accept": "*/*"}, parse=bytes)
 
 
 def stats() -> Call[ConversationStats]:
-    """Count the data set by sentiment, month and index state."""
+    """Return the number of conversations by sentiment, month and index status."""
     return Call(method="GET", path=f"{PATH}/stats", parse=ConversationStats.model_validate_json)
 
 
 def index_state(conversation_id: int) -> Call[IndexState]:
-    """Return how far the vector index is with one conversation. Raises NotFoundError."""
+    """Return the index state of one conversation. Raises NotFoundError."""
     return Call(method="GET", path=f"{PATH}/{conversation_id:d}/index-state", parse=IndexState.model_validate_json)
 
 
 class Conversations(Resource):
     """`client.conversations`."""
 
-    create = sync(create)
-    get = sync(get)
-    replace = sync(replace)
-    update = sync(update)
-    delete = sync(delete)
-    bulk_create = sync(bulk_create)
-    bulk_delete = sync(bulk_delete)
-    list = sync(list_page)
-    stats = sync(stats)
-    index_state = sync(index_state)
+    create = sync_method(create)
+    get = sync_method(get)
+    replace = sync_method(replace)
+    update = sync_method(update)
+    delete = sync_method(delete)
+    bulk_create = sync_method(bulk_create)
+    bulk_delete = sync_method(bulk_delete)
+    list = sync_method(list_page)
+    stats = sync_method(stats)
+    index_state = sync_method(index_state)
 
     def iterate(self, **query: Unpack[IterateQuery]) -> Iterator[Conversation]:
-        """Yield every conversation that matches, page after page."""
+        """Iterate over all matching conversations, requesting pages as needed."""
         for page in pages(self._sender, partial(_page_at, query), query.get("cursor")):
             yield from page.items
 
     def export(self, **query: Unpack[ExportQuery]) -> Iterator[bytes]:
-        """Yield a CSV or JSON Lines file of the conversations that match, in pieces, as they arrive."""
+        """Stream the matching conversations as a CSV or JSON Lines file, in chunks of bytes."""
         return self._sender.stream(export(**query))
 
 
 class AsyncConversations(AsyncResource):
-    """`client.conversations` of the AsyncClient."""
+    """`client.conversations` of `AsyncClient`."""
 
-    create = asynchronous(create)
-    get = asynchronous(get)
-    replace = asynchronous(replace)
-    update = asynchronous(update)
-    delete = asynchronous(delete)
-    bulk_create = asynchronous(bulk_create)
-    bulk_delete = asynchronous(bulk_delete)
-    list = asynchronous(list_page)
-    stats = asynchronous(stats)
-    index_state = asynchronous(index_state)
+    create = async_method(create)
+    get = async_method(get)
+    replace = async_method(replace)
+    update = async_method(update)
+    delete = async_method(delete)
+    bulk_create = async_method(bulk_create)
+    bulk_delete = async_method(bulk_delete)
+    list = async_method(list_page)
+    stats = async_method(stats)
+    index_state = async_method(index_state)
 
     async def iterate(self, **query: Unpack[IterateQuery]) -> AsyncIterator[Conversation]:
-        """Yield every conversation that matches, page after page."""
+        """Iterate over all matching conversations, requesting pages as needed."""
         async for page in pages_async(self._sender, partial(_page_at, query), query.get("cursor")):
             for conversation in page.items:
                 yield conversation
 
     def export(self, **query: Unpack[ExportQuery]) -> AsyncIterator[bytes]:
-        """Yield a CSV or JSON Lines file of the conversations that match, in pieces, as they arrive."""
+        """Stream the matching conversations as a CSV or JSON Lines file, in chunks of bytes."""
         return self._sender.stream(export(**query))
 
 
@@ -258,5 +258,5 @@ def _if_match(given: int | str | None) -> dict[str, str]:
     return {"If-Match": f'"{given}"' if isinstance(given, int) else given}
 
 
-def _nothing(body: bytes) -> None:
+def _no_content(body: bytes) -> None:
     return None

@@ -1,7 +1,7 @@
-"""Query history: what users asked and were answered, and their feedback.
+"""Query history: users' questions, the answers and feedback.
 
-`user_id` is whom the platform takes the caller for: it believes it. A user reaches entries of their own, and those
-stored without a user. Every method but `delete` and `clear` raises ConflictError where the history is turned off.
+The platform trusts `user_id` without authentication. Users can access their own entries and those stored without a
+user. If the history is disabled, every method except `delete` and `clear` raises ConflictError.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -25,7 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 from mh_client._base import Call, validated
 from mh_client._errors import InvalidInputError
 from mh_client._pagination import pages, pages_async
-from mh_client.resources._binding import AsyncResource, Resource, asynchronous, sync
+from mh_client.resources._binding import AsyncResource, Resource, async_method, sync_method
 from mh_client.resources._params import query_params
 
 PATH: Final = "/api/v1/history"
@@ -40,29 +40,37 @@ def list_page(user_id: str, cursor: str | None = None, limit: int | None = None)
         method="GET",
         path=PATH,
         params=query_params({"cursor": cursor, "limit": limit}),
-        headers=_as(user_id),
+        headers=_user_header(user_id),
         parse=HistoryPage.model_validate_json,
     )
 
 
 def get(answer_id: UUID | str, user_id: str | None = None) -> Call[HistoryEntry]:
-    """Return an entry. Raises NotFoundError, also for another user's."""
+    """Return an entry. Raises NotFoundError, also for another user's entry."""
     return Call(
-        method="GET", path=f"{PATH}/{_key(answer_id)}", headers=_as(user_id), parse=HistoryEntry.model_validate_json
+        method="GET",
+        path=f"{PATH}/{_parse_answer_id(answer_id)}",
+        headers=_user_header(user_id),
+        parse=HistoryEntry.model_validate_json,
     )
 
 
 def delete(answer_id: UUID | str, user_id: str | None = None) -> Call[None]:
-    """Delete an entry for good. Raises NotFoundError, also for another user's, and after a lost first attempt."""
-    return Call(method="DELETE", path=f"{PATH}/{_key(answer_id)}", headers=_as(user_id), parse=lambda body: None)
+    """Permanently delete an entry. Raises NotFoundError, also for another user's, or if a retry finds it deleted."""
+    return Call(
+        method="DELETE",
+        path=f"{PATH}/{_parse_answer_id(answer_id)}",
+        headers=_user_header(user_id),
+        parse=lambda body: None,
+    )
 
 
 def clear(user_id: str) -> Call[int]:
-    """Delete all of the user's entries for good; returns how many there were."""
+    """Permanently delete all of the user's entries; return how many there were."""
     return Call(
         method="DELETE",
         path=PATH,
-        headers=_as(user_id),
+        headers=_user_header(user_id),
         parse=lambda body: HistoryDeleted.model_validate_json(body).deleted,
     )
 
@@ -73,12 +81,12 @@ def feedback(
     comment: str | None = None,
     user_id: str | None = None,
 ) -> Call[Feedback]:
-    """Say whether an answer helped, in the place of what was said before. Raises NotFoundError as `get` does."""
+    """Rate an answer, replacing earlier feedback. Raises NotFoundError like `get`."""
     return Call(
         method="POST",
-        path=f"{ANSWERS_PATH}/{_key(answer_id)}/feedback",
+        path=f"{ANSWERS_PATH}/{_parse_answer_id(answer_id)}/feedback",
         content=validated(FeedbackCreate, {"rating": rating, "comment": comment}).model_dump_json().encode(),
-        headers=_as(user_id),
+        headers=_user_header(user_id),
         parse=Feedback.model_validate_json,
     )
 
@@ -86,35 +94,35 @@ def feedback(
 class History(Resource):
     """`client.history`."""
 
-    list = sync(list_page)
-    get = sync(get)
-    delete = sync(delete)
-    clear = sync(clear)
-    feedback = sync(feedback)
+    list = sync_method(list_page)
+    get = sync_method(get)
+    delete = sync_method(delete)
+    clear = sync_method(clear)
+    feedback = sync_method(feedback)
 
     def iterate(self, user_id: str) -> Iterator[HistoryEntry]:
-        """Yield every entry of the user, newest first, page after page."""
+        """Iterate over all entries of the user, newest first, requesting pages as needed."""
         for page in pages(self._sender, partial(list_page, user_id)):
             yield from page.items
 
 
 class AsyncHistory(AsyncResource):
-    """`client.history` of the AsyncClient."""
+    """`client.history` of `AsyncClient`."""
 
-    list = asynchronous(list_page)
-    get = asynchronous(get)
-    delete = asynchronous(delete)
-    clear = asynchronous(clear)
-    feedback = asynchronous(feedback)
+    list = async_method(list_page)
+    get = async_method(get)
+    delete = async_method(delete)
+    clear = async_method(clear)
+    feedback = async_method(feedback)
 
     async def iterate(self, user_id: str) -> AsyncIterator[HistoryEntry]:
-        """Yield every entry of the user, newest first, page after page."""
+        """Iterate over all entries of the user, newest first, requesting pages as needed."""
         async for page in pages_async(self._sender, partial(list_page, user_id)):
             for entry in page.items:
                 yield entry
 
 
-def _as(user_id: str | None) -> dict[str, str]:
+def _user_header(user_id: str | None) -> dict[str, str]:
     if user_id is None:
         return {}
     try:
@@ -124,7 +132,7 @@ def _as(user_id: str | None) -> dict[str, str]:
         raise InvalidInputError([FieldProblem(field="user_id", message=message)]) from None
 
 
-def _key(answer_id: UUID | str) -> UUID:
+def _parse_answer_id(answer_id: UUID | str) -> UUID:
     try:
         return UUID(str(answer_id))
     except ValueError:

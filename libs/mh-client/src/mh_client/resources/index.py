@@ -1,4 +1,4 @@
-"""The vector index: how far it is, what to index again, and the runs that compare or rebuild it."""
+"""The vector index: its state, indexing conversations again, and the runs that reconcile or rebuild it."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
@@ -17,23 +17,22 @@ from mh_common.models import (
 
 from mh_client._base import Call, validated
 from mh_client._pagination import pages, pages_async
-from mh_client.resources._binding import AsyncResource, Resource, asynchronous
-from mh_client.resources._binding import sync as synchronous
+from mh_client.resources._binding import AsyncResource, Resource, async_method, sync_method
 from mh_client.resources._params import query_params
 
 PATH: Final = "/api/v1/index"
 
 RETRY_READ_TIMEOUT: Final = 300.0
-"""Seconds: queueing everything that failed takes as long as there are failures."""
+"""Seconds; the time to queue all failed conversations grows with their number."""
 
 
 def summary() -> Call[IndexSummary]:
-    """Return how far the index is with the whole data set."""
+    """Return the state of the index for the whole data set."""
     return Call(method="GET", path=f"{PATH}/summary", parse=IndexSummary.model_validate_json)
 
 
 def failures(cursor: str | None = None, limit: int | None = None) -> Call[IndexFailurePage]:
-    """Return one page (`limit` 1 to 200, default 50) of the conversations whose indexing failed, by id."""
+    """Return one page (`limit` 1 to 200, default 50) of the conversations that could not be indexed, by id."""
     return Call(
         method="GET",
         path=f"{PATH}/failures",
@@ -43,7 +42,7 @@ def failures(cursor: str | None = None, limit: int | None = None) -> Call[IndexF
 
 
 def reindex(conversation_id: int) -> Call[IndexState]:
-    """Queue a conversation to be indexed again; returns its state, now pending. Raises NotFoundError."""
+    """Queue a conversation to be indexed again; return its state, now pending. Raises NotFoundError."""
     return Call(
         method="POST",
         path=f"/api/v1/conversations/{conversation_id:d}/reindex",
@@ -52,7 +51,7 @@ def reindex(conversation_id: int) -> Call[IndexState]:
 
 
 def retry() -> Call[IndexQueued]:
-    """Queue every conversation whose indexing failed. Waits up to 300 s; a call that was cut off can be repeated."""
+    """Queue all conversations that could not be indexed. Waits up to 300 s; can be repeated after a timeout."""
     return Call(
         method="POST",
         path=f"{PATH}/retry",
@@ -62,7 +61,7 @@ def retry() -> Call[IndexQueued]:
 
 
 def queue(ids: Sequence[int]) -> Call[IndexQueued]:
-    """Queue 1 to 1000 conversations to be indexed again, and those that do not exist to be deleted from the index."""
+    """Queue 1 to 1000 conversations to be indexed again or, if they do not exist, deleted from the index."""
     return Call(
         method="POST",
         path=f"{PATH}/queue",
@@ -72,10 +71,10 @@ def queue(ids: Sequence[int]) -> Call[IndexQueued]:
 
 
 def sync(since: datetime | None = None, force: bool = False) -> Call[IndexRun]:
-    """Ask for a run that compares the index with the conversations and queues the differences.
+    """Request a run that compares the index with the conversations and queues the differences.
 
-    `since` (aware) looks only at conversations changed at or after that time; `force` queues all that it looks at. If
-    such a run waits already, that one is returned.
+    `since` (timezone-aware) limits it to conversations changed at or after that time; `force` queues all conversations
+    compared. If the same run is already queued, it is returned.
     """
     return Call(
         method="POST",
@@ -86,7 +85,7 @@ def sync(since: datetime | None = None, force: bool = False) -> Call[IndexRun]:
 
 
 def rebuild() -> Call[IndexRun]:
-    """Ask for a run that builds the index anew beside the live one and switches; one that waits already is enough."""
+    """Request a run that builds a new index beside the live one and switches to it, unless one is already queued."""
     return Call(method="POST", path=f"{PATH}/rebuild", parse=IndexRun.model_validate_json)
 
 
@@ -108,37 +107,37 @@ def run(run_id: int) -> Call[IndexRun]:
 class Index(Resource):
     """`client.index`."""
 
-    summary = synchronous(summary)
-    failures = synchronous(failures)
-    reindex = synchronous(reindex)
-    retry = synchronous(retry)
-    queue = synchronous(queue)
-    sync = synchronous(sync)
-    rebuild = synchronous(rebuild)
-    runs = synchronous(runs)
-    run = synchronous(run)
+    summary = sync_method(summary)
+    failures = sync_method(failures)
+    reindex = sync_method(reindex)
+    retry = sync_method(retry)
+    queue = sync_method(queue)
+    sync = sync_method(sync)
+    rebuild = sync_method(rebuild)
+    runs = sync_method(runs)
+    run = sync_method(run)
 
     def iterate_failures(self) -> Iterator[IndexState]:
-        """Yield the state of every conversation whose indexing failed, page after page."""
+        """Iterate over the states of all conversations that could not be indexed, requesting pages as needed."""
         for page in pages(self._sender, failures):
             yield from page.items
 
 
 class AsyncIndex(AsyncResource):
-    """`client.index` of the AsyncClient."""
+    """`client.index` of `AsyncClient`."""
 
-    summary = asynchronous(summary)
-    failures = asynchronous(failures)
-    reindex = asynchronous(reindex)
-    retry = asynchronous(retry)
-    queue = asynchronous(queue)
-    sync = asynchronous(sync)
-    rebuild = asynchronous(rebuild)
-    runs = asynchronous(runs)
-    run = asynchronous(run)
+    summary = async_method(summary)
+    failures = async_method(failures)
+    reindex = async_method(reindex)
+    retry = async_method(retry)
+    queue = async_method(queue)
+    sync = async_method(sync)
+    rebuild = async_method(rebuild)
+    runs = async_method(runs)
+    run = async_method(run)
 
     async def iterate_failures(self) -> AsyncIterator[IndexState]:
-        """Yield the state of every conversation whose indexing failed, page after page."""
+        """Iterate over the states of all conversations that could not be indexed, requesting pages as needed."""
         async for page in pages_async(self._sender, failures):
             for state in page.items:
                 yield state

@@ -1,6 +1,6 @@
-"""Texts to vectors: the `Embedder` protocol, its adapters, a cache, and `make_embedder`, which picks by settings.
+"""Embeddings: the `Embedder` protocol, its adapters, a cache, and `make_embedder`, which selects by settings.
 
-Importing this package loads neither openai nor onnxruntime; each comes with the adapter that needs it.
+Importing this package imports neither openai nor onnxruntime; the adapter that needs one imports it.
 """
 
 import os
@@ -30,8 +30,8 @@ __all__ = [
     "make_embedder",
 ]
 
-# From 1.29 on onnxruntime reports its use to its maker unless this is set before it is loaded. Nothing here may send
-# anything anywhere that an operator did not ask for.
+# Since 1.29 onnxruntime sends telemetry unless this is set before it is imported. Nothing here may send data that the
+# operator did not ask for.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _ADAPTERS = {

@@ -1,4 +1,4 @@
-"""A cache before any embedder: in this process, and optionally in a store beyond it."""
+"""An embedding cache: in memory and, optionally, in a shared store."""
 
 import asyncio
 import hashlib
@@ -15,50 +15,49 @@ from mh_common.embeddings.protocol import Embedder, TextUse
 log = logging.getLogger(__name__)
 
 STORE_UNAVAILABLE = "embedding_cache_store_unavailable"
-"""Logged when the store begins to fail, not again until it has answered. Embedding goes on without it."""
+"""Logged when the store starts to fail, and not again until it has recovered. Embedding continues without it."""
 STORE_RECOVERED = "embedding_cache_store_recovered"
 
 STORE_TIMEOUT_S = 0.5
-"""A store slower than this is passed over: embedding the text again may be faster."""
+"""A slower store is skipped: embedding the text again may be faster."""
 STORE_PAUSE_S = 30.0
-"""How long the store is left alone after a failure, so that not every call waits for the timeout."""
+"""How long the store is not used after a failure, so that not every call waits for the timeout."""
 
 T = TypeVar("T")
 
 
 class VectorStore(Protocol):
-    """Keeps vectors as bytes, by model and by the SHA-256 of their text; never the text. May raise anything."""
+    """Stores vectors as bytes, by model and SHA-256 of the text; never the text. Methods may raise any exception."""
 
     async def get(self, model: str, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """Return those that are there."""
+        """Return the vectors found, by key."""
         ...
 
     async def put(self, model: str, vectors: Mapping[bytes, bytes]) -> None:
-        """Keep these, for as long as the store keeps vectors."""
+        """Store these vectors, for the store's own retention time."""
         ...
 
     async def close(self) -> None:
-        """Release what the store opened itself."""
+        """Release the resources that the store opened itself."""
         ...
 
 
 class CachedEmbedder:
-    """An `Embedder` that asks another one only for texts it does not know.
+    """An `Embedder` that caches the vectors of another one.
 
-    Equal texts in one call are embedded once. Vectors are kept as float32, and every answer goes through that form, so
-    that a text has the same vector whether it was known or not. Texts are known by their SHA-256; none is kept. Two
-    calls at the same time for the same unknown text both embed it.
+    Equal texts in one call are embedded once. Vectors are cached as float32 and always returned at that precision, so
+    that a text has the same vector whether it was cached or not. The key is the text's SHA-256; texts are not stored.
+    Two concurrent calls for the same new text both embed it.
 
     Args:
-        inner: the embedder that does the work; it is closed with this one.
-        memory_size: most vectors kept in this process, the least recently used going first (a vector of 1,536
-            components takes 6 KB). 0 keeps none.
-        store: second level; it is closed with this one. That it fails or hangs never makes `embed` fail.
-        prefixes: what a model wants before texts of a use, as e5 wants `query: `. It is part of the text from then on.
+        inner: the embedder that does the work; closed with this one.
+        memory_size: maximum number of vectors in memory (LRU; a vector of 1,536 dimensions takes 6 KB). 0: none.
+        store: second level; closed with this one. Its failures and timeouts never make `embed` fail.
+        prefixes: prefix that the model expects for each use, such as `query: ` for e5. It is part of the cached text.
         clock: for tests.
 
     Attributes:
-        hits_memory, hits_store, misses: distinct texts per call, counted by where their vector came from.
+        hits_memory, hits_store, misses: distinct texts per call, by where their vector came from.
     """
 
     def __init__(
@@ -85,7 +84,7 @@ class CachedEmbedder:
 
     @property
     def model(self) -> str:
-        """The inner embedder's model, with what stands before passages: it changes what their vectors mean."""
+        """The inner embedder's model, with the passage prefix, which makes it another embedding space."""
         prefix = self._prefixes.get(TextUse.PASSAGE)
         return f"{self._inner.model}+{prefix.strip()}" if prefix else self._inner.model
 
@@ -97,7 +96,7 @@ class CachedEmbedder:
     async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         """See `Embedder.embed`."""
         texts = [self._prefixes.get(use, "") + text for text in texts]
-        # "surrogatepass", since a lone surrogate must not stop a text from having a key.
+        # "surrogatepass" so that a text with a lone surrogate has a key too.
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         wanted = dict(zip(keys, texts, strict=True))
         found = self._from_memory(wanted)
@@ -107,7 +106,7 @@ class CachedEmbedder:
             stored = await self._from_store(unknown)
             self.hits_store += len(stored)
             metrics.count_cache("store", len(stored))
-            made = await self._make({key: wanted[key] for key in unknown if key not in stored}, use)
+            made = await self._embed_missing({key: wanted[key] for key in unknown if key not in stored}, use)
             found |= stored | made
             self._remember(stored | made)
         return [list(self._format.unpack(found[key])) for key in keys]
@@ -129,7 +128,7 @@ class CachedEmbedder:
         while len(self._memory) > self._memory_size:
             self._memory.popitem(last=False)
 
-    async def _make(self, texts: Mapping[bytes, str], use: TextUse) -> dict[bytes, bytes]:
+    async def _embed_missing(self, texts: Mapping[bytes, str], use: TextUse) -> dict[bytes, bytes]:
         if not texts:
             return {}
         self.misses += len(texts)
@@ -137,29 +136,29 @@ class CachedEmbedder:
         with metrics.embedder_call(self.model, len(texts)):
             vectors = await self._inner.embed(list(texts.values()), use)
         made = {key: self._format.pack(*vector) for key, vector in zip(texts, vectors, strict=True)}
-        await self._asked(lambda store: store.put(self.model, made), None)
+        await self._call_store(lambda store: store.put(self.model, made), None)
         return made
 
     async def _from_store(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         nothing: Mapping[bytes, bytes] = {}
-        values = await self._asked(lambda store: store.get(self.model, keys), nothing)
-        # A value of another length comes from another dimension or another program: made again, and written over.
+        values = await self._call_store(lambda store: store.get(self.model, keys), nothing)
+        # A value of another length comes from another dimension or program: embed again and overwrite it.
         return {key: value for key, value in values.items() if len(value) == self._format.size}
 
-    async def _asked(self, ask: Callable[[VectorStore], Awaitable[T]], otherwise: T) -> T:
-        """Ask the store, unless it failed a moment ago."""
+    async def _call_store(self, ask: Callable[[VectorStore], Awaitable[T]], default: T) -> T:
+        """Call the store, unless it is paused after a failure; return `default` if it fails."""
         if self._store is None or self._clock() < self._store_paused_until:
-            return otherwise
+            return default
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 answer = await ask(self._store)
         except Exception as error:
-            # Any error at all: what goes wrong with a cache must not be what the caller sees.
+            # Any error: the caller must never see a failure of the cache.
             self._store_paused_until = self._clock() + STORE_PAUSE_S
             if not self._store_failed:
                 self._store_failed = True
                 log.warning(STORE_UNAVAILABLE, extra={"error": type(error).__name__, "pause_s": STORE_PAUSE_S})
-            return otherwise
+            return default
         if self._store_failed:
             self._store_failed = False
             log.info(STORE_RECOVERED)

@@ -1,4 +1,4 @@
-"""Vectors in a file, so that an index is built again, or a data set restored, without embedding a text twice."""
+"""Vectors in a file, so that an index can be rebuilt, or a data set restored, without embedding texts again."""
 
 import asyncio
 import sqlite3
@@ -13,14 +13,14 @@ from mh_common.batches import batched
 T = TypeVar("T")
 
 LOCK_TIMEOUT_S: Final = 5.0
-"""How long another process may hold the file."""
+"""How long to wait for another process's lock on the file."""
 
-MAX_NAMED: Final = 500
-"""Keys in one statement, below the fewest parameters that any SQLite takes."""
+MAX_KEYS_PER_STATEMENT: Final = 500
+"""Below the lowest parameter limit of any SQLite build."""
 TOUCH_AFTER_S: Final = 86_400
-"""A vector's last use is noted once a day: reading must not mean writing."""
-EVICTED_SHARE: Final = 10
-"""One in so many vectors goes when there is no more room."""
+"""A vector's last use is recorded at most once a day, so that reads rarely cause writes."""
+EVICTION_DIVISOR: Final = 10
+"""When the file is full, one vector in this many is evicted."""
 
 _TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS vectors (model TEXT NOT NULL, key BLOB NOT NULL, vector BLOB NOT NULL, "
@@ -30,15 +30,15 @@ _INDEX: Final = "CREATE INDEX IF NOT EXISTS vectors_by_use ON vectors (used_at)"
 
 
 class DiskVectors:
-    """A `VectorStore` in one SQLite file, which processes of one machine can share.
+    """A `VectorStore` in one SQLite file, which processes on the same machine can share.
 
-    It holds no text, but vectors give away what a text is about: the file is readable by its owner only. Deleting it
-    costs nothing but time.
+    It contains no text, but vectors reveal what a text is about, so only the owner can read the file. It can be deleted
+    at any time; texts are then embedded again.
 
     Args:
-        path: the file; made at the first use, with its folder.
-        max_bytes: about the largest size of the file. Beyond it the least recently used vectors go.
-        ttl: seconds after its last use (to a day) for which a vector stays.
+        path: the file; created on first use, with its folder.
+        max_bytes: approximate maximum size of the file. Beyond it, the least recently used vectors are evicted.
+        ttl: seconds after its last use (accurate to a day) for which a vector is kept.
         clock: seconds since 1970; for tests.
     """
 
@@ -48,7 +48,7 @@ class DiskVectors:
         self._ttl = ttl
         self._clock = clock
         self._database: sqlite3.Connection | None = None
-        # SQLite blocks, and its connection belongs to one thread.
+        # SQLite calls block, and a connection belongs to one thread.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk-vectors")
 
     async def get(self, model: str, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
@@ -73,8 +73,8 @@ class DiskVectors:
             self._path.touch(mode=0o600, exist_ok=True)
             database = sqlite3.connect(self._path, timeout=LOCK_TIMEOUT_S)
             try:
-                _write_ahead(database)
-                # The last writes may go with the power, which is no loss here.
+                _enable_wal(database)
+                # The last writes may be lost in a power failure, which does no harm here.
                 database.execute("PRAGMA synchronous = NORMAL")
                 with database:
                     database.execute(_TABLE)
@@ -94,10 +94,10 @@ class DiskVectors:
         database, now = self._open(), int(self._clock())
         found: dict[bytes, bytes] = {}
         old: list[bytes] = []
-        for named in batched(keys, MAX_NAMED):
-            marks = ", ".join("?" * len(named))
+        for chunk in batched(keys, MAX_KEYS_PER_STATEMENT):
+            marks = ", ".join("?" * len(chunk))
             statement = f"SELECT key, vector, used_at FROM vectors WHERE model = ? AND key IN ({marks})"  # noqa: S608
-            for key, vector, used_at in database.execute(statement, (model, *named)):
+            for key, vector, used_at in database.execute(statement, (model, *chunk)):
                 if used_at >= now - self._ttl:
                     found[key] = vector
                     old += [key] if used_at < now - TOUCH_AFTER_S else []
@@ -123,25 +123,25 @@ class DiskVectors:
         return int((pages - free) * size)
 
     def _evict(self, database: sqlite3.Connection) -> int:
-        """Remove the least recently used; return how many."""
+        """Delete the least recently used vectors; return how many."""
         with database:
             [(count,)] = database.execute("SELECT count(*) FROM vectors").fetchall()
             oldest = "SELECT rowid FROM vectors ORDER BY used_at, rowid LIMIT ?"
-            some = -(-count // EVICTED_SHARE)
+            some = -(-count // EVICTION_DIVISOR)
             return database.execute(f"DELETE FROM vectors WHERE rowid IN ({oldest})", (some,)).rowcount  # noqa: S608
 
 
-def _write_ahead(database: sqlite3.Connection) -> None:
-    """Let readers of other processes not wait for a writer.
+def _enable_wal(database: sqlite3.Connection) -> None:
+    """Turn on write-ahead logging, so that readers in other processes do not wait for a writer.
 
-    The switch needs the file alone, and SQLite's own timeout does not wait for that when others make it too.
+    This needs an exclusive lock, and SQLite's own timeout does not cover other processes doing the same at once.
     """
     deadline = time.monotonic() + LOCK_TIMEOUT_S
     while True:
         try:
             database.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            # Its lower byte tells the kind of the error.
+            # The low byte is the primary result code.
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""From settings to the embedder they describe."""
+"""Create the embedder that the settings describe."""
 
 from typing import TYPE_CHECKING
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     from mh_common.embeddings.remote import RemoteOptions
 
 DEFAULT_OPENAI_MODEL = "text-embedding-3-small"
-_ELSEWHERE = (
-    "Set OPENAI_API_KEY or EMBEDDING_BASE_URL to have texts embedded by a server, or install mh-common[local-model] "
-    "(of the images, the kind local-model has it)"
+_HINT = (
+    "Set OPENAI_API_KEY or EMBEDDING_BASE_URL to use an embedding server, or install mh-common[local-model] (the image "
+    "variant local-model includes it)"
 )
-KEYLESS = "none"
-"""Sent to a server of one's own that asks for no key, because the SDK insists on one."""
+PLACEHOLDER_KEY = "none"
+"""Sent to a server that needs no key, because the SDK requires one."""
 
 
 def make_embedder(
     embedding: EmbeddingSettings, openai: OpenAISettings, *, store: VectorStore | None = None
 ) -> CachedEmbedder:
-    """Make the embedder that the settings ask for, with a cache before it.
+    """Create the embedder that the settings describe, with a cache.
 
-    `store` is the cache's second level and closed with it; None does without. The provider's library is imported here
-    and only here, so a service needs only the one it uses.
+    `store` is the cache's optional second level and is closed with it. The provider's library is imported only here, so
+    a service needs only the one it uses.
 
     Raises:
         ValueError: the settings contradict each other; the message names the variables.
@@ -38,7 +38,7 @@ def make_embedder(
 def _provider(embedding: EmbeddingSettings, openai: OpenAISettings) -> str:
     if embedding.provider != "auto":
         return embedding.provider
-    # OPENAI_BASE_URL alone does not count: many servers that answer questions have no embeddings.
+    # OPENAI_BASE_URL alone does not count: many chat servers have no embeddings endpoint.
     return "openai" if embedding.api_key or embedding.base_url or openai.api_key else "local"
 
 
@@ -46,7 +46,7 @@ def _local(embedding: EmbeddingSettings, _: OpenAISettings) -> Embedder:
     try:
         from mh_common.embeddings.local import DIMENSION, MODEL, LocalEmbedder
     except ModuleNotFoundError as error:
-        message = f"The local embedding model is not part of this installation. {_ELSEWHERE}"
+        message = f"The local embedding model is not installed. {_HINT}"
         raise EmbedderError(message, transient=True) from error
 
     if embedding.model not in (None, MODEL) or embedding.dimension not in (None, DIMENSION):
@@ -63,14 +63,14 @@ def _openai(embedding: EmbeddingSettings, openai: OpenAISettings) -> Embedder:
     model = embedding.model or DEFAULT_OPENAI_MODEL
     dimension = embedding.dimension or NATIVE_DIMENSIONS.get(model)
     if dimension is None:
-        raise ValueError(f"EMBEDDING_DIMENSION is needed, as the dimension of {model} is not known")
-    # OPENAI_API_KEY belongs to the server at OPENAI_BASE_URL and is shown to no other.
+        raise ValueError(f"Set EMBEDDING_DIMENSION: the dimension of {model} is not known")
+    # OPENAI_API_KEY belongs to the server at OPENAI_BASE_URL and is sent to no other.
     key = embedding.api_key or (None if embedding.base_url else openai.api_key)
     base_url = embedding.base_url or openai.base_url
     if key is None and base_url is None:
         raise ValueError("EMBEDDING_PROVIDER=openai needs OPENAI_API_KEY or EMBEDDING_API_KEY")
     return OpenAICompatibleEmbedder(
-        api_key=key.get_secret_value() if key else KEYLESS,
+        api_key=key.get_secret_value() if key else PLACEHOLDER_KEY,
         base_url=base_url,
         model=model,
         dimension=dimension,

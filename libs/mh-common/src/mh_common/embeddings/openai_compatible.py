@@ -1,4 +1,4 @@
-"""Embeddings from OpenAI or any server that speaks its `POST /embeddings`."""
+"""Embeddings from OpenAI or any server with an OpenAI-compatible `POST /embeddings`."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,35 +8,43 @@ from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpe
 from openai.types import CreateEmbeddingResponse
 
 from mh_common.embeddings.protocol import EmbedderError
-from mh_common.embeddings.remote import REFUSED, Failure, RemoteEmbedder, RemoteOptions, away, incomplete, of_status
+from mh_common.embeddings.remote import (
+    REFUSED,
+    Failure,
+    RemoteEmbedder,
+    RemoteOptions,
+    failure_from_status,
+    incomplete_response,
+    server_unavailable,
+)
 
 NATIVE_DIMENSIONS = {
     "text-embedding-3-small": 1536,
     "text-embedding-3-large": 3072,
     "text-embedding-ada-002": 1536,
 }
-"""Vector lengths of OpenAI's models when no other is asked for."""
+"""Default vector lengths of OpenAI's models."""
 
 _RETRIED = frozenset({408, 409, 429})
 
 
 class OpenAICompatibleEmbedder(RemoteEmbedder):
-    """A `RemoteEmbedder` through OpenAI's SDK. A batch is sent again on 408, 409, 429, 5xx, a timeout or a lost
-    connection.
+    """A `RemoteEmbedder` that uses OpenAI's SDK. A batch is retried on 408, 409, 429, 5xx, timeouts and lost
+    connections.
 
     Args:
-        api_key: sent as bearer token; a server without keys takes any non-empty text.
-        base_url: address up to and with `/v1`; None for OpenAI itself.
-        model, dimension: as in `RemoteEmbedder`. The dimension is sent to the server only where it differs from the
-            native length of one of OpenAI's models, since other servers refuse the parameter.
-        options: as in `RemoteEmbedder`; OpenAI takes 2,048 texts in one request.
+        api_key: sent as bearer token; a server without authentication accepts any non-empty text.
+        base_url: URL including `/v1`; None for OpenAI itself.
+        model, dimension: as in `RemoteEmbedder`. The dimension is sent to the server only if it differs from the
+            native length of one of OpenAI's models, because other servers reject the parameter.
+        options: as in `RemoteEmbedder`; OpenAI accepts 2,048 texts in one request.
     """
 
     def __init__(
         self, *, api_key: str, base_url: str | None, model: str, dimension: int, **options: Unpack[RemoteOptions]
     ) -> None:
         super().__init__(model=model, dimension=dimension, **options)
-        # The SDK's own retries are off: one place decides on retries, with a bound on the total wait.
+        # RemoteEmbedder does the retries, with a bound on the total wait.
         self._client = AsyncOpenAI(api_key=api_key, base_url=base_url, timeout=self._timeout, max_retries=0)
         shortened = NATIVE_DIMENSIONS.get(model, dimension) != dimension
         self._dimensions = dimension if shortened else omit
@@ -47,30 +55,30 @@ class OpenAICompatibleEmbedder(RemoteEmbedder):
 
     async def _attempt(self, batch: list[str]) -> Sequence[object] | Failure:
         try:
-            # The SDK bounds each single read; this bounds the attempt, also against a server that trickles.
+            # The SDK's timeout is per read; this one bounds the whole attempt, even if the server sends slowly.
             async with asyncio.timeout(self._timeout):
-                # "float" is asked for because not every compatible server knows the SDK's default, base64.
+                # "float", because not every compatible server supports base64, the SDK's default.
                 answer = await self._client.embeddings.create(
                     input=batch, model=self.model, dimensions=self._dimensions, encoding_format="float"
                 )
         except APIStatusError as error:
             return _from_status(error)
         except (APITimeoutError, TimeoutError):
-            return away("The embedding server did not answer in time", "timeout")
+            return server_unavailable("The embedding server did not answer in time", "timeout")
         except APIConnectionError:
-            return away("The embedding server cannot be reached", "unreachable")
-        except Exception as error:  # the SDK lets errors of JSON parsing and of its own checks through as they are
-            message = f"The embedding server's answer is unreadable ({type(error).__name__})"
-            return away(message, "unreadable")
+            return server_unavailable("The embedding server cannot be reached", "unreachable")
+        except Exception as error:  # the SDK does not wrap JSON and validation errors
+            message = f"The embedding server's response is unreadable ({type(error).__name__})"
+            return server_unavailable(message, "unreadable")
         if isinstance(answer, CreateEmbeddingResponse):
             self._count_tokens(getattr(answer.usage, "prompt_tokens", None))
             return _vectors(answer, len(batch))
-        # An answer that is not JSON, such as a proxy's page, comes through the SDK as text, against its types.
-        return away("The embedding server's answer is not JSON", "unreadable")
+        # The SDK returns a response that is not JSON, such as a proxy's HTML page, as text, contrary to its types.
+        return server_unavailable("The embedding server's response is not JSON", "unreadable")
 
 
 def _vectors(answer: CreateEmbeddingResponse, expected: int) -> Sequence[object] | Failure:
-    """Check the answer and bring it in order; the SDK checks nothing."""
+    """Validate the response and sort the vectors; the SDK does neither."""
     try:
         items = sorted(answer.data, key=lambda item: item.index)
         complete = [item.index for item in items] == list(range(expected))
@@ -78,12 +86,12 @@ def _vectors(answer: CreateEmbeddingResponse, expected: int) -> Sequence[object]
         complete = False
     if complete:
         return [item.embedding for item in items]
-    return incomplete(expected)
+    return incomplete_response(expected)
 
 
 def _from_status(error: APIStatusError) -> Failure:
     status = error.status_code
     if error.code == "insufficient_quota" and status not in REFUSED:
         message = "The account at the embedding server has no quota left"
-        return Failure(EmbedderError(message, transient=True), str(status), again=False)
-    return of_status(status, error.response.headers, _RETRIED)
+        return Failure(EmbedderError(message, transient=True), str(status), retryable=False)
+    return failure_from_status(status, error.response.headers, _RETRIED)

@@ -1,4 +1,4 @@
-"""What every embedder promises, and the one error it raises."""
+"""The `Embedder` protocol and the one error it raises."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -7,18 +7,18 @@ from typing import Any, Protocol
 
 
 class TextUse(StrEnum):
-    """What a text is to search. Some models want to be told, and place the same text differently."""
+    """The role of a text in search. Some models embed queries and passages differently."""
 
     PASSAGE = "passage"
-    """Something to be found."""
+    """A text to be found."""
     QUERY = "query"
-    """What somebody looks for."""
+    """A search query."""
 
 
 class Embedder(Protocol):
     """Turns texts into vectors of one embedding space.
 
-    An embedder belongs to the process that made it (make it after a fork) and to the event loop that first uses it.
+    An embedder belongs to the process that created it (create it after a fork) and the event loop that first uses it.
     """
 
     @property
@@ -28,18 +28,18 @@ class Embedder(Protocol):
 
     @property
     def dimension(self) -> int:
-        """Number of components of every vector."""
+        """Length of every vector."""
         ...
 
     async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
-        """Return one vector per text, in the order of the texts; no texts give no vectors.
+        """Return one vector per text, in the order of the texts; an empty list for no texts.
 
-        Every vector has `dimension` finite components and an L2 norm of 1 (to float32 precision), so that an inner
-        product is a cosine. Any `str` is accepted: an empty one gets a vector, a long one is cut to what the model
-        reads, a lone surrogate counts as "?". It is all or nothing: when one text fails, none is returned.
+        Every vector has `dimension` finite components and an L2 norm of 1 (to float32 precision), so that the inner
+        product is the cosine. Any `str` is accepted: an empty one gets a vector too, a long one is truncated to the
+        model's window, a lone surrogate becomes "?". If one text fails, no vectors are returned.
 
         Raises:
-            EmbedderError: the only error; its `transient` tells whether the texts are at fault.
+            EmbedderError: the only error; `transient` says whether the texts are at fault.
         """
         ...
 
@@ -49,15 +49,15 @@ class Embedder(Protocol):
 
 
 class EmbedderError(Exception):
-    """No vectors could be made. The message is plain words and never holds any part of a text.
+    """Embedding failed. The message never contains any part of a text.
 
     Attributes:
-        transient: True when the texts are not at fault, so the same call can succeed later: the server is busy,
-            unreachable or answers nonsense, and also what an operator must put right (an expired key, an unknown
-            model, a wrong dimension), because no text should be given up for a wrong setting.
-            False when these texts were refused (too large, invalid, no usable vector): repeating is useless. In a
-            call with several texts one of them can be the cause for all; the caller finds it by splitting.
-        retry_after: seconds that the server asked to wait before the next try, or None when it did not say.
+        transient: True if the texts are not at fault, so that the same call can succeed later: the server is busy,
+            unreachable or sends invalid responses. Also True for what an operator must fix (an expired key, an unknown
+            model, a wrong dimension), because no text should be marked as failed for a wrong setting.
+            False if the texts were rejected (too large, invalid, no usable vector): retrying is useless. In a call with
+            several texts a single one can be the cause; the caller finds it by splitting the batch.
+        retry_after: seconds to wait before the next attempt, as requested by the server; None if it did not say.
     """
 
     def __init__(self, message: str, *, transient: bool, retry_after: float | None = None) -> None:
@@ -66,13 +66,13 @@ class EmbedderError(Exception):
         self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Job queues pickle errors; by default that loses keyword arguments, and unpickling fails.
+        # Job queues pickle errors; the default loses keyword arguments, so that unpickling fails.
         return partial(type(self), transient=self.transient, retry_after=self.retry_after), self.args
 
 
 class VectorLengthError(EmbedderError):
-    """A vector came with another length than the model's. Always transient: mostly it is a wrong setting's fault, for
-    every text. Who has proof that other texts get good vectors may give up this one."""
+    """A vector does not have the model's dimension. Always transient: the usual cause is a wrong setting, which affects
+    every text. A caller that knows that other texts get correct vectors may mark this one as failed."""
 
     def __init__(self, message: str, *, transient: bool = True, retry_after: float | None = None) -> None:
         super().__init__(message, transient=transient, retry_after=retry_after)

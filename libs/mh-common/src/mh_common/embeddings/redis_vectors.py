@@ -1,4 +1,4 @@
-"""Vectors in Redis, for as long as a setting says: shared by processes, and gone with Redis."""
+"""Vectors in Redis, shared by processes, with a time to live."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,13 +9,13 @@ class RedisVectors:
     """A `VectorStore` in Redis. Keys are `mh:embedding:{model}:{SHA-256 of the text in hex}`.
 
     Args:
-        redis: made with `decode_responses=False`; it stays open on `close`.
-        ttl: seconds that a vector stays.
+        redis: created with `decode_responses=False`; `close` leaves it open.
+        ttl: seconds that a vector is kept.
     """
 
     def __init__(self, redis: Redis, ttl: int) -> None:
         if redis.connection_pool.connection_kwargs.get("decode_responses"):
-            raise ValueError("The cache keeps bytes in Redis: its client must have decode_responses=False")
+            raise ValueError("The cache stores bytes in Redis: its client must have decode_responses=False")
         self._redis = redis
         self._ttl = ttl
 

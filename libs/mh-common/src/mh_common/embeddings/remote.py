@@ -1,4 +1,4 @@
-"""What embedders over HTTP have in common: batches side by side, further attempts, and checked vectors."""
+"""The common parts of embedders over HTTP: concurrent batches, retries, and validation of vectors."""
 
 import asyncio
 import base64
@@ -13,21 +13,21 @@ from typing import TypedDict
 
 from mh_common.embeddings import metrics
 from mh_common.embeddings.protocol import EmbedderError, TextUse, VectorLengthError
-from mh_common.retries import Backoff, retry_after_of
+from mh_common.retries import Backoff, retry_after_from_headers
 
 MAX_TEXT_BYTES = 24_000
-"""Where a text is cut by default. OpenAI's models read 8,192 tokens; English has 4 to 5 bytes a token and other
-scripts rarely less than 3. Counted in bytes, not characters, so that a text in another script is cut sooner."""
+"""Default limit at which texts are truncated. OpenAI's models read 8,192 tokens; English has 4 to 5 bytes per token,
+other scripts rarely less than 3. In bytes, not characters, so that texts in other scripts are truncated sooner."""
 
 MAX_REQUEST_BYTES = 600_000
-"""OpenAI takes 300,000 tokens in one request, whatever the number of texts; this leaves 2 bytes for each."""
+"""OpenAI accepts 300,000 tokens in one request, however many texts; this assumes at least 2 bytes per token."""
 
 REFUSED = frozenset({400, 413, 422})
-"""Statuses that say that the text is at fault."""
+"""Statuses that mean that the text is at fault."""
 
 
 class RemoteOptions(TypedDict, total=False):
-    """How a server is asked; see `RemoteEmbedder`."""
+    """Request options; see `RemoteEmbedder`."""
 
     batch_size: int
     max_concurrency: int
@@ -43,59 +43,58 @@ class RemoteOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an attempt failed: `status`, of HTTP or what came in its place, is for the metrics.
+    """Why an attempt failed.
 
-    `again`: another attempt at once makes sense.
+    `status` is the HTTP status or the kind of failure, for the metrics. `retryable`: try again.
     """
 
     error: EmbedderError
     status: str
-    again: bool
+    retryable: bool
 
 
-def away(message: str, status: str) -> Failure:
-    """Return that of a server which may answer the next attempt."""
-    return Failure(EmbedderError(message, transient=True), status, again=True)
+def server_unavailable(message: str, status: str) -> Failure:
+    """Return the failure of a server that may answer the next attempt."""
+    return Failure(EmbedderError(message, transient=True), status, retryable=True)
 
 
-def incomplete(expected: int) -> Failure:
-    """Return that of an answer which has not one vector for each text."""
-    message = f"The embedding server did not give one vector for each of {expected} texts"
-    return Failure(EmbedderError(message, transient=True), "200", again=False)
+def incomplete_response(expected: int) -> Failure:
+    """Return the failure for a response that does not have one vector per text."""
+    message = f"The embedding server did not return one vector for each of {expected} texts"
+    return Failure(EmbedderError(message, transient=True), "200", retryable=False)
 
 
-def of_status(status: int, headers: Mapping[str, str], retried: Collection[int]) -> Failure:
-    """Return that of an HTTP status; another attempt makes sense with those that are `retried`, and with 5xx."""
+def failure_from_status(status: int, headers: Mapping[str, str], retried: Collection[int]) -> Failure:
+    """Return the failure for an HTTP status; those in `retried` and 5xx are retryable."""
     if status in REFUSED:
-        message = f"The embedding server refused the text ({status})"
-        return Failure(EmbedderError(message, transient=False), str(status), again=False)
+        message = f"The embedding server rejected the text ({status})"
+        return Failure(EmbedderError(message, transient=False), str(status), retryable=False)
     if status in (401, 403):
-        message = f"The embedding server refused the key ({status})"
-        return Failure(EmbedderError(message, transient=True), str(status), again=False)
-    retry_after = retry_after_of(headers)
-    error = EmbedderError(f"The embedding server answered {status}", transient=True, retry_after=retry_after)
-    return Failure(error, str(status), again=status in retried or status >= 500)
+        message = f"The embedding server rejected the API key ({status})"
+        return Failure(EmbedderError(message, transient=True), str(status), retryable=False)
+    retry_after = retry_after_from_headers(headers)
+    error = EmbedderError(f"The embedding server returned {status}", transient=True, retry_after=retry_after)
+    return Failure(error, str(status), retryable=status in retried or status >= 500)
 
 
 class RemoteEmbedder(ABC):
-    """An `Embedder` over HTTP. Sends batches side by side, and tries a failed one again by itself.
+    """An `Embedder` over HTTP that sends batches concurrently and retries failed ones.
 
-    A batch is sent again when its attempt says so, at most `max_attempts` times in all and as long as its waits add up
-    to at most `max_wait` seconds; a `Retry-After` beyond that is handed to the caller as `EmbedderError.retry_after`.
-    When one batch fails for good, the others of the same call are cancelled. Splitting a refused batch to find the one
-    bad text is left to the caller.
+    A retryable batch is sent at most `max_attempts` times, as long as the waits in between add up to at most `max_wait`
+    seconds; a longer `Retry-After` is passed to the caller as `EmbedderError.retry_after`. When one batch fails, the
+    others of the same call are cancelled. Splitting a rejected batch to find the one bad text is left to the caller.
 
     Args:
-        model: name of the model at the server, and so of the embedding space.
+        model: the server's name for the model; identifies the embedding space.
         dimension: expected vector length; every vector is checked.
-        batch_size: most texts in one request.
-        max_concurrency: most requests under way at once, over all calls.
-        timeout: seconds for one attempt.
-        max_attempts: most attempts for one request.
-        max_wait: most seconds spent waiting between the attempts of one request.
-        max_text_bytes: longer texts (in UTF-8) are cut here; a server with a smaller window needs a smaller value.
-        pad: fill shorter vectors up with zeros, which changes no cosine, instead of refusing them.
-        token_price: of a million tokens, for the metrics; 0 when it is not known.
+        batch_size: maximum number of texts in one request.
+        max_concurrency: maximum number of concurrent requests, over all calls.
+        timeout: timeout of one attempt, in seconds.
+        max_attempts: maximum number of attempts for one request.
+        max_wait: maximum total wait between the attempts of one request, in seconds.
+        max_text_bytes: longer texts (in UTF-8) are truncated; lower it for a server with a smaller window.
+        pad: pad shorter vectors with zeros, which does not change the cosine, instead of rejecting them.
+        token_price: price of a million tokens, for the metrics; 0 if unknown.
         backoff, sleep: for tests, which must not wait.
     """
 
@@ -129,7 +128,7 @@ class RemoteEmbedder(ABC):
         self._slots = asyncio.Semaphore(max_concurrency)
 
     async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
-        """See `Embedder.embed`; what a model must be told of the use stands in the texts."""
+        """See `Embedder.embed`; prefixes for the use are already part of the texts."""
         batches = _batches([self._prepare(text) for text in texts], self._batch_size)
         try:
             async with asyncio.TaskGroup() as group:
@@ -146,17 +145,17 @@ class RemoteEmbedder(ABC):
 
     @abstractmethod
     async def _attempt(self, batch: list[str]) -> Sequence[object] | Failure:
-        """Ask once; return one vector for each text, in their order and not yet looked at."""
+        """Send one request; return one vector per text, in order and not yet validated."""
 
     def _count_tokens(self, counted: object) -> None:
-        """Count what the server says that a request had; not every one tells, and nobody checked the type."""
+        """Count the tokens that the server reports, if it does; the type is not yet validated."""
         if isinstance(counted, int) and counted > 0:
             metrics.count_tokens(self.model, counted, self._token_price)
 
     def _prepare(self, text: str) -> str:
-        # Cut before encoding, so that a huge text costs no more than a long one. Lone surrogates have no UTF-8.
+        # Truncate before encoding too, so that a huge text costs no more than a long one. "replace": lone surrogates.
         raw = text[: self._max_text_bytes].encode("utf-8", "replace")[: self._max_text_bytes]
-        # OpenAI refuses the empty text, and with it the whole batch.
+        # OpenAI rejects empty texts, and with them the whole batch.
         return raw.decode("utf-8", "ignore") or " "
 
     async def _embed_batch(self, batch: list[str]) -> list[list[float]]:
@@ -170,12 +169,12 @@ class RemoteEmbedder(ABC):
                     return [self._unit(vector) for vector in outcome]
                 error = outcome.error
                 wait = self._backoff.wait(attempt, error.retry_after)
-                if not outcome.again or attempt >= self._max_attempts or waited + wait > self._max_wait:
+                if not outcome.retryable or attempt >= self._max_attempts or waited + wait > self._max_wait:
                     break
                 waited += wait
                 await self._sleep(wait)
-        # Raised out here, where the adapter's error is no longer the context: it quotes the server's answer, which may
-        # quote the text, and would be printed in a traceback.
+        # Raised here so that the adapter's error is not its context: it quotes the server's response, which may quote
+        # the text, and would be printed in a traceback.
         raise error
 
     def _unit(self, given: object) -> list[float]:
@@ -183,13 +182,13 @@ class RemoteEmbedder(ABC):
         length = len(vector) if isinstance(vector, list) else None
         if not isinstance(vector, list) or not self._fits(len(vector)):
             shown = type(given).__name__ if length is None else length
-            raise VectorLengthError(f"Model {self.model} gave vectors of length {shown}, expected {self.dimension}")
+            raise VectorLengthError(f"Model {self.model} returned vectors of length {shown}, expected {self.dimension}")
         try:
             norm = math.hypot(*vector)
-        except (TypeError, OverflowError):  # not a number; an integer beyond any float
+        except (TypeError, OverflowError):  # not a number; an integer too large for a float
             norm = math.nan
         if not math.isfinite(norm) or norm == 0.0:
-            raise EmbedderError("The embedding server gave a vector without direction", transient=False)
+            raise EmbedderError("The embedding server returned a zero or non-finite vector", transient=False)
         return [component / norm for component in vector] + [0.0] * (self.dimension - len(vector))
 
     def _fits(self, length: int) -> bool:
@@ -197,7 +196,7 @@ class RemoteEmbedder(ABC):
 
 
 def _decoded(text: str) -> list[float] | None:
-    """Return a vector from its bytes in base64: float32, little end first; None when it is none."""
+    """Decode a vector from base64 (little-endian float32); None if it is invalid."""
     try:
         raw = base64.b64decode(text, validate=True)
         return list(struct.unpack(f"<{len(raw) // 4}f", raw))
@@ -206,7 +205,7 @@ def _decoded(text: str) -> list[float] | None:
 
 
 def _batches(texts: Sequence[str], size: int) -> Iterator[list[str]]:
-    """Cut into runs of at most `size` texts and `MAX_REQUEST_BYTES`, at least one text each."""
+    """Yield batches of at most `size` texts and `MAX_REQUEST_BYTES`, with at least one text each."""
     batch: list[str] = []
     total = 0
     for text in texts:

@@ -1,4 +1,4 @@
-"""Embeddings from a server of Hugging Face's text-embeddings-inference, or one that speaks its `POST /embed`."""
+"""Embeddings from Hugging Face's text-embeddings-inference, or a server with a compatible `POST /embed`."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,24 +6,31 @@ from typing import Unpack
 
 import httpx
 
-from mh_common.embeddings.remote import Failure, RemoteEmbedder, RemoteOptions, away, incomplete, of_status
+from mh_common.embeddings.remote import (
+    Failure,
+    RemoteEmbedder,
+    RemoteOptions,
+    failure_from_status,
+    incomplete_response,
+    server_unavailable,
+)
 
 BATCH_SIZE = 32
-"""Most texts that such a server takes in one request, unless it is started otherwise."""
+"""Default limit of such a server for texts in one request."""
 
 _RETRIED = frozenset({408, 424, 429})
 
 
 class TextEmbeddingsInferenceEmbedder(RemoteEmbedder):
-    """A `RemoteEmbedder` of `POST /embed`. A batch is sent again on 408, 424 (the model failed), 429 (too busy), 5xx,
-    a timeout or a lost connection.
+    """A `RemoteEmbedder` for `POST /embed`. A batch is retried on 408, 424 (the model failed), 429 (too busy), 5xx,
+    timeouts and lost connections.
 
-    The server cuts texts to the model's window. Its answer is an array of vectors; of a single text it may be that
-    vector alone. A vector is an array of numbers, or their float32 bytes in base64.
+    The server truncates texts to the model's window. It returns an array of vectors or, for a single text, possibly the
+    bare vector. A vector is an array of numbers, or its float32 bytes in base64.
 
     Args:
-        base_url: address without `/embed`.
-        api_key: sent as bearer token; None where the server asks for none.
+        base_url: URL without `/embed`.
+        api_key: sent as bearer token; None if the server needs none.
         model, dimension, options: as in `RemoteEmbedder`.
     """
 
@@ -41,18 +48,18 @@ class TextEmbeddingsInferenceEmbedder(RemoteEmbedder):
 
     async def _attempt(self, batch: list[str]) -> Sequence[object] | Failure:
         try:
-            # httpx bounds each single read; this bounds the attempt.
+            # The timeout of httpx is per read; this one bounds the whole attempt.
             async with asyncio.timeout(self._timeout):
                 response = await self._client.post(self._url, json={"inputs": batch, "truncate": True})
             if not response.is_success:
-                return of_status(response.status_code, response.headers, _RETRIED)
+                return failure_from_status(response.status_code, response.headers, _RETRIED)
             return _vectors(response.json(), len(batch))
         except (httpx.TimeoutException, TimeoutError):
-            return away("The embedding server did not answer in time", "timeout")
+            return server_unavailable("The embedding server did not answer in time", "timeout")
         except httpx.TransportError:
-            return away("The embedding server cannot be reached", "unreachable")
+            return server_unavailable("The embedding server cannot be reached", "unreachable")
         except ValueError:
-            return away("The embedding server's answer is not JSON", "unreadable")
+            return server_unavailable("The embedding server's response is not JSON", "unreadable")
 
 
 def _vectors(answer: object, expected: int) -> Sequence[object] | Failure:
@@ -62,4 +69,4 @@ def _vectors(answer: object, expected: int) -> Sequence[object] | Failure:
     vectors = [answer] if alone else answer
     if isinstance(vectors, list) and len(vectors) == expected:
         return vectors
-    return incomplete(expected)
+    return incomplete_response(expected)

@@ -1,4 +1,4 @@
-"""The wire models: what travels between the services, the client and their users."""
+"""The request and response models of the APIs, shared by the services and the client."""
 
 from mh_common.fields import Sentiment
 from mh_common.models.answers import (

@@ -1,4 +1,4 @@
-"""Answers grounded in what search finds: the request, the answer, and the same answer as a stream of events."""
+"""Answers grounded in search results: the request, the response, and the same response as a stream of events."""
 
 from enum import StrEnum
 from typing import Annotated, Final, Literal
@@ -9,19 +9,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from mh_common.models.base import QueryText, WireModel
 
 MAX_TURNS: Final = 20
-"""Most turns of the conversation so far in one request."""
+"""Most turns of conversation history in one request."""
 
 MAX_HISTORY_LENGTH: Final = 32_000
-"""Most characters of all these turns together, after trimming."""
+"""Most characters of all these turns together, after trimming whitespace."""
 
 NOTICE: Final = (
-    "A suggestion for a professional, drawn from conversations of other people. It is no substitute for clinical "
+    "A suggestion for a professional, based on other people's conversations. It is no substitute for clinical "
     "judgement or for your crisis protocol."
 )
 
 
 class ConversationTurn(WireModel):
-    """What the counselor asked before, or what was answered."""
+    """An earlier question of the counselor, or an earlier answer."""
 
     role: Literal["user", "assistant"] = Field(description="user: the counselor. assistant: the answer.")
     content: QueryText = Field(description="1 to 8,000 characters after trimming.")
@@ -29,12 +29,12 @@ class ConversationTurn(WireModel):
 
 def _short_enough(turns: list[ConversationTurn]) -> list[ConversationTurn]:
     if sum(len(turn.content) for turn in turns) > MAX_HISTORY_LENGTH:
-        raise ValueError(f"must not hold more than {MAX_HISTORY_LENGTH:,} characters in all; send the latest only")
+        raise ValueError(f"must not exceed {MAX_HISTORY_LENGTH:,} characters in total; send only the latest turns")
     return turns
 
 
 class AnswerRequest(WireModel):
-    """A question on how to help a patient."""
+    """A question about how to help a patient."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -46,13 +46,13 @@ class AnswerRequest(WireModel):
     conversation_history: Annotated[list[ConversationTurn], AfterValidator(_short_enough)] = Field(
         default=[],
         max_length=MAX_TURNS,
-        description="What was asked and answered before, the oldest first, where this question follows up on it. At "
-        f"most {MAX_TURNS} turns and {MAX_HISTORY_LENGTH:,} characters.",
+        description="The conversation that this question follows up on, oldest turn first. At most "
+        f"{MAX_TURNS} turns and {MAX_HISTORY_LENGTH:,} characters.",
     )
 
 
 class Source(BaseModel):
-    """A conversation that the answer rests on. Citation [1] in the answer names the first source."""
+    """A conversation that the answer is based on. Citation [1] in the answer refers to the first source."""
 
     id: int
     question: str
@@ -61,23 +61,23 @@ class Source(BaseModel):
 
 
 class QueryOrigin(StrEnum):
-    """Where the text that was searched for comes from."""
+    """Where the search query comes from."""
 
     QUESTION = "question"
-    """The question as it was asked; there was no conversation before it."""
+    """The question as asked; there was no conversation history."""
 
     MODEL = "model"
-    """The language model put question and conversation together."""
+    """Written by the language model from the question and the conversation history."""
 
     RULE = "rule"
-    """Without a language model: the latest question before this one, and this one."""
+    """Without a language model: the previous question followed by this one."""
 
     FALLBACK = "fallback"
-    """The question as it was asked, since the language model could not put it together with the conversation."""
+    """The question as asked, because the language model failed to rewrite it."""
 
 
 class Usage(BaseModel):
-    """Tokens that the language model counted in all calls for one answer; all 0 where none was asked."""
+    """Tokens counted by the language model over all calls for one answer; all 0 if no model was called."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -92,71 +92,71 @@ class Usage(BaseModel):
 
 
 class AnswerLatency(BaseModel):
-    """Milliseconds that the parts of an answer took."""
+    """Duration of each part of an answer, in milliseconds."""
 
-    condense: float = Field(description="Putting a follow-up question together with the conversation before it.")
+    condense: float = Field(description="Rewriting a follow-up question as a standalone query.")
     search: float
-    generate: float = Field(description="Writing the answer, to its last word.")
+    generate: float = Field(description="Generating the complete answer.")
     total: float
 
 
 class AnswerSources(BaseModel):
-    """What an answer will rest on. First event of a stream, named `sources`."""
+    """The sources of an answer. First event of a stream, named `sources`."""
 
-    answer_id: UUID = Field(description="Names this answer, in feedback for example.")
+    answer_id: UUID = Field(description="Identifies this answer, for example in feedback.")
     sources: list[Source]
-    standalone_query: str = Field(description="What was searched for.")
+    standalone_query: str = Field(description="The search query.")
     query_origin: QueryOrigin = Field(
-        description="question: as asked. model or rule: put together with conversation_history, by the language model "
-        "or without one. fallback: as asked, because the language model failed to put it together."
+        description="question: as asked. model or rule: rewritten using conversation_history, by the language model or "
+        "without one. fallback: as asked, because the language model failed to rewrite it."
     )
     index_rebuilding: bool = Field(
         default=False,
-        description="The index is being built anew in place and does not hold every conversation yet: sources may be "
-        "missing. None is wrong.",
+        description="The index is being rebuilt in place and does not contain every conversation yet: sources may be "
+        "missing, but none is wrong.",
     )
-    notice: str = Field(default=NOTICE, description="What kind of advice this is.")
+    notice: str = Field(default=NOTICE, description="Disclaimer to show with the answer.")
 
 
 class AnswerToken(BaseModel):
-    """The next part of the answer's text; all parts in order are the text. Event `token` of a stream."""
+    """The next part of the answer's text; the parts concatenated are the whole text. Event `token` of a stream."""
 
     text: str
 
 
 class AnswerUsage(BaseModel):
-    """What the answer cost. Event `usage` of a stream, after the last token."""
+    """Token usage and latency. Event `usage` of a stream, after the last token."""
 
     usage: Usage
     latency_ms: AnswerLatency
 
 
 class AnswerDone(BaseModel):
-    """How the answer was written. Last event of a stream, named `done`: without it a stream is not whole."""
+    """How the answer was generated. Last event of a stream, named `done`: without it a stream is incomplete."""
 
     model: str = Field(
-        description="The language model; `extractive` where sentences of the sources are quoted without a model; "
-        "`none` where nothing relevant was found."
+        description="The language model; `extractive` if sentences of the sources are quoted without a model; `none` "
+        "if nothing relevant was found."
     )
     grounded: bool = Field(
-        description="Every sentence cites a source. That it says the same as its source is for the reader to judge."
+        description="Every sentence cites a source. Whether the source supports it is for the reader to judge."
     )
     uncited_sentences: list[str] = Field(
         default=[],
-        description="Sentences of a language model that cite no source: perhaps an introduction or a reference to the "
-        "crisis protocol, perhaps a claim that nothing supports.",
+        description="Sentences of a language model that cite no source: an introduction or a reference to the crisis "
+        "protocol, or an unsupported claim.",
     )
-    prompt_version: str | None = Field(default=None, description="Version of the prompts; null where none was used.")
+    prompt_version: str | None = Field(default=None, description="Version of the prompts; null if none was used.")
     template_hash: str | None = Field(
-        default=None, description="SHA-256 of the prompts' templates, in hexadecimal; null where none was used."
+        default=None, description="SHA-256 of the prompt templates, in hexadecimal; null if none was used."
     )
     cut_short: bool = Field(
-        default=False, description="The language model came to a limit of tokens before the end of what it had to say."
+        default=False, description="The language model reached its token limit before the end of the answer."
     )
 
 
 class Answer(AnswerDone, AnswerUsage, AnswerSources):
-    """A suggestion and what it is grounded in."""
+    """An answer and its sources."""
 
     answer: str
 
@@ -169,4 +169,4 @@ ANSWER_EVENTS: Final[dict[str, type[AnswerEvent]]] = {
     "usage": AnswerUsage,
     "done": AnswerDone,
 }
-"""What travels in the events of a streamed answer, by name. Besides, `error` carries a `Problem` and is the last."""
+"""The data of a streamed answer's events, by event name. An `error` event, with a `Problem`, ends the stream early."""

@@ -1,4 +1,4 @@
-"""What the models of all nouns share: the base of what clients send, and the types of their fields."""
+"""The base class of request models, and field types shared by all models."""
 
 import json
 import re
@@ -9,34 +9,34 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
-from mh_common.fields import AUTHOR, CATEGORY, SOURCE_URL, day_of, text_of
+from mh_common.fields import AUTHOR, CATEGORY, SOURCE_URL, parse_date, validate_text
 from mh_common.units import SourceId
 
 MAX_TEXT_LENGTH = 1_000_000
-"""Longest question or answer in characters, after trimming."""
+"""Longest question or answer, in characters after trimming whitespace."""
 
 MAX_BULK_ROWS = 1000
 """Most conversations in one bulk request."""
 
 USER_ID_PATTERN = r"^[\x21-\x7e]{1,128}$"
-"""What the header X-User-Id may hold."""
+"""Allowed values of the X-User-Id header."""
 
 MAX_VALUES = 100
-"""Most texts that one filter names."""
+"""Most values of one filter."""
 
 
-def without_nul(text: str) -> str:
-    """Refuse what not every store keeps. (Halves of surrogate pairs, which have no UTF-8 form, pydantic refuses.)"""
+def reject_nul(text: str) -> str:
+    """Reject the NUL character, which not every store accepts. (Pydantic itself rejects lone surrogates.)"""
     if "\x00" in text:
         raise ValueError("must not contain the NUL character (U+0000)")
     return text
 
 
-def json_of_at_most(size: int) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Return the check that a JSON object, written without spaces, has at most `size` bytes."""
+def max_json_bytes(size: int) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return a validator: the JSON object, serialised without whitespace, has at most `size` bytes."""
 
     def check(value: dict[str, Any]) -> dict[str, Any]:
-        # NaN and infinity, which some parsers pass, are refused here.
+        # allow_nan=False rejects NaN and infinity, which some parsers accept.
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         if len(text.encode()) > size:
             raise ValueError(f"must be at most {size:,} bytes of JSON")
@@ -48,20 +48,20 @@ def json_of_at_most(size: int) -> Callable[[dict[str, Any]], dict[str, Any]]:
 ConversationText = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH),
-    AfterValidator(without_nul),
+    AfterValidator(reject_nul),
 ]
 
 QueryText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8000), AfterValidator(without_nul)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8000), AfterValidator(reject_nul)
 ]
 
 ConversationId = SourceId
 
 
 def _iso_8601(value: object) -> object:
-    # Pydantic alone takes bare numbers for seconds since 1970.
+    # Pydantic would parse a numeric string as seconds since 1970.
     if isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d[Tt ]", value):
-        raise ValueError("must be an ISO 8601 time with its zone, for example 2026-03-01T00:00:00Z")
+        raise ValueError("must be an ISO 8601 time with a time zone, for example 2026-03-01T00:00:00Z")
     return value
 
 
@@ -69,46 +69,46 @@ def _to_utc(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
     except OverflowError:
-        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
+        raise ValueError("must be between the years 1 and 9999 in UTC") from None
 
 
 UtcTime = Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_to_utc)]
-"""A moment given with its zone, in UTC."""
+"""A time sent with its time zone, converted to UTC."""
 
 
 def _day(value: object) -> object:
     if isinstance(value, str):
-        return day_of(value.strip())
+        return parse_date(value.strip())
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
-    # Pydantic alone takes numbers for seconds since 1970, and times at midnight.
-    raise ValueError("must be a day such as 2026-03-01")
+    # Pydantic would accept numbers (seconds since 1970) and times at midnight.
+    raise ValueError("must be a date such as 2026-03-01")
 
 
 SourceUrl = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=SOURCE_URL.max_length),
-    AfterValidator(partial(text_of, SOURCE_URL)),
+    AfterValidator(partial(validate_text, SOURCE_URL)),
 ]
 Category = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=CATEGORY.max_length),
-    AfterValidator(partial(text_of, CATEGORY)),
+    AfterValidator(partial(validate_text, CATEGORY)),
 ]
 Author = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=AUTHOR.max_length),
-    AfterValidator(partial(text_of, AUTHOR)),
+    AfterValidator(partial(validate_text, AUTHOR)),
 ]
 
 Day = Annotated[date, BeforeValidator(_day)]
-"""A day as people write it: 2026-03-01, 2026.03.01 or 2026/03/01."""
+"""A date sent as 2026-03-01, 2026.03.01 or 2026/03/01."""
 
-# A field of a partial update that was not sent. Pydantic does not check defaults, and a null that is sent is refused.
-LEFT_OUT: Any = None
+# Default of a partial update's fields. Pydantic does not validate defaults, so an explicit null is still rejected.
+UNSET: Any = None
 
 
 class WireModel(BaseModel):
-    """Base of what clients send: a field that nobody knows is an error, not silence."""
+    """Base of request models: unknown fields are an error, not ignored."""
 
     model_config = ConfigDict(extra="forbid")

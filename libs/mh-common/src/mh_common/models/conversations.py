@@ -1,4 +1,4 @@
-"""Conversations, their lists and the statistics over them."""
+"""Conversations, lists of them and statistics."""
 
 from datetime import date
 from typing import Any, Self
@@ -7,8 +7,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from mh_common.fields import Sentiment
 from mh_common.models.base import (
-    LEFT_OUT,
     MAX_BULK_ROWS,
+    UNSET,
     Author,
     Category,
     ConversationId,
@@ -21,25 +21,25 @@ from mh_common.units import IndexStatus
 
 
 class ConversationDetails(BaseModel):
-    """Where a conversation comes from and what it is about, as far as that is known."""
+    """Optional metadata of a conversation."""
 
-    source_url: str | None = Field(default=None, description="Address of the source: http or https.")
-    source_date: date | None = Field(default=None, description="Day of the source.")
-    category: str | None = Field(default=None, description="What it is about.")
-    author: str | None = Field(default=None, description="Who wrote it.")
+    source_url: str | None = Field(default=None, description="URL of the source: http or https.")
+    source_date: date | None = Field(default=None, description="Date of the source.")
+    category: str | None = Field(default=None, description="Topic.")
+    author: str | None = Field(default=None, description="Author.")
 
 
-class _GivenDetails(WireModel):
-    """`ConversationDetails` as a client gives them; null is none."""
+class _DetailsInput(WireModel):
+    """`ConversationDetails` as sent by a client; null means no value."""
 
     source_url: SourceUrl | None = Field(
-        default=None, description="Address of the source, http or https; up to 2,048 characters."
+        default=None, description="URL of the source, http or https; up to 2,048 characters."
     )
     source_date: Day | None = Field(
-        default=None, description="Day of the source, such as 2026-03-01; 2026.03.01 and 2026/03/01 are taken as well."
+        default=None, description="Date of the source, such as 2026-03-01; 2026.03.01 and 2026/03/01 are accepted too."
     )
-    category: Category | None = Field(default=None, description="What it is about: up to 64 characters on one line.")
-    author: Author | None = Field(default=None, description="Who wrote it: up to 128 characters on one line.")
+    category: Category | None = Field(default=None, description="Topic: up to 64 characters on one line.")
+    author: Author | None = Field(default=None, description="Author: up to 128 characters on one line.")
 
 
 class _Content(WireModel):
@@ -49,8 +49,8 @@ class _Content(WireModel):
     answer_sentiment: Sentiment
 
 
-class ConversationCreate(_GivenDetails, _Content):
-    """A conversation to add, and the whole new content of one that is replaced."""
+class ConversationCreate(_DetailsInput, _Content):
+    """A conversation to create, or the complete new content of one to replace."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -71,15 +71,15 @@ class ConversationCreate(_GivenDetails, _Content):
     )
 
 
-class _Change(WireModel):
-    question: ConversationText = Field(default=LEFT_OUT, description="New question; left out: unchanged.")
-    answer: ConversationText = Field(default=LEFT_OUT, description="New answer; left out: unchanged.")
-    question_sentiment: Sentiment = Field(default=LEFT_OUT, description="Left out: unchanged.")
-    answer_sentiment: Sentiment = Field(default=LEFT_OUT, description="Left out: unchanged.")
+class _ContentUpdate(WireModel):
+    question: ConversationText = Field(default=UNSET, description="New question; unchanged if omitted.")
+    answer: ConversationText = Field(default=UNSET, description="New answer; unchanged if omitted.")
+    question_sentiment: Sentiment = Field(default=UNSET, description="Unchanged if omitted.")
+    answer_sentiment: Sentiment = Field(default=UNSET, description="Unchanged if omitted.")
 
 
-class ConversationUpdate(_GivenDetails, _Change):
-    """The fields of a conversation to change; those left out stay as they are. At least one.
+class ConversationUpdate(_DetailsInput, _ContentUpdate):
+    """The fields of a conversation to change, at least one; omitted fields are unchanged.
 
     null clears `source_url`, `source_date`, `category` or `author`; the others may not be null.
     """
@@ -96,20 +96,20 @@ class ConversationUpdate(_GivenDetails, _Change):
         return self
 
     def changes(self) -> dict[str, Any]:
-        """Return the fields that were given, by name."""
+        """Return the fields that were set, by name."""
         return self.model_dump(exclude_unset=True)
 
 
 class _Stored(BaseModel):
-    id: int = Field(description="Key; never given to another conversation, not even after a delete.")
-    version: int = Field(description="1 when created, one more at each change of content.")
+    id: int = Field(description="Primary key; never reused, not even after a delete.")
+    version: int = Field(description="1 when created, incremented by each change of content.")
     created_at: AwareDatetime = Field(description="UTC, microseconds.")
-    updated_at: AwareDatetime = Field(description="UTC, microseconds; moves only when the content changes.")
+    updated_at: AwareDatetime = Field(description="UTC, microseconds; changes only when the content does.")
     question: str
     answer: str
     question_sentiment: Sentiment
     answer_sentiment: Sentiment
-    index_status: IndexStatus = Field(description="Whether search finds the present version.")
+    index_status: IndexStatus = Field(description="Whether the current version is searchable.")
 
 
 class Conversation(ConversationDetails, _Stored):
@@ -120,36 +120,38 @@ class ConversationPage(BaseModel):
     """One page of a list."""
 
     items: list[Conversation]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
-    total: int | None = Field(default=None, description="Rows that match the filters; only with `include_total`.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    total: int | None = Field(
+        default=None, description="Number of conversations that match the filters; only with `include_total`."
+    )
 
 
 class BulkCreate(WireModel):
-    """Conversations to add in one go: all of them or, when one is bad, none."""
+    """Conversations to create: all of them or, if one is invalid, none."""
 
     items: list[ConversationCreate] = Field(min_length=1, max_length=MAX_BULK_ROWS)
 
 
 class BulkCreated(BaseModel):
-    """The new keys, in the order of the rows sent."""
+    """The new ids, in the order of the request."""
 
     ids: list[int]
 
 
 class BulkDelete(WireModel):
-    """Conversations to delete; keys that do not exist are passed over."""
+    """Conversations to delete; ids that do not exist are ignored."""
 
     ids: list[ConversationId] = Field(min_length=1, max_length=MAX_BULK_ROWS)
 
 
 class BulkDeleted(BaseModel):
-    """How many of the named conversations existed and are gone now."""
+    """How many conversations were deleted."""
 
     deleted: int
 
 
 class SentimentPairCount(BaseModel):
-    """Conversations that share both sentiments."""
+    """Number of conversations with this pair of sentiments."""
 
     question_sentiment: Sentiment
     answer_sentiment: Sentiment
@@ -157,14 +159,14 @@ class SentimentPairCount(BaseModel):
 
 
 class MonthCount(BaseModel):
-    """Conversations created in one month."""
+    """Number of conversations created in one month."""
 
     month: str = Field(description="Year and month in UTC, for example 2026-03.")
     count: int
 
 
 class ConversationStats(BaseModel):
-    """Counts over the whole data set. Every sentiment and status is named, with 0 where there is none."""
+    """Counts over the whole data set. Every sentiment and status is listed, also those with a count of 0."""
 
     total: int
     question_sentiment: dict[Sentiment, int]

@@ -1,4 +1,4 @@
-"""Experiments: evaluations of retrieval over a labelled data set, kept to be compared."""
+"""Experiments: evaluations of retrieval on a labelled data set, saved for comparison."""
 
 from typing import Annotated, Self
 
@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from mh_common.models.base import WireModel, json_of_at_most, without_nul
+from mh_common.models.base import WireModel, max_json_bytes, reject_nul
 
 MAX_CASES = 10_000
 """Most cases of a data set."""
@@ -25,25 +25,25 @@ MAX_CONFIGURATION_BYTES = 16_384
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 MeasureName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_@.]{0,31}$")]
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(without_nul)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(reject_nul)
 ]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class DataSet(WireModel):
     """The labelled queries that were run. Only experiments with the same hash can be compared case by case."""
 
     name: Name = Field(description="The file's name.")
-    sha256: Sha256 = Field(description="SHA-256 of the file's bytes, in small hexadecimal digits.")
+    sha256: Sha256 = Field(description="SHA-256 of the file, in lower-case hexadecimal.")
     cases: int = Field(ge=1, le=MAX_CASES, description="Number of labelled queries.")
 
 
 class Figure(WireModel):
-    """A mean over cases and its confidence interval (95 %)."""
+    """A mean over cases and its 95 % confidence interval."""
 
-    value: Share
-    low: Share
-    high: Share
+    value: Fraction
+    low: Fraction
+    high: Fraction
 
     @model_validator(mode="after")
     def _is_an_interval(self) -> Self:
@@ -56,34 +56,34 @@ Figures = Annotated[dict[MeasureName, Figure], Field(min_length=1, max_length=MA
 
 
 class ThemeMetrics(WireModel):
-    """The figures over the cases of one theme."""
+    """The figures for the cases of one theme."""
 
     cases: int = Field(ge=1, le=MAX_CASES)
     figures: Figures
 
 
 class ExperimentMetrics(WireModel):
-    """The figures over all cases, and over those of each theme."""
+    """The figures over all cases and by theme."""
 
     figures: Figures = Field(description="By measure, for example hit@3 or ndcg@10.")
     themes: dict[Name, ThemeMetrics] = Field(default={}, max_length=MAX_THEMES, description="By theme.")
 
 
 class _ExperimentFields(WireModel):
-    name: Name = Field(description="What tells it from others, for example mode=hybrid.")
-    configuration: Annotated[dict[str, JsonValue], AfterValidator(json_of_at_most(MAX_CONFIGURATION_BYTES))] = Field(
+    name: Name = Field(description="A descriptive name, for example mode=hybrid.")
+    configuration: Annotated[dict[str, JsonValue], AfterValidator(max_json_bytes(MAX_CONFIGURATION_BYTES))] = Field(
         description="What was evaluated: mode, model, fusion, filters, k …; up to 16 KiB of JSON."
     )
     data_set: DataSet
     metrics: ExperimentMetrics
     duration_seconds: float = Field(ge=0, le=1e9, allow_inf_nan=False, description="From the first query to the last.")
-    note: Annotated[str, StringConstraints(max_length=2000), AfterValidator(without_nul)] | None = None
+    note: Annotated[str, StringConstraints(max_length=2000), AfterValidator(reject_nul)] | None = None
 
 
 class ExperimentCreate(_ExperimentFields):
-    """An experiment to keep."""
+    """An experiment to save."""
 
-    per_case: dict[MeasureName, list[Share]] = Field(
+    per_case: dict[MeasureName, list[Fraction]] = Field(
         default={},
         max_length=MAX_MEASURES,
         description="Each measure's value for every case, in the data set's order.",
@@ -92,14 +92,14 @@ class ExperimentCreate(_ExperimentFields):
     @model_validator(mode="after")
     def _fits_the_data_set(self) -> Self:
         if any(len(values) != self.data_set.cases for values in self.per_case.values()):
-            raise ValueError("per_case must hold one value for each of data_set.cases")
+            raise ValueError("per_case must have data_set.cases values for each measure")
         if self.per_case and self.per_case.keys() != self.metrics.figures.keys():
-            raise ValueError("per_case must name the same measures as metrics.figures, or none")
+            raise ValueError("per_case must have the same measures as metrics.figures, or be empty")
         return self
 
 
 class Experiment(_ExperimentFields):
-    """An experiment as stored, without its values case by case."""
+    """A saved experiment, without its values per case."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -108,10 +108,10 @@ class Experiment(_ExperimentFields):
 
 
 class ExperimentDetail(Experiment):
-    """An experiment with its values case by case, for tests that pair them."""
+    """An experiment with its values per case, for paired significance tests."""
 
     per_case: dict[str, list[float]] = Field(
-        description="Each measure's value for every case, in the data set's order; empty where none were given."
+        description="Each measure's value for every case, in the data set's order; empty if none were sent."
     )
 
 
@@ -119,4 +119,4 @@ class ExperimentPage(BaseModel):
     """One page of experiments, newest first."""
 
     items: list[Experiment]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")

@@ -5,11 +5,11 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from mh_common.models.base import UtcTime, WireModel, without_nul
+from mh_common.models.base import UtcTime, WireModel, reject_nul
 
 RunOwner = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
 
-RunReason = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(without_nul)]
+RunReason = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(reject_nul)]
 
 
 class IndexRunKind(StrEnum):
@@ -19,11 +19,11 @@ class IndexRunKind(StrEnum):
     """Compares the index with the conversations and queues the differences."""
 
     REBUILD = "rebuild"
-    """Fills a new index beside the live one and switches."""
+    """Builds a new index beside the live one and switches to it."""
 
 
 class IndexRunStatus(StrEnum):
-    """How far a run is."""
+    """The state of a run."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -32,47 +32,47 @@ class IndexRunStatus(StrEnum):
 
 
 class IndexSyncRequest(WireModel):
-    """What a reconciliation looks at."""
+    """Options of a reconciliation."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"since": "2026-03-02T00:00:00Z"}]})
 
     since: UtcTime | None = Field(
         default=None,
-        description="Only conversations changed at or after this time. Orphans are then not looked for: what was "
-        "deleted has no time.",
+        description="Compare only conversations changed at or after this time. Orphans are not searched for then, "
+        "because deletions have no timestamp.",
     )
-    force: bool = Field(default=False, description="Queue every conversation looked at, not only the differences.")
+    force: bool = Field(default=False, description="Queue every conversation compared, not only the differences.")
 
 
 class IndexRunCreate(WireModel):
-    """A run that its creator carries out: no message is sent for it."""
+    """A run that its creator executes itself: no job is queued for it."""
 
     kind: IndexRunKind
 
 
 class IndexRunClaim(WireModel):
-    """Who wants to carry out a run."""
+    """The worker that wants to execute a run."""
 
-    owner: RunOwner = Field(description="A name that no other worker has, nor this one after a restart.")
+    owner: RunOwner = Field(description="A unique name, which changes when the worker restarts.")
 
 
 class RunCounts(WireModel):
-    """What a run found so far. Each is a total, not an addition."""
+    """What a run has found so far. Totals, not increments."""
 
     checked: int = Field(default=0, ge=0, description="Conversations compared.")
-    missing: int = Field(default=0, ge=0, description="Conversations that the index did not hold.")
-    stale: int = Field(default=0, ge=0, description="Conversations that the index held in another version or model.")
-    orphaned: int = Field(default=0, ge=0, description="Entries of the index whose conversation does not exist.")
+    missing: int = Field(default=0, ge=0, description="Conversations missing from the index.")
+    stale: int = Field(default=0, ge=0, description="Conversations indexed with another version or embedding model.")
+    orphaned: int = Field(default=0, ge=0, description="Index entries whose conversation does not exist.")
     repaired: int = Field(default=0, ge=0, description="Conversations and orphans queued.")
 
 
 class IndexRunProgress(RunCounts):
-    """The holder's word on its run; it extends the holder's lease."""
+    """A worker's progress report on its run; it extends the worker's lease."""
 
     owner: RunOwner
     status: IndexRunStatus = Field(description="running, done or failed")
     reason: RunReason | None = Field(
-        default=None, description="For failed: why, in plain words and without any text of a conversation."
+        default=None, description="With failed: why, in plain words and without any text of a conversation."
     )
 
     @model_validator(mode="after")
@@ -80,12 +80,12 @@ class IndexRunProgress(RunCounts):
         if self.status is IndexRunStatus.QUEUED:
             raise ValueError("status must be running, done or failed")
         if (self.reason is None) == (self.status is IndexRunStatus.FAILED):
-            raise ValueError("give a reason with failed, and only then")
+            raise ValueError("reason is required if status is failed, and not allowed otherwise")
         return self
 
 
 class IndexRun(BaseModel):
-    """A run over the whole index: asked for, under way or over."""
+    """A run over the whole index: queued, running or finished."""
 
     id: int
     kind: IndexRunKind
@@ -100,7 +100,7 @@ class IndexRun(BaseModel):
     stale: int
     orphaned: int
     repaired: int
-    reason: str | None = Field(description="Why the run failed, in plain words; null unless status is failed.")
+    reason: str | None = Field(description="Why the run failed; null unless status is failed.")
 
 
 class IndexRunList(BaseModel):

@@ -1,4 +1,4 @@
-"""Errors (RFC 9457) and readiness, as every service answers them."""
+"""Error responses (RFC 9457) and readiness, the same for every service."""
 
 from datetime import datetime
 
@@ -6,15 +6,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class FieldProblem(BaseModel):
-    """One thing wrong with the request."""
+    """One validation error of a request."""
 
     field: str = Field(description="Path of the field, for example items.3.question; empty for the whole body.")
     message: str
-    row: int | None = Field(default=None, description="In bulk requests: the row, counted from 0.")
+    row: int | None = Field(default=None, description="In bulk requests: index of the row, from 0.")
 
 
 class Problem(BaseModel):
-    """An error, as RFC 9457 has it (application/problem+json)."""
+    """A problem document (RFC 9457, application/problem+json)."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -28,14 +28,14 @@ class Problem(BaseModel):
 
 
 class DependencyHealth(BaseModel):
-    """One dependency's answer to a readiness check."""
+    """Result of one dependency's readiness check."""
 
     ok: bool
-    detail: str | None = Field(default=None, description="What is wrong, in plain words; null when ok.")
+    detail: str | None = Field(default=None, description="What is wrong; null when ok.")
 
 
 class Readiness(BaseModel):
-    """Whether a service can do its work now, with each dependency by name."""
+    """Whether a service is ready, with each dependency by name."""
 
     ready: bool
     checked_at: datetime

@@ -1,4 +1,4 @@
-"""Search by meaning and by words."""
+"""Search: semantic, keyword and hybrid."""
 
 from enum import StrEnum
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ from mh_common.models.conversations import ConversationDetails
 
 
 class SearchMode(StrEnum):
-    """What a conversation is found by."""
+    """How conversations are searched."""
 
     HYBRID = "hybrid"
     SEMANTIC = "semantic"
@@ -30,19 +30,19 @@ class SearchMode(StrEnum):
 
 
 class GroupBy(StrEnum):
-    """What there is one hit of."""
+    """How hits are grouped."""
 
     QUESTION = "question"
     NONE = "none"
 
 
 def _filter(name: str, **limits: Any) -> Any:
-    """Return the field of a model that is the filter of this name."""
+    """Return the model field for the filter of this name."""
     return Field(default=None, description=FILTERS[name].description, **limits)
 
 
 class SearchFilters(WireModel):
-    """Which conversations: those that pass all of these. One for each of `fields.FILTERS`."""
+    """Conversations must match all of these. One field for each of `fields.FILTERS`."""
 
     question_sentiment: list[Sentiment] | None = _filter("question_sentiment", min_length=1)
     answer_sentiment: list[Sentiment] | None = _filter("answer_sentiment", min_length=1)
@@ -63,29 +63,28 @@ class SearchFilters(WireModel):
 
 
 class _SearchOptions(WireModel):
-    """What is searched for, and how."""
+    """The query and how to search."""
 
     query: QueryText = Field(
-        description='1 to 8,000 characters after trimming. Besides free text it can hold `"a phrase"` that must occur, '
-        f"`-word` that must not, and filters: {', '.join(f'`{field.typed}`' for field in FIELDS)}."
+        description='1 to 8,000 characters after trimming. Besides free text it may contain `"a phrase"` that must '
+        "occur, `-word` that must not, and filters: "
+        f"{', '.join(f'`{field.example}`' for field in FIELDS)}."
     )
     plain_query: bool = Field(
-        default=False, description="Take the query as free text only: no phrases, excluded words or filters in it."
+        default=False, description="Treat the query as free text only, without phrases, excluded words or filters."
     )
     mode: SearchMode = Field(
         default=SearchMode.HYBRID,
-        description="By meaning and words (hybrid), by meaning (semantic) or by words (keyword, which needs no "
-        "embedding model and finds only conversations that share a word with the query).",
+        description="semantic: by meaning. keyword: by words; needs no embedding model and finds only conversations "
+        "that share a word with the query. hybrid: both.",
     )
     group_by: GroupBy = Field(
         default=GroupBy.QUESTION,
-        description="question: one hit for conversations with the same question, the one that fits best. none: all.",
+        description="question: of conversations with the same question, only the best match. none: all.",
     )
-    limit: int = Field(default=10, ge=1, le=100, description="Most hits to return.")
-    similarity_threshold: float | None = Field(
-        default=None, ge=0, le=1, description="Leave out hits whose score is below this."
-    )
-    explain: bool = Field(default=False, description="Tell with each hit how it was found.")
+    limit: int = Field(default=10, ge=1, le=100, description="Maximum number of hits.")
+    similarity_threshold: float | None = Field(default=None, ge=0, le=1, description="Omit hits with a lower score.")
+    explain: bool = Field(default=False, description="Explain how each hit was found.")
 
 
 class SearchRequest(SearchFilters, _SearchOptions):
@@ -102,32 +101,32 @@ class SearchRequest(SearchFilters, _SearchOptions):
     )
 
 
-Span = Annotated[tuple[int, int], Field(description="First character, and the one after the last; from 0.")]
+Span = Annotated[tuple[int, int], Field(description="Start and end, from 0; the end is exclusive.")]
 
 
 class Highlights(BaseModel):
-    """Where the texts hold words of the query, in any form of them: characters (Unicode code points), in order."""
+    """Spans of the texts that match words of the query, in any inflection; in Unicode code points, in order."""
 
     question: list[Span] = []
     answer: list[Span] = []
 
 
 class PartScore(BaseModel):
-    """What one part of a search says of a hit."""
+    """The score of a hit in one part of the search."""
 
     part: str = Field(
         description="question: cosine of query and question. text: cosine of query and question with answer. "
         "keywords: BM25 over question and answer. fusion: reciprocal rank fusion of those the mode uses."
     )
-    rank: int | None = Field(description="From 1, by conversation; null where it is further down than was looked.")
+    rank: int | None = Field(description="Rank among conversations, from 1; null if below the search depth.")
     score: float
 
 
 class Explanation(BaseModel):
-    """How a hit was found, and what its score is made of."""
+    """How a hit was found and how its score is computed."""
 
     parts: list[PartScore]
-    evidence: float = Field(description="Weighted sum of the parts. Hits are ordered by it, and so by the score.")
+    evidence: float = Field(description="Weighted sum of the parts. Hits are ordered by it, and therefore by score.")
 
 
 class _Hit(BaseModel):
@@ -142,15 +141,15 @@ class _Hit(BaseModel):
     score: float = Field(
         ge=0,
         le=1,
-        description="How likely the conversation is about what was asked, as measured for the embedding model and the "
-        "mode. Comparable between queries, unless `scores_calibrated` is false.",
+        description="Probability that the conversation is relevant to the query, calibrated for the embedding model "
+        "and the mode. Comparable between queries, unless `scores_calibrated` is false.",
     )
     highlights: Highlights = Highlights()
     explanation: Explanation | None = Field(default=None, description="Only with `explain`.")
 
 
 class SearchHit(ConversationDetails, _Hit):
-    """A conversation near the query, with its present text."""
+    """A matching conversation with its current text."""
 
 
 class SearchResult(BaseModel):
@@ -158,19 +157,19 @@ class SearchResult(BaseModel):
 
     hits: list[SearchHit]
     total_hits: int = Field(
-        description="Number of hits returned: of distinct questions or, without grouping, of conversations. Below "
-        "`limit` there are no more that reach the threshold."
+        description="Number of hits returned: distinct questions or, without grouping, conversations. If it is below "
+        "`limit`, no more reach the threshold."
     )
     relevance_threshold: float | None = Field(
         default=None,
-        description="A best score below this means that nothing relevant is there; null where nobody measured it.",
+        description="If the best score is below this, nothing relevant was found; null if not calibrated.",
     )
     scores_calibrated: bool = Field(
         default=True,
-        description="False: nobody measured this embedding model's scores. They order hits, and mean no more.",
+        description="False: this embedding model's scores are not calibrated; only their order is meaningful.",
     )
     index_rebuilding: bool = Field(
         default=False,
-        description="The index is being built anew in place and does not hold every conversation yet: hits may be "
-        "missing. None is wrong.",
+        description="The index is being rebuilt in place and does not contain every conversation yet: hits may be "
+        "missing, but none is wrong.",
     )

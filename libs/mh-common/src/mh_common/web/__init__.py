@@ -1,1 +1,1 @@
-"""What every API of the platform shares: problem documents, health routes, request ids."""
+"""Shared by every API of the platform: problem documents, health routes, request ids."""

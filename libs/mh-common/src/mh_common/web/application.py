@@ -1,4 +1,4 @@
-"""What the applications of all APIs have alike: problems, request ids, health, metrics, and how they start and end."""
+"""The common parts of all APIs: problem documents, request ids, health, metrics, startup and shutdown."""
 
 import asyncio
 import sys
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 BACKGROUND_TASK_FAILED: Final = "background_task_failed"
 
 Start = Callable[[AsyncExitStack], Awaitable[Mapping[str, Any]]]
-"""Makes what lives as long as the application, with each clean-up on the stack, and returns it as lifespan state."""
+"""Creates the application's resources, pushes each clean-up on the stack, and returns the lifespan state."""
 
 
 def make_application(
@@ -38,23 +38,23 @@ def make_application(
     optional: frozenset[str] = frozenset(),
     refresh: Refresh = nothing_to_refresh,
     statuses: Statuses = STATUS_OF,
-    told_in_one_line: tuple[type[Exception], ...] = (),
+    startup_errors: tuple[type[Exception], ...] = (),
     middleware: Sequence[Middleware] = (),
 ) -> FastAPI:
-    """Return an application without routes but for health and metrics.
+    """Return an application that has only the health and metrics routes.
 
     Args:
-        start: runs when the application starts; its stack is unwound when it ends.
-        service: name of the package, whose version the application shows, and of the service in traces.
-        otel: where traces go.
+        start: runs at startup; its stack is unwound at shutdown.
+        service: name of the package, whose version the application reports, and of the service in traces.
+        otel: where to send traces.
         title: of the OpenAPI document.
         description: of the OpenAPI document.
-        checks: gives the readiness checks by name of the dependency.
-        optional: the dependencies without which the service stays ready.
+        checks: returns the readiness checks by name of the dependency.
+        optional: dependencies that do not affect readiness.
         refresh: see `metrics_routes`.
-        statuses: those of the service's own domain errors.
-        told_in_one_line: errors of `start` whose message tells an operator all: no trace is shown.
-        middleware: the service's own, the outermost first. That of the request ids is around them.
+        statuses: HTTP statuses of the service's own domain errors.
+        startup_errors: errors of `start` that are reported by their message alone, without a traceback.
+        middleware: the service's own, outermost first. The request id middleware wraps it.
     """
 
     @asynccontextmanager
@@ -70,7 +70,7 @@ def make_application(
         lifespan=lifespan,
         telemetry=NO_TELEMETRY,
         middleware=[
-            Middleware(OneLineStartupErrors, told_in_one_line),
+            Middleware(OneLineStartupErrors, startup_errors),
             Middleware(RequestIdMiddleware),
             *middleware,
         ],
@@ -82,8 +82,8 @@ def make_application(
 
 
 @asynccontextmanager
-async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run `work` beside the block; cancel it when the block ends. If it fails before, that is logged."""
+async def run_in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `work` in a background task while the block runs, then cancel it. A failure before that is logged."""
     task = asyncio.create_task(work)
     task.add_done_callback(_report_failure)
     try:
@@ -99,11 +99,11 @@ def _report_failure(task: asyncio.Task[None]) -> None:
 
 
 class OneLineStartupErrors:
-    """Says in one line why the application cannot start, where Starlette would hand the server a whole trace.
+    """Reports expected startup errors in one line, where Starlette would pass a traceback to the server.
 
     Args:
         app: the application.
-        kinds: the errors whose message says it all.
+        kinds: the errors to report by their message alone.
     """
 
     def __init__(self, app: ASGIApp, kinds: tuple[type[Exception], ...]) -> None:
@@ -111,7 +111,7 @@ class OneLineStartupErrors:
         self.kinds = kinds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI connection; only the lifespan's is looked at."""
+        """Serve one ASGI connection; anything but the lifespan passes through."""
 
         async def send_one_line(message: Message) -> None:
             cause = sys.exception()

@@ -1,4 +1,4 @@
-"""What a route's `responses` say in the OpenAPI document: a worked example, headers, and the problems that can come."""
+"""Build a route's `responses` for the OpenAPI document: an example, headers, and the possible problems."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -9,19 +9,19 @@ Responses: TypeAlias = dict[int | str, dict[str, Any]]
 
 
 def problems(*statuses: int) -> Responses:
-    """Return the problems that a route can answer: these, and those that each one can."""
-    # Without a default FastAPI would add a 422 in a form of its own, also where there is no body.
+    """Return the problem responses of a route: these, and 500 and 503, which every route can return."""
+    # Without a default response FastAPI would add a 422 in its own format, even for routes without a body.
     return {**problem_responses(*statuses, 503), "default": problem_responses(500)[500]}
 
 
 def answers(example: object, *statuses: int, status: int = 200, headers: Mapping[str, Any] | None = None) -> Responses:
-    """Return a route's answer by example, with the problems that it can answer instead.
+    """Return the responses of a route: an example of success, and its problems.
 
     Args:
-        example: the body of the answer.
-        statuses: those of the problems, but for 500 and 503, which any route can answer.
-        status: that of the answer.
-        headers: of the answer, as OpenAPI describes them, by name.
+        example: the response body.
+        statuses: statuses of the problems, besides 500 and 503, which every route can return.
+        status: status of the successful response.
+        headers: OpenAPI header objects of the successful response, by name.
     """
     answer: dict[str, Any] = {"content": {"application/json": {"example": example}}}
     if headers:

@@ -1,16 +1,16 @@
-"""Gunicorn's ASGI worker, made to end without losing a request: `gunicorn -k mh_common.web.draining.DrainingWorker`.
+"""Gunicorn's ASGI worker with connection draining: `gunicorn -k mh_common.web.draining.DrainingWorker`.
 
-A balancer that keeps connections open learns that one of them is over either from `Connection: close`, in time, or from
-the end of the connection, too late: a POST that is under way by then can be neither answered nor safely repeated. The
-same holds for a connection that waits to be accepted when its listener is closed. So SIGTERM is followed by
+A load balancer with keep-alive connections must learn from `Connection: close` that a connection ends. If it only sees
+the connection closed, a POST already on its way can be neither answered nor safely retried; the same is true of
+connections still in the accept queue when the listener closes. Therefore, after SIGTERM:
 
-1. `ANNOUNCE_S` in which everything is served, and every answer says that its connection ends with it;
-2. `SETTLE_S` in which the kernel lets nobody begin a connection, while those that had begun are accepted;
-3. the end of the listener: the next attempt is refused, and a balancer goes elsewhere with what it never sent;
-4. Gunicorn's own graceful shutdown: what runs may end within `graceful_timeout`, idle connections may still be used.
+1. for `ANNOUNCE_S` everything is served, and every response has `Connection: close`;
+2. for `SETTLE_S` the kernel drops new connections, while those already established are accepted;
+3. the listener is closed: new connections are refused, and the balancer tries another replica;
+4. Gunicorn shuts down gracefully: running requests may finish within `graceful_timeout`, idle connections may be used.
 
-Processes of one replica share the listener. Where others go on with it (Gunicorn was told to reload, or to have fewer
-processes), they open it again within a second, in which the kernel has not yet given up on anybody.
+The processes of a replica share the listener. If others keep using it (after a reload, or with fewer processes), they
+reopen it within a second, before the kernel gives up on any connection.
 """
 
 import ctypes
@@ -28,19 +28,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 log = logging.getLogger(__name__)
 
 LISTENER_NOT_DRAINED: Final = "listener_not_drained"
-"""The system has no such filter: connections that nobody has accepted yet may be reset."""
+"""The system does not support the socket filter: connections that are not accepted yet may be reset."""
 
 ANNOUNCE_S: Final = 1.5
 SETTLE_S: Final = 0.2
 
 _SO_ATTACH_FILTER: Final = 26
 _SO_DETACH_FILTER: Final = 27
-# Of a segment, byte 13 has the flags; SYN is the second of them. What begins a connection is dropped, the rest passes.
+# A BPF program. Byte 13 of a TCP segment has the flags; SYN is bit 0x02. Drop segments with SYN, accept the others.
 _DROP_SYN: Final = (
-    (0x30, 0, 0, 13),  # load the byte at 13
-    (0x45, 0, 1, 0x02),  # when it has this bit go on, else pass over one
+    (0x30, 0, 0, 13),  # load byte 13
+    (0x45, 0, 1, 0x02),  # if SYN is set continue, else skip one instruction
     (0x06, 0, 0, 0),  # drop
-    (0x06, 0, 0, 0xFFFFFFFF),  # keep all of it
+    (0x06, 0, 0, 0xFFFFFFFF),  # accept the whole segment
 )
 
 
@@ -52,26 +52,26 @@ class DrainingWorker(ASGIWorker):  # type: ignore[misc] # Gunicorn ships no type
         self.draining = False
 
     def init_process(self) -> None:
-        """Begin, in the process that was just forked."""
-        # Until it has its own, it has the master's way with SIGTERM, which would pass over it: the process would go on
-        # taking connections until the master kills it. It has none yet, so it may end on the spot.
+        """Initialise the process that was just forked."""
+        # The inherited SIGTERM handler of the master would ignore the signal until ours is installed, and the process
+        # would serve until the master kills it. It has no connections yet, so it may exit immediately.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         super().init_process()
 
     def load_wsgi(self) -> None:
-        """Load the application, and let its answers say when a connection is over."""
+        """Load the application and wrap it so that responses announce the end of their connection."""
         super().load_wsgi()
-        self.asgi: ASGIApp = _Announcing(self.asgi, self)
+        self.asgi: ASGIApp = _ConnectionClose(self.asgi, self)
 
     def handle_exit_signal(self) -> None:
-        """Begin to drain; a second SIGTERM changes nothing."""
+        """Start draining; a second SIGTERM has no effect."""
         if self.draining:
             return
         self.draining = True
         self.loop.call_later(ANNOUNCE_S, self._refuse)
 
     def notify(self) -> None:
-        """Tell the master, once a second, that this process lives; and open what others closed and it goes on with."""
+        """Send the master a heartbeat, once a second, and reopen listeners that another process closed."""
         super().notify()
         if not self.draining:
             for listener in self.sockets:
@@ -88,28 +88,28 @@ class DrainingWorker(ASGIWorker):  # type: ignore[misc] # Gunicorn ships no type
         super().handle_exit_signal()
 
 
-class _Announcing:
-    """ASGI application that adds `Connection: close` while its worker drains."""
+class _ConnectionClose:
+    """ASGI middleware that adds `Connection: close` while its worker is draining."""
 
     def __init__(self, app: ASGIApp, worker: DrainingWorker) -> None:
         self._app = app
         self._worker = worker
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def announce(message: Message) -> None:
-            # Later Gunicorn says it itself.
+        async def add_header(message: Message) -> None:
+            # Afterwards Gunicorn adds the header itself.
             if message["type"] == "http.response.start" and self._worker.draining and self._worker.alive:
                 message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
             await send(message)
 
-        await self._app(scope, receive, announce if scope["type"] == "http" else send)
+        await self._app(scope, receive, add_header if scope["type"] == "http" else send)
 
 
 def refuse_connections(listener: socket.socket) -> None:
-    """Let nobody begin a connection; those that have begun can still be accepted. Linux only, nothing elsewhere.
+    """Drop new connections; established ones can still be accepted. Does nothing except on Linux.
 
-    The kernel drops the first segment of each; its sender tries again after a second. By then the listener is closed,
-    and refuses it.
+    The kernel drops the SYN, and the client retransmits it after a second. By then the listener is closed and the
+    connection is refused.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -117,7 +117,7 @@ def refuse_connections(listener: socket.socket) -> None:
     program = struct.pack("HP", len(_DROP_SYN), ctypes.addressof(steps))
     try:
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
-    except OSError as error:  # some sandboxes do not offer it
+    except OSError as error:  # some sandboxes do not support it
         log.warning(LISTENER_NOT_DRAINED, extra={"error": str(error)})
 
 

@@ -1,4 +1,4 @@
-"""Answers that come as server-sent events (WHATWG HTML, 9.2), and work that ends when nobody waits for it any more."""
+"""Server-sent events (WHATWG HTML, 9.2), and work that is cancelled when the client disconnects."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
@@ -19,17 +19,17 @@ EVENT_STREAM: Final = "text/event-stream"
 T = TypeVar("T")
 
 
-class LiveResponse(StreamingResponse):
-    """Sends pieces as they come. When the client goes, `pieces` is closed at once: what it waits for is cancelled."""
+class CancellableStreamingResponse(StreamingResponse):
+    """Sends chunks as they come. When the client disconnects, `chunks` is closed at once, cancelling what it awaits."""
 
-    def __init__(self, pieces: AsyncGenerator[bytes], media_type: str) -> None:
-        # The second header tells nginx not to collect what is to be passed on.
+    def __init__(self, chunks: AsyncGenerator[bytes], media_type: str) -> None:
+        # The second header turns off nginx's buffering.
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        self._content = pieces
+        self._content = chunks
         super().__init__(self._content, headers=headers, media_type=media_type)
 
     async def stream_response(self, send: Send) -> None:
-        """Send all pieces. A task of its own: Starlette cancels this one again at each step of its clean-up."""
+        """Send all chunks, in a separate task: Starlette cancels this one at every await of its clean-up."""
         task = asyncio.create_task(self._send_all(send))
         try:
             await asyncio.shield(task)
@@ -41,12 +41,12 @@ class LiveResponse(StreamingResponse):
             await super().stream_response(send)
 
 
-class EventStreamResponse(LiveResponse):
-    """Sends events as they come, and a comment whenever there was none for a while, so that no proxy gives up.
+class EventStreamResponse(CancellableStreamingResponse):
+    """Sends events as they come, and keep-alive comments in between, so that proxies do not time out.
 
     Args:
         events: made by `event`.
-        heartbeat: seconds without an event after which a comment is sent.
+        heartbeat: seconds without an event before a comment is sent.
     """
 
     def __init__(self, events: AsyncGenerator[bytes], heartbeat: float) -> None:
@@ -54,22 +54,22 @@ class EventStreamResponse(LiveResponse):
 
 
 def event(name: str, data: BaseModel) -> bytes:
-    """Return an event with JSON as its data."""
+    """Return an event with JSON data."""
     return format_sse_event(event=name, data_str=data.model_dump_json())
 
 
 def problem_event(problem: Problem) -> bytes:
-    """Return the event `error`, which tells of a problem after the response has begun."""
+    """Return an `error` event, for a problem after the response has started."""
     return format_sse_event(event="error", data_str=problem.model_dump_json(exclude_none=True))
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Return what the work returns; cancel it when the client goes. Once for a request at most.
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of `work`; cancel it when the client disconnects. Use it at most once per request.
 
-    (Gunicorn 27.0 takes the client for gone as soon as the wait for its going was ended once.)
+    (Once a wait for the disconnect was cancelled, Gunicorn 27.0 reports the client as disconnected.)
 
     Raises:
-        ClientDisconnect: the client went.
+        ClientDisconnect: the client disconnected.
     """
     task, gone = asyncio.create_task(work), asyncio.create_task(_disconnected(request))
     try:

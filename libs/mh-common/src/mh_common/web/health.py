@@ -1,4 +1,4 @@
-"""Liveness and readiness, the same in every API."""
+"""Liveness and readiness routes, the same in every API."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,18 +25,18 @@ async def _run(name: str, check: Check) -> DependencyHealth:
         async with asyncio.timeout(CHECK_TIMEOUT):
             await check()
     except TimeoutError:
-        return DependencyHealth(ok=False, detail=f"{name} does not answer within {CHECK_TIMEOUT:.0f} s")
-    except DomainError as error:  # its message is made for users, and says more than its name
+        return DependencyHealth(ok=False, detail=f"{name} did not respond within {CHECK_TIMEOUT:.0f} s")
+    except DomainError as error:  # its message is meant for users
         log.warning(DEPENDENCY_NOT_READY, dependency=name, error=type(error).__name__)
         return DependencyHealth(ok=False, detail=str(error))
-    except Exception as error:  # whatever a driver raises means: not ready
+    except Exception as error:  # any error of a driver means: not ready
         log.warning(DEPENDENCY_NOT_READY, dependency=name, error=type(error).__name__)
-        return DependencyHealth(ok=False, detail=f"{name} cannot be used ({type(error).__name__})")
+        return DependencyHealth(ok=False, detail=f"{name} is unavailable ({type(error).__name__})")
     return DependencyHealth(ok=True)
 
 
 async def readiness(checks: Mapping[str, Check], optional: frozenset[str] = frozenset()) -> Readiness:
-    """Run the checks, all at once, and return what they find. The `optional` ones do not count."""
+    """Run the checks concurrently. Those in `optional` do not affect readiness."""
     found = await asyncio.gather(*(_run(name, check) for name, check in checks.items()))
     health = dict(zip(checks, found, strict=True))
     return Readiness(
@@ -49,20 +49,20 @@ async def readiness(checks: Mapping[str, Check], optional: frozenset[str] = froz
 def health_routes(
     checks_of: Callable[[Request], Mapping[str, Check]], optional: frozenset[str] = frozenset()
 ) -> APIRouter:
-    """Return the routes /livez and /readyz; `checks_of` gives each dependency's check by name.
+    """Return the routes /livez and /readyz; `checks_of` returns each dependency's check by name.
 
-    A dependency named in `optional` is shown, but the service does its work without it and stays ready.
+    Dependencies in `optional` are reported, but the service stays ready without them.
     """
     router = APIRouter(tags=["health"])
 
     @router.get("/livez")
     async def live() -> dict[str, str]:
-        """Say that the process answers. Restart it when this fails."""
+        """Liveness: the process responds. Restart it when this fails."""
         return {"status": "ok"}
 
     @router.get("/readyz", responses={503: {"model": Readiness}})
     async def ready(request: Request, response: Response) -> Readiness:
-        """Say whether each dependency can be used now. Send no requests here while this answers 503."""
+        """Readiness: whether each dependency is available. Route no requests here while this returns 503."""
         answer = await readiness(checks_of(request), optional)
         response.status_code = 200 if answer.ready else 503
         return answer

@@ -1,22 +1,22 @@
-"""Which of several forms of an answer a request asks for, by its Accept header (RFC 9110, 12.5.1)."""
+"""Content negotiation by the Accept header (RFC 9110, 12.5.1)."""
 
 from collections.abc import Sequence
 
 from fastapi import HTTPException, Request
 
 
-def accepted(request: Request, offered: Sequence[str]) -> str:
-    """Return the media type to answer with: the best weighted, then the most exactly named, then the first offered.
+def negotiate_media_type(request: Request, offered: Sequence[str]) -> str:
+    """Return the media type to respond with: by highest quality, then by most specific range, then by order.
 
     Raises:
-        HTTPException: 406; the request takes none of them.
+        HTTPException: 406; the request accepts none of them.
     """
     header = ",".join(request.headers.getlist("Accept")).strip() or "*/*"
     ranges = [_range(part) for part in header.lower().split(",") if part.strip()]
     weights = {media_type: _weight(media_type, ranges) for media_type in offered}
     best = max(offered, key=weights.__getitem__)
     if weights[best][0] <= 0:
-        raise HTTPException(406, f"This path answers with {' or '.join(offered)}; name one of them in Accept.")
+        raise HTTPException(406, f"This path returns {' or '.join(offered)}; accept one of them in the Accept header.")
     return best
 
 
@@ -30,7 +30,7 @@ def _range(part: str) -> tuple[str, float]:
 
 
 def _weight(media_type: str, ranges: Sequence[tuple[str, float]]) -> tuple[float, int]:
-    """Quality and exactness; of several ranges that fit, the most exact one counts."""
+    """Return quality and specificity; of several matching ranges the most specific one counts."""
     patterns = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
     for exactness, pattern in zip((2, 1, 0), patterns, strict=True):
         qualities = [quality for media_range, quality in ranges if media_range == pattern]

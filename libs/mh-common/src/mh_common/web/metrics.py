@@ -1,4 +1,4 @@
-"""Requests in numbers, and the route /metrics, the same in every API."""
+"""HTTP request metrics and the /metrics route, the same in every API."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,24 +12,24 @@ from mh_common.metrics import CONTENT_TYPE_LATEST, FAST_BUCKETS, Collector, Coun
 PATH: Final = "/metrics"
 
 NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
-"""For FastAPI(telemetry=...). Its own spans hold the query string, which can be what somebody searches for, and its own
-log records hold the messages of errors; ours do neither (`mh_common.tracing`)."""
+"""For FastAPI(telemetry=...). FastAPI's spans contain the query string, which may be a search query, and its log
+records contain error messages; ours contain neither (`mh_common.tracing`)."""
 
-REQUESTS: Final = Counter("mh_http_requests_total", "Requests answered.", ("method", "route", "status"))
+REQUESTS: Final = Counter("mh_http_requests_total", "HTTP requests served.", ("method", "route", "status"))
 REQUEST_SECONDS: Final = Histogram(
     "mh_http_request_duration_seconds",
-    "Time from a request's arrival to the end of its answer.",
+    "Time from the arrival of a request to the end of its response.",
     ("method", "route"),
     buckets=FAST_BUCKETS,
 )
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER: Final = "other"
-"""Stands for methods and paths that no route has: a caller can make up any number of them."""
+"""Label for methods and paths without a route, of which callers could invent any number."""
 
 
 def known_method(method: str) -> str:
-    """Return the method, or a word that stands for all that no route has."""
+    """Return the method, or `other` if no route has it."""
     return method if method in _METHODS else _OTHER
 
 
@@ -38,7 +38,7 @@ def observe_request(method: str, route: str | None, status: int, seconds: float)
 
     Args:
         method: from `known_method`.
-        route: the template of the route that served it; None where there is none.
+        route: the template of the route that served it; None if there was none.
     """
     REQUESTS.labels(method, route or _OTHER, status).inc()
     REQUEST_SECONDS.labels(method, route or _OTHER).observe(seconds)
@@ -53,14 +53,14 @@ async def nothing_to_refresh(_: Request) -> tuple[Collector, ...]:
 
 
 def metrics_routes(refresh: Refresh = nothing_to_refresh) -> APIRouter:
-    """Return the route /metrics. `refresh` gives what is looked up for each scrape; it must not fail."""
+    """Return the route /metrics. `refresh` is called for each scrape and returns collectors; it must not fail."""
     router = APIRouter()
 
     @router.get(PATH, include_in_schema=False)
     async def metrics(request: Request) -> Response:
-        """Show the metrics of all of the service's processes, for operators: no gateway leads here."""
+        """Return the metrics of all processes of this service. Not routed by the gateway."""
         collectors = await refresh(request)
-        # In a thread, as it reads the files of every process.
+        # In a thread, because it reads the files of every process.
         content = await asyncio.to_thread(exposition, *collectors)
         return Response(content, media_type=CONTENT_TYPE_LATEST)
 

@@ -1,4 +1,4 @@
-"""One id for each request, on every log line and in the answer; and one log line, count and span for each request."""
+"""A request id on every log line and in the response; one log line, metrics and a span per request."""
 
 import re
 import time
@@ -22,13 +22,13 @@ _UNTRACED: Final = frozenset({"/livez", "/readyz", "/healthcheck", "/api/health"
 
 
 class RequestIdMiddleware:
-    """Take the caller's X-Request-ID where it is harmless, else make one; log the request without its query string."""
+    """Use the caller's X-Request-ID if it is well-formed, else generate one; log requests without the query string."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI connection; anything but HTTP passes untouched."""
+        """Serve one ASGI connection; anything but HTTP passes through."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -36,7 +36,7 @@ class RequestIdMiddleware:
         given = headers.get(HEADER, "")
         request_id = given if _ACCEPTABLE.fullmatch(given) else uuid.uuid4().hex
         scope["request_id"] = request_id
-        # Every request has a context of its own, which ends with it.
+        # Every request runs in its own context, so there is nothing to reset.
         structlog.contextvars.bind_contextvars(request_id=request_id)
         if not tracing.is_tracing() or scope["path"] in _UNTRACED:
             await self._serve(scope, receive, send, request_id, None)
@@ -67,16 +67,16 @@ class RequestIdMiddleware:
 
 
 def _route(scope: Scope, root: str) -> str | None:
-    """Return the template of the route that served a request, whole also where an application is mounted.
+    """Return the full template of the route that served a request, also in mounted applications.
 
-    A mount adds its own prefix to the root path, which was `root` when the request came in.
+    A mount appends its prefix to the root path, which was `root` when the request came in.
     """
     path: str | None = getattr(scope.get("route"), "path", None)
     return None if path is None else scope.get("root_path", "").removeprefix(root) + path
 
 
 def _describe(span: Span, method: str, route: str | None, status: int) -> None:
-    """Name a request's span by its route; not by its path, in which a caller can write anything."""
+    """Name a request's span by its route, not by its path, which callers control."""
     span.update_name(f"{method} {route or '(no route)'}")
     span.set_attributes({"http.request.method": method, "http.response.status_code": status})
     if route is not None:

@@ -1,4 +1,4 @@
-"""From a process that has looked at its stores to gunicorn with as many workers as the machine can bear."""
+"""Start Gunicorn with as many workers as the machine can run."""
 
 import math
 import os
@@ -10,18 +10,18 @@ from mh_common.settings import WebSettings
 
 CGROUP: Final = Path("/sys/fs/cgroup")
 WORKER_BYTES: Final = 320 * 1024**2
-"""Memory that one worker process may want."""
+"""Memory that one worker process may need."""
 
 
 def serve(application: str, settings: WebSettings) -> NoReturn:
-    """Become gunicorn, serving `application` ("package.module:create_app()"). Does not return."""
-    # gunicorn reads it as well, and fails with a trace where it is empty.
+    """Replace this process by Gunicorn, serving `application` ("package.module:create_app()"). Does not return."""
+    # Gunicorn reads it too, and crashes if it is empty.
     os.environ.pop("WEB_CONCURRENCY", None)
-    os.execv(sys.executable, [sys.executable, *gunicorn_arguments(application, settings)])  # noqa: S606 - there is no shell to want
+    os.execv(sys.executable, [sys.executable, *gunicorn_arguments(application, settings)])  # noqa: S606 - no shell is wanted
 
 
 def gunicorn_arguments(application: str, settings: WebSettings) -> list[str]:
-    """Return the arguments that make Python gunicorn."""
+    """Return the arguments to run Gunicorn with, for Python."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     options = {
         "config": "python:mh_common.web.gunicorn_conf",
@@ -32,7 +32,7 @@ def gunicorn_arguments(application: str, settings: WebSettings) -> list[str]:
 
 
 def default_concurrency(cgroup: Path = CGROUP) -> int:
-    """Return how many workers fit: one a processor that this process may use, within the container's memory."""
+    """Return one worker per CPU available to this process, limited by the container's memory."""
     processors = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     quota = _limits(cgroup / "cpu.max")
     if len(quota) == 2:
@@ -44,7 +44,7 @@ def default_concurrency(cgroup: Path = CGROUP) -> int:
 
 
 def _limits(file: Path) -> list[int]:
-    """Return the numbers in a file of the control group; none where it says "max" or there is no such file."""
+    """Return the numbers in a cgroup file; none if it says "max" or does not exist."""
     try:
         return [int(word) for word in file.read_text(encoding="ascii").split()]
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Vectors in a file: kept, bounded, shared, and never in the way."""
+"""Vectors in a file: persistent, limited, shared, and never a cause of failure."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ Open = Callable[..., DiskVectors]
 
 @pytest.fixture(autouse=True)
 def patient_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shipped limit is short for a machine that runs other tests, and a store that is late is one that is away."""
+    """Raise the timeout, which is too short while other tests run: a slow store would count as unavailable."""
     monkeypatch.setattr(cache, "STORE_TIMEOUT_S", 30.0)
 
 
@@ -49,7 +49,7 @@ def keys(count: int) -> list[bytes]:
     return [number.to_bytes(32, "big") for number in range(count)]
 
 
-async def test_what_was_put_is_there_for_the_next_process_and_for_its_model_only(
+async def test_stored_vectors_are_there_for_the_next_process_and_their_model_only(
     open_store: Open, tmp_path: Path
 ) -> None:
     vectors = {key: key[:8] for key in keys(1200)}
@@ -60,7 +60,7 @@ async def test_what_was_put_is_there_for_the_next_process_and_for_its_model_only
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-async def test_processes_write_side_by_side(open_store: Open) -> None:
+async def test_processes_can_write_concurrently(open_store: Open) -> None:
     stores = [open_store() for _ in range(4)]
     puts = (store.put("m", {key: bytes([at])}) for at, store in enumerate(stores) for key in keys(20)[at::4])
     await asyncio.gather(*puts)
@@ -92,7 +92,7 @@ sys.exit(any(writer.exitcode for writer in writers))
 """
 
 
-async def test_processes_may_open_a_new_file_at_once(open_store: Open, tmp_path: Path) -> None:
+async def test_processes_can_open_a_new_file_concurrently(open_store: Open, tmp_path: Path) -> None:
     command = [sys.executable, "-c", OPENED_AT_ONCE, str(tmp_path)]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -101,7 +101,7 @@ async def test_processes_may_open_a_new_file_at_once(open_store: Open, tmp_path:
         assert len(await store.get("m", [bytes([number]) for number in range(4)])) == 4
 
 
-async def test_a_vector_goes_when_it_was_not_used_for_long(open_store: Open, clock: SimpleNamespace) -> None:
+async def test_a_vector_expires_when_it_is_not_used(open_store: Open, clock: SimpleNamespace) -> None:
     store, (used, unused) = open_store(), keys(2)
     await store.put("m", {used: b"a", unused: b"b"})
     clock.now += 6 * DAY
@@ -113,7 +113,7 @@ async def test_a_vector_goes_when_it_was_not_used_for_long(open_store: Open, clo
     assert await store.get("m", [used, unused]) == {used: b"a"}
 
 
-async def test_beyond_its_size_the_least_recently_used_go_first(open_store: Open, clock: SimpleNamespace) -> None:
+async def test_the_least_recently_used_are_evicted_first(open_store: Open, clock: SimpleNamespace) -> None:
     store = open_store(max_mb=1)
     for key in keys(600):
         clock.now += DAY / 100
@@ -123,7 +123,7 @@ async def test_beyond_its_size_the_least_recently_used_go_first(open_store: Open
     assert set(held) == set(keys(600)[-len(held) :])
 
 
-async def test_a_bound_below_one_vector_keeps_none_and_ends(open_store: Open) -> None:
+async def test_a_limit_below_one_vector_keeps_none(open_store: Open) -> None:
     store = open_store(max_mb=0)
     await store.put("m", dict.fromkeys(keys(5), b"v"))
     assert await store.get("m", keys(5)) == {}
@@ -144,7 +144,7 @@ class Embedder:
         self.asked.append("closed")
 
 
-async def test_before_an_embedder_it_spares_every_text_that_it_knows(open_store: Open, tmp_path: Path) -> None:
+async def test_as_a_cache_it_avoids_embedding_known_texts(open_store: Open, tmp_path: Path) -> None:
     first, second = Embedder(), Embedder()
     await CachedEmbedder(first, store=open_store()).embed(["a", "bb"])  # type: ignore[arg-type]
     path = tmp_path / "cache" / "vectors.sqlite"
@@ -155,7 +155,7 @@ async def test_before_an_embedder_it_spares_every_text_that_it_knows(open_store:
     assert second.asked == ["closed"]
 
 
-async def test_a_file_that_is_none_is_passed_over_with_one_log_line(
+async def test_an_invalid_file_is_ignored_with_one_log_line(
     open_store: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     rubbish = tmp_path / "rubbish"

@@ -35,7 +35,7 @@ def make(embedding: dict[str, Any], openai: dict[str, Any]) -> Any:
         ({"model": "all-MiniLM-L6-v2", "dimension": 384}, {}),
     ],
 )
-async def test_without_a_key_the_local_model_is_taken(embedding: dict[str, Any], openai: dict[str, Any]) -> None:
+async def test_without_a_key_the_local_model_is_used(embedding: dict[str, Any], openai: dict[str, Any]) -> None:
     inner = make(embedding, openai)
     assert isinstance(inner, LocalEmbedder)
     await inner.close()
@@ -61,7 +61,7 @@ async def test_without_a_key_the_local_model_is_taken(embedding: dict[str, Any],
         ),
     ],
 )
-async def test_with_a_key_or_an_address_a_server_is_asked(
+async def test_with_a_key_or_a_url_a_server_is_used(
     embedding: dict[str, Any],
     openai: dict[str, Any],
     model: str,
@@ -93,7 +93,7 @@ def test_contradictions_name_the_variable(embedding: dict[str, Any], openai: dic
 
 
 @pytest.mark.parametrize("bad", [{"batch_size": 0}, {"base_url": "other"}, {"dimension": 0}, {"provider": "magic"}])
-def test_bad_settings_are_refused(bad: dict[str, Any]) -> None:
+def test_invalid_settings_are_rejected(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         EmbeddingSettings(**bad)
 
@@ -104,7 +104,7 @@ def test_every_setting_is_described_and_no_key_is_shown() -> None:
         assert "hidden" not in repr(group(api_key="hidden"))
 
 
-async def test_the_whole_chain_embeds_once_and_remembers(redis_url: str) -> None:
+async def test_the_whole_chain_embeds_once_and_caches(redis_url: str) -> None:
     with StubOpenAI.running(dimension=3) as stub:
         openai = OpenAISettings(api_key=stub.api_key, base_url=stub.base_url)
         client = redis.asyncio.Redis.from_url(redis_url)
@@ -117,7 +117,7 @@ async def test_the_whole_chain_embeds_once_and_remembers(redis_url: str) -> None
     assert len(stub.requests) == 1
 
 
-async def test_text_embeddings_inference_takes_the_embedding_settings_only() -> None:
+async def test_text_embeddings_inference_uses_only_the_embedding_settings() -> None:
     openai = OpenAISettings(api_key="of openai")
     needed = {"base_url": "http://tei:80", "model": "e5", "dimension": 384}
     for name in needed:
@@ -129,7 +129,7 @@ async def test_text_embeddings_inference_takes_the_embedding_settings_only() -> 
     await embedder.close()
 
 
-async def test_prefixes_reach_the_server_and_make_another_embedding_space() -> None:
+async def test_prefixes_are_sent_and_make_another_embedding_space() -> None:
     with StubOpenAI.running(dimension=3) as stub:
         openai = OpenAISettings(api_key=stub.api_key, base_url=stub.base_url)
         values: dict[str, Any] = {"model": "e5", "dimension": 3}
@@ -155,13 +155,13 @@ def test_padding_has_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
             assert Settings(_env_file=None).embedding.pad
 
 
-def test_the_package_loads_no_providers_library() -> None:
+def test_the_package_imports_no_provider_library() -> None:
     code = "import sys, mh_common.embeddings; print({'openai', 'onnxruntime', 'tokenizers', 'redis'} & {*sys.modules})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_exists() -> None:
     assert all(getattr(embeddings, name) for name in embeddings.__all__)
     with pytest.raises(AttributeError, match="Nothing"):
         _ = embeddings.Nothing

@@ -17,12 +17,12 @@ from mh_common.embeddings.redis_vectors import RedisVectors
 
 @pytest.fixture(autouse=True)
 def patient_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shipped limit is short for a machine that runs other tests, and a store that is late is one that is away."""
+    """Raise the timeout, which is too short while other tests run: a slow store would count as unavailable."""
     monkeypatch.setattr(cache, "STORE_TIMEOUT_S", 30.0)
 
 
 class CountingEmbedder:
-    """Makes a vector from each text's hash, and notes what it was asked for."""
+    """Makes a vector from each text's hash, and records its calls."""
 
     def __init__(self, model: str = "counting", dimension: int = 4) -> None:
         self.model = model
@@ -81,14 +81,14 @@ async def test_equal_texts_in_one_call_are_embedded_once() -> None:
     assert counters(cached) == (0, 0, 2)
 
 
-async def test_a_vector_is_the_same_known_or_not(client: redis.asyncio.Redis) -> None:
+async def test_a_vector_is_the_same_whether_cached_or_not(client: redis.asyncio.Redis) -> None:
     made = await CachedEmbedder(CountingEmbedder(), store=RedisVectors(client, 60)).embed(["a"])
     cached = CachedEmbedder(CountingEmbedder(), store=RedisVectors(client, 60))
     assert made == await cached.embed(["a"]) == await cached.embed(["a"])
     assert counters(cached) == (1, 1, 0)
 
 
-async def test_the_least_recently_used_vector_goes_first() -> None:
+async def test_the_least_recently_used_vector_is_evicted_first() -> None:
     inner = CountingEmbedder()
     cached = CachedEmbedder(inner, memory_size=2)
     for texts in ["a", "b", "a", "c", "a", "b"]:
@@ -104,7 +104,7 @@ async def test_without_memory_every_call_embeds() -> None:
     assert inner.asked == ["a", "a"]
 
 
-async def test_an_error_passes_through_and_nothing_is_kept() -> None:
+async def test_an_error_is_raised_and_nothing_is_cached() -> None:
     inner = CountingEmbedder()
     inner.error = EmbedderError("busy", transient=True)
     cached = CachedEmbedder(inner)
@@ -121,7 +121,7 @@ async def test_closing_closes_the_inner_embedder_only(client: redis.asyncio.Redi
     assert await client.ping()
 
 
-async def test_redis_holds_little_endian_float32_under_a_key_without_text(client: redis.asyncio.Redis) -> None:
+async def test_redis_has_little_endian_float32_under_a_key_without_text(client: redis.asyncio.Redis) -> None:
     inner = CountingEmbedder()
     await CachedEmbedder(inner, store=RedisVectors(client, 60)).embed(["a"])
     key = f"mh:embedding:counting:{hashlib.sha256(b'a').hexdigest()}"
@@ -146,7 +146,7 @@ async def test_a_value_of_the_wrong_length_is_replaced(client: redis.asyncio.Red
     assert await client.get(key) == struct.pack("<4f", *inner.vector("a"))
 
 
-async def test_a_client_that_decodes_is_refused(redis_url: str) -> None:
+async def test_a_client_that_decodes_responses_is_rejected(redis_url: str) -> None:
     client = redis.asyncio.Redis.from_url(redis_url, decode_responses=True)
     with pytest.raises(ValueError, match="decode_responses"):
         RedisVectors(client, 60)
@@ -154,7 +154,7 @@ async def test_a_client_that_decodes_is_refused(redis_url: str) -> None:
 
 
 class Outage:
-    """A server between the cache and Redis that can refuse, hang, or pass everything on."""
+    """A proxy between the cache and Redis that can refuse, hang, or forward connections."""
 
     def __init__(self, redis_url: str) -> None:
         self.target = int(redis_url.rpartition(":")[2].partition("/")[0])
@@ -206,7 +206,7 @@ async def test_an_outage_of_redis_costs_one_timeout_and_one_log_line(
     assert [record.message for record in caplog.records] == [cache.STORE_UNAVAILABLE]
 
     proxy.mode, clock.now = "pass", 80.0
-    # The connection was given up with an answer outstanding, which must not become the answer to another question.
+    # The connection was abandoned with a reply pending, which must not be taken for the reply to another command.
     assert await cached.embed(["before", "after"]) == near([inner.vector("before"), inner.vector("after")])
     assert [record.message for record in caplog.records] == [cache.STORE_UNAVAILABLE, cache.STORE_RECOVERED]
     assert inner.asked == ["before", *["during"] * 4, "after"]
@@ -232,7 +232,7 @@ async def test_redis_may_fail_between_reading_and_writing(
 
 @settings(max_examples=50, deadline=None)
 @given(calls=st.lists(st.lists(st.text(max_size=3), max_size=6), max_size=6), memory_size=st.integers(0, 4))
-def test_the_cache_never_changes_an_answer(calls: list[list[str]], memory_size: int) -> None:
+def test_the_cache_never_changes_a_result(calls: list[list[str]], memory_size: int) -> None:
     inner = CountingEmbedder()
     cached = CachedEmbedder(inner, memory_size=memory_size)
 

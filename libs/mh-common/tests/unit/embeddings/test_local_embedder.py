@@ -15,7 +15,7 @@ from mh_common.embeddings.local import LocalEmbedder
 from mh_common.embeddings.protocol import Embedder, EmbedderError
 from tokenizers import Encoding, Tokenizer
 
-# First components of what sentence-transformers gives for this sentence with the published model.
+# First components of the vector from sentence-transformers with the published model.
 REFERENCE_TEXT = "This is an example sentence"
 REFERENCE = [0.0676569, 0.0634959, 0.0487131, 0.0793049, 0.0374480, 0.0026528, 0.0393749, -0.0070984]
 
@@ -36,7 +36,7 @@ def test_vectors_are_those_of_the_published_model(embedder: LocalEmbedder) -> No
     assert embedder.model == "all-MiniLM-L6-v2"
 
 
-def test_meaning_is_near(embedder: LocalEmbedder) -> None:
+def test_similar_meanings_have_similar_vectors(embedder: LocalEmbedder) -> None:
     sad, depressed, invoice = embed(embedder, "I feel sad", "I am depressed", "The invoice is due")
     assert sad @ depressed > sad @ invoice + 0.3
 
@@ -74,7 +74,7 @@ def test_nearly_empty_texts_have_vectors(embedder: LocalEmbedder, text: str) -> 
 
 
 class CountingTokenizer:
-    """The embedder's tokenizer, and how much went into it and came out."""
+    """The embedder's tokenizer, which counts its input and output."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -100,8 +100,8 @@ def test_a_huge_text_costs_no_more_than_a_long_one(
     assert read.tokens <= local.MAX_TOKENS
 
 
-def test_cutting_by_characters_loses_no_token_of_ordinary_text(embedder: LocalEmbedder) -> None:
-    # The longest word of the vocabulary, as often as the window holds and more.
+def test_truncating_by_characters_loses_no_token_of_ordinary_text(embedder: LocalEmbedder) -> None:
+    # The longest word of the vocabulary, more often than fits into the window.
     text = "telecommunications " * 1000
     cut = embedder._tokenize([text])[0]
     assert cut == embedder._tokenizer.encode(text).ids
@@ -110,12 +110,12 @@ def test_cutting_by_characters_loses_no_token_of_ordinary_text(embedder: LocalEm
 
 
 def test_only_the_first_tokens_are_read(embedder: LocalEmbedder) -> None:
-    long = "I feel sad . " * 63 + "I feel"  # 254 tokens and the two marks at the ends
+    long = "I feel sad . " * 63 + "I feel"  # 254 tokens and the two special ones at the ends
     alone, followed = embed(embedder, long, f"{long} a b c")
     assert alone @ followed >= 0.99999
 
 
-async def test_the_event_loop_stays_free(embedder: LocalEmbedder) -> None:
+async def test_the_event_loop_is_not_blocked(embedder: LocalEmbedder) -> None:
     call = asyncio.create_task(embedder.embed(["word " * 300] * 16))
     turns = 0
     while not call.done():
@@ -146,7 +146,7 @@ async def test_a_failure_of_the_model_is_an_embedder_error(
     assert caught.value.__context__ is None
 
 
-async def test_closing_ends_the_thread() -> None:
+async def test_closing_stops_the_thread() -> None:
     before = set(threading.enumerate())
     embedder = LocalEmbedder(threads=1)
     assert len(await embedder.embed(["a"])) == 1
@@ -158,7 +158,7 @@ async def test_closing_ends_the_thread() -> None:
         await embedder.embed(["a"])
 
 
-async def test_the_files_may_lie_in_a_folder_of_the_operator(tmp_path: Path) -> None:
+async def test_the_files_can_be_in_a_custom_folder(tmp_path: Path) -> None:
     for name in local.SHA256:
         os.link(local.find_model_dir() / name, tmp_path / name)
     embedder = LocalEmbedder(threads=1, model_dir=tmp_path)
@@ -168,7 +168,7 @@ async def test_the_files_may_lie_in_a_folder_of_the_operator(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "cannot be read"), (b"other weights", "not the expected file")])
-def test_missing_and_wrong_files_are_named_with_the_cure(tmp_path: Path, content: bytes | None, words: str) -> None:
+def test_missing_and_wrong_files_are_reported_with_a_hint(tmp_path: Path, content: bytes | None, words: str) -> None:
     if content:
         (tmp_path / "model.safetensors").write_bytes(content)
     with pytest.raises(EmbedderError) as caught:
@@ -179,7 +179,7 @@ def test_missing_and_wrong_files_are_named_with_the_cure(tmp_path: Path, content
     assert caught.value.transient
 
 
-def test_a_missing_wheel_is_named_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_wheel_is_reported_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(EmbedderError, match=r"requirements/local-model\.txt"):
         LocalEmbedder()

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 
-def test_the_model_s_runtime_reports_to_nobody(tmp_path: Path) -> None:
-    # What marks a machine of continuous integration, where the runtime keeps still by itself, is left out.
+def test_the_model_runtime_sends_no_telemetry(tmp_path: Path) -> None:
+    # Without the variables of CI systems, where the runtime sends no telemetry anyway.
     env = {name: os.environ[name] for name in os.environ if name.startswith(("PATH", "PYTHON", "COV"))}
     program = "import os, mh_common.embeddings.local; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     done = subprocess.run(
@@ -17,5 +17,5 @@ def test_the_model_s_runtime_reports_to_nobody(tmp_path: Path) -> None:
         check=True,
     )
     assert (done.stdout, done.stderr) == ("1\n", "")
-    # It would keep an identifier of the machine there.
+    # It would store an identifier of the machine there.
     assert list(tmp_path.iterdir()) == []

@@ -32,7 +32,7 @@ def stub(server: StubOpenAI) -> Iterator[StubOpenAI]:
 
 
 class Clock:
-    """Stands in for sleeping: notes the waits and returns at once."""
+    """Replaces sleeping: records the waits and returns at once."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
@@ -47,7 +47,7 @@ def clock() -> Clock:
 
 
 class Make:
-    """Makes embedders against the stub and closes them after the test."""
+    """Creates embedders that use the stub, and closes them after the test."""
 
     def __init__(self, stub: StubOpenAI, clock: Clock) -> None:
         self.made: list[OpenAICompatibleEmbedder] = []
@@ -100,7 +100,7 @@ async def test_no_texts_need_no_request(make: Make, stub: StubOpenAI) -> None:
     assert stub.requests == []
 
 
-async def test_at_most_so_many_requests_are_under_way(make: Make, stub: StubOpenAI) -> None:
+async def test_concurrent_requests_are_limited(make: Make, stub: StubOpenAI) -> None:
     stub.add_faults(*[Fault(hang=True)] * 5)
     call = asyncio.create_task(make(batch_size=1, max_concurrency=2).embed(list("abcde")))
     while len(stub.requests) < 2:  # noqa: ASYNC110 - the stub counts in another thread
@@ -111,12 +111,12 @@ async def test_at_most_so_many_requests_are_under_way(make: Make, stub: StubOpen
     assert await call == [expected(text) for text in "abcde"]
 
 
-async def test_the_request_is_plain_enough_for_any_server(make: Make, stub: StubOpenAI) -> None:
+async def test_the_request_is_understood_by_any_server(make: Make, stub: StubOpenAI) -> None:
     await make().embed(["a"])
     assert stub.requests[0].body == {"input": ["a"], "model": "some-model", "encoding_format": "float"}
 
 
-async def test_a_shortened_dimension_is_asked_for(make: Make, stub: StubOpenAI) -> None:
+async def test_a_shortened_dimension_is_requested(make: Make, stub: StubOpenAI) -> None:
     assert await make(model="text-embedding-3-large", dimension=4).embed(["a"]) == [expected("a", 4)]
     assert stub.requests[0].body is not None
     assert stub.requests[0].body["dimensions"] == 4
@@ -137,14 +137,14 @@ async def test_a_request_stays_below_the_servers_token_limit(make: Make, stub: S
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])
-async def test_a_busy_server_is_asked_again(make: Make, stub: StubOpenAI, clock: Clock, status: int) -> None:
+async def test_a_busy_server_is_retried(make: Make, stub: StubOpenAI, clock: Clock, status: int) -> None:
     stub.add_faults(Fault(status=status), Fault(status=status))
     assert await make().embed(["a"]) == [expected("a")]
     assert len(stub.requests) == 3
     assert clock.waits == [1.0, 2.0]
 
 
-async def test_attempts_are_bounded(make: Make, stub: StubOpenAI, clock: Clock) -> None:
+async def test_attempts_are_limited(make: Make, stub: StubOpenAI, clock: Clock) -> None:
     stub.add_faults(*[Fault(status=503)] * 5)
     error = await failure(make(max_attempts=5))
     assert error.transient
@@ -154,7 +154,7 @@ async def test_attempts_are_bounded(make: Make, stub: StubOpenAI, clock: Clock) 
     assert clock.waits == [1.0, 2.0, 4.0, 4.0]
 
 
-async def test_the_total_wait_is_bounded(make: Make, stub: StubOpenAI, clock: Clock) -> None:
+async def test_the_total_wait_is_limited(make: Make, stub: StubOpenAI, clock: Clock) -> None:
     stub.add_faults(*[Fault(status=503)] * 5)
     await failure(make(max_wait=3.5))
     assert clock.waits == [1.0, 2.0]
@@ -167,9 +167,7 @@ async def test_retry_after_is_honoured(make: Make, stub: StubOpenAI, clock: Cloc
     assert clock.waits == [11.0, 7.5]
 
 
-async def test_a_retry_after_beyond_patience_is_handed_to_the_caller(
-    make: Make, stub: StubOpenAI, clock: Clock
-) -> None:
+async def test_a_too_long_retry_after_is_passed_to_the_caller(make: Make, stub: StubOpenAI, clock: Clock) -> None:
     stub.add_faults(Fault(status=429, headers={"Retry-After": "600"}))
     error = await failure(make())
     assert (error.transient, error.retry_after) == (True, 600.0)
@@ -185,7 +183,7 @@ async def test_a_hanging_server_is_a_timeout(make: Make, stub: StubOpenAI) -> No
 
 
 @pytest.mark.parametrize("fault", [Fault(drop=True), MALFORMED, Fault(body='{"data": null}')])
-async def test_a_broken_answer_is_asked_for_again(make: Make, stub: StubOpenAI, fault: Fault) -> None:
+async def test_a_broken_response_is_retried(make: Make, stub: StubOpenAI, fault: Fault) -> None:
     stub.add_faults(fault)
     if fault.body and "null" in fault.body:
         assert "one vector for each of 1" in str(await failure(make()))
@@ -193,7 +191,7 @@ async def test_a_broken_answer_is_asked_for_again(make: Make, stub: StubOpenAI, 
         assert await make().embed(["a"]) == [expected("a")]
 
 
-async def test_a_page_instead_of_json_is_no_answer(make: Make, stub: StubOpenAI) -> None:
+async def test_an_html_page_instead_of_json_is_an_error(make: Make, stub: StubOpenAI) -> None:
     page = Fault(body="<html>Please log in</html>", headers={"content-type": "text/html"})
     stub.add_faults(page, page)
     error = await failure(make(max_attempts=2))
@@ -208,7 +206,7 @@ async def test_no_server_is_transient(make: Make) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-async def test_a_refused_text_is_permanent_and_not_sent_again(make: Make, stub: StubOpenAI, status: int) -> None:
+async def test_a_rejected_text_is_permanent_and_not_retried(make: Make, stub: StubOpenAI, status: int) -> None:
     quoting = json.dumps({"error": {"message": f"Cannot embed: {SECRET}", "type": "x", "param": None, "code": None}})
     stub.add_faults(Fault(status=status, body=quoting))
     error = await failure(make())
@@ -221,16 +219,16 @@ async def test_a_refused_text_is_permanent_and_not_sent_again(make: Make, stub: 
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (Fault(status=401), "refused the key (401)"),
-        (Fault(status=403), "refused the key (403)"),
-        (Fault(status=404), "answered 404"),
+        (Fault(status=401), "rejected the API key (401)"),
+        (Fault(status=403), "rejected the API key (403)"),
+        (Fault(status=404), "returned 404"),
         (Fault(wrong_dimension=True), "length 9, expected 8"),
         (Fault(body='{"data": [{"index": 0, "embedding": "AACAPw=="}]}'), "length 1, expected 8"),
         (Fault(body='{"data": [{"index": 0, "embedding": "no base64!"}]}'), "length str, expected 8"),
         (Fault(status=429, body='{"error": {"code": "insufficient_quota"}}'), "no quota"),
     ],
 )
-async def test_what_an_operator_must_mend_is_transient_but_not_tried_again(
+async def test_what_an_operator_must_fix_is_transient_but_not_retried(
     make: Make, stub: StubOpenAI, fault: Fault, words: str
 ) -> None:
     stub.add_faults(fault)
@@ -241,7 +239,7 @@ async def test_what_an_operator_must_mend_is_transient_but_not_tried_again(
 
 
 @pytest.mark.parametrize("vector", ["0, 0", "NaN, 1", "1, Infinity", "1.7e308, 1.7e308", '"a", 1'])
-async def test_a_vector_without_direction_is_permanent(make: Make, stub: StubOpenAI, vector: str) -> None:
+async def test_a_zero_or_non_finite_vector_is_permanent(make: Make, stub: StubOpenAI, vector: str) -> None:
     stub.add_faults(Fault(body=f'{{"data": [{{"index": 0, "embedding": [{vector}]}}]}}'))
     error = await failure(make(dimension=2))
     assert not error.transient
@@ -261,7 +259,7 @@ async def test_one_vector_for_each_text_is_required(make: Make, stub: StubOpenAI
     assert "each of 2 texts" in str(error)
 
 
-async def test_one_failed_batch_ends_the_others(make: Make, stub: StubOpenAI) -> None:
+async def test_one_failed_batch_cancels_the_others(make: Make, stub: StubOpenAI) -> None:
     stub.add_faults(Fault(status=400), *[Fault(hang=True)] * 9)
     async with asyncio.timeout(5):
         error = await failure(make(batch_size=1, max_concurrency=3), [SECRET] * 9)

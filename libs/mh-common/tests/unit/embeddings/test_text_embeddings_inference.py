@@ -1,4 +1,4 @@
-"""The adapter of text-embeddings-inference against a real HTTP server that answers in each of its shapes."""
+"""The text-embeddings-inference adapter against a real HTTP server that returns each response format."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ Answer = tuple[int, dict[str, str], Any]
 
 
 class StubServer:
-    """Answers with the next of `answers` (status, headers, content), else with [length of text, 1, 0] for each."""
+    """Returns the next of `answers` (status, headers, content), or else [length of text, 1, 0] for each text."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
@@ -105,14 +105,14 @@ async def test_texts_go_in_batches_and_vectors_come_back_in_order(stub: StubServ
     ],
     ids=["nested", "base64", "flat", "base64 alone"],
 )
-async def test_every_shape_of_an_answer_is_understood(
+async def test_every_response_format_is_understood(
     stub: StubServer, make: Make, shape: Callable[[list[list[float]]], Any]
 ) -> None:
     stub.shape = shape
     assert await make(batch_size=1).embed(["a", "bb"]) == [expected("a"), expected("bb")]
 
 
-async def test_a_busy_server_is_asked_again_when_it_says(stub: StubServer, make: Make) -> None:
+async def test_a_busy_server_is_retried_after_the_requested_wait(stub: StubServer, make: Make) -> None:
     busy = {"error": "Model is overloaded", "error_type": "Overloaded"}
     stub.answers = [(429, {"Retry-After": "3"}, busy), (424, {}, busy), (503, {}, busy), (200, {}, b"<html>")]
     waits: list[float] = []
@@ -127,23 +127,23 @@ async def test_a_busy_server_is_asked_again_when_it_says(stub: StubServer, make:
 @pytest.mark.parametrize(
     ("answer", "transient", "words"),
     [
-        ((413, {}, {"error": SECRET}), False, "refused the text (413)"),
-        ((422, {}, {"error": SECRET}), False, "refused the text (422)"),
-        ((401, {}, {"error": SECRET}), True, "refused the key (401)"),
-        ((404, {}, {"error": SECRET}), True, "answered 404"),
-        ((429, {"Retry-After": "120"}, {}), True, "answered 429"),
+        ((413, {}, {"error": SECRET}), False, "rejected the text (413)"),
+        ((422, {}, {"error": SECRET}), False, "rejected the text (422)"),
+        ((401, {}, {"error": SECRET}), True, "rejected the API key (401)"),
+        ((404, {}, {"error": SECRET}), True, "returned 404"),
+        ((429, {"Retry-After": "120"}, {}), True, "returned 429"),
         ((200, {}, [[1.0, 0.0, 0.0]] * 2), True, "one vector for each of 1 texts"),
         ((200, {}, {"embeddings": []}), True, "one vector for each of 1 texts"),
         ((200, {}, []), True, "one vector for each of 1 texts"),
-        ((200, {}, [[0.0, 0.0, 0.0]]), False, "without direction"),
-        ((200, {}, [[1.0, "x", 0.0]]), False, "without direction"),
+        ((200, {}, [[0.0, 0.0, 0.0]]), False, "zero or non-finite vector"),
+        ((200, {}, [[1.0, "x", 0.0]]), False, "zero or non-finite vector"),
         ((200, {}, [[1.0, 0.0]]), True, "length 2, expected 3"),
         ((200, {}, [[[1.0, 0.0, 0.0]]]), True, "length 1, expected 3"),
         ((200, {}, [["", 1]]), True, "length 2, expected 3"),
         ((200, {}, ["no base64!"]), True, "length str, expected 3"),
     ],
 )
-async def test_what_goes_wrong_is_one_error_without_any_text(
+async def test_every_failure_is_one_error_without_any_text(
     stub: StubServer, make: Make, answer: Answer, transient: bool, words: str
 ) -> None:
     stub.answers = [answer]
@@ -155,14 +155,14 @@ async def test_what_goes_wrong_is_one_error_without_any_text(
     assert caught.value.retry_after == (120.0 if "429" in words else None)
 
 
-async def test_a_server_that_is_not_there_or_silent_is_said(make: Make, stub: StubServer) -> None:
+async def test_an_unreachable_or_silent_server_is_reported(make: Make, stub: StubServer) -> None:
     with pytest.raises(EmbedderError, match="cannot be reached"):
         await make(base_url="http://127.0.0.1:9", max_attempts=2).embed(["a"])
     with pytest.raises(EmbedderError, match="did not answer in time"):
         await make(timeout=1e-9, max_attempts=1).embed(["a"])
 
 
-async def test_shorter_vectors_are_padded_only_when_that_is_wanted(stub: StubServer, make: Make) -> None:
+async def test_shorter_vectors_are_padded_only_if_enabled(stub: StubServer, make: Make) -> None:
     with pytest.raises(VectorLengthError, match="length 3, expected 5"):
         await make(dimension=5).embed(["a"])
     [vector] = await make(dimension=5, pad=True).embed(["a"])

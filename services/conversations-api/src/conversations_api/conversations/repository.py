@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
 from mh_common.errors import NotFoundError
-from mh_common.fields import FILTERS, Check
+from mh_common.fields import FILTERS, Operator
 from mh_common.models import (
     Conversation,
     ConversationCreate,
@@ -200,12 +200,12 @@ def _page(sort: Sort, first: bool, asked: Asked) -> Select[*tuple[Any, ...]]:
 def _conditions(asked: Asked) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions of these filters, whose values are parameters by their names."""
     for name, whether in asked:
-        column, check = _ROW[FILTERS[name].field.name], FILTERS[name].check
-        if check is Check.EMPTY:
+        column, operator = _ROW[FILTERS[name].field.name], FILTERS[name].operator
+        if operator is Operator.IS_EMPTY:
             yield column.is_(None) if whether else column.is_not(None)
-        elif check is Check.ANY_OF:
+        elif operator is Operator.ANY_OF:
             yield column.in_(bindparam(name, expanding=True, type_=column.type))
-        elif check is Check.FROM:
+        elif operator is Operator.GTE:
             yield column >= bindparam(name, type_=column.type)
         else:
             yield column < bindparam(name, type_=column.type)

@@ -8,7 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
-from mh_common.errors import TurnedOffError
+from mh_common.errors import FeatureDisabledError
 from mh_common.models import (
     MAX_ID,
     USER_ID_HEADER,
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/api/v1/history", tags=["history"])
 async def _turned_on(request: Request) -> None:
     if not state_of(request).history_enabled:
         message = "The query history is turned off (HISTORY_ENABLED): nothing is stored or shown. Deleting works."
-        raise TurnedOffError(message)
+        raise FeatureDisabledError(message)
 
 
 TURNED_ON = [Depends(_turned_on)]

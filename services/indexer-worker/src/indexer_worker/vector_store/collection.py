@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from mh_common import vector_index as fields
-from mh_common.fields import OF_TEXT, ConversationField, Kind
+from mh_common.fields import TEXT_KINDS, ConversationField, Kind
 from mh_common.units import CONVERSATION
 from pymilvus import AsyncMilvusClient, CollectionSchema, DataType, Function, FunctionType
 
@@ -57,7 +57,7 @@ def _type_of(field: ConversationField) -> dict[str, Any]:
     """Return the type of a field in Milvus, as arguments of `add_field`."""
     if field.kind is Kind.CHOICE:
         return {"datatype": DataType.VARCHAR, "max_length": max(len(choice.encode()) for choice in field.choices)}
-    if field.kind in OF_TEXT:
+    if field.kind in TEXT_KINDS:
         return {"datatype": DataType.VARCHAR, "max_length": MAX_CHARACTER_BYTES * field.max_length}
     return {"datatype": DataType.INT64}
 

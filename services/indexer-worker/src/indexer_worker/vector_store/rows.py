@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mh_common import vector_index as fields
-from mh_common.fields import indexed
+from mh_common.fields import to_index_value
 from mh_common.models import Conversation
 from mh_common.stemming import indexed_words
 
@@ -21,7 +21,7 @@ def vector_row(conversation: Conversation, question: Sequence[float], text: Sequ
         fields.WORDS: fields.cut_to_bytes(_words(conversation)),
         fields.QUESTION_HASH: fields.question_hash(conversation.question),
         fields.VERSION: conversation.version,
-        **{field.name: indexed(field, getattr(conversation, field.name)) for field in fields.FILTERABLE},
+        **{field.name: to_index_value(field, getattr(conversation, field.name)) for field in fields.FILTERABLE},
     }
 
 

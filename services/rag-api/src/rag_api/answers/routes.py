@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Request, Response
 from mh_common.models import ANSWER_EVENTS, USER_ID_PATTERN, Answer, AnswerRequest
-from mh_common.web.event_streams import EVENT_STREAM, EventStreamResponse, event, problem_event, while_connected
-from mh_common.web.media_types import accepted
+from mh_common.web.event_streams import EVENT_STREAM, EventStreamResponse, cancel_on_disconnect, event, problem_event
+from mh_common.web.media_types import negotiate_media_type
 from mh_common.web.problems import problem_responses
 from starlette.requests import ClientDisconnect
 
@@ -61,11 +61,11 @@ async def answer(body: AnswerRequest, request: Request, state: State, user: User
     If nothing relevant is found, the answer says so (`model` is `none`). If the language model is down (502), too slow
     (504) or refuses to answer (503), the problem document includes the `sources`.
     """
-    media_type = accepted(request, (JSON, EVENT_STREAM))
+    media_type = negotiate_media_type(request, (JSON, EVENT_STREAM))
     try:
         if media_type == JSON:
-            return await while_connected(request, state.answers.answer(body, user))
-        pending = await while_connected(request, state.answers.prepare(body, user))
+            return await cancel_on_disconnect(request, state.answers.answer(body, user))
+        pending = await cancel_on_disconnect(request, state.answers.prepare(body, user))
     except ClientDisconnect:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     return EventStreamResponse(_events(request, state.answers, pending), state.heartbeat)

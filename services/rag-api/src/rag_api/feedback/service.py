@@ -27,7 +27,7 @@ class FeedbackService:
 
         Raises:
             NotFoundError: the answer is not in the history, or belongs to another user.
-            TurnedOffError: the query history is disabled.
+            FeatureDisabledError: the query history is disabled.
             UnavailableError: the conversations API is down.
         """
         try:
@@ -35,7 +35,7 @@ class FeedbackService:
         except NotFoundError as error:
             raise errors.NotFoundError(f"There is no answer {answer_id} in the history.") from error
         except ConflictError as error:
-            raise errors.TurnedOffError(
+            raise errors.FeatureDisabledError(
                 "The query history, which stores feedback, is disabled (HISTORY_ENABLED)."
             ) from error
         except MHError as error:

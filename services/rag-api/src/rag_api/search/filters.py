@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from mh_common import vector_index as fields
-from mh_common.fields import BY_NAME, FILTERS, OF_TEXT, Check, Filter, Kind, indexed, is_on_one_line
+from mh_common.fields import BY_NAME, FILTERS, TEXT_KINDS, Filter, Kind, Operator, is_single_line, to_index_value
 from mh_common.models import SearchRequest
 
 ComparisonOperator = Literal["<", "<=", ">", ">="]
@@ -31,7 +31,7 @@ class In:
     """The field has one of the values or, if `negated`, none of them.
 
     Without values it matches nothing or, if `negated`, everything. The values are as stored in the index, see
-    `mh_common.fields.indexed`.
+    `mh_common.fields.to_index_value`.
     """
 
     field: str
@@ -116,14 +116,14 @@ def condition_from_request(request: SearchRequest) -> And:
 
 def _filter_condition(one: Filter, value: Any) -> Condition:
     name = one.field.name
-    match one.check:
-        case Check.ANY_OF:
-            return In(name, [indexed(one.field, each) for each in value])
-        case Check.FROM:
-            return Compare(name, ">=", int(indexed(one.field, value)))
-        case Check.BEFORE:
-            return Compare(name, "<", int(indexed(one.field, value)))
-        case Check.EMPTY:
+    match one.operator:
+        case Operator.ANY_OF:
+            return In(name, [to_index_value(one.field, each) for each in value])
+        case Operator.GTE:
+            return Compare(name, ">=", int(to_index_value(one.field, value)))
+        case Operator.LT:
+            return Compare(name, "<", int(to_index_value(one.field, value)))
+        case Operator.IS_EMPTY:
             return is_empty(name, negated=not value)
 
 
@@ -132,7 +132,7 @@ def is_empty(name: str, *, negated: bool) -> Condition:
     field = BY_NAME[name]
     if not field.optional:
         return And() if negated else MATCH_NOTHING
-    return In(name, [indexed(field, None)], negated)
+    return In(name, [to_index_value(field, None)], negated)
 
 
 def unresolved_leaves(condition: Condition) -> set[Phrase | Substring]:
@@ -192,7 +192,7 @@ def _in_expression(condition: In) -> str:
 
 def _to_literal(name: str, value: FieldValue) -> str:
     field = BY_NAME.get(name)
-    if field is not None and field.kind in OF_TEXT:
+    if field is not None and field.kind in TEXT_KINDS:
         return _quote(str(value))
     if field is None or field.kind is not Kind.CHOICE:
         return f"{_to_integer(name, value):d}"
@@ -202,7 +202,7 @@ def _to_literal(name: str, value: FieldValue) -> str:
 
 
 def _quote(text: str) -> str:
-    if not is_on_one_line(text):
+    if not is_single_line(text):
         raise ValueError("Texts cannot contain control characters")
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -216,13 +216,13 @@ def _compare_expression(condition: Compare) -> str:
 
 def _to_integer(name: str, value: FieldValue) -> int:
     field = BY_NAME.get(name)
-    if name != fields.QUESTION_HASH and (field is None or field.kind in (Kind.CHOICE, *OF_TEXT)):
+    if name != fields.QUESTION_HASH and (field is None or field.kind in (Kind.CHOICE, *TEXT_KINDS)):
         raise ValueError(f"{name} is not a number")
     return int(value)
 
 
 def _substring_expression(condition: Substring) -> str:
-    if BY_NAME[condition.field].kind not in OF_TEXT or not condition.text:
+    if BY_NAME[condition.field].kind not in TEXT_KINDS or not condition.text:
         raise ValueError("Substring conditions need a text field and a non-empty text")
     before, after = ("" if condition.position == position else "%" for position in ("start", "end"))
     return f"{condition.field} like {_quote(before + condition.text + after)}"

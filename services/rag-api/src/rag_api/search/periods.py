@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from mh_common.fields import BY_NAME, Kind, microseconds
+from mh_common.fields import BY_NAME, Kind, to_microseconds
 
 from rag_api.search.filters import And, Compare, ComparisonOperator, Condition, Or, is_empty
 
@@ -12,14 +12,14 @@ _DATE: Final = re.compile(r"([0-9]{4})(?:([-./])([0-9]{2})(?:\2([0-9]{2}))?)?")
 _INSTANT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-_END_OF_TIME: Final = microseconds(datetime.max.replace(tzinfo=UTC)) + 1
+_END_OF_TIME: Final = to_microseconds(datetime.max.replace(tzinfo=UTC)) + 1
 
 TimeSpan = tuple[int, int]
 """Start (inclusive) and end (exclusive) of a period: UTC microseconds since 1970 or, for date fields, ordinals of days
 as the index stores them."""
 
 
-def parse_period(text: str, kind: Kind = Kind.MOMENT) -> TimeSpan | None:
+def parse_period(text: str, kind: Kind = Kind.TIMESTAMP) -> TimeSpan | None:
     """Parse a period for a time or date field; None when the text is not a period.
 
     `2026`, `2026-03` and `2026-03-01` are a year, a month and a day; dots and slashes work as well. `2026-03-01T12:00Z`
@@ -28,8 +28,8 @@ def parse_period(text: str, kind: Kind = Kind.MOMENT) -> TimeSpan | None:
     try:
         if match := _DATE.fullmatch(text):
             return _bounds(*_days(match[1], match[3], match[4]), kind)
-        if kind is Kind.MOMENT and _INSTANT.fullmatch(text):
-            instant = microseconds(datetime.fromisoformat(text.upper()))
+        if kind is Kind.TIMESTAMP and _INSTANT.fullmatch(text):
+            instant = to_microseconds(datetime.fromisoformat(text.upper()))
             return instant, instant + 1
     except (ValueError, OverflowError):
         pass
@@ -71,10 +71,10 @@ def _days(year: str, month: str | None, day: str | None) -> tuple[date, date | N
 
 
 def _bounds(start: date, end: date | None, kind: Kind) -> TimeSpan:
-    if kind is Kind.DAY:
+    if kind is Kind.DATE:
         return start.toordinal(), (end or date.max).toordinal() + (end is None)
     return _midnight(start), _END_OF_TIME if end is None else _midnight(end)
 
 
 def _midnight(day: date) -> int:
-    return microseconds(datetime.combine(day, time(), UTC))
+    return to_microseconds(datetime.combine(day, time(), UTC))

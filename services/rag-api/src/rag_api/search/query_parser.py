@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mh_common.errors import DomainError
-from mh_common.fields import BY_NAME, FIELDS, NAMES, ConversationField, Kind, text_of
+from mh_common.fields import BY_NAME, FIELDS, NAMES, ConversationField, Kind, validate_text
 from mh_common.models import MAX_ID, FieldProblem
 from mh_common.stemming import words_of
 
@@ -126,9 +126,9 @@ def _filter_condition(field: ConversationField, operator: str, value: str, *, ne
     match field.kind:
         case Kind.TEXT | Kind.URL:
             return _text_condition(field, operator, value, negated=negated)
-        case Kind.DAY:
+        case Kind.DATE:
             return _time_condition(field, operator, value, negated=negated)
-        case Kind.MOMENT:
+        case Kind.TIMESTAMP:
             return _time_condition(field, operator, value, negated=negated)
         case Kind.CHOICE:
             return _choice_condition(field, operator, value, negated=negated)
@@ -138,11 +138,11 @@ def _filter_condition(field: ConversationField, operator: str, value: str, *, ne
 
 def _text_condition(field: ConversationField, operator: str, value: str, *, negated: bool) -> Condition:
     if operator not in (":", "="):
-        raise QuerySyntaxError(f"{field.name} must be followed by a colon: {field.typed}")
+        raise QuerySyntaxError(f"{field.name} must be followed by a colon: {field.example}")
     # Commas are common in URLs.
     apart = re.findall(_TEXT, value) if field.kind is Kind.TEXT or value.startswith('"') else [value]
     try:
-        values = [text_of(field, one.strip('"')) for one in apart]
+        values = [validate_text(field, one.strip('"')) for one in apart]
     except ValueError as error:
         raise QuerySyntaxError(f"{field.name} {error}.") from None
     return In(field.name, values, negated)
@@ -183,7 +183,7 @@ def _time_condition(field: ConversationField, operator: str, value: str, *, nega
     span = parse_period(value, field.kind)
     if span is None:
         examples = f"{name}>=2026, {name}:2026-03, {name}<=2026-03-01"
-        if field.kind is Kind.DAY:
+        if field.kind is Kind.DATE:
             raise QuerySyntaxError(f"{name} must be a year, a month or a day: {examples}")
         raise QuerySyntaxError(
             f"{name} must be a year, a month, a day or a time with a time zone: {examples}, {name}<2026-03-01T12:00:00Z"

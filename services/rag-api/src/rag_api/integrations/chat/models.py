@@ -4,14 +4,14 @@ import re
 from typing import Annotated
 
 from mh_common.models import QueryText
-from mh_common.models.base import WireModel, without_nul
+from mh_common.models.base import WireModel, reject_nul
 from mh_common.settings import BLANK_IS_NONE
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from rag_api.answers.generators import MAX_INSTRUCTIONS_LENGTH
 
 Instructions = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=MAX_INSTRUCTIONS_LENGTH), AfterValidator(without_nul)
+    str, StringConstraints(strip_whitespace=True, max_length=MAX_INSTRUCTIONS_LENGTH), AfterValidator(reject_nul)
 ]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 

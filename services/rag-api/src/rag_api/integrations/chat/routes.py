@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse
 from mh_common.errors import InvalidRequestError
 from mh_common.models import AnswerEvent, AnswerRequest, AnswerToken, Problem, Source
-from mh_common.web.event_streams import LiveResponse, while_connected
+from mh_common.web.event_streams import CancellableStreamingResponse, cancel_on_disconnect
 from starlette.requests import ClientDisconnect
 
 from rag_api.answers.generators import GenerationOptions
@@ -57,10 +57,10 @@ async def chat(
     """
     backends = _caller_backends(body, state)
     try:
-        started = await while_connected(request, _wait_for_first_event(body, user, state.answers, backends))
+        started = await cancel_on_disconnect(request, _wait_for_first_event(body, user, state.answers, backends))
     except ClientDisconnect:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
-    return LiveResponse(_text(request, started, public_url), PlainTextResponse.media_type)
+    return CancellableStreamingResponse(_text(request, started, public_url), PlainTextResponse.media_type)
 
 
 @dataclass(frozen=True)

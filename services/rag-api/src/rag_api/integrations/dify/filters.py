@@ -11,7 +11,7 @@ from datetime import date
 from typing import Final
 
 from mh_common.errors import InvalidRequestError
-from mh_common.fields import BY_NAME, NAMES, ConversationField, Kind, is_on_one_line, text_of
+from mh_common.fields import BY_NAME, NAMES, ConversationField, Kind, is_single_line, validate_text
 from mh_common.models import MAX_ID, FieldProblem
 
 from rag_api.integrations.dify.models import MetadataCondition, MetadataFilter, Scalar
@@ -54,8 +54,8 @@ _TIME_OPERATORS: Final[Mapping[str, ComparisonOperator]] = {**_ORDER_OPERATORS, 
 
 OPERATORS: Final[Mapping[Kind, Sequence[str]]] = {
     Kind.CHOICE: (*_SUBSTRING_OPERATORS, *_EQUALITY_OPERATORS, "in"),
-    Kind.MOMENT: (*_EQUALITY_OPERATORS, "in", *_TIME_OPERATORS),
-    Kind.DAY: (*_EQUALITY_OPERATORS, "in", *_TIME_OPERATORS),
+    Kind.TIMESTAMP: (*_EQUALITY_OPERATORS, "in", *_TIME_OPERATORS),
+    Kind.DATE: (*_EQUALITY_OPERATORS, "in", *_TIME_OPERATORS),
     Kind.TEXT: (*_SUBSTRING_OPERATORS, *_EQUALITY_OPERATORS, "in"),
     Kind.URL: (*_SUBSTRING_OPERATORS, *_EQUALITY_OPERATORS, "in"),
     Kind.ID: (*_EQUALITY_OPERATORS, "in", *_ORDER_OPERATORS),
@@ -122,7 +122,7 @@ def _field_condition(name: str, operator: str, value: Value, *, negated: bool) -
             return _choice_condition(field, operator, value, negated=negated)
         case Kind.TEXT | Kind.URL:
             return _text_condition(field, operator, value, negated=negated)
-        case Kind.MOMENT | Kind.DAY:
+        case Kind.TIMESTAMP | Kind.DATE:
             return _time_condition(field, operator, value, negated=negated)
         case Kind.ID:
             return _id_condition(name, operator, value, negated=negated)
@@ -199,14 +199,14 @@ def _validate_choice(field: ConversationField, value: Scalar) -> str:
 def _substring_value(field: ConversationField, value: Scalar) -> str:
     if not isinstance(value, str):
         raise _ConditionError("value", "must be a string for this operator")
-    if len(value) > field.max_length or not is_on_one_line(value):
+    if len(value) > field.max_length or not is_single_line(value):
         raise _ConditionError("value", f"must be at most {field.max_length:,} characters on one line")
     return value
 
 
 def _text_value(field: ConversationField, value: Scalar) -> str:
     try:
-        return text_of(field, str(value))
+        return validate_text(field, str(value))
     except ValueError as error:
         raise _ConditionError("value", str(error)) from None
 
@@ -231,12 +231,12 @@ def _time_span(field: ConversationField, value: Scalar) -> TimeSpan:
     else:
         seconds = value
     if seconds is None or seconds in _YEARS or not _FIRST_SECOND <= seconds <= _LAST_SECOND:
-        zone = "" if field.kind is Kind.DAY else 'a time with a time zone ("2026-03-01T12:00:00Z"), '
+        zone = "" if field.kind is Kind.DATE else 'a time with a time zone ("2026-03-01T12:00:00Z"), '
         raise _ConditionError(
             "value",
             f'must be {zone}a day ("2026-03-01"), a month or a year as a string, or a number of seconds since 1970',
         )
-    if field.kind is Kind.DAY:
+    if field.kind is Kind.DATE:
         day = _FIRST_OF_1970 + int(seconds // _DAY_S)
         return day, day + 1
     start = round(seconds * 1_000_000)

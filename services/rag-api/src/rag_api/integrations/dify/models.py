@@ -6,7 +6,7 @@ version of Dify may add, are ignored, except in filters: ignoring part of a filt
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from mh_common.fields import NAMES, listed
+from mh_common.fields import NAMES, join_names
 from mh_common.models import ConversationDetails, QueryText, SearchHit, SearchRequest, Sentiment, UtcTime, WireModel
 from pydantic import (
     BaseModel,
@@ -78,8 +78,8 @@ class MetadataFilter(WireModel):
         StrictStr | Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_NAMES)],
         _with_message(f"must be the name of a field, or a list of 1 to {MAX_NAMES} such names"),
     ] = Field(
-        description=f"{listed([f'`{name}`' for name in NAMES], ' or ')}. Of several names, at least one must match; "
-        "with a `not` operator or `≠`, all must."
+        description=f"{join_names([f'`{name}`' for name in NAMES], ' or ')}. Of several names, at least one must "
+        "match; with a `not` operator or `≠`, all must."
     )
     comparison_operator: Operator
     value: Annotated[Scalar | list[Scalar] | None, _with_message("must be a string, a number, or a list of them")] = (

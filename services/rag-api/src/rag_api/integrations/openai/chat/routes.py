@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from mh_common.models import USER_ID_PATTERN
-from mh_common.web.event_streams import EVENT_STREAM, EventStreamResponse, while_connected
+from mh_common.web.event_streams import EVENT_STREAM, EventStreamResponse, cancel_on_disconnect
 from starlette.requests import ClientDisconnect
 
 from rag_api.answers.routes import CLIENT_CLOSED_REQUEST, UserId
@@ -59,8 +59,8 @@ async def complete(
     pending = _prepare_reply(state, body, user or _fallback_user(request, body))
     try:
         if not body.stream:
-            return await while_connected(request, _to_completion(pending, options))
-        reply = await while_connected(request, pending)
+            return await cancel_on_disconnect(request, _to_completion(pending, options))
+        reply = await cancel_on_disconnect(request, pending)
     except ClientDisconnect:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     return EventStreamResponse(to_events(request, reply, options), state.heartbeat)

@@ -8,7 +8,7 @@ string attributes such as 2026-03-01. A conversation without an attribute matche
 import math
 from typing import Any, Final
 
-from mh_common.fields import BY_NAME, ConversationField, Kind, day_of, indexed, text_of
+from mh_common.fields import BY_NAME, ConversationField, Kind, parse_date, to_index_value, validate_text
 from mh_common.models import MAX_ID
 
 from rag_api.integrations.openai.errors import InvalidParamError
@@ -27,9 +27,9 @@ MAX_FILTERS: Final = 100
 the expression within the nesting depth that Milvus supports."""
 
 _OPERATORS: Final[dict[str, ComparisonOperator]] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-_INDEX_UNIT: Final = {Kind.ID: 1, Kind.MOMENT: 1_000_000}
+_INDEX_UNIT: Final = {Kind.ID: 1, Kind.TIMESTAMP: 1_000_000}
 """Factor between an attribute's value and the value in the index."""
-_MAX_NUMBER: Final = {Kind.ID: MAX_ID, Kind.MOMENT: 10**12}
+_MAX_NUMBER: Final = {Kind.ID: MAX_ID, Kind.TIMESTAMP: 10**12}
 """No id or time in seconds is larger. Larger numbers, which the index would reject, are clamped to this."""
 
 
@@ -50,7 +50,7 @@ def _count_comparisons(filters: Filter, depth: int) -> int:
     if isinstance(filters, CompoundFilter):
         return sum(_count_comparisons(one, depth + 1) for one in filters.filters)
     field = BY_NAME.get(filters.key)
-    return len(_values(filters)) if field is not None and field.kind is Kind.MOMENT else 1
+    return len(_values(filters)) if field is not None and field.kind is Kind.TIMESTAMP else 1
 
 
 def _condition(filters: Filter) -> Condition:
@@ -65,9 +65,9 @@ def _condition(filters: Filter) -> Condition:
             return _choice_condition(field, filters)
         case Kind.TEXT | Kind.URL:
             return _text_condition(field, filters)
-        case Kind.DAY:
+        case Kind.DATE:
             return _day_condition(field, filters)
-        case Kind.ID | Kind.MOMENT:
+        case Kind.ID | Kind.TIMESTAMP:
             return _number_condition(field, filters)
 
 
@@ -95,12 +95,12 @@ def _text_condition(field: ConversationField, filters: ComparisonFilter) -> Cond
 def _text_value(field: ConversationField, value: Any) -> str:
     if not isinstance(value, str):
         raise _invalid_filter(f"{field.name} must be a string.")
-    return text_of(field, value)
+    return validate_text(field, value)
 
 
 def _day_condition(field: ConversationField, filters: ComparisonFilter) -> Condition:
     try:
-        values = [int(indexed(field, day_of(value))) for value in _values(filters)]
+        values = [int(to_index_value(field, parse_date(value))) for value in _values(filters)]
     except (ValueError, TypeError):
         raise _invalid_filter(f"{field.name} must be a date as a string, such as 2026-03-01.") from None
     if filters.type in _OPERATORS:
@@ -113,7 +113,7 @@ def _number_condition(field: ConversationField, filters: ComparisonFilter) -> Co
     if not all(_is_number(value) for value in values):
         raise _invalid_filter(
             f"{field.name} must be a number"
-            + (", in seconds since 1970, such as 1772366400." if field.kind is Kind.MOMENT else ".")
+            + (", in seconds since 1970, such as 1772366400." if field.kind is Kind.TIMESTAMP else ".")
         )
     most = _MAX_NUMBER[field.kind]
     if filters.type in _OPERATORS:

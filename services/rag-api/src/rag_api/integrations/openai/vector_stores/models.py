@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Any, Final, Literal
 
-from mh_common.fields import ID, NAMES, listed
+from mh_common.fields import ID, NAMES, join_names
 from mh_common.models import QueryText
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,7 +19,7 @@ class ComparisonFilter(BaseModel):
     """A comparison of an attribute with a value."""
 
     type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
-    key: str = Field(description=f"{listed(KEYS, ' or ')}.")
+    key: str = Field(description=f"{join_names(KEYS, ' or ')}.")
     value: Any = Field(
         description="A value of the attribute's type: a number for id and, in seconds since 1970, for times; a string "
         "such as 2026-03-01 for dates; positive, negative or neutral for sentiments. For in and nin, a list of at most "

@@ -5,7 +5,7 @@ from typing import Final
 
 from fastapi import APIRouter
 from mh_common import vector_index as fields
-from mh_common.fields import listed
+from mh_common.fields import join_names
 from mh_common.models import ConversationDetails, SearchHit, SearchRequest
 
 from rag_api.dependencies import State
@@ -29,7 +29,7 @@ VECTOR_STORE_ID: Final = "conversations"
 
 
 _STORE_DESCRIPTION: Final = (
-    f"The only vector store is `conversations`. Its attributes are {listed(KEYS, ' and ')}, times in whole seconds "
+    f"The only vector store is `conversations`. Its attributes are {join_names(KEYS, ' and ')}, times in whole seconds "
     "since 1970; filters are exact. `rewrite_query` and `ranker` are ignored."
 )
 DESCRIPTION: Final = f"""\

@@ -1,8 +1,8 @@
-"""pandas, loaded when somebody uses it instead of when pymilvus is imported (ADR 37).
+"""Import pandas on first use, instead of when pymilvus is imported (ADR 37).
 
-pymilvus imports it for the data frames of an interface that nothing here uses; that takes 40 MB of each process and a
-quarter of a second of each start. `install` puts modules in its place that hold what pymilvus names while it is
-imported, and load the real one at the first use of anything else.
+pymilvus imports pandas for an interface that nothing here uses, which costs 40 MB of memory per process and a quarter
+of a second at startup. `install` registers placeholder modules that provide the names pymilvus needs while it is
+imported, and import the real pandas when anything else is used.
 """
 
 import sys
@@ -17,20 +17,20 @@ _NAMES: Final = (PANDAS, "pandas.api", "pandas.api.types")
 
 class _DataFrameType(type):
     def __instancecheck__(cls, instance: object) -> bool:
-        # Where pandas is not loaded nothing is one.
+        # Without pandas there are no data frames.
         real = sys.modules.get(PANDAS)
-        return not isinstance(real, _OnDemand) and real is not None and isinstance(instance, real.DataFrame)
+        return not isinstance(real, _LazyModule) and real is not None and isinstance(instance, real.DataFrame)
 
 
 class _DataFrame(metaclass=_DataFrameType):
-    """Stands for `pandas.DataFrame` in annotations and type checks; to make one makes a real one."""
+    """Placeholder for `pandas.DataFrame` in annotations and type checks; creating one returns a real one."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         return _load(PANDAS).DataFrame(*args, **kwargs)
 
 
-class _OnDemand(ModuleType):
-    """A module that is loaded at its first use."""
+class _LazyModule(ModuleType):
+    """A module that is imported on first use."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__path__":
@@ -38,8 +38,8 @@ class _OnDemand(ModuleType):
         return getattr(_load(self.__name__), name)
 
 
-class _Functions(_OnDemand):
-    """A module of functions, each of which loads it when it is called."""
+class _LazyFunctions(_LazyModule):
+    """A module of functions; calling one of them imports it."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -52,18 +52,18 @@ class _Functions(_OnDemand):
 
 
 def install() -> None:
-    """Put pandas off, unless it is loaded already. To be called before pymilvus is imported."""
+    """Make pandas lazy, unless it is already imported. Call this before importing pymilvus."""
     if PANDAS in sys.modules:
         return
     for name in _NAMES:
-        module = _Functions(name) if name == _NAMES[-1] else _OnDemand(name)
+        module = _LazyFunctions(name) if name == _NAMES[-1] else _LazyModule(name)
         module.__spec__ = ModuleSpec(name, None, is_package=True)
         sys.modules[name] = module
     vars(sys.modules[PANDAS])["DataFrame"] = _DataFrame
 
 
 def _load(name: str) -> ModuleType:
-    for put_off in _NAMES:
-        if isinstance(sys.modules.get(put_off), _OnDemand):
-            del sys.modules[put_off]
+    for lazy in _NAMES:
+        if isinstance(sys.modules.get(lazy), _LazyModule):
+            del sys.modules[lazy]
     return import_module(name)

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-PUT_OFF = "import sys; from mh_common import pandas_on_demand; pandas_on_demand.install(); "
+PUT_OFF = "import sys; from mh_common import lazy_pandas; lazy_pandas.install(); "
 LOADED = "'pandas.core' in sys.modules"
 
 
@@ -14,17 +14,17 @@ def test_pymilvus_is_imported_without_pandas() -> None:
     assert run(f"import pymilvus; print({LOADED})") == "False"
 
 
-def test_pandas_is_there_for_who_uses_it() -> None:
+def test_pandas_is_imported_on_first_use() -> None:
     code = "import pymilvus, pandas; print(pandas.Series([1, 2]).sum(), pandas.DataFrame({'a': [1]}).shape)"
     assert run(code) == "3 (1, 1)"
 
 
-def test_a_submodule_brings_the_real_one() -> None:
+def test_importing_a_submodule_imports_the_real_pandas() -> None:
     code = "import pymilvus; import pandas.io.json; import pandas; print(pandas.__version__ > '')"
     assert run(code) == "True"
 
 
-def test_pymilvus_knows_a_data_frame_and_a_list_when_it_sees_one() -> None:
+def test_pymilvus_distinguishes_a_data_frame_from_a_list() -> None:
     code = (
         "from pymilvus.orm import schema; before = isinstance([], schema.pd.DataFrame); import pandas; "
         "print(before, isinstance(pandas.DataFrame(), schema.pd.DataFrame), schema.is_list_like([1]))"

@@ -2,7 +2,7 @@
 
 from typing import Literal, Unpack
 
-from mh_common.fields import FILTERS, Check
+from mh_common.fields import FILTERS, Operator
 from mh_common.models import GroupBy, SearchMode, SearchRequest, SearchResult
 
 from mh_client._base import Call, validated
@@ -13,10 +13,10 @@ SearchModeName = SearchMode | Literal["hybrid", "semantic", "keyword"]
 GroupByName = GroupBy | Literal["question", "none"]
 
 
-class SearchFilters(FieldFilters, total=False):
-    """What may narrow or change a search; None is the same as left out.
+class SearchOptions(FieldFilters, total=False):
+    """Filters and options of a search; None means the default.
 
-    `plain_query` takes the query as free text only; else it may hold `"a phrase"`, `-word` and filters such as
+    `plain_query` treats the query as free text only; otherwise it may contain `"a phrase"`, `-word` and filters such as
     `created_at>=2026-03`.
     """
 
@@ -28,11 +28,11 @@ class SearchFilters(FieldFilters, total=False):
     similarity_threshold: float | None
 
 
-def search(query: str, **filters: Unpack[SearchFilters]) -> Call[SearchResult]:
-    """Find conversations by meaning and words, best first (`limit` 1 to 100, default 10), one for each question."""
+def search(query: str, **filters: Unpack[SearchOptions]) -> Call[SearchResult]:
+    """Search conversations by meaning and keywords, best first (`limit` 1 to 100, default 10), one per question."""
     values: dict[str, object] = {"query": query, **filters}
     for name, one in FILTERS.items():
-        if one.check is Check.ANY_OF and isinstance(values.get(name), str):
+        if one.operator is Operator.ANY_OF and isinstance(values.get(name), str):
             values[name] = [values[name]]
     request = validated(SearchRequest, values)
     return Call(
@@ -44,7 +44,7 @@ def search(query: str, **filters: Unpack[SearchFilters]) -> Call[SearchResult]:
 
 
 def similar(conversation_id: int, limit: int = 10, similarity_threshold: float = 0.0) -> Call[SearchResult]:
-    """Find other questions like that of a conversation, best first, one hit for each (`limit` 1 to 100)."""
+    """Find questions similar to that of a conversation, best first, one hit per question (`limit` 1 to 100)."""
     return Call(
         method="GET",
         path=f"/api/v1/conversations/{conversation_id:d}/similar",
