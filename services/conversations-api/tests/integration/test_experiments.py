@@ -92,7 +92,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         (changed("configuration", ["no object"]), "valid dictionary"),
         (changed("data_set.sha256", "0A" * 32), "should match pattern"),
         (changed("data_set.cases", 0), "greater than or equal to 1"),
-        (changed("data_set.cases", 3), "one value for each of data_set.cases"),
+        (changed("data_set.cases", 3), "data_set.cases values for each measure"),
         (changed("data_set.cases", 10_001), "less than or equal to 10000"),
         (changed("per_case", {"mrr@10": [1.0, 0.0]}), "same measures"),
         (changed("per_case", {"hit@3": [1.0, 1.1]}), "less than or equal to 1"),

@@ -70,7 +70,7 @@ def test_a_foreign_collection_lets_jobs_wait_and_says_what_to_do(
     [
         ({"WORKER_TIME_LIMIT": "-1"}, "Invalid settings. WORKER_TIME_LIMIT: "),
         ({"METRICS_PORT": "9100"}, "Invalid settings. METRICS: METRICS_PORT needs PROMETHEUS_"),
-        ({"EMBEDDING_DIMENSION": ""}, "The indexer worker cannot start. EMBEDDING_DIMENSION is needed"),
+        ({"EMBEDDING_DIMENSION": ""}, "The indexer worker cannot start. Set EMBEDDING_DIMENSION"),
     ],
 )
 def test_bad_settings_are_said_in_one_line(
