@@ -143,8 +143,7 @@ async def test_a_request_whose_twin_is_still_in_work_is_a_conflict(api: AsyncCli
     key = str(uuid.uuid4())
     with platform.connect_to_mysql(platform.database) as twin:
         taken = (
-            "INSERT INTO idempotency_keys (`key`, request_hash, created_at, result_ids) "
-            "VALUES (%s, '', NOW(6), '[]')"
+            "INSERT INTO idempotency_keys (`key`, request_hash, created_at, result_ids) VALUES (%s, '', NOW(6), '[]')"
         )
         twin.cursor().execute(taken, (key,))
         with pytest.raises(ConflictError):
