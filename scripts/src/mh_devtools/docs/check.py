@@ -189,8 +189,8 @@ def _is_path(span: str, page: Page, known: Known) -> bool:
     wanted = span.rstrip("/")
     near = (page.path.parent / wanted).as_posix()
     names = known.folders if span.endswith("/") else known.files | known.folders
-    if re.search(r"[*{]|(^|/)(NAME|NOUN|SERVICE)(/|$)", wanted):
-        pattern = re.sub(r"\{[^}]*\}|\b(NAME|NOUN|SERVICE)\b", "*", wanted)
+    if re.search(r"[*{]|(^|/)(NAME|SERVICE)(/|$)", wanted):
+        pattern = re.sub(r"\{[^}]*\}|\b(NAME|SERVICE)\b", "*", wanted)
         return any(fnmatchcase(name, pattern) or fnmatchcase(name, f"*/{pattern}") for name in names)
     return wanted in names or near in names or any(name.endswith(f"/{wanted}") for name in names)
 
