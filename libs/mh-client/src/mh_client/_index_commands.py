@@ -95,7 +95,9 @@ def _sync(
 
 @app.command("rebuild")
 def _rebuild(ctx: typer.Context, wait: Wait = False, as_json: AsJson = False, url: Url = None) -> None:
-    """Build a new index beside the live one and switch to it, for example after changing the embedding model."""
+    """Rebuild the index from the conversations, for example after changing the embedding model.
+
+    On a Milvus server a new index is built and replaces the live one once it is complete; Milvus Lite is rebuilt in place."""
     with Client(url or ctx.obj) as client:
         _finish(client, client.index.rebuild(), wait, as_json)
 

@@ -1,7 +1,7 @@
 """The contract between the API that queues index jobs and the worker that runs them.
 
-A job carries keys of units and nothing else: the worker reads the rows when it runs, so a job may run late, twice or
-out of order and still leave the index with the present rows.
+A job contains only keys of units: the worker reads the rows when it runs, so a job may run late, twice or out of order,
+and the index still gets the current rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,16 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from mh_common.units import CONVERSATION, Ordinal, SourceId, UnitKey, UnitKind, conversation_units
 
 MAX_JOB_UNITS: Final = 64
-"""Most units in one message: one embedding batch, one upsert, and little lost time when a worker dies."""
+"""Most units in one message: one embedding batch, one upsert, and little work lost when a worker dies."""
 
 INDEX_QUEUE: Final = "index"
-"""Name of the Celery queue (the Redis list) that all index jobs travel on."""
+"""Name of the Celery queue (a Redis list) of all index jobs."""
 
 
 class IndexJob(StrEnum):
     """Celery task names. Each takes units of one kind, as `job_arguments` returns them.
 
-    The names are older than the other kinds and stand for all of them.
+    The names date from when conversations were the only kind, and are used for every kind.
     """
 
     CREATED = "CreatedMentalHealthConversationJob"
@@ -33,7 +33,7 @@ class IndexJob(StrEnum):
 class RunJob(StrEnum):
     """Celery task names of runs over the whole index. Each takes one keyword argument, `run_id`.
 
-    Without it, as the clock sends it, the worker adds a run of its own and carries that out.
+    Celery beat sends it without one; the worker then adds a run and executes it.
     """
 
     RECONCILE = "ReconcileIndexJob"
@@ -41,14 +41,14 @@ class RunJob(StrEnum):
 
 
 RUN_LEASE: Final = 30.0
-"""Seconds after a holder's last word during which nobody else may take over its run.
+"""Seconds after a holder's last report during which no other worker may take over its run.
 
-A holder at work says that it lives well within it, so it need not be longer than the work. What the index lost while
-a holder died is found after that time, so it should be short."""
+A working holder renews the lease well before it expires, so it need not be as long as the work. The run of a dead
+holder continues only after that time, so it should be short."""
 
 
 class _Conversations(BaseModel):
-    """The arguments about conversations: one id, or several."""
+    """Arguments of a job for conversations: one id, or several."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -56,7 +56,7 @@ class _Conversations(BaseModel):
 
 
 class _Units(BaseModel):
-    """The arguments about units of any other kind, each as [source id, ordinal]."""
+    """Arguments of a job for units of another kind, each as [source id, ordinal]."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -67,9 +67,9 @@ class _Units(BaseModel):
 
 
 def job_arguments(units: Sequence[UnitKey]) -> dict[str, Any]:
-    """Return the keyword arguments of an index job about these units (1 to 64), which are of one kind.
+    """Return the keyword arguments of an index job for these units (1 to 64), which are of one kind.
 
-    Conversations are named by their ids alone, as they were before there could be other kinds.
+    Conversations are identified by their ids alone, which workers of earlier releases understand.
     """
     kind = units[0].kind
     if kind == CONVERSATION:
@@ -78,7 +78,7 @@ def job_arguments(units: Sequence[UnitKey]) -> dict[str, Any]:
 
 
 def job_units(arguments: Mapping[str, object]) -> list[UnitKey]:
-    """Return the units of a job with these keyword arguments, of which None counts as not given.
+    """Return the units of a job with these keyword arguments, where None counts as omitted.
 
     Raises:
         pydantic.ValidationError: these are not the arguments of an index job.

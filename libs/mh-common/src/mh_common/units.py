@@ -1,7 +1,7 @@
-"""What the index is made of: units, each an indexed part of a source, which is a row that users know.
+"""Units: what the index consists of. Each is a part of a source, such as a conversation.
 
-A conversation is one unit. A source of another kind may have several, which count from 0. Outbox, index states, jobs,
-runs and the index itself speak of units only; what a kind is made of, its own modules know.
+A conversation is one unit. A source of another kind may have several, numbered from 0. Outbox, index states, jobs, runs
+and the index itself refer to units only; what is specific to a kind is in its own modules.
 """
 
 from collections.abc import Collection, Iterable
@@ -13,10 +13,10 @@ from pydantic import Field, StringConstraints
 MAX_ID: Final = 2**63 - 1
 MAX_ORDINAL: Final = 2**31 - 1
 MAX_KIND: Final = 32
-"""Characters of a kind's name."""
+"""Maximum characters of a kind's name."""
 
 UnitKind = Annotated[str, StringConstraints(pattern=rf"^[a-z_]{{1,{MAX_KIND}}}$")]
-"""Name of a kind. Not an enum: which kinds there are, the registries of the services say."""
+"""Name of a kind. Not an enum: kinds are registered in the services."""
 SourceId = Annotated[int, Field(ge=1, le=MAX_ID)]
 Ordinal = Annotated[int, Field(ge=0, le=MAX_ORDINAL)]
 
@@ -24,11 +24,11 @@ CONVERSATION: Final = "conversation"
 
 
 class UnitKey(NamedTuple):
-    """Which unit. Keys of one kind sort by source and ordinal.
+    """Key of a unit. Keys of one kind sort by source and ordinal.
 
     Attributes:
-        kind: what the source is.
-        source_id: key of the source among those of its kind.
+        kind: kind of the source.
+        source_id: key of the source, unique within its kind.
         ordinal: place of the unit in its source, from 0.
     """
 
@@ -38,14 +38,14 @@ class UnitKey(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """A unit in one version."""
+    """A version of a unit."""
 
     key: UnitKey
     version: int
 
 
 class IndexStatus(StrEnum):
-    """Whether the vector index holds the present version: of a unit, or of all units of a source."""
+    """Whether the vector index has the current version: of a unit, or of all units of a source."""
 
     PENDING = "pending"
     INDEXED = "indexed"
@@ -63,7 +63,7 @@ def conversation_units(conversation_ids: Iterable[int]) -> list[UnitKey]:
 
 
 def before_all(kind: str) -> UnitKey:
-    """Return a key that sorts before every unit of this kind, and is none."""
+    """Return a key that sorts before every unit of this kind, and is not a valid one."""
     return UnitKey(kind, 0, 0)
 
 
@@ -73,7 +73,7 @@ def after_all(kind: str) -> UnitKey:
 
 
 def just_before(key: UnitKey) -> UnitKey:
-    """Return the key after which this one is the first."""
+    """Return the key directly before this one."""
     if key.ordinal:
         return key._replace(ordinal=key.ordinal - 1)
     return UnitKey(key.kind, key.source_id - 1, MAX_ORDINAL)
@@ -82,7 +82,7 @@ def just_before(key: UnitKey) -> UnitKey:
 def status_of(states: Collection[IndexStatus]) -> IndexStatus:
     """Return the status of a source from those of its units: failed if one failed, else pending if one is pending.
 
-    A source without any unit lacks nothing in the index and counts as indexed.
+    A source without units counts as indexed, since nothing is missing from the index.
     """
     for status in (IndexStatus.FAILED, IndexStatus.PENDING):
         if status in states:

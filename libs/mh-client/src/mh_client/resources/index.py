@@ -85,7 +85,7 @@ def sync(since: datetime | None = None, force: bool = False) -> Call[IndexRun]:
 
 
 def rebuild() -> Call[IndexRun]:
-    """Request a run that builds a new index beside the live one and switches to it, unless one is already queued."""
+    """Request a run that rebuilds the index from the conversations, unless one is already queued."""
     return Call(method="POST", path=f"{PATH}/rebuild", parse=IndexRun.model_validate_json)
 
 

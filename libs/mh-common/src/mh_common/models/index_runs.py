@@ -19,7 +19,7 @@ class IndexRunKind(StrEnum):
     """Compares the index with the conversations and queues the differences."""
 
     REBUILD = "rebuild"
-    """Builds a new index beside the live one and switches to it."""
+    """Builds a new index and switches to it; on Milvus Lite, rebuilds it in place."""
 
 
 class IndexRunStatus(StrEnum):
@@ -72,7 +72,8 @@ class IndexRunProgress(RunCounts):
     owner: RunOwner
     status: IndexRunStatus = Field(description="running, done or failed")
     reason: RunReason | None = Field(
-        default=None, description="With failed: why, in plain words and without any text of a conversation."
+        default=None,
+        description="Why the run failed, without any text of a conversation; only if status is failed.",
     )
 
     @model_validator(mode="after")

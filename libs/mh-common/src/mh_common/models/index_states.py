@@ -1,4 +1,4 @@
-"""Whether the vector index holds what MySQL holds: for users conversation by conversation, for the worker by unit."""
+"""The state of the vector index: by conversation for users, by unit for the worker."""
 
 from typing import Self
 
@@ -8,22 +8,22 @@ from mh_common.models.base import MAX_BULK_ROWS, ConversationId, WireModel
 from mh_common.units import IndexStatus, Ordinal, SourceId, UnitKey, UnitKind
 
 INTERNAL_INDEX = "/internal/index"
-"""Path below which the worker reports and asks; no gateway forwards it."""
+"""Path prefix of the routes for the worker; no gateway forwards it."""
 
 MAX_VERSIONS = 5000
 """Most units in one page for reconciliation."""
 
 
 class IndexState(BaseModel):
-    """How far the vector index is with one conversation."""
+    """Index state of one conversation."""
 
     conversation_id: int
     status: IndexStatus
-    version: int = Field(description="The conversation's present version.")
-    indexed_version: int | None = Field(description="The version that search finds; null before the first.")
+    version: int = Field(description="The conversation's current version.")
+    indexed_version: int | None = Field(description="The version in the index; null if none has been indexed yet.")
     reason: str | None = Field(description="Why indexing failed, in plain words; null unless status is failed.")
     attempts: int = Field(description="Reports of the worker since the last change of content.")
-    queued_at: AwareDatetime = Field(description="When the present version was queued.")
+    queued_at: AwareDatetime = Field(description="When the current version was queued.")
     indexed_at: AwareDatetime | None = Field(description="When the indexed version was written to the index.")
     lag_seconds: float = Field(
         ge=0, description="From queued to indexed; while pending or failed, from queued until now."
@@ -31,15 +31,15 @@ class IndexState(BaseModel):
 
 
 class WireUnit(BaseModel):
-    """A unit of the index, as requests and answers name it."""
+    """A unit of the index, in requests and responses."""
 
-    kind: UnitKind = Field(description="What the source is.")
+    kind: UnitKind = Field(description="Kind of the source, such as conversation.")
     source_id: SourceId
     ordinal: Ordinal = Field(description="The unit's place in its source, from 0; a conversation is one unit.")
 
     @property
     def key(self) -> UnitKey:
-        """Which unit it is."""
+        """The unit's key."""
         return UnitKey(self.kind, self.source_id, self.ordinal)
 
 
@@ -49,7 +49,9 @@ class IndexOutcome(WireUnit, WireModel):
     version: int = Field(ge=1, description="The version that was read and written, or that failed.")
     status: IndexStatus = Field(description="indexed or failed")
     reason: str | None = Field(
-        default=None, max_length=500, description="For failed: why, without any text of the row."
+        default=None,
+        max_length=500,
+        description="Why indexing failed, without any text of the row; only if status is failed.",
     )
 
     @model_validator(mode="after")
@@ -57,7 +59,7 @@ class IndexOutcome(WireUnit, WireModel):
         if self.status is IndexStatus.PENDING:
             raise ValueError("status must be indexed or failed")
         if (self.reason is None) == (self.status is IndexStatus.FAILED):
-            raise ValueError("give a reason with failed, and only then")
+            raise ValueError("reason is required if status is failed, and not allowed otherwise")
         return self
 
 
@@ -68,15 +70,16 @@ class IndexReport(WireModel):
 
 
 class UnitVersion(WireUnit):
-    """Which version of a unit is the present one; null: the unit does not exist."""
+    """The current version of a unit; null if the unit does not exist."""
 
     version: int | None
 
 
 class IndexReportAnswer(BaseModel):
-    """The present versions of the reported units, in the order of the report.
+    """The current versions of the reported units, in the order of the report.
 
-    A version other than the reported one tells the worker to go round again; null tells it to delete from the index.
+    If a version differs from the reported one, the worker indexes the unit again; if it is null, the worker deletes the
+    unit from the index.
     """
 
     versions: list[UnitVersion]
@@ -90,18 +93,22 @@ class FailureCount(BaseModel):
 
 
 class IndexSummary(BaseModel):
-    """How far the index is with the whole data set."""
+    """Index state of all conversations."""
 
     total: int
     pending: int
     indexed: int
     failed: int
     oldest_pending_at: AwareDatetime | None = Field(
-        description="When the conversation that waits longest was queued; null when none waits."
+        description="When the oldest pending conversation was queued; null if none is pending."
     )
-    lag_seconds: float = Field(ge=0, description="Age of the oldest pending conversation; 0 when none waits.")
-    outbox_depth: int = Field(description="Messages that the job queue has not taken yet, one a conversation.")
-    oldest_outbox_at: AwareDatetime | None = Field(description="When the oldest of these was written; null: none.")
+    lag_seconds: float = Field(
+        ge=0, description="Time since the oldest pending conversation was queued; 0 if none is pending."
+    )
+    outbox_depth: int = Field(description="Changes that are not in the job queue yet.")
+    oldest_outbox_at: AwareDatetime | None = Field(
+        description="When the oldest of these was written; null if there are none."
+    )
     failures: list[FailureCount] = Field(description="The 20 most frequent reasons, most frequent first.")
 
 
@@ -109,7 +116,7 @@ class IndexFailurePage(BaseModel):
     """One page of the conversations whose indexing failed, by id."""
 
     items: list[IndexState]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class IndexQueue(WireModel):
@@ -119,7 +126,7 @@ class IndexQueue(WireModel):
 
 
 class IndexQueued(BaseModel):
-    """How many conversations were queued."""
+    """Number of conversations or units queued."""
 
     queued: int
 
@@ -135,25 +142,25 @@ class UnitQueue(WireModel):
 
 
 class PresentVersion(WireUnit):
-    """A unit that exists, its present version, and what its index state says.
+    """A unit that exists, its current version, and its index state.
 
-    The state tells reconciliation damage from what is merely under way: a pending unit is left alone for a while, and a
-    failed one that the index does not hold is as it should be.
+    From the state, reconciliation can tell faults from work in progress: a pending unit is skipped for a while, and a
+    failed unit is expected to be missing from the index.
     """
 
     version: int
     status: IndexStatus
-    queued_at: AwareDatetime = Field(description="When the present version was queued.")
+    queued_at: AwareDatetime = Field(description="When the current version was queued.")
 
 
 class UnitPosition(BaseModel):
-    """Where a page of one kind's units ends: a source, and the ordinal of a unit in it."""
+    """The last unit of a page of one kind: its source, and its ordinal in it."""
 
     source_id: SourceId
     ordinal: Ordinal
 
     def of(self, kind: str) -> UnitKey:
-        """Return the unit there."""
+        """Return the key of this unit."""
         return UnitKey(kind, self.source_id, self.ordinal)
 
 
@@ -162,5 +169,5 @@ class UnitVersions(BaseModel):
 
     items: list[PresentVersion]
     next_after: UnitPosition | None = Field(
-        description="Give it as `after` and `after_ordinal` for the next page; null on the last one."
+        description="Pass it as `after` and `after_ordinal` for the next page; null on the last one."
     )
