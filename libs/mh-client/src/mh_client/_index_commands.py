@@ -97,7 +97,8 @@ def _sync(
 def _rebuild(ctx: typer.Context, wait: Wait = False, as_json: AsJson = False, url: Url = None) -> None:
     """Rebuild the index from the conversations, for example after changing the embedding model.
 
-    On a Milvus server a new index is built and replaces the live one once it is complete; Milvus Lite is rebuilt in place."""
+    On a Milvus server, a new index replaces the live one once it is complete; Milvus Lite is rebuilt in place.
+    """
     with Client(url or ctx.obj) as client:
         _finish(client, client.index.rebuild(), wait, as_json)
 
