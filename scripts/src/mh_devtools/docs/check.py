@@ -5,7 +5,7 @@ options, routes, metrics, environment variables, modules with what they define, 
 checked where it follows the constant that holds it: a page says `RUN_LEASE` (30 s), and the code must agree. On the
 pages of `STRICT`, quantities that name no constant are refused.
 
-Prints one line a fault, each with what to change, and exits with 1 when there are any.
+Prints one line per fault, with what to change, and exits with 1 if there are any.
 """
 
 import re
@@ -123,28 +123,28 @@ def _span(span: str, page: Page, known: Known) -> Iterator[str]:
             yield message
     elif _METRIC.fullmatch(span) and span not in PACKAGES:
         if span not in known.metrics:
-            yield f"`{span}` is no metric: see the metrics.py of each service."
+            yield f"`{span}` is not a metric: see the metrics.py of each service."
     elif route := _ROUTE.fullmatch(span):
         yield from _route(route[1], route[2], known)
     elif _PATH.fullmatch(span) and ("/" in span or _SUFFIX.search(span)) and span.split(".")[0] not in PACKAGES:
         if not _is_path(span, page, known):
-            yield f"`{span}` is no file or folder here: correct the path. {_OR_FOREIGN}"
+            yield f"`{span}` is not a file or folder of the repository: correct the path. {_OR_FOREIGN}"
     elif dotted := _DOTTED.fullmatch(span):
         if not _is_dotted(dotted[1], known):
             yield f"`{span}` is neither a module of ours nor defined in one: correct the name. {_OR_FOREIGN}"
     elif re.fullmatch(r"\w+(\(\))?", span):
         word = span.removesuffix("()")
         if not word[0].isdigit() and word not in known.words and word not in known.variables:
-            yield f"`{span}` stands nowhere in the code: correct the name. {_OR_FOREIGN}"
+            yield f"`{span}` does not occur in the code: correct the name. {_OR_FOREIGN}"
     else:
         words = span.split()
         files = [word for word in words if _PATH.fullmatch(word) and _SUFFIX.search(word)]
         for file in files:
             if not _is_path(file, page, known):
-                yield f"`{file}` in `{span}` is no file here: correct the path. {_OR_FOREIGN}"
+                yield f"`{file}` in `{span}` is not a file of the repository: correct the path. {_OR_FOREIGN}"
         for word in _COMPOUND.findall(" ".join(word for word in words if word not in files)):
             if word not in known.words and word not in known.variables and word not in FOREIGN:
-                yield f"`{word}` in `{span}` stands nowhere in the code: correct the name. {_OR_FOREIGN}"
+                yield f"`{word}` in `{span}` does not occur in the code: correct the name. {_OR_FOREIGN}"
 
 
 _OR_FOREIGN: Final = "If it belongs to another program, add it to mh_devtools/docs/foreign.py."
@@ -177,10 +177,10 @@ def _route(methods: str | None, path: str, known: Known) -> Iterator[str]:
     if not found and methods is None and pattern in known.prefixes_of_routes:
         return
     if not found:
-        yield f"`{path}` is no route of the APIs and no page of the gateway: see the OpenAPI documents."
+        yield f"`{path}` is not a route of the APIs or a page of the gateway: see the OpenAPI documents."
     for method in re.split(", ", methods or ""):
         if found and method and not any(method.lower() in known.routes.get(one, ()) for one in found):
-            yield f"`{path}` does not take {method}: see its OpenAPI document."
+            yield f"`{path}` does not support {method}: see its OpenAPI document."
 
 
 def _is_path(span: str, page: Page, known: Known) -> bool:
@@ -219,10 +219,10 @@ def _commands(text: str, known: Known) -> Iterator[str]:
             yield f"There is no module {module} to run: correct the name."
     for target, variables in _MAKE.findall(re.sub(r"\b(apt-get|brew) install .*", "", text)):
         if target not in known.targets:
-            yield f"`make {target}` is no target: `make help` lists them."
+            yield f"`make {target}` is not a target: `make help` lists them."
         for name in re.findall(r"([A-Z_]+)=", variables):
             if name not in known.words and name not in known.variables:
-                yield f"`make {target}` knows no variable {name}: see the Makefile."
+                yield f"`make {target}` has no variable {name}: see the Makefile."
     for line in _MH.findall(text):
         yield from _mh(line, known)
 
