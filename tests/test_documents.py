@@ -67,7 +67,7 @@ def test_route_descriptions_have_the_numbers_of_the_code(known: Known) -> None:
         ("See ADR 999.", "There is no ADR 999"),
         ("`RUN_LEASE` (60 s)", "RUN_LEASE is 30 in the code, and not 60 s"),
         ("`RUN_LEASE`\n(60 s)", "RUN_LEASE is 30 in the code"),
-        ("`GATHER` (500 ms)", "GATHER is 0.05 in the code, and not 500 ms"),
+        ("`BATCH_INTERVAL` (500 ms)", "BATCH_INTERVAL is 0.05 in the code, and not 500 ms"),
         ("`KEY_LIFETIME` (12 hours)", "KEY_LIFETIME is 86,400 in the code"),
         ("`MAX_TEXT_LENGTH` (1,000)", "MAX_TEXT_LENGTH is 1e+06 in the code"),
         ("`RELAY_LEASE` (16 s)", "RELAY_LEASE is 15 in the code"),
@@ -86,8 +86,9 @@ def test_what_is_so_passes(known: Known) -> None:
 
 [itself](#a-page), [a folder](adr), `mh_common/jobs.py`, `outbox/relay.py`, `tests/integration/test_relay_*.py`,
 `CONTRIBUTING.md`, `mh_common.web.problems.to_problem`, `index_runs.service`, `milvus.uri`, `DATABASE_PASSWORD_FILE`,
-`RUN_LEASE` (30 s), `GATHER` (50 ms), `KEY_LIFETIME` (24 hours), `WORKER_JOB_TIMEOUT` (45 s), `HEARTBEAT_S` (10 s),
-`GET /api/v1/conversations/{id}?x=1`, `PUT …/progress`, `/api/v1/index`, `/conversations-api/*`, `mh index status|sync`,
+`RUN_LEASE` (30 s), `BATCH_INTERVAL` (50 ms), `KEY_LIFETIME` (24 hours), `WORKER_JOB_TIMEOUT` (45 s),
+`HEARTBEAT_S` (10 s), `GET /api/v1/conversations/{id}?x=1`, `PUT …/progress`, `/api/v1/index`, `/conversations-api/*`,
+`mh index status|sync`,
 `make backup FILE=x.gz`, `mh_outbox_depth`, `index_job_done`, ADR 41.
 """
     assert found(known, text) == []

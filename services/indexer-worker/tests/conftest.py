@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
-from indexer_worker import assembly
-from indexer_worker.assembly import Services
+from indexer_worker import bootstrap
+from indexer_worker.bootstrap import Services
 from indexer_worker.settings import Settings
 from indexer_worker.vector_store import collection, layout
 from mh_common import vector_index as fields
@@ -43,7 +43,7 @@ def empty_milvus_uri(
         monkeypatch.setattr(collection.CONVERSATIONS, "schema", schema_of_meaning)
         monkeypatch.setattr(collection.CONVERSATIONS, "indexes", collection.INDEXES[:1])
         # Not as it is remembered of the whole schema.
-        monkeypatch.setattr(layout, "_wanted", layout._wanted.__wrapped__)
+        monkeypatch.setattr(layout, "_expected_fields", layout._expected_fields.__wrapped__)
     uri: str = request.getfixturevalue("milvus_server_uri" if milvus_kind == SERVER else "milvus_uri")
     client = MilvusClient(uri, dedicated=True)
     if milvus_kind == SERVER:
@@ -120,13 +120,13 @@ def settings(
 
 
 @pytest.fixture
-async def assemble(settings: Settings) -> AsyncIterator[Callable[[str], Awaitable[Services]]]:
+async def build_services(settings: Settings) -> AsyncIterator[Callable[[str], Awaitable[Services]]]:
     """Assembles the services of a worker that is set to a model."""
     async with AsyncExitStack() as stack:
 
         async def assembled(model: str) -> Services:
             embedding = settings.embedding.model_copy(update={"model": model})
-            return await assembly.assemble(settings.model_copy(update={"embedding": embedding}), stack)
+            return await bootstrap.build_services(settings.model_copy(update={"embedding": embedding}), stack)
 
         yield assembled
 

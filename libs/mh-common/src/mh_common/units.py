@@ -62,18 +62,18 @@ def conversation_units(conversation_ids: Iterable[int]) -> list[UnitKey]:
     return [conversation_unit(key) for key in conversation_ids]
 
 
-def before_all(kind: str) -> UnitKey:
-    """Return a key that sorts before every unit of this kind, and is not a valid one."""
+def before_first(kind: str) -> UnitKey:
+    """Return a key that sorts before every unit of this kind, and is none."""
     return UnitKey(kind, 0, 0)
 
 
-def after_all(kind: str) -> UnitKey:
+def last_key(kind: str) -> UnitKey:
     """Return the last key that a unit of this kind can have."""
     return UnitKey(kind, MAX_ID, MAX_ORDINAL)
 
 
-def just_before(key: UnitKey) -> UnitKey:
-    """Return the key directly before this one."""
+def preceding_key(key: UnitKey) -> UnitKey:
+    """Return the key after which this one is the first."""
     if key.ordinal:
         return key._replace(ordinal=key.ordinal - 1)
     return UnitKey(key.kind, key.source_id - 1, MAX_ORDINAL)

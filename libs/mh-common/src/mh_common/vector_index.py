@@ -9,12 +9,12 @@ COLLECTION: Final = "mental_health_embeddings_development"
 """What readers search and the worker writes: a collection or, on a server that was rebuilt once, an alias of one."""
 
 
-def rebuilding(collection: str) -> str:
+def rebuild_marker(collection: str) -> str:
     """Return the name of what exists, empty, while this collection is filled in place: where there are no aliases."""
     return f"{collection}_rebuilding"
 
 
-REBUILDING: Final = rebuilding(COLLECTION)
+REBUILD_MARKER: Final = rebuild_marker(COLLECTION)
 """As long as it exists, `COLLECTION` lacks rows."""
 
 ID: Final = fields.ID.name
@@ -62,12 +62,12 @@ MAX_VARCHAR_BYTES: Final = 65_535
 """Milvus's limit of a VARCHAR field, in UTF-8 bytes."""
 
 
-def built_by(run_id: int, collection: str = COLLECTION) -> str:
+def rebuilt_collection(run_id: int, collection: str = COLLECTION) -> str:
     """Return the name of the collection that this rebuild fills. `collection` becomes its alias."""
     return f"{collection}_run{run_id}"
 
 
-def replaced_by(run_id: int, collection: str = COLLECTION) -> str:
+def replaced_collection(run_id: int, collection: str = COLLECTION) -> str:
     """Return the name under which this rebuild keeps the former collection until it is done, if that was no alias."""
     return f"{collection}_before_run{run_id}"
 
@@ -87,7 +87,7 @@ def question_hash(question: str) -> int:
     return int.from_bytes(hashlib.sha256(question.encode()).digest()[:8], "big") >> 1
 
 
-def cut_to_bytes(text: str, limit: int = MAX_VARCHAR_BYTES) -> str:
+def truncate_to_bytes(text: str, limit: int = MAX_VARCHAR_BYTES) -> str:
     """Return the longest prefix of `text` that fits `limit` bytes of UTF-8 and ends at a whole character."""
     if len(text) * 4 <= limit:
         return text

@@ -9,10 +9,10 @@ from mh_common.units import (
     MAX_ORDINAL,
     IndexStatus,
     UnitKey,
-    after_all,
-    before_all,
+    before_first,
     conversation_units,
-    just_before,
+    last_key,
+    preceding_key,
     status_of,
 )
 from pydantic import ValidationError
@@ -37,9 +37,9 @@ def test_a_source_is_as_far_as_the_last_of_its_units(states: list[IndexStatus], 
 @given(NOTES, NOTES)
 def test_keys_have_one_order_and_no_gaps(one: UnitKey, other: UnitKey) -> None:
     assert (one < other) == ((one.source_id, one.ordinal) < (other.source_id, other.ordinal))
-    assert before_all("note") < one <= after_all("note")
-    assert just_before(one) < one
-    assert not just_before(one) < other < one
+    assert before_first("note") < one <= last_key("note")
+    assert preceding_key(one) < one
+    assert not preceding_key(one) < other < one
 
 
 @given(st.lists(NOTES, min_size=1, max_size=MAX_JOB_UNITS))

@@ -9,6 +9,7 @@ from mh_common.jobs import RUN_LEASE
 from mh_common.models import (
     INTERNAL_INDEX,
     Conversation,
+    CurrentVersion,
     IndexQueued,
     IndexRun,
     IndexRunClaim,
@@ -17,7 +18,6 @@ from mh_common.models import (
     IndexRunProgress,
     IndexRunStatus,
     IndexStatus,
-    PresentVersion,
     UnitPosition,
     UnitQueue,
     UnitVersions,
@@ -92,7 +92,7 @@ class StubIndex(StubConversations):
             present = self._present(kind, None if since is None else datetime.fromisoformat(since))
             keys = sorted(key for key in present if key > after)
             items = [
-                PresentVersion(
+                CurrentVersion(
                     **key._asdict(),
                     version=present[key],
                     status=said.get((key, present[key]), IndexStatus.PENDING),

@@ -15,7 +15,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-stop_the_release_before = True
+requires_downtime = True
 
 STATES, OUTBOX, KEYS, CONVERSATIONS = "index_states", "index_outbox", "idempotency_keys", "mental_health_conversations"
 STATE = "status, indexed_version, attempts, reason, queued_at, indexed_at"

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession as AsyncSession  # for services,
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from conversations_api.database_errors import start_errors
+from conversations_api.database_errors import startup_errors
 from conversations_api.settings import DatabaseSettings
 
 SessionFactory: TypeAlias = async_sessionmaker[AsyncSession]
@@ -105,7 +105,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 async def ping(engine: AsyncEngine) -> None:
     """Return when the database answers. Raises `DatabaseNotReadyError`."""
-    with start_errors():
+    with startup_errors():
         async with engine.connect() as connection:
             await connection.execute(select(1))
 
@@ -115,7 +115,7 @@ async def check_database(engine: AsyncEngine, metadata: MetaData) -> None:
 
     A newer schema passes, since each migration works with the release before it.
     """
-    with start_errors():
+    with startup_errors():
         async with engine.connect() as connection:
             for table in metadata.sorted_tables:
                 await connection.execute(select(table).limit(0))

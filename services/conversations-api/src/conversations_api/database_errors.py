@@ -83,7 +83,7 @@ def _code(error: Exception) -> int | None:
 
 
 @contextmanager
-def start_errors() -> Iterator[None]:
+def startup_errors() -> Iterator[None]:
     """Say in one line what is wrong with the database and how to put it right."""
     try:
         yield

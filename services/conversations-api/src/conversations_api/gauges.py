@@ -18,16 +18,16 @@ from conversations_api.units.repository import IndexStateRepository
 log = structlog.get_logger(__name__)
 
 GAUGES_INCOMPLETE: Final = "gauges_incomplete"
-"""The database did not answer, or not in time: figures are missing among the metrics."""
+"""The database did not answer, or not in time: values are missing among the metrics."""
 
-KEPT_S: Final = 2.0
+CACHE_S: Final = 2.0
 """Any number of scrapes within this time cost one look."""
 TIME_LIMIT_S: Final = 2.0
 """What is not found within this time is left out: a scrape must not hang on a slow database."""
 
 
 @dataclass
-class Figures:
+class GaugeValues:
     """What one look found; None, or no entry, where it found nothing."""
 
     depth: int | None = None
@@ -45,49 +45,49 @@ class Gauges(Collector):
         self._sessions = sessions
         self._kinds = kinds
         self._clock = clock
-        self._figures = Figures()
+        self._values = GaugeValues()
         self._valid_until = float("-inf")
-        self._looking = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
 
     async def refresh(self) -> None:
         """Look again, unless that was done a moment ago."""
-        async with self._looking:
+        async with self._refreshing:
             if self._clock() < self._valid_until:
                 return
-            figures = Figures()
+            values = GaugeValues()
             try:
                 async with asyncio.timeout(TIME_LIMIT_S):
-                    await self._look(figures)
+                    await self._query(values)
             except Exception as error:  # whatever it is, the other metrics must still be shown
                 log.warning(GAUGES_INCOMPLETE, error=type(error).__name__)
-            self._figures, self._valid_until = figures, self._clock() + KEPT_S
+            self._values, self._valid_until = values, self._clock() + CACHE_S
 
-    async def _look(self, figures: Figures) -> None:
+    async def _query(self, values: GaugeValues) -> None:
         async with self._sessions() as session:
             outbox, states = OutboxRepository(session), IndexStateRepository(session)
-            figures.relay_lag = _age(await outbox.oldest())
-            figures.depth = await outbox.depth()
+            values.relay_lag = _age(await outbox.oldest())
+            values.depth = await outbox.depth()
             pending = [await states.oldest_pending(kind) for kind in self._kinds]
-            figures.index_lag = max(_age(moment) for moment in pending)
+            values.index_lag = max(_age(moment) for moment in pending)
             # Last, as it reads the whole of an index and so takes longest.
-            figures.statuses = await states.statuses(CONVERSATION)
+            values.statuses = await states.statuses(CONVERSATION)
 
     def collect(self) -> Iterator[Metric]:
         """See `Collector`."""
-        figures = self._figures
-        up = float(figures.depth is not None)
+        values = self._values
+        up = float(values.depth is not None)
         yield GaugeMetricFamily("mh_database_up", "1 when the database answered the last scrape, else 0.", up)
-        yield _gauge("mh_outbox_depth", "Jobs not yet taken to the queue.", figures.depth)
-        yield _gauge("mh_outbox_oldest_seconds", "Age of the oldest of these: the relay's lag.", figures.relay_lag)
+        yield _gauge("mh_outbox_depth", "Jobs not yet taken to the queue.", values.depth)
+        yield _gauge("mh_outbox_oldest_seconds", "Age of the oldest of these: the relay's lag.", values.relay_lag)
         yield _gauge(
             "mh_index_oldest_pending_seconds",
             "How long the unit that waits longest has waited for the index: the index's lag.",
-            figures.index_lag,
+            values.index_lag,
         )
         states = GaugeMetricFamily(
             "mh_index_conversations", "Conversations by what is known of the index.", labels=["status"]
         )
-        for status, number in figures.statuses.items():
+        for status, number in values.statuses.items():
             states.add_metric([status.value], number)
         yield states
 

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from conversations_api.conversations.index_routes import router as conversations_index
 from conversations_api.conversations.routes import router as conversations
-from conversations_api.conversations.unit_source import ConversationUnits
+from conversations_api.conversations.unit_source import ConversationUnitSource
 from conversations_api.database import (
     check_database,
     make_engine,
@@ -44,7 +44,7 @@ from conversations_api.units.sources import UnitSources
 
 SERVICE: Final = "conversations-api"
 
-UNIT_SOURCES: Final[UnitSources] = {CONVERSATION: ConversationUnits}
+UNIT_SOURCES: Final[UnitSources] = {CONVERSATION: ConversationUnitSource}
 """What is indexed, by kind."""
 
 DESCRIPTION: Final = (

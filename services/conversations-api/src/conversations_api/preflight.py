@@ -11,7 +11,7 @@ from conversations_api.database_errors import DatabaseNotReadyError, is_locked
 from conversations_api.models import Base
 from conversations_api.settings import Settings
 
-_CURE = "start its server, or correct DATABASE_URL, DATABASE_USER and DATABASE_PASSWORD"
+_REMEDY = "start its server, or correct DATABASE_URL, DATABASE_USER and DATABASE_PASSWORD"
 
 
 async def wait_until_usable(settings: Settings) -> None:
@@ -22,7 +22,7 @@ async def wait_until_usable(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         engine = make_read_engine(settings.database)
         stack.push_async_callback(engine.dispose)
-        database = Store("The database", _CURE, partial(check_database, engine, Base.metadata))
+        database = Store("The database", _REMEDY, partial(check_database, engine, Base.metadata))
         await wait_for_stores([database, redis_store(settings.redis)], settings.startup.timeout)
 
 
@@ -42,4 +42,4 @@ async def wait_until_migratable(settings: Settings) -> None:
                 if not (isinstance(error.__cause__, DBAPIError) and is_locked(error.__cause__)):
                     raise
 
-        await wait_for_stores([Store("The database", _CURE, look)], settings.startup.timeout)
+        await wait_for_stores([Store("The database", _REMEDY, look)], settings.startup.timeout)

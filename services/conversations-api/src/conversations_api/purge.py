@@ -26,7 +26,7 @@ class Repository(Protocol):
 
     def __init__(self, session: AsyncSession) -> None: ...
 
-    async def delete_older(self, than: datetime, limit: int) -> int:
+    async def delete_before(self, than: datetime, limit: int) -> int:
         """Delete at most `limit` of the rows that were stored before `than`; return how many."""
         ...
 
@@ -36,7 +36,7 @@ async def purge(sessions: SessionFactory, repository: type[Repository], older_th
     deleted = 0
     while True:
         async with sessions.begin() as session:
-            chunk = await repository(session).delete_older(older_than, CHUNK)
+            chunk = await repository(session).delete_before(older_than, CHUNK)
         if not chunk:
             return deleted
         deleted += chunk

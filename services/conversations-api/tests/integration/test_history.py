@@ -305,7 +305,7 @@ async def test_a_round_that_fails_is_made_up_for(
         return "query_history" not in await row_counts()
 
     with capture_logs() as logs, monkeypatch.context() as broken:
-        broken.setattr(HistoryRepository, "delete_older", fail)
+        broken.setattr(HistoryRepository, "delete_before", fail)
         task = asyncio.create_task(purge_regularly(sessions, HistoryRepository, timedelta(days=7), interval=0.01))
         await until_logged(logs, PURGE_FAILED)
     await eventually(none_is_left)

@@ -10,8 +10,8 @@ from conversations_api.conversations.service import ConversationService
 from conversations_api.database import SessionFactory
 from conversations_api.idempotency.repository import (
     KEY_LIFETIME,
-    Done,
     IdempotencyRepository,
+    IdempotentResult,
     KeyedRequest,
 )
 from conversations_api.purge import PURGE_FAILED, purge, purge_regularly
@@ -143,12 +143,12 @@ async def test_a_request_overtaken_while_it_takes_its_key_is_answered_as_the_oth
         async def _insert(self, request: KeyedRequest, at: datetime) -> None:
             async with sessions.begin() as other:
                 keys = IdempotencyRepository(other)
-                assert await keys.take(request, at) is None
-                await keys.keep(request, Done([5], at))
+                assert await keys.claim(request, at) is None
+                await keys.save_result(request, IdempotentResult([5], at))
             await super()._insert(request, at)
 
     async with sessions.begin() as session:
-        assert await Overtaken(session).take(request, now) == Done([5], now, replayed=True)
+        assert await Overtaken(session).claim(request, now) == IdempotentResult([5], now, replayed=True)
 
 
 @beside_other_writers
@@ -171,7 +171,7 @@ async def test_keys_past_their_lifetime_are_forgotten(
         keys = IdempotencyRepository(session)
         for name, age in (("old", KEY_LIFETIME + timedelta(seconds=1)), ("young", KEY_LIFETIME)):
             for number in range(3):
-                assert await keys.take(KeyedRequest(f"{name}-{number}", "digest"), now - age) is None
+                assert await keys.claim(KeyedRequest(f"{name}-{number}", "digest"), now - age) is None
     assert await purge(sessions, IdempotencyRepository, now - KEY_LIFETIME) == 3
     assert {row[0] for row in await query("SELECT * FROM idempotency_keys")} == {"young-0", "young-1", "young-2"}
 
@@ -181,7 +181,7 @@ async def test_old_keys_are_forgotten_while_the_application_runs(
 ) -> None:
     async with sessions.begin() as session:
         old = datetime.now(UTC) - 2 * KEY_LIFETIME
-        assert await IdempotencyRepository(session).take(KeyedRequest("old", "digest"), old) is None
+        assert await IdempotencyRepository(session).claim(KeyedRequest("old", "digest"), old) is None
     async with run_app(settings):
         await eventually(lambda: no_keys(query))
 
@@ -189,7 +189,7 @@ async def test_old_keys_are_forgotten_while_the_application_runs(
 async def test_a_failed_purge_is_made_up_for(sessions: SessionFactory, query: RunQuery) -> None:
     async with sessions.begin() as session:
         old = datetime.now(UTC) - 2 * KEY_LIFETIME
-        assert await IdempotencyRepository(session).take(KeyedRequest("old", "digest"), old) is None
+        assert await IdempotencyRepository(session).claim(KeyedRequest("old", "digest"), old) is None
     await query("ALTER TABLE idempotency_keys RENAME TO hidden")
     task = asyncio.create_task(purge_regularly(sessions, IdempotencyRepository, KEY_LIFETIME, interval=0.05))
     try:

@@ -52,7 +52,7 @@ class Runs:
     async def due(self) -> list[int]:
         """Return the runs that a relay would tell of now."""
         async with self.sessions.begin() as session:
-            return [run.id for run in await IndexRunRepository(session).take_due(self.now, self.now + AGAIN)]
+            return [run.id for run in await IndexRunRepository(session).claim_due(self.now, self.now + AGAIN)]
 
 
 @pytest.fixture
@@ -266,7 +266,7 @@ async def test_several_relays_do_not_send_the_same_run(runs: Runs, sessions: Ses
 
     async def take() -> list[DueRun]:
         async with sessions.begin() as session:
-            return await IndexRunRepository(session).take_due(NOW, NOW + AGAIN)
+            return await IndexRunRepository(session).claim_due(NOW, NOW + AGAIN)
 
     taken = await asyncio.gather(*(take() for _ in range(6)))
 

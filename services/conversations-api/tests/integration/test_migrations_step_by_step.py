@@ -154,7 +154,7 @@ def contracted(config: Config, revision: str) -> Sequence[str]:
 def stops_the_release_before(config: Config, revision: str) -> bool:
     """Say whether a migration says that the release before it must not run beside it."""
     module = ScriptDirectory.from_config(config).get_revision(revision).module
-    return getattr(module, "stop_the_release_before", False)
+    return getattr(module, "requires_downtime", False)
 
 
 def check_step(config: Config, engine: Engine, before: str, after: str) -> None:

@@ -1,4 +1,4 @@
-"""Keeps the vector index in step with the conversations: Celery jobs that embed and upsert."""
+"""Keeps the vector index up to date with the conversations: Celery jobs that embed and upsert."""
 
 from mh_common import lazy_pandas
 

@@ -1,4 +1,4 @@
-"""What the worker tells and asks the conversations API."""
+"""The worker's calls to the conversations API."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,20 +23,20 @@ from mh_common.units import UnitKey
 
 
 class ConversationsAPI:
-    """The conversations API as the worker uses it, mostly by routes that no gateway forwards.
+    """Client for the conversations API, mostly for internal routes that the gateway does not forward.
 
-    Every method raises MHError. Each says the same when it is sent twice, so that all are retried.
+    Every method raises MHError. All calls are idempotent, so the client retries them.
     """
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
 
     async def rows(self, ids: Sequence[int]) -> list[Conversation]:
-        """Return those of these conversations (1 to 64) that exist, as they are now."""
+        """Return the current content of those of these conversations (1 to 64) that exist."""
         return (await self._client.conversations.list(ids=ids, limit=len(ids))).items
 
     async def queue(self, keys: Sequence[UnitKey]) -> int:
-        """Queue 1 to 1000 units to be indexed, absent ones to be deleted from the index; return how many."""
+        """Queue 1 to 1000 units: existing ones for indexing, others for deletion from the index. Return how many."""
         units = UnitQueue(units=[QueuedUnit(**key._asdict()) for key in keys])
         call = Call(
             method="POST",
@@ -47,9 +47,9 @@ class ConversationsAPI:
         return (await self._client.send(call)).queued
 
     async def versions(self, after: UnitKey, limit: int, since: datetime | None = None) -> UnitVersions:
-        """Return one page (`limit` 1 to 5000) of units of one kind by key; `after` is where a page ended.
+        """Return one page (`limit` 1 to 5000) of units of one kind, in key order, starting after `after`.
 
-        `since` (aware) leaves out those of sources that were changed last before that time.
+        `since` (timezone-aware) restricts the page to units whose source changed at or after that time.
         """
         params = [("kind", after.kind), ("after", str(after.source_id)), ("after_ordinal", str(after.ordinal))]
         params.append(("limit", str(limit)))
@@ -65,7 +65,7 @@ class ConversationsAPI:
         )
 
     async def report(self, report: IndexReport) -> IndexReportAnswer:
-        """Tell which versions were indexed or failed; the answer holds the present versions."""
+        """Report which versions were indexed or failed; the response contains the current versions."""
         return await self._client.send(
             Call(
                 method="POST",
@@ -76,20 +76,20 @@ class ConversationsAPI:
         )
 
     async def add_run(self, kind: IndexRunKind) -> IndexRun:
-        """Add a run to claim and carry out; if one waits already, it is returned."""
+        """Add a run, which the caller then claims and executes; if one is already queued, return that one."""
         return await self._run("POST", "/runs", IndexRunCreate(kind=kind))
 
     async def claim_run(self, run_id: int, owner: str) -> IndexRun:
-        """Take a run for a while, which reports extend.
+        """Acquire or renew the lease of a run. Progress reports renew it too.
 
-        Raises ConflictError when another run is under way, when somebody else has this one, and when it is over.
+        Raises ConflictError if another run is in progress, another owner holds this one, or it has finished.
         """
         return await self._run("POST", f"/runs/{run_id:d}/claim", IndexRunClaim(owner=owner))
 
     async def report_run(self, run_id: int, progress: IndexRunProgress) -> IndexRun:
-        """Say how far the run is, or that it is over, and keep it for another while.
+        """Report a run's progress, which renews the lease, or its end.
 
-        Raises ConflictError when the run passed to somebody else: stop working on it.
+        Raises ConflictError if another owner has taken over the run: stop working on it.
         """
         return await self._run("PUT", f"/runs/{run_id:d}/progress", progress)
 

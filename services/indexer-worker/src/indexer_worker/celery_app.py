@@ -1,6 +1,6 @@
-"""The Celery app: `celery -A indexer_worker.celery_app worker`, and `beat`, its clock.
+"""The Celery app: `celery -A indexer_worker.celery_app worker`, or `beat` instead of `worker`.
 
-Pools: prefork (the default) or solo. Two clocks at once do no harm: the API gives a run to one worker at a time.
+Pools: prefork (the default) or solo. Running beat twice is harmless: the API gives a run to one worker at a time.
 """
 
 import logging
@@ -21,9 +21,9 @@ from mh_common.startup import check_in_fork
 from mh_common.tracing import start_tracing
 
 from indexer_worker.errors import IndexMismatchError, VectorStoreError
-from indexer_worker.liveness.gauges import show_metrics
+from indexer_worker.liveness.gauges import serve_metrics
 from indexer_worker.liveness.watchdog import Watchdog
-from indexer_worker.preflight import look
+from indexer_worker.preflight import run_checks
 from indexer_worker.runtime import Runtime
 from indexer_worker.settings import Settings
 from indexer_worker.tasks.crash_counter import CrashCounter
@@ -32,19 +32,19 @@ from indexer_worker.tasks.jobs import Work, register_jobs
 log = structlog.get_logger(__name__)
 
 WARM_UP_FAILED: Final = "worker_warm_up_failed"
-"""A new process could not reach what it needs; its first job tries again."""
+"""A new process could not reach Milvus, or the collection does not match; its first job tries again."""
 
 PROCESS_READY: Final = "worker_process_ready"
-"""A new process has its clients and its model: a job would run at once."""
+"""A new process has loaded its clients and its model and can start a job immediately."""
 
 SERVICE: Final = "indexer-worker"
 
 START_TIMEOUT_S: Final = 60.0
-"""Seconds that a new process may take to load its libraries and its model before Celery replaces it."""
+"""Seconds a new process may take to load its libraries and its model before Celery replaces it."""
 
 
 def __getattr__(name: str) -> Celery:
-    """Make `app` when Celery asks for it, so that importing this module reads no settings."""
+    """Create `app` when Celery first accesses it, so that importing this module reads no settings."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return _app()
@@ -54,13 +54,13 @@ def __getattr__(name: str) -> Celery:
 def _app() -> Celery:
     settings = load_settings(Settings)
     runtime = Runtime(settings)
-    _connect_first_process(settings)
+    _connect_main_process(settings)
     _connect_job_processes(settings, runtime)
     return make_app(settings, runtime)
 
 
 def make_app(settings: Settings, work: Work) -> Celery:
-    """Return an app with the jobs, which call `work`."""
+    """Return an app with the jobs registered; they call `work`."""
     app = Celery("indexer_worker", broker=settings.redis.url, set_as_current=False)
     worker = settings.worker
     app.conf.update(
@@ -68,30 +68,30 @@ def make_app(settings: Settings, work: Work) -> Celery:
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,
-        # Nothing is lost with a process: its job is acknowledged when it is done, and runs again when it died.
+        # A crash loses no job: a job is acknowledged when it is done, and redelivered if its process died.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_acks_on_timeout=False,
         task_time_limit=worker.time_limit,
-        # A worker takes no more jobs than it has processes, so none waits behind a slow one.
+        # A worker reserves no more jobs than it has processes, so none waits behind a slow one.
         worker_prefetch_multiplier=1,
         worker_max_memory_per_child=worker.max_memory_kb_per_child,
         worker_proc_alive_timeout=START_TIMEOUT_S,
-        # Running jobs finish when Redis goes away. They may run again later, which harms nothing; killed, they would be
-        # lost where Redis lost its data.
+        # When the connection to Redis is lost, running jobs finish. They may run again later, which is harmless; if
+        # they were killed and Redis had lost its data, they would be lost.
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        worker_consumer=f"{__name__}:LossProofConsumer",
+        worker_consumer=f"{__name__}:ReconnectingConsumer",
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
             "visibility_timeout": worker.visibility_timeout,
-            # Look for jobs of dead workers every 2 seconds, instead of every 100.
+            # Restore the jobs of dead workers every 2 seconds; the default is 100.
             "unacked_restore_interval": 2,
             "unacked_restore_throttle": 1,
-            # A worker that is killed during such a look leaves its lock behind, by default for 5 minutes. Two that look
-            # at once do no harm: each job is put back in one transaction.
+            # A worker killed while restoring leaves its lock behind, by default for 5 minutes. Two workers restoring at
+            # once are harmless: each job is restored in one transaction.
             "unacked_mutex_expire": 5,
-            # A Redis that accepts and never answers is given up.
+            # Give up on a Redis that accepts connections but never answers.
             "socket_timeout": 10,
             "socket_connect_timeout": 5,
             "health_check_interval": 10,
@@ -104,7 +104,7 @@ def make_app(settings: Settings, work: Work) -> Celery:
 
 def _schedule(app: Celery, settings: Settings) -> None:
     interval = settings.reconcile.interval
-    # A message that is not taken before the next one is dropped, so that none pile up while no worker runs.
+    # A message expires when the next one is due, so that they do not pile up while no worker is running.
     options = {"queue": INDEX_QUEUE, "expires": interval}
     app.conf.update(
         beat_schedule={"reconcile": {"task": RunJob.RECONCILE.value, "schedule": interval, "options": options}},
@@ -112,14 +112,14 @@ def _schedule(app: Celery, settings: Settings) -> None:
     )
 
 
-class LossProofConsumer(Consumer):  # type: ignore[misc] # Celery ships no types
-    """Celery's consumer, which survives that Redis goes away while jobs run or wait."""
+class ReconnectingConsumer(Consumer):  # type: ignore[misc] # Celery ships no types
+    """A Celery consumer that survives losing the connection to Redis while jobs are running or reserved."""
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Clean up before a new connection is made.
+        """Clean up before reconnecting.
 
-        Celery 5.7 acknowledges and gives back jobs through the lost connection's channel all the same, which raises
-        AttributeError and ends the worker. Here that does nothing: the jobs come back after the visibility timeout.
+        Celery 5.7 still acknowledges and restores jobs through the channel of the lost connection, which raises
+        AttributeError and ends the worker. Make that a no-op: the jobs are redelivered after the visibility timeout.
         """
         if self.task_consumer is not None:
             channel = self.task_consumer.channel
@@ -132,57 +132,57 @@ def _do_nothing(*_: Any, **__: Any) -> None:
     pass
 
 
-def _preflight(settings: Settings, *, clock: bool) -> None:
-    """Look at what the process needs. Ends it where that fails; the reason stands on standard error already."""
-    check_in_fork(partial(look, settings, clock=clock))
+def _preflight(settings: Settings, *, beat: bool) -> None:
+    """Run the start-up checks. If they fail, end the process; they have already written the reason to stderr."""
+    check_in_fork(partial(run_checks, settings, beat=beat))
 
 
-def _connect_first_process(settings: Settings) -> None:
-    """Say what the process does that starts the others, or, in the solo pool, runs the jobs as well."""
-    shown = ExitStack()
+def _connect_main_process(settings: Settings) -> None:
+    """Connect the signals of the main process, which starts the others or, in the solo pool, also runs the jobs."""
+    metrics_server = ExitStack()
     watchdog = Watchdog(settings)
 
     def configure(**_: Any) -> None:
         configure_logging(settings.log, SERVICE)
-        # Celery would say at each lost connection that running jobs are not killed, as chosen in `make_app`.
+        # For each lost connection Celery would warn that running jobs are not killed, which `make_app` chose.
         warnings.simplefilter("ignore", CPendingDeprecationWarning)
-        # Their lines for each job would repeat ours.
+        # Their log lines for each job would duplicate ours.
         for name in ("celery.worker.strategy", "celery.app.trace"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
     def preflight(**_: Any) -> None:
-        # Before it forks.
+        # Before forking.
         remove_stale_metric_files()
-        _preflight(settings, clock=False)
+        _preflight(settings, beat=False)
 
-    def preflight_of_clock(**_: Any) -> None:
-        _preflight(settings, clock=True)
+    def preflight_of_beat(**_: Any) -> None:
+        _preflight(settings, beat=True)
 
-    def watch(**_: Any) -> None:
+    def start_watchdog(**_: Any) -> None:
         watchdog.start()
-        shown.callback(show_metrics(settings))
+        metrics_server.callback(serve_metrics(settings))
 
-    def stop_watching(**_: Any) -> None:
-        # A warm shutdown takes no jobs although some wait.
+    def stop_watchdog(**_: Any) -> None:
+        # During a warm shutdown the worker takes no jobs even if some are waiting.
         watchdog.stop()
 
-    def stop_showing(**_: Any) -> None:
-        shown.close()
+    def stop_metrics_server(**_: Any) -> None:
+        metrics_server.close()
 
     signals.setup_logging.connect(configure, weak=False)
     signals.worker_init.connect(preflight, weak=False)
-    signals.beat_init.connect(preflight_of_clock, weak=False)
-    signals.worker_ready.connect(watch, weak=False)
-    signals.worker_shutting_down.connect(stop_watching, weak=False)
-    signals.worker_shutdown.connect(stop_showing, weak=False)
+    signals.beat_init.connect(preflight_of_beat, weak=False)
+    signals.worker_ready.connect(start_watchdog, weak=False)
+    signals.worker_shutting_down.connect(stop_watchdog, weak=False)
+    signals.worker_shutdown.connect(stop_metrics_server, weak=False)
 
 
 def _connect_job_processes(settings: Settings, runtime: Runtime) -> None:
-    """Say what each process does that runs jobs."""
-    traces = ExitStack()
+    """Connect the signals of the processes that run jobs."""
+    tracing = ExitStack()
 
     def warm_up(**_: Any) -> None:
-        traces.callback(start_tracing(settings.otel, SERVICE))
+        tracing.callback(start_tracing(settings.otel, SERVICE))
         try:
             runtime.prepare()
         except (VectorStoreError, IndexMismatchError) as error:
@@ -192,7 +192,7 @@ def _connect_job_processes(settings: Settings, runtime: Runtime) -> None:
 
     def close(**_: Any) -> None:
         runtime.close()
-        traces.close()
+        tracing.close()
 
     signals.worker_process_init.connect(warm_up, weak=False)
     signals.worker_process_shutdown.connect(close, weak=False)

@@ -1,4 +1,4 @@
-"""What can keep a job from its work. They stand apart from the modules that load pymilvus, which must load late."""
+"""Errors of jobs. In a module of their own because the modules that import pymilvus must be imported late."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ from mh_common.units import UnitKey
 
 
 class VectorStoreError(Exception):
-    """The index could not be written; the same call can succeed later. The message holds no row's text."""
+    """The index could not be read or written; the same call may succeed later. The message contains no row's text."""
 
 
 class RowsRefusedError(VectorStoreError):
-    """Milvus answered that it does not take what it was sent; in a call with several rows, one can be the cause.
+    """Milvus rejected the data it was sent. In a call with several rows, a single one may be the cause.
 
     Attributes:
-        permanent: it is the row's fault, and repeating is useless; else that is not sure.
+        permanent: the row itself is invalid and retrying is useless; if false, the cause is uncertain.
     """
 
     def __init__(self, message: str, *, permanent: bool) -> None:
@@ -22,22 +22,24 @@ class RowsRefusedError(VectorStoreError):
 
 
 class IndexMismatchError(Exception):
-    """The collection that exists was made for other settings. Waiting does not help; the message says what does."""
+    """The existing collection was created with other settings. Retrying does not help; the message says what does."""
 
 
 class IndexingError(Exception):
-    """The work could not be done now; the same call can succeed later.
+    """The work could not be done now; the same call may succeed later.
 
     Attributes:
-        retry_after: seconds to wait before that, if known.
-        left: the units that are still to be done; None stands for all of them.
+        retry_after: seconds to wait before retrying, if known.
+        remaining: the units that still have to be indexed; None means all of them.
     """
 
-    def __init__(self, message: str, retry_after: float | None = None, left: Sequence[UnitKey] | None = None) -> None:
+    def __init__(
+        self, message: str, retry_after: float | None = None, remaining: Sequence[UnitKey] | None = None
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
-        self.left = left
+        self.remaining = remaining
 
 
 class JobTimeoutError(IndexingError):
-    """The job took longer than it may; fewer rows may go through."""
+    """The job exceeded its time limit; fewer rows at a time may succeed."""

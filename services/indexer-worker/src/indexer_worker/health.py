@@ -1,23 +1,24 @@
-"""Say whether this machine's worker makes progress: `python -m indexer_worker.health`, or its clock: `… health beat`.
+"""Health check of this machine's worker: `python -m indexer_worker.health`; of Celery beat: `… health beat`.
 
-Prints what the worker last noted, as JSON: the depth of the queue among it. Exit code 1, with one line on standard
-error, when it notes nothing any more, or when jobs wait and it takes none.
+Prints the worker's last heartbeat as JSON, which includes the queue depth. Exits with 1 and one line on standard error
+if the heartbeat is too old, or if jobs are waiting and the worker takes none.
 """
 
 import sys
 
 from mh_common.settings import load_settings
 
-from indexer_worker.liveness.heartbeat import fault, fault_of_clock
+from indexer_worker.liveness.heartbeat import beat_problem, heartbeat_problem
 from indexer_worker.settings import Settings
 
 
 def main() -> None:
-    """Look once."""
+    """Run the check once."""
     settings = load_settings(Settings)
-    clock = sys.argv[1:] == ["beat"]
-    if message := fault_of_clock(settings.reconcile) if clock else fault(settings.worker.heartbeat_file):
-        sys.exit(message)
+    beat = sys.argv[1:] == ["beat"]
+    problem = beat_problem(settings.reconcile) if beat else heartbeat_problem(settings.worker.heartbeat_file)
+    if problem:
+        sys.exit(problem)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Look, before the worker or its clock starts, whether it can do its work: `python -m indexer_worker.preflight [beat]`.
+"""Start-up checks of the worker or of Celery beat: `python -m indexer_worker.preflight [beat]`.
 
-In a process of its own, because what it loads (gRPC, onnxruntime) must not be in one that forks.
+They run in a process of their own, because the libraries they load (gRPC, onnxruntime) must not be in one that forks.
 """
 
 import sys
@@ -15,38 +15,38 @@ from indexer_worker.runtime import Runtime
 from indexer_worker.settings import Settings
 
 
-async def wait_until_usable(settings: Settings, *, clock: bool) -> None:
-    """Return when the stores of a worker, or of its clock, answer. Raises `StoreError`."""
+async def wait_until_usable(settings: Settings, *, beat: bool) -> None:
+    """Wait until the stores that the worker, or beat, needs answer. Raises `StoreError`."""
     stores = [redis_store(settings.redis)]
-    if not clock:
-        # Late for the reason that `Runtime` gives.
+    if not beat:
+        # Imported late for the reason given in `Runtime`.
         from mh_common.milvus import make_client
 
         stores.append(milvus_store(settings.milvus, make_client))
     await wait_for_stores(stores, settings.startup.timeout)
 
 
-def look(settings: Settings, *, clock: bool) -> None:
-    """End the process with one line on standard error when an operator must act first.
+def run_checks(settings: Settings, *, beat: bool) -> None:
+    """End the process with one line on standard error if an operator has to act first.
 
-    A collection of another embedding space is no reason: only a worker can build it anew.
+    A collection with another embedding model does not prevent the start: only a running worker can rebuild it.
     """
-    run_or_exit(wait_until_usable(settings, clock=clock))
-    if clock:
+    run_or_exit(wait_until_usable(settings, beat=beat))
+    if beat:
         return
     with closing(Runtime(settings)) as runtime:
         try:
             runtime.prepare()
         except (VectorStoreError, IndexMismatchError) as error:
-            print(f"The indexer worker starts, but its jobs will wait: {error}.", file=sys.stderr)
+            print(f"The indexer worker starts, but its jobs will be postponed: {error}.", file=sys.stderr)
         except (EmbedderError, ValueError) as error:
             print(f"The indexer worker cannot start. {error}", file=sys.stderr)
             sys.exit(1)
 
 
 def main() -> None:
-    """Look as the worker, or its clock, does."""
-    look(load_settings(Settings), clock=sys.argv[1:] == ["beat"])
+    """Run the checks that the worker, or beat, runs when it starts."""
+    run_checks(load_settings(Settings), beat=sys.argv[1:] == ["beat"])
 
 
 if __name__ == "__main__":

@@ -20,60 +20,65 @@ from pydantic import Field, model_validator
 
 
 class WorkerSettings(SettingsGroup):
-    """How long jobs may take, and what happens to those that fail. Times are in seconds."""
+    """Time limits of jobs, and what happens to jobs that fail. Times are in seconds."""
 
     job_timeout: float = Field(
-        default=45.0, gt=0, description="A job that takes longer is given up, and its rows are tried in smaller jobs."
+        default=45.0, gt=0, description="A job that takes longer is aborted, and its rows are retried in smaller jobs."
     )
     time_limit: float = Field(
         default=60.0,
         gt=0,
-        description="A job that still runs is killed with its process; above WORKER_JOB_TIMEOUT.",
+        description="A job that is still running is killed with its process; must be above WORKER_JOB_TIMEOUT.",
     )
     max_retry_delay: float = Field(
-        default=600.0, gt=0, description="Longest wait between attempts of a job; it is never given up."
+        default=600.0, gt=0, description="Longest delay between two attempts of a job; jobs are retried indefinitely."
     )
     hold_time: float = Field(
         default=20.0,
         gt=0,
-        description="How long a worker holds a job that waits for its next attempt before it gives it back to Redis. "
-        "A job lost with a dead worker is run again after this and two WORKER_TIME_LIMIT.",
+        description="How long a worker holds a job that waits for its next attempt before it returns it to Redis. The "
+        "jobs of a dead worker are redelivered after this time plus twice WORKER_TIME_LIMIT.",
     )
     max_memory_kb_per_child: int = Field(
-        default=1_000_000, ge=100_000, description="A process that has grown beyond this is replaced after its job."
+        default=1_000_000,
+        ge=100_000,
+        description="A process that uses more memory than this, in KB, is replaced after its job.",
     )
-
     max_deaths: int = Field(
-        default=5, ge=1, description="A conversation whose job, alone, ends its process so often is marked as failed."
+        default=5,
+        ge=1,
+        description="A conversation is marked as failed if a job with it alone has crashed its process this often.",
     )
     embedding_cache: Annotated[Path | None, BLANK_IS_NONE] = Field(
         default=None,
-        description="File in which vectors are kept, so that an index is built again, or a data set restored, without "
-        "embedding a text twice. On a disk that outlives the process; empty keeps none. It holds no text.",
+        description="File that caches vectors, so that rebuilding an index or restoring a data set embeds no text "
+        "twice. Put it on a persistent disk; empty: no cache. It contains no texts.",
     )
     embedding_cache_mb: int = Field(
-        default=2048, ge=1, description="Largest size of that file; the least recently used vectors go first."
+        default=2048,
+        ge=1,
+        description="Maximum size of that file in MB; the least recently used vectors are removed first.",
     )
     embedding_cache_days: int = Field(
-        default=365, ge=1, description="Days after its last use for which a vector stays in that file."
+        default=365, ge=1, description="Days for which a vector stays in that file after its last use."
     )
     heartbeat_file: Path = Field(
         default_factory=lambda: Path(gettempdir()) / "indexer-worker.json",
-        description="Where a worker notes its progress for `python -m indexer_worker.health`; one file a worker.",
+        description="File in which a worker records its progress for `python -m indexer_worker.health`; one a worker.",
     )
 
     @property
     def visibility_timeout(self) -> float:
-        """Seconds after which Redis hands an unacknowledged job to another worker.
+        """Seconds after which an unacknowledged job is redelivered to another worker.
 
-        Above the longest that a live worker can have one: waiting for its time, then for a free process, then running.
-        A shorter one would start jobs twice, for nothing.
+        Longer than a live worker can hold a job: waiting until it is due, then for a free process, then running it.
+        A shorter timeout would needlessly run jobs twice.
         """
         return self.hold_time + 2 * self.time_limit
 
     @property
     def stall_timeout(self) -> float:
-        """Seconds without progress, while jobs wait, after which a worker ends itself: no live one needs so long."""
+        """Seconds without progress, while jobs are waiting, after which a worker exits: no live one takes that long."""
         return self.visibility_timeout
 
     @model_validator(mode="after")
@@ -86,36 +91,38 @@ class WorkerSettings(SettingsGroup):
 class ReconcileSettings(SettingsGroup):
     """How often the index is compared with the conversations, and what counts as lost. Times are in seconds."""
 
-    interval: float = Field(default=900.0, ge=1, description="From one comparison to the next.")
+    interval: float = Field(default=900.0, ge=1, description="Time between two comparisons.")
     grace: float = Field(
         default=60.0,
         ge=0,
-        description="While no other job waits or runs: a conversation that had waited for so long when the comparison "
-        "was asked for is queued again, as its job must be lost.",
+        description="If no other job is waiting or running: a conversation that had been pending for this long when "
+        "the comparison was requested is queued again, because its job must be lost.",
     )
     busy_grace: float = Field(
-        default=3600.0, ge=0, description="The same while jobs wait or run, of which one may be that conversation's."
+        default=3600.0,
+        ge=0,
+        description="As RECONCILE_GRACE, if jobs are waiting or running: one may be that conversation's.",
     )
     schedule_file: Path = Field(
         default_factory=lambda: Path(gettempdir()) / "indexer-worker-beat",
-        description="Where Celery beat notes when it sent what. Losing it costs nothing.",
+        description="File in which Celery beat records when it last sent what. It may be deleted.",
     )
 
 
 class MetricsSettings(SettingsGroup):
-    """Where the worker shows its metrics. It needs PROMETHEUS_MULTIPROC_DIR as well, in the process environment."""
+    """The worker's metrics endpoint. PROMETHEUS_MULTIPROC_DIR must be set as well, in the process environment."""
 
     port: Annotated[int | None, Field(ge=1, le=65535), BLANK_IS_NONE] = Field(
-        default=None, description="Port of /metrics; empty: they are not shown."
+        default=None, description="Port of /metrics; empty: no metrics endpoint."
     )
-    address: str = Field(default="127.0.0.1", description="Address that it listens on; 0.0.0.0 for all.")
+    address: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all interfaces.")
 
     @model_validator(mode="after")
     def _has_folder(self) -> Self:
         if self.port is not None and not os.environ.get(FOLDER_VARIABLE):
             raise ValueError(
-                f"METRICS_PORT needs {FOLDER_VARIABLE}, in the process environment: a folder of this worker alone, in "
-                "which its processes keep their numbers"
+                f"METRICS_PORT needs {FOLDER_VARIABLE} in the process environment: a folder that only this worker "
+                "uses, in which its processes store their metrics"
             )
         return self
 

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 import pytest
 from indexer_worker.errors import VectorStoreError
 from indexer_worker.vector_store.collection import CONVERSATIONS, ensure_collection
-from indexer_worker.vector_store.inventory import QUERY_LIMIT, MilvusInventory, Window
+from indexer_worker.vector_store.inventory import QUERY_LIMIT, InventoryPage, MilvusInventory
 from mh_common import vector_index as fields
 from mh_common.batches import batched
 from mh_common.fields import to_index_value
 from mh_common.milvus import make_client
-from mh_common.units import CONVERSATION, UnitKey, after_all, before_all, conversation_unit, conversation_units
+from mh_common.units import CONVERSATION, UnitKey, before_first, conversation_unit, conversation_units, last_key
 from mh_devtools.testing.fixtures import EACH_MILVUS
 from pymilvus import AsyncMilvusClient
 
@@ -43,14 +43,14 @@ async def insert(client: AsyncMilvusClient, ids: Iterable[int], version: int = 1
 
 
 def inventory(client: AsyncMilvusClient, most: int = 10_000) -> MilvusInventory:
-    return MilvusInventory(client, CONVERSATIONS, timeout=10, max_window=most)
+    return MilvusInventory(client, CONVERSATIONS, timeout=10, max_rows=most)
 
 
-async def windows(reader: MilvusInventory, low: int = 0) -> list[Window]:
+async def pages(reader: MilvusInventory, low: int = 0) -> list[InventoryPage]:
     found = []
     key = conversation_unit(low)
-    while key < (end := after_all(CONVERSATION)):
-        found.append(await reader.window(key, end))
+    while key < (end := last_key(CONVERSATION)):
+        found.append(await reader.page(key, end))
         key = found[-1].high
     return found
 
@@ -63,11 +63,11 @@ async def test_more_rows_than_milvus_returns_at_once_are_all_seen_in_windows(col
     ids = range(1, QUERY_LIMIT + 4000)
     await insert(collection, reversed(ids))
 
-    found = await windows(inventory(collection))
+    found = await pages(inventory(collection))
 
-    assert ids_of(key for window in found for key in window.versions) == list(ids)
-    assert max(len(window.versions) for window in found) <= 10_000
-    assert [window.copied for window in found] == [frozenset()] * len(found)
+    assert ids_of(key for page in found for key in page.versions) == list(ids)
+    assert max(len(page.versions) for page in found) <= 10_000
+    assert [page.duplicates for page in found] == [frozenset()] * len(found)
 
 
 @pytest.mark.parametrize("most", [2, 7, 1000])
@@ -76,21 +76,21 @@ async def test_copies_of_one_id_are_found_wherever_the_windows_end(collection: A
     await insert(collection, [7, 8, 39], version=2)
     await insert(collection, [8] * 9, version=3)
 
-    found = await windows(inventory(collection, most))
+    found = await pages(inventory(collection, most))
 
-    assert ids_of(key for window in found for key in window.versions) == list(range(1, 40))
-    assert ids_of(frozenset[UnitKey]().union(*(window.copied for window in found))) == [7, 8, 39]
+    assert ids_of(key for page in found for key in page.versions) == list(range(1, 40))
+    assert ids_of(frozenset[UnitKey]().union(*(page.duplicates for page in found))) == [7, 8, 39]
 
 
 async def test_named_ids_are_looked_up_however_many(collection: AsyncMilvusClient) -> None:
     await insert(collection, range(1, 3001))
     await insert(collection, [2500], version=4)
 
-    window = await inventory(collection).of(conversation_units([*range(2, 2600), 9999]))
+    page = await inventory(collection).find(conversation_units([*range(2, 2600), 9999]))
 
-    assert ids_of(window.versions) == list(range(2, 2600))
-    assert ids_of(window.copied) == [2500]
-    assert await inventory(collection).of([]) == Window(before_all(CONVERSATION), {}, frozenset())
+    assert ids_of(page.versions) == list(range(2, 2600))
+    assert ids_of(page.duplicates) == [2500]
+    assert await inventory(collection).find([]) == InventoryPage(before_first(CONVERSATION), {}, frozenset())
 
 
 async def test_a_milvus_that_is_away_or_empty_handed_is_one_error(milvus: AsyncMilvusClient) -> None:
@@ -98,5 +98,5 @@ async def test_a_milvus_that_is_away_or_empty_handed_is_one_error(milvus: AsyncM
 
     for client in (milvus, away):
         with pytest.raises(VectorStoreError, match="Milvus"):
-            await MilvusInventory(client, CONVERSATIONS, timeout=1).window(conversation_unit(0), conversation_unit(10))
+            await MilvusInventory(client, CONVERSATIONS, timeout=1).page(conversation_unit(0), conversation_unit(10))
     await away.close()

@@ -12,7 +12,7 @@ from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from indexer_worker.celery_app import make_app
 from indexer_worker.errors import IndexingError, JobTimeoutError
-from indexer_worker.maintenance.checkpoints import Checkpoint, Phase
+from indexer_worker.maintenance.checkpoints import Phase, RunCheckpoint
 from indexer_worker.settings import Settings, WorkerSettings
 from indexer_worker.tasks import jobs, retries
 from indexer_worker.tasks.crash_counter import CrashCounter
@@ -42,8 +42,8 @@ class ScriptedIndex:
         self.script: list[Exception] = []
         self.jobs: list[object] = []
         self.given_up: list[tuple[int, str]] = []
-        self.steps: list[tuple[Checkpoint, int, int]] = []
-        self.following: list[Checkpoint | Exception | None] = []
+        self.steps: list[tuple[RunCheckpoint, int, int]] = []
+        self.following: list[RunCheckpoint | Exception | None] = []
 
     def index(self, units: Sequence[UnitKey]) -> None:
         self.units.append(list(units))
@@ -59,8 +59,8 @@ class ScriptedIndex:
     def add_run(self, kind: IndexRunKind) -> int:
         return {IndexRunKind.RECONCILE: 100, IndexRunKind.REBUILD: 200}[kind]
 
-    def carry_on(self, step: Checkpoint, attempts: int, deaths: int) -> Checkpoint | None:
-        self.steps.append((step, attempts, deaths))
+    def run_step(self, step: RunCheckpoint, attempts: int, crashes: int) -> RunCheckpoint | None:
+        self.steps.append((step, attempts, crashes))
         following = self.following.pop(0) if self.following else None
         if isinstance(following, Exception):
             raise following
@@ -114,10 +114,10 @@ def test_a_job_about_units_of_another_kind_is_tried_split_and_given_up_as_any_ot
     redis_url: str, redis: Redis, index: ScriptedIndex
 ) -> None:
     units = [UnitKey("note", 1, 0), UnitKey("note", 1, 1), UnitKey("note", 2, 0)]
-    index.script = [IndexingError("busy", left=units[:2]), JobTimeoutError("too long")]
-    starts = CrashCounter(RedisSettings(url=redis_url))
+    index.script = [IndexingError("busy", remaining=units[:2]), JobTimeoutError("too long")]
+    crash_counter = CrashCounter(RedisSettings(url=redis_url))
     for _ in range(5):
-        starts.begin("poison")
+        crash_counter.record_start("poison")
 
     with working(redis_url, index) as app:
         app.send_task(IndexJob.CREATED.value, kwargs=job_arguments(units), queue=INDEX_QUEUE)
@@ -128,7 +128,7 @@ def test_a_job_about_units_of_another_kind_is_tried_split_and_given_up_as_any_ot
 
     assert index.units[:2] == [units, units[:2]]
     assert sorted(index.units[2:]) == [units[:1], units[1:2]]
-    assert index.given_up == [(2, "The worker's process died while it indexed this note alone (deaths: 5)")]
+    assert index.given_up == [(2, "Indexing this note alone crashed the worker's process (crashes: 5)")]
 
 
 def test_messages_that_are_no_jobs_are_dropped_and_stop_nothing(
@@ -250,7 +250,7 @@ def _no_connection(**_: object) -> None:
 def test_rows_that_are_done_are_not_done_again_with_those_that_are_not(
     redis_url: str, redis: Redis, index: ScriptedIndex
 ) -> None:
-    index.script = [IndexingError("Milvus did not take one", left=conversation_units([2]))]
+    index.script = [IndexingError("Milvus did not take one", remaining=conversation_units([2]))]
 
     with working(redis_url, index) as app:
         send(app, [1, 2, 3])
@@ -261,15 +261,15 @@ def test_rows_that_are_done_are_not_done_again_with_those_that_are_not(
 
 
 @pytest.mark.parametrize(
-    ("ids", "deaths", "calls"),
+    ("ids", "crashes", "calls"),
     [([1, 2, 3], 1, [[1, 2, 3]]), ([1, 2, 3], 2, [[1], [2, 3]]), ([1], 4, [[1]]), ([1], 5, [])],
 )
 def test_a_job_that_ends_its_process_again_and_again_is_split_until_its_poison_row_is_alone(
-    redis_url: str, redis: Redis, index: ScriptedIndex, ids: list[int], deaths: int, calls: list[list[int]]
+    redis_url: str, redis: Redis, index: ScriptedIndex, ids: list[int], crashes: int, calls: list[list[int]]
 ) -> None:
-    starts = CrashCounter(RedisSettings(url=redis_url))
-    for _ in range(deaths):
-        starts.begin("the job")
+    crash_counter = CrashCounter(RedisSettings(url=redis_url))
+    for _ in range(crashes):
+        crash_counter.record_start("the job")
 
     with working(redis_url, index) as app:
         app.send_task(IndexJob.CREATED.value, kwargs={"ids": ids}, queue=INDEX_QUEUE, task_id="the job")
@@ -278,12 +278,12 @@ def test_a_job_that_ends_its_process_again_and_again_is_split_until_its_poison_r
 
     assert sorted(index.calls) == calls
     if not calls:
-        assert index.given_up == [(1, "The worker's process died while it indexed this conversation alone (deaths: 5)")]
+        assert index.given_up == [(1, "Indexing this conversation alone crashed the worker's process (crashes: 5)")]
     assert redis.keys("indexer-worker:starts:*") == []
 
 
 def test_a_run_goes_on_step_by_step_under_one_owner(redis_url: str, redis: Redis, index: ScriptedIndex) -> None:
-    second = Checkpoint(run_id=7, owner="somebody", phase=Phase.COMPARE, after=5000)
+    second = RunCheckpoint(run_id=7, owner="somebody", phase=Phase.COMPARE, after=5000)
     index.following = [second, IndexingError("Milvus is away"), None]
 
     with working(redis_url, index) as app:
@@ -291,11 +291,11 @@ def test_a_run_goes_on_step_by_step_under_one_owner(redis_url: str, redis: Redis
         wait_until(lambda: len(index.steps) == 3)
         wait_until_idle(redis)
 
-    assert index.steps == [(Checkpoint(run_id=7, owner="first"), 0, 0), (second, 0, 0), (second, 1, 0)]
+    assert index.steps == [(RunCheckpoint(run_id=7, owner="first"), 0, 0), (second, 0, 0), (second, 1, 0)]
 
 
 @pytest.mark.parametrize(("job", "run_id"), [(RunJob.RECONCILE, 100), (RunJob.REBUILD, 200)])
-def test_the_clock_needs_no_run_of_its_own(
+def test_beat_needs_no_run_of_its_own(
     redis_url: str, redis: Redis, index: ScriptedIndex, job: RunJob, run_id: int
 ) -> None:
     index.following = [IndexingError("Milvus is away")]
@@ -305,7 +305,7 @@ def test_the_clock_needs_no_run_of_its_own(
         wait_until_idle(redis)
 
     # Tried again, it is the same run with the same owner.
-    assert [step for step, _, _ in index.steps] == [Checkpoint(run_id=run_id, owner="tick")] * 2
+    assert [step for step, _, _ in index.steps] == [RunCheckpoint(run_id=run_id, owner="tick")] * 2
 
 
 def test_messages_that_are_no_runs_are_dropped(redis_url: str, redis: Redis, index: ScriptedIndex, log: Log) -> None:

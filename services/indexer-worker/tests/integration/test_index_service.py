@@ -328,11 +328,11 @@ async def test_rows_that_milvus_does_not_take_for_no_clear_reason_are_tried_agai
         with pytest.raises(IndexingError) as failure:
             await service.index(conversation_units(range(1, 9)))
 
-    assert failure.value.left == conversation_units([4])
+    assert failure.value.remaining == conversation_units([4])
     assert "secret" not in str(failure.value)
     assert set(await indexed(milvus)) == {1, 2, 3, 5, 6, 7, 8}
     assert {outcome.source_id for outcome in conversations.outcomes} == {1, 2, 3, 5, 6, 7, 8}
-    await service.index(failure.value.left)
+    await service.index(failure.value.remaining)
     assert set(await indexed(milvus)) == set(range(1, 9))
 
 

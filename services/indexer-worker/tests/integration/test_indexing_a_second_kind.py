@@ -8,17 +8,17 @@ from contextlib import AsyncExitStack
 
 import pytest
 from indexer_worker.api_calls import ConversationsAPI
-from indexer_worker.assembly import KINDS, Kind, Services, assemble
+from indexer_worker.bootstrap import KINDS, Kind, Services, build_services
 from indexer_worker.errors import IndexingError
-from indexer_worker.indexing.loaded import LoadedUnit, Vector
+from indexer_worker.indexing.unit_source import LoadedUnit, Vector
 from indexer_worker.maintenance import rebuild
-from indexer_worker.maintenance.checkpoints import Checkpoint
+from indexer_worker.maintenance.checkpoints import RunCheckpoint
 from indexer_worker.settings import Settings
 from indexer_worker.vector_store.inventory import MilvusInventory
 from indexer_worker.vector_store.layout import Layout, Row
 from mh_common import vector_index as fields
 from mh_common.models import IndexRun, IndexRunKind, IndexRunStatus
-from mh_common.units import IndexStatus, UnitKey, after_all, before_all, conversation_units
+from mh_common.units import IndexStatus, UnitKey, before_first, conversation_units, last_key
 from mh_devtools.stubs.index_stub import StubIndex
 from pymilvus import AsyncMilvusClient, CollectionSchema, DataType
 
@@ -75,25 +75,25 @@ async def services(settings: Settings, conversations: StubIndex) -> AsyncIterato
         return NoteSource(conversations)
 
     async with AsyncExitStack() as stack:
-        yield await assemble(settings, stack, [*KINDS, Kind(NOTES, make_source)])
+        yield await build_services(settings, stack, [*KINDS, Kind(NOTES, make_source)])
 
 
 async def held(milvus: AsyncMilvusClient) -> dict[UnitKey, int]:
     """Return the version of each note's unit in the index."""
     inventory = MilvusInventory(milvus, NOTES, timeout=10)
-    window = await inventory.window(before_all("note"), after_all("note"))
-    assert not window.copied
-    return window.versions
+    page = await inventory.page(before_first("note"), last_key("note"))
+    assert not page.duplicates
+    return page.versions
 
 
 async def run(services: Services, stub: StubIndex, kind: IndexRunKind) -> IndexRun:
     """Carry a run out to its end."""
-    step: Checkpoint | None = Checkpoint(run_id=stub.add_run(kind).id, owner="me")
+    step: RunCheckpoint | None = RunCheckpoint(run_id=stub.add_run(kind).id, owner="me")
     kinds = []
     while step is not None:
         kinds.append(step.kind)
         run_id = step.run_id
-        step = await services.runs.carry_on(step, attempts=0, deaths=0)
+        step = await services.runs.run_step(step, attempts=0, crashes=0)
     assert kinds[0] is None
     assert kinds[-1] == "note"
     return stub.runs[run_id]
@@ -129,16 +129,16 @@ async def test_windows_of_the_index_may_end_inside_a_note(
     keys = [*note(1, 1), *note(2, 40), *note(3, 2)]
     conversations.units = dict.fromkeys(keys, 1)
     await services.of("note").index.index(keys)
-    inventory = MilvusInventory(milvus, NOTES, timeout=10, max_window=7)
+    inventory = MilvusInventory(milvus, NOTES, timeout=10, max_rows=7)
 
-    low, found = before_all("note"), []
-    while low < after_all("note"):
-        window = await inventory.window(low, after_all("note"))
-        assert len(window.versions) <= 7
-        found += sorted(window.versions)
-        low = window.high
+    low, found = before_first("note"), []
+    while low < last_key("note"):
+        page = await inventory.page(low, last_key("note"))
+        assert len(page.versions) <= 7
+        found += sorted(page.versions)
+        low = page.high
     assert found == keys
-    assert sorted((await inventory.of([*note(2, 3), *note(9, 1)])).versions) == note(2, 3)
+    assert sorted((await inventory.find([*note(2, 3), *note(9, 1)])).versions) == note(2, 3)
 
 
 async def test_one_reconciliation_goes_through_every_kind(
@@ -151,7 +151,7 @@ async def test_one_reconciliation_goes_through_every_kind(
     await services.of("note").index.index(keys)
     await services.of("conversation").index.index(conversation_units([1, 2]))
     missing, stale, orphaned = keys[1], keys[2], keys[5]
-    await milvus.delete(COLLECTION, filter=NOTES.among([missing]))
+    await milvus.delete(COLLECTION, filter=NOTES.keys_filter([missing]))
     conversations.units[stale] = 2
     del conversations.units[orphaned]
     await milvus.delete(fields.COLLECTION, ids=[2])
@@ -178,7 +178,7 @@ async def test_one_rebuild_goes_through_every_kind(
 
     assert (done.status, done.checked) == (IndexRunStatus.DONE, 12)
     assert await held(milvus) == dict.fromkeys(keys, 1)
-    assert not await milvus.has_collection(fields.rebuilding(COLLECTION))
+    assert not await milvus.has_collection(fields.rebuild_marker(COLLECTION))
 
 
 async def test_a_kind_that_the_worker_does_not_know_waits_for_one_that_does(services: Services) -> None:

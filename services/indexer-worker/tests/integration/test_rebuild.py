@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from indexer_worker import assembly
-from indexer_worker.assembly import Services
+from indexer_worker import bootstrap
+from indexer_worker.bootstrap import Services
 from indexer_worker.errors import IndexingError, VectorStoreError
 from indexer_worker.maintenance import rebuild
-from indexer_worker.maintenance.checkpoints import Checkpoint, Phase
+from indexer_worker.maintenance.checkpoints import Phase, RunCheckpoint
 from indexer_worker.settings import Settings
 from mh_common import vector_index as names
 from mh_common.milvus import make_client
@@ -26,7 +26,7 @@ from pymilvus import AsyncMilvusClient, MilvusException
 
 pytestmark = pytest.mark.redis
 
-Assemble = Callable[[str], Any]
+BuildServices = Callable[[str], Any]
 
 IN_PLACE = pytest.mark.parametrize("milvus_kind", [LITE])
 """Only where Milvus has no aliases."""
@@ -94,7 +94,7 @@ def aliases(monkeypatch: pytest.MonkeyPatch, settings: Settings, milvus_kind: st
         aliases.client = aliases.client or make_client(*arguments)
         return aliases
 
-    monkeypatch.setattr(assembly, "make_client", client)
+    monkeypatch.setattr(bootstrap, "make_client", client)
     return aliases
 
 
@@ -110,12 +110,12 @@ async def index_all(services: Services, conversations: StubIndex) -> None:
     await services.of(CONVERSATION).index.index(conversation_units(sorted(conversations.rows)))
 
 
-async def finish(services: Services, step: Checkpoint | None) -> list[Checkpoint]:
+async def finish(services: Services, step: RunCheckpoint | None) -> list[RunCheckpoint]:
     """Carry the run out; return the steps."""
     steps = []
     while step is not None:
         steps.append(step)
-        step = await services.runs.carry_on(step, attempts=0, deaths=0)
+        step = await services.runs.run_step(step, attempts=0, crashes=0)
     return steps
 
 
@@ -145,21 +145,21 @@ async def carried_out_by_jobs(services: Services, conversations: StubIndex) -> N
 
 @IN_PLACE
 async def test_in_place_the_index_is_emptied_and_filled_and_says_so_meanwhile(
-    assemble: Assemble, conversations: StubIndex, milvus: AsyncMilvusClient, little_steps: None
+    build_services: BuildServices, conversations: StubIndex, milvus: AsyncMilvusClient, little_steps: None
 ) -> None:
     for key in range(1, 8):
         conversations.put(key, f"text {key}")
-    await index_all(await assemble("former"), conversations)
-    services = await assemble("next")
-    step = Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+    await index_all(await build_services("former"), conversations)
+    services = await build_services("next")
+    step = RunCheckpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
 
-    following = await services.runs.carry_on(step, 0, 0)
+    following = await services.runs.run_step(step, 0, 0)
 
     assert following is not None
-    assert await milvus.has_collection(names.REBUILDING)
+    assert await milvus.has_collection(names.REBUILD_MARKER)
     assert await searched(milvus) == {1: 1, 2: 1}
     # The same step again, as after a death of its process, does not empty it a second time.
-    await services.runs.carry_on(step, 0, 0)
+    await services.runs.run_step(step, 0, 0)
     assert len(await searched(milvus)) == 4
     steps = await finish(services, following)
     assert [one.phase for one in steps][-1] is Phase.COMPARE
@@ -178,7 +178,7 @@ async def test_no_text_is_embedded_twice_for_a_rebuild_or_another_import(
     for key in range(1, 20):
         conversations.put(key, f"text {key % 5}", answer=f"answer {key}")
     async with AsyncExitStack() as stack:
-        await index_all(await assembly.assemble(settings, stack), conversations)
+        await index_all(await bootstrap.build_services(settings, stack), conversations)
     asked = stub_openai.requests[-1].body
     assert asked is not None
     assert len(asked["input"]) == 5 + 19
@@ -186,8 +186,8 @@ async def test_no_text_is_embedded_twice_for_a_rebuild_or_another_import(
 
     # Another process, with nothing in its memory.
     async with AsyncExitStack() as stack:
-        services = await assembly.assemble(settings, stack)
-        await finish(services, Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"))
+        services = await bootstrap.build_services(settings, stack)
+        await finish(services, RunCheckpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"))
     assert len(await searched(milvus)) == 19
     # The same texts under other ids, in an index that lost everything.
     await milvus.drop_collection(names.COLLECTION)
@@ -195,28 +195,28 @@ async def test_no_text_is_embedded_twice_for_a_rebuild_or_another_import(
         del conversations.rows[key]
         conversations.put(100 + key, f"text {key % 5}", answer=f"answer {key}")
     async with AsyncExitStack() as stack:
-        await index_all(await assembly.assemble(settings, stack), conversations)
+        await index_all(await bootstrap.build_services(settings, stack), conversations)
     assert set(await searched(milvus)) == set(range(101, 120))
     assert stub_openai.requests == []
 
 
 async def test_with_aliases_the_live_index_stays_whole_until_the_new_one_takes_its_place(
-    assemble: Assemble, conversations: StubIndex, aliases: Any, little_steps: None
+    build_services: BuildServices, conversations: StubIndex, aliases: Any, little_steps: None
 ) -> None:
     for key in range(1, 8):
         conversations.put(key, f"text {key}")
-    await index_all(await assemble("former"), conversations)
-    services = await assemble("next")
+    await index_all(await build_services("former"), conversations)
+    services = await build_services("next")
     before_the_switch: list[tuple[str, int]] = []
 
     for run_id in (1, 2):
-        step: Checkpoint | None = Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+        step: RunCheckpoint | None = RunCheckpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
         while step is not None and step.phase is not Phase.COMPARE:
             before_the_switch.append((await model(aliases), len(await searched(aliases))))
-            step = await services.runs.carry_on(step, 0, 0)
+            step = await services.runs.run_step(step, 0, 0)
         await finish(services, step)
-        assert await behind_the_alias(aliases) == names.built_by(run_id)
-        assert await aliases.list_collections() == [names.built_by(run_id)]
+        assert await behind_the_alias(aliases) == names.rebuilt_collection(run_id)
+        assert await aliases.list_collections() == [names.rebuilt_collection(run_id)]
         assert await searched(aliases) == dict.fromkeys(range(1, 8), 1)
 
     assert set(before_the_switch) == {("embedding=former", 7), ("embedding=next", 7)}
@@ -226,13 +226,13 @@ async def test_with_aliases_the_live_index_stays_whole_until_the_new_one_takes_i
 
 @IN_PLACE
 async def test_a_collection_that_a_worker_with_former_settings_made_meanwhile_is_emptied_again(
-    assemble: Assemble, conversations: StubIndex, milvus: AsyncMilvusClient, little_steps: None
+    build_services: BuildServices, conversations: StubIndex, milvus: AsyncMilvusClient, little_steps: None
 ) -> None:
     for key in range(1, 8):
         conversations.put(key, f"text {key}")
-    former, services = await assemble("former"), await assemble("next")
-    step = Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
-    await services.runs.carry_on(step, 0, 0)
+    former, services = await build_services("former"), await build_services("next")
+    step = RunCheckpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+    await services.runs.run_step(step, 0, 0)
     await milvus.drop_collection(names.COLLECTION)
     await former.of(CONVERSATION).index.index(conversation_units([1]))
     assert await model(milvus) == "embedding=former"
@@ -244,25 +244,25 @@ async def test_a_collection_that_a_worker_with_former_settings_made_meanwhile_is
 
 
 async def test_what_changes_during_a_rebuild_is_not_lost(
-    assemble: Assemble, conversations: StubIndex, aliases: Any
+    build_services: BuildServices, conversations: StubIndex, aliases: Any
 ) -> None:
     """Jobs go on to write the live index until the switch, and report what they wrote there as indexed."""
     for key in range(1, 8):
         conversations.put(key, f"text {key}")
-    services = await assemble("former")
+    services = await build_services("former")
     await index_all(services, conversations)
-    step: Checkpoint | None = Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+    step: RunCheckpoint | None = RunCheckpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
 
     while step is not None and step.phase is not Phase.COMPARE:
-        following = await services.runs.carry_on(step, 0, 0)
+        following = await services.runs.run_step(step, 0, 0)
         if following is not None and following.phase is Phase.COMPARE:
             # As if these jobs had written just before the switch.
             conversations.put(1, "changed")
             conversations.put(8, "added")
             conversations.remove(2)
-            await aliases.alter_alias(names.replaced_by(1), names.COLLECTION)
+            await aliases.alter_alias(names.replaced_collection(1), names.COLLECTION)
             await services.of(CONVERSATION).index.index(conversation_units([1, 2, 8]))
-            await aliases.alter_alias(names.built_by(1), names.COLLECTION)
+            await aliases.alter_alias(names.rebuilt_collection(1), names.COLLECTION)
         step = following
     assert await searched(aliases) == dict.fromkeys(range(1, 8), 1)
     await finish(services, step)
@@ -274,16 +274,16 @@ async def test_what_changes_during_a_rebuild_is_not_lost(
 
 @pytest.mark.parametrize("died_after", ["rename", "rename and another worker's start", "alias"])
 async def test_a_switch_that_died_half_way_is_finished(
-    assemble: Assemble, conversations: StubIndex, aliases: Any, died_after: str
+    build_services: BuildServices, conversations: StubIndex, aliases: Any, died_after: str
 ) -> None:
     conversations.put(1, "text")
-    services = await assemble("former")
+    services = await build_services("former")
     await index_all(services, conversations)
     run = conversations.add_run(IndexRunKind.REBUILD)
-    target = names.built_by(run.id)
-    filled = await services.runs.carry_on(Checkpoint(run_id=run.id, owner="me"), 0, 0)
+    target = names.rebuilt_collection(run.id)
+    filled = await services.runs.run_step(RunCheckpoint(run_id=run.id, owner="me"), 0, 0)
     assert filled is not None
-    await aliases.rename_collection(names.COLLECTION, names.replaced_by(run.id))
+    await aliases.rename_collection(names.COLLECTION, names.replaced_collection(run.id))
     if died_after == "alias":
         await aliases.create_alias(target, names.COLLECTION)
     elif "another" in died_after:
@@ -299,16 +299,16 @@ async def test_a_switch_that_died_half_way_is_finished(
 
 
 async def test_a_row_that_failed_before_and_that_the_new_model_takes_is_no_failure_any_more(
-    assemble: Assemble, conversations: StubIndex, milvus: AsyncMilvusClient
+    build_services: BuildServices, conversations: StubIndex, milvus: AsyncMilvusClient
 ) -> None:
     for key in range(1, 5):
         conversations.put(key, f"text {key}")
-    services = await assemble("former")
+    services = await build_services("former")
     await index_all(services, conversations)
     await services.of(CONVERSATION).index.give_up(conversation_unit(3), "refused")
     assert set(await searched(milvus)) == {1, 2, 4}
 
-    await finish(services, Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"))
+    await finish(services, RunCheckpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"))
     await carried_out_by_jobs(services, conversations)
 
     assert set(await searched(milvus)) == {1, 2, 3, 4}
@@ -318,24 +318,24 @@ async def test_a_row_that_failed_before_and_that_the_new_model_takes_is_no_failu
 
 @IN_PLACE
 async def test_rows_that_end_the_process_are_left_to_jobs_of_their_own(
-    assemble: Assemble, conversations: StubIndex, milvus: AsyncMilvusClient, little_steps: None
+    build_services: BuildServices, conversations: StubIndex, milvus: AsyncMilvusClient, little_steps: None
 ) -> None:
     for key in range(1, 6):
         conversations.put(key, f"text {key}")
-    services = await assemble("former")
-    step = Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
+    services = await build_services("former")
+    step = RunCheckpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me")
 
-    skipped = await services.runs.carry_on(step, attempts=0, deaths=2)
+    skipped = await services.runs.run_step(step, attempts=0, crashes=2)
     assert skipped is not None
     assert skipped.after == 2
     assert await searched(milvus) == {}
 
 
 async def test_an_answer_that_is_not_understood_never_empties_the_index(
-    assemble: Assemble, conversations: StubIndex, milvus: AsyncMilvusClient, monkeypatch: pytest.MonkeyPatch
+    build_services: BuildServices, conversations: StubIndex, milvus: AsyncMilvusClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversations.put(1, "text")
-    services = await assemble("former")
+    services = await build_services("former")
     await index_all(services, conversations)
 
     async def answer(*_: object) -> None:
@@ -344,7 +344,7 @@ async def test_an_answer_that_is_not_understood_never_empties_the_index(
     monkeypatch.setattr(AsyncMilvusClient, "describe_alias", answer)
 
     with pytest.raises(IndexingError):
-        await services.runs.carry_on(
-            Checkpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"), 0, 0
+        await services.runs.run_step(
+            RunCheckpoint(run_id=conversations.add_run(IndexRunKind.REBUILD).id, owner="me"), 0, 0
         )
     assert await searched(milvus) == {1: 1}

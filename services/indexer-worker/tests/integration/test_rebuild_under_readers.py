@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from indexer_worker.maintenance import rebuild
-from indexer_worker.maintenance.checkpoints import Checkpoint, Phase
+from indexer_worker.maintenance.checkpoints import Phase, RunCheckpoint
 from mh_common import vector_index as names
 from mh_common.milvus import GRPC_OPTIONS
 from mh_common.models import IndexRunKind, IndexRunStatus, SearchMode
@@ -21,7 +21,7 @@ from rag_api.search.milvus.index import MilvusIndex
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow, pytest.mark.xdist_group(SERVER)]
 
-Assemble = Callable[[str], Any]
+BuildServices = Callable[[str], Any]
 
 MODEL = "former"
 ROWS = 30
@@ -100,7 +100,7 @@ async def readers(empty_milvus_uri: str, stub_openai: StubOpenAI) -> AsyncIterat
 
 
 async def test_readers_find_every_row_through_a_first_rebuild_and_a_second_that_dies_half_way(
-    assemble: Assemble,
+    build_services: BuildServices,
     conversations: StubIndex,
     milvus: AsyncMilvusClient,
     readers: Readers,
@@ -111,21 +111,21 @@ async def test_readers_find_every_row_through_a_first_rebuild_and_a_second_that_
     monkeypatch.setattr(AsyncMilvusClient, "create_alias", slow(AsyncMilvusClient.create_alias))
     for key in range(1, ROWS + 1):
         conversations.put(key, f"text {key}")
-    worker = await assemble(MODEL)
+    worker = await build_services(MODEL)
     await worker.of(CONVERSATION).index.index(conversation_units(range(1, ROWS + 1)))
 
     async with readers:
         first = await rebuilt(conversations, [worker])
         of_the_first = await milvus.list_collections()
         # Each step is done by a worker that knows nothing of the one before, which died with its step's message kept.
-        second = await rebuilt(conversations, [await assemble(MODEL) for _ in range(3)], twice=True)
+        second = await rebuilt(conversations, [await build_services(MODEL) for _ in range(3)], twice=True)
         of_the_second = await milvus.list_collections()
 
     assert readers.faults == []
     assert readers.searches > ROWS
-    assert of_the_first == [names.built_by(first)]
-    assert of_the_second == [names.built_by(second)]
-    assert (await milvus.describe_alias(names.COLLECTION))["collection_name"] == names.built_by(second)
+    assert of_the_first == [names.rebuilt_collection(first)]
+    assert of_the_second == [names.rebuilt_collection(second)]
+    assert (await milvus.describe_alias(names.COLLECTION))["collection_name"] == names.rebuilt_collection(second)
     assert conversations.queued == []
 
 
@@ -142,14 +142,14 @@ def slow(call: Callable[..., Any]) -> Callable[..., Any]:
 async def rebuilt(conversations: StubIndex, workers: Sequence[Any], *, twice: bool = False) -> int:
     """Carry out a rebuild, its steps by these workers in turn, each step twice if wanted; return its id."""
     run_id = conversations.add_run(IndexRunKind.REBUILD).id
-    step: Checkpoint | None = Checkpoint(run_id=run_id, owner="me")
+    step: RunCheckpoint | None = RunCheckpoint(run_id=run_id, owner="me")
     phases = []
     while step is not None:
         phases.append(step.phase)
         worker = workers[len(phases) % len(workers)]
         if twice and step.phase is not Phase.COMPARE:
-            await worker.runs.carry_on(step, attempts=0, deaths=0)
-        step = await worker.runs.carry_on(step, attempts=0, deaths=1 if twice else 0)
+            await worker.runs.run_step(step, attempts=0, crashes=0)
+        step = await worker.runs.run_step(step, attempts=0, crashes=1 if twice else 0)
     assert phases.count(Phase.FILL) > 1
     assert conversations.runs[run_id].status is IndexRunStatus.DONE
     return run_id

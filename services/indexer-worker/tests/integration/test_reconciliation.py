@@ -14,14 +14,14 @@ from indexer_worker.indexing.service import IndexService
 from indexer_worker.indexing.sources.conversations import ConversationSource
 from indexer_worker.liveness.queue_depth import JobQueue
 from indexer_worker.maintenance import reconcile, runs
-from indexer_worker.maintenance.checkpoints import Checkpoint
+from indexer_worker.maintenance.checkpoints import RunCheckpoint
 from indexer_worker.maintenance.kinds import KindServices
 from indexer_worker.maintenance.rebuild import Rebuilder
 from indexer_worker.maintenance.reconcile import Reconciler, differences
 from indexer_worker.maintenance.runs import RunService
 from indexer_worker.settings import ReconcileSettings
 from indexer_worker.vector_store.collection import CONVERSATIONS
-from indexer_worker.vector_store.inventory import MilvusInventory, Window
+from indexer_worker.vector_store.inventory import InventoryPage, MilvusInventory
 from indexer_worker.vector_store.replacement import CollectionReplacement
 from indexer_worker.vector_store.repository import MilvusRepository
 from mh_client import AsyncClient
@@ -29,7 +29,7 @@ from mh_common import vector_index as fields
 from mh_common.batches import batched
 from mh_common.embeddings import TextUse
 from mh_common.metrics import exposition
-from mh_common.models import IndexOutcome, IndexRun, IndexRunStatus, IndexStatus, PresentVersion, RunCounts
+from mh_common.models import CurrentVersion, IndexOutcome, IndexRun, IndexRunStatus, IndexStatus, RunCounts
 from mh_common.settings import RedisSettings
 from mh_common.units import CONVERSATION, conversation_unit, conversation_units
 from mh_devtools.stubs.index_stub import StubIndex
@@ -70,7 +70,7 @@ class Setting:
         self.repository = MilvusRepository(milvus, CONVERSATIONS, model="fake", dimension=2, timeout=10)
         conversations = ConversationsAPI(client)
         self.index = IndexService(conversations, ConversationSource(conversations), ConstantEmbedder(), self.repository)
-        inventory = MilvusInventory(milvus, CONVERSATIONS, timeout=10, max_window=50)
+        inventory = MilvusInventory(milvus, CONVERSATIONS, timeout=10, max_rows=50)
         reconciler = Reconciler(conversations, inventory, CONVERSATION, page=20)
         rebuilder = Rebuilder(
             conversations,
@@ -91,9 +91,9 @@ class Setting:
     async def run(self, **values: Any) -> IndexRun:
         """Carry a run out to its end; return it as the API has it then."""
         run = self.api.add_run(**values)
-        step: Checkpoint | None = Checkpoint(run_id=run.id, owner="me")
+        step: RunCheckpoint | None = RunCheckpoint(run_id=run.id, owner="me")
         while step is not None:
-            step = await self.runs.carry_on(step, attempts=0, deaths=0)
+            step = await self.runs.run_step(step, attempts=0, crashes=0)
         return self.api.runs[run.id]
 
     @property
@@ -270,13 +270,13 @@ async def test_one_run_at_a_time_and_a_dead_holder_is_followed(setting: Setting,
     first, second = conversations.add_run(), conversations.add_run()
     conversations.owners[first.id] = ("somebody", float("inf"))
 
-    assert await setting.runs.carry_on(Checkpoint(run_id=first.id, owner="me"), 0, 0) is None
-    assert await setting.runs.carry_on(Checkpoint(run_id=second.id, owner="me"), 0, 0) is None
-    assert await setting.runs.carry_on(Checkpoint(run_id=999, owner="me"), 0, 0) is None
+    assert await setting.runs.run_step(RunCheckpoint(run_id=first.id, owner="me"), 0, 0) is None
+    assert await setting.runs.run_step(RunCheckpoint(run_id=second.id, owner="me"), 0, 0) is None
+    assert await setting.runs.run_step(RunCheckpoint(run_id=999, owner="me"), 0, 0) is None
     assert conversations.pages == []
 
     conversations.owners[first.id] = ("somebody", 0.0)
-    assert await setting.runs.carry_on(Checkpoint(run_id=first.id, owner="me"), 0, 0) is None
+    assert await setting.runs.run_step(RunCheckpoint(run_id=first.id, owner="me"), 0, 0) is None
     assert conversations.runs[first.id].status is IndexRunStatus.DONE
 
 
@@ -288,18 +288,18 @@ async def test_a_long_run_is_many_steps_whose_counts_add_up(
         conversations.put(key, "text")
         conversations.waits_since(key, LONG_AGO)
     run = conversations.add_run()
-    step = Checkpoint(run_id=run.id, owner="me")
+    step = RunCheckpoint(run_id=run.id, owner="me")
 
     # Each step does something, however short the time.
     for after in (20, 40):
-        following = await setting.runs.carry_on(step, 0, 0)
+        following = await setting.runs.run_step(step, 0, 0)
         assert following is not None
         assert following.after == after
         assert conversations.runs[run.id].checked == after
         # The same message may come twice.
-        assert await setting.runs.carry_on(step, 0, 0) == following
+        assert await setting.runs.run_step(step, 0, 0) == following
         step = following
-    assert await setting.runs.carry_on(step, 0, 0) is None
+    assert await setting.runs.run_step(step, 0, 0) is None
     assert counts(conversations.runs[run.id]) == (60, 60, 0, 0, 60)
 
 
@@ -307,12 +307,12 @@ async def test_a_step_that_cannot_reach_the_index_is_tried_again_and_then_given_
     setting: Setting, conversations: StubIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = conversations.add_run()
-    step = Checkpoint(run_id=run.id, owner="me", counts=RunCounts(checked=3))
+    step = RunCheckpoint(run_id=run.id, owner="me", counts=RunCounts(checked=3))
     monkeypatch.setattr(setting.milvus, "has_collection", _nothing_answers)
 
     with pytest.raises(IndexingError, match="Milvus"):
-        await setting.runs.carry_on(step, 0, 0)
-    assert await setting.runs.carry_on(step, runs.MAX_ATTEMPTS - 1, 0) is None
+        await setting.runs.run_step(step, 0, 0)
+    assert await setting.runs.run_step(step, runs.MAX_ATTEMPTS - 1, 0) is None
 
     failed = conversations.runs[run.id]
     assert (failed.status, failed.checked) == (IndexRunStatus.FAILED, 3)
@@ -330,8 +330,8 @@ async def test_an_api_that_fails_on_the_way_is_a_reason_to_come_again(
     conversations.statuses = [503]
 
     with pytest.raises(IndexingError, match="503"):
-        await setting.runs.carry_on(Checkpoint(run_id=run.id, owner="me"), 0, 0)
-    assert await setting.runs.carry_on(Checkpoint(run_id=run.id, owner="me"), 1, 0) is None
+        await setting.runs.run_step(RunCheckpoint(run_id=run.id, owner="me"), 0, 0)
+    assert await setting.runs.run_step(RunCheckpoint(run_id=run.id, owner="me"), 1, 0) is None
     assert conversations.runs[run.id].status is IndexRunStatus.DONE
 
 
@@ -344,7 +344,7 @@ async def test_a_step_that_takes_long_keeps_its_lease(
     conversations.after_versions = lambda: claimed_again.wait(30)
     run = conversations.add_run()
 
-    assert await setting.runs.carry_on(Checkpoint(run_id=run.id, owner="me"), 0, 0) is None
+    assert await setting.runs.run_step(RunCheckpoint(run_id=run.id, owner="me"), 0, 0) is None
 
     assert claimed_again.is_set()
     assert set(conversations.claims) == {(run.id, "me")}
@@ -368,7 +368,7 @@ async def test_an_api_that_is_away_is_a_reason_to_come_again(setting: Setting) -
         service = Setting(setting.api, nobody, setting.milvus, "redis://127.0.0.1:1/0").runs
 
         with pytest.raises(IndexingError):
-            await service.carry_on(Checkpoint(run_id=1, owner="me"), 0, 0)
+            await service.run_step(RunCheckpoint(run_id=1, owner="me"), 0, 0)
         with pytest.raises(IndexingError):
             await service.add(setting.api.add_run().kind)
 
@@ -382,18 +382,21 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 @given(ROWS, INDEXED, st.frozensets(st.integers(1, 12)))
 def test_every_row_that_says_indexed_and_is_not_and_every_orphan_is_a_difference(
-    rows: dict[int, tuple[int, IndexStatus, bool]], indexed: dict[int, int], copied: frozenset[int]
+    rows: dict[int, tuple[int, IndexStatus, bool]], indexed: dict[int, int], duplicates: frozenset[int]
 ) -> None:
     present = [
-        PresentVersion(
-            **conversation_unit(key)._asdict(), version=version, status=status, queued_at=NOW - timedelta(days=overdue)
+        CurrentVersion(
+            **conversation_unit(key)._asdict(),
+            version=version,
+            status=status,
+            queued_at=NOW - timedelta(days=overdue),
         )
         for key, (version, status, overdue) in rows.items()
     ]
 
     versions = {conversation_unit(key): version for key, version in indexed.items()}
-    window = Window(conversation_unit(12), versions, frozenset(conversation_units(copied)) & versions.keys())
-    found = {key.source_id for key in differences(present, window, overdue=NOW)}
+    page = InventoryPage(conversation_unit(12), versions, frozenset(conversation_units(duplicates)) & versions.keys())
+    found = {key.source_id for key in differences(present, page, overdue_before=NOW)}
 
     for key in range(1, 13):
         if key not in rows:
@@ -401,7 +404,7 @@ def test_every_row_that_says_indexed_and_is_not_and_every_orphan_is_a_difference
             continue
         version, status, overdue = rows[key]
         if status is IndexStatus.INDEXED:
-            assert (key in found) == (indexed.get(key) != version or key in copied)
+            assert (key in found) == (indexed.get(key) != version or key in duplicates)
         elif status is IndexStatus.PENDING:
             assert (key in found) == overdue
         else:

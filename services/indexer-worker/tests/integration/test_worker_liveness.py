@@ -1,4 +1,4 @@
-"""A worker that lives and does nothing ends itself; one that is asked to end finishes what it has; the clock ticks."""
+"""A worker that lives and does nothing ends itself; one that is asked to end finishes what it has; beat ticks."""
 
 import json
 import os
@@ -156,7 +156,7 @@ def test_sigterm_lets_the_job_in_flight_end_and_leaves_the_others_to_the_next_wo
     wait_until(lambda: len(conversations.outcomes) == 3)
 
 
-def test_the_clock_sends_a_comparison_that_a_worker_carries_out(
+def test_beat_sends_a_comparison_that_a_worker_carries_out(
     start_worker: servers.StartProcess,
     conversations: StubIndex,
     environment: dict[str, str],
@@ -169,7 +169,7 @@ def test_the_clock_sends_a_comparison_that_a_worker_carries_out(
         IndexOutcome(**conversation_unit(1)._asdict(), version=1, status=IndexStatus.INDEXED)
     )
     beat = [sys.executable, "-m", "celery", "-A", "indexer_worker.celery_app", "beat"]
-    clocks = [
+    schedulers = [
         servers.start("beat", beat, tmp_path / f"beat-{number}.log", environment | variables)
         for number, variables in enumerate(
             {"RECONCILE_INTERVAL": "1", "RECONCILE_SCHEDULE_FILE": str(tmp_path / f"beat-{number}")}
@@ -181,14 +181,14 @@ def test_the_clock_sends_a_comparison_that_a_worker_carries_out(
         wait_until(lambda: conversations.queued)
         wait_until(lambda: sum(run.status is IndexRunStatus.DONE for run in conversations.runs.values()) >= 2)
     finally:
-        for clock in clocks:
-            clock.stop()
+        for scheduler in schedulers:
+            scheduler.stop()
 
     assert set(map(tuple, conversations.queued)) == {(1,)}
     ticking = ReconcileSettings(interval=1, schedule_file=tmp_path / "beat-0")
-    assert heartbeat.fault_of_clock(ticking) is None
+    assert heartbeat.beat_problem(ticking) is None
     stopped = ticking.model_copy(update={"schedule_file": tmp_path / "none"})
-    assert "has not noted" in (heartbeat.fault_of_clock(stopped) or "")
+    assert "has not updated its schedule file" in (heartbeat.beat_problem(stopped) or "")
 
 
 def test_a_job_whose_process_dies_each_time_ends_as_a_failed_row_and_lets_the_others_through(
@@ -214,22 +214,22 @@ def test_a_job_whose_process_dies_each_time_ends_as_a_failed_row_and_lets_the_ot
         1: IndexStatus.INDEXED,
         2: IndexStatus.FAILED,
     }
-    assert said[2].reason == "The worker's process died while it indexed this conversation alone (deaths: 1)"
+    assert said[2].reason == "Indexing this conversation alone crashed the worker's process (crashes: 1)"
 
 
 def test_health_says_in_one_line_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "heartbeat.json"
-    assert "not noted any progress" in (heartbeat.fault(file) or "")
+    assert "has not written its heartbeat file" in (heartbeat.heartbeat_problem(file) or "")
 
     heartbeat.write_heartbeat(file, stalled=0, limit=60, pause=3, depth=QueueDepth(5, 1))
-    assert heartbeat.fault(file) is None
+    assert heartbeat.heartbeat_problem(file) is None
     assert json.loads(capsys.readouterr().out)["waiting"] == 5
 
     heartbeat.write_heartbeat(file, stalled=99, limit=60, pause=3, depth=QueueDepth(5, 1))
-    assert "no progress for 99 s although jobs wait" in (heartbeat.fault(file) or "")
+    assert "no progress for 99 s although jobs are waiting" in (heartbeat.heartbeat_problem(file) or "")
 
     heartbeat.write_heartbeat(file, stalled=0, limit=60, pause=-99, depth=None)
-    assert "noted nothing for" in (heartbeat.fault(file) or "")
+    assert "last heartbeat is" in (heartbeat.heartbeat_problem(file) or "")
 
 
 def test_a_heartbeat_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 from indexer_worker.errors import JobTimeoutError, VectorStoreError
-from indexer_worker.maintenance.checkpoints import Checkpoint
+from indexer_worker.maintenance.checkpoints import RunCheckpoint
 from indexer_worker.runtime import Runtime
 from indexer_worker.settings import Settings
 from mh_common.models import IndexRunKind, IndexRunStatus
@@ -65,9 +65,9 @@ def test_a_run_is_added_and_carried_out_and_a_row_given_up(runtime: Runtime, con
     conversations.put(1, "text")
     runtime.give_up(conversation_unit(1), "the worker died")
 
-    step = Checkpoint(run_id=runtime.add_run(IndexRunKind.RECONCILE), owner="me")
+    step = RunCheckpoint(run_id=runtime.add_run(IndexRunKind.RECONCILE), owner="me")
 
-    assert runtime.carry_on(step, attempts=0, deaths=0) is None
+    assert runtime.run_step(step, attempts=0, crashes=0) is None
     assert conversations.runs[step.run_id].status is IndexRunStatus.DONE
     assert [outcome.reason for outcome in conversations.outcomes] == ["the worker died"]
 

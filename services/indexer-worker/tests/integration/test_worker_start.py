@@ -36,7 +36,7 @@ def test_a_milvus_that_is_away_at_a_start_that_does_not_look_is_waited_for(
         wait_until(lambda: conversations.outcomes)
 
         assert conversations.outcomes[0].status is IndexStatus.INDEXED
-        assert "The indexer worker starts, but its jobs will wait: Milvus" in worker.log.read_text()
+        assert "The indexer worker starts, but its jobs will be postponed: Milvus" in worker.log.read_text()
         assert "Traceback" not in worker.log.read_text()
     finally:
         milvus.stop()
@@ -56,7 +56,10 @@ def test_a_foreign_collection_lets_jobs_wait_and_says_what_to_do(
     wait_until(lambda: worker.log.read_text().count("index_mismatch") >= 2)
 
     log = worker.log.read_text()
-    assert "The indexer worker starts, but its jobs will wait: The Milvus collection mental_health_embeddings" in log
+    assert (
+        "The indexer worker starts, but its jobs will be postponed: The Milvus collection mental_health_embeddings"
+        in log
+    )
     assert (
         "holds 'embedding=stub;dimension=1536;schema=3' (missing or different fields: embedding, text_embedding)" in log
     )

@@ -9,9 +9,9 @@ from celery import Celery
 from celery.contrib.testing.worker import start_worker as start_celery_worker
 from indexer_worker.celery_app import make_app
 from indexer_worker.errors import IndexingError, IndexMismatchError
-from indexer_worker.liveness.gauges import QueueGauges, show_metrics
+from indexer_worker.liveness.gauges import QueueGauges, serve_metrics
 from indexer_worker.liveness.queue_depth import JobQueue
-from indexer_worker.maintenance.checkpoints import Checkpoint, Phase
+from indexer_worker.maintenance.checkpoints import Phase, RunCheckpoint
 from indexer_worker.settings import MetricsSettings, Settings, WorkerSettings
 from indexer_worker.tasks.crash_counter import CrashCounter
 from mh_common import metrics
@@ -52,10 +52,10 @@ class Script:
     def add_run(self, kind: IndexRunKind) -> int:
         return 1
 
-    def carry_on(self, step: Checkpoint, attempts: int, deaths: int) -> Checkpoint | None:
+    def run_step(self, step: RunCheckpoint, attempts: int, crashes: int) -> RunCheckpoint | None:
         self.steps -= 1
         with span("step"):
-            return step.entered(Phase.COMPARE) if self.steps else None
+            return step.with_phase(Phase.COMPARE) if self.steps else None
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def counted(outcome: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("ids", "error", "deaths", "outcomes"),
+    ("ids", "error", "crashes", "outcomes"),
     [
         ([1], None, 0, {"done": 1}),
         ([1], IndexingError("Milvus is away"), 0, {"postponed": 1, "done": 1}),
@@ -87,12 +87,12 @@ def test_each_attempt_is_counted_by_how_it_ended(
     redis: Redis,
     ids: list[int],
     error: Exception | None,
-    deaths: int,
+    crashes: int,
     outcomes: dict[str, int],
 ) -> None:
-    starts = CrashCounter(RedisSettings(url=redis_url))
-    for _ in range(deaths):
-        starts.begin("the job")
+    crash_counter = CrashCounter(RedisSettings(url=redis_url))
+    for _ in range(crashes):
+        crash_counter.record_start("the job")
     before = {outcome: counted(outcome) for outcome in outcomes}
 
     with working(redis_url, Script(*[error] if error else [])) as app:
@@ -119,7 +119,7 @@ def test_further_attempts_and_steps_stay_in_the_trace_of_what_caused_the_first(r
     attempts = collector.named(f"job {JOB.value}")
     assert [(one.trace_id, one.parent_id) for one in attempts] == [(TRACE, PARENT)] * 3
     assert sorted((one.attributes["mh.failures"], one.failed) for one in attempts) == [(0, True), (1, True), (2, False)]
-    # Nobody caused what the clock sends: its first step is the trace's root.
+    # Nobody caused what beat sends: its first step is the trace's root.
     root, following = sorted(collector.named(f"job {RunJob.RECONCILE.value}"), key=lambda one: one.parent_id)
     assert (root.parent_id, following.parent_id, following.trace_id) == ("", root.span_id, root.trace_id)
     assert [one.parent_id for one in collector.named("step")] == [root.span_id, following.span_id]
@@ -127,8 +127,8 @@ def test_further_attempts_and_steps_stay_in_the_trace_of_what_caused_the_first(r
 
 def test_the_queue_s_depth_is_looked_up_once_in_two_seconds(redis_url: str, redis: Redis) -> None:
     now = 100.0
-    backlog = JobQueue(RedisSettings(url=redis_url))
-    gauges = QueueGauges(backlog, clock=lambda: now)
+    queue = JobQueue(RedisSettings(url=redis_url))
+    gauges = QueueGauges(queue, clock=lambda: now)
 
     def waiting() -> float:
         text = metrics.exposition(gauges).decode()
@@ -140,7 +140,7 @@ def test_the_queue_s_depth_is_looked_up_once_in_two_seconds(redis_url: str, redi
     assert waiting() == 0
     now += 2.1
     assert waiting() == 1
-    backlog.close()
+    queue.close()
 
 
 def test_a_redis_that_is_away_costs_its_figures_only() -> None:
@@ -159,14 +159,14 @@ def test_metrics_are_shown_where_the_port_says_and_a_port_that_is_taken_stops_no
     settings = Settings(redis=RedisSettings(url=redis_url), metrics=MetricsSettings(port=port))
     monkeypatch.delenv(metrics.FOLDER_VARIABLE)
 
-    stop = show_metrics(settings)
+    stop = serve_metrics(settings)
     try:
         with capture_logs() as logs:
-            show_metrics(settings)()
+            serve_metrics(settings)()
         text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
     finally:
         stop()
-    show_metrics(Settings(redis=RedisSettings(url=redis_url)))()
+    serve_metrics(Settings(redis=RedisSettings(url=redis_url)))()
 
     assert metric_value(text, "mh_redis_up") == 1
     assert [(line["event"], line["port"]) for line in logs] == [("metrics_not_shown", port)]

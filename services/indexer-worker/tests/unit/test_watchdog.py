@@ -1,4 +1,4 @@
-"""What the watchdog takes for a stall, without a worker: its looks, one after the other."""
+"""What the watchdog takes for a stall, without a worker: its checks, one after the other."""
 
 import json
 from pathlib import Path
@@ -28,21 +28,21 @@ def heartbeat(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def dog(heartbeat: Path) -> Watchdog:
-    # A worker with these is stalled after 3 s: 20 looks.
+    # A worker with these is stalled after 3 s: 20 checks.
     worker = WorkerSettings(hold_time=1, job_timeout=0.5, time_limit=1, heartbeat_file=heartbeat)
     return Watchdog(Settings(worker=worker))
 
 
-def stalled_after(dog: Watchdog, monkeypatch: pytest.MonkeyPatch, depth: QueueDepth | None, looks: int = 30) -> bool:
+def stalled_after(dog: Watchdog, monkeypatch: pytest.MonkeyPatch, depth: QueueDepth | None, checks: int = 30) -> bool:
     monkeypatch.setattr(dog, "depth", lambda: depth)
-    return any(dog.look() for _ in range(looks))
+    return any(dog.check() for _ in range(checks))
 
 
 def test_waiting_jobs_and_no_progress_are_a_stall(
     state: Any, dog: Watchdog, heartbeat: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not stalled_after(dog, monkeypatch, QueueDepth(1, 0), looks=20)
-    assert stalled_after(dog, monkeypatch, QueueDepth(1, 0), looks=3)
+    assert not stalled_after(dog, monkeypatch, QueueDepth(1, 0), checks=20)
+    assert stalled_after(dog, monkeypatch, QueueDepth(1, 0), checks=3)
     assert json.loads(heartbeat.read_text())["stalled"] > 3
 
 
@@ -62,11 +62,11 @@ def test_a_job_that_was_taken_and_never_ends_is_one(
     assert stalled_after(dog, monkeypatch, QueueDepth(0, 1))
 
 
-def test_each_job_that_is_begun_starts_the_clock_anew(
+def test_each_job_that_is_begun_starts_the_count_again(
     state: Any, dog: Watchdog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(5):
-        assert not stalled_after(dog, monkeypatch, QueueDepth(9, 1), looks=15)
+        assert not stalled_after(dog, monkeypatch, QueueDepth(9, 1), checks=15)
         state.all_total_count[0] += 1
 
 
@@ -75,6 +75,6 @@ def test_the_depth_of_the_queue_is_logged_once_a_minute_while_there_is_any(
 ) -> None:
     with capture_logs() as log:
         for depth in (QueueDepth(0, 0), None, QueueDepth(7, 2), QueueDepth(8, 2)):
-            stalled_after(dog, monkeypatch, depth, looks=1)
+            stalled_after(dog, monkeypatch, depth, checks=1)
 
     assert log == [{"event": watchdog.QUEUE_DEPTH, "waiting": 7, "taken": 2, "log_level": "info"}]

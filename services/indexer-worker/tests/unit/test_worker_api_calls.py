@@ -11,6 +11,7 @@ import respx
 from indexer_worker.api_calls import ConversationsAPI
 from mh_client import AsyncClient, ConflictError
 from mh_common.models import (
+    CurrentVersion,
     IndexOutcome,
     IndexQueued,
     IndexReport,
@@ -19,7 +20,6 @@ from mh_common.models import (
     IndexRunProgress,
     IndexRunStatus,
     IndexStatus,
-    PresentVersion,
     UnitPosition,
     UnitVersion,
     UnitVersions,
@@ -50,7 +50,7 @@ def sent(route: respx.Route) -> Any:
 
 @respx.mock
 async def test_versions_after_an_id_and_since_a_time(api: ConversationsAPI) -> None:
-    state = PresentVersion(**conversation_unit(9)._asdict(), version=2, status=IndexStatus.FAILED, queued_at=NOW)
+    state = CurrentVersion(**conversation_unit(9)._asdict(), version=2, status=IndexStatus.FAILED, queued_at=NOW)
     page = UnitVersions(items=[state], next_after=UnitPosition(source_id=9, ordinal=0))
     route = respx.get(f"{INTERNAL}/versions").mock(model_response(page))
     assert await api.versions(after=conversation_unit(0), limit=1000) == page

@@ -16,7 +16,7 @@ async def mark(milvus: AsyncMilvusClient) -> None:
     schema = AsyncMilvusClient.create_schema(auto_id=False, description="run=1")
     schema.add_field("id", DataType.INT64, is_primary=True)
     schema.add_field("nothing", DataType.FLOAT_VECTOR, dim=2)
-    await milvus.create_collection(fields.REBUILDING, schema=schema)
+    await milvus.create_collection(fields.REBUILD_MARKER, schema=schema)
 
 
 async def post(client: httpx.AsyncClient, path: str, **body: Any) -> dict[str, Any]:
@@ -48,7 +48,7 @@ async def test_search_and_answers_work_during_a_rebuild_and_report_it(
         some = await post(client, "search", query="fall asleep")
         answer = await post(client, "answers", question="fall asleep")
     finally:
-        await milvus.drop_collection(fields.REBUILDING)
+        await milvus.drop_collection(fields.REBUILD_MARKER)
     await index([conversation(1), conversation(2)])
     whole = await post(client, "search", query="fall asleep", group_by="none")
 

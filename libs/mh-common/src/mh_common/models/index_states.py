@@ -141,8 +141,8 @@ class UnitQueue(WireModel):
     units: list[QueuedUnit] = Field(min_length=1, max_length=MAX_BULK_ROWS)
 
 
-class PresentVersion(WireUnit):
-    """A unit that exists, its current version, and its index state.
+class CurrentVersion(WireUnit):
+    """A unit that exists, its present version, and what its index state says.
 
     From the state, reconciliation can tell faults from work in progress: a pending unit is skipped for a while, and a
     failed unit is expected to be missing from the index.
@@ -167,7 +167,7 @@ class UnitPosition(BaseModel):
 class UnitVersions(BaseModel):
     """One page of the units of one kind, by source and ordinal."""
 
-    items: list[PresentVersion]
+    items: list[CurrentVersion]
     next_after: UnitPosition | None = Field(
         description="Pass it as `after` and `after_ordinal` for the next page; null on the last one."
     )

@@ -25,7 +25,7 @@ def is_unmodified(if_none_match: Sequence[str] | None, etag: str) -> bool:
     return tags is None or any(f'"{opaque}"' == etag for _, opaque in tags)
 
 
-def require_version(if_match: Sequence[str] | None, present: int) -> None:
+def require_version(if_match: Sequence[str] | None, current: int) -> None:
     """Return when the client's version is the present one, or when it named none.
 
     Raises:
@@ -38,8 +38,8 @@ def require_version(if_match: Sequence[str] | None, present: int) -> None:
     if tags is None:
         return
     versions = [_VERSION.fullmatch(opaque) for weak, opaque in tags if not weak]
-    if not any(found is not None and found[1] == str(present) for found in versions):
-        raise VersionConflictError(f"The conversation is at version {present} now. Read it again before you change it.")
+    if not any(found is not None and found[1] == str(current) for found in versions):
+        raise VersionConflictError(f"The conversation is at version {current} now. Read it again before you change it.")
 
 
 def _parse(header: str, lines: Sequence[str]) -> list[tuple[bool, str]] | None:

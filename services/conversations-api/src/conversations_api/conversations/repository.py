@@ -58,7 +58,7 @@ _BY_ID: Final = _CONVERSATION.where(_ROW.id == bindparam("id"))
 _LOCKED: Final = select(ConversationRow).where(ConversationRow.id == bindparam("id")).with_for_update()
 _INSERT: Final = insert(_TABLE)
 
-Asked: TypeAlias = tuple[tuple[str, bool | None], ...]
+FilterShape: TypeAlias = tuple[tuple[str, bool | None], ...]
 """Which filters were given, by name. Of those that ask whether there is a value, what they ask; the others' values are
 parameters, so that one statement serves for all of them."""
 
@@ -73,14 +73,14 @@ class ConversationRepository:
         """Return a conversation. Raises `NotFoundError`."""
         found = _conversations(await self._session.execute(_BY_ID, {"id": conversation_id}))
         if not found:
-            raise _absent(conversation_id)
+            raise _not_found(conversation_id)
         return found[0]
 
     async def lock(self, conversation_id: int) -> ConversationRow:
         """Return a conversation to be changed; other writers wait until the commit. Raises `NotFoundError`."""
         row = (await self._session.scalars(_LOCKED, {"id": conversation_id})).one_or_none()
         if row is None:
-            raise _absent(conversation_id)
+            raise _not_found(conversation_id)
         return row
 
     async def list(
@@ -88,7 +88,7 @@ class ConversationRepository:
     ) -> Sequence[Conversation]:
         """Return at most `limit` conversations that pass the filters, from the first one after `after` on."""
         given = _given(filters)
-        query = _page(sort, after is None, _asked(given))
+        query = _page(sort, after is None, _shape_of(given))
         if filters.q is not None:
             query = query.where(*self._text_conditions(filters.q))
         position = {} if after is None else {"after_id": after.id, "after_at": after.at}
@@ -97,7 +97,7 @@ class ConversationRepository:
     async def count(self, filters: ConversationFilters) -> int:
         """Return how many conversations pass the filters."""
         given = _given(filters)
-        query = select(func.count()).select_from(_TABLE).where(*_conditions(_asked(given)))
+        query = select(func.count()).select_from(_TABLE).where(*_conditions(_shape_of(given)))
         if filters.q is not None:
             query = query.where(*self._text_conditions(filters.q))
         return int((await self._session.execute(query, given)).scalar_one())
@@ -173,7 +173,7 @@ def _conversations(result: Result[*tuple[Any, ...]]) -> list[Conversation]:
     return [Conversation(**dict(zip(names, row, strict=True))) for row in result]
 
 
-def _absent(conversation_id: int) -> NotFoundError:
+def _not_found(conversation_id: int) -> NotFoundError:
     return NotFoundError(f"There is no conversation {conversation_id}.")
 
 
@@ -183,21 +183,21 @@ def _given(filters: ConversationFilters) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in (None, [])}
 
 
-def _asked(given: Mapping[str, Any]) -> Asked:
+def _shape_of(given: Mapping[str, Any]) -> FilterShape:
     return tuple((name, value if isinstance(value, bool) else None) for name, value in given.items())
 
 
 @lru_cache(maxsize=256)
-def _page(sort: Sort, first: bool, asked: Asked) -> Select[*tuple[Any, ...]]:
+def _page(sort: Sort, first: bool, asked: FilterShape) -> Select[*tuple[Any, ...]]:
     """Return the SELECT of a page in this order: the first one, or the one after `after_id` and `after_at`."""
     column = _ROW[sort.field]
     ordering = [column] if sort.field == "id" else [column, _ROW.id]
     query = _CONVERSATION.order_by(*(key.desc() if sort.descending else key for key in ordering))
-    position = () if first else (_beyond(sort),)
+    position = () if first else (_after_position(sort),)
     return query.where(*position, *_conditions(asked)).limit(bindparam("most", type_=Integer))
 
 
-def _conditions(asked: Asked) -> Iterator[ColumnElement[bool]]:
+def _conditions(asked: FilterShape) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions of these filters, whose values are parameters by their names."""
     for name, whether in asked:
         column, operator = _ROW[FILTERS[name].field.name], FILTERS[name].operator
@@ -211,7 +211,7 @@ def _conditions(asked: Asked) -> Iterator[ColumnElement[bool]]:
             yield column < bindparam(name, type_=column.type)
 
 
-def _beyond(sort: Sort) -> ColumnElement[bool]:
+def _after_position(sort: Sort) -> ColumnElement[bool]:
     """Return the condition of rows that come later in the order. Its first part bounds the range read of the index."""
     key, column = _ROW.id, _ROW[sort.field]
     after_id, after_at = bindparam("after_id", type_=key.type), bindparam("after_at", type_=column.type)

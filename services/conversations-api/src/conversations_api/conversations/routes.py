@@ -23,7 +23,7 @@ from conversations_api.conversations.etags import etag_of, is_unmodified
 from conversations_api.conversations.filters import ExportQuery, ListQuery
 from conversations_api.conversations.service import ConversationService, export_pages
 from conversations_api.dependencies import IdempotencyKey, ReadSession, ReadSessions, WriteSession
-from conversations_api.idempotency.repository import Done, KeyedRequest
+from conversations_api.idempotency.repository import IdempotentResult, KeyedRequest
 
 PREFIX: Final = "/api/v1/conversations"
 JSON: Final = "application/json"
@@ -45,18 +45,18 @@ async def create(
 ) -> Response:
     """Add a conversation. It is searchable a moment later."""
     request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content)
-    done = await ConversationService(session).add([content], request)
+    result = await ConversationService(session).add([content], request)
     created = Conversation(
-        id=done.ids[0],
+        id=result.ids[0],
         version=1,
-        created_at=done.at,
-        updated_at=done.at,
+        created_at=result.at,
+        updated_at=result.at,
         index_status=IndexStatus.PENDING,
         **dict(content),
     )
     response = _answer(created, 201)
     response.headers["Location"] = f"{PREFIX}/{created.id}"
-    _tell_replay(response, done)
+    _set_replayed_header(response, result)
     return response
 
 
@@ -76,9 +76,9 @@ async def create_many(
 ) -> BulkCreated:
     """Add up to 1,000 conversations: all of them or, when one is bad, none."""
     request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk", bulk)
-    done = await ConversationService(session).add(bulk.items, request)
-    _tell_replay(response, done)
-    return BulkCreated(ids=list(done.ids))
+    result = await ConversationService(session).add(bulk.items, request)
+    _set_replayed_header(response, result)
+    return BulkCreated(ids=list(result.ids))
 
 
 @router.post("/bulk-delete", responses=documentation.BULK_DELETED)
@@ -90,9 +90,9 @@ async def delete_many(
 ) -> BulkDeleted:
     """Delete up to 1,000 conversations. Keys that do not exist are passed over."""
     request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk-delete", bulk)
-    done = await ConversationService(session).delete_many(bulk.ids, request)
-    _tell_replay(response, done)
-    return BulkDeleted(deleted=len(done.ids))
+    result = await ConversationService(session).delete_many(bulk.ids, request)
+    _set_replayed_header(response, result)
+    return BulkDeleted(deleted=len(result.ids))
 
 
 @router.get("/export", response_class=StreamingResponse, responses=documentation.EXPORTED)
@@ -157,6 +157,6 @@ def _answer(conversation: Conversation, status: int = 200) -> Response:
     return Response(conversation.model_dump_json(), status, {"ETag": etag_of(conversation)}, JSON)
 
 
-def _tell_replay(response: Response, done: Done) -> None:
-    if done.replayed:
+def _set_replayed_header(response: Response, result: IdempotentResult) -> None:
+    if result.replayed:
         response.headers["Idempotent-Replayed"] = "true"

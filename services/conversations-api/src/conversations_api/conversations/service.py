@@ -26,7 +26,7 @@ from conversations_api.conversations.filters import ConversationFilters, ListQue
 from conversations_api.conversations.repository import ConversationRepository
 from conversations_api.database import AsyncSession, SessionFactory
 from conversations_api.database_errors import database_errors
-from conversations_api.idempotency.repository import Done, IdempotencyRepository, KeyedRequest
+from conversations_api.idempotency.repository import IdempotencyRepository, IdempotentResult, KeyedRequest
 from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.units.repository import IndexStateRepository
 
@@ -69,11 +69,11 @@ class ConversationService:
         indexed, failed = counted[IndexStatus.INDEXED], counted[IndexStatus.FAILED]
         return await self._conversations.stats(indexed=indexed, failed=failed)
 
-    async def add(self, items: Sequence[ConversationCreate], request: KeyedRequest | None) -> Done:
+    async def add(self, items: Sequence[ConversationCreate], request: KeyedRequest | None) -> IdempotentResult:
         """Add conversations, all of them or none; a repeated request adds nothing and returns the first one's keys."""
         now = self._clock()
-        if request and (done := await self._keys.take(request, now)):
-            return done
+        if request and (result := await self._keys.claim(request, now)):
+            return result
         ids = await self._conversations.add(items, now)
         units = conversation_units(ids)
         await self._states.queue_new(units, now)
@@ -116,11 +116,11 @@ class ConversationService:
         require_version(if_match, present.version)
         await self._delete([conversation_id])
 
-    async def delete_many(self, ids: Sequence[int], request: KeyedRequest | None) -> Done:
+    async def delete_many(self, ids: Sequence[int], request: KeyedRequest | None) -> IdempotentResult:
         """Delete conversations; those that do not exist are passed over, and not named in what is returned."""
         now = self._clock()
-        if request and (done := await self._keys.take(request, now)):
-            return done
+        if request and (result := await self._keys.claim(request, now)):
+            return result
         return await self._done(request, await self._delete(ids), now)
 
     async def _delete(self, ids: Sequence[int]) -> Sequence[int]:
@@ -131,11 +131,11 @@ class ConversationService:
         await self._outbox.add(IndexJob.DELETED, units)
         return deleted
 
-    async def _done(self, request: KeyedRequest | None, ids: Sequence[int], at: datetime) -> Done:
-        done = Done(ids, at)
+    async def _done(self, request: KeyedRequest | None, ids: Sequence[int], at: datetime) -> IdempotentResult:
+        result = IdempotentResult(ids, at)
         if request:
-            await self._keys.keep(request, done)
-        return done
+            await self._keys.save_result(request, result)
+        return result
 
 
 async def export_pages(sessions: SessionFactory, filters: ConversationFilters) -> AsyncIterator[Sequence[Conversation]]:

@@ -15,7 +15,7 @@ _VERSIONS: Final = select(_ROW.id, _ROW.version).where(_ROW.id.in_(bindparam("id
 _LOCKED: Final = _VERSIONS.order_by(_ROW.id).with_for_update()
 
 
-class ConversationUnits:
+class ConversationUnitSource:
     """The `UnitSource` of conversations."""
 
     def __init__(self, session: AsyncSession) -> None:

@@ -52,11 +52,11 @@ async def create(
 ) -> Experiment:
     """Keep an experiment: what was evaluated over which data set, and the figures."""
     request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content)
-    done = await ExperimentService(session).add(content, request)
-    response.headers["Location"] = f"{PREFIX}/{done.ids[0]}"
-    if done.replayed:
+    result = await ExperimentService(session).add(content, request)
+    response.headers["Location"] = f"{PREFIX}/{result.ids[0]}"
+    if result.replayed:
         response.headers["Idempotent-Replayed"] = "true"
-    return Experiment(id=done.ids[0], created_at=done.at, **content.model_dump(exclude={"per_case"}))
+    return Experiment(id=result.ids[0], created_at=result.at, **content.model_dump(exclude={"per_case"}))
 
 
 @router.get("", responses=answers({"items": [_EXPERIMENT], "next_cursor": "3"}, 400))

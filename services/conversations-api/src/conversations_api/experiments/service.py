@@ -5,7 +5,7 @@ from mh_common.models import ExperimentCreate, ExperimentDetail, ExperimentPage
 from conversations_api.clock import Clock, utc_now
 from conversations_api.database import AsyncSession
 from conversations_api.experiments.repository import ExperimentRepository
-from conversations_api.idempotency.repository import Done, IdempotencyRepository, KeyedRequest
+from conversations_api.idempotency.repository import IdempotencyRepository, IdempotentResult, KeyedRequest
 
 
 class ExperimentService:
@@ -26,19 +26,19 @@ class ExperimentService:
         items = found[:limit]
         return ExperimentPage(items=items, next_cursor=str(items[-1].id) if len(found) > limit else None)
 
-    async def add(self, content: ExperimentCreate, request: KeyedRequest | None) -> Done:
+    async def add(self, content: ExperimentCreate, request: KeyedRequest | None) -> IdempotentResult:
         """Keep an experiment; a repeated request keeps nothing and returns the first one's key and time.
 
         Raises:
             IdempotencyConflictError, IdempotencyMismatchError: The request's key is in work, or was another request's.
         """
         now = self._clock()
-        if request and (done := await self._keys.take(request, now)):
-            return done
-        done = Done([await self._experiments.add(content, now)], now)
+        if request and (result := await self._keys.claim(request, now)):
+            return result
+        result = IdempotentResult([await self._experiments.add(content, now)], now)
         if request:
-            await self._keys.keep(request, done)
-        return done
+            await self._keys.save_result(request, result)
+        return result
 
     async def delete(self, experiment_id: int) -> None:
         """Delete an experiment. Raises `NotFoundError`."""

@@ -15,7 +15,7 @@ from conversations_api.models import HistoryRow
 _PLAIN: Final = ("user_id", "question", "standalone_query", "answer", "model", "prompt_version", "latency_ms")
 
 
-class Stored(NamedTuple):
+class StoredEntry(NamedTuple):
     """An entry and its place in the list."""
 
     key: int
@@ -48,7 +48,7 @@ class HistoryRepository:
     async def find(self, answer_id: UUID) -> HistoryEntry | None:
         """Return an entry."""
         row = await self._session.scalar(select(HistoryRow).where(HistoryRow.answer_id == str(answer_id)))
-        return None if row is None else entry_of(row)
+        return None if row is None else to_entry(row)
 
     async def lock(self, answer_id: UUID) -> HistoryRow | None:
         """Return an entry to be changed; other writers wait until the commit."""
@@ -56,22 +56,22 @@ class HistoryRepository:
         row: HistoryRow | None = await self._session.scalar(query.with_for_update())
         return row
 
-    async def list(self, user_id: str, before: int | None, limit: int) -> list[Stored]:
+    async def list(self, user_id: str, before: int | None, limit: int) -> list[StoredEntry]:
         """Return at most `limit` of the user's entries with keys below `before`, newest first."""
         query = select(HistoryRow).where(HistoryRow.user_id == user_id).order_by(HistoryRow.id.desc()).limit(limit)
         if before is not None:
             query = query.where(HistoryRow.id < before)
-        return [Stored(row.id, entry_of(row)) for row in await self._session.scalars(query)]
+        return [StoredEntry(row.id, to_entry(row)) for row in await self._session.scalars(query)]
 
     async def delete(self, row: HistoryRow) -> None:
         """Delete a locked entry."""
         await self._session.delete(row)
 
-    async def delete_of(self, user_id: str) -> int:
+    async def delete_by_user(self, user_id: str) -> int:
         """Delete all of a user's entries; return how many there were."""
         return await self._delete(HistoryRow.user_id == user_id)
 
-    async def delete_older(self, than: datetime, limit: int) -> int:
+    async def delete_before(self, than: datetime, limit: int) -> int:
         """Delete at most `limit` of the entries stored before `than`, the oldest first; return how many."""
         old = select(HistoryRow.id).where(HistoryRow.created_at < than).order_by(HistoryRow.created_at).limit(limit)
         keys = (await self._session.scalars(old)).all()
@@ -82,7 +82,7 @@ class HistoryRepository:
         return cast(CursorResult[Any], done).rowcount
 
 
-def entry_of(row: HistoryRow) -> HistoryEntry:
+def to_entry(row: HistoryRow) -> HistoryEntry:
     """Return the entry that a row holds."""
     rated = None if row.rating is None else Feedback(rating=row.rating, comment=row.comment, at=row.feedback_at)
     return HistoryEntry(

@@ -64,7 +64,7 @@ class HistoryService:
 
     async def clear(self, user_id: str) -> int:
         """Delete all of the user's entries for good; return how many there were."""
-        return await self._history.delete_of(user_id)
+        return await self._history.delete_by_user(user_id)
 
 
 def _visible(entry: Entry | None, answer_id: UUID, user_id: str | None) -> Entry:

@@ -37,7 +37,7 @@ class KeyedRequest:
 
 
 @dataclass(frozen=True)
-class Done:
+class IdempotentResult:
     """What was done for a request: the keys of what it made or deleted, and when."""
 
     ids: Sequence[int]
@@ -55,7 +55,7 @@ class IdempotencyRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def take(self, request: KeyedRequest, at: datetime) -> Done | None:
+    async def claim(self, request: KeyedRequest, at: datetime) -> IdempotentResult | None:
         """Take the key for the work that follows, or return what was done for it already.
 
         Raises:
@@ -67,17 +67,17 @@ class IdempotencyRepository:
             return None
         if row.request_hash != request.digest:
             raise IdempotencyMismatchError("The Idempotency-Key was used before, with another request.")
-        return Done(json.loads(row.result_ids), row.created_at, replayed=True)
+        return IdempotentResult(json.loads(row.result_ids), row.created_at, replayed=True)
 
-    async def keep(self, request: KeyedRequest, done: Done) -> None:
+    async def save_result(self, request: KeyedRequest, result: IdempotentResult) -> None:
         """Keep what was done under the key taken before."""
         await self._session.execute(
             update(IdempotencyKeyRow)
             .where(IdempotencyKeyRow.key == request.key)
-            .values(result_ids=json.dumps(list(done.ids)))
+            .values(result_ids=json.dumps(list(result.ids)))
         )
 
-    async def delete_older(self, than: datetime, limit: int) -> int:
+    async def delete_before(self, than: datetime, limit: int) -> int:
         """Delete at most `limit` of the keys taken before `than`; return how many."""
         old = select(IdempotencyKeyRow.key).where(IdempotencyKeyRow.created_at < than).limit(limit)
         keys = (await self._session.scalars(old)).all()

@@ -22,8 +22,8 @@ _QUEUED: Final = {
 }
 _RUNNING: Final = {**_QUEUED, "status": "running", "started_at": "2026-03-02T09:15:00.480000Z", "checked": 3000}
 _PROGRESS: Final = {"owner": "worker-1:4711", "status": "running", "checked": 3000}
-_OVER: Final = {"owner": "worker-1:4711", "status": "done", "checked": 3512, "stale": 2, "repaired": 2}
-PROGRESS: Final = {"under way": {"value": _PROGRESS}, "over": {"value": _OVER}}
+_FINISHED: Final = {"owner": "worker-1:4711", "status": "done", "checked": 3512, "stale": 2, "repaired": 2}
+PROGRESS: Final = {"under way": {"value": _PROGRESS}, "over": {"value": _FINISHED}}
 
 SYNC: Final[dict[str, Any]] = {"everything": {"value": {}}}
 NEW: Final = {"reconcile": {"value": {"kind": "reconcile"}}}

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations_api.models import IndexRunRow
 
-_NOT_OVER: Final = IndexRunRow.status.in_([IndexRunStatus.QUEUED, IndexRunStatus.RUNNING])
+_ACTIVE: Final = IndexRunRow.status.in_([IndexRunStatus.QUEUED, IndexRunStatus.RUNNING])
 _LATEST_FIRST: Final = select(IndexRunRow).order_by(IndexRunRow.id.desc())
 
 
@@ -94,7 +94,7 @@ class IndexRunRepository:
     async def find_waiting(self, now: datetime) -> int | None:
         """Return the oldest run that is not over and that nobody has now."""
         free = or_(IndexRunRow.lease_until.is_(None), IndexRunRow.lease_until <= now)
-        query = select(IndexRunRow.id).where(_NOT_OVER, free).order_by(IndexRunRow.id).limit(1)
+        query = select(IndexRunRow.id).where(_ACTIVE, free).order_by(IndexRunRow.id).limit(1)
         return (await self._session.execute(query)).scalar()
 
     async def update(self, ids: Sequence[int], **values: Any) -> None:
@@ -103,7 +103,7 @@ class IndexRunRepository:
             statement = update(IndexRunRow).where(IndexRunRow.id.in_(ids)).values(values)
             await self._session.execute(statement)
 
-    async def take_due(self, now: datetime, again_at: datetime) -> list[DueRun]:
+    async def claim_due(self, now: datetime, again_at: datetime) -> list[DueRun]:
         """Return the runs that the worker is to be told of now, and put off the next time until `again_at`.
 
         Several relays may do this at once: each run goes to one of them.

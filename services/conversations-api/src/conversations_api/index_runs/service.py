@@ -17,7 +17,7 @@ from conversations_api.index_runs.repository import IndexRunRepository
 from conversations_api.outbox.repository import OUTBOX_WRITTEN
 
 _LEASE: Final = timedelta(seconds=RUN_LEASE)
-_OVER: Final = frozenset({IndexRunStatus.DONE, IndexRunStatus.FAILED})
+_FINISHED: Final = frozenset({IndexRunStatus.DONE, IndexRunStatus.FAILED})
 
 
 class IndexRunService:
@@ -62,7 +62,7 @@ class IndexRunService:
         await self._runs.lock()
         now = self._clock()
         run = await self._runs.get(run_id)
-        if run.status in _OVER:
+        if run.status in _FINISHED:
             raise LeaseConflictError(f"Index run {run_id} is over.")
         holder = await self._runs.find_holder(now)
         if holder is None:
@@ -84,14 +84,14 @@ class IndexRunService:
         run = await self._runs.get(run_id)
         holder = await self._runs.find_holder(now)
         passed_on = holder is not None and holder.run_id != run_id
-        if await self._runs.find_owner(run_id) != progress.owner or (passed_on and run.status not in _OVER):
+        if await self._runs.find_owner(run_id) != progress.owner or (passed_on and run.status not in _FINISHED):
             raise LeaseConflictError(f"Index run {run_id} is not with this owner any more.")
-        if run.status in _OVER:
+        if run.status in _FINISHED:
             if run.status is not progress.status:
                 raise LeaseConflictError(f"Index run {run_id} is over.")
             return run
         await self._runs.update([run_id], **progress.model_dump(exclude={"owner"}))
-        if progress.status in _OVER:
+        if progress.status in _FINISHED:
             return await self._end(run_id, now)
         return await self._extend(run_id, now)
 

@@ -41,12 +41,12 @@ FIRST_BACKOFF: Final = 0.25
 STOP_TIMEOUT: Final = 5.0
 """Seconds that a cancelled relay may take for the message on its way and for giving its claims back."""
 
-GATHER: Final = 0.05
+BATCH_INTERVAL: Final = 0.05
 """Seconds from one look at the outbox to the next, at least: of a rush of writes each look takes many rows, in one
 message, where it would take a few and cost the same. A write after a pause is looked for at once."""
 
 RUN_RESEND: Final = 30.0
-"""Seconds after which the worker is told again of a run that nobody has taken."""
+"""Seconds after which the worker is sent again of a run that nobody has taken."""
 
 _RUN_JOBS: Final = {IndexRunKind.RECONCILE: RunJob.RECONCILE, IndexRunKind.REBUILD: RunJob.REBUILD}
 
@@ -106,7 +106,7 @@ class Relay:
             self._woken.clear()
             looked = loop.time()
             try:
-                delivered = await self._unbroken(self._deliver_batch())
+                delivered = await self._finish_on_cancel(self._deliver_batch())
             except Exception as error:  # a relay that ends would strand every later write
                 failures += 1
                 _log_failure(error, failures)
@@ -117,9 +117,9 @@ class Relay:
             if not delivered:
                 await self._idle()
             if delivered < self._settings.batch_size:
-                await asyncio.sleep(looked + GATHER - loop.time())
+                await asyncio.sleep(looked + BATCH_INTERVAL - loop.time())
 
-    async def _unbroken(self, work: Coroutine[Any, Any, int]) -> int:
+    async def _finish_on_cancel(self, work: Coroutine[Any, Any, int]) -> int:
         """Run `work`; when cancelled, let it come to a good end first, which it does after its present message."""
         task = asyncio.create_task(work)
         try:
@@ -153,26 +153,26 @@ class Relay:
         async with self._transaction() as session:
             outbox = OutboxRepository(session)
             rows = await outbox.claim(self._owner, now, self._settings.lease, self._settings.batch_size)
-            runs = await IndexRunRepository(session).take_due(now, now + timedelta(seconds=RUN_RESEND))
+            runs = await IndexRunRepository(session).claim_due(now, now + timedelta(seconds=RUN_RESEND))
             unknown = [] if rows else await outbox.unknown_jobs()
-        self._name_unknown(unknown)
+        self._log_unknown_jobs(unknown)
         if not rows and not runs:
             return 0
         # Stop in time: after the lease another relay may publish the rest, and then ours would be out of order.
         await self._publish(runs, rows, until=now + timedelta(seconds=self._settings.lease / 2))
         return len(rows) + len(runs)
 
-    def _name_unknown(self, jobs: Sequence[str]) -> None:
+    def _log_unknown_jobs(self, jobs: Sequence[str]) -> None:
         for job in set(jobs) - self._unknown_jobs:
             log.warning(OUTBOX_UNKNOWN_JOB, job=job)
         self._unknown_jobs.update(jobs)
 
     async def _publish(self, runs: Sequence[DueRun], rows: Sequence[ClaimedRow], until: datetime) -> None:
-        told = published = 0
+        sent = published = 0
         try:
             for run in runs:
                 await self._publisher.publish_run(_RUN_JOBS[run.kind], run.id)
-                told += 1
+                sent += 1
             for message in messages(rows):
                 if self._stopping or (published and self._clock() >= until):
                     break
@@ -181,16 +181,16 @@ class Relay:
                     await self._publisher.publish(message[0].job, units)
                 published += len(message)
         finally:
-            await self._settle(rows[:published], rows[published:], runs[told:])
+            await self._settle(rows[:published], rows[published:], runs[sent:])
 
     async def _settle(
-        self, published: Sequence[ClaimedRow], rest: Sequence[ClaimedRow], untold: Sequence[DueRun]
+        self, published: Sequence[ClaimedRow], rest: Sequence[ClaimedRow], unsent: Sequence[DueRun]
     ) -> None:
         async with self._transaction() as session:
             outbox = OutboxRepository(session)
             await outbox.delete([row.id for row in published], self._owner)
             await outbox.release([row.id for row in rest], self._owner)
-            await IndexRunRepository(session).update([run.id for run in untold], message_due_at=self._clock())
+            await IndexRunRepository(session).update([run.id for run in unsent], message_due_at=self._clock())
         if published:
             for job, number in Counter(row.job for row in published).items():
                 metrics.PUBLISHED.labels(job.value).inc(number)

@@ -30,8 +30,8 @@ _KEY: Final = (_ROW.kind, _ROW.source_id, _ROW.ordinal)
 _INSERT: Final = insert(_TABLE)
 _IDS: Final[BindParameter[Any]] = bindparam("ids", expanding=True)
 _NOW: Final = bindparam("now", type_=_ROW.claimed_until.type)
-_MINE: Final = and_(_ROW.id.in_(_IDS), _ROW.claimed_by == bindparam("owner"))
-_BEHIND_A_LIVE_CLAIM: Final = (
+_OWNED: Final = and_(_ROW.id.in_(_IDS), _ROW.claimed_by == bindparam("owner"))
+_HAS_EARLIER_CLAIM: Final = (
     select(_EARLIER.c.id)
     .where(
         *(_EARLIER.c[column.name] == column for column in _KEY),
@@ -45,12 +45,12 @@ _BEHIND_A_LIVE_CLAIM: Final = (
 )
 _CANDIDATES: Final = (
     select(_ROW.id, *_KEY, _ROW.job, _ROW.trace_context)
-    .where(_KNOWN, or_(_ROW.claimed_until.is_(None), _ROW.claimed_until <= _NOW), ~_BEHIND_A_LIVE_CLAIM)
+    .where(_KNOWN, or_(_ROW.claimed_until.is_(None), _ROW.claimed_until <= _NOW), ~_HAS_EARLIER_CLAIM)
     .order_by(_ROW.id)
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
 )
-_FIRST_LEFT: Final = (
+_FIRST_UNCLAIMED: Final = (
     select(*_KEY, func.min(_ROW.id))
     .with_hint(_TABLE, f"FORCE INDEX ({_BY_UNIT})", "mysql")
     .where(
@@ -67,8 +67,8 @@ _FIRST_LEFT: Final = (
 _CLAIM: Final = (
     update(_TABLE).where(_ROW.id.in_(_IDS)).values(claimed_by=bindparam("by"), claimed_until=bindparam("until"))
 )
-_RELEASE: Final = update(_TABLE).where(_MINE).values(claimed_by=None, claimed_until=None)
-_DELETE: Final = delete(_TABLE).where(_MINE)
+_RELEASE: Final = update(_TABLE).where(_OWNED).values(claimed_by=None, claimed_until=None)
+_DELETE: Final = delete(_TABLE).where(_OWNED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class OutboxRepository:
         A unit's later job is claimed only together with or after its earlier ones, so that its jobs leave in the order
         in which they were written. Several relays may claim at once. Commit soon: rows are locked until then.
         """
-        rows = await self._in_turn(await self._candidates(now, limit))
+        rows = await self._in_order(await self._candidates(now, limit))
         if rows:
             until = now + timedelta(seconds=lease_seconds)
             await self._session.execute(_CLAIM, {"ids": [row.id for row in rows], "by": owner, "until": until})
@@ -124,7 +124,7 @@ class OutboxRepository:
         found = await self._session.execute(_CANDIDATES, {"now": now, "most": limit})
         return [ClaimedRow(row[0], UnitKey(*row[1:4]), IndexJob(row.job), row.trace_context) for row in found]
 
-    async def _in_turn(self, candidates: Sequence[ClaimedRow]) -> list[ClaimedRow]:
+    async def _in_order(self, candidates: Sequence[ClaimedRow]) -> list[ClaimedRow]:
         """Leave out rows behind one that another relay is claiming right now.
 
         Such a row is locked and so was skipped, while its claim is not yet committed and so was not seen.
@@ -134,9 +134,9 @@ class OutboxRepository:
         ids = [row.id for row in candidates]
         kinds, source_ids = ({row.unit.kind for row in candidates}, {row.unit.source_id for row in candidates})
         names = {"kinds": list(kinds), "source_ids": list(source_ids)}
-        found = await self._session.execute(_FIRST_LEFT, {"ids": ids, **names})
-        first_left = {UnitKey(*row[:3]): row[3] for row in found}
-        return [row for row in candidates if row.unit not in first_left or row.id < first_left[row.unit]]
+        found = await self._session.execute(_FIRST_UNCLAIMED, {"ids": ids, **names})
+        first_unclaimed = {UnitKey(*row[:3]): row[3] for row in found}
+        return [row for row in candidates if row.unit not in first_unclaimed or row.id < first_unclaimed[row.unit]]
 
     async def delete(self, ids: Sequence[int], owner: str) -> None:
         """Forget delivered jobs, but for those whose claim has passed to another owner."""

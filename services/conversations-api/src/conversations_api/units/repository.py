@@ -29,7 +29,7 @@ class StoredState(NamedTuple):
     indexed_at: datetime | None
 
 
-class Queued(NamedTuple):
+class QueuedState(NamedTuple):
     """What of an index state tells how long it has waited."""
 
     status: IndexStatus
@@ -51,7 +51,7 @@ _STATE: Final = _STATES.c
 _KEY: Final = (_STATE.kind, _STATE.source_id, _STATE.ordinal)
 # Not as one list of rows: to change what a list of a single row names, MariaDB reads the whole table, and of a
 # thousand rows it thinks for a third of a second.
-_NAMED: Final = and_(
+_MATCHES_KEYS: Final = and_(
     _STATE.kind == bindparam("of_kind"),
     _STATE.source_id.in_(bindparam("source_ids", expanding=True)),
     _STATE.ordinal.in_(bindparam("ordinals", expanding=True)),
@@ -59,13 +59,15 @@ _NAMED: Final = and_(
 
 # Made once; their values come as parameters.
 _STORED: Final = select(*_KEY, *(_STATE[name] for name in StoredState._fields))
-_FIND: Final = _STORED.where(_NAMED)
-_KNOWN: Final = select(*_KEY).where(_NAMED)
+_FIND: Final = _STORED.where(_MATCHES_KEYS)
+_KNOWN: Final = select(*_KEY).where(_MATCHES_KEYS)
 _INSERT: Final = insert(_STATES)
 _QUEUE_AGAIN: Final = (
-    update(_STATES).where(_NAMED).values(status=IndexStatus.PENDING, attempts=0, reason=None, queued_at=bindparam("at"))
+    update(_STATES)
+    .where(_MATCHES_KEYS)
+    .values(status=IndexStatus.PENDING, attempts=0, reason=None, queued_at=bindparam("at"))
 )
-_DELETE: Final = delete(_STATES).where(_NAMED)
+_DELETE: Final = delete(_STATES).where(_MATCHES_KEYS)
 
 
 class IndexStateRepository:
@@ -77,11 +79,11 @@ class IndexStateRepository:
     async def find(self, keys: Collection[UnitKey]) -> dict[UnitKey, StoredState]:
         """Return the states of those of these units that have one."""
         found: dict[UnitKey, StoredState] = {}
-        for names in _names(keys):
-            found |= _read(await self._session.execute(_FIND, names))
+        for parameters in _key_parameters(keys):
+            found |= _read(await self._session.execute(_FIND, parameters))
         return found
 
-    async def queued_between(self, first: UnitKey, last: UnitKey) -> dict[UnitKey, Queued]:
+    async def queued_between(self, first: UnitKey, last: UnitKey) -> dict[UnitKey, QueuedState]:
         """Return status and time of all units of one kind from the source of `first` to that of `last`.
 
         Of thousands that lie side by side this takes a tenth of the time of `find`.
@@ -89,18 +91,18 @@ class IndexStateRepository:
         kind, low, high = first.kind, first.source_id, last.source_id
         query = select(_STATE.source_id, _STATE.ordinal, _STATE.status, _STATE.queued_at)
         rows = await self._session.execute(query.where(_STATE.kind == kind, _STATE.source_id.between(low, high)))
-        return {UnitKey(kind, source_id, ordinal): Queued(status, at) for source_id, ordinal, status, at in rows}
+        return {UnitKey(kind, source_id, ordinal): QueuedState(status, at) for source_id, ordinal, status, at in rows}
 
     async def without_state(self, keys: Collection[UnitKey]) -> list[UnitKey]:
         """Return those of these units that have no state, in order."""
         known: set[UnitKey] = set()
-        for names in _names(keys):
-            known.update(UnitKey(*row) for row in await self._session.execute(_KNOWN, names))
+        for parameters in _key_parameters(keys):
+            known.update(UnitKey(*row) for row in await self._session.execute(_KNOWN, parameters))
         return sorted(set(keys) - known)
 
     async def failed(self, after: UnitKey, limit: int) -> dict[UnitKey, StoredState]:
         """Return the states of at most `limit` units of this kind above `after` whose indexing failed, by key."""
-        query = _STORED.where(_STATE.status == IndexStatus.FAILED, *_beyond(after)).order_by(*_KEY).limit(limit)
+        query = _STORED.where(_STATE.status == IndexStatus.FAILED, *_after_position(after)).order_by(*_KEY).limit(limit)
         return _read(await self._session.execute(query))
 
     async def statuses(self, kind: str) -> dict[IndexStatus, int]:
@@ -136,8 +138,8 @@ class IndexStateRepository:
 
     async def queue_again(self, keys: Sequence[UnitKey], at: datetime) -> None:
         """Mark changed units as pending from `at` on. What the index holds meanwhile stays noted."""
-        for names in _names(keys):
-            await self._session.execute(_QUEUE_AGAIN, {**names, "at": at})
+        for parameters in _key_parameters(keys):
+            await self._session.execute(_QUEUE_AGAIN, {**parameters, "at": at})
 
     async def record(self, change: StateChange, keys: Collection[UnitKey], at: datetime) -> None:
         """Make the same change to each of these states."""
@@ -148,16 +150,16 @@ class IndexStateRepository:
             values |= {"status": change.status, "reason": change.reason}
         if change.indexed_version is not None:
             values |= {"indexed_version": change.indexed_version, "indexed_at": at}
-        for names in _names(keys):
-            await self._session.execute(update(_STATES).where(_NAMED).values(values), names)
+        for parameters in _key_parameters(keys):
+            await self._session.execute(update(_STATES).where(_MATCHES_KEYS).values(values), parameters)
 
     async def delete(self, keys: Sequence[UnitKey]) -> None:
         """Forget units that are deleted in this transaction."""
-        for names in _names(keys):
-            await self._session.execute(_DELETE, names)
+        for parameters in _key_parameters(keys):
+            await self._session.execute(_DELETE, parameters)
 
 
-def _names(keys: Collection[UnitKey]) -> Iterator[dict[str, Any]]:
+def _key_parameters(keys: Collection[UnitKey]) -> Iterator[dict[str, Any]]:
     """Yield the parameters that name these units in statements: sources of a kind with the same ordinals together.
 
     For conversations that is one list of ids.
@@ -177,7 +179,7 @@ def _read(rows: Iterable[Any]) -> dict[UnitKey, StoredState]:
     return {UnitKey(*row[:3]): StoredState(*row[3:]) for row in rows}
 
 
-def _beyond(after: UnitKey) -> tuple[ColumnElement[bool], ...]:
+def _after_position(after: UnitKey) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions of units of the same kind with greater keys. The second bounds the range that is read."""
     kind, source_id, ordinal = _KEY
     later = or_(source_id > after.source_id, ordinal > after.ordinal)

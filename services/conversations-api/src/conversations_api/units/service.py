@@ -11,29 +11,29 @@ from mh_common.errors import NotFoundError
 from mh_common.jobs import IndexJob
 from mh_common.models import (
     MAX_BULK_ROWS,
+    CurrentVersion,
     FailureCount,
     IndexOutcome,
     IndexReport,
     IndexReportAnswer,
     IndexSummary,
-    PresentVersion,
     UnitPosition,
     UnitVersion,
     UnitVersions,
 )
-from mh_common.units import IndexStatus, Unit, UnitKey, before_all
+from mh_common.units import IndexStatus, Unit, UnitKey, before_first
 
 from conversations_api.clock import Clock, utc_now
 from conversations_api.database import AsyncSession, SessionFactory
 from conversations_api.database_errors import database_errors
 from conversations_api.outbox.repository import OutboxRepository
-from conversations_api.units.repository import IndexStateRepository, Queued, StateChange, StoredState
+from conversations_api.units.repository import IndexStateRepository, QueuedState, StateChange, StoredState
 from conversations_api.units.sources import UnitSource, UnitSources, source_of
 
 MAX_REASONS: Final = 20
 """Reasons of failures that a summary names."""
 
-_NO_STATE: Final = Queued(IndexStatus.PENDING, datetime(1970, 1, 1, tzinfo=UTC))
+_NO_STATE: Final = QueuedState(IndexStatus.PENDING, datetime(1970, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ class IndexStateService:
 
     async def get(self, key: UnitKey) -> UnitState:
         """Return how far the index is with one unit. Raises `NotFoundError`."""
-        found = await self._present(await self._states.find([key]))
+        found = await self._with_versions(await self._states.find([key]))
         if not found:
-            raise _absent(key)
+            raise _not_found(key)
         return found[0]
 
     async def failures(self, after: UnitKey, limit: int) -> tuple[list[UnitState], UnitKey | None]:
@@ -69,9 +69,9 @@ class IndexStateService:
         """
         found = await self._states.failed(after, limit + 1)
         page = dict(list(found.items())[:limit])
-        return await self._present(page), (list(page)[-1] if len(found) > limit else None)
+        return await self._with_versions(page), (list(page)[-1] if len(found) > limit else None)
 
-    async def _present(self, states: dict[UnitKey, StoredState]) -> list[UnitState]:
+    async def _with_versions(self, states: dict[UnitKey, StoredState]) -> list[UnitState]:
         """Add the present versions; units that do not exist any more are left out."""
         versions: dict[UnitKey, int] = {}
         for source, keys in self._by_source(states):
@@ -109,7 +109,7 @@ class IndexStateService:
         units = found[:limit]
         states = await self._queued(units, dense=since is None)
         items = [
-            PresentVersion(**key._asdict(), version=version, **states.get(key, _NO_STATE)._asdict())
+            CurrentVersion(**key._asdict(), version=version, **states.get(key, _NO_STATE)._asdict())
             for key, version in units
         ]
         if len(found) <= limit:
@@ -117,12 +117,12 @@ class IndexStateService:
         last = units[-1].key
         return UnitVersions(items=items, next_after=UnitPosition(source_id=last.source_id, ordinal=last.ordinal))
 
-    async def _queued(self, units: Sequence[Unit], *, dense: bool) -> dict[UnitKey, Queued]:
+    async def _queued(self, units: Sequence[Unit], *, dense: bool) -> dict[UnitKey, QueuedState]:
         """Return status and time of units in their order; `dense`: there are no others between them."""
         if dense and units:
             return await self._states.queued_between(units[0].key, units[-1].key)
         states = await self._states.find([unit.key for unit in units])
-        return {key: Queued(state.status, state.queued_at) for key, state in states.items()}
+        return {key: QueuedState(state.status, state.queued_at) for key, state in states.items()}
 
     async def report(self, report: IndexReport) -> IndexReportAnswer:
         """Note the outcomes and return the present versions, in the order of the report.
@@ -161,7 +161,7 @@ class IndexStateService:
     async def reindex(self, key: UnitKey) -> UnitState:
         """Queue one unit and return its state. Raises `NotFoundError`."""
         if not await self._lock([key]):
-            raise _absent(key)
+            raise _not_found(key)
         await self.queue([key])
         return await self.get(key)
 
@@ -185,7 +185,7 @@ async def retry_failed(sessions: SessionFactory, sources: UnitSources, kind: str
 
     Each is queued once, also when it fails again meanwhile. Raises `UnavailableError`.
     """
-    after, queued = before_all(kind), 0
+    after, queued = before_first(kind), 0
     while True:
         with database_errors():
             async with sessions.begin() as session:
@@ -196,7 +196,7 @@ async def retry_failed(sessions: SessionFactory, sources: UnitSources, kind: str
         after = keys[-1]
 
 
-def _absent(key: UnitKey) -> NotFoundError:
+def _not_found(key: UnitKey) -> NotFoundError:
     return NotFoundError(f"There is no {key.kind} {key.source_id}.")
 
 

@@ -1,1 +1,1 @@
-"""Keeping the index in step with the units that a job names."""
+"""Updates the index for the units that a job names."""

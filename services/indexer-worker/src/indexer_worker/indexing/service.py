@@ -1,4 +1,4 @@
-"""Bring the index in step with some units of one kind, whatever happens to them meanwhile."""
+"""Updates the index for some units of one kind, even if they change in the meantime."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,44 +11,44 @@ import structlog
 from mh_client import MHError
 from mh_common.embeddings import Embedder, EmbedderError, VectorLengthError
 from mh_common.models import IndexOutcome, IndexReport
-from mh_common.units import IndexStatus, UnitKey, just_before
+from mh_common.units import IndexStatus, UnitKey, preceding_key
 
 from indexer_worker import metrics
 from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError, RowsRefusedError, VectorStoreError
-from indexer_worker.indexing.loaded import LoadedUnit, UnitSource, Vector
+from indexer_worker.indexing.unit_source import LoadedUnit, UnitSource, Vector
 from indexer_worker.vector_store.layout import Row
 from indexer_worker.vector_store.repository import VectorRepository
 
 log = structlog.get_logger(__name__)
 
 ROW_REFUSED: Final = "index_row_refused"
-"""Logged for each row that the embedder or Milvus refuses for good; it is reported as failed."""
+"""Logged for each row that the embedder or Milvus permanently rejects; it is reported as failed."""
 
 MAX_ROUNDS: Final = 10
-"""Rows that change faster than they can be indexed are left to the job's next attempt after so many rounds."""
+"""After this many rounds, rows that change faster than they can be indexed are left to the job's next attempt."""
 
 MAX_REASON: Final = 500
 
 LENGTH_CHECKS: Final = 3
-"""How often in a row a text alone gets a vector of the wrong length, and another text a good one, before it is given
-up: a server that fails now and then must not cost a row."""
+"""How many times in a row a text on its own must get a vector of the wrong length, and a probe a correct one, before
+the text is reported as failed: an embedder that fails occasionally must not make a row fail."""
 
 
 @dataclass
-class Written:
-    """What became of the units of one round. `refused` and `stuck` hold reasons."""
+class WriteResult:
+    """The outcome of one write. `refused` and `unresolved` map units to reasons."""
 
     units: Sequence[LoadedUnit]
     refused: dict[UnitKey, str] = field(default_factory=dict)
-    """These are given up until their text changes or somebody asks for them again."""
-    stuck: dict[UnitKey, str] = field(default_factory=dict)
-    """These could not be written, and nobody knows whether it is their own fault."""
+    """Units that are not tried again until their text changes or somebody requests it."""
+    unresolved: dict[UnitKey, str] = field(default_factory=dict)
+    """Units that could not be written, where it is uncertain whether the unit itself is the cause."""
 
     @property
-    def settled(self) -> list[LoadedUnit]:
+    def resolved(self) -> list[LoadedUnit]:
         """The units whose outcome is known."""
-        return [unit for unit in self.units if unit.key not in self.stuck]
+        return [unit for unit in self.units if unit.key not in self.unresolved]
 
 
 class IndexService:
@@ -63,139 +63,139 @@ class IndexService:
         self._repository = repository
 
     async def index(self, keys: Sequence[UnitKey]) -> None:
-        """Make the index hold the present version of these units (1 to 64), and none that do not exist.
+        """Write the current version of these units (1 to 64) to the index, and delete those that no longer exist.
 
-        May be interrupted anywhere and run any number of times, also at the same time elsewhere: what it wrote is
-        compared with the present versions afterwards, and done again where they moved.
+        Can be interrupted at any point, repeated, and run concurrently: after writing it compares what it wrote with
+        the current versions and repeats the units that have changed.
 
         Raises:
-            IndexingError: a service it needs does not answer, units change faster than they can be indexed, or Milvus
-                does not take some of them; its `left` names those, and the others are done.
+            IndexingError: a required service does not answer, units change faster than they can be indexed, or Milvus
+                rejects some of them; `remaining` lists the units not done, all others are done.
             IndexMismatchError: the collection is not the configured one.
         """
-        left = list(dict.fromkeys(keys))
-        stuck: dict[UnitKey, str] = {}
+        remaining = list(dict.fromkeys(keys))
+        unresolved: dict[UnitKey, str] = {}
         try:
             for _ in range(MAX_ROUNDS):
-                left = await self._round(left, stuck)
-                if not left:
+                remaining = await self._round(remaining, unresolved)
+                if not remaining:
                     break
         except (MHError, EmbedderError, VectorStoreError) as error:
             raise IndexingError(str(error), getattr(error, "retry_after", None)) from error
-        if left:
-            message = f"{len(left)} units of kind {left[0].kind} changed in each of {MAX_ROUNDS} rounds"
-            raise IndexingError(message, left=[*left, *stuck])
-        if stuck:
-            raise IndexingError(next(iter(stuck.values())), left=list(stuck))
+        if remaining:
+            message = f"{len(remaining)} units of kind {remaining[0].kind} changed in each of {MAX_ROUNDS} rounds"
+            raise IndexingError(message, remaining=[*remaining, *unresolved])
+        if unresolved:
+            raise IndexingError(next(iter(unresolved.values())), remaining=list(unresolved))
 
     async def write(self, keys: Sequence[UnitKey]) -> int:
-        """Write the present version of these units (1 to 64) and return how many the index took.
+        """Write the current version of these units (1 to 64) and return how many were written.
 
-        For an index that is being filled: nothing is reported, and what changes meanwhile is found later by comparing.
-        Raises as `index`.
+        For filling a new collection: reports nothing; units that change in the meantime are found by the comparison
+        that follows. Raises the errors of `index`.
         """
         try:
-            written = await self._write(keys)
+            result = await self._write(keys)
         except (MHError, EmbedderError, VectorStoreError) as error:
             raise IndexingError(str(error), getattr(error, "retry_after", None)) from error
-        return len(written.units) - len(written.refused) - len(written.stuck)
+        return len(result.units) - len(result.refused) - len(result.unresolved)
 
     async def give_up(self, key: UnitKey, reason: str) -> None:
-        """Report that a unit cannot be indexed, and take what the index holds of it away. Reads no text.
+        """Report a unit as failed and delete it from the index, without reading its text.
 
-        Raises as `index`.
+        Raises the errors of `index`.
         """
         try:
-            page = await self._api.versions(after=just_before(key), limit=1)
+            page = await self._api.versions(after=preceding_key(key), limit=1)
             await self._repository.delete([key])
-            present = [row.version for row in page.items if row.key == key]
-            if present:
-                await self._api.report(IndexReport(outcomes=[_failure(key, present[0], reason)]))
+            versions = [row.version for row in page.items if row.key == key]
+            if versions:
+                await self._api.report(IndexReport(outcomes=[_failure(key, versions[0], reason)]))
         except (MHError, VectorStoreError) as error:
             raise IndexingError(str(error)) from error
 
-    async def _round(self, keys: Sequence[UnitKey], stuck: dict[UnitKey, str]) -> list[UnitKey]:
-        """Read, write and report once; add to `stuck`, and return the units that moved meanwhile."""
-        written = await self._write(keys)
-        stuck |= written.stuck
-        return await self._report(written.settled, written.refused)
+    async def _round(self, keys: Sequence[UnitKey], unresolved: dict[UnitKey, str]) -> list[UnitKey]:
+        """Read, write and report once; add to `unresolved` and return the units that changed in the meantime."""
+        result = await self._write(keys)
+        unresolved |= result.unresolved
+        return await self._report(result.resolved, result.refused)
 
-    async def _write(self, keys: Sequence[UnitKey]) -> Written:
+    async def _write(self, keys: Sequence[UnitKey]) -> WriteResult:
         present = await self._read(keys)
         texts = list(dict.fromkeys(chain.from_iterable(unit.texts for unit in present)))
         vectors, refusals = await self._embed(texts)
-        written = Written(present)
+        result = WriteResult(present)
         rows: list[tuple[UnitKey, Row]] = []
         for unit in present:
             if reasons := [refusals[text] for text in unit.texts if text in refusals]:
-                written.refused[unit.key] = reasons[0]
+                result.refused[unit.key] = reasons[0]
             else:
                 rows.append((unit.key, unit.make_row([vectors[text] for text in unit.texts])))
         if rows:
-            await self._upsert(rows, written)
-        # A refused row goes too: an older version of it is of no use to anybody.
-        kept = {unit.key for unit in present} - set(written.refused)
+            await self._upsert(rows, result)
+        # Refused rows are deleted too: search must not find an outdated version.
+        kept = {unit.key for unit in present} - set(result.refused)
         if absent := [key for key in keys if key not in kept]:
             await self._repository.delete(absent)
-        refused, stuck = len(written.refused), len(written.stuck)
-        indexed = len(present) - refused - stuck
+        refused, unresolved = len(result.refused), len(result.unresolved)
+        indexed = len(present) - refused - unresolved
         metrics.count_rows(indexed=indexed, failed=refused, deleted=len(absent) - refused)
-        return written
+        return result
 
     async def _read(self, keys: Sequence[UnitKey]) -> list[LoadedUnit]:
         units: list[LoadedUnit] | BaseException
-        looked, units = await asyncio.gather(
-            # Before anything is embedded: jobs come again and again while the collection is not the right one.
+        prepared, units = await asyncio.gather(
+            # Before embedding anything: as long as the collection does not match, jobs are retried over and over.
             self._repository.prepare(),
             self._source.load(keys),
-            # Both have ended before either's error leaves: nothing of an attempt runs on into the next.
+            # Wait for both before raising: nothing of this attempt may still be running when the next one starts.
             return_exceptions=True,
         )
-        if isinstance(looked, BaseException):
-            raise looked
+        if isinstance(prepared, BaseException):
+            raise prepared
         if isinstance(units, BaseException):
             raise units
         return units
 
-    async def _upsert(self, rows: list[tuple[UnitKey, Row]], written: Written) -> None:
-        """Write the rows; note those that Milvus does not take even alone."""
+    async def _upsert(self, rows: list[tuple[UnitKey, Row]], result: WriteResult) -> None:
+        """Write the rows; record those that Milvus rejects even when sent alone."""
         try:
             await self._repository.upsert([row for _, row in rows])
         except RowsRefusedError as error:
             if len(rows) == 1:
-                outcome = written.refused if error.permanent else written.stuck
+                outcome = result.refused if error.permanent else result.unresolved
                 outcome[rows[0][0]] = str(error)[:MAX_REASON]
                 return
         else:
             return
         middle = len(rows) // 2
-        await self._upsert(rows[:middle], written)
-        await self._upsert(rows[middle:], written)
+        await self._upsert(rows[:middle], result)
+        await self._upsert(rows[middle:], result)
 
     async def _embed(self, texts: list[str]) -> tuple[dict[str, Vector], dict[str, str]]:
-        """Return the vectors, and for texts that the embedder refuses for good the reason, by text."""
+        """Return the vectors by text, and by text the reasons why the embedder permanently rejects some of them."""
         if not texts:
             return {}, {}
         try:
             return dict(zip(texts, await self._embedder.embed(texts), strict=True)), {}
         except EmbedderError as error:
-            if not await self._at_fault(texts, error):
+            if not await self._caused_by_text(texts, error):
                 raise
             if len(texts) == 1:
                 return {}, {texts[0]: str(error)[:MAX_REASON]}
-        # One text can be the cause for all: halve until it is alone.
+        # A single text can make the whole batch fail: split it in half until that text is alone.
         middle = len(texts) // 2
         vectors, refusals = await self._embed(texts[:middle])
         more_vectors, more_refusals = await self._embed(texts[middle:])
         return vectors | more_vectors, refusals | more_refusals
 
-    async def _at_fault(self, texts: list[str], error: EmbedderError) -> bool:
-        """Say whether one of the texts is the cause, and not the embedder or its settings."""
+    async def _caused_by_text(self, texts: list[str], error: EmbedderError) -> bool:
+        """Return whether one of the texts is the cause, rather than the embedder or its settings."""
         if not isinstance(error, VectorLengthError):
             return not error.transient
         for _ in range(LENGTH_CHECKS):
             try:
-                # A text that nobody embedded before, so that no cache answers.
+                # A text that was never embedded before, so that no cache can answer.
                 await self._embedder.embed([f"A probe: {uuid4()}"])
             except EmbedderError:
                 return False
@@ -211,16 +211,16 @@ class IndexService:
         return True
 
     async def _report(self, units: Sequence[LoadedUnit], refused: dict[UnitKey, str]) -> list[UnitKey]:
-        """Tell the API what was done, remove what it no longer has, and return the units that moved."""
+        """Report the outcomes, delete units that no longer exist, and return the units that have changed."""
         if not units:
             return []
         outcomes = [_outcome(unit, refused.get(unit.key)) for unit in units]
         answer = await self._api.report(IndexReport(outcomes=outcomes))
-        present = {entry.key: entry.version for entry in answer.versions}
-        if gone := [unit.key for unit in units if present[unit.key] is None]:
-            await self._repository.delete(gone)
-            metrics.count_rows(deleted=len(gone))
-        return [unit.key for unit in units if present[unit.key] not in (None, unit.version)]
+        current = {entry.key: entry.version for entry in answer.versions}
+        if deleted := [unit.key for unit in units if current[unit.key] is None]:
+            await self._repository.delete(deleted)
+            metrics.count_rows(deleted=len(deleted))
+        return [unit.key for unit in units if current[unit.key] not in (None, unit.version)]
 
 
 def _outcome(unit: LoadedUnit, refusal: str | None) -> IndexOutcome:

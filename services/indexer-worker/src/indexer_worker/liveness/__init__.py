@@ -1,1 +1,1 @@
-"""Whether the worker makes progress: what it notes of itself, and the queue that waits for it."""
+"""Detects whether the worker makes progress: heartbeat file, watchdog and queue depth."""

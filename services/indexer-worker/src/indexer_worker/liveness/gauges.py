@@ -1,4 +1,4 @@
-"""What the worker shows: the metrics of its processes, and the depth of the queue, looked up when somebody scrapes."""
+"""The worker's metrics endpoint: the metrics of its processes, and the queue depth, read from Redis at each scrape."""
 
 import threading
 import time
@@ -14,32 +14,32 @@ from indexer_worker.settings import Settings
 log = structlog.get_logger(__name__)
 
 METRICS_NOT_SHOWN: Final = "metrics_not_shown"
-"""METRICS_PORT cannot be listened on. The worker does its work all the same."""
+"""Binding METRICS_PORT failed. The worker runs without a metrics endpoint."""
 
-KEPT_S: Final = 2.0
-"""Any number of scrapes within this time cost one look."""
+CACHE_S: Final = 2.0
+"""Seconds for which a value is reused: scrapes within this time query Redis once."""
 
 
 class QueueGauges(Collector):
-    """Shows what Redis says. That it is away is a figure, too, and never an error."""
+    """Exports the queue depth. If Redis is unreachable, that is exported as a metric and raises no error."""
 
     def __init__(self, queue: JobQueue, clock: Callable[[], float] = time.monotonic) -> None:
         self._queue = queue
         self._clock = clock
         self._depth: QueueDepth | None = None
         self._valid_until = float("-inf")
-        self._looking = threading.Lock()
+        self._lock = threading.Lock()
 
     def describe(self) -> Iterator[Metric]:
-        """See `Collector`; without a look, which would make a connection before the worker forks."""
+        """See `Collector`; without querying Redis, which would open a connection before the worker forks."""
         yield from _metrics(None)
 
     def collect(self) -> Iterator[Metric]:
         """See `Collector`."""
-        with self._looking:
+        with self._lock:
             if self._clock() >= self._valid_until:
                 self._depth = self._queue.depth()
-                self._valid_until = self._clock() + KEPT_S
+                self._valid_until = self._clock() + CACHE_S
             depth = self._depth
         yield from _metrics(depth)
 
@@ -47,7 +47,7 @@ class QueueGauges(Collector):
 def _metrics(depth: QueueDepth | None) -> Iterator[Metric]:
     yield GaugeMetricFamily("mh_redis_up", "1 when Redis answered the last scrape, else 0.", float(depth is not None))
     waiting = GaugeMetricFamily("mh_queue_waiting", "Jobs that no worker has taken yet.", labels=())
-    taken = GaugeMetricFamily("mh_queue_taken", "Jobs that are with a worker and not done.", labels=())
+    taken = GaugeMetricFamily("mh_queue_taken", "Jobs that a worker has taken and not finished.", labels=())
     if depth is not None:
         waiting.add_metric([], depth.waiting)
         taken.add_metric([], depth.taken)
@@ -55,17 +55,17 @@ def _metrics(depth: QueueDepth | None) -> Iterator[Metric]:
     yield taken
 
 
-def show_metrics(settings: Settings) -> Callable[[], None]:
-    """Show the metrics of all of the worker's processes where METRICS_PORT says so; return what ends that."""
+def serve_metrics(settings: Settings) -> Callable[[], None]:
+    """Serve the metrics of all the worker's processes on METRICS_PORT, if set. Return a function that stops it."""
     address, port = settings.metrics.address, settings.metrics.port
     if port is None:
-        return _nothing
+        return _do_nothing
     try:
         return serve(address, port, QueueGauges(JobQueue(settings.redis)))
     except OSError as error:
         log.error(METRICS_NOT_SHOWN, address=address, port=port, error=error.strerror)
-        return _nothing
+        return _do_nothing
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass

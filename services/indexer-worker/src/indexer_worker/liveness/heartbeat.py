@@ -1,4 +1,4 @@
-"""What a worker notes of its progress in a file, and what that says; and the same of its clock, Celery beat."""
+"""The file in which a worker records its progress, and the health checks of the worker and of Celery beat."""
 
 import json
 import os
@@ -13,18 +13,18 @@ from indexer_worker.settings import ReconcileSettings
 
 log = structlog.get_logger(__name__)
 
-MISSED_LOOKS: Final = 3
-PATIENCE_S: Final = 15.0
-"""What a slow machine or a Redis that does not answer may add to each look."""
+MAX_MISSED_HEARTBEATS: Final = 3
+GRACE_S: Final = 15.0
+"""Additional seconds allowed for a slow machine or a Redis that does not answer."""
 
-MISSED_TICKS: Final = 2
-SYNC_S: Final = 200.0
-"""Celery beat writes its file no more often than each 180 s."""
+MAX_MISSED_RUNS: Final = 2
+BEAT_SYNC_S: Final = 200.0
+"""Celery beat writes its file at most every 180 s."""
 
 
 def write_heartbeat(file: Path, *, stalled: float, limit: float, pause: float, depth: QueueDepth | None) -> None:
-    """Leave word of the progress for `indexer_worker.health`; a file that is half written is never seen."""
-    word = {
+    """Record the progress for `indexer_worker.health`. Replaces the file atomically, so it is never half-written."""
+    heartbeat = {
         "at": time.time(),
         "stalled": stalled,
         "limit": limit,
@@ -32,35 +32,35 @@ def write_heartbeat(file: Path, *, stalled: float, limit: float, pause: float, d
         "waiting": None if depth is None else depth.waiting,
         "taken": None if depth is None else depth.taken,
     }
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
+    temporary = file.with_name(f"{file.name}.{os.getpid()}")
     try:
-        fresh.write_text(json.dumps(word), encoding="utf-8")
-        fresh.replace(file)
+        temporary.write_text(json.dumps(heartbeat), encoding="utf-8")
+        temporary.replace(file)
     except OSError as error:
-        # The health command finds an old file and says so.
+        # The health check reports that the file is outdated.
         log.warning("worker_heartbeat_not_written", error=type(error).__name__)
 
 
-def fault(file: Path) -> str | None:
-    """Return what is wrong, in one line; None when the worker is well. Prints its last word."""
+def heartbeat_problem(file: Path) -> str | None:
+    """Return what is wrong, in one line; None if the worker is healthy. Prints its last heartbeat as JSON."""
     try:
-        word: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        heartbeat: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return f"The worker has not noted any progress in {file} yet."
-    print(json.dumps(word))
-    age = time.time() - word["at"]
-    if age > MISSED_LOOKS * word["pause"] + PATIENCE_S:
-        return f"The worker noted nothing for {age:.0f} s."
-    if word["stalled"] > word["limit"]:
-        return f"The worker made no progress for {word['stalled']:.0f} s although jobs wait."
+        return f"The worker has not written its heartbeat file {file} yet."
+    print(json.dumps(heartbeat))
+    age = time.time() - heartbeat["at"]
+    if age > MAX_MISSED_HEARTBEATS * heartbeat["pause"] + GRACE_S:
+        return f"The worker's last heartbeat is {age:.0f} s old."
+    if heartbeat["stalled"] > heartbeat["limit"]:
+        return f"The worker has made no progress for {heartbeat['stalled']:.0f} s although jobs are waiting."
     return None
 
 
-def fault_of_clock(settings: ReconcileSettings) -> str | None:
-    """Return what is wrong with beat, in one line: it writes its file when it starts and when it sends."""
-    # Some of Python's database files have an ending.
+def beat_problem(settings: ReconcileSettings) -> str | None:
+    """Return what is wrong with Celery beat, in one line. Beat writes its schedule file at start and when it sends."""
+    # Depending on Python's dbm implementation, the file name has a suffix.
     files = list(settings.schedule_file.parent.glob(f"{settings.schedule_file.name}*"))
     age = time.time() - max((file.stat().st_mtime for file in files), default=0.0)
-    if age > MISSED_TICKS * settings.interval + SYNC_S:
-        return f"The clock has not noted in {settings.schedule_file} that it sent anything."
+    if age > MAX_MISSED_RUNS * settings.interval + BEAT_SYNC_S:
+        return f"Celery beat has not updated its schedule file {settings.schedule_file} recently."
     return None

@@ -1,4 +1,4 @@
-"""The depth of the job queue, as Redis tells."""
+"""Reads the depth of the job queue from Redis."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,26 +10,26 @@ from redis import Redis, RedisError
 REDIS_TIMEOUT_S: Final = 5.0
 
 UNACKED: Final = "unacked"
-"""Where Celery's transport keeps what a worker has taken and not done yet."""
+"""Redis hash in which Celery's transport keeps the messages that workers have taken and not acknowledged."""
 
 
 @dataclass(frozen=True)
 class QueueDepth:
-    """How many jobs no worker has taken yet, and how many are with one."""
+    """How many jobs are waiting in the queue, and how many workers have taken and not finished."""
 
     waiting: int
     taken: int
 
 
 class JobQueue:
-    """Looks at the queue of index jobs. Belongs to the process that first uses it."""
+    """The queue of index jobs. Belongs to the process that first uses it."""
 
     def __init__(self, settings: RedisSettings) -> None:
         self._url = settings.url
         self._client: Redis | None = None
 
     def depth(self) -> QueueDepth | None:
-        """Return the present depth; None when Redis does not answer."""
+        """Return the current depth; None if Redis does not answer."""
         if self._client is None:
             self._client = Redis.from_url(
                 self._url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
@@ -44,9 +44,9 @@ class JobQueue:
         return QueueDepth(int(waiting), int(taken))
 
     def is_idle(self) -> bool:
-        """Say, for the job that asks, whether no other job waits or is with a worker; no when Redis does not answer."""
+        """Return whether no job but the calling one is waiting or taken; False if Redis does not answer."""
         depth = self.depth()
-        # The one that is taken asks.
+        # The calling job is itself counted as taken.
         return depth is not None and depth.waiting == 0 and depth.taken <= 1
 
     def close(self) -> None:

@@ -1,1 +1,1 @@
-"""Runs over the whole index, in steps: comparing it with the conversations, and building it anew."""
+"""Runs over the whole index, in steps: reconciliation with the conversations, and rebuild."""

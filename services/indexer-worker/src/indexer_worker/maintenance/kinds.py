@@ -1,4 +1,4 @@
-"""The kinds of units that a worker knows, each with what keeps the index in step with it."""
+"""The kinds of units that a worker knows, each with its services."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from indexer_worker.vector_store.repository import VectorRepository
 
 @dataclass(frozen=True)
 class KindServices:
-    """What does the work of one kind."""
+    """The services of one kind."""
 
     index: IndexService
     repository: VectorRepository
@@ -22,22 +22,22 @@ class KindServices:
 
 
 Kinds: TypeAlias = Mapping[str, KindServices]
-"""By name, in the order in which a run goes through them."""
+"""By name, in the order in which a run processes them."""
 
 
 def services_of(kinds: Kinds, kind: str) -> KindServices:
-    """Return what does the work of a kind.
+    """Return the services of a kind.
 
     Raises:
-        IndexingError: this worker knows no such kind; one of a later release may.
+        IndexingError: this worker does not know the kind; a worker of a later release may.
     """
     if kind not in kinds:
-        raise IndexingError(f"This worker knows no units of kind {kind}")
+        raise IndexingError(f"This worker does not know units of kind {kind}")
     return kinds[kind]
 
 
 def next_kind(kinds: Kinds, kind: str) -> str | None:
-    """Return the kind that a run goes through after this one; None after the last."""
+    """Return the kind that a run processes after this one; None after the last."""
     names = list(kinds)
-    place = names.index(kind) + 1
-    return names[place] if place < len(names) else None
+    position = names.index(kind) + 1
+    return names[position] if position < len(names) else None

@@ -1,4 +1,4 @@
-"""Reconciliation: compare the index with the truth, kind by kind, and queue the differences."""
+"""Reconciliation: compare the index with the API, kind by kind, and queue the differences."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -8,17 +8,17 @@ from enum import StrEnum
 
 from mh_client import MHError
 from mh_common.batches import batched
-from mh_common.models import MAX_BULK_ROWS, MAX_VERSIONS, IndexRun, PresentVersion
-from mh_common.units import IndexStatus, UnitKey, after_all
+from mh_common.models import MAX_BULK_ROWS, MAX_VERSIONS, CurrentVersion, IndexRun
+from mh_common.units import IndexStatus, UnitKey, last_key
 
 from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError, VectorStoreError
-from indexer_worker.maintenance.checkpoints import STEP_S, Checkpoint
-from indexer_worker.vector_store.inventory import MilvusInventory, Window
+from indexer_worker.maintenance.checkpoints import STEP_S, RunCheckpoint
+from indexer_worker.vector_store.inventory import InventoryPage, MilvusInventory
 
 
 class Difference(StrEnum):
-    """How the index can differ from what there is; the names are those of the run's counts."""
+    """How the index can differ from the API; the values are the names of the run's counts."""
 
     MISSING = "missing"
     STALE = "stale"
@@ -27,19 +27,19 @@ class Difference(StrEnum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One stretch of keys: the units looked at, up to which key, and what differs."""
+    """The result for a range of keys: the units compared, the end of the range, and the differences."""
 
-    rows: Sequence[PresentVersion]
+    rows: Sequence[CurrentVersion]
     high: UnitKey
     last: bool
     differences: dict[UnitKey, Difference] = field(default_factory=dict)
 
 
 class Reconciler:
-    """Compares the versions in the API with those in the index, stretch after stretch of keys, in constant memory.
+    """Compares the versions in the API with those in the index, one range of keys at a time, in constant memory.
 
-    A unit that waits for the index is no difference before it has waited for long: most are merely under way.
-    One whose indexing failed is as it should be when the index does not hold it.
+    A pending unit counts as a difference only after it has waited for a long time: most are merely being processed.
+    A unit whose indexing failed must be absent from the index.
     """
 
     def __init__(self, api: ConversationsAPI, inventory: MilvusInventory, kind: str, page: int = MAX_VERSIONS) -> None:
@@ -48,13 +48,15 @@ class Reconciler:
         self._kind = kind
         self._page = page
 
-    async def step(self, run: IndexRun, checkpoint: Checkpoint, overdue: datetime | None) -> tuple[Checkpoint, bool]:
-        """Work for some seconds; return where the run stands, and whether it is through with the kind.
+    async def step(
+        self, run: IndexRun, checkpoint: RunCheckpoint, overdue_before: datetime | None
+    ) -> tuple[RunCheckpoint, bool]:
+        """Work for up to `STEP_S` seconds; return the new checkpoint and whether the kind is finished.
 
         Args:
-            run: the run; its `since` and `force` say what is looked at and queued.
-            checkpoint: where to begin.
-            overdue: units that were queued before this time, and still wait, count as stale; None: all do.
+            run: the run; its `since` and `force` determine what is compared and queued.
+            checkpoint: where to start.
+            overdue_before: pending units count as differences if they were queued before this time; None: all do.
 
         Raises:
             IndexingError: the API or Milvus does not answer.
@@ -62,22 +64,24 @@ class Reconciler:
         deadline = time.monotonic() + STEP_S
         try:
             while True:
-                found = await self._confirmed(checkpoint.position(self._kind), run.since, overdue)
+                found = await self._compare_twice(checkpoint.position(self._kind), run.since, overdue_before)
                 queued = await self._queue(found, everything=run.force)
                 kinds = list(found.differences.values())
                 numbers = {kind.value: kinds.count(kind) for kind in Difference}
-                checkpoint = checkpoint.moved(found.high, checked=len(found.rows), repaired=queued, **numbers)
+                checkpoint = checkpoint.advanced_to(found.high, checked=len(found.rows), repaired=queued, **numbers)
                 if found.last or time.monotonic() >= deadline:
                     return checkpoint, found.last
         except (MHError, VectorStoreError) as error:
             raise IndexingError(str(error), getattr(error, "retry_after", None)) from error
 
-    async def _confirmed(self, after: UnitKey, since: datetime | None, overdue: datetime | None) -> Comparison:
-        """Compare the units behind `after`. Differences count that are seen twice: rows move between two reads."""
-        first = await self._compared(after, since, overdue)
+    async def _compare_twice(
+        self, after: UnitKey, since: datetime | None, overdue_before: datetime | None
+    ) -> Comparison:
+        """Compare the units after `after`. Only differences seen twice count, as rows can change between two reads."""
+        first = await self._compare(after, since, overdue_before)
         if not first.differences:
             return first
-        second = await self._compared(after, since, overdue)
+        second = await self._compare(after, since, overdue_before)
         high = min(first.high, second.high)
         both = {
             key: kind for key, kind in second.differences.items() if key <= high and first.differences.get(key) is kind
@@ -85,17 +89,19 @@ class Reconciler:
         rows = [row for row in second.rows if row.key <= high]
         return Comparison(rows, high, last=first.last and second.last, differences=both)
 
-    async def _compared(self, after: UnitKey, since: datetime | None, overdue: datetime | None) -> Comparison:
+    async def _compare(self, after: UnitKey, since: datetime | None, overdue_before: datetime | None) -> Comparison:
         page = await self._api.versions(after=after, limit=self._page, since=since)
-        behind_all = after_all(self._kind)
-        end = behind_all if page.next_after is None else page.next_after.of(self._kind)
+        last_of_kind = last_key(self._kind)
+        end = last_of_kind if page.next_after is None else page.next_after.of(self._kind)
         if since is None:
-            window = await self._inventory.window(after, end)
+            inventory = await self._inventory.page(after, end)
         else:
-            window = await self._inventory.of([row.key for row in page.items])
-        high = end if since else window.high
+            inventory = await self._inventory.find([row.key for row in page.items])
+        high = end if since else inventory.high
         rows = [row for row in page.items if row.key <= high]
-        return Comparison(rows, high, last=high == behind_all, differences=differences(rows, window, overdue))
+        return Comparison(
+            rows, high, last=high == last_of_kind, differences=differences(rows, inventory, overdue_before)
+        )
 
     async def _queue(self, found: Comparison, *, everything: bool) -> int:
         keys = set(found.differences)
@@ -108,25 +114,25 @@ class Reconciler:
 
 
 def differences(
-    rows: Collection[PresentVersion], window: Window, overdue: datetime | None = None
+    rows: Collection[CurrentVersion], inventory: InventoryPage, overdue_before: datetime | None = None
 ) -> dict[UnitKey, Difference]:
-    """Return how the window differs from the units of the same keys. `overdue`: see `Reconciler.step`."""
-    found = dict.fromkeys(window.versions, Difference.ORPHANED)
+    """Return how the index differs from the API in this range. `overdue_before`: see `Reconciler.step`."""
+    found = dict.fromkeys(inventory.versions, Difference.ORPHANED)
     for row in rows:
         found.pop(row.key, None)
-        if kind := _difference(row, window, overdue):
+        if kind := _difference(row, inventory, overdue_before):
             found[row.key] = kind
     return found
 
 
-def _difference(row: PresentVersion, window: Window, overdue: datetime | None) -> Difference | None:
+def _difference(row: CurrentVersion, inventory: InventoryPage, overdue_before: datetime | None) -> Difference | None:
     key = row.key
-    indexed = window.versions.get(key)
-    if row.status is IndexStatus.PENDING and overdue is not None and row.queued_at >= overdue:
+    indexed = inventory.versions.get(key)
+    if row.status is IndexStatus.PENDING and overdue_before is not None and row.queued_at >= overdue_before:
         return None
     if row.status is IndexStatus.FAILED:
         return None if indexed is None else Difference.STALE
     if indexed is None:
         return Difference.MISSING
-    agrees = indexed == row.version and key not in window.copied and row.status is IndexStatus.INDEXED
-    return None if agrees else Difference.STALE
+    matches = indexed == row.version and key not in inventory.duplicates and row.status is IndexStatus.INDEXED
+    return None if matches else Difference.STALE

@@ -1,1 +1,1 @@
-"""The Celery tasks: what a message may hold, when a job is tried again, and what ends its process."""
+"""The Celery tasks: validation of their arguments, retries, and counting of crashes."""

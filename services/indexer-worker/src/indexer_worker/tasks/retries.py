@@ -1,4 +1,4 @@
-"""One attempt at a job. A job ends when its work is done, or when the next attempt is safely in the queue."""
+"""One attempt at a job. It ends when the work is done or the next attempt is safely in the queue."""
 
 import time
 import traceback
@@ -19,27 +19,27 @@ from indexer_worker.errors import IndexingError, IndexMismatchError
 log = structlog.get_logger(__name__)
 
 JOB_POSTPONED: Final = "index_job_postponed"
-"""The job could not do its work and is tried again later; the reason is logged with it."""
+"""The job could not do its work now and is retried later; the reason is logged."""
 JOB_CRASHED: Final = "index_job_crashed"
-"""An error that nobody expected: a bug. The job is tried again later all the same."""
+"""An unexpected error, that is, a bug. The job is still retried later."""
 JOB_NOT_REQUEUED: Final = "index_job_not_requeued"
-"""Redis did not take the job's next attempt; the message itself goes back to the queue instead."""
+"""The job's next attempt could not be sent to Redis; its message is returned to the queue instead."""
 INDEX_MISMATCH: Final = "index_mismatch"
-"""The collection belongs to other settings; jobs wait until it is built anew, or the settings are put back."""
+"""The collection was created with other settings; jobs wait until it is rebuilt or the settings are restored."""
 
 EARLY_S: Final = 0.5
-"""A job that wakes this much before its time runs."""
+"""A job may run this many seconds before it is due."""
 
 Arguments = Mapping[str, Any]
 
 
 class Attempt:
-    """What every job does around its work.
+    """What all jobs have in common: delays, retries, metrics and traces.
 
     Args:
-        task: the Celery task under way.
-        hold_time: longest time in seconds that a worker holds a job which waits.
-        backoff: how long to wait after a failure.
+        task: the running Celery task.
+        hold_time: longest time in seconds for which a worker holds a job that is not due yet.
+        backoff: delays after failures.
     """
 
     def __init__(self, task: Task, hold_time: float, backoff: Backoff) -> None:
@@ -51,40 +51,40 @@ class Attempt:
 
     @property
     def number(self) -> int:
-        """How often the job failed before."""
+        """How many times the job has failed so far."""
         return int(self._task.request.retries)
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """Let the block be the work of this attempt, in metrics and traces."""
+        """Record the block as this attempt's work, in metrics and traces."""
         name = self._task.name
         with span(f"job {name}", "consumer", [self._origin], mh_failures=self.number):
-            # Further attempts and steps stay beside this one, in the trace of what caused the first.
+            # Later attempts and steps become siblings of this one, in the trace of what caused the first.
             self._origin = self._origin or traceparent()
             with metrics.JOB_SECONDS.labels(name).time():
                 yield
 
-    def ended(self, outcome: metrics.JobOutcome) -> None:
+    def record_outcome(self, outcome: metrics.JobOutcome) -> None:
         """Count the attempt."""
         metrics.count_job(self._task.name, outcome)
 
     def wait_until(self, not_before: float, arguments: Arguments) -> None:
-        """Return when it is time (seconds since 1970); else queue the job again and end it."""
+        """Return if the job is due (`not_before`: Unix time in seconds); otherwise requeue it and end this attempt."""
         if not_before - time.time() > EARLY_S:
-            self.queue(arguments, not_before, self.number)
+            self.enqueue(arguments, not_before, self.number)
             raise Retry(when=not_before - time.time())
 
-    def failed(self, error: Exception, *parts: Arguments, **data: Any) -> NoReturn:
+    def retry_later(self, error: Exception, *parts: Arguments, **data: Any) -> NoReturn:
         """Queue the next attempt, as one job for each of `parts`, and end this one."""
         attempts = self.number + 1
         delay = self._backoff.wait(attempts, error.retry_after if isinstance(error, IndexingError) else None)
-        self.ended(_log_failure(error, attempts=attempts, delay=round(delay, 1), **data))
+        self.record_outcome(_log_failure(error, attempts=attempts, delay=round(delay, 1), **data))
         for arguments in parts:
-            self.queue(arguments, time.time() + delay, attempts)
+            self.enqueue(arguments, time.time() + delay, attempts)
         raise Retry(when=delay)
 
-    def queue(self, arguments: Arguments, not_before: float = 0.0, attempts: int = 0) -> None:
-        """Send a job of the same name. A long wait is made of several short ones, each below the visibility timeout."""
+    def enqueue(self, arguments: Arguments, not_before: float = 0.0, attempts: int = 0) -> None:
+        """Send a job of the same name. Long delays are split into several, each below the visibility timeout."""
         countdown = min(not_before - time.time(), self._hold_time)
         try:
             self._task.apply_async(
@@ -95,7 +95,7 @@ class Attempt:
                 headers={} if self._origin is None else {TRACEPARENT: self._origin},
             )
         except Exception as error:
-            self.ended("not_requeued")
+            self.record_outcome("not_requeued")
             log.warning(JOB_NOT_REQUEUED, error=type(error).__name__)
             raise Reject(type(error).__name__, requeue=True) from error
 
@@ -107,7 +107,7 @@ def _log_failure(error: Exception, **data: Any) -> metrics.JobOutcome:
     if isinstance(error, IndexingError):
         log.warning(JOB_POSTPONED, reason=str(error), **data)
         return "postponed"
-    # Not its message, which could repeat what a row holds.
+    # Without the error's message, which could contain a row's text.
     stack = "".join(traceback.format_tb(error.__traceback__))
     log.error(JOB_CRASHED, error=type(error).__name__, stack=stack, **data)
     return "crashed"

@@ -1,1 +1,1 @@
-"""The index in Milvus: its collection, writing rows, listing what it holds, and replacing it by a new one."""
+"""The index in Milvus: its collections, writing rows, listing their contents, and replacing a collection."""

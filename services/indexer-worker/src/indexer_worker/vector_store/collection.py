@@ -1,4 +1,4 @@
-"""The collection of the conversations."""
+"""The collection of conversations."""
 
 from typing import Any, Final
 
@@ -10,18 +10,18 @@ from pymilvus import AsyncMilvusClient, CollectionSchema, DataType, Function, Fu
 from indexer_worker.vector_store.layout import Layout, ensure
 
 MAX_CHARACTER_BYTES: Final = 4
-"""Of UTF-8; a server counts bytes."""
+"""Longest UTF-8 encoding of a character; a Milvus server counts `max_length` in bytes."""
 
 INDEXES: Final = (
     (fields.EMBEDDING, "AUTOINDEX", "COSINE"),
     (fields.TEXT_EMBEDDING, "AUTOINDEX", "COSINE"),
     (fields.SPARSE, "SPARSE_INVERTED_INDEX", "BM25"),
 )
-"""Field, type and metric. Scores of COSINE are those of the inner product, as the vectors have unit length."""
+"""Field, index type and metric. As vectors have unit length, COSINE gives the same scores as the inner product."""
 
 
 def collection_schema(model: str, dimension: int) -> CollectionSchema:
-    """Return the schema that `mh_common.vector_index` describes, for one embedding space."""
+    """Return the schema described in `mh_common.vector_index`, for one embedding model and dimension."""
     schema = AsyncMilvusClient.create_schema(
         auto_id=False, enable_dynamic_field=False, description=fields.describe(model, dimension)
     )
@@ -54,7 +54,7 @@ def collection_schema(model: str, dimension: int) -> CollectionSchema:
 
 
 def _type_of(field: ConversationField) -> dict[str, Any]:
-    """Return the type of a field in Milvus, as arguments of `add_field`."""
+    """Return the Milvus type of a field, as arguments of `add_field`."""
     if field.kind is Kind.CHOICE:
         return {"datatype": DataType.VARCHAR, "max_length": max(len(choice.encode()) for choice in field.choices)}
     if field.kind in TEXT_KINDS:
@@ -76,5 +76,5 @@ CONVERSATIONS: Final = Layout(
 async def ensure_collection(
     client: AsyncMilvusClient, model: str, dimension: int, name: str = fields.COLLECTION
 ) -> None:
-    """Return once the conversations' collection exists, fits and can be searched; see `layout.ensure`."""
+    """Create the collection of conversations if needed, check it and load it; see `layout.ensure`."""
     await ensure(client, CONVERSATIONS, model, dimension, name)

@@ -1,4 +1,4 @@
-"""Putting a new collection in the place of the live one: by an alias, or in place where Milvus has no aliases."""
+"""Replaces the live collection by a new one: with an alias or, if Milvus has no aliases, in place."""
 
 import re
 from typing import Final
@@ -21,13 +21,13 @@ ALIAS_NOT_FOUND: Final = 1600
 
 
 class CollectionReplacement:
-    """Makes, switches and drops whole collections of one kind.
+    """Creates, switches and drops the collections of one kind.
 
     Args:
-        client: made with `make_client`; closed by who made it.
-        layout: of the kind's collection.
-        model, dimension: the embedding space of the new collection.
-        timeout: seconds until a call is given up.
+        client: created with `make_client`; the caller closes it.
+        layout: the layout of the kind's collection.
+        model, dimension: the embedding model and dimension of the new collection.
+        timeout: of each method's calls, in seconds.
     """
 
     def __init__(
@@ -36,37 +36,37 @@ class CollectionReplacement:
         self._client = client
         self._layout = layout
         self._name = layout.collection
-        self._mark_name = names.rebuilding(layout.collection)
+        self._marker_name = names.rebuild_marker(layout.collection)
         self._model = model
         self._dimension = dimension
         self._timeout = timeout
 
     async def begin(self, run_id: int) -> str:
-        """Return the collection to fill: a new one or, without aliases, the live one, emptied once for this run.
+        """Return the collection to fill: a new one or, without aliases, the live one, which is emptied once per run.
 
-        Raises, as every method here:
-            VectorStoreError: Milvus does not answer, or refuses; the same call can succeed later.
+        Raises, as all methods of this class:
+            VectorStoreError: Milvus does not answer or rejects a call; the same call may succeed later.
         """
         async with milvus_calls(self._timeout):
             if await self._has_aliases():
-                target = names.built_by(run_id, self._name)
+                target = names.rebuilt_collection(run_id, self._name)
                 await self._ensure(target)
                 return target
-            if await self._marked_by() != run_id:
-                await self._mark(run_id)
+            if await self._emptied_by() != run_id:
+                await self._write_marker(run_id)
                 await self._client.drop_collection(self._name)
-                # Said only now: a run that dies before empties again.
-                await self._mark(run_id, emptied=True)
+                # Recorded only now: if the run crashes before this, it empties the collection again.
+                await self._write_marker(run_id, emptied=True)
             try:
                 await self._ensure(self._name)
             except IndexMismatchError:
-                # A worker with other settings was faster.
+                # A worker with other settings created it first.
                 await self._client.drop_collection(self._name)
                 await self._ensure(self._name)
             return self._name
 
     async def switch(self, target: str, run_id: int) -> None:
-        """Let readers search `target`. May be called again after a call that died half way."""
+        """Make readers search `target`. Can be called again if a call was interrupted."""
         async with milvus_calls(self._timeout):
             live = await self._live()
             if live == target:
@@ -74,17 +74,17 @@ class CollectionReplacement:
             if live is not None:
                 await self._client.alter_alias(target, self._name)
             else:
-                await self._make_way(run_id)
+                await self._free_alias_name(run_id)
                 await self._client.create_alias(target, self._name)
         log.info(INDEX_SWITCHED, collection=target)
 
-    async def tidy(self) -> None:
-        """Drop the collections of this and of former rebuilds that are not searched, and the mark of a rebuild."""
+    async def drop_unused(self) -> None:
+        """Drop the marker, and the collections of this and earlier rebuilds that readers do not search."""
         ours = re.compile(rf"{re.escape(self._name)}_(before_)?run\d+")
         async with milvus_calls(self._timeout):
             live = await self._live() if await self._has_aliases() else None
             for name in await self._client.list_collections():
-                if (ours.fullmatch(name) and name != live) or name == self._mark_name:
+                if (ours.fullmatch(name) and name != live) or name == self._marker_name:
                     await self._client.drop_collection(name)
                     log.info(COLLECTION_DROPPED, collection=name)
 
@@ -92,17 +92,20 @@ class CollectionReplacement:
         await ensure(self._client, self._layout, self._model, self._dimension, name)
 
     async def _has_aliases(self) -> bool:
-        """Try: Milvus Lite knows no such call. Any other error is no answer, as a wrong no empties the live index."""
+        """Find out by a call that Milvus Lite does not implement.
+
+        All other errors are raised: a wrong False would empty the live index.
+        """
         try:
             await self._live()
-        except Exception as error:  # gRPC's own, which ships no types
+        except Exception as error:  # an error of gRPC, which has no type information
             if _is_unimplemented(error):
                 return False
             raise
         return True
 
     async def _live(self) -> str | None:
-        """Return the collection behind the alias; None where there is no alias of that name."""
+        """Return the collection that the alias points to; None if there is no such alias."""
         try:
             return str((await self._client.describe_alias(self._name))["collection_name"])
         except MilvusException as error:
@@ -110,33 +113,33 @@ class CollectionReplacement:
                 return None
             raise
 
-    async def _make_way(self, run_id: int) -> None:
-        """Rename a collection that has the alias's name: it was made before the first rebuild."""
+    async def _free_alias_name(self, run_id: int) -> None:
+        """Rename the collection that has the alias's name: there is one before the first rebuild."""
         if not await self._client.has_collection(self._name):
             return
-        former = names.replaced_by(run_id, self._name)
+        former = names.replaced_collection(run_id, self._name)
         if await self._client.has_collection(former):
-            # A switch died between its two calls, and another worker made an empty collection since.
+            # A switch was interrupted after the rename, and another worker has since created an empty collection.
             await self._client.drop_collection(self._name)
         else:
             await self._client.rename_collection(self._name, former)
 
-    async def _marked_by(self) -> int | None:
-        """Return the run that emptied the live collection and has not filled it yet."""
-        if not await self._client.has_collection(self._mark_name):
+    async def _emptied_by(self) -> int | None:
+        """Return the id of the run that has emptied the live collection and not finished filling it."""
+        if not await self._client.has_collection(self._marker_name):
             return None
         found = re.fullmatch(
-            r"run=(\d+);emptied", (await self._client.describe_collection(self._mark_name))["description"]
+            r"run=(\d+);emptied", (await self._client.describe_collection(self._marker_name))["description"]
         )
         return int(found[1]) if found else None
 
-    async def _mark(self, run_id: int, *, emptied: bool = False) -> None:
+    async def _write_marker(self, run_id: int, *, emptied: bool = False) -> None:
         description = f"run={run_id};emptied" if emptied else f"run={run_id}"
         schema = AsyncMilvusClient.create_schema(auto_id=False, description=description)
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("nothing", DataType.FLOAT_VECTOR, dim=2)
-        await self._client.drop_collection(self._mark_name)
-        await self._client.create_collection(self._mark_name, schema=schema)
+        await self._client.drop_collection(self._marker_name)
+        await self._client.create_collection(self._marker_name, schema=schema)
 
 
 def _is_unimplemented(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""Writing the index: rows in, units out. `MilvusRepository` is the real one."""
+"""Writes rows to the index and deletes them by unit. `MilvusRepository` implements it."""
 
 import asyncio
 import random
@@ -15,47 +15,47 @@ from indexer_worker.vector_store.calls import milvus_calls
 from indexer_worker.vector_store.layout import Layout, Row, check, ensure
 
 WRITE_ATTEMPTS: Final = 5
-"""How often a write is done again because another worker wrote the same rows in the same moment."""
+"""Maximum attempts at a write while other workers concurrently write the same rows."""
 
 
 class VectorRepository(Protocol):
-    """Holds one row for each unit of a kind."""
+    """Stores one row for each unit of a kind."""
 
     async def prepare(self) -> None:
-        """Return when rows can be written; `upsert` and `delete` look for themselves.
+        """Make sure that rows can be written; `upsert` and `delete` also do this themselves.
 
         Raises:
             VectorStoreError: the index cannot be used now.
-            IndexMismatchError: the collection is not the configured one.
+            IndexMismatchError: the collection does not match the settings.
         """
         ...
 
     async def upsert(self, rows: Sequence[Row]) -> None:
-        """Write these rows, none twice, in the place of those of the same units.
+        """Write these rows, at most one per unit, replacing existing rows of the same units.
 
         Raises:
-            RowsRefusedError: one of the rows can be the cause.
-            VectorStoreError: some of the rows may be written all the same.
-            IndexMismatchError: the collection is not the configured one.
+            RowsRefusedError: one of the rows may be the cause.
+            VectorStoreError: some of the rows may have been written.
+            IndexMismatchError: the collection does not match the settings.
         """
         ...
 
     async def delete(self, keys: Sequence[UnitKey]) -> None:
-        """Remove the rows of these units; absent ones are passed over. Raises as `upsert`."""
+        """Delete the rows of these units; units without rows are ignored. Raises the errors of `upsert`."""
         ...
 
 
 class MilvusRepository:
-    """The `VectorRepository` in Milvus or Milvus Lite. Belongs to the event loop that first uses it.
+    """A `VectorRepository` in Milvus or Milvus Lite. Belongs to the event loop that first uses it.
 
-    The collection is made at the first use, and again should it vanish later.
+    The collection is created at the first use, and again if it disappears later.
 
     Args:
-        client: made with `make_client`; closed by who made it.
-        layout: of the kind's collection.
-        model, dimension: the embedding space of the vectors.
-        timeout: seconds until a call is given up.
-        collection: another one than that which readers search, while it is being filled.
+        client: created with `make_client`; the caller closes it.
+        layout: the layout of the kind's collection.
+        model, dimension: the embedding model and dimension of the vectors.
+        timeout: of each method's calls, in seconds.
+        collection: name of a collection to fill, instead of the one that readers search.
     """
 
     def __init__(
@@ -79,9 +79,9 @@ class MilvusRepository:
     async def prepare(self) -> None:
         """See `VectorRepository.prepare`."""
         async with self._calls():
-            # Looked at before each write: it may have been replaced since the last one.
-            look = check if self._prepared else ensure
-            await look(self._client, self._layout, self._model, self._dimension, self._collection)
+            # Checked before each write: it may have been replaced since the last one.
+            verify = check if self._prepared else ensure
+            await verify(self._client, self._layout, self._model, self._dimension, self._collection)
         self._prepared = True
 
     async def upsert(self, rows: Sequence[Row]) -> None:
@@ -90,20 +90,20 @@ class MilvusRepository:
         await self.prepare()
         vectors = (row[field] for row in rows for field in self._layout.vectors)
         if any(len(vector) != self._dimension for vector in vectors):
-            # Milvus Lite would take it.
+            # Milvus Lite would accept it.
             raise RowsRefusedError(f"The vector's length is not {self._dimension}", permanent=True)
         async with self._calls():
             with metrics.milvus_write("upsert", len(rows)):
                 await self._write(rows, keys)
 
     async def _write(self, rows: Sequence[Row], keys: Sequence[UnitKey]) -> None:
-        stored = await self._copies(keys)
+        stored = await self._count_stored(keys)
         for attempt in range(WRITE_ATTEMPTS):
-            # An upsert deletes first, for which Milvus Lite looks through all that it holds. Whoever finds nothing to
-            # delete and is not alone with that sees it afterwards.
+            # An upsert first deletes, for which Milvus Lite scans the whole collection. So rows that are not there yet
+            # are inserted; if another worker does the same concurrently, the count afterwards shows it.
             write = self._client.upsert if stored else self._client.insert
             await write(self._collection, list(rows))
-            stored = await self._copies(keys)
+            stored = await self._count_stored(keys)
             if stored == len(keys):
                 return
             await asyncio.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - keeps two workers apart
@@ -114,18 +114,18 @@ class MilvusRepository:
         await self.prepare()
         async with self._calls():
             with metrics.milvus_write("delete", len(keys)):
-                await self._client.delete(self._collection, filter=self._layout.among(keys))
+                await self._client.delete(self._collection, filter=self._layout.keys_filter(keys))
 
-    async def _copies(self, keys: Sequence[UnitKey]) -> int:
+    async def _count_stored(self, keys: Sequence[UnitKey]) -> int:
         """Count the stored rows of these units.
 
-        An upsert is a delete and an insert. Milvus Lite does not keep two of them apart: both can delete first and then
-        both insert, and search goes on to find the older copy. Whoever inserts last sees both here, and writes again;
-        so do those who inserted because there was nothing.
+        An upsert is a delete followed by an insert. Milvus Lite does not isolate concurrent upserts: both may delete
+        and then both insert, and search would keep finding the older row. Whichever inserts last counts both rows
+        here and writes again; so does a worker that inserted because there was no row.
         """
         rows = await self._client.query(
             self._collection,
-            filter=self._layout.among(keys),
+            filter=self._layout.keys_filter(keys),
             output_fields=["count(*)"],
             consistency_level="Strong",
         )
@@ -133,7 +133,7 @@ class MilvusRepository:
 
     @asynccontextmanager
     async def _calls(self) -> AsyncIterator[None]:
-        """As `milvus_calls`; what was known of the collection is asked anew after a failure."""
+        """Call `milvus_calls`; after a failure, let the next `prepare` create whatever is missing."""
         try:
             async with milvus_calls(self._timeout):
                 yield

@@ -1,4 +1,4 @@
-"""What the index holds of a conversation."""
+"""Builds the row of a conversation in the index."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from indexer_worker.vector_store.layout import Row
 
 
 def vector_row(conversation: Conversation, question: Sequence[float], text: Sequence[float]) -> Row:
-    """Return a conversation's row from the unit vectors of its question and of its `embedded_text`."""
+    """Return a conversation's row, given the unit vectors of its question and of its `embedded_text`."""
     return {
         fields.ID: conversation.id,
         fields.EMBEDDING: list(question),
         fields.TEXT_EMBEDDING: list(text),
-        fields.QUESTION: fields.cut_to_bytes(conversation.question),
-        fields.TEXT: fields.cut_to_bytes(fields.embedded_text(conversation.question, conversation.answer)),
-        fields.WORDS: fields.cut_to_bytes(_words(conversation)),
+        fields.QUESTION: fields.truncate_to_bytes(conversation.question),
+        fields.TEXT: fields.truncate_to_bytes(fields.embedded_text(conversation.question, conversation.answer)),
+        fields.WORDS: fields.truncate_to_bytes(_words(conversation)),
         fields.QUESTION_HASH: fields.question_hash(conversation.question),
         fields.VERSION: conversation.version,
         **{field.name: to_index_value(field, getattr(conversation, field.name)) for field in fields.FILTERABLE},
@@ -26,6 +26,6 @@ def vector_row(conversation: Conversation, question: Sequence[float], text: Sequ
 
 
 def _words(conversation: Conversation) -> str:
-    # Cut before as well: a text of a million characters costs no more than its part that the field holds.
+    # Truncated before stemming as well, so that a text of a million characters costs no more than what the field holds.
     longest = fields.MAX_VARCHAR_BYTES
     return indexed_words(conversation.question[:longest], conversation.answer[:longest])

@@ -1,1 +1,1 @@
-"""Where the units of each kind come from, a module a kind."""
+"""The unit sources, one module for each kind."""

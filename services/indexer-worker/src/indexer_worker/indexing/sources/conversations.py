@@ -1,4 +1,4 @@
-"""Conversations: one unit each, of which question and answer are embedded."""
+"""Conversations: each is one unit, whose question and answer are embedded."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from mh_common.units import UnitKey, conversation_unit
 from mh_common.vector_index import embedded_text
 
 from indexer_worker.api_calls import ConversationsAPI
-from indexer_worker.indexing.loaded import LoadedUnit, Vector
+from indexer_worker.indexing.unit_source import LoadedUnit, Vector
 from indexer_worker.vector_store.layout import Row
 from indexer_worker.vector_store.rows import vector_row
 

@@ -59,7 +59,7 @@ class CollectionCheck:
         async with self._check_lock:
             if time.monotonic() < self._trusted_until:
                 return True
-            self.rebuilding = await self._client.has_collection(fields.REBUILDING, retry_times=1)
+            self.rebuilding = await self._client.has_collection(fields.REBUILD_MARKER, retry_times=1)
             if not await self._has_collection():
                 self._existed = False
                 return False

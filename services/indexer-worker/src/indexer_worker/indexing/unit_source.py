@@ -1,4 +1,4 @@
-"""Units as a source gives them: what is embedded of each, and what the index then holds."""
+"""The interface of a unit source: it loads units with the texts to embed and builds their rows for the index."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ Vector: TypeAlias = list[float]
 
 @dataclass(frozen=True)
 class LoadedUnit:
-    """A unit as it is now.
+    """A unit in its current version.
 
     Attributes:
-        key, version: which unit, in which version.
-        texts: what is embedded of it.
-        make_row: makes its row of the index from their vectors, in the same order.
+        key, version: the unit and its version.
+        texts: the texts to embed.
+        make_row: builds the unit's row from the vectors of `texts`, in the same order.
     """
 
     key: UnitKey
@@ -31,5 +31,5 @@ class UnitSource(Protocol):
     """Reads the units of one kind."""
 
     async def load(self, keys: Sequence[UnitKey]) -> list[LoadedUnit]:
-        """Return those of these units (1 to 64) that exist, as they are now. Raises MHError."""
+        """Return the current version of those of these units (1 to 64) that exist. Raises MHError."""
         ...

@@ -1,4 +1,4 @@
-"""The services with their clients, made from settings. Loads pymilvus and with it gRPC: never before a fork."""
+"""Builds the services and their clients from settings. Imports pymilvus and thus gRPC: never import before a fork."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -14,9 +14,9 @@ from mh_common.tracing import inject_trace_headers
 from pymilvus import AsyncMilvusClient
 
 from indexer_worker.api_calls import ConversationsAPI
-from indexer_worker.indexing.loaded import UnitSource
 from indexer_worker.indexing.service import IndexService
 from indexer_worker.indexing.sources.conversations import ConversationSource
+from indexer_worker.indexing.unit_source import UnitSource
 from indexer_worker.liveness.queue_depth import JobQueue
 from indexer_worker.maintenance.kinds import KindServices, services_of
 from indexer_worker.maintenance.rebuild import Rebuilder
@@ -32,40 +32,40 @@ from indexer_worker.vector_store.repository import MilvusRepository
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of units: where they come from, and the collection that they go to."""
+    """One kind of units: its source, and the collection that it is indexed in."""
 
     layout: Layout
     make_source: Callable[[ConversationsAPI], UnitSource]
 
 
 KINDS: Final = (Kind(CONVERSATIONS, ConversationSource),)
-"""What this release indexes, in the order in which runs go through it."""
+"""The kinds that this release indexes, in the order in which runs process them."""
 
 
 @dataclass(frozen=True)
 class Services:
-    """What does the jobs' work, on one event loop."""
+    """The services that the jobs call, all on one event loop."""
 
     kinds: Mapping[str, KindServices]
     runs: RunService
 
     def of(self, kind: str) -> KindServices:
-        """Return what does the work of a kind. Raises IndexingError when this worker knows no such kind."""
+        """Return the services of a kind. Raises IndexingError if this worker does not know the kind."""
         return services_of(self.kinds, kind)
 
 
 def _store(settings: WorkerSettings) -> DiskVectors | None:
     if settings.embedding_cache is None:
         return None
-    size, kept = settings.embedding_cache_mb * 1024 * 1024, settings.embedding_cache_days * 86_400
-    return DiskVectors(settings.embedding_cache, max_bytes=size, ttl=kept)
+    max_bytes, ttl = settings.embedding_cache_mb * 1024 * 1024, settings.embedding_cache_days * 86_400
+    return DiskVectors(settings.embedding_cache, max_bytes=max_bytes, ttl=ttl)
 
 
-async def assemble(settings: Settings, stack: AsyncExitStack, kinds: Sequence[Kind] = KINDS) -> Services:
-    """Return the services, each client's clean-up on the stack.
+async def build_services(settings: Settings, stack: AsyncExitStack, kinds: Sequence[Kind] = KINDS) -> Services:
+    """Build the services and register each client's clean-up on `stack`.
 
     Raises:
-        EmbedderError, ValueError: there is no such embedder.
+        EmbedderError, ValueError: the configured embedder does not exist.
     """
     embedder = make_embedder(settings.embedding, settings.openai, store=_store(settings.worker))
     stack.push_async_callback(embedder.close)
@@ -77,11 +77,11 @@ async def assemble(settings: Settings, stack: AsyncExitStack, kinds: Sequence[Ki
     api = ConversationsAPI(client)
     queue = JobQueue(settings.redis)
     stack.callback(queue.close)
-    services = {kind.layout.kind: _services(kind, api, embedder, milvus, timeout) for kind in kinds}
+    services = {kind.layout.kind: _build_kind(kind, api, embedder, milvus, timeout) for kind in kinds}
     return Services(services, RunService(api, services, queue.is_idle, settings.reconcile))
 
 
-def _services(
+def _build_kind(
     kind: Kind, api: ConversationsAPI, embedder: Embedder, milvus: AsyncMilvusClient, timeout: float
 ) -> KindServices:
     layout, source = kind.layout, kind.make_source(api)
