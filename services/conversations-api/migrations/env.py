@@ -1,8 +1,8 @@
-"""How Alembic reaches the database: with the service's own settings and engine.
+"""Connects Alembic to the database, with the service's own settings and engine.
 
-Several upgrades at once are safe: one works, the others wait for it and find nothing left to do. Who waits in vain says
-so in one line: for other migrations, or for a transaction that uses a table which is to be changed.
-`alembic -x lock_timeout=SECONDS upgrade head` waits longer, or less.
+Several upgrades can run at once: one does the work, the others wait for it and then find nothing to do. If a lock times
+out, held by another migration or by a transaction on a table to be changed, the command exits with a one-line message.
+`alembic -x lock_timeout=SECONDS upgrade head` changes the timeout.
 """
 
 import sys
@@ -19,19 +19,19 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import SchemaItem
 
-# Every release must use the same name. Names are the server's, not the database's, and have at most 64 characters;
-# MySQL 9 has no MD5() to shorten them.
+# Every release must use the same name. Lock names are global to the server, not the database, and limited to 64
+# characters. They are shortened with SHA2(), because MySQL 9 has no MD5().
 LOCK = text("SELECT GET_LOCK(CONCAT('conversations_api_migrations:', LEFT(SHA2(DATABASE(), 256), 32)), :timeout)")
 LOCK_TIMEOUT = "120"
 """Seconds."""
 
 
 class LockedError(Exception):
-    """Somebody else kept the database locked for too long."""
+    """The migration lock was not released within the timeout."""
 
 
 async def migrate() -> None:
-    """Run what the command asks for, in one connection."""
+    """Run the Alembic command on one connection."""
     timeout = lock_timeout()
     given = context.config.attributes.get("database")
     settings = load_settings(Settings) if given is None else Settings(database=given)
@@ -45,15 +45,15 @@ async def migrate() -> None:
         if isinstance(error, DBAPIError) and not is_locked(error):
             raise
         sys.exit(
-            f"The database was locked for {timeout} s, by another migration or by a long transaction. Try again when "
-            "it is done, or wait longer: alembic -x lock_timeout=SECONDS upgrade head"
+            f"The database was locked for {timeout} s by another migration or a long transaction. Try again when that "
+            "is done, or wait longer: alembic -x lock_timeout=SECONDS upgrade head"
         )
     finally:
         await engine.dispose()
 
 
 def lock_timeout() -> int:
-    """Return how many seconds to wait for a lock."""
+    """Return the lock timeout in seconds."""
     given = context.get_x_argument(as_dictionary=True).get("lock_timeout", LOCK_TIMEOUT)
     if not str(given).isdecimal() or int(given) < 1:
         sys.exit("lock_timeout must be a whole number of seconds, at least 1: alembic -x lock_timeout=120 upgrade head")
@@ -61,17 +61,17 @@ def lock_timeout() -> int:
 
 
 def lock(connection: Connection, timeout: int) -> None:
-    """Wait for other migrations. SQLite's are transactions that take the write lock from their start."""
+    """Wait for other migrations. On SQLite these are transactions that take the write lock when they begin."""
     if connection.dialect.name == "sqlite":
-        # To change a table Alembic copies and drops it, which would delete the rows that refer to it. Has no effect
-        # inside a transaction, so it goes past SQLAlchemy, which would begin one.
+        # To alter a table, Alembic copies and drops it, which would cascade to the rows that reference it. The pragma
+        # has no effect inside a transaction, so it bypasses SQLAlchemy, which would begin one.
         connection.connection.cursor().execute("PRAGMA foreign_keys = OFF")
         return
     taken = connection.scalar(LOCK, {"timeout": timeout})
-    # A change of a table waits for the transactions that use it, by default for a day or a year, and whoever needs the
-    # table next waits behind it.
+    # ALTER TABLE waits for transactions that use the table, by default for a day or a year, and all later statements on
+    # the table wait behind it.
     connection.execute(text("SET SESSION lock_wait_timeout = :timeout"), {"timeout": timeout})
-    # Alembic shall begin and commit its own transaction; the lock stays with the connection.
+    # Alembic begins and commits its own transaction; the lock belongs to the connection.
     connection.commit()
     if taken != 1:
         raise LockedError

@@ -1,6 +1,6 @@
-"""The trace that an outbox row belongs to.
+"""The trace context of an outbox row.
 
-Adds only, and may be null: the release before this one goes on to write rows without it.
+Only adds a nullable column: the previous release keeps writing rows without it.
 """
 
 import sqlalchemy as sa

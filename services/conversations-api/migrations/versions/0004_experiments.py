@@ -1,6 +1,6 @@
 """Experiments.
 
-Adds only: the release before this one works on with what it knows.
+Only adds a table: the previous release keeps working.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
-"""Where a conversation comes from, and what it is about.
+"""Source, category and author of a conversation.
 
-Adds only: the release before this one works on with what it knows.
+Only adds nullable columns and indexes: the previous release keeps working.
 """
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ NAMES = ("source_url", "source_date", "category", "author")
 
 def upgrade() -> None:
     if op.get_bind().dialect.name == "mysql":
-        # In one statement, which is done or not, and copies the table once: with a full-text index it is copied.
+        # A single statement is atomic and copies the table only once; tables with a full-text index must be copied.
         op.execute(
             f"ALTER TABLE {TABLE}"
             " ADD COLUMN source_url VARCHAR(2048) COLLATE utf8mb4_bin NULL,"

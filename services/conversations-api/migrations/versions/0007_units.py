@@ -1,7 +1,7 @@
-"""States and jobs by unit, of whatever kind; and keys of results that need not be conversations.
+"""Key index states and outbox rows by unit, of any kind; let idempotency keys hold the ids of any result.
 
-The keys of `index_states` change, which nothing that knows the former ones can write: stop the release before this one
-first. Nothing was released yet.
+The primary key of `index_states` changes, so the previous release cannot write to it: stop that release first. No
+version has been published yet.
 """
 
 from typing import Any
@@ -26,13 +26,13 @@ KIND = "VARCHAR(32) COLLATE utf8mb4_bin NOT NULL"
 
 key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 moment = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
-FORMER = f"{STATES}_former"
+OLD = f"{STATES}_old"
 
 
 def upgrade() -> None:
     if op.get_bind().dialect.name == "mysql":
-        # A table a statement, which is done or not. The values for the rows that are there come as defaults, which
-        # the table does not keep.
+        # One atomic statement for each table. Existing rows get their values from column defaults, which are dropped
+        # afterwards.
         op.execute(
             f"ALTER TABLE {STATES} DROP FOREIGN KEY {FOREIGN_KEY}, DROP PRIMARY KEY, DROP INDEX {BY_STATUS},"
             f" ADD COLUMN kind {KIND} DEFAULT 'conversation' FIRST,"
@@ -52,8 +52,8 @@ def upgrade() -> None:
             op.execute(f"ALTER TABLE {name} ALTER COLUMN kind DROP DEFAULT, ALTER COLUMN ordinal DROP DEFAULT")
         op.execute(f"ALTER TABLE {KEYS} CHANGE conversation_ids result_ids TEXT NOT NULL")
         return
-    op.rename_table(STATES, FORMER)
-    op.drop_index(BY_STATUS, FORMER)
+    op.rename_table(STATES, OLD)
+    op.drop_index(BY_STATUS, OLD)
     names: list[sa.Column[Any]] = [
         sa.Column("kind", sa.String(32)),
         sa.Column("source_id", key),
@@ -63,9 +63,9 @@ def upgrade() -> None:
     op.create_index(BY_KIND_AND_STATUS, STATES, ["kind", "status", "queued_at"])
     op.execute(
         f"INSERT INTO {STATES} (kind, source_id, ordinal, {STATE})"  # noqa: S608 - constants
-        f" SELECT 'conversation', conversation_id, 0, {STATE} FROM {FORMER}"
+        f" SELECT 'conversation', conversation_id, 0, {STATE} FROM {OLD}"
     )
-    op.drop_table(FORMER)
+    op.drop_table(OLD)
     op.drop_index(BY_CONVERSATION, OUTBOX)
     op.execute(f"ALTER TABLE {OUTBOX} RENAME COLUMN conversation_id TO source_id")
     op.add_column(OUTBOX, sa.Column("kind", sa.String(32), nullable=False, server_default="conversation"))
@@ -75,7 +75,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # What the former tables cannot hold: other kinds, which a rebuild indexes again, and states without a conversation.
+    # Delete what the old tables cannot hold: other kinds, which a rebuild indexes again, and states without a
+    # conversation.
     op.execute(f"DELETE FROM {OUTBOX} WHERE kind <> 'conversation'")  # noqa: S608 - constants
     op.execute(
         f"DELETE FROM {STATES} WHERE kind <> 'conversation' OR source_id NOT IN (SELECT id FROM {CONVERSATIONS})"  # noqa: S608
@@ -95,17 +96,17 @@ def downgrade() -> None:
         )
         op.execute(f"ALTER TABLE {KEYS} CHANGE result_ids conversation_ids TEXT NOT NULL")
         return
-    op.rename_table(STATES, FORMER)
-    op.drop_index(BY_KIND_AND_STATUS, FORMER)
+    op.rename_table(STATES, OLD)
+    op.drop_index(BY_KIND_AND_STATUS, OLD)
     _create_states(
         [sa.Column("conversation_id", key)],
         sa.ForeignKeyConstraint(["conversation_id"], [f"{CONVERSATIONS}.id"], name=FOREIGN_KEY, ondelete="CASCADE"),
     )
     op.create_index(BY_STATUS, STATES, ["status", "queued_at"])
     op.execute(
-        f"INSERT INTO {STATES} (conversation_id, {STATE}) SELECT source_id, {STATE} FROM {FORMER}"  # noqa: S608
+        f"INSERT INTO {STATES} (conversation_id, {STATE}) SELECT source_id, {STATE} FROM {OLD}"  # noqa: S608
     )
-    op.drop_table(FORMER)
+    op.drop_table(OLD)
     op.drop_index(BY_UNIT, OUTBOX)
     op.drop_column(OUTBOX, "ordinal")
     op.drop_column(OUTBOX, "kind")
@@ -115,7 +116,7 @@ def downgrade() -> None:
 
 
 def _create_states(unit: list[sa.Column[Any]], *constraints: sa.Constraint) -> None:
-    """Create SQLite's table of states, which cannot change its primary key, with these columns in front."""
+    """Create the table of states with these key columns: SQLite cannot change the primary key of a table."""
     statuses = sa.Enum("pending", "indexed", "failed", name="status", create_constraint=True)
     op.create_table(
         STATES,

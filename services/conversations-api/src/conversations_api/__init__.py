@@ -1,1 +1,1 @@
-"""The conversations API: owner of the conversations in MySQL, the platform's only truth."""
+"""The conversations API: owns the conversations in MySQL, the platform's single source of truth."""

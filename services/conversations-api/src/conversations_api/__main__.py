@@ -1,4 +1,4 @@
-"""Serve the API: `python -m conversations_api`. Waits for its stores first."""
+"""Serves the API: `python -m conversations_api`. First waits for its stores."""
 
 from mh_common.settings import load_settings
 from mh_common.startup import run_or_exit
@@ -9,7 +9,7 @@ from conversations_api.settings import Settings
 
 
 def main() -> None:
-    """Look at settings and stores, then become gunicorn; or end with one line on what to do."""
+    """Check settings and stores, then become gunicorn; or exit with one line that says what to do."""
     settings = load_settings(Settings)
     run_or_exit(wait_until_usable(settings))
     serve("conversations_api.main:create_app()", settings.web)

@@ -1,4 +1,4 @@
-"""The time of day; services take it as an argument, so that tests can set it."""
+"""The current time. Services take a clock as an argument, so that tests can set the time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,5 +8,5 @@ Clock: TypeAlias = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the present moment, with its zone."""
+    """Return the current time in UTC, timezone-aware."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The engines and their sessions, and what differs between MySQL, MariaDB and SQLite, but for SQL itself."""
+"""Engines and sessions, and the differences between MySQL, MariaDB and SQLite other than SQL itself."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
@@ -7,7 +7,7 @@ from sqlalchemy import Connection, MetaData, event, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
-from sqlalchemy.ext.asyncio import AsyncSession as AsyncSession  # for services, which know nothing else of SQLAlchemy
+from sqlalchemy.ext.asyncio import AsyncSession as AsyncSession  # for services, which import nothing from SQLAlchemy
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -16,7 +16,7 @@ from conversations_api.settings import DatabaseSettings
 
 SessionFactory: TypeAlias = async_sessionmaker[AsyncSession]
 
-# What MySQL and MariaDB do by default differs; this is what both shall do.
+# The defaults of MySQL and MariaDB differ; these settings make both behave alike.
 _MYSQL_SESSION = (
     "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
     "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', "
@@ -25,7 +25,7 @@ _MYSQL_SESSION = (
 
 
 def make_engine(settings: DatabaseSettings) -> AsyncEngine:
-    """Return the engine for transactions. Its owner must `await engine.dispose()` in the event loop that used it."""
+    """Return the engine for transactions. The caller must `await engine.dispose()` in the event loop that used it."""
     engine = create_async_engine(settings.address, **_options(settings))
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
@@ -34,33 +34,33 @@ def make_engine(settings: DatabaseSettings) -> AsyncEngine:
 
 
 def make_read_engine(settings: DatabaseSettings) -> AsyncEngine:
-    """Return the engine for reads: each statement by itself, with nothing to begin or end, and no writer to wait for.
+    """Return the engine for reads, in autocommit mode: no transaction to begin or end, and no waiting for writers.
 
-    Its connections are its own, so that a rush of slow searches leaves those of the writers free.
+    It has a connection pool of its own, so that many slow reads do not use up the writers' connections.
     """
     options = {**_options(settings), "isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
     engine = create_async_engine(settings.address, **{**options, "pool_pre_ping": False})
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     else:
-        event.listen(engine.sync_engine, "checkout", _refuse_closed)
+        event.listen(engine.sync_engine, "checkout", _reject_closed)
     return engine
 
 
 def make_session_factory(engine: AsyncEngine) -> SessionFactory:
-    """Return the factory of an engine's sessions; `factory.begin()` gives one transaction, committed at its end."""
-    # Of its own, so that who listens to one factory's sessions does not hear those of another.
+    """Return a factory of sessions; `factory.begin()` opens a transaction that is committed at the end of the block."""
+    # A session class of its own, so that listeners of one factory's sessions do not receive another's events.
     return async_sessionmaker(engine, sync_session_class=sessionmaker(), expire_on_commit=False)
 
 
 def after_each_commit(sessions: SessionFactory, call: Callable[[Session], None]) -> None:
-    """Call this after each commit of a session of this factory."""
+    """Call `call` after every commit of a session from this factory."""
     event.listen(sessions.kw["sync_session_class"], "after_commit", call)
 
 
 def _options(settings: DatabaseSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
-        # A driver's error message repeats the parameters, and these are what patients and counselors wrote.
+        # Error messages would contain the parameters, which are texts of patients and counselors.
         "hide_parameters": True,
         "pool_pre_ping": True,
         "pool_size": settings.pool_size,
@@ -72,48 +72,48 @@ def _options(settings: DatabaseSettings) -> dict[str, Any]:
     session = _MYSQL_SESSION.format(lock_timeout=settings.lock_timeout)
     return {
         **options,
-        # Gap locks of the default level would let the relay's scan hold up inserts.
+        # With the gap locks of the default isolation level, the relay's scan would block inserts.
         "isolation_level": "READ COMMITTED",
         "pool_recycle": 1800,
         "connect_args": {"charset": "utf8mb4", "connect_timeout": 5, "init_command": session},
     }
 
 
-def _refuse_closed(_: DBAPIConnection, entry: ConnectionPoolEntry, __: object) -> None:
-    # Instead of a ping, whose round trip takes a tenth of a read: aiomysql's own pool looks at the same. The pool takes
-    # another connection then.
+def _reject_closed(_: DBAPIConnection, entry: ConnectionPoolEntry, __: object) -> None:
+    # Instead of a ping, whose round trip would add a tenth to a read; aiomysql's own pool checks the same. On this
+    # error SQLAlchemy's pool uses another connection.
     if cast(Any, entry.driver_connection)._reader.at_eof():
         raise DisconnectionError
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    # Transactions begin when SQLAlchemy says so (see _begin_sqlite), not when the driver guesses.
+    # Transactions begin when SQLAlchemy begins them (see _begin_sqlite), not implicitly in the driver.
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-    # SQLite's own functions know the case of ASCII letters only.
+    # SQLite's own functions fold only ASCII letters.
     connection.create_function("casefold", 1, str.casefold, deterministic=True)
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and writes later fails at once when another wrote in between; one that takes the
-    # write lock from its start waits its turn instead.
+    # A transaction that reads before it writes fails immediately if another one wrote in between; a transaction that
+    # takes the write lock when it begins waits for its turn instead.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 async def ping(engine: AsyncEngine) -> None:
-    """Return when the database answers. Raises `DatabaseNotReadyError`."""
+    """Check that the database answers. Raises `DatabaseNotReadyError`."""
     with startup_errors():
         async with engine.connect() as connection:
             await connection.execute(select(1))
 
 
 async def check_database(engine: AsyncEngine, metadata: MetaData) -> None:
-    """Return when every table and column is there. Raises `DatabaseNotReadyError`.
+    """Check that every table and column exists. Raises `DatabaseNotReadyError`.
 
-    A newer schema passes, since each migration works with the release before it.
+    A newer schema passes, since each migration is compatible with the previous release.
     """
     with startup_errors():
         async with engine.connect() as connection:

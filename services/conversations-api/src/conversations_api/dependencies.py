@@ -1,4 +1,4 @@
-"""What routes ask for: the application's state, and the session of the request."""
+"""FastAPI dependencies: the application's state, and the request's session."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from conversations_api.gauges import Gauges
 from conversations_api.units.sources import UnitSources
 
 STATE: Final = "conversations_api"
-"""Name of the application's state in the lifespan state; no other application's, as several may run in one process."""
+"""Key of the application's state in the lifespan state; unique, as several applications may run in one process."""
 
 
 @dataclass(frozen=True)
 class AppState:
-    """What lives as long as the application."""
+    """Objects that live as long as the application."""
 
     write_sessions: SessionFactory
     read_sessions: SessionFactory
@@ -35,7 +35,7 @@ def state_of(request: Request) -> AppState:
 
 async def _write_session(request: Request) -> AsyncIterator[AsyncSession]:
     with database_errors():
-        # Not a commit of its own: only `begin` also rolls back what a commit that failed has left open.
+        # Not an explicit commit: only `begin` also rolls back after a failed commit.
         async with state_of(request).write_sessions.begin() as session:
             yield session
 
@@ -46,7 +46,7 @@ async def _read_session(request: Request) -> AsyncIterator[AsyncSession]:
         try:
             yield session
         finally:
-            # `async with` would close it in a task of its own, lest it be cut off half way; here closing sends nothing.
+            # `async with` would close it in a task of its own, to survive cancellation; closing sends nothing here.
             await session.close()
 
 
@@ -63,22 +63,22 @@ async def _unit_sources(request: Request) -> UnitSources:
 
 
 WriteSession = Annotated[AsyncSession, Depends(_write_session, scope="function")]
-"""One transaction. It is committed when the route has returned, before the answer is sent.
+"""One transaction. It is committed after the route returns and before the response is sent.
 
-With FastAPI's default scope, "request", the commit would follow the answer.
+With FastAPI's default scope, "request", it would be committed after the response.
 """
 
 ReadSession = Annotated[AsyncSession, Depends(_read_session, scope="function")]
-"""A session for statements that only read, each by itself, on connections that writers do not use."""
+"""A session for reads in autocommit mode, on connections that writers do not use."""
 
 WriteSessions = Annotated[SessionFactory, Depends(_write_sessions)]
-"""For what does too much for one transaction: as many as it needs, one after the other."""
+"""For work that needs several transactions, one after another."""
 
 ReadSessions = Annotated[SessionFactory, Depends(_read_sessions)]
-"""For a stream, which goes on when the route has returned and its sessions are closed."""
+"""For streams, which continue after the route has returned and its session is closed."""
 
 Sources = Annotated[UnitSources, Depends(_unit_sources)]
-"""The kinds of units that there are."""
+"""The sources of units, by kind."""
 
 IdempotencyKey = Annotated[
     str | None,
@@ -86,7 +86,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=255,
         pattern=r"^[\x21-\x7e]+$",
-        description="Any text of the client's choice, new for each new request. For 24 hours the same request with the "
-        "same key is answered again and not done again.",
+        description="Any text chosen by the client, unique for each new request. For 24 hours, repeating the request "
+        "with the same key returns the first response without processing it again.",
     ),
 ]

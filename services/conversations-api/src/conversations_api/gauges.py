@@ -1,4 +1,4 @@
-"""How much is owed to the index, looked up in the database when somebody scrapes, but not for each of them."""
+"""Gauges of the outbox and the index, read from the database at scrapes and cached for a short time."""
 
 import asyncio
 import time
@@ -18,17 +18,17 @@ from conversations_api.units.repository import IndexStateRepository
 log = structlog.get_logger(__name__)
 
 GAUGES_INCOMPLETE: Final = "gauges_incomplete"
-"""The database did not answer, or not in time: values are missing among the metrics."""
+"""The database did not answer in time: some gauges have no value."""
 
 CACHE_S: Final = 2.0
-"""Any number of scrapes within this time cost one look."""
+"""Seconds for which values are reused: scrapes within this time query the database once."""
 TIME_LIMIT_S: Final = 2.0
-"""What is not found within this time is left out: a scrape must not hang on a slow database."""
+"""Values not read within this time are left out: a scrape must not hang because of a slow database."""
 
 
 @dataclass
 class GaugeValues:
-    """What one look found; None, or no entry, where it found nothing."""
+    """The values read by one refresh; None, or no entry, if a value could not be read."""
 
     depth: int | None = None
     relay_lag: float | None = None
@@ -37,7 +37,7 @@ class GaugeValues:
 
 
 class Gauges(Collector):
-    """Shows what the database says. That it is away is a figure, too, and never an error."""
+    """Exports the values. If the database is unreachable, that is exported as a metric and raises no error."""
 
     def __init__(
         self, sessions: SessionFactory, kinds: Sequence[str], clock: Callable[[], float] = time.monotonic
@@ -50,7 +50,7 @@ class Gauges(Collector):
         self._refreshing = asyncio.Lock()
 
     async def refresh(self) -> None:
-        """Look again, unless that was done a moment ago."""
+        """Read the values again, unless the cached ones are recent enough."""
         async with self._refreshing:
             if self._clock() < self._valid_until:
                 return
@@ -69,7 +69,7 @@ class Gauges(Collector):
             values.depth = await outbox.depth()
             pending = [await states.oldest_pending(kind) for kind in self._kinds]
             values.index_lag = max(_age(moment) for moment in pending)
-            # Last, as it reads the whole of an index and so takes longest.
+            # Last, as it scans a whole index and so takes longest.
             values.statuses = await states.statuses(CONVERSATION)
 
     def collect(self) -> Iterator[Metric]:
@@ -77,23 +77,21 @@ class Gauges(Collector):
         values = self._values
         up = float(values.depth is not None)
         yield GaugeMetricFamily("mh_database_up", "1 when the database answered the last scrape, else 0.", up)
-        yield _gauge("mh_outbox_depth", "Jobs not yet taken to the queue.", values.depth)
-        yield _gauge("mh_outbox_oldest_seconds", "Age of the oldest of these: the relay's lag.", values.relay_lag)
+        yield _gauge("mh_outbox_depth", "Outbox rows not yet published to the job queue.", values.depth)
+        yield _gauge("mh_outbox_oldest_seconds", "Age of the oldest outbox row: the relay's lag.", values.relay_lag)
         yield _gauge(
             "mh_index_oldest_pending_seconds",
-            "How long the unit that waits longest has waited for the index: the index's lag.",
+            "How long the oldest pending unit has been waiting to be indexed: the index's lag.",
             values.index_lag,
         )
-        states = GaugeMetricFamily(
-            "mh_index_conversations", "Conversations by what is known of the index.", labels=["status"]
-        )
+        states = GaugeMetricFamily("mh_index_conversations", "Conversations by index status.", labels=["status"])
         for status, number in values.statuses.items():
             states.add_metric([status.value], number)
         yield states
 
 
 def _gauge(name: str, text: str, value: float | None) -> GaugeMetricFamily:
-    """Return a metric; without a value it is shown by name only."""
+    """Return a metric; without a value, it has no sample."""
     family = GaugeMetricFamily(name, text, labels=())
     if value is not None:
         family.add_metric([], value)
@@ -101,5 +99,5 @@ def _gauge(name: str, text: str, value: float | None) -> GaugeMetricFamily:
 
 
 def _age(moment: datetime | None) -> float:
-    """Return how long ago that was, in seconds; 0 for nothing, and for clocks that differ a little."""
+    """Return how long ago that was, in seconds; 0 for None, and for times slightly in the future (clock skew)."""
     return 0.0 if moment is None else max(0.0, (datetime.now(UTC) - moment).total_seconds())

@@ -45,16 +45,16 @@ from conversations_api.units.sources import UnitSources
 SERVICE: Final = "conversations-api"
 
 UNIT_SOURCES: Final[UnitSources] = {CONVERSATION: ConversationUnitSource}
-"""What is indexed, by kind."""
+"""The sources of the units to index, by kind."""
 
 DESCRIPTION: Final = (
-    "Questions of patients and the answers of their counselors: add, read, change and delete them, one by one or in "
-    "bulk. Every change is queued for the search index in the same transaction."
+    "Patients' questions and their counselors' answers: add, read, change and delete them, one by one or in bulk. "
+    "Every change is queued for the search index in the same transaction."
 )
 
 
 def create_app(settings: Settings | None = None, unit_sources: UnitSources = UNIT_SOURCES) -> FastAPI:
-    """Return the application; without `settings` it reads them from the environment and sets up logging."""
+    """Return the application. Without `settings`, read them from the environment and configure logging."""
     if settings is None:
         settings = load_settings(Settings)
         configure_logging(settings.log, SERVICE)
@@ -65,7 +65,7 @@ def create_app(settings: Settings | None = None, unit_sources: UnitSources = UNI
         title="Conversations API",
         description=DESCRIPTION,
         checks=lambda request: state_of(request).checks,
-        # Writes need the database alone: their jobs wait in the outbox until Redis is back.
+        # Writes need only the database: their jobs wait in the outbox until Redis is back.
         optional=frozenset({"redis"}),
         refresh=_gauges,
         startup_errors=(DatabaseNotReadyError,),
@@ -77,7 +77,7 @@ def create_app(settings: Settings | None = None, unit_sources: UnitSources = UNI
 
 
 async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExitStack) -> Mapping[str, Any]:
-    """Make everything that lives as long as the application, each with its clean-up on the stack."""
+    """Create everything that lives as long as the application, and register its clean-up on `stack`."""
     engine, read_engine = make_engine(settings.database), make_read_engine(settings.database)
     stack.push_async_callback(engine.dispose)
     stack.push_async_callback(read_engine.dispose)

@@ -1,4 +1,4 @@
-"""The tables."""
+"""The ORM models of all tables."""
 
 from datetime import date, datetime
 
@@ -22,7 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from conversations_api.column_types import Key, MediumText, UtcDateTime, enum_column, exact
 
-# utf8mb4 for emoji; a collation that MySQL and MariaDB both have and that full-text search folds case with.
+# utf8mb4 for emoji; a case-insensitive collation, for full-text search, that both MySQL and MariaDB have.
 _TABLE = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
@@ -31,7 +31,7 @@ _TABLE = {
 
 
 class Base(DeclarativeBase):
-    """Base of all tables. Constraints have derivable names, so that migrations can address them anywhere."""
+    """Base of all tables. Constraints are named by convention, so that migrations can refer to them on any database."""
 
     metadata = MetaData(
         naming_convention={
@@ -45,9 +45,10 @@ class Base(DeclarativeBase):
 
 
 class IndexStateRow(Base):
-    """How far the vector index is with one unit. Apart from its source, so that `updated_at` there stands still.
+    """The index state of one unit. Kept apart from the source's table, so that indexing does not change `updated_at`.
 
-    Without a foreign key, as each kind has its sources in a table of its own: who deletes a source deletes its states.
+    It has no foreign key, as each kind has a table of its own for its sources: code that deletes a source must delete
+    its states.
     """
 
     __tablename__ = "index_states"
@@ -71,7 +72,7 @@ class ConversationRow(Base):
     __table_args__ = (
         Index("ix_mental_health_conversations_created_at_id", "created_at", "id"),
         Index("ix_mental_health_conversations_updated_at_id", "updated_at", "id"),
-        # Of an address as much as an index takes.
+        # A prefix, as MySQL limits the length of index keys.
         Index("ix_mental_health_conversations_source_url", "source_url", mysql_length={"source_url": 255}),
         Index("ix_mental_health_conversations_source_date", "source_date"),
         Index("ix_mental_health_conversations_category", "category"),
@@ -79,7 +80,7 @@ class ConversationRow(Base):
         Index("ft_mental_health_conversations_question_answer", "question", "answer", mysql_prefix="FULLTEXT").ddl_if(
             dialect="mysql"
         ),
-        # Without AUTOINCREMENT SQLite would give a deleted row's id to the next one.
+        # Without AUTOINCREMENT, SQLite would reuse the ids of deleted rows.
         {**_TABLE, "sqlite_autoincrement": True},
     )
 
@@ -98,7 +99,7 @@ class ConversationRow(Base):
 
 
 class OutboxRow(Base):
-    """A job that is owed to the worker. Written with the change itself, deleted once the broker has the job."""
+    """A job to publish to the worker. Written in the transaction of the change, deleted once the broker has the job."""
 
     __tablename__ = "index_outbox"
     __table_args__ = (
@@ -119,9 +120,9 @@ class OutboxRow(Base):
 
 
 class IndexRunRow(Base):
-    """A run over the whole index; its lease; and its message, which is owed until the run is over.
+    """A run over the whole index, with its lease.
 
-    `message_due_at` is when the worker is to be told of the run, the next time; null once the run is over.
+    `message_due_at` is when the next message about the run is sent to the worker; null once the run has finished.
     """
 
     __tablename__ = "index_runs"
@@ -151,7 +152,7 @@ class IndexRunRow(Base):
 
 
 class ExperimentRow(Base):
-    """An evaluation of retrieval. `configuration`, `metrics` and `per_case` are JSON; no query's text is among them."""
+    """A retrieval evaluation. `configuration`, `metrics` and `per_case` are JSON and contain no texts of queries."""
 
     __tablename__ = "experiments"
     __table_args__ = (
@@ -173,7 +174,7 @@ class ExperimentRow(Base):
 
 
 class HistoryRow(Base):
-    """A question and its answer, as a user met them, and the user's feedback. `filters`, `hits`, `usage` are JSON."""
+    """A user's question, its answer, and the user's feedback. `filters`, `hits` and `usage` are JSON."""
 
     __tablename__ = "query_history"
     __table_args__ = (
@@ -185,7 +186,7 @@ class HistoryRow(Base):
 
     id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
     answer_id: Mapped[str] = mapped_column(String(36))
-    # Compared byte for byte: with a case-folding collation one user would see another's entries.
+    # Compared byte by byte: with a case-insensitive collation, one user could see another's entries.
     user_id: Mapped[str | None] = mapped_column(exact(128))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     question: Mapped[str] = mapped_column(MediumText)
@@ -203,12 +204,12 @@ class HistoryRow(Base):
 
 
 class IdempotencyKeyRow(Base):
-    """A POST that was done, without its text: the ids kept here (JSON) and the same request make its answer again."""
+    """A processed POST, without its body: its response is rebuilt from the repeated request and these ids (JSON)."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"), _TABLE)
 
-    # Keys are compared byte for byte; with a case-folding collation "a" and "A" would be one key.
+    # Compared byte by byte: with a case-insensitive collation, "a" and "A" would be the same key.
     key: Mapped[str] = mapped_column(exact(255), primary_key=True)
     request_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

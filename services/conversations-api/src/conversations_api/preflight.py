@@ -1,4 +1,4 @@
-"""Look, before the API starts, whether its stores can be used."""
+"""Start-up checks: whether the API's stores can be used."""
 
 from contextlib import AsyncExitStack
 from functools import partial
@@ -15,9 +15,9 @@ _REMEDY = "start its server, or correct DATABASE_URL, DATABASE_USER and DATABASE
 
 
 async def wait_until_usable(settings: Settings) -> None:
-    """Return when the database has this release's tables and Redis answers. Raises `StoreError`.
+    """Wait until the database has this release's tables and Redis answers. Raises `StoreError`.
 
-    Redis too: a running service does without it, but a wrong address would go unnoticed as long as nobody searches.
+    A running service tolerates the loss of Redis, but a wrong address would go unnoticed until somebody searches.
     """
     async with AsyncExitStack() as stack:
         engine = make_read_engine(settings.database)
@@ -27,19 +27,19 @@ async def wait_until_usable(settings: Settings) -> None:
 
 
 async def wait_until_migratable(settings: Settings) -> None:
-    """Return when the database answers, with whatever tables it has. Raises `StoreError`.
+    """Wait until the database answers, whatever tables it has. Raises `StoreError`.
 
-    One that is locked answers: who migrates waits for the lock itself, for as long as the operator chose.
+    A locked database counts as answering: the migration itself waits for the lock, with the operator's timeout.
     """
     async with AsyncExitStack() as stack:
         engine = make_read_engine(settings.database.model_copy(update={"lock_timeout": 1}))
         stack.push_async_callback(engine.dispose)
 
-        async def look() -> None:
+        async def check() -> None:
             try:
                 await ping(engine)
             except DatabaseNotReadyError as error:
                 if not (isinstance(error.__cause__, DBAPIError) and is_locked(error.__cause__)):
                     raise
 
-        await wait_for_stores([Store("The database", _REMEDY, look)], settings.startup.timeout)
+        await wait_for_stores([Store("The database", _REMEDY, check)], settings.startup.timeout)

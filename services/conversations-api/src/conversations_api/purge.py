@@ -1,4 +1,4 @@
-"""Deleting what is past its time: idempotency keys that nobody will repeat any more, history past its retention."""
+"""Deletes expired rows: idempotency keys after their lifetime, history entries after their retention."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -16,27 +16,27 @@ CHUNK: Final = 500
 """Rows deleted in one transaction."""
 
 INTERVAL: Final = 3600.0
-"""Seconds between two rounds."""
+"""Seconds between two purges."""
 
 PURGE_FAILED: Final = "purge_failed"
 
 
 class Repository(Protocol):
-    """What the purge asks of a noun's repository."""
+    """The interface of repositories whose rows expire."""
 
     def __init__(self, session: AsyncSession) -> None: ...
 
-    async def delete_before(self, than: datetime, limit: int) -> int:
-        """Delete at most `limit` of the rows that were stored before `than`; return how many."""
+    async def delete_before(self, cutoff: datetime, limit: int) -> int:
+        """Delete at most `limit` of the rows stored before `cutoff`; return how many."""
         ...
 
 
-async def purge(sessions: SessionFactory, repository: type[Repository], older_than: datetime) -> int:
-    """Delete all rows stored before that time, in short transactions; return how many there were."""
+async def purge(sessions: SessionFactory, repository: type[Repository], cutoff: datetime) -> int:
+    """Delete all rows stored before `cutoff`, in short transactions; return how many there were."""
     deleted = 0
     while True:
         async with sessions.begin() as session:
-            chunk = await repository(session).delete_before(older_than, CHUNK)
+            chunk = await repository(session).delete_before(cutoff, CHUNK)
         if not chunk:
             return deleted
         deleted += chunk
@@ -45,11 +45,11 @@ async def purge(sessions: SessionFactory, repository: type[Repository], older_th
 async def purge_regularly(
     sessions: SessionFactory, repository: type[Repository], retention: timedelta, interval: float = INTERVAL
 ) -> None:
-    """Purge until cancelled. A round that fails is logged; the next one makes up for it."""
+    """Purge until cancelled. A failure is logged; the next purge catches up."""
     while True:
         try:
             with database_errors():
                 await purge(sessions, repository, utc_now() - retention)
-        except Exception as error:  # whatever it was, the next round may succeed
+        except Exception as error:  # whatever it was, the next purge may succeed
             log.warning(PURGE_FAILED, of=repository.__name__, error=type(error).__name__)
         await asyncio.sleep(interval)

@@ -18,19 +18,19 @@ _DRIVERS = {"mysql": "mysql+aiomysql", "mariadb": "mysql+aiomysql", "sqlite": "s
 
 
 class DatabaseSettings(SettingsGroup):
-    """MySQL (or MariaDB), and SQLite for one machine without a server."""
+    """MySQL or MariaDB; or SQLite, for a single machine without a database server."""
 
     url: str = Field(
         default="mysql+aiomysql://127.0.0.1:3306/legacy_development",
         description="mysql+aiomysql://HOST:PORT/DATABASE or sqlite+aiosqlite:///FILE.",
     )
-    user: str | None = Field(default=None, description="Database user; wins over one in the URL.")
-    password: SecretStr | None = Field(default=None, description="The user's password; wins over one in the URL.")
+    user: str | None = Field(default=None, description="Database user; overrides the one in the URL.")
+    password: SecretStr | None = Field(default=None, description="The user's password; overrides the one in the URL.")
     pool_size: int = Field(
-        default=16, ge=1, description="Connections that each process keeps open: as many for reads, as many for writes."
+        default=16, ge=1, description="Connections that each process keeps open for reads, and as many for writes."
     )
     max_overflow: int = Field(
-        default=0, ge=0, description="Further connections under load, for each as well; they are closed after each use."
+        default=0, ge=0, description="Additional connections under load, for each of the two; closed after each use."
     )
     pool_timeout: float = Field(default=5.0, gt=0, description="Seconds a request waits for a connection.")
     lock_timeout: int = Field(default=10, ge=1, description="Seconds a change waits for another change to commit.")
@@ -62,12 +62,16 @@ class DatabaseSettings(SettingsGroup):
 
 
 class RelaySettings(SettingsGroup):
-    """The relay, which takes outbox rows to the job queue."""
+    """The relay, which publishes outbox rows to the job queue."""
 
-    poll_interval: float = Field(default=2.0, gt=0, description="Seconds between looks when nobody wakes the relay.")
-    lease: float = Field(default=15.0, ge=5, description="Seconds after which another relay may take over a claim.")
-    batch_size: int = Field(default=640, ge=1, description="Most outbox rows claimed at once.")
-    max_backoff: float = Field(default=10.0, gt=0, description="Longest wait in seconds after failed sends.")
+    poll_interval: float = Field(
+        default=2.0, gt=0, description="Seconds between two checks of the outbox if no write wakes the relay."
+    )
+    lease: float = Field(
+        default=15.0, ge=5, description="Seconds after which another relay may take over claimed rows."
+    )
+    batch_size: int = Field(default=640, ge=1, description="Maximum number of outbox rows claimed at once.")
+    max_backoff: float = Field(default=10.0, gt=0, description="Longest delay in seconds after failed attempts.")
 
 
 class Settings(ServiceSettings):

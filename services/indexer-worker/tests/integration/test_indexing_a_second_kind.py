@@ -182,5 +182,5 @@ async def test_one_rebuild_goes_through_every_kind(
 
 
 async def test_a_kind_that_the_worker_does_not_know_waits_for_one_that_does(services: Services) -> None:
-    with pytest.raises(IndexingError, match="no units of kind letter"):
+    with pytest.raises(IndexingError, match="does not know units of kind letter"):
         services.of("letter")

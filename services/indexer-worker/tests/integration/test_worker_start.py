@@ -61,7 +61,8 @@ def test_a_foreign_collection_lets_jobs_wait_and_says_what_to_do(
         in log
     )
     assert (
-        "holds 'embedding=stub;dimension=1536;schema=3' (missing or different fields: embedding, text_embedding)" in log
+        "contains 'embedding=stub;dimension=1536;schema=3' (missing or different fields: embedding, text_embedding)"
+        in log
     )
     assert "needs 'embedding=stub;dimension=8;schema=3'" in log
     assert "mh index rebuild" in log

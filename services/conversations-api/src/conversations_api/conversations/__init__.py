@@ -1,1 +1,1 @@
-"""Conversations: the canonical example of a noun. Read service.py first."""
+"""Conversations: the package to copy for a new resource. Read service.py first."""

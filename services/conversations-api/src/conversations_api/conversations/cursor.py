@@ -1,4 +1,4 @@
-"""Cursors: where in a list a page ended. Clients hand them back unread."""
+"""Cursors: the position in a list where a page ended. They are opaque to clients."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ from conversations_api.conversations.filters import ListQuery, Sort
 
 
 class Position(BaseModel):
-    """The last row of a page: its id and, where the list is sorted by a time, that time."""
+    """The position of a page's last row: its id and, if the list is sorted by a time, that time."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -21,7 +21,7 @@ class Position(BaseModel):
 
     @classmethod
     def of(cls, conversation: Conversation, sort: Sort) -> "Position":
-        """Return where `conversation` stands in a list sorted this way."""
+        """Return the position of `conversation` in a list with this sort order."""
         at: datetime | None = None if sort.field == "id" else getattr(conversation, sort.field)
         return cls(id=conversation.id, at=at)
 
@@ -31,32 +31,32 @@ class _Cursor(Position):
 
 
 def encode(position: Position, query: ListQuery) -> str:
-    """Return the cursor for the page after `position`; it is good for this list only."""
+    """Return the cursor of the page after `position`; it is valid for this list only."""
     cursor = _Cursor(digest=_digest(query), **position.model_dump())
     return base64.urlsafe_b64encode(cursor.model_dump_json(exclude_none=True).encode()).rstrip(b"=").decode()
 
 
 def decode(query: ListQuery) -> Position | None:
-    """Return the position that the query's cursor stands for; None for the first page. Raises `InvalidRequestError`."""
+    """Return the position encoded in the query's cursor; None for the first page. Raises `InvalidRequestError`."""
     if query.cursor is None:
         return None
     try:
         padded = query.cursor + "=" * (-len(query.cursor) % 4)
         cursor = _Cursor.model_validate_json(base64.b64decode(padded, altchars=b"-_", validate=True))
     except ValueError:
-        raise _refused("must be the next_cursor of a page, unchanged") from None
+        raise _invalid_cursor("must be the unchanged next_cursor of a page") from None
     if cursor.digest != _digest(query) or (cursor.at is None) != (query.sort.field == "id"):
-        raise _refused("belongs to a list with other filters or another sort; start without a cursor")
+        raise _invalid_cursor("belongs to a list with other filters or another sort order; start without a cursor")
     return Position(id=cursor.id, at=cursor.at)
 
 
-def _refused(message: str) -> InvalidRequestError:
+def _invalid_cursor(message: str) -> InvalidRequestError:
     return InvalidRequestError("The cursor cannot be used.", [FieldProblem(field="cursor", message=message)])
 
 
 def _digest(query: ListQuery) -> str:
-    """Return a short name of the list that the query pages through, whatever its page size."""
-    # Without what was not asked for, so that a release with more filters takes the cursors of the one before it.
-    asked = query.model_dump(mode="json", exclude={"cursor", "limit", "include_total"}, exclude_defaults=True)
-    canonical = {name: sorted(value) if isinstance(value, list) else value for name, value in asked.items()}
+    """Return a hash that identifies the list being paged through, independent of the page size."""
+    # Filters that were not given are excluded, so that a release with more filters accepts the previous one's cursors.
+    given = query.model_dump(mode="json", exclude={"cursor", "limit", "include_total"}, exclude_defaults=True)
+    canonical = {name: sorted(value) if isinstance(value, list) else value for name, value in given.items()}
     return hashlib.sha256(repr(sorted(canonical.items())).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about the routes beyond their types: worked examples, headers, possible problems."""
+"""OpenAPI documentation of the routes beyond their types: examples, headers, possible problems."""
 
 from typing import Final
 
@@ -40,7 +40,7 @@ STATS: Final = {
 }
 
 NEW: Final = {"conversation": {"summary": "A question and its answer", "value": _CONTENT}}
-NEW_ROWS: Final = {"two": {"summary": "Two rows", "value": {"items": [_CONTENT, _CONTENT]}}}
+NEW_ROWS: Final = {"two": {"summary": "Two conversations", "value": {"items": [_CONTENT, _CONTENT]}}}
 CHANGE: Final = {"sentiment": {"summary": "Change one field", "value": {"question_sentiment": "neutral"}}}
 IDS: Final = {"two": {"summary": "Two conversations", "value": {"ids": [17, 18]}}}
 
@@ -50,7 +50,7 @@ _ETAG: Final = {
 _LOCATION: Final = {"Location": {"description": "Path of the new conversation.", "schema": {"type": "string"}}}
 _REPLAYED: Final = {
     "Idempotent-Replayed": {
-        "description": "`true` where the request was done before and its answer is given again.",
+        "description": "`true` if the request had been processed before and its response is repeated.",
         "schema": {"type": "string"},
     }
 }

@@ -1,4 +1,4 @@
-"""Entity tags: `"VERSION-INDEX_STATUS"`, since a conversation shows both. `If-Match` looks at the version only."""
+"""Entity tags: `"VERSION-INDEX_STATUS"`, as a conversation shows both. `If-Match` compares only the version."""
 
 import re
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ _VERSION: Final = re.compile(r"(\d+)(-[a-z]+)?")
 
 
 def etag_of(conversation: Conversation) -> str:
-    """Return the tag of this representation."""
+    """Return the entity tag of this representation."""
     return f'"{conversation.version}-{conversation.index_status}"'
 
 
 def is_unmodified(if_none_match: Sequence[str] | None, etag: str) -> bool:
-    """Return whether the client has this representation already. Raises `InvalidRequestError`."""
+    """Return whether the client already has this representation. Raises `InvalidRequestError`."""
     if if_none_match is None:
         return False
     tags = _parse("If-None-Match", if_none_match)
@@ -26,11 +26,11 @@ def is_unmodified(if_none_match: Sequence[str] | None, etag: str) -> bool:
 
 
 def require_version(if_match: Sequence[str] | None, current: int) -> None:
-    """Return when the client's version is the present one, or when it named none.
+    """Check that the client's version, if it sent one, is the current one.
 
     Raises:
-        VersionConflictError: The header names other versions only. Weak tags name none.
-        InvalidRequestError: The header is no tag list.
+        VersionConflictError: The header lists only other versions. Weak tags never match.
+        InvalidRequestError: The header is not a list of entity tags.
     """
     if if_match is None:
         return
@@ -39,11 +39,11 @@ def require_version(if_match: Sequence[str] | None, current: int) -> None:
         return
     versions = [_VERSION.fullmatch(opaque) for weak, opaque in tags if not weak]
     if not any(found is not None and found[1] == str(current) for found in versions):
-        raise VersionConflictError(f"The conversation is at version {current} now. Read it again before you change it.")
+        raise VersionConflictError(f"The conversation is now at version {current}. Read it again before changing it.")
 
 
 def _parse(header: str, lines: Sequence[str]) -> list[tuple[bool, str]] | None:
-    """Return the header's tags as (weak, opaque part); None for `*`, which stands for any."""
+    """Return the header's tags as (weak, opaque part); None for `*`, which matches any."""
     text = ",".join(lines).strip(" \t,")
     if text == "*":
         return None
@@ -55,6 +55,6 @@ def _parse(header: str, lines: Sequence[str]) -> list[tuple[bool, str]] | None:
         if not separator:
             break
     if not tags or position != len(text):
-        problem = FieldProblem(field=header, message='must be tags like "3-indexed", with commas between them, or *')
-        raise InvalidRequestError(f"The header {header} cannot be understood.", [problem])
+        problem = FieldProblem(field=header, message='must be a comma-separated list of tags like "3-indexed", or *')
+        raise InvalidRequestError(f"The header {header} is invalid.", [problem])
     return tags

@@ -1,4 +1,4 @@
-"""Conversations as the lines of a file, a page at a time."""
+"""Exports conversations as CSV or JSONL, one page at a time."""
 
 import csv
 import io
@@ -24,14 +24,14 @@ MEDIA_TYPES: Final = {
     ExportFormat.CSV: "text/csv; charset=utf-8",
     ExportFormat.JSONL: "application/jsonl; charset=utf-8",
 }
-# Characters that end a line for some readers of JSONL, though not for JSON.
+# Characters that some JSONL readers take for line ends, although JSON does not.
 _LINE_ENDS: Final = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 async def lines(
     first: Sequence[Conversation], rest: AsyncIterator[Sequence[Conversation]], form: ExportFormat
 ) -> AsyncIterator[bytes]:
-    """Yield the file in UTF-8, a page at a time."""
+    """Yield the file in UTF-8, one page at a time."""
     write = _csv if form is ExportFormat.CSV else _jsonl
     yield (_csv_text([CSV_COLUMNS]) if form is ExportFormat.CSV else b"") + write(first)
     async for page in rest:

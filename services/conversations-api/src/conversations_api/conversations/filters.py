@@ -1,4 +1,4 @@
-"""What a list of conversations can be asked for: the query parameters of the list and the export."""
+"""The query parameters of the list of conversations and of the export."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -12,7 +12,7 @@ MAX_LIMIT: Final = 200
 
 
 class Sort(StrEnum):
-    """Order of a list; the id, in the same direction, decides between equals."""
+    """Sort order of a list; ties are broken by id, in the same direction."""
 
     ID = "id"
     ID_DESCENDING = "-id"
@@ -23,29 +23,29 @@ class Sort(StrEnum):
 
     @property
     def field(self) -> str:
-        """The field that is sorted by."""
+        """The field to sort by."""
         return self.value.removeprefix("-")
 
     @property
     def descending(self) -> bool:
-        """Whether the greatest comes first."""
+        """Whether the greatest value comes first."""
         return self.value.startswith("-")
 
 
 def _any_of(name: str, **limits: Any) -> Any:
-    """Return the query parameter that is the filter of this name and may be repeated."""
+    """Return the query parameter for the filter with this name, which may be repeated."""
     return Field(default=[], description=f"{FILTERS[name].description[:-1]}; may be repeated.", **limits)
 
 
 def _bound(name: str) -> Any:
-    """Return the query parameter that is the filter of this name."""
+    """Return the query parameter for the filter with this name."""
     return Field(default=None, description=FILTERS[name].description)
 
 
 class ConversationFilters(BaseModel):
-    """Which conversations: those that pass all of these. Unknown ones are refused, lest a typing error finds all.
+    """Filters that conversations must all match. Unknown ones are rejected, so that a typo does not match everything.
 
-    Beside `q` one for each of `fields.FILTERS`.
+    There is one for each of `fields.FILTERS`, and `ids` and `q`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -66,12 +66,14 @@ class ConversationFilters(BaseModel):
     author: list[Author] = _any_of("author", max_length=MAX_VALUES)
     author_empty: bool | None = _bound("author_empty")
     ids: list[ConversationId] = Field(
-        default=[], max_length=MAX_IDS, description="Only these keys; may be repeated. Absent ones are passed over."
+        default=[],
+        max_length=MAX_IDS,
+        description="Only these ids; may be repeated. Ids that do not exist are ignored.",
     )
     q: Annotated[QueryText, Field(max_length=500)] | None = Field(
         default=None,
-        description="Words that must all occur in the question or the answer, in either case. On MySQL most words are "
-        "matched whole, through a full-text index; on SQLite every row is read, and words are found inside others too.",
+        description="Words that must all occur in the question or the answer; case-insensitive. MySQL matches most "
+        "words as a whole, with a full-text index; SQLite reads every row and also finds words inside other words.",
     )
 
     @property
@@ -83,14 +85,14 @@ class ConversationFilters(BaseModel):
 class ListQuery(ConversationFilters):
     """A page of the list."""
 
-    sort: Sort = Field(default=Sort.ID, description="A leading minus sign turns the order round.")
-    cursor: str | None = Field(default=None, max_length=1000, description="`next_cursor` of the page before.")
-    limit: int = Field(default=50, ge=1, le=MAX_LIMIT, description="Most conversations on the page.")
-    include_total: bool = Field(default=False, description="Count all that pass the filters as well.")
+    sort: Sort = Field(default=Sort.ID, description="A leading minus sign reverses the order.")
+    cursor: str | None = Field(default=None, max_length=1000, description="`next_cursor` of the previous page.")
+    limit: int = Field(default=50, ge=1, le=MAX_LIMIT, description="Maximum number of conversations on the page.")
+    include_total: bool = Field(default=False, description="Also return how many conversations match the filters.")
 
 
 class ExportFormat(StrEnum):
-    """How an export is written."""
+    """File format of an export."""
 
     CSV = "csv"
     JSONL = "jsonl"
@@ -99,4 +101,4 @@ class ExportFormat(StrEnum):
 class ExportQuery(ConversationFilters):
     """An export."""
 
-    format: ExportFormat = Field(default=ExportFormat.CSV, description="CSV as in RFC 4180, or one JSON object a line.")
+    format: ExportFormat = Field(default=ExportFormat.CSV, description="CSV (RFC 4180), or one JSON object per line.")

@@ -1,7 +1,7 @@
-"""Cutting a text query into words: which of them MySQL's full-text index holds, and which must be looked for otherwise.
+"""Splits a text query into words that MySQL's full-text index contains and words that must be found without it.
 
-What the index of InnoDB leaves out (short words, stop words, scripts that it does not cut into words) must still be
-found, and what its query language takes for operators must not act.
+Words that the InnoDB index omits (short words, stop words, scripts that it does not split into words) must still be
+found, and the operators of its query language must have no effect.
 """
 
 import re
@@ -9,14 +9,14 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-# Letters that utf8mb4_unicode_ci counts as parts of a word on MySQL and MariaDB alike.
+# Letters that are parts of words under utf8mb4_unicode_ci on both MySQL and MariaDB.
 _LATIN: Final = r"0-9A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
 _GREEK_CYRILLIC: Final = r"0-9\u0386\u0388-\u038a\u038c\u038e-\u03a1\u03a3-\u03ce\u0400-\u0481\u048a-\u0513"
 _WORD: Final = re.compile(f"[{_LATIN}{_GREEK_CYRILLIC}]+")
-# The index holds words of 3 to 84 characters. To its collation "thé" is the stop word "the", and stop words have up to
-# five letters: a short word with accents may be one.
+# The index contains words of 3 to 84 characters. Under its collation "thé" equals the stop word "the", and stop words
+# have up to five letters: a short word with accents may be one.
 _INDEXED: Final = re.compile(f"[0-9A-Za-z]{{3,84}}|[{_GREEK_CYRILLIC}]{{3,84}}|[{_LATIN}{_GREEK_CYRILLIC}]{{6,84}}")
-# INFORMATION_SCHEMA.INNODB_FT_DEFAULT_STOPWORD, but for those too short for the index anyway.
+# INFORMATION_SCHEMA.INNODB_FT_DEFAULT_STOPWORD, except for words that are too short for the index anyway.
 _STOP_WORDS: Final = frozenset(
     {
         *("about", "are", "com", "for", "from", "how", "that", "the", "this"),
@@ -27,7 +27,7 @@ _STOP_WORDS: Final = frozenset(
 
 @dataclass(frozen=True)
 class Words:
-    """A query's words. `indexed` are in the full-text index as they stand; `others` may stand anywhere in the text."""
+    """A query's words: `indexed` can be looked up in the full-text index; `others` are matched as substrings."""
 
     indexed: tuple[str, ...]
     others: tuple[str, ...]
@@ -39,7 +39,7 @@ class Words:
 
 
 def split(query: str) -> Words:
-    """Return the query's words, each once. Punctuation around a word is left out, unless there is nothing else."""
+    """Return the query's distinct words. Punctuation around words is dropped, unless there is nothing else."""
     chunks = query.split() or [query]
     cores = [core for chunk in chunks if (core := _without_edges(chunk))] or chunks
     indexed: dict[str, None] = {}
@@ -54,7 +54,7 @@ def split(query: str) -> Words:
 
 
 def _is_punctuation(character: str) -> bool:
-    # The underscore is part of a word to InnoDB. ASCII's symbols are the operators of full-text queries.
+    # InnoDB treats the underscore as part of a word. The ASCII symbols are operators of full-text queries.
     return character in "+<>~$^`|=" or (unicodedata.category(character)[0] == "P" and character != "_")
 
 
@@ -68,7 +68,7 @@ def _without_edges(chunk: str) -> str:
 
 
 def _parts(core: str) -> list[str] | None:
-    """Return the words that punctuation joins, as in self-harm; None where the index may cut elsewhere."""
+    """Return the words that punctuation joins, as in self-harm; None if the index may split the text differently."""
     parts = "".join(" " if _is_punctuation(character) else character for character in core).split()
     return parts if all(_WORD.fullmatch(part) for part in parts) else None
 

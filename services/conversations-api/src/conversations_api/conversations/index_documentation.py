@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about the routes beyond their types: worked examples and possible problems."""
+"""OpenAPI documentation of the routes beyond their types: examples and possible problems."""
 
 from typing import Final
 

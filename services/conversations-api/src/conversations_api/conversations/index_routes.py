@@ -1,4 +1,4 @@
-"""Routes on conversations and the index: how far it is with them, and what to index again."""
+"""Routes for the index state of conversations, and for queueing them for indexing."""
 
 from typing import Annotated
 
@@ -20,25 +20,25 @@ from conversations_api.units.service import retry_failed
 
 router = APIRouter(prefix="/api/v1", tags=["index"])
 
-Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The conversation's key.")]
-Cursor = Annotated[int, Query(ge=0, le=MAX_ID, description="`next_cursor` of the page before.")]
+Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The conversation's id.")]
+Cursor = Annotated[int, Query(ge=0, le=MAX_ID, description="`next_cursor` of the previous page.")]
 
 
 @router.get("/conversations/{conversation_id}/index-state", responses=documentation.STATE)
 async def get_index_state(conversation_id: Id, session: ReadSession, sources: Sources) -> IndexState:
-    """Say whether search finds the conversation's present version, and if not, since when and why."""
+    """Return whether search finds the conversation's current version, and if not, since when and why."""
     return await ConversationIndexService(session, sources).get(conversation_id)
 
 
 @router.post("/conversations/{conversation_id}/reindex", status_code=202, responses=documentation.REINDEXED)
 async def reindex(conversation_id: Id, session: WriteSession, sources: Sources) -> IndexState:
-    """Queue a conversation to be indexed again. What search finds meanwhile stays as it is."""
+    """Queue a conversation for indexing. Until it is done, search keeps finding what it found before."""
     return await ConversationIndexService(session, sources).reindex(conversation_id)
 
 
 @router.get("/index/summary", responses=documentation.SUMMARY)
 async def get_summary(session: ReadSession, sources: Sources) -> IndexSummary:
-    """Say how far the index is with the whole data set, and why indexing failed where it did."""
+    """Return how much of the data set is indexed, and why indexing failed where it did."""
     return await ConversationIndexService(session, sources).summary()
 
 
@@ -46,7 +46,7 @@ async def get_summary(session: ReadSession, sources: Sources) -> IndexSummary:
 async def list_failures(
     session: ReadSession, sources: Sources, cursor: Cursor = 0, limit: Annotated[int, Query(ge=1, le=200)] = 50
 ) -> IndexFailurePage:
-    """List the conversations whose indexing failed, a page at a time, by key."""
+    """List the conversations whose indexing failed, one page at a time, by id."""
     return await ConversationIndexService(session, sources).failures(cursor, limit)
 
 
@@ -54,11 +54,11 @@ async def list_failures(
 async def queue(
     request: Annotated[IndexQueue, Body(openapi_examples=documentation.IDS)], session: WriteSession, sources: Sources
 ) -> IndexQueued:
-    """Queue conversations to be indexed again; those that do not exist are deleted from the index."""
+    """Queue conversations for indexing; those that do not exist are deleted from the index."""
     return IndexQueued(queued=await ConversationIndexService(session, sources).queue(request.ids))
 
 
 @router.post("/index/retry", status_code=202, responses=documentation.RETRIED)
 async def retry(sessions: WriteSessions, sources: Sources) -> IndexQueued:
-    """Queue every conversation whose indexing failed. A call that was cut off can be repeated."""
+    """Queue every conversation whose indexing failed. An interrupted call can be repeated."""
     return IndexQueued(queued=await retry_failed(sessions, sources, CONVERSATION))

@@ -1,4 +1,4 @@
-"""How far the index is with conversations: the state of a conversation is that of its one unit."""
+"""Index states of conversations: the state of a conversation is that of its only unit."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -14,36 +14,36 @@ from conversations_api.units.sources import UnitSources
 
 
 class ConversationIndexService:
-    """Reads and changes the index states of conversations in a session, whose owner commits."""
+    """Reads and changes the index states of conversations in a session; the caller commits."""
 
     def __init__(self, session: AsyncSession, sources: UnitSources, clock: Clock = utc_now) -> None:
         self._units = IndexStateService(session, sources, clock)
         self._clock = clock
 
     async def get(self, conversation_id: int) -> IndexState:
-        """Return how far the index is with one conversation. Raises `NotFoundError`."""
-        return self._shown(await self._units.get(conversation_unit(conversation_id)))
+        """Return the index state of a conversation. Raises `NotFoundError`."""
+        return self._to_index_state(await self._units.get(conversation_unit(conversation_id)))
 
     async def reindex(self, conversation_id: int) -> IndexState:
-        """Queue one conversation and return its state. Raises `NotFoundError`."""
-        return self._shown(await self._units.reindex(conversation_unit(conversation_id)))
+        """Queue a conversation for indexing and return its state. Raises `NotFoundError`."""
+        return self._to_index_state(await self._units.reindex(conversation_unit(conversation_id)))
 
     async def summary(self) -> IndexSummary:
-        """Count the states and what is owed."""
+        """Return the number of conversations in each state, and the outbox depth."""
         return await self._units.summary(CONVERSATION)
 
     async def failures(self, after: int, limit: int) -> IndexFailurePage:
         """Return the states of at most `limit` conversations whose indexing failed, with ids above `after`, by id."""
         states, last = await self._units.failures(conversation_unit(after), limit)
         return IndexFailurePage(
-            items=[self._shown(state) for state in states], next_cursor=str(last.source_id) if last else None
+            items=[self._to_index_state(state) for state in states], next_cursor=str(last.source_id) if last else None
         )
 
     async def queue(self, ids: Collection[int]) -> int:
-        """Queue conversations as `IndexStateService.queue` does; return how many that are."""
+        """Queue conversations as `IndexStateService.queue` does; return how many were queued."""
         return await self._units.queue(conversation_units(ids))
 
-    def _shown(self, state: UnitState) -> IndexState:
+    def _to_index_state(self, state: UnitState) -> IndexState:
         stored = state.stored
         return IndexState(
             conversation_id=state.key.source_id,
@@ -55,5 +55,5 @@ class ConversationIndexService:
 
 def _lag(state: StoredState, now: datetime) -> float:
     indexed = state.indexed_at if state.status is IndexStatus.INDEXED else None
-    # Times are taken by several processes, whose clocks can differ a little.
+    # The times come from several processes, whose clocks may differ slightly.
     return max(0.0, ((indexed or now) - state.queued_at).total_seconds())

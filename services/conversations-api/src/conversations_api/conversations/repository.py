@@ -43,23 +43,24 @@ from conversations_api.conversations.filters import ConversationFilters, Sort
 from conversations_api.models import ConversationRow, IndexStateRow
 
 MAX_STATEMENT_BYTES: Final = 400_000
-"""Text in one INSERT. The driver makes one statement of rows up to 1,024,000 bytes, in which escaping can double it."""
+"""Maximum bytes of text in one INSERT. The driver joins rows into statements of up to 1,024,000 bytes, and escaping can
+double the text."""
 
-# What is only read is read from the tables, by statements made once: as objects it would take twice as long.
+# Reads use Core statements that are built once; loading ORM objects would take twice as long.
 _TABLE: Final = cast(Table, ConversationRow.__table__)
 _ROW: Final = _TABLE.c
 _STATES: Final = cast(Table, IndexStateRow.__table__)
-# A conversation is one unit, ordinal 0: that unit's status is the conversation's.
+# A conversation is a single unit with ordinal 0: that unit's status is the conversation's.
 _UNIT: Final = (_STATES.c.kind == CONVERSATION, _STATES.c.source_id == _ROW.id, _STATES.c.ordinal == 0)
 _STATUS: Final = select(_STATES.c.status).where(*_UNIT).scalar_subquery()
-# One that somebody else wrote has no state yet.
+# A conversation that another program wrote to the database has no state yet.
 _CONVERSATION: Final = select(*_ROW, func.coalesce(_STATUS, IndexStatus.PENDING).label("index_status"))
 _BY_ID: Final = _CONVERSATION.where(_ROW.id == bindparam("id"))
 _LOCKED: Final = select(ConversationRow).where(ConversationRow.id == bindparam("id")).with_for_update()
 _INSERT: Final = insert(_TABLE)
 
 FilterShape: TypeAlias = tuple[tuple[str, bool | None], ...]
-"""Which filters were given, by name. Of those that ask whether there is a value, what they ask; the others' values are
+"""The names of the given filters; with the value for boolean ones, else with None. All other values are bound
 parameters, so that one statement serves for all of them."""
 
 
@@ -77,7 +78,7 @@ class ConversationRepository:
         return found[0]
 
     async def lock(self, conversation_id: int) -> ConversationRow:
-        """Return a conversation to be changed; other writers wait until the commit. Raises `NotFoundError`."""
+        """Return a conversation, locked against other writers until the commit. Raises `NotFoundError`."""
         row = (await self._session.scalars(_LOCKED, {"id": conversation_id})).one_or_none()
         if row is None:
             raise _not_found(conversation_id)
@@ -86,7 +87,7 @@ class ConversationRepository:
     async def list(
         self, filters: ConversationFilters, sort: Sort, after: Position | None, limit: int
     ) -> Sequence[Conversation]:
-        """Return at most `limit` conversations that pass the filters, from the first one after `after` on."""
+        """Return at most `limit` conversations that match the filters, starting after the position `after`."""
         given = _given(filters)
         query = _page(sort, after is None, _shape_of(given))
         if filters.q is not None:
@@ -95,7 +96,7 @@ class ConversationRepository:
         return _conversations(await self._session.execute(query, {"most": limit, **position, **given}))
 
     async def count(self, filters: ConversationFilters) -> int:
-        """Return how many conversations pass the filters."""
+        """Return how many conversations match the filters."""
         given = _given(filters)
         query = select(func.count()).select_from(_TABLE).where(*_conditions(_shape_of(given)))
         if filters.q is not None:
@@ -105,7 +106,7 @@ class ConversationRepository:
     async def stats(self, indexed: int, failed: int) -> ConversationStats:
         """Count conversations by sentiments and month, in one pass over the table.
 
-        `indexed` and `failed` of them are known to be so; the rest is pending.
+        `indexed` and `failed` are the numbers of conversations with that index status; the others are pending.
         """
         question, answer = _ROW.question_sentiment, _ROW.answer_sentiment
         month = func.substr(_ROW.created_at, 1, 7, type_=String).label("month")
@@ -131,36 +132,36 @@ class ConversationRepository:
             yield or_(question.contains(word, autoescape=True), answer.contains(word, autoescape=True))
 
     async def add(self, items: Sequence[ConversationCreate], at: datetime) -> Sequence[int]:
-        """Insert conversations with version 1; return their keys in the order of the items."""
+        """Insert conversations with version 1; return their ids in the order of the items."""
         return [key for chunk in _chunks(items) for key in await self._insert(chunk, at)]
 
     async def _insert(self, items: Sequence[ConversationCreate], at: datetime) -> Sequence[int]:
         rows = [{**dict(item), "version": 1, "created_at": at, "updated_at": at} for item in items]
         if self._dialect == "sqlite" and len(rows) > 1:
-            # Its driver sends a statement for each row and tells no key.
+            # SQLite's driver would send one statement for each row and not return the ids.
             inserted = await self._session.execute(insert(_TABLE).values(rows))
         else:
-            # Of the rows of one INSERT MySQL's driver makes one statement; objects would be inserted one by one.
+            # MySQL's driver joins the rows into one statement; ORM objects would be inserted one by one.
             inserted = await self._session.execute(_INSERT, rows)
         return await self._keys(cast(CursorResult[Any], inserted).lastrowid, len(rows))
 
     async def _keys(self, reported: int, count: int) -> Sequence[int]:
-        """Return the keys that one INSERT of `count` rows made; the driver reports one of them.
+        """Return the ids of `count` rows inserted by one statement; the driver reports only one of them.
 
-        The keys of one statement are consecutive on both, also beside other writers: InnoDB reserves as many as there
-        are rows, and in SQLite there is one writer at a time.
+        The ids of one statement are consecutive even with concurrent writers: InnoDB reserves as many as there are
+        rows, and SQLite allows only one writer at a time.
         """
         if self._dialect == "sqlite":
             return range(reported - count + 1, reported + 1)
         if count == 1:
             return [reported]
-        # More than 1 on clusters that give each server keys of its own.
+        # Greater than 1 on clusters in which each server assigns ids of its own.
         step = (await self._session.execute(text("SELECT @@auto_increment_increment"))).scalar_one()
         return range(reported, reported + count * step, step)
 
     async def delete(self, ids: Sequence[int]) -> Sequence[int]:
-        """Delete conversations; return the keys of those that existed."""
-        # In the order of their keys, so that two deletes at once wait for each other instead of locking each other out.
+        """Delete conversations; return the ids of those that existed."""
+        # Locked in the order of their ids, so that concurrent deletes wait for each other instead of deadlocking.
         query = select(ConversationRow.id).where(ConversationRow.id.in_(ids)).order_by(ConversationRow.id)
         found = (await self._session.execute(query.with_for_update())).scalars().all()
         if found:
@@ -178,7 +179,7 @@ def _not_found(conversation_id: int) -> NotFoundError:
 
 
 def _given(filters: ConversationFilters) -> dict[str, Any]:
-    """Return the values of the filters that were given, by name."""
+    """Return the values of the given filters by name."""
     values = {name: getattr(filters, name) for name in FILTERS}
     return {name: value for name, value in values.items() if value not in (None, [])}
 
@@ -188,22 +189,22 @@ def _shape_of(given: Mapping[str, Any]) -> FilterShape:
 
 
 @lru_cache(maxsize=256)
-def _page(sort: Sort, first: bool, asked: FilterShape) -> Select[*tuple[Any, ...]]:
-    """Return the SELECT of a page in this order: the first one, or the one after `after_id` and `after_at`."""
+def _page(sort: Sort, first: bool, shape: FilterShape) -> Select[*tuple[Any, ...]]:
+    """Return the SELECT for the first page in this order, or for the page after `after_id` and `after_at`."""
     column = _ROW[sort.field]
     ordering = [column] if sort.field == "id" else [column, _ROW.id]
     query = _CONVERSATION.order_by(*(key.desc() if sort.descending else key for key in ordering))
     position = () if first else (_after_position(sort),)
-    return query.where(*position, *_conditions(asked)).limit(bindparam("most", type_=Integer))
+    return query.where(*position, *_conditions(shape)).limit(bindparam("most", type_=Integer))
 
 
-def _conditions(asked: FilterShape) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions of these filters, whose values are parameters by their names."""
-    for name, whether in asked:
-        column, operator = _ROW[FILTERS[name].field.name], FILTERS[name].operator
-        if operator is Operator.IS_EMPTY:
-            yield column.is_(None) if whether else column.is_not(None)
-        elif operator is Operator.ANY_OF:
+def _conditions(shape: FilterShape) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions of these filters; their values are bound parameters with the filters' names."""
+    for name, is_empty in shape:
+        column, check = _ROW[FILTERS[name].field.name], FILTERS[name].check
+        if check is Check.EMPTY:
+            yield column.is_(None) if is_empty else column.is_not(None)
+        elif check is Check.ANY_OF:
             yield column.in_(bindparam(name, expanding=True, type_=column.type))
         elif operator is Operator.GTE:
             yield column >= bindparam(name, type_=column.type)
@@ -212,7 +213,7 @@ def _conditions(asked: FilterShape) -> Iterator[ColumnElement[bool]]:
 
 
 def _after_position(sort: Sort) -> ColumnElement[bool]:
-    """Return the condition of rows that come later in the order. Its first part bounds the range read of the index."""
+    """Return the condition for rows after the position. Its first part limits the range of the index that is read."""
     key, column = _ROW.id, _ROW[sort.field]
     after_id, after_at = bindparam("after_id", type_=key.type), bindparam("after_at", type_=column.type)
     later_id: ColumnElement[bool] = key < after_id if sort.descending else key > after_id
@@ -224,7 +225,7 @@ def _after_position(sort: Sort) -> ColumnElement[bool]:
 
 
 def _chunks(items: Sequence[ConversationCreate]) -> Iterator[Sequence[ConversationCreate]]:
-    """Cut items into runs that fit one statement each."""
+    """Split items into chunks that fit into one statement each."""
     start, size = 0, 0
     for index, item in enumerate(items):
         item_size = sum(len(value.encode()) for _, value in item if isinstance(value, str))
@@ -252,7 +253,7 @@ def _sum_up(groups: Iterable[tuple[Sentiment, Sentiment, str, int]], indexed: in
         ],
         per_month=[MonthCount(month=month, count=months[month]) for month in sorted(months)],
         index_status={
-            # Never below 0: some may have been deleted since the others were counted.
+            # Never below 0: conversations may have been deleted after their states were counted.
             IndexStatus.PENDING: max(total - indexed - failed, 0),
             IndexStatus.INDEXED: indexed,
             IndexStatus.FAILED: failed,

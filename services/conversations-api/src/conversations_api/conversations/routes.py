@@ -1,4 +1,4 @@
-"""Routes of the conversations. Those with a fixed name stand before those with an id."""
+"""Routes of conversations. Fixed paths must come before paths with an id."""
 
 from typing import Annotated, Final
 
@@ -30,11 +30,11 @@ JSON: Final = "application/json"
 
 router = APIRouter(prefix=PREFIX, tags=["conversations"])
 
-Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The conversation's key.")]
+Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The conversation's id.")]
 IfMatch = Annotated[
-    list[str] | None, Header(description='Change only if the version is still this one: `"3"` or `"3-indexed"`.')
+    list[str] | None, Header(description='Change only if the current version is this one: `"3"` or `"3-indexed"`.')
 ]
-IfNoneMatch = Annotated[list[str] | None, Header(description="Answer 304 if the representation is still this one.")]
+IfNoneMatch = Annotated[list[str] | None, Header(description="Return 304 if this is still the current representation.")]
 
 
 @router.post("", status_code=201, response_model=Conversation, responses=documentation.CREATED)
@@ -43,7 +43,7 @@ async def create(
     session: WriteSession,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Add a conversation. It is searchable a moment later."""
+    """Add a conversation. Search finds it moments later."""
     request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content)
     result = await ConversationService(session).add([content], request)
     created = Conversation(
@@ -54,7 +54,7 @@ async def create(
         index_status=IndexStatus.PENDING,
         **dict(content),
     )
-    response = _answer(created, 201)
+    response = _conversation_response(created, 201)
     response.headers["Location"] = f"{PREFIX}/{created.id}"
     _set_replayed_header(response, result)
     return response
@@ -62,7 +62,7 @@ async def create(
 
 @router.get("", response_model=ConversationPage, responses=documentation.LISTED)
 async def list_conversations(query: Annotated[ListQuery, Query()], session: ReadSession) -> Response:
-    """List conversations, a page at a time. No row comes twice or is left out while others are added."""
+    """List conversations, one page at a time. No row is repeated or skipped while others are added."""
     page = await ConversationService(session).list(query)
     return Response(page.model_dump_json(exclude_unset=True), media_type=JSON)
 
@@ -74,7 +74,7 @@ async def create_many(
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> BulkCreated:
-    """Add up to 1,000 conversations: all of them or, when one is bad, none."""
+    """Add up to 1,000 conversations: all of them or, if one is invalid, none."""
     request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk", bulk)
     result = await ConversationService(session).add(bulk.items, request)
     _set_replayed_header(response, result)
@@ -88,7 +88,7 @@ async def delete_many(
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> BulkDeleted:
-    """Delete up to 1,000 conversations. Keys that do not exist are passed over."""
+    """Delete up to 1,000 conversations. Ids that do not exist are ignored."""
     request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk-delete", bulk)
     result = await ConversationService(session).delete_many(bulk.ids, request)
     _set_replayed_header(response, result)
@@ -97,9 +97,9 @@ async def delete_many(
 
 @router.get("/export", response_class=StreamingResponse, responses=documentation.EXPORTED)
 async def export_conversations(query: Annotated[ExportQuery, Query()], sessions: ReadSessions) -> StreamingResponse:
-    """Download all conversations that pass the filters, as a file that can be imported again."""
+    """Download all conversations that match the filters, as a file that can be imported again."""
     pages = export_pages(sessions, query)
-    # What goes wrong before the first byte can still be said in a proper answer.
+    # Errors before the first byte can still be returned as a problem document.
     first = await anext(pages)
     return StreamingResponse(
         export.lines(first, pages, query.format),
@@ -131,8 +131,8 @@ async def replace(
     session: WriteSession,
     if_match: IfMatch = None,
 ) -> Response:
-    """Give a conversation new content. The same content again changes nothing."""
-    return _answer(await ConversationService(session).replace(conversation_id, content, if_match))
+    """Replace a conversation's content. Identical content changes nothing."""
+    return _conversation_response(await ConversationService(session).replace(conversation_id, content, if_match))
 
 
 @router.patch("/{conversation_id}", response_model=Conversation, responses=documentation.CHANGED)
@@ -142,18 +142,18 @@ async def update(
     session: WriteSession,
     if_match: IfMatch = None,
 ) -> Response:
-    """Change some fields of a conversation; those left out stay as they are."""
-    return _answer(await ConversationService(session).update(conversation_id, change, if_match))
+    """Change some fields of a conversation; omitted fields keep their values."""
+    return _conversation_response(await ConversationService(session).update(conversation_id, change, if_match))
 
 
 @router.delete("/{conversation_id}", status_code=204, responses=documentation.DELETED)
 async def delete(conversation_id: Id, session: WriteSession, if_match: IfMatch = None) -> None:
-    """Delete a conversation; search forgets it a moment later."""
+    """Delete a conversation. Search stops finding it moments later."""
     await ConversationService(session).delete(conversation_id, if_match)
 
 
-def _answer(conversation: Conversation, status: int = 200) -> Response:
-    """Return the answer that shows a conversation. Made here: the framework would check it once more."""
+def _conversation_response(conversation: Conversation, status: int = 200) -> Response:
+    """Return a response with the conversation. Serialised here because FastAPI would validate it once more."""
     return Response(conversation.model_dump_json(), status, {"ETag": etag_of(conversation)}, JSON)
 
 

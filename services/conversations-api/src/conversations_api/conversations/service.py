@@ -1,7 +1,7 @@
-"""What can be done with conversations.
+"""Operations on conversations.
 
-Each change goes the same way, in the one transaction of its request: the conversation itself, its index state, and the
-job that is owed to the worker. What is committed is committed together; the relay takes the job on from there.
+Every change writes three things in its request's transaction: the conversation, its index state and a job in the
+outbox. They are committed together; the relay then publishes the job.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -33,11 +33,11 @@ from conversations_api.units.repository import IndexStateRepository
 _STORED: Final = Conversation.model_fields.keys() - {"index_status"}
 
 EXPORT_PAGE: Final = 100
-"""Rows of an export that are read at once."""
+"""Rows of an export that are read in one query."""
 
 
 class ConversationService:
-    """Reads and changes conversations in a session, whose owner commits."""
+    """Reads and changes conversations in a session; the caller commits."""
 
     def __init__(self, session: AsyncSession, clock: Clock = utc_now) -> None:
         self._conversations = ConversationRepository(session)
@@ -51,7 +51,7 @@ class ConversationService:
         return await self._conversations.get(conversation_id)
 
     async def list(self, query: ListQuery) -> ConversationPage:
-        """Return one page; its `total` is set only when asked for. Raises `InvalidRequestError` for a bad cursor."""
+        """Return one page, with `total` only if requested. Raises `InvalidRequestError` for an invalid cursor."""
         after = cursor.decode(query)
         found = await self._conversations.list(query, query.sort, after, query.limit + 1)
         items = found[: query.limit]
@@ -63,14 +63,14 @@ class ConversationService:
         return page
 
     async def stats(self) -> ConversationStats:
-        """Count conversations by what they are."""
-        # Before the conversations: what is indexed in between then counts as pending, and not the other way round.
-        counted = await self._states.statuses(CONVERSATION)
-        indexed, failed = counted[IndexStatus.INDEXED], counted[IndexStatus.FAILED]
+        """Count conversations by sentiments, month and index status."""
+        # Before counting the conversations: what is indexed in between still counts as pending.
+        counts = await self._states.statuses(CONVERSATION)
+        indexed, failed = counts[IndexStatus.INDEXED], counts[IndexStatus.FAILED]
         return await self._conversations.stats(indexed=indexed, failed=failed)
 
     async def add(self, items: Sequence[ConversationCreate], request: KeyedRequest | None) -> IdempotentResult:
-        """Add conversations, all of them or none; a repeated request adds nothing and returns the first one's keys."""
+        """Add conversations, all or none; a repeated request adds nothing and returns the first one's result."""
         now = self._clock()
         if request and (result := await self._keys.claim(request, now)):
             return result
@@ -78,12 +78,12 @@ class ConversationService:
         units = conversation_units(ids)
         await self._states.queue_new(units, now)
         await self._outbox.add(IndexJob.CREATED, units)
-        return await self._done(request, ids, now)
+        return await self._save_result(request, ids, now)
 
     async def replace(
         self, conversation_id: int, content: ConversationCreate, if_match: Sequence[str] | None
     ) -> Conversation:
-        """Give a conversation new content. Raises `NotFoundError`, `VersionConflictError`."""
+        """Replace a conversation's content. Raises `NotFoundError`, `VersionConflictError`."""
         return await self._change(conversation_id, content.model_dump(), if_match)
 
     async def update(
@@ -102,7 +102,7 @@ class ConversationService:
         for name, value in values.items():
             setattr(row, name, value)
         row.version += 1
-        # Strictly later, also where the clock was set back.
+        # Strictly increasing, even if the clock was set back.
         row.updated_at = max(self._clock(), row.updated_at + timedelta(microseconds=1))
         units = conversation_units([conversation_id])
         await self._states.queue_again(units, row.updated_at)
@@ -112,26 +112,26 @@ class ConversationService:
 
     async def delete(self, conversation_id: int, if_match: Sequence[str] | None) -> None:
         """Delete a conversation. Raises `NotFoundError`, `VersionConflictError`."""
-        present = await self._conversations.lock(conversation_id)
-        require_version(if_match, present.version)
+        row = await self._conversations.lock(conversation_id)
+        require_version(if_match, row.version)
         await self._delete([conversation_id])
 
     async def delete_many(self, ids: Sequence[int], request: KeyedRequest | None) -> IdempotentResult:
-        """Delete conversations; those that do not exist are passed over, and not named in what is returned."""
+        """Delete conversations; the result lists the ids of those that existed."""
         now = self._clock()
         if request and (result := await self._keys.claim(request, now)):
             return result
-        return await self._done(request, await self._delete(ids), now)
+        return await self._save_result(request, await self._delete(ids), now)
 
     async def _delete(self, ids: Sequence[int]) -> Sequence[int]:
         deleted = await self._conversations.delete(ids)
         units = conversation_units(deleted)
-        # No foreign key takes it away, as states are of units of any kind.
+        # No foreign key cascades to the states, as they belong to units of any kind.
         await self._states.delete(units)
         await self._outbox.add(IndexJob.DELETED, units)
         return deleted
 
-    async def _done(self, request: KeyedRequest | None, ids: Sequence[int], at: datetime) -> IdempotentResult:
+    async def _save_result(self, request: KeyedRequest | None, ids: Sequence[int], at: datetime) -> IdempotentResult:
         result = IdempotentResult(ids, at)
         if request:
             await self._keys.save_result(request, result)
@@ -139,10 +139,10 @@ class ConversationService:
 
 
 async def export_pages(sessions: SessionFactory, filters: ConversationFilters) -> AsyncIterator[Sequence[Conversation]]:
-    """Yield the conversations that pass the filters in the order of their keys, in pages of at most `EXPORT_PAGE`.
+    """Yield the conversations that match the filters in the order of their ids, in pages of at most `EXPORT_PAGE`.
 
-    Each page is read by itself: an export of any size takes the same memory, and a slow client holds no connection.
-    Raises `UnavailableError`.
+    Each page is a query of its own: memory does not grow with the export, and a slow client holds no connection. Raises
+    `UnavailableError`.
     """
     last: cursor.Position | None = None
     while True:

@@ -1,4 +1,4 @@
-"""Conversations as sources of units: each is one."""
+"""Conversations as sources of units: each is a single unit."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -33,8 +33,8 @@ class ConversationUnitSource:
 
     async def page(self, after: UnitKey, limit: int, since: datetime | None) -> Sequence[Unit]:
         """See `UnitSource.page`."""
-        # By primary key, which holds the texts. An index on (id, version) would be smaller to read, but MariaDB then
-        # locks and updates rows by it as well, which can deadlock with those that go by primary key.
+        # Reads the clustered primary key, which includes the texts. An index on (id, version) would be smaller, but
+        # MariaDB would then also lock rows through it, which can deadlock with statements that use the primary key.
         query = select(_ROW.id, _ROW.version).where(_ROW.id > after.source_id).order_by(_ROW.id).limit(limit)
         if since is not None:
             query = query.where(_ROW.updated_at >= since)
@@ -46,5 +46,5 @@ class ConversationUnitSource:
 
 
 def _ids(keys: Collection[UnitKey]) -> list[int]:
-    """Return the conversations of these units. There is none with another ordinal than 0."""
+    """Return the conversations of these units. Units with an ordinal other than 0 do not exist."""
     return [key.source_id for key in keys if not key.ordinal]

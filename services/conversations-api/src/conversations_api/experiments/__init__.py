@@ -1,1 +1,1 @@
-"""Experiments: evaluations of retrieval, kept to be compared."""
+"""Experiments: stored retrieval evaluations, for comparison."""

@@ -13,7 +13,7 @@ from sqlalchemy.orm import defer
 
 from conversations_api.models import ExperimentRow
 
-# Without the values case by case, which are most of it.
+# Without the values per case, which are most of the data.
 _LISTED: Final = select(ExperimentRow).options(defer(ExperimentRow.per_case, raiseload=True))
 
 
@@ -24,7 +24,7 @@ class ExperimentRepository:
         self._session = session
 
     async def add(self, content: ExperimentCreate, at: datetime) -> int:
-        """Insert an experiment; return its key."""
+        """Insert an experiment; return its id."""
         row = ExperimentRow(
             **content.model_dump(include={"name", "duration_seconds", "note"}),
             created_at=at,
@@ -45,7 +45,7 @@ class ExperimentRepository:
         return ExperimentDetail.model_validate({**_values(row), "per_case": json.loads(row.per_case)})
 
     async def list(self, before: int | None, limit: int, data_set_sha256: str | None) -> list[Experiment]:
-        """Return at most `limit` experiments with keys below `before`, newest first."""
+        """Return at most `limit` experiments with ids below `before`, newest first."""
         query = _LISTED.order_by(ExperimentRow.id.desc()).limit(limit)
         if before is not None:
             query = query.where(ExperimentRow.id < before)

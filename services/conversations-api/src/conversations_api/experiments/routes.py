@@ -1,4 +1,4 @@
-"""Routes of the experiments."""
+"""Routes of experiments."""
 
 from typing import Annotated, Final
 
@@ -32,15 +32,15 @@ _NEW_EXAMPLES: Final = {"experiment": {"summary": "One run", "value": {**_NEW, "
 _HEADERS: Final = {
     "Location": {"description": "Path of the new experiment.", "schema": {"type": "string"}},
     "Idempotent-Replayed": {
-        "description": "`true` where the request was done before and its answer is given again.",
+        "description": "`true` if the request had been processed before and its response is repeated.",
         "schema": {"type": "string"},
     },
 }
 
 
-Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The experiment's key.")]
-Cursor = Annotated[int | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the page before.")]
-DataSetHash = Annotated[Sha256 | None, Query(description="Only experiments over the data set with this hash.")]
+Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The experiment's id.")]
+Cursor = Annotated[int | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the previous page.")]
+DataSetHash = Annotated[Sha256 | None, Query(description="Only experiments on the data set with this SHA-256 hash.")]
 
 
 @router.post("", status_code=201, responses=answers(_EXPERIMENT, 400, 409, 422, status=201, headers=_HEADERS))
@@ -50,7 +50,7 @@ async def create(
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> Experiment:
-    """Keep an experiment: what was evaluated over which data set, and the figures."""
+    """Store an experiment: what was evaluated on which data set, and the metrics."""
     request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content)
     result = await ExperimentService(session).add(content, request)
     response.headers["Location"] = f"{PREFIX}/{result.ids[0]}"
@@ -66,17 +66,17 @@ async def list_experiments(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     data_set_sha256: DataSetHash = None,
 ) -> ExperimentPage:
-    """List experiments, newest first, a page at a time, without their values case by case."""
+    """List experiments, newest first, one page at a time, without their values per case."""
     return await ExperimentService(session).list(cursor, limit, data_set_sha256)
 
 
 @router.get("/{experiment_id}", responses=answers({**_EXPERIMENT, "per_case": _PER_CASE}, 400, 404))
 async def get(experiment_id: Id, session: ReadSession) -> ExperimentDetail:
-    """Return an experiment with its values case by case."""
+    """Return an experiment with its values per case."""
     return await ExperimentService(session).get(experiment_id)
 
 
 @router.delete("/{experiment_id}", status_code=204, responses=problems(400, 404))
 async def delete(experiment_id: Id, session: WriteSession) -> None:
-    """Delete an experiment for good."""
+    """Permanently delete an experiment."""
     await ExperimentService(session).delete(experiment_id)

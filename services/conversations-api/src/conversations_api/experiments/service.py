@@ -1,4 +1,4 @@
-"""What can be done with experiments: keep one, look at them, delete one."""
+"""Operations on experiments: store, read, delete."""
 
 from mh_common.models import ExperimentCreate, ExperimentDetail, ExperimentPage
 
@@ -9,7 +9,7 @@ from conversations_api.idempotency.repository import IdempotencyRepository, Idem
 
 
 class ExperimentService:
-    """Reads and changes experiments in a session, whose owner commits."""
+    """Reads and changes experiments in a session; the caller commits."""
 
     def __init__(self, session: AsyncSession, clock: Clock = utc_now) -> None:
         self._experiments = ExperimentRepository(session)
@@ -21,16 +21,17 @@ class ExperimentService:
         return await self._experiments.get(experiment_id)
 
     async def list(self, before: int | None, limit: int, data_set_sha256: str | None) -> ExperimentPage:
-        """Return one page, newest first; `before` is the cursor of the page before."""
+        """Return one page, newest first; `before` is the cursor of the previous page."""
         found = await self._experiments.list(before, limit + 1, data_set_sha256)
         items = found[:limit]
         return ExperimentPage(items=items, next_cursor=str(items[-1].id) if len(found) > limit else None)
 
     async def add(self, content: ExperimentCreate, request: KeyedRequest | None) -> IdempotentResult:
-        """Keep an experiment; a repeated request keeps nothing and returns the first one's key and time.
+        """Store an experiment; a repeated request stores nothing and returns the first one's id and time.
 
         Raises:
-            IdempotencyConflictError, IdempotencyMismatchError: The request's key is in work, or was another request's.
+            IdempotencyConflictError: Another request with the same idempotency key is still being processed.
+            IdempotencyMismatchError: The idempotency key was used for a different request.
         """
         now = self._clock()
         if request and (result := await self._keys.claim(request, now)):

@@ -1,1 +1,1 @@
-"""Query history: what users asked, what they were answered, and their feedback."""
+"""Query history: users' questions, the answers they got, and their feedback."""

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about the routes beyond their types: worked examples and possible problems."""
+"""OpenAPI documentation of the routes beyond their types: examples and possible problems."""
 
 from typing import Final
 
@@ -26,7 +26,7 @@ NEW_FEEDBACK: Final = {"up": {"summary": "It helped", "value": _NEW_FEEDBACK}}
 
 ADDED: Final[Responses] = {
     **answers(_ENTRY, 400, 404, 409, 422, status=201),
-    200: {"description": "It was stored before.", "content": {"application/json": {"example": _ENTRY}}},
+    200: {"description": "It had already been stored.", "content": {"application/json": {"example": _ENTRY}}},
 }
 LISTED: Final = answers({"items": [{**_ENTRY, "feedback": _FEEDBACK}], "next_cursor": "41"}, 400, 409)
 READ: Final = answers({**_ENTRY, "feedback": _FEEDBACK}, 400, 404, 409)

@@ -16,7 +16,7 @@ _PLAIN: Final = ("user_id", "question", "standalone_query", "answer", "model", "
 
 
 class StoredEntry(NamedTuple):
-    """An entry and its place in the list."""
+    """An entry and its key, which determines its position in the list."""
 
     key: int
     entry: HistoryEntry
@@ -29,7 +29,7 @@ class HistoryRepository:
         self._session = session
 
     async def add(self, content: HistoryEntryCreate, at: datetime) -> bool:
-        """Insert an entry; False when there is one with its `answer_id`, which stays as it is."""
+        """Insert an entry; return False if one with its `answer_id` exists, which is left unchanged."""
         row = {
             **content.model_dump(include=set(_PLAIN)),
             "answer_id": str(content.answer_id),
@@ -39,19 +39,19 @@ class HistoryRepository:
             "usage": content.usage.model_dump_json(),
         }
         try:
-            # As a statement: of a refused one the transaction goes on, of an object that is refused it does not.
+            # A Core statement: the transaction survives if it is rejected, which it does not for an ORM object.
             await self._session.execute(insert(HistoryRow).values(row))
         except IntegrityError:
             return False
         return True
 
     async def find(self, answer_id: UUID) -> HistoryEntry | None:
-        """Return an entry."""
+        """Return an entry, or None."""
         row = await self._session.scalar(select(HistoryRow).where(HistoryRow.answer_id == str(answer_id)))
         return None if row is None else to_entry(row)
 
     async def lock(self, answer_id: UUID) -> HistoryRow | None:
-        """Return an entry to be changed; other writers wait until the commit."""
+        """Return an entry, or None; it is locked against other writers until the commit."""
         query = select(HistoryRow).where(HistoryRow.answer_id == str(answer_id))
         row: HistoryRow | None = await self._session.scalar(query.with_for_update())
         return row
@@ -71,9 +71,9 @@ class HistoryRepository:
         """Delete all of a user's entries; return how many there were."""
         return await self._delete(HistoryRow.user_id == user_id)
 
-    async def delete_before(self, than: datetime, limit: int) -> int:
-        """Delete at most `limit` of the entries stored before `than`, the oldest first; return how many."""
-        old = select(HistoryRow.id).where(HistoryRow.created_at < than).order_by(HistoryRow.created_at).limit(limit)
+    async def delete_before(self, cutoff: datetime, limit: int) -> int:
+        """Delete at most `limit` of the entries stored before `cutoff`, oldest first; return how many."""
+        old = select(HistoryRow.id).where(HistoryRow.created_at < cutoff).order_by(HistoryRow.created_at).limit(limit)
         keys = (await self._session.scalars(old)).all()
         return await self._delete(HistoryRow.id.in_(keys)) if keys else 0
 

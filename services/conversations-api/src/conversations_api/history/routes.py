@@ -1,7 +1,7 @@
 """Routes of the query history.
 
-`X-User-Id` is believed: the platform logs nobody in. Whoever runs it puts a proxy in front that does, and that sets the
-header itself, whatever the client sent.
+`X-User-Id` is trusted: the platform does not authenticate users. Operators put an authenticating proxy in front of it
+that sets the header and overwrites whatever the client sent.
 """
 
 from typing import Annotated
@@ -27,40 +27,42 @@ router = APIRouter(prefix="/api/v1/history", tags=["history"])
 
 async def _turned_on(request: Request) -> None:
     if not state_of(request).history_enabled:
-        message = "The query history is turned off (HISTORY_ENABLED): nothing is stored or shown. Deleting works."
-        raise FeatureDisabledError(message)
+        message = "The query history is turned off (HISTORY_ENABLED). Entries can only be deleted."
+        raise TurnedOffError(message)
 
 
 TURNED_ON = [Depends(_turned_on)]
-_USER = Header(alias=USER_ID_HEADER, pattern=USER_ID_PATTERN, description="The user, as the gateway's log-in has it.")
+_USER = Header(
+    alias=USER_ID_HEADER, pattern=USER_ID_PATTERN, description="The user's id, as set by the authenticating proxy."
+)
 
 AnswerId = Annotated[UUID, Path(description="The answer's id.")]
 User = Annotated[str, _USER]
 OptionalUser = Annotated[str | None, _USER]
-Cursor = Annotated[int | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the page before.")]
+Cursor = Annotated[int | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the previous page.")]
 
 
 @router.get("", responses=documentation.LISTED, dependencies=TURNED_ON)
 async def list_history(
     user_id: User, session: ReadSession, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
 ) -> HistoryPage:
-    """List the user's own entries, newest first, a page at a time."""
+    """List the user's own entries, newest first, one page at a time."""
     return await HistoryService(session).list(user_id, cursor, limit)
 
 
 @router.delete("", responses=documentation.CLEARED)
 async def clear(user_id: User, session: WriteSession) -> HistoryDeleted:
-    """Delete all of the user's entries for good."""
+    """Permanently delete all of the user's entries."""
     return HistoryDeleted(deleted=await HistoryService(session).clear(user_id))
 
 
 @router.get("/{answer_id}", responses=documentation.READ, dependencies=TURNED_ON)
 async def get(answer_id: AnswerId, session: ReadSession, user_id: OptionalUser = None) -> HistoryEntry:
-    """Return an entry: one of the user's own, or one that was stored without a user."""
+    """Return an entry: one of the user's own, or one stored without a user."""
     return await HistoryService(session).get(answer_id, user_id)
 
 
 @router.delete("/{answer_id}", status_code=204, responses=documentation.DELETED)
 async def delete(answer_id: AnswerId, session: WriteSession, user_id: OptionalUser = None) -> None:
-    """Delete an entry for good: one of the user's own, or one that was stored without a user."""
+    """Permanently delete an entry: one of the user's own, or one stored without a user."""
     await HistoryService(session).delete(answer_id, user_id)

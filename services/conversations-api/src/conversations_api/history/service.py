@@ -1,8 +1,8 @@
-"""What can be done with the query history, and by whom.
+"""Operations on the query history, and who may perform them.
 
-The user is whoever the caller says: log-in is the business of what stands before the platform. A user reaches entries
-of their own, and those that were stored without a user, which belong to whoever knows their `answer_id`. Anybody else's
-entry is as absent.
+The user id is trusted: authentication is left to a proxy in front of the platform. A user can access their own entries
+and those stored without a user, which belong to whoever knows their `answer_id`. Other users' entries are treated as if
+they did not exist.
 """
 
 from typing import TypeVar
@@ -20,7 +20,7 @@ Entry = TypeVar("Entry", HistoryEntry, HistoryRow)
 
 
 class HistoryService:
-    """Reads and changes entries in a session, whose owner commits."""
+    """Reads and changes entries in a session; the caller commits."""
 
     def __init__(self, session: AsyncSession, clock: Clock = utc_now) -> None:
         self._history = HistoryRepository(session)
@@ -31,39 +31,40 @@ class HistoryService:
         return _visible(await self._history.find(answer_id), answer_id, user_id)
 
     async def list(self, user_id: str, before: int | None, limit: int) -> HistoryPage:
-        """Return one page of the user's entries, newest first; `before` is the cursor of the page before."""
+        """Return one page of the user's entries, newest first; `before` is the cursor of the previous page."""
         found = await self._history.list(user_id, before, limit + 1)
         page = found[:limit]
         more = len(found) > limit
         return HistoryPage(items=[one.entry for one in page], next_cursor=str(page[-1].key) if more else None)
 
     async def add(self, content: HistoryEntryCreate) -> tuple[HistoryEntry, bool]:
-        """Store an entry; return it, and whether it is new. The same one again changes nothing.
+        """Store an entry; return it, and whether it is new. Storing it again changes nothing.
 
         Raises:
-            IdempotencyMismatchError: There is another entry with this `answer_id`.
+            IdempotencyMismatchError: A different entry with this `answer_id` exists.
+            NotFoundError: The entry was deleted concurrently.
         """
         new = await self._history.add(content, self._clock())
         stored = await self._history.find(content.answer_id)
         if stored is None:
-            raise NotFoundError(f"The entry {content.answer_id} was deleted at this moment.")
+            raise NotFoundError(f"The entry {content.answer_id} was deleted concurrently.")
         if not new and stored.model_dump(exclude={"created_at", "feedback"}) != content.model_dump():
-            raise IdempotencyMismatchError("The answer_id was used before, for another answer.")
+            raise IdempotencyMismatchError("The answer_id was already used for another answer. Use a new one.")
         return stored, new
 
     async def set_feedback(self, answer_id: UUID, user_id: str | None, content: FeedbackCreate) -> Feedback:
-        """Store the user's feedback in the place of what was there. Raises `NotFoundError`."""
+        """Store the user's feedback, replacing earlier feedback. Raises `NotFoundError`."""
         row = _visible(await self._history.lock(answer_id), answer_id, user_id)
         feedback = Feedback(rating=content.rating, comment=content.comment, at=self._clock())
         row.rating, row.comment, row.feedback_at = feedback.rating, feedback.comment, feedback.at
         return feedback
 
     async def delete(self, answer_id: UUID, user_id: str | None) -> None:
-        """Delete an entry for good. Raises `NotFoundError`."""
+        """Permanently delete an entry. Raises `NotFoundError`."""
         await self._history.delete(_visible(await self._history.lock(answer_id), answer_id, user_id))
 
     async def clear(self, user_id: str) -> int:
-        """Delete all of the user's entries for good; return how many there were."""
+        """Permanently delete all of the user's entries; return how many there were."""
         return await self._history.delete_by_user(user_id)
 
 

@@ -1,1 +1,1 @@
-"""POSTs that may be sent twice and are done once."""
+"""Idempotency keys: a POST that is sent again with the same key is processed only once."""

@@ -1,1 +1,1 @@
-"""Runs over the whole index: asked for here, carried out by the worker, one at a time."""
+"""Runs over the whole index: requested here, executed by the worker, one at a time."""

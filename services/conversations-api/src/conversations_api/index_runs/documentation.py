@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about the routes beyond their types: worked examples and possible problems."""
+"""OpenAPI documentation of the routes beyond their types: examples and possible problems."""
 
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ _QUEUED: Final = {
 _RUNNING: Final = {**_QUEUED, "status": "running", "started_at": "2026-03-02T09:15:00.480000Z", "checked": 3000}
 _PROGRESS: Final = {"owner": "worker-1:4711", "status": "running", "checked": 3000}
 _FINISHED: Final = {"owner": "worker-1:4711", "status": "done", "checked": 3512, "stale": 2, "repaired": 2}
-PROGRESS: Final = {"under way": {"value": _PROGRESS}, "over": {"value": _FINISHED}}
+PROGRESS: Final = {"running": {"value": _PROGRESS}, "finished": {"value": _FINISHED}}
 
 SYNC: Final[dict[str, Any]] = {"everything": {"value": {}}}
 NEW: Final = {"reconcile": {"value": {"kind": "reconcile"}}}

@@ -18,7 +18,7 @@ _LATEST_FIRST: Final = select(IndexRunRow).order_by(IndexRunRow.id.desc())
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who has a run, or had it last."""
+    """The current or last holder of a run's lease."""
 
     run_id: int
     owner: str | None
@@ -26,7 +26,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class DueRun:
-    """A run that the worker is to be told of."""
+    """A run for which a message to the worker is due."""
 
     id: int
     kind: IndexRunKind
@@ -41,7 +41,7 @@ class IndexRunRepository:
     async def add(
         self, kind: IndexRunKind, since: datetime | None, force: bool, at: datetime, message_due_at: datetime
     ) -> int:
-        """Add a run that waits; return its id."""
+        """Add a queued run; return its id."""
         row = IndexRunRow(
             kind=kind,
             since=since,
@@ -67,32 +67,32 @@ class IndexRunRepository:
         return [_run(row) for row in await self._session.scalars(_LATEST_FIRST.limit(limit))]
 
     async def find_queued(self, kind: IndexRunKind, since: datetime | None, force: bool) -> IndexRun | None:
-        """Return the newest run that looks at the same and that nobody has begun."""
+        """Return the newest queued run with the same parameters."""
         same = (IndexRunRow.kind == kind, IndexRunRow.since == since, IndexRunRow.force.is_(force))
         query = _LATEST_FIRST.where(IndexRunRow.status == IndexRunStatus.QUEUED, *same)
         row = await self._session.scalar(query.limit(1))
         return None if row is None else _run(row)
 
     async def lock(self) -> None:
-        """Hold off everybody else who wants to claim a run or to go on with one, until the commit.
+        """Block concurrent claims and reports of any run until the commit.
 
-        All of them lock the same row, the oldest, whichever run they mean.
+        All of them lock the same row, the oldest run, whichever run they are about.
         """
         await self._session.execute(select(IndexRunRow.id).order_by(IndexRunRow.id).limit(1).with_for_update())
 
     async def find_holder(self, now: datetime) -> Holder | None:
-        """Return who has the one run that is under way; None when there is none, or its lease is over."""
+        """Return the holder of the running run; None if there is none or its lease has expired."""
         held = (IndexRunRow.status == IndexRunStatus.RUNNING, IndexRunRow.lease_until > now)
         query = select(IndexRunRow.id, IndexRunRow.owner).where(*held).order_by(IndexRunRow.lease_until.desc())
         row = (await self._session.execute(query.limit(1))).one_or_none()
         return None if row is None else Holder(*row)
 
     async def find_owner(self, run_id: int) -> str | None:
-        """Return who has this run or had it last; None while nobody has."""
+        """Return the current or last owner of this run; None if nobody has claimed it yet."""
         return (await self._session.execute(select(IndexRunRow.owner).where(IndexRunRow.id == run_id))).scalar()
 
     async def find_waiting(self, now: datetime) -> int | None:
-        """Return the oldest run that is not over and that nobody has now."""
+        """Return the oldest unfinished run that nobody holds."""
         free = or_(IndexRunRow.lease_until.is_(None), IndexRunRow.lease_until <= now)
         query = select(IndexRunRow.id).where(_ACTIVE, free).order_by(IndexRunRow.id).limit(1)
         return (await self._session.execute(query)).scalar()
@@ -104,9 +104,9 @@ class IndexRunRepository:
             await self._session.execute(statement)
 
     async def claim_due(self, now: datetime, again_at: datetime) -> list[DueRun]:
-        """Return the runs that the worker is to be told of now, and put off the next time until `again_at`.
+        """Return the runs whose message to the worker is due, and postpone their next message until `again_at`.
 
-        Several relays may do this at once: each run goes to one of them.
+        Several relays can do this concurrently: each run goes to one of them.
         """
         query = (
             select(IndexRunRow.id, IndexRunRow.kind)

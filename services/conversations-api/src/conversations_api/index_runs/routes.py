@@ -1,4 +1,4 @@
-"""Routes of the runs over the whole index: ask for one, look at them."""
+"""Routes for requesting and reading runs over the whole index."""
 
 from typing import Annotated
 
@@ -17,22 +17,22 @@ from conversations_api.index_runs.service import IndexRunService
 
 router = APIRouter(prefix="/api/v1/index", tags=["index"])
 
-Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The run's key.")]
+Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The run's id.")]
 Sync = Annotated[IndexSyncRequest, Body(openapi_examples=documentation.SYNC)]
 
 
 @router.post("/sync", status_code=202, responses=documentation.SYNC_QUEUED)
 async def sync(request: Sync, session: WriteSession) -> IndexRun:
-    """Ask for a run that compares the index with the conversations and queues the differences.
+    """Request a run that compares the index with the conversations and queues the differences.
 
-    Where such a run waits already, that one is answered.
+    If such a run is already queued, it is returned instead.
     """
     return await IndexRunService(session).request(IndexRunKind.RECONCILE, request.since, request.force)
 
 
 @router.post("/rebuild", status_code=202, responses=documentation.REBUILD_QUEUED)
 async def rebuild(session: WriteSession) -> IndexRun:
-    """Ask for a run that builds the index anew. Where one waits already, that one is answered."""
+    """Request a run that rebuilds the index. If one is already queued, it is returned instead."""
     return await IndexRunService(session).request(IndexRunKind.REBUILD)
 
 

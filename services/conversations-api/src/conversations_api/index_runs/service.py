@@ -1,7 +1,7 @@
-"""What can be done with runs: ask for one, claim it, say how far it is.
+"""Operations on runs: request, claim, report progress.
 
-One run is under way at a time. Its holder has a lease, which each of its reports extends; when the lease is over, the
-holder is taken for dead, and the run, or another one, may be claimed. Who claims or reports does so under one lock.
+Only one run is running at a time. Its holder has a lease, which each report extends. When the lease expires, the holder
+is considered dead, and the run, or another one, can be claimed. All claims and reports are serialised by one lock.
 """
 
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ _FINISHED: Final = frozenset({IndexRunStatus.DONE, IndexRunStatus.FAILED})
 
 
 class IndexRunService:
-    """Reads and changes runs in a session, whose owner commits."""
+    """Reads and changes runs in a session; the caller commits."""
 
     def __init__(self, session: AsyncSession, clock: Clock = utc_now) -> None:
         self._session = session
@@ -37,7 +37,7 @@ class IndexRunService:
         return await self._runs.latest(limit)
 
     async def request(self, kind: IndexRunKind, since: datetime | None = None, force: bool = False) -> IndexRun:
-        """Return a run that the worker is told of from the commit on; one like it that waits already is enough."""
+        """Queue a run, or reuse a queued one with the same parameters; its message is sent after the commit."""
         now = self._clock()
         waiting = await self._runs.find_queued(kind, since, force)
         run_id = waiting.id if waiting else await self._runs.add(kind, since, force, now, message_due_at=now)
@@ -45,7 +45,7 @@ class IndexRunService:
         return await self._runs.get(run_id)
 
     async def add(self, kind: IndexRunKind) -> IndexRun:
-        """Return a run that its creator means to claim at once; the worker is told of it should that not happen."""
+        """Queue a run, or reuse a queued one, for the caller to claim; if nobody does, a message is sent later."""
         now = self._clock()
         waiting = await self._runs.find_queued(kind, since=None, force=False)
         if waiting is not None:
@@ -53,42 +53,43 @@ class IndexRunService:
         return await self._runs.get(await self._runs.add(kind, None, False, now, message_due_at=now + _LEASE))
 
     async def claim(self, run_id: int, owner: str) -> IndexRun:
-        """Give the run to `owner` until the lease is over. An owner that has it already keeps it.
+        """Give the run's lease to `owner`, or extend it if `owner` already holds it.
 
         Raises:
-            NotFoundError: There is no such run.
-            LeaseConflictError: The run is over, or this or another one is with somebody else.
+            NotFoundError: The run does not exist.
+            LeaseConflictError: The run has finished, somebody else holds it, or another run is running.
         """
         await self._runs.lock()
         now = self._clock()
         run = await self._runs.get(run_id)
         if run.status in _FINISHED:
-            raise LeaseConflictError(f"Index run {run_id} is over.")
+            raise LeaseConflictError(f"Index run {run_id} has finished.")
         holder = await self._runs.find_holder(now)
         if holder is None:
-            begun = {"status": IndexRunStatus.RUNNING, "started_at": now, "owner": owner, **RunCounts().model_dump()}
-            await self._runs.update([run_id], **begun)
+            started = {"status": IndexRunStatus.RUNNING, "started_at": now, "owner": owner, **RunCounts().model_dump()}
+            await self._runs.update([run_id], **started)
         elif (holder.run_id, holder.owner) != (run_id, owner):
-            raise LeaseConflictError(f"Index run {holder.run_id} is under way. One runs at a time.")
+            raise LeaseConflictError(f"Index run {holder.run_id} is running. Only one can run at a time.")
         return await self._extend(run_id, now)
 
     async def report(self, run_id: int, progress: IndexRunProgress) -> IndexRun:
-        """Note how far the run is and extend its lease, or end it. The same report may come twice.
+        """Store the run's progress and extend its lease, or finish the run. Repeating a report is harmless.
 
         Raises:
-            NotFoundError: There is no such run.
-            LeaseConflictError: The run passed to somebody else, or another one is under way, or it ended otherwise.
+            NotFoundError: The run does not exist.
+            LeaseConflictError: Another owner took the run over, another run is running, or this one has already
+                finished with a different status.
         """
         await self._runs.lock()
         now = self._clock()
         run = await self._runs.get(run_id)
         holder = await self._runs.find_holder(now)
-        passed_on = holder is not None and holder.run_id != run_id
-        if await self._runs.find_owner(run_id) != progress.owner or (passed_on and run.status not in _FINISHED):
-            raise LeaseConflictError(f"Index run {run_id} is not with this owner any more.")
+        another_runs = holder is not None and holder.run_id != run_id
+        if await self._runs.find_owner(run_id) != progress.owner or (another_runs and run.status not in _FINISHED):
+            raise LeaseConflictError(f"Index run {run_id} is no longer held by this owner.")
         if run.status in _FINISHED:
             if run.status is not progress.status:
-                raise LeaseConflictError(f"Index run {run_id} is over.")
+                raise LeaseConflictError(f"Index run {run_id} has finished.")
             return run
         await self._runs.update([run_id], **progress.model_dump(exclude={"owner"}))
         if progress.status in _FINISHED:
@@ -96,7 +97,7 @@ class IndexRunService:
         return await self._extend(run_id, now)
 
     async def _extend(self, run_id: int, now: datetime) -> IndexRun:
-        # While its holder lives, nobody else needs to be told of the run.
+        # While its holder is alive, no other worker needs a message about the run.
         await self._runs.update([run_id], lease_until=now + _LEASE, message_due_at=now + _LEASE)
         return await self._runs.get(run_id)
 

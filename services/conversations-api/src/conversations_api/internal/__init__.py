@@ -1,1 +1,1 @@
-"""Routes for the platform's own services. No gateway forwards what begins with /internal."""
+"""Routes for the platform's own services. The gateway does not forward paths that start with /internal."""

@@ -1,4 +1,4 @@
-"""What rag-api tells: the answers it gave, and the feedback on them."""
+"""Routes for rag-api: storing answers and the feedback on them."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ async def add(
     session: WriteSession,
     response: Response,
 ) -> HistoryEntry:
-    """Remember an answer. The same again answers 200 and changes nothing."""
+    """Store an answer. Storing it again returns 200 and changes nothing."""
     entry, new = await HistoryService(session).add(content)
     response.status_code = 201 if new else 200
     return entry
@@ -32,5 +32,5 @@ async def set_feedback(
     session: WriteSession,
     user_id: OptionalUser = None,
 ) -> Feedback:
-    """Say whether an answer helped. What was said before is replaced."""
+    """Store feedback on an answer, replacing earlier feedback."""
     return await HistoryService(session).set_feedback(answer_id, user_id, content)

@@ -1,4 +1,4 @@
-"""What the indexing worker tells and asks: its reports, the present versions, and the runs that it carries out."""
+"""Routes for the indexer worker: reports, current versions, queueing, and runs."""
 
 from typing import Annotated
 
@@ -28,10 +28,14 @@ from conversations_api.units.service import IndexStateService
 
 router = APIRouter(prefix=INTERNAL_INDEX, tags=["internal"])
 
-RunId = Annotated[int, Path(ge=1, le=MAX_ID, description="The run's key.")]
-Kind = Annotated[UnitKind, Query(description="What the sources are.")]
-After = Annotated[int, Query(ge=0, le=MAX_ID, description="Only units behind this source, or in it behind an ordinal.")]
-AfterOrdinal = Annotated[int, Query(ge=0, le=MAX_ORDINAL, description="Of the source `after`, only units behind it.")]
+RunId = Annotated[int, Path(ge=1, le=MAX_ID, description="The run's id.")]
+Kind = Annotated[UnitKind, Query(description="Kind of the units.")]
+After = Annotated[
+    int, Query(ge=0, le=MAX_ID, description="Only units after this position: a source id, with `after_ordinal`.")
+]
+AfterOrdinal = Annotated[
+    int, Query(ge=0, le=MAX_ORDINAL, description="Ordinal of that position in the source `after`.")
+]
 Create = Annotated[IndexRunCreate, Body(openapi_examples=runs_documentation.NEW)]
 Claim = Annotated[IndexRunClaim, Body(openapi_examples=runs_documentation.CLAIM)]
 Progress = Annotated[IndexRunProgress, Body(openapi_examples=runs_documentation.PROGRESS)]
@@ -45,9 +49,11 @@ async def list_versions(
     after: After = 0,
     after_ordinal: AfterOrdinal = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_VERSIONS)] = 1000,
-    since: Annotated[UtcTime | None, Query(description="Only of sources changed at or after this time.")] = None,
+    since: Annotated[
+        UtcTime | None, Query(description="Only units whose source changed at or after this time.")
+    ] = None,
 ) -> UnitVersions:
-    """List units of one kind and their present versions, a page at a time, by key."""
+    """List units of one kind with their current versions, one page at a time, by key."""
     return await IndexStateService(session, sources).versions(UnitKey(kind, after, after_ordinal), limit, since)
 
 
@@ -55,7 +61,7 @@ async def list_versions(
 async def queue(
     request: Annotated[UnitQueue, Body(openapi_examples=documentation.UNITS)], session: WriteSession, sources: Sources
 ) -> IndexQueued:
-    """Queue units to be indexed again; those that do not exist are deleted from the index."""
+    """Queue units for indexing; those that do not exist are deleted from the index."""
     return IndexQueued(queued=await IndexStateService(session, sources).queue([unit.key for unit in request.units]))
 
 
@@ -65,28 +71,28 @@ async def report_index(
     session: WriteSession,
     sources: Sources,
 ) -> IndexReportAnswer:
-    """Take the indexer's report on one job and answer with the present versions.
+    """Store the outcomes of a job and return the current versions.
 
-    Safe to send twice, late or out of order: what is known better already stays. Of several outcomes for one
-    unit the last counts. A version in the answer that differs from the reported one means that the unit changed
-    meanwhile: index it again. A null means that it was deleted: delete it from the index.
+    Reports can be repeated, late or out of order: they never overwrite newer knowledge. If a unit has several outcomes,
+    the last one counts. If the returned version differs from the reported one, the unit has changed in the meantime:
+    index it again. If it is null, the unit was deleted: delete it from the index.
     """
     return await IndexStateService(session, sources).report(report)
 
 
 @router.post("/runs", status_code=201, responses=runs_documentation.ADDED)
 async def add_run(request: Create, session: WriteSession) -> IndexRun:
-    """Add a run that its creator claims next. Where one of its kind waits already, that one is answered."""
+    """Add a run for the caller to claim. If one of the same kind is already queued, it is returned instead."""
     return await IndexRunService(session).add(request.kind)
 
 
 @router.post("/runs/{run_id}/claim", responses=runs_documentation.CLAIMED)
 async def claim_run(run_id: RunId, claim: Claim, session: WriteSession) -> IndexRun:
-    """Take a run for `RUN_LEASE` (30 s), which each report extends. One run works at a time: 409 while another does."""
+    """Claim a run for `RUN_LEASE` (30 s); each report extends the lease. Returns 409 while another run is running."""
     return await IndexRunService(session).claim(run_id, claim.owner)
 
 
 @router.put("/runs/{run_id}/progress", responses=runs_documentation.REPORTED)
 async def report_run(run_id: RunId, progress: Progress, session: WriteSession) -> IndexRun:
-    """Say how far a run is, or that it is over. 409 when it passed to somebody else: stop working on it."""
+    """Report a run's progress or its end. Returns 409 if another owner took it over: stop working on it."""
     return await IndexRunService(session).report(run_id, progress)

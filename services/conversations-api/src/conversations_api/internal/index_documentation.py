@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about the worker's routes beyond their types: examples and possible problems."""
+"""OpenAPI documentation of the worker's routes beyond their types: examples and possible problems."""
 
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ _VERSIONS: Final = {
     "next_after": {"source_id": 18, "ordinal": 0},
 }
 
-REPORTED_JOB: Final = {"job": {"summary": "A job of three", "value": _REPORT}}
+REPORTED_JOB: Final = {"job": {"summary": "A job with three units", "value": _REPORT}}
 UNITS: Final = {"two": {"summary": "Two units", "value": {"units": [_unit(17), _unit(18)]}}}
 
 REPORTED: Final = answers(_ANSWER, 400, 422)

@@ -1,1 +1,1 @@
-"""The jobs that are owed to the worker, and the relay that delivers them."""
+"""The transactional outbox: jobs for the worker, and the relay that publishes them."""

@@ -1,4 +1,4 @@
-"""The way to the job queue: Celery messages on Redis."""
+"""Publishes Celery messages to the job queue on Redis."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from mh_common.units import UnitKey
 from redis.exceptions import RedisError
 
 SOCKET_TIMEOUT: Final = 1.0
-"""Seconds that Redis may take to accept a connection, and again to answer."""
+"""Timeout in seconds for connecting to Redis, and again for its answer."""
 
 
 class PublishError(Exception):
-    """The queue did not confirm the job. It may have taken it all the same."""
+    """The queue did not confirm the job. It may have received it nevertheless."""
 
 
 class Publisher(Protocol):
-    """Takes jobs to the queue."""
+    """Publishes jobs to the queue."""
 
     async def publish(self, job: IndexJob, units: Sequence[UnitKey]) -> None:
         """Queue one message about 1 to 64 units of one kind; return once the queue has it.
@@ -31,16 +31,16 @@ class Publisher(Protocol):
         ...
 
     async def publish_run(self, job: RunJob, run_id: int) -> None:
-        """Queue one message that tells of a run; return once the queue has it. Raises only `PublishError`."""
+        """Queue one message about a run; return once the queue has it. Raises only `PublishError`."""
         ...
 
     async def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         ...
 
 
 class CeleryPublisher:
-    """Publishes to Redis in Celery's message format, over a connection that is opened again when it was lost."""
+    """Publishes to Redis in Celery's message format, over a connection that is reopened when it is lost."""
 
     def __init__(self, redis_url: str) -> None:
         self._app = Celery("conversations_api", broker=redis_url, set_as_current=False)
@@ -48,28 +48,28 @@ class CeleryPublisher:
             broker_transport_options={
                 "socket_timeout": SOCKET_TIMEOUT,
                 "socket_connect_timeout": SOCKET_TIMEOUT,
-                # The relay tries again, with growing delays. Tries in here would multiply the timeouts.
+                # The relay retries with growing delays. Retries here would multiply the timeouts.
                 "max_retries": 0,
             },
             task_publish_retry=False,
             task_serializer="json",
         )
-        # Of its own, since Celery's pools belong to the whole process: one application's close would be everybody's.
+        # A connection of its own, since Celery's pools are global to the process: closing them would affect other apps.
         self._connection = self._app.connection_for_write()
         self._producer = self._app.amqp.Producer(self._connection, auto_declare=False)
-        # A thread of its own: while Redis hangs, the event loop's shared threads stay free for others.
+        # A thread of its own: if Redis hangs, the event loop's default executor remains available.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="publisher")
 
     async def publish(self, job: IndexJob, units: Sequence[UnitKey]) -> None:
-        """See `Publisher.publish`; fails within two seconds when Redis does not answer."""
+        """See `Publisher.publish`; fails within two seconds if Redis does not answer."""
         await self._publish(job.value, job_arguments(units))
 
     async def publish_run(self, job: RunJob, run_id: int) -> None:
-        """See `Publisher.publish_run`; fails within two seconds when Redis does not answer."""
+        """See `Publisher.publish_run`; fails within two seconds if Redis does not answer."""
         await self._publish(job.value, {"run_id": run_id})
 
     async def _publish(self, task: str, kwargs: dict[str, Any]) -> None:
-        # Read here: the thread does not know of the span under way.
+        # Read here, because the thread does not have the current span.
         headers = {} if (parent := traceparent()) is None else {TRACEPARENT: parent}
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._send, task, kwargs, headers)
@@ -82,7 +82,7 @@ class CeleryPublisher:
         )
 
     async def close(self) -> None:
-        """Wait for a message on its way, then close the connection."""
+        """Wait for a message that is being sent, then close the connection."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
         self._thread.shutdown(wait=False)
 

@@ -1,4 +1,4 @@
-"""The relay: takes outbox rows to the job queue, at least once and in order for each unit."""
+"""The relay: publishes outbox rows to the job queue, at least once and in order for each unit."""
 
 import asyncio
 import random
@@ -36,41 +36,41 @@ OUTBOX_RELAY_FAILED: Final = "outbox_relay_failed"
 OUTBOX_UNKNOWN_JOB: Final = "outbox_unknown_job"
 
 FIRST_BACKOFF: Final = 0.25
-"""Seconds until the second attempt; each further failure doubles it."""
+"""Delay in seconds before the second attempt; each further failure doubles it."""
 
 STOP_TIMEOUT: Final = 5.0
-"""Seconds that a cancelled relay may take for the message on its way and for giving its claims back."""
+"""Seconds a cancelled relay may take to finish sending a message and to release its claims."""
 
 BATCH_INTERVAL: Final = 0.05
-"""Seconds from one look at the outbox to the next, at least: of a rush of writes each look takes many rows, in one
-message, where it would take a few and cost the same. A write after a pause is looked for at once."""
+"""Minimum seconds between two queries of the outbox. During a burst of writes, each query then fetches many rows, for
+one message, instead of a few at the same cost. A write after a pause is published immediately."""
 
 RUN_RESEND: Final = 30.0
-"""Seconds after which the worker is sent again of a run that nobody has taken."""
+"""Seconds after which the message about a run that nobody has claimed is sent again."""
 
 _RUN_JOBS: Final = {IndexRunKind.RECONCILE: RunJob.RECONCILE, IndexRunKind.REBUILD: RunJob.REBUILD}
 
 
 def messages(rows: Sequence[ClaimedRow]) -> Iterator[list[ClaimedRow]]:
-    """Cut rows into runs that fit one message each: one job, one kind, at most 64 rows, the order kept."""
-    for _, run in groupby(rows, lambda row: (row.job, row.unit.kind)):
-        jobs = list(run)
-        for start in range(0, len(jobs), MAX_JOB_UNITS):
-            yield jobs[start : start + MAX_JOB_UNITS]
+    """Split rows, in order, into chunks for one message each: of one job and one kind, with at most 64 rows."""
+    for _, group in groupby(rows, lambda row: (row.job, row.unit.kind)):
+        similar = list(group)
+        for start in range(0, len(similar), MAX_JOB_UNITS):
+            yield similar[start : start + MAX_JOB_UNITS]
 
 
 def backoff(failures: int, longest: float) -> float:
-    """Return the seconds to wait after this many failures in a row: doubled each time, up to `longest`, with jitter.
+    """Return the delay in seconds after this many consecutive failures: doubled each time up to `longest`, with jitter.
 
-    At least half of that: the relay is alone with its queue, and an attempt while that is down serves nobody.
+    The jitter removes at most half of it: an early attempt while the queue is down is of no use.
     """
     return Backoff(FIRST_BACKOFF, longest, jitter=lambda: random.uniform(0.5, 1.0)).wait(failures)  # noqa: S311 - no secret
 
 
 class Relay:
-    """Delivers what the outbox holds. Each process runs one; any number of them share the work.
+    """Publishes the outbox's jobs. Each process runs one relay; any number of them share the work.
 
-    A commit of one of `sessions` that wrote to the outbox wakes it.
+    It wakes up when a session from `sessions` that wrote to the outbox commits.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Relay:
         after_each_commit(sessions, self._wake_for)
 
     def wake(self) -> None:
-        """Say that there is something to deliver. Call it in the event loop that runs the relay."""
+        """Wake the relay because there is something to publish. Must be called in the relay's event loop."""
         self._woken.set()
 
     def _wake_for(self, session: Session) -> None:
@@ -99,28 +99,28 @@ class Relay:
             self.wake()
 
     async def run(self) -> None:
-        """Deliver until cancelled. Whatever fails is logged and tried again, later each time."""
+        """Publish jobs until cancelled. Failures are logged and retried with growing delays."""
         failures = 0
         loop = asyncio.get_running_loop()
         while True:
             self._woken.clear()
-            looked = loop.time()
+            started = loop.time()
             try:
                 delivered = await self._finish_on_cancel(self._deliver_batch())
-            except Exception as error:  # a relay that ends would strand every later write
+            except Exception as error:  # if the relay ended, no later write would be published
                 failures += 1
                 _log_failure(error, failures)
-                # A wake does not shorten this: each write would cost a failing attempt while the queue is down.
+                # Waking up does not shorten this: while the queue is down, each write would cause a failing attempt.
                 await asyncio.sleep(backoff(failures, self._settings.max_backoff))
                 continue
             failures = 0
             if not delivered:
                 await self._idle()
             if delivered < self._settings.batch_size:
-                await asyncio.sleep(looked + BATCH_INTERVAL - loop.time())
+                await asyncio.sleep(started + BATCH_INTERVAL - loop.time())
 
     async def _finish_on_cancel(self, work: Coroutine[Any, Any, int]) -> int:
-        """Run `work`; when cancelled, let it come to a good end first, which it does after its present message."""
+        """Run `work`; when cancelled, first let it finish, which it does after the message it is sending."""
         task = asyncio.create_task(work)
         try:
             return await asyncio.shield(task)
@@ -140,15 +140,15 @@ class Relay:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:
-        """Give a transaction for as long as a claim can be of use.
+        """Open a transaction that times out with the lease.
 
-        The driver would wait without end for a server that vanished without a word.
+        The driver itself would wait forever for a server that disappeared without closing the connection.
         """
         async with asyncio.timeout(self._settings.lease), self._sessions.begin() as session:
             yield session
 
     async def _deliver_batch(self) -> int:
-        """Claim rows, publish them, forget those that were published. Return how many rows and runs were claimed."""
+        """Claim rows, publish them and delete the published ones. Return how many rows and runs were claimed."""
         now = self._clock()
         async with self._transaction() as session:
             outbox = OutboxRepository(session)
@@ -158,7 +158,7 @@ class Relay:
         self._log_unknown_jobs(unknown)
         if not rows and not runs:
             return 0
-        # Stop in time: after the lease another relay may publish the rest, and then ours would be out of order.
+        # Stop in time: when the lease expires, another relay may publish the rest, and ours would be out of order.
         await self._publish(runs, rows, until=now + timedelta(seconds=self._settings.lease / 2))
         return len(rows) + len(runs)
 

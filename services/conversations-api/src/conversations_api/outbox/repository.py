@@ -1,4 +1,4 @@
-"""The outbox table: jobs written with the change they belong to, claimed and deleted by the relay."""
+"""The outbox table: jobs are written in the transaction of the change, and claimed and deleted by the relay."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from conversations_api.models import OutboxRow
 
 OUTBOX_WRITTEN: Final = "outbox_written"
-"""Key in `session.info`: true once the session owes the worker a message. Its commit then wakes the relay."""
+"""Key in `session.info`: true if the session has written something to publish. Its commit then wakes the relay."""
 
 _TABLE: Final = cast(Table, OutboxRow.__table__)
 _ROW: Final = _TABLE.c
 _EARLIER: Final = _TABLE.alias()
 
-# Whatever else stands there was written by another release, whose relay knows what to do with it.
+# Rows with other jobs were written by another release, whose relay publishes them.
 _KNOWN: Final = _ROW.job.in_([job.value for job in IndexJob])
 
 _BY_UNIT: Final = "ix_index_outbox_kind_source_id_ordinal_id"
 _KEY: Final = (_ROW.kind, _ROW.source_id, _ROW.ordinal)
 
-# The statements are made once; their values come as parameters. The relay sends most of them with each look.
+# Statements are built once, with bound parameters. The relay executes most of them for each batch.
 _INSERT: Final = insert(_TABLE)
 _IDS: Final[BindParameter[Any]] = bindparam("ids", expanding=True)
 _NOW: Final = bindparam("now", type_=_ROW.claimed_until.type)
@@ -38,8 +38,8 @@ _HAS_EARLIER_CLAIM: Final = (
         _EARLIER.c.id < _ROW.id,
         _EARLIER.c.claimed_until > _NOW,
     )
-    # The table grows and empties faster than its statistics follow. Left to them, MariaDB at times reads all of it once
-    # for each candidate.
+    # The table grows and shrinks faster than its statistics are updated. Relying on them, MariaDB sometimes scans the
+    # whole table for each candidate.
     .with_hint(_EARLIER, f"FORCE INDEX ({_BY_UNIT})", "mysql")
     .exists()
 )
@@ -55,11 +55,12 @@ _FIRST_UNCLAIMED: Final = (
     .with_hint(_TABLE, f"FORCE INDEX ({_BY_UNIT})", "mysql")
     .where(
         _KNOWN,
-        # With other units of the same sources, which nobody looks at: a list of rows is planned for much longer.
+        # This includes other units of the same sources, which are ignored: planning a list of full keys takes much
+        # longer.
         _ROW.kind.in_(bindparam("kinds", expanding=True)),
         _ROW.source_id.in_(bindparam("source_ids", expanding=True)),
-        # A sum, which is no range of an index: MySQL would consider each pair of an id of this list and one of the list
-        # above, and take seconds to plan what then runs in a millisecond.
+        # The sum keeps MySQL from using an index range: it would consider each pair of an id from this list and one
+        # from the list above, and take seconds to plan a query that runs in a millisecond.
         (_ROW.id + 0).not_in(_IDS),
     )
     .group_by(*_KEY)
@@ -73,7 +74,7 @@ _DELETE: Final = delete(_TABLE).where(_OWNED)
 
 @dataclass(frozen=True, slots=True)
 class ClaimedRow:
-    """A job for one unit, reserved for one relay."""
+    """A job for one unit, claimed by one relay."""
 
     id: int
     unit: UnitKey
@@ -88,11 +89,11 @@ class OutboxRepository:
         self._session = session
 
     async def depth(self) -> int:
-        """Return the number of jobs not yet delivered."""
+        """Return the number of jobs not yet published."""
         return int((await self._session.execute(select(func.count()).select_from(_TABLE))).scalar_one())
 
     async def oldest(self) -> datetime | None:
-        """Return when the oldest undelivered job was written; None when all are delivered."""
+        """Return when the oldest unpublished job was written; None if there is none."""
         return (await self._session.execute(select(_ROW.created_at).order_by(_ROW.id).limit(1))).scalar()
 
     async def unknown_jobs(self) -> list[str]:
@@ -100,7 +101,7 @@ class OutboxRepository:
         return list((await self._session.execute(select(_ROW.job).where(~_KNOWN).distinct())).scalars())
 
     async def add(self, job: IndexJob, units: Sequence[UnitKey]) -> None:
-        """Owe `job` for each of these units, in one statement, from the moment the session commits."""
+        """Add `job` for each of these units, in one statement; they are published after the commit."""
         if not units:
             return
         now = datetime.now(UTC)
@@ -109,10 +110,11 @@ class OutboxRepository:
         self._session.info[OUTBOX_WRITTEN] = True
 
     async def claim(self, owner: str, now: datetime, lease_seconds: float, limit: int) -> list[ClaimedRow]:
-        """Reserve the oldest free jobs for `owner` until the lease ends; return them, oldest first.
+        """Claim the oldest unclaimed jobs for `owner` until the lease expires; return them, oldest first.
 
-        A unit's later job is claimed only together with or after its earlier ones, so that its jobs leave in the order
-        in which they were written. Several relays may claim at once. Commit soon: rows are locked until then.
+        A unit's later job is claimed only together with or after its earlier ones, so that its jobs are published in
+        the order in which they were written. Several relays can claim concurrently. Commit soon: rows are locked until
+        then.
         """
         rows = await self._in_order(await self._candidates(now, limit))
         if rows:
@@ -125,9 +127,9 @@ class OutboxRepository:
         return [ClaimedRow(row[0], UnitKey(*row[1:4]), IndexJob(row.job), row.trace_context) for row in found]
 
     async def _in_order(self, candidates: Sequence[ClaimedRow]) -> list[ClaimedRow]:
-        """Leave out rows behind one that another relay is claiming right now.
+        """Drop candidates whose unit has an earlier row that another relay is claiming right now.
 
-        Such a row is locked and so was skipped, while its claim is not yet committed and so was not seen.
+        That row is locked and so was skipped, and its claim is not committed and so was not seen.
         """
         if not candidates:
             return []
@@ -139,11 +141,11 @@ class OutboxRepository:
         return [row for row in candidates if row.unit not in first_unclaimed or row.id < first_unclaimed[row.unit]]
 
     async def delete(self, ids: Sequence[int], owner: str) -> None:
-        """Forget delivered jobs, but for those whose claim has passed to another owner."""
+        """Delete published jobs, except those whose claim another owner has taken over."""
         if ids:
             await self._session.execute(_DELETE, {"ids": list(ids), "owner": owner})
 
     async def release(self, ids: Sequence[int], owner: str) -> None:
-        """Give claimed jobs back undelivered, but for those whose claim has passed to another owner."""
+        """Release claimed jobs that were not published, except those whose claim another owner has taken over."""
         if ids:
             await self._session.execute(_RELEASE, {"ids": list(ids), "owner": owner})

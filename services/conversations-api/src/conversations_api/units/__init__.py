@@ -1,1 +1,1 @@
-"""How far the vector index is with each unit, of whatever kind. What it asks of the nouns, `sources.py` says."""
+"""Index states of units of any kind. `sources.py` defines what a kind must provide."""

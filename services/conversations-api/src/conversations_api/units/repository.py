@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from conversations_api.models import IndexStateRow
 
 MAX_SOURCES: Final = 1000
-"""Most sources named in one statement."""
+"""Maximum number of sources in one statement."""
 
 
 class StoredState(NamedTuple):
-    """An index state as it is stored."""
+    """An index state as stored."""
 
     status: IndexStatus
     indexed_version: int | None
@@ -30,7 +30,7 @@ class StoredState(NamedTuple):
 
 
 class QueuedState(NamedTuple):
-    """What of an index state tells how long it has waited."""
+    """The part of an index state that tells how long it has been waiting."""
 
     status: IndexStatus
     queued_at: datetime
@@ -38,7 +38,7 @@ class QueuedState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """What a report changes in an index state. None leaves the status or the indexed version as it is."""
+    """The change that a report makes to an index state. None leaves the status or the indexed version unchanged."""
 
     attempts: int = 0
     status: IndexStatus | None = None
@@ -49,15 +49,15 @@ class StateChange:
 _STATES: Final = cast(Table, IndexStateRow.__table__)
 _STATE: Final = _STATES.c
 _KEY: Final = (_STATE.kind, _STATE.source_id, _STATE.ordinal)
-# Not as one list of rows: to change what a list of a single row names, MariaDB reads the whole table, and of a
-# thousand rows it thinks for a third of a second.
+# Not `(kind, source_id, ordinal) IN (...)`: to update such a list of a single key, MariaDB scans the whole table, and
+# planning a list of a thousand takes a third of a second.
 _MATCHES_KEYS: Final = and_(
     _STATE.kind == bindparam("of_kind"),
     _STATE.source_id.in_(bindparam("source_ids", expanding=True)),
     _STATE.ordinal.in_(bindparam("ordinals", expanding=True)),
 )
 
-# Made once; their values come as parameters.
+# Built once, with bound parameters.
 _STORED: Final = select(*_KEY, *(_STATE[name] for name in StoredState._fields))
 _FIND: Final = _STORED.where(_MATCHES_KEYS)
 _KNOWN: Final = select(*_KEY).where(_MATCHES_KEYS)
@@ -77,16 +77,16 @@ class IndexStateRepository:
         self._session = session
 
     async def find(self, keys: Collection[UnitKey]) -> dict[UnitKey, StoredState]:
-        """Return the states of those of these units that have one."""
+        """Return the states of these units; units without a state are left out."""
         found: dict[UnitKey, StoredState] = {}
         for parameters in _key_parameters(keys):
             found |= _read(await self._session.execute(_FIND, parameters))
         return found
 
     async def queued_between(self, first: UnitKey, last: UnitKey) -> dict[UnitKey, QueuedState]:
-        """Return status and time of all units of one kind from the source of `first` to that of `last`.
+        """Return status and queueing time of all units of one kind from the source of `first` to that of `last`.
 
-        Of thousands that lie side by side this takes a tenth of the time of `find`.
+        For thousands of adjacent units this takes a tenth of the time of `find`.
         """
         kind, low, high = first.kind, first.source_id, last.source_id
         query = select(_STATE.source_id, _STATE.ordinal, _STATE.status, _STATE.queued_at)
@@ -94,55 +94,55 @@ class IndexStateRepository:
         return {UnitKey(kind, source_id, ordinal): QueuedState(status, at) for source_id, ordinal, status, at in rows}
 
     async def without_state(self, keys: Collection[UnitKey]) -> list[UnitKey]:
-        """Return those of these units that have no state, in order."""
+        """Return those of these units that have no state, sorted."""
         known: set[UnitKey] = set()
         for parameters in _key_parameters(keys):
             known.update(UnitKey(*row) for row in await self._session.execute(_KNOWN, parameters))
         return sorted(set(keys) - known)
 
     async def failed(self, after: UnitKey, limit: int) -> dict[UnitKey, StoredState]:
-        """Return the states of at most `limit` units of this kind above `after` whose indexing failed, by key."""
+        """Return the states of at most `limit` failed units of the kind of `after`, with greater keys, by key."""
         query = _STORED.where(_STATE.status == IndexStatus.FAILED, *_after_position(after)).order_by(*_KEY).limit(limit)
         return _read(await self._session.execute(query))
 
     async def statuses(self, kind: str) -> dict[IndexStatus, int]:
-        """Return the number of units in each status, with 0 where there is none; the table's index has them all."""
+        """Return the number of units in each status, including 0; answered from the table's index alone."""
         query = select(_STATE.status, func.count()).where(_STATE.kind == kind).group_by(_STATE.status)
         found = {row[0]: row[1] for row in await self._session.execute(query)}
         return {status: found.get(status, 0) for status in IndexStatus}
 
     async def source_statuses(self, kind: str, source_ids: Collection[int]) -> dict[int, IndexStatus]:
-        """Return the status of each of these sources that has units, as it follows from theirs; see `status_of`."""
+        """Return the status of each of these sources that has units, derived from theirs; see `status_of`."""
         query = select(_STATE.source_id, _STATE.status).where(_STATE.kind == kind, _STATE.source_id.in_(source_ids))
         rows = (await self._session.execute(query.distinct().order_by(_STATE.source_id))).all()
         return {key: status_of([row[1] for row in states]) for key, states in groupby(rows, lambda row: row[0])}
 
     async def oldest_pending(self, kind: str) -> datetime | None:
-        """Return when the unit of this kind that waits longest was queued; None when none waits."""
+        """Return when the oldest pending unit of this kind was queued; None if there is none."""
         pending = (_STATE.kind == kind, _STATE.status == IndexStatus.PENDING)
         oldest: datetime | None = await self._session.scalar(select(func.min(_STATE.queued_at)).where(*pending))
         return oldest
 
     async def failure_reasons(self, kind: str, limit: int) -> list[tuple[str, int]]:
-        """Return the most frequent reasons of failures with the number of each, the most frequent first."""
+        """Return the most frequent failure reasons with their counts, most frequent first."""
         reason, count = _STATE.reason, func.count()
         failed = (_STATE.kind == kind, _STATE.status == IndexStatus.FAILED)
         query = select(reason, count).where(*failed).group_by(reason).order_by(count.desc(), reason)
         return [(row[0] or "", row[1]) for row in await self._session.execute(query.limit(limit))]
 
     async def queue_new(self, keys: Sequence[UnitKey], at: datetime) -> None:
-        """Begin the states of units that are new at `at`, in one statement."""
+        """Insert pending states for new units, queued at `at`, in one statement."""
         if keys:
             state = {"status": IndexStatus.PENDING, "attempts": 0, "queued_at": at}
             await self._session.execute(_INSERT, [{**key._asdict(), **state} for key in keys])
 
     async def queue_again(self, keys: Sequence[UnitKey], at: datetime) -> None:
-        """Mark changed units as pending from `at` on. What the index holds meanwhile stays noted."""
+        """Mark units as pending since `at`. The indexed version remains recorded."""
         for parameters in _key_parameters(keys):
             await self._session.execute(_QUEUE_AGAIN, {**parameters, "at": at})
 
     async def record(self, change: StateChange, keys: Collection[UnitKey], at: datetime) -> None:
-        """Make the same change to each of these states."""
+        """Apply the same change to each of these states."""
         values: dict[str, Any] = {}
         if change.attempts:
             values["attempts"] = _STATE.attempts + change.attempts
@@ -154,23 +154,23 @@ class IndexStateRepository:
             await self._session.execute(update(_STATES).where(_MATCHES_KEYS).values(values), parameters)
 
     async def delete(self, keys: Sequence[UnitKey]) -> None:
-        """Forget units that are deleted in this transaction."""
+        """Delete the states of units that are deleted in this transaction."""
         for parameters in _key_parameters(keys):
             await self._session.execute(_DELETE, parameters)
 
 
 def _key_parameters(keys: Collection[UnitKey]) -> Iterator[dict[str, Any]]:
-    """Yield the parameters that name these units in statements: sources of a kind with the same ordinals together.
+    """Yield the statement parameters that match these units, grouping sources of a kind with the same ordinals.
 
-    For conversations that is one list of ids.
+    For conversations this is a single list of ids.
     """
     ordinals: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
     for kind, source_id, ordinal in sorted(keys):
         ordinals[kind, source_id].append(ordinal)
-    alike: defaultdict[tuple[str, tuple[int, ...]], list[int]] = defaultdict(list)
+    groups: defaultdict[tuple[str, tuple[int, ...]], list[int]] = defaultdict(list)
     for (kind, source_id), of_source in ordinals.items():
-        alike[kind, tuple(of_source)].append(source_id)
-    for (kind, same), source_ids in alike.items():
+        groups[kind, tuple(of_source)].append(source_id)
+    for (kind, same), source_ids in groups.items():
         for batch in batched(source_ids, MAX_SOURCES):
             yield {"of_kind": kind, "source_ids": batch, "ordinals": same}
 
@@ -180,7 +180,7 @@ def _read(rows: Iterable[Any]) -> dict[UnitKey, StoredState]:
 
 
 def _after_position(after: UnitKey) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions of units of the same kind with greater keys. The second bounds the range that is read."""
+    """Return the conditions for units of the same kind with greater keys. The second limits the range that is read."""
     kind, source_id, ordinal = _KEY
     later = or_(source_id > after.source_id, ordinal > after.ordinal)
     return kind == after.kind, and_(source_id >= after.source_id, later)

@@ -1,4 +1,4 @@
-"""What is known of the index, and what the worker's reports change in it."""
+"""Operations on index states, and how the worker's reports change them."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -31,14 +31,14 @@ from conversations_api.units.repository import IndexStateRepository, QueuedState
 from conversations_api.units.sources import UnitSource, UnitSources, source_of
 
 MAX_REASONS: Final = 20
-"""Reasons of failures that a summary names."""
+"""Maximum number of failure reasons in a summary."""
 
 _NO_STATE: Final = QueuedState(IndexStatus.PENDING, datetime(1970, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
 class UnitState:
-    """A unit's index state beside its present version."""
+    """A unit's current version and its index state."""
 
     key: UnitKey
     version: int
@@ -46,7 +46,7 @@ class UnitState:
 
 
 class IndexStateService:
-    """Reads and changes index states in a session, whose owner commits."""
+    """Reads and changes index states in a session; the caller commits."""
 
     def __init__(self, session: AsyncSession, sources: UnitSources, clock: Clock = utc_now) -> None:
         self._session = session
@@ -56,34 +56,34 @@ class IndexStateService:
         self._clock = clock
 
     async def get(self, key: UnitKey) -> UnitState:
-        """Return how far the index is with one unit. Raises `NotFoundError`."""
+        """Return the index state of one unit. Raises `NotFoundError`."""
         found = await self._with_versions(await self._states.find([key]))
         if not found:
             raise _not_found(key)
         return found[0]
 
     async def failures(self, after: UnitKey, limit: int) -> tuple[list[UnitState], UnitKey | None]:
-        """Return the states of at most `limit` units of one kind above `after` whose indexing failed, by key.
+        """Return the states of at most `limit` failed units of the kind of `after`, with greater keys, by key.
 
-        Beside them stands where the next page begins; None on the last one.
+        The second value is the key to start the next page after; None on the last page.
         """
         found = await self._states.failed(after, limit + 1)
         page = dict(list(found.items())[:limit])
         return await self._with_versions(page), (list(page)[-1] if len(found) > limit else None)
 
     async def _with_versions(self, states: dict[UnitKey, StoredState]) -> list[UnitState]:
-        """Add the present versions; units that do not exist any more are left out."""
+        """Add the current versions; units that no longer exist are left out."""
         versions: dict[UnitKey, int] = {}
         for source, keys in self._by_source(states):
             versions.update(await source.versions(keys))
         return [UnitState(key, versions[key], stored) for key, stored in states.items() if key in versions]
 
     async def summary(self, kind: str) -> IndexSummary:
-        """Count the states of one kind, and what is owed to the index, whatever its kind."""
+        """Return the counts and the lag of one kind, and the outbox depth of all kinds."""
         now = self._clock()
         counts = await self._states.statuses(kind)
         indexed, failed = counts[IndexStatus.INDEXED], counts[IndexStatus.FAILED]
-        # After the others: what is indexed or deleted in between then counts as pending or not at all.
+        # Counted after the states: what is indexed in between counts as pending, and what is deleted not at all.
         total = max(await self._source(kind).total(), indexed + failed)
         oldest = await self._states.oldest_pending(kind)
         reasons = await self._states.failure_reasons(kind, MAX_REASONS)
@@ -100,10 +100,10 @@ class IndexStateService:
         )
 
     async def versions(self, after: UnitKey, limit: int, since: datetime | None) -> UnitVersions:
-        """Return present version and status of at most `limit` units of one kind above `after`, by key.
+        """Return current version and status of at most `limit` units of the kind of `after`, with greater keys, by key.
 
-        `since` leaves out those that were changed last before that time. A unit without a state, whose source somebody
-        else wrote, has waited for ever.
+        `since` restricts them to units whose source changed at or after that time. A unit without a state, whose source
+        another program wrote to the database, counts as pending since 1970.
         """
         found = await self._source(after.kind).page(after, limit + 1, since)
         units = found[:limit]
@@ -118,24 +118,24 @@ class IndexStateService:
         return UnitVersions(items=items, next_after=UnitPosition(source_id=last.source_id, ordinal=last.ordinal))
 
     async def _queued(self, units: Sequence[Unit], *, dense: bool) -> dict[UnitKey, QueuedState]:
-        """Return status and time of units in their order; `dense`: there are no others between them."""
+        """Return status and queueing time of these sorted units; `dense`: no other units lie between them."""
         if dense and units:
             return await self._states.queued_between(units[0].key, units[-1].key)
         states = await self._states.find([unit.key for unit in units])
         return {key: QueuedState(state.status, state.queued_at) for key, state in states.items()}
 
     async def report(self, report: IndexReport) -> IndexReportAnswer:
-        """Note the outcomes and return the present versions, in the order of the report.
+        """Store the outcomes and return the current versions, in the order of the report.
 
-        Of several outcomes for one unit the last counts. Raises `InvalidRequestError` for a kind that there is not.
+        If a unit has several outcomes, the last one counts. Raises `InvalidRequestError` for an unknown kind.
         """
         outcomes = {outcome.key: outcome for outcome in report.outcomes}
         versions = await self._lock(outcomes)
-        same: defaultdict[StateChange, list[UnitKey]] = defaultdict(list)
+        changes: defaultdict[StateChange, list[UnitKey]] = defaultdict(list)
         for key, state in (await self._states.find(versions)).items():
-            same[_change(outcomes[key], versions[key], state)].append(key)
+            changes[_change(outcomes[key], versions[key], state)].append(key)
         now = self._clock()
-        for change, keys in same.items():
+        for change, keys in changes.items():
             if change != StateChange():
                 await self._states.record(change, keys, now)
         return IndexReportAnswer(
@@ -143,30 +143,33 @@ class IndexStateService:
         )
 
     async def queue(self, keys: Collection[UnitKey]) -> int:
-        """Queue those of the units that exist to be indexed, the others to be deleted from the index.
+        """Queue units that exist for indexing, and the others for deletion from the index; return how many.
 
-        Return how many that are. A unit without a state, whose source somebody else wrote, gets one; a state without a
-        unit goes. Raises `InvalidRequestError` for a kind that there is not.
+        A unit without a state, whose source another program wrote to the database, gets one; a state without a unit is
+        deleted. Raises `InvalidRequestError` for an unknown kind.
         """
-        present = sorted(await self._lock(keys))
-        absent = sorted(set(keys).difference(present))
+        existing = sorted(await self._lock(keys))
+        absent = sorted(set(keys).difference(existing))
         now = self._clock()
-        await self._states.queue_new(await self._states.without_state(present), now)
-        await self._states.queue_again(present, now)
+        await self._states.queue_new(await self._states.without_state(existing), now)
+        await self._states.queue_again(existing, now)
         await self._states.delete(absent)
-        await self._outbox.add(IndexJob.UPDATED, present)
+        await self._outbox.add(IndexJob.UPDATED, existing)
         await self._outbox.add(IndexJob.DELETED, absent)
-        return len(present) + len(absent)
+        return len(existing) + len(absent)
 
     async def reindex(self, key: UnitKey) -> UnitState:
-        """Queue one unit and return its state. Raises `NotFoundError`."""
+        """Queue one unit for indexing and return its state. Raises `NotFoundError`."""
         if not await self._lock([key]):
             raise _not_found(key)
         await self.queue([key])
         return await self.get(key)
 
     async def _lock(self, keys: Iterable[UnitKey]) -> dict[UnitKey, int]:
-        """Return the present versions of those that exist; see `UnitSource.lock`. Kinds have an order, too."""
+        """Lock the units and return the current versions of those that exist; see `UnitSource.lock`.
+
+        Kinds are locked in sorted order too.
+        """
         versions: dict[UnitKey, int] = {}
         for source, of_kind in self._by_source(keys):
             versions.update(await source.lock(of_kind))
@@ -181,9 +184,9 @@ class IndexStateService:
 
 
 async def retry_failed(sessions: SessionFactory, sources: UnitSources, kind: str) -> int:
-    """Queue all units of a kind whose indexing failed, many in each transaction; return how many those are.
+    """Queue all failed units of a kind, in several transactions; return how many were queued.
 
-    Each is queued once, also when it fails again meanwhile. Raises `UnavailableError`.
+    Each is queued once, even if it fails again in the meantime. Raises `UnavailableError`.
     """
     after, queued = before_first(kind), 0
     while True:
@@ -201,11 +204,11 @@ def _not_found(key: UnitKey) -> NotFoundError:
 
 
 def _change(outcome: IndexOutcome, version: int, state: StoredState) -> StateChange:
-    """Decide what an outcome says that is not known yet. Jobs run twice, late and out of order, and so do reports."""
+    """Return what an outcome changes in a state. Like jobs, reports can be repeated, late or out of order."""
     succeeded = outcome.status is IndexStatus.INDEXED
     if outcome.version == version:
         if state.status is IndexStatus.INDEXED:
-            # Known already. A failure of the second try takes nothing away: the index holds this version.
+            # Already known. If a repeated attempt fails, the index still contains this version.
             return StateChange(attempts=1)
         if succeeded:
             return StateChange(attempts=1, status=IndexStatus.INDEXED, indexed_version=outcome.version)

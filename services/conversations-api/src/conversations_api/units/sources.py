@@ -1,4 +1,4 @@
-"""What a noun whose rows are indexed tells of them."""
+"""The interface of sources of units: resources whose rows are indexed."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -16,36 +16,35 @@ class UnitSource(Protocol):
     def __init__(self, session: AsyncSession) -> None: ...
 
     async def lock(self, keys: Collection[UnitKey]) -> Mapping[UnitKey, int]:
-        """Return the present versions of those of these units that exist; hold off changes of them until the commit.
+        """Return the current versions of those of these units that exist, and block changes to them until the commit.
 
-        It is the sources that are locked, in the order of their ids, as by everyone who changes one together with its
-        states: one lock each, taken in one order, so that a version read here stays the present one and no two
-        transactions wait for each other.
+        The rows of the sources are locked, in the order of their ids. Everyone who changes a source and its states does
+        the same, so that a version read here remains current and transactions do not deadlock.
         """
         ...
 
     async def versions(self, keys: Collection[UnitKey]) -> Mapping[UnitKey, int]:
-        """Return the present versions of those of these units that exist, without locking anything."""
+        """Return the current versions of those of these units that exist, without locking."""
         ...
 
     async def page(self, after: UnitKey, limit: int, since: datetime | None) -> Sequence[Unit]:
-        """Return at most `limit` units with keys above `after`, by key.
+        """Return at most `limit` units with keys greater than `after`, by key.
 
-        `since` leaves out those of sources that were changed last before that time.
+        `since` restricts them to units whose source changed at or after that time.
         """
         ...
 
     async def total(self) -> int:
-        """Return how many units there are."""
+        """Return the number of units."""
         ...
 
 
 UnitSources: TypeAlias = Mapping[str, type[UnitSource]]
-"""The kinds that there are, by name."""
+"""The source of each kind, by the kind's name."""
 
 
 def source_of(sources: UnitSources, kind: str) -> type[UnitSource]:
-    """Return the source of this kind. Raises `InvalidRequestError` when there is no such kind."""
+    """Return the source of this kind. Raises `InvalidRequestError` if the kind does not exist."""
     if kind not in sources:
-        raise InvalidRequestError(f"There is no kind '{kind}' of units; there are: {', '.join(sorted(sources))}.")
+        raise InvalidRequestError(f"Unknown kind '{kind}'; known kinds are: {', '.join(sorted(sources))}.")
     return sources[kind]
