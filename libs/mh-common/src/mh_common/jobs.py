@@ -1,7 +1,7 @@
 """The contract between the API that queues index jobs and the worker that runs them.
 
-A job contains only keys of units: the worker reads the rows when it runs, so a job may run late, twice or out of order,
-and the index still gets the current rows.
+A job contains only keys of units: the worker reads the rows when it runs, so a job can run late, twice or out of order
+and the index still ends up with the current rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mh_common.units import CONVERSATION, Ordinal, SourceId, UnitKey, UnitKind, conversation_units
 
 MAX_JOB_UNITS: Final = 64
-"""Most units in one message: one embedding batch, one upsert, and little work lost when a worker dies."""
+"""Maximum number of units in one message: one embedding batch, one upsert, and little work to repeat after a crash."""
 
 INDEX_QUEUE: Final = "index"
 """Name of the Celery queue (a Redis list) of all index jobs."""
@@ -22,7 +22,7 @@ INDEX_QUEUE: Final = "index"
 class IndexJob(StrEnum):
     """Celery task names. Each takes units of one kind, as `job_arguments` returns them.
 
-    The names date from when conversations were the only kind, and are used for every kind.
+    The names predate the other kinds and are used for all of them.
     """
 
     CREATED = "CreatedMentalHealthConversationJob"
@@ -33,7 +33,7 @@ class IndexJob(StrEnum):
 class RunJob(StrEnum):
     """Celery task names of runs over the whole index. Each takes one keyword argument, `run_id`.
 
-    Celery beat sends it without one; the worker then adds a run and executes it.
+    Without it, as Celery beat sends it, the worker adds a run and executes that.
     """
 
     RECONCILE = "ReconcileIndexJob"
@@ -41,14 +41,14 @@ class RunJob(StrEnum):
 
 
 RUN_LEASE: Final = 30.0
-"""Seconds after a holder's last report during which no other worker may take over its run.
+"""Seconds after its holder's last report during which nobody else can take over a run.
 
-A working holder renews the lease well before it expires, so it need not be as long as the work. The run of a dead
-holder continues only after that time, so it should be short."""
+A working holder renews the lease well within this time, so it need not be as long as a step. It should be short,
+because a run whose holder has died continues only after it."""
 
 
 class _Conversations(BaseModel):
-    """Arguments of a job for conversations: one id, or several."""
+    """Arguments that name conversations: one id, or several."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -56,7 +56,7 @@ class _Conversations(BaseModel):
 
 
 class _Units(BaseModel):
-    """Arguments of a job for units of another kind, each as [source id, ordinal]."""
+    """Arguments that name units of any other kind, each as [source id, ordinal]."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -67,9 +67,9 @@ class _Units(BaseModel):
 
 
 def job_arguments(units: Sequence[UnitKey]) -> dict[str, Any]:
-    """Return the keyword arguments of an index job for these units (1 to 64), which are of one kind.
+    """Return the keyword arguments of an index job for these units (1 to 64), which must be of one kind.
 
-    Conversations are identified by their ids alone, which workers of earlier releases understand.
+    Conversations are named only by their ids, as they were before other kinds existed.
     """
     kind = units[0].kind
     if kind == CONVERSATION:
@@ -78,10 +78,10 @@ def job_arguments(units: Sequence[UnitKey]) -> dict[str, Any]:
 
 
 def job_units(arguments: Mapping[str, object]) -> list[UnitKey]:
-    """Return the units of a job with these keyword arguments, where None counts as omitted.
+    """Return the units named by a job's keyword arguments; None counts as not given.
 
     Raises:
-        pydantic.ValidationError: these are not the arguments of an index job.
+        pydantic.ValidationError: the arguments are not those of an index job.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
     if given.keys().isdisjoint(_Units.model_fields):

@@ -1,7 +1,7 @@
-"""Units: what the index consists of. Each is a part of a source, such as a conversation.
+"""Units, the items of the index. Each is a part of a source, which is a row that users know, such as a conversation.
 
 A conversation is one unit. A source of another kind may have several, numbered from 0. Outbox, index states, jobs, runs
-and the index itself refer to units only; what is specific to a kind is in its own modules.
+and the index itself deal only with units; what a unit contains is known only to the modules of its kind.
 """
 
 from collections.abc import Collection, Iterable
@@ -13,10 +13,10 @@ from pydantic import Field, StringConstraints
 MAX_ID: Final = 2**63 - 1
 MAX_ORDINAL: Final = 2**31 - 1
 MAX_KIND: Final = 32
-"""Maximum characters of a kind's name."""
+"""Maximum length of a kind's name in characters."""
 
 UnitKind = Annotated[str, StringConstraints(pattern=rf"^[a-z_]{{1,{MAX_KIND}}}$")]
-"""Name of a kind. Not an enum: kinds are registered in the services."""
+"""Name of a kind. Not an enum: the kinds are registered in the services."""
 SourceId = Annotated[int, Field(ge=1, le=MAX_ID)]
 Ordinal = Annotated[int, Field(ge=0, le=MAX_ORDINAL)]
 
@@ -24,12 +24,12 @@ CONVERSATION: Final = "conversation"
 
 
 class UnitKey(NamedTuple):
-    """Key of a unit. Keys of one kind sort by source and ordinal.
+    """The key of a unit. Keys of one kind sort by source and ordinal.
 
     Attributes:
-        kind: kind of the source.
-        source_id: key of the source, unique within its kind.
-        ordinal: place of the unit in its source, from 0.
+        kind: the kind of the source.
+        source_id: id of the source, unique within its kind.
+        ordinal: position of the unit in its source, from 0.
     """
 
     kind: str
@@ -38,14 +38,14 @@ class UnitKey(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """A version of a unit."""
+    """A unit and its version."""
 
     key: UnitKey
     version: int
 
 
 class IndexStatus(StrEnum):
-    """Whether the vector index has the current version: of a unit, or of all units of a source."""
+    """Whether the vector index contains the current version of a unit, or of all units of a source."""
 
     PENDING = "pending"
     INDEXED = "indexed"
@@ -53,36 +53,36 @@ class IndexStatus(StrEnum):
 
 
 def conversation_unit(conversation_id: int) -> UnitKey:
-    """Return the one unit of a conversation."""
+    """Return the key of a conversation's only unit."""
     return UnitKey(CONVERSATION, conversation_id, 0)
 
 
 def conversation_units(conversation_ids: Iterable[int]) -> list[UnitKey]:
-    """Return the units of these conversations, in this order."""
+    """Return the keys of these conversations' units, in this order."""
     return [conversation_unit(key) for key in conversation_ids]
 
 
 def before_first(kind: str) -> UnitKey:
-    """Return a key that sorts before every unit of this kind, and is none."""
+    """Return a key that sorts before every unit of this kind and belongs to no unit."""
     return UnitKey(kind, 0, 0)
 
 
 def last_key(kind: str) -> UnitKey:
-    """Return the last key that a unit of this kind can have."""
+    """Return the greatest possible key of this kind."""
     return UnitKey(kind, MAX_ID, MAX_ORDINAL)
 
 
 def preceding_key(key: UnitKey) -> UnitKey:
-    """Return the key after which this one is the first."""
+    """Return the greatest possible key that sorts before this one."""
     if key.ordinal:
         return key._replace(ordinal=key.ordinal - 1)
     return UnitKey(key.kind, key.source_id - 1, MAX_ORDINAL)
 
 
 def status_of(states: Collection[IndexStatus]) -> IndexStatus:
-    """Return the status of a source from those of its units: failed if one failed, else pending if one is pending.
+    """Return the status of a source, given those of its units: failed if any failed, else pending if any is pending.
 
-    A source without units counts as indexed, since nothing is missing from the index.
+    A source without units counts as indexed, as the index lacks nothing.
     """
     for status in (IndexStatus.FAILED, IndexStatus.PENDING):
         if status in states:

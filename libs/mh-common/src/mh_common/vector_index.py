@@ -6,16 +6,16 @@ from typing import Final
 from mh_common import fields
 
 COLLECTION: Final = "mental_health_embeddings_development"
-"""What readers search and the worker writes: a collection or, on a server that was rebuilt once, an alias of one."""
+"""Name that readers search and the worker writes: a collection or, on a server after the first rebuild, its alias."""
 
 
 def rebuild_marker(collection: str) -> str:
-    """Return the name of what exists, empty, while this collection is filled in place: where there are no aliases."""
+    """Return the name of the empty collection that marks a rebuild in place, that is, on a Milvus without aliases."""
     return f"{collection}_rebuilding"
 
 
 REBUILD_MARKER: Final = rebuild_marker(COLLECTION)
-"""As long as it exists, `COLLECTION` lacks rows."""
+"""While this collection exists, `COLLECTION` is incomplete."""
 
 ID: Final = fields.ID.name
 """INT64 primary key: the conversation's id in MySQL."""
@@ -24,21 +24,21 @@ EMBEDDING: Final = "embedding"
 TEXT_EMBEDDING: Final = "text_embedding"
 """FLOAT_VECTOR of unit length, of question and answer together: `embedded_text`. The metric is the cosine."""
 QUESTION: Final = "question"
-"""VARCHAR: the question, cut to what the field holds. For a look by hand, never shown to users."""
+"""VARCHAR: the question, truncated to the field's limit. For inspection by hand, never shown to users."""
 TEXT: Final = "text"
-"""VARCHAR with `ANALYZER`: question and answer, cut to what the field holds; the input of the BM25 function."""
+"""VARCHAR with `ANALYZER`: question and answer, truncated to the field's limit; the input of the BM25 function."""
 SPARSE: Final = "text_bm25"
 """SPARSE_FLOAT_VECTOR that Milvus computes from `text` (BM25)."""
 WORDS: Final = "words"
-"""VARCHAR: `mh_common.stemming.indexed_words` of question and answer, cut to what the field holds; for phrases and for
-words that must not occur. Milvus's own text match would do, but Milvus Lite has none."""
+"""VARCHAR: `mh_common.stemming.indexed_words` of question and answer, truncated to the field's limit; for phrases and
+excluded words. Milvus's own text match would do, but Milvus Lite does not have it."""
 QUESTION_HASH: Final = "question_hash"
-"""INT64: equal for equal questions, so that hits can be grouped by question."""
+"""INT64: the same for equal questions, so that hits can be grouped by question."""
 VERSION: Final = "version"
 """INT64: the conversation's version that was embedded."""
 FILTERABLE: Final = tuple(field for field in fields.FIELDS if field is not fields.ID)
-"""The other fields, stored for filtering in the form of `fields.to_index_value`: choices, texts and URLs as VARCHAR,
-timestamps and dates as INT64."""
+"""The fields to filter by, stored as `fields.indexed` returns them: choices, texts and URLs as VARCHAR, times and days
+as INT64."""
 QUESTION_SENTIMENT: Final = fields.QUESTION_SENTIMENT.name
 ANSWER_SENTIMENT: Final = fields.ANSWER_SENTIMENT.name
 CREATED_AT: Final = fields.CREATED_AT.name
@@ -53,42 +53,42 @@ ANALYZER: Final = {
         {"type": "stemmer", "language": "english"},
     ],
 }
-"""How Milvus cuts `text` and queries into words for BM25."""
+"""How Milvus tokenizes `text` and queries for BM25."""
 
 SCHEMA: Final = 3
-"""Raised with each change of what the fields mean or hold: an index of another schema must be built anew."""
+"""Schema number, raised with each change to the fields' meaning or content; an index with another must be rebuilt."""
 
 MAX_VARCHAR_BYTES: Final = 65_535
-"""Milvus's limit of a VARCHAR field, in UTF-8 bytes."""
+"""Milvus's limit for a VARCHAR field, in UTF-8 bytes."""
 
 
 def rebuilt_collection(run_id: int, collection: str = COLLECTION) -> str:
-    """Return the name of the collection that this rebuild fills. `collection` becomes its alias."""
+    """Return the name of the collection that this rebuild fills; `collection` becomes its alias."""
     return f"{collection}_run{run_id}"
 
 
 def replaced_collection(run_id: int, collection: str = COLLECTION) -> str:
-    """Return the name under which this rebuild keeps the former collection until it is done, if that was no alias."""
+    """Return the name under which this rebuild keeps the previous collection until it is done, if that was no alias."""
     return f"{collection}_before_run{run_id}"
 
 
 def describe(model: str, dimension: int) -> str:
-    """Return the collection's description: the embedding space that its vectors belong to, and the schema."""
+    """Return the collection's description: embedding model and dimension of its vectors, and the schema number."""
     return f"embedding={model};dimension={dimension};schema={SCHEMA}"
 
 
 def embedded_text(question: str, answer: str) -> str:
-    """Return the text whose vector is `text_embedding`, and whose beginning is `text`."""
+    """Return the text whose vector is `text_embedding`, and which `text` contains, truncated."""
     return f"{question}\n\n{answer}"
 
 
 def question_hash(question: str) -> int:
-    """Return 63 bits of the question's SHA-256: the same in every process and release, and never negative."""
+    """Return 63 bits of the question's SHA-256: non-negative, and the same in every process and release."""
     return int.from_bytes(hashlib.sha256(question.encode()).digest()[:8], "big") >> 1
 
 
 def truncate_to_bytes(text: str, limit: int = MAX_VARCHAR_BYTES) -> str:
-    """Return the longest prefix of `text` that fits `limit` bytes of UTF-8 and ends at a whole character."""
+    """Return the longest prefix of `text` that fits into `limit` bytes of UTF-8 without splitting a character."""
     if len(text) * 4 <= limit:
         return text
     return text[:limit].encode()[:limit].decode(errors="ignore")

@@ -1,4 +1,4 @@
-"""The state of the vector index: by conversation for users, by unit for the worker."""
+"""Index states: whether the vector index matches MySQL; for users by conversation, for the worker by unit."""
 
 from typing import Self
 
@@ -8,50 +8,48 @@ from mh_common.models.base import MAX_BULK_ROWS, ConversationId, WireModel
 from mh_common.units import IndexStatus, Ordinal, SourceId, UnitKey, UnitKind
 
 INTERNAL_INDEX = "/internal/index"
-"""Path prefix of the routes for the worker; no gateway forwards it."""
+"""Path prefix of the worker's routes; the gateway does not forward it."""
 
 MAX_VERSIONS = 5000
-"""Most units in one page for reconciliation."""
+"""Maximum number of units in one page of versions, for reconciliation."""
 
 
 class IndexState(BaseModel):
-    """Index state of one conversation."""
+    """The index state of a conversation."""
 
     conversation_id: int
     status: IndexStatus
     version: int = Field(description="The conversation's current version.")
-    indexed_version: int | None = Field(description="The version in the index; null if none has been indexed yet.")
-    reason: str | None = Field(description="Why indexing failed, in plain words; null unless status is failed.")
-    attempts: int = Field(description="Reports of the worker since the last change of content.")
+    indexed_version: int | None = Field(description="The version in the index; null if none was indexed yet.")
+    reason: str | None = Field(description="Why indexing failed; null unless status is failed.")
+    attempts: int = Field(description="Attempts reported by the worker since the current version was queued.")
     queued_at: AwareDatetime = Field(description="When the current version was queued.")
     indexed_at: AwareDatetime | None = Field(description="When the indexed version was written to the index.")
     lag_seconds: float = Field(
-        ge=0, description="From queued to indexed; while pending or failed, from queued until now."
+        ge=0, description="Time from queued to indexed; while pending or failed, from queued until now."
     )
 
 
 class WireUnit(BaseModel):
-    """A unit of the index, in requests and responses."""
+    """The key of a unit in requests and responses."""
 
-    kind: UnitKind = Field(description="Kind of the source, such as conversation.")
+    kind: UnitKind = Field(description="Kind of the source.")
     source_id: SourceId
-    ordinal: Ordinal = Field(description="The unit's place in its source, from 0; a conversation is one unit.")
+    ordinal: Ordinal = Field(description="The unit's position in its source, from 0; a conversation is one unit.")
 
     @property
     def key(self) -> UnitKey:
-        """The unit's key."""
+        """The key as a `UnitKey`."""
         return UnitKey(self.kind, self.source_id, self.ordinal)
 
 
 class IndexOutcome(WireUnit, WireModel):
-    """The worker's report on one unit."""
+    """The outcome of indexing one unit, as reported by the worker."""
 
-    version: int = Field(ge=1, description="The version that was read and written, or that failed.")
+    version: int = Field(ge=1, description="The version that was indexed or failed.")
     status: IndexStatus = Field(description="indexed or failed")
     reason: str | None = Field(
-        default=None,
-        max_length=500,
-        description="Why indexing failed, without any text of the row; only if status is failed.",
+        default=None, max_length=500, description="For failed: the reason, without any text of the row."
     )
 
     @model_validator(mode="after")
@@ -59,12 +57,12 @@ class IndexOutcome(WireUnit, WireModel):
         if self.status is IndexStatus.PENDING:
             raise ValueError("status must be indexed or failed")
         if (self.reason is None) == (self.status is IndexStatus.FAILED):
-            raise ValueError("reason is required if status is failed, and not allowed otherwise")
+            raise ValueError("reason is required with status failed, and not allowed otherwise")
         return self
 
 
 class IndexReport(WireModel):
-    """Outcomes of one job."""
+    """The outcomes of one job."""
 
     outcomes: list[IndexOutcome] = Field(min_length=1, max_length=MAX_BULK_ROWS)
 
@@ -78,22 +76,21 @@ class UnitVersion(WireUnit):
 class IndexReportAnswer(BaseModel):
     """The current versions of the reported units, in the order of the report.
 
-    If a version differs from the reported one, the worker indexes the unit again; if it is null, the worker deletes the
-    unit from the index.
+    If a version differs from the reported one, the worker must index the unit again; if it is null, delete it.
     """
 
     versions: list[UnitVersion]
 
 
 class FailureCount(BaseModel):
-    """Conversations whose indexing failed for one reason."""
+    """How many conversations failed to be indexed for a reason."""
 
     reason: str
     count: int
 
 
 class IndexSummary(BaseModel):
-    """Index state of all conversations."""
+    """The state of the index for the whole data set."""
 
     total: int
     pending: int
@@ -103,49 +100,49 @@ class IndexSummary(BaseModel):
         description="When the oldest pending conversation was queued; null if none is pending."
     )
     lag_seconds: float = Field(
-        ge=0, description="Time since the oldest pending conversation was queued; 0 if none is pending."
+        ge=0, description="How long the oldest pending conversation has been waiting; 0 if none is pending."
     )
-    outbox_depth: int = Field(description="Changes that are not in the job queue yet.")
+    outbox_depth: int = Field(description="Outbox rows not yet published to the job queue.")
     oldest_outbox_at: AwareDatetime | None = Field(
-        description="When the oldest of these was written; null if there are none."
+        description="When the oldest outbox row was written; null if there is none."
     )
     failures: list[FailureCount] = Field(description="The 20 most frequent reasons, most frequent first.")
 
 
 class IndexFailurePage(BaseModel):
-    """One page of the conversations whose indexing failed, by id."""
+    """One page of the conversations whose indexing failed, in the order of their ids."""
 
     items: list[IndexState]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` to get the next page; null on the last page.")
 
 
 class IndexQueue(WireModel):
-    """Conversations to index again; those that do not exist are deleted from the index."""
+    """Conversations to queue for indexing; those that do not exist are deleted from the index."""
 
     ids: list[ConversationId] = Field(min_length=1, max_length=MAX_BULK_ROWS)
 
 
 class IndexQueued(BaseModel):
-    """Number of conversations or units queued."""
+    """How many conversations or units were queued."""
 
     queued: int
 
 
 class QueuedUnit(WireUnit, WireModel):
-    """A unit to index again."""
+    """A unit to queue for indexing."""
 
 
 class UnitQueue(WireModel):
-    """Units to index again; those that do not exist are deleted from the index."""
+    """Units to queue for indexing; those that do not exist are deleted from the index."""
 
     units: list[QueuedUnit] = Field(min_length=1, max_length=MAX_BULK_ROWS)
 
 
 class CurrentVersion(WireUnit):
-    """A unit that exists, its present version, and what its index state says.
+    """An existing unit, its current version, and its index status.
 
-    From the state, reconciliation can tell faults from work in progress: a pending unit is skipped for a while, and a
-    failed unit is expected to be missing from the index.
+    From the status, reconciliation tells faults from work in progress: a pending unit is left alone for a while, and a
+    failed one must be absent from the index.
     """
 
     version: int
@@ -154,20 +151,20 @@ class CurrentVersion(WireUnit):
 
 
 class UnitPosition(BaseModel):
-    """The last unit of a page of one kind: its source, and its ordinal in it."""
+    """The position where a page of one kind's units ends: a source id and an ordinal."""
 
     source_id: SourceId
     ordinal: Ordinal
 
     def of(self, kind: str) -> UnitKey:
-        """Return the key of this unit."""
+        """Return the key of the unit at this position."""
         return UnitKey(kind, self.source_id, self.ordinal)
 
 
 class UnitVersions(BaseModel):
-    """One page of the units of one kind, by source and ordinal."""
+    """One page of the units of one kind, sorted by source and ordinal."""
 
     items: list[CurrentVersion]
     next_after: UnitPosition | None = Field(
-        description="Pass it as `after` and `after_ordinal` for the next page; null on the last one."
+        description="Pass it as `after` and `after_ordinal` to get the next page; null on the last page."
     )
