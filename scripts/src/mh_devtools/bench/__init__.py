@@ -1,1 +1,1 @@
-"""The benchmarks: a module a section."""
+"""The benchmarks, one module for each section."""

@@ -1,11 +1,11 @@
 """The benchmarks: `make bench`, `make bench-quick`; `python -m mh_devtools.bench --only NAME` for some sections.
 
-MH_BENCH_DATASET names the CSV file to measure with; without it a train.csv in a data folder beside the checkout, else
-the sample, over and over with other numbers in it where more is needed.
+MH_BENCH_DATASET is the CSV file to measure with; by default a train.csv in a data folder next to the checkout, or else
+the sample data. If more rows are needed, they are repeated with numbers added.
 
-The figures are printed as they come. A whole run writes docs/benchmarks.json, its plots, and its tables into
-docs/benchmarks.md and README.md; other runs write benchmarks.json, benchmarks.md and plots into the folder of --output.
-A section that fails does not end the run, but the run is not whole then, and its exit code is 1.
+Figures are printed as they are measured. A complete run writes docs/benchmarks.json, its plots, and its tables in
+docs/benchmarks.md and README.md; other runs write benchmarks.json, benchmarks.md and plots to the --output folder. A
+section that fails does not stop the run, but the run is then incomplete and exits with 1.
 """
 
 import argparse
@@ -47,11 +47,11 @@ HIGHLIGHTS = (
     "100 clients: requests that failed",
     "100 clients: 99th percentile",
 )
-"""The figures that the README shows."""
+"""The figures in the README."""
 
 
 def run(bench: Bench, name: str, record: Record) -> None:
-    """Measure a section into the record, with each figure printed as it comes."""
+    """Measure a section, print each figure as soon as it is measured, and add them to the record."""
     folder = bench.folder / name
     folder.mkdir()
     section = cast(Section, importlib.import_module(f"mh_devtools.bench.{name}"))
@@ -64,23 +64,26 @@ def run(bench: Bench, name: str, record: Record) -> None:
     record.minutes[name] = (time.perf_counter() - started) / 60
 
 
-def measured(scale: Scale, names: Sequence[str], kept: Path) -> tuple[Record, list[str]]:
-    """Return what these sections measured, and the names of those that failed. `kept` has it after each section."""
+def measure_sections(scale: Scale, names: Sequence[str], output: Path) -> tuple[Record, list[str]]:
+    """Measure these sections; return the record and the names of sections that failed.
+
+    The record is written to `output` after each section.
+    """
     rows = read_rows(dataset())
     record, failed = Record(about(rows)), []
     with tempfile.TemporaryDirectory(prefix="mh-bench-") as folder:
         for name in names:
             try:
                 run(Bench(Path(folder), scale, rows), name, record)
-            except Exception:  # whatever it is, the other sections are worth their time
+            except Exception:  # whatever it is, continue with the other sections
                 traceback.print_exc()
                 failed.append(name)
-            record.write(kept)
+            record.write(output)
     return record, failed
 
 
 def about(rows: Sequence[ConversationCreate]) -> dict[str, Any]:
-    """Return what a record says of the run."""
+    """Return the record's information on machine, versions, commit and data."""
     data = {
         "rows": len(rows),
         "question_words": round(statistics.fmean(len(row.question.split()) for row in rows)),
@@ -95,46 +98,46 @@ def about(rows: Sequence[ConversationCreate]) -> dict[str, Any]:
 
 
 def publish(record: Record) -> None:
-    """Write a whole run into the documents."""
+    """Write a complete run to the documents."""
     draw(record, DOCS / "figures")
     fill(DOCS / "benchmarks.md", report.tables(record))
     fill(ROOT / "README.md", {"figures": report.highlights(record, HIGHLIGHTS)})
 
 
-def put_aside(record: Record, folder: Path) -> None:
-    """Write a run that is not whole into a folder."""
+def write_partial(record: Record, folder: Path) -> None:
+    """Write an incomplete run to a folder."""
     draw(record, folder)
     text = "\n\n".join(f"## {name}\n\n{content}" for name, content in report.tables(record).items())
     (folder / "benchmarks.md").write_text(text + "\n", encoding="utf-8")
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="less of everything, in under four minutes")
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, help="these sections only")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="where a run that is not whole is written")
+    parser.add_argument("--quick", action="store_true", help="fewer and smaller measurements, in under four minutes")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, help="only these sections")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="folder for the results of an incomplete run")
     parser.add_argument(
-        "--publish", action="store_true", help="measure nothing; write the documents from benchmarks.json"
+        "--publish", action="store_true", help="only write the documents from benchmarks.json, without measuring"
     )
     arguments = parser.parse_args()
     if arguments.publish:
         publish(read(DOCS / "benchmarks.json"))
         return
-    # Ended from outside, as by Ctrl-C: whatever was started is ended too.
+    # Treat SIGTERM like Ctrl-C, so that everything that was started is stopped too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    kept = arguments.output / "benchmarks.json"
-    record, failed = measured(QUICK if arguments.quick else FULL, arguments.only or SECTIONS, kept)
+    output = arguments.output / "benchmarks.json"
+    record, failed = measure_sections(QUICK if arguments.quick else FULL, arguments.only or SECTIONS, output)
     if arguments.quick or arguments.only or failed:
-        put_aside(record, arguments.output)
+        write_partial(record, arguments.output)
     else:
         record.write(DOCS / "benchmarks.json")
-        # What was written, which has fewer digits: the documents are held to it.
+        # Read back, as the file has fewer digits and a test compares the documents with it.
         publish(read(DOCS / "benchmarks.json"))
     print(report.shortfalls(record))
     if failed:
-        sys.exit(f"These sections failed, and nothing was written into the documents: {', '.join(failed)}")
+        sys.exit(f"These sections failed, and the documents were not changed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Answers through the platform, against their own parts called directly: embed, search, fetch the texts, complete.
+"""Answers from the platform, compared with calling their parts directly: embed, search, fetch the texts, complete.
 
-The language model is a stub in a process of its own that answers at once, so what is left is the platform's own work.
+The language model is a stub in a process of its own that responds immediately, so only the platform's work remains.
 """
 
 import asyncio
@@ -36,11 +36,11 @@ WORDS = 25
 TOP_K = 3
 
 Ask = Callable[[str], Coroutine[Any, Any, float]]
-"""Asks a question and returns the seconds that it took."""
+"""Asks a question and returns the duration in seconds."""
 
 
 class Asking:
-    """Both ways to an answer. Belongs to one event loop."""
+    """Both ways to get an answer. Belongs to one event loop."""
 
     def __init__(self, stack: ServerStack, settings: Mapping[str, str]) -> None:
         self._stack = stack
@@ -64,28 +64,28 @@ class Asking:
         await self._exits.aclose()
 
     async def over_http(self, question: str) -> float:
-        """Return the seconds of an answer of the platform."""
+        """Return the duration of an answer from the platform, in seconds."""
         started = time.perf_counter()
         answer = await self._http.post(self._url, json={"question": question, "top_k": TOP_K})
         answer.raise_for_status()
         return time.perf_counter() - started
 
     async def over_http_streamed(self, question: str) -> float:
-        """Return the seconds until the first words of an answer of the platform."""
+        """Return the seconds until the first words of a streamed answer from the platform."""
         body = {"question": question, "top_k": TOP_K}
         started = time.perf_counter()
         async with self._http.stream("POST", self._url, json=body, headers={"Accept": "text/event-stream"}) as answer:
             return await _until("event: token", answer, started)
 
     async def directly(self, question: str) -> float:
-        """Return the seconds of the parts that no answer can do without, each called directly."""
+        """Return the duration of the indispensable parts of an answer, called directly, in seconds."""
         started = time.perf_counter()
         answer = await self._http.post(self._completions, json=await self._prompt(question))
         answer.raise_for_status()
         return time.perf_counter() - started
 
     async def directly_streamed(self, question: str) -> float:
-        """Return the seconds of the same until the model's first words."""
+        """Return the seconds until the model's first words, with the parts called directly."""
         started = time.perf_counter()
         body = {**await self._prompt(question), "stream": True}
         async with self._http.stream("POST", self._completions, json=body) as answer:
@@ -108,7 +108,7 @@ async def _until(beginning: str, answer: httpx.Response, started: float) -> floa
     answer.raise_for_status()
     lines: AsyncIterator[str] = answer.aiter_lines()
     elapsed: float | None = None
-    # To its end, so that the connection can be used again.
+    # Read to the end, so that the connection can be reused.
     async for line in lines:
         if elapsed is None and line.startswith(beginning):
             elapsed = time.perf_counter() - started
@@ -121,7 +121,7 @@ async def _median(ask: Ask, questions: Sequence[str]) -> float:
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
-    """Whole answers, and the first words of streamed ones; a question of its own for each."""
+    """Measure complete answers, and the first words of streamed ones; each with a new question."""
     texts = [" ".join(row.question.split()[:WORDS]) for row in bench.rows]
     questions = (f"{texts[number % len(texts)]} {number}" for number in itertools.count())
     with (

@@ -1,4 +1,4 @@
-"""The conversations API, against FastAPI handlers with nothing around them: on the async ORM, and bare ones."""
+"""The conversations API, compared with minimal FastAPI handlers: on the async ORM, and on raw drivers."""
 
 import itertools
 import json
@@ -18,17 +18,17 @@ PREFIX = "/api/v1/conversations"
 WARM_UP_S = 0.2
 OURS, ORM, BARE, SYNC = "platform", "async ORM", "raw aiomysql", "synchronous"
 GOALS = {ORM: 0.9, BARE: 0.5, SYNC: 1.5}
-"""Of a yardstick's requests a second, how many the platform answers at least."""
+"""Minimum requests per second of the platform, as a share of each baseline's."""
 
 
 def requests_of(prefix: str, ids: Sequence[int], rows: Sequence[ConversationCreate]) -> dict[str, Iterator[bytes]]:
-    """Return the requests of each kind, over and over, to a server whose conversations stand at this path."""
+    """Return endless requests of each kind, to a server with conversations at this path."""
     root = prefix or "/"
     once = {
         "GET one": [get(f"{prefix}/{key}") for key in ids],
         f"GET a page of {PAGE}": [get(f"{root}?limit={PAGE}")],
         "POST one": [send("POST", root, row.model_dump_json()) for row in rows],
-        # Each changes something, as those of an id follow each other: a change of nothing writes nothing.
+        # Each changes something, as sentiments alternate for an id: an unchanged value would not be written.
         "PATCH one": [
             send("PATCH", f"{prefix}/{key}", json.dumps({"question_sentiment": sentiment}))
             for sentiment in Sentiment
@@ -39,7 +39,7 @@ def requests_of(prefix: str, ids: Sequence[int], rows: Sequence[ConversationCrea
 
 
 def copy_rows(stack: ServerStack) -> None:
-    """Give the yardsticks the same rows in a database of their own: the relay would deliver what they owe."""
+    """Copy the rows to a database of the baselines, so that the relay does not publish their outbox rows."""
     with stack.connect_to_mysql(stack.add_database()) as connection:
         for table in ("mental_health_conversations", "index_states"):
             connection.cursor().execute(f"INSERT INTO {table} SELECT * FROM {stack.database}.{table}")  # noqa: S608
@@ -47,7 +47,7 @@ def copy_rows(stack: ServerStack) -> None:
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
-    """Requests a second by kind and number of clients."""
+    """Measure requests per second by kind and number of clients."""
     with (
         ServerStack(bench.folder, durable=True, deployed=True, rag_app=None, milvus_uri=NO_MILVUS) as stack,
         Client(stack.api_url, timeout=60) as client,
@@ -58,14 +58,14 @@ def measure(bench: Bench) -> Iterator[Figure]:
         stack.serve(ORM, "mh_devtools.bench.orm_api:create_app", ports[ORM], f"/{ids[0]}", **stack.beside)
         stack.serve(BARE, "mh_devtools.bench.bare_api:create_app", ports[BARE], f"/{ids[0]}", **stack.beside)
         stack.serve(SYNC, "mh_devtools.bench.bare_api:create_sync_app", ports[SYNC], f"/{ids[0]}", **stack.beside)
-        # No id twice at the same time: they would wait for each other's locks.
-        asked = {side: requests_of(PREFIX if side == OURS else "", ids, bench.rows) for side in ports}
-        for kind in asked[OURS]:
+        # Concurrent requests never have the same id: they would wait for each other's locks.
+        requests = {side: requests_of(PREFIX if side == OURS else "", ids, bench.rows) for side in ports}
+        for kind in requests[OURS]:
             for side, port in ports.items():
-                requests_per_second(asked[side][kind], port, max(bench.scale.clients), WARM_UP_S)
+                requests_per_second(requests[side][kind], port, max(bench.scale.clients), WARM_UP_S)
             for clients in bench.scale.clients:
                 sides = {
-                    side: partial(requests_per_second, asked[side][kind], port, clients, bench.scale.seconds)
+                    side: partial(requests_per_second, requests[side][kind], port, clients, bench.scale.seconds)
                     for side, port in ports.items()
                 }
                 yield from figures(f"{kind}, {clients} {'client' if clients == 1 else 'clients'}", sides, bench)

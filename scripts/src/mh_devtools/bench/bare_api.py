@@ -1,8 +1,8 @@
-"""Yardsticks for the conversations API: the same statements in FastAPI handlers with nothing around them.
+"""Baselines for the conversations API: the same statements in minimal FastAPI handlers.
 
-`create_app` is what the machine can do through FastAPI: raw aiomysql, one row in, one row out, no validation beyond the
-path, no request ids, metrics, entity tags or problem documents. `create_sync_app` is what a team would write first:
-`def` handlers on synchronous SQLAlchemy with PyMySQL, in FastAPI's thread pool. Both write what the platform writes:
+`create_app` shows the limit of the machine with FastAPI: raw aiomysql, one row in, one row out, no validation beyond
+the path, no request ids, metrics, entity tags or problem documents. `create_sync_app` is a typical first version: `def`
+handlers on synchronous SQLAlchemy with PyMySQL, in FastAPI's thread pool. Both write what the platform writes:
 conversation, index state and outbox row, in one transaction.
 """
 
@@ -54,11 +54,11 @@ JOBS: Final = ("CreatedMentalHealthConversationJob", "UpdatedMentalHealthConvers
 
 _NAMED: Final = (GET, LIST, LOCK, INSERT, INSERT_STATE, INSERT_OUTBOX, UPDATE, UPDATE_STATE)
 _BOUND: Final = {statement: text(statement.replace("%(", ":").replace(")s", "")) for statement in _NAMED}
-"""The statements as SQLAlchemy writes parameters."""
+"""The statements with SQLAlchemy's parameter syntax."""
 
 
 class Body(BaseModel):
-    """What a POST brings."""
+    """The body of a POST."""
 
     question: str
     answer: str
@@ -71,7 +71,7 @@ class Body(BaseModel):
 
 
 class Change(BaseModel):
-    """What a PATCH brings."""
+    """The body of a PATCH."""
 
     question_sentiment: str
 
@@ -86,10 +86,10 @@ def create_app() -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        place = {"host": url.host, "port": url.port, "user": url.username, "db": url.database, "charset": "utf8mb4"}
+        address = {"host": url.host, "port": url.port, "user": url.username, "db": url.database, "charset": "utf8mb4"}
         async with (
-            aiomysql.create_pool(**place, minsize=16, maxsize=16, autocommit=True) as reads,
-            aiomysql.create_pool(**place, minsize=16, maxsize=16) as writes,
+            aiomysql.create_pool(**address, minsize=16, maxsize=16, autocommit=True) as reads,
+            aiomysql.create_pool(**address, minsize=16, maxsize=16) as writes,
         ):
             app.state.reads, app.state.writes = reads, writes
             yield
@@ -118,24 +118,24 @@ def create_app() -> FastAPI:
         now = _now()
         async with request.app.state.writes.acquire() as connection, connection.cursor() as cursor:
             await cursor.execute(INSERT, {**body.model_dump(), "now": now})
-            owed = {"id": cursor.lastrowid, "job": JOBS[0], "now": now}
-            await cursor.execute(INSERT_STATE, owed)
-            await cursor.execute(INSERT_OUTBOX, owed)
+            parameters = {"id": cursor.lastrowid, "job": JOBS[0], "now": now}
+            await cursor.execute(INSERT_STATE, parameters)
+            await cursor.execute(INSERT_OUTBOX, parameters)
             await connection.commit()
-        return {**body.model_dump(), "id": owed["id"], "version": 1, "created_at": now, "updated_at": now}
+        return {**body.model_dump(), "id": parameters["id"], "version": 1, "created_at": now, "updated_at": now}
 
     @app.patch("/{conversation_id}")
     async def change(request: Request, conversation_id: int, body: Change) -> dict[str, Any]:
         """Change a conversation."""
-        owed = {"id": conversation_id, "job": JOBS[1], "now": _now(), "sentiment": body.question_sentiment}
+        parameters = {"id": conversation_id, "job": JOBS[1], "now": _now(), "sentiment": body.question_sentiment}
         async with (
             request.app.state.writes.acquire() as connection,
             connection.cursor(aiomysql.DictCursor) as cursor,
         ):
-            await cursor.execute(LOCK, owed)
+            await cursor.execute(LOCK, parameters)
             row: dict[str, Any] = await cursor.fetchone()
             for statement in (UPDATE, UPDATE_STATE, INSERT_OUTBOX):
-                await cursor.execute(statement, owed)
+                await cursor.execute(statement, parameters)
             await connection.commit()
         return {**row, "version": row["version"] + 1, "question_sentiment": body.question_sentiment}
 
@@ -164,20 +164,20 @@ def create_sync_app() -> FastAPI:
         """Add a conversation."""
         now = _now()
         with engine.begin() as connection:
-            done = connection.execute(_BOUND[INSERT], {**body.model_dump(), "now": now})
-            owed = {"id": done.lastrowid, "job": JOBS[0], "now": now}
-            connection.execute(_BOUND[INSERT_STATE], owed)
-            connection.execute(_BOUND[INSERT_OUTBOX], owed)
-        return {**body.model_dump(), "id": owed["id"], "version": 1, "created_at": now, "updated_at": now}
+            inserted = connection.execute(_BOUND[INSERT], {**body.model_dump(), "now": now})
+            parameters = {"id": inserted.lastrowid, "job": JOBS[0], "now": now}
+            connection.execute(_BOUND[INSERT_STATE], parameters)
+            connection.execute(_BOUND[INSERT_OUTBOX], parameters)
+        return {**body.model_dump(), "id": parameters["id"], "version": 1, "created_at": now, "updated_at": now}
 
     @app.patch("/{conversation_id}")
     def change(conversation_id: int, body: Change) -> dict[str, Any]:
         """Change a conversation."""
-        owed = {"id": conversation_id, "job": JOBS[1], "now": _now(), "sentiment": body.question_sentiment}
+        parameters = {"id": conversation_id, "job": JOBS[1], "now": _now(), "sentiment": body.question_sentiment}
         with engine.begin() as connection:
-            row = dict(connection.execute(_BOUND[LOCK], owed).mappings().one())
+            row = dict(connection.execute(_BOUND[LOCK], parameters).mappings().one())
             for statement in (UPDATE, UPDATE_STATE, INSERT_OUTBOX):
-                connection.execute(_BOUND[statement], owed)
+                connection.execute(_BOUND[statement], parameters)
         return {**row, "version": row["version"] + 1, "question_sentiment": body.question_sentiment}
 
     return app

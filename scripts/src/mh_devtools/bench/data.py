@@ -1,4 +1,4 @@
-"""The conversations to measure with, and what the measurements do to a platform that holds them."""
+"""The conversations to measure with, and helpers that add, delete and import them."""
 
 import csv
 import os
@@ -16,9 +16,9 @@ from mh_devtools.paths import ROOT, SAMPLE
 
 
 def dataset() -> Path:
-    """Return the CSV file to measure with: MH_BENCH_DATASET, else a train.csv beside the checkout, else the sample."""
-    beside = sorted(ROOT.parent.glob("*/data/train.csv"))
-    return Path(os.environ.get("MH_BENCH_DATASET") or (beside or [SAMPLE / "conversations.csv"])[0])
+    """Return the CSV file to measure with: MH_BENCH_DATASET, a train.csv next to the checkout, or the sample data."""
+    candidates = sorted(ROOT.parent.glob("*/data/train.csv"))
+    return Path(os.environ.get("MH_BENCH_DATASET") or (candidates or [SAMPLE / "conversations.csv"])[0])
 
 
 def read_rows(path: Path) -> list[ConversationCreate]:
@@ -42,14 +42,14 @@ def empty(client: Client) -> None:
 
 
 def wait_until_indexed(client: Client) -> None:
-    """Return when no conversation waits for the index."""
-    # Seldom, since counting takes processor time from what is measured.
+    """Wait until no conversation is pending."""
+    # Rarely, since counting takes processor time away from what is being measured.
     while client.conversations.stats().index_status[IndexStatus.PENDING]:
         time.sleep(0.2)
 
 
 async def import_whole(url: str, path: Path) -> None:
-    """Import the file as `mh import` does, as if for the first time."""
+    """Import the file as `mh import` does, without the state of an earlier import."""
     with tempfile.TemporaryDirectory() as state:
         async with AsyncClient(url) as client:
             await import_file(client, path, ImportOptions(state_dir=Path(state)))

@@ -1,4 +1,4 @@
-"""Documents that people write, with tables in them that programs write."""
+"""Updates generated tables in documents."""
 
 import re
 from collections.abc import Mapping
@@ -6,23 +6,23 @@ from pathlib import Path
 
 
 def filled(document: str, tables: Mapping[str, str]) -> str:
-    """Return the document with each table between its markers, `<!-- table: NAME -->` and `<!-- end -->`.
+    """Return the document with each table inserted between its markers, `<!-- table: NAME -->` and `<!-- end -->`.
 
     Raises:
-        ValueError: it has no place for one of the tables.
+        ValueError: the document has no markers for one of the tables.
     """
-    left = dict(tables)
+    remaining = dict(tables)
 
     def put(match: re.Match[str]) -> str:
         name = match[2]
-        return f"{match[1]}\n{left.pop(name)}\n{match[3]}" if name in left else match[0]
+        return f"{match[1]}\n{remaining.pop(name)}\n{match[3]}" if name in remaining else match[0]
 
     result = re.sub(r"(<!-- table: ([\w-]+) -->)\n.*?(<!-- end -->)", put, document, flags=re.DOTALL)
-    if left:
-        raise ValueError(f"The document has no place for: {', '.join(left)}")
+    if remaining:
+        raise ValueError(f"The document has no markers for: {', '.join(remaining)}")
     return result
 
 
 def fill(path: Path, tables: Mapping[str, str]) -> None:
-    """Write each table into the document at its place. Raises as `filled`."""
+    """Insert the tables into the document. Raises the errors of `filled`."""
     path.write_text(filled(path.read_text(encoding="utf-8"), tables), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Where and with what something was measured."""
+"""The environment of a measurement: machine, versions and commit."""
 
 import importlib.metadata
 import json
@@ -24,7 +24,7 @@ _CHROMA = "import importlib.metadata; print(importlib.metadata.version('chromadb
 
 
 def machine() -> dict[str, str | int | float]:
-    """Return what the machine is."""
+    """Return a description of the machine."""
     return {
         "processor": _processor(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
@@ -43,12 +43,12 @@ def _processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what has a part in the figures."""
+    """Return the versions of the software that affects the figures."""
     return {
         **{name: importlib.metadata.version(name) for name in _PACKAGES},
         "MariaDB or MySQL": _answer([servers.find_mysql() or "mariadbd", "--version"]),
         "Redis": _answer([servers.find_redis() or "redis-server", "--version"]),
-        # Its command has versions of its own.
+        # The version of its command is a different one.
         "Chroma": _answer([str(ENVIRONMENT / "bin" / "python"), "-c", _CHROMA]),
     }
 
@@ -63,7 +63,7 @@ def _answer(command: Sequence[str]) -> str:
 
 
 def commit() -> dict[str, str | bool]:
-    """Return the commit that is checked out, and whether the tree differs from it."""
+    """Return the checked-out commit, and whether the working tree differs from it."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)

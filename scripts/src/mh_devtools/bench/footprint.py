@@ -1,4 +1,4 @@
-"""Memory and start-up of each process, started as it is deployed, beside stores that run already."""
+"""Memory and start-up time of each process, started as in a deployment, with stores already running."""
 
 import os
 import signal
@@ -29,12 +29,12 @@ class Program:
 
     Attributes:
         name: of the program.
-        command: what Python is told.
-        environment: of it, besides that of the stack.
-        memory: goal of its largest process, in MB.
-        port: where it answers; None for the worker.
-        heartbeat: the file that shows that the worker is at work.
-        request: what is asked of it before its memory is looked at again; a POST where there is a body.
+        command: Python's arguments.
+        environment: variables in addition to those of the stack.
+        memory: goal for its largest process, in MB.
+        port: its HTTP port; None for the worker.
+        heartbeat: the file that shows that the worker is working.
+        request: sent before its memory is measured again; a POST if there is a body.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Program:
     sizes: dict[str, list[float]] = field(default_factory=dict)
 
     def ready(self, log: Path) -> bool:
-        """Whether it does its work: of the worker, whether each process has its model loaded."""
+        """Return whether it is ready; for the worker, whether each process has loaded its model."""
         if self.heartbeat is not None:
             prepared = log.read_text(encoding="utf-8").count("worker_process_ready") == servers.WORKER_PROCESSES
             return prepared and self.heartbeat.exists()
@@ -56,7 +56,7 @@ class Program:
         return False
 
     def use(self) -> None:
-        """Ask it some things."""
+        """Send it some requests."""
         if self.port is None:
             return
         path, body = self.request
@@ -67,7 +67,7 @@ class Program:
                 answer.raise_for_status()
 
     def start(self, stack: ServerStack, folder: Path) -> float:
-        """Start it, note its memory, end it; return the seconds from its start until it was ready."""
+        """Start it, record its memory, stop it; return the seconds from its start until it was ready."""
         if self.heartbeat is not None:
             self.heartbeat.unlink(missing_ok=True)
         log = folder / f"{self.name}.log"
@@ -78,16 +78,16 @@ class Program:
         try:
             servers.wait_until(server, partial(self.ready, log))
             elapsed = time.perf_counter() - started
-            self._note("when ready", server)
+            self._record_memory("when ready", server)
             self.use()
-            self._note("after requests" if self.port else "a moment later", server)
+            self._record_memory("after requests" if self.port else "a moment later", server)
         finally:
-            # At once: how it ends is not measured, and takes longer than its start.
+            # Killed: its shutdown is not measured, and takes longer than its start.
             os.killpg(server.process.pid, signal.SIGKILL)
             server.process.wait()
         return elapsed
 
-    def _note(self, moment: str, server: servers.Running) -> None:
+    def _record_memory(self, moment: str, server: servers.Running) -> None:
         first = psutil.Process(server.process.pid)
         family = [(first, "first process")]
         family += [(child, f"process {number}") for number, child in enumerate(first.children(recursive=True), 2)]
@@ -98,14 +98,14 @@ class Program:
                 self.sizes.setdefault(f"{name} {moment}: PSS, MB", []).append(memory.pss / MEGABYTE)
 
     def figures(self, seconds: list[float], goal: float) -> Iterator[Figure]:
-        """What was noted."""
+        """Yield the figures of what was recorded."""
         yield Figure(f"{self.name}: start until ready", "s", at_most(goal), seconds)
         largest = max((sizes for name, sizes in self.sizes.items() if "RSS" in name), key=max)
         yield Figure(f"{self.name}: RSS of its largest process", "MB", at_most(self.memory), largest, self.sizes)
 
 
 def programs(stack: ServerStack, folder: Path, openai: Mapping[str, str]) -> list[Program]:
-    """Return what is measured."""
+    """Return the programs to measure."""
 
     def api(name: str, module: str, request: tuple[str, Mapping[str, object] | None], **environment: str) -> Program:
         port = servers.free_port()
@@ -113,20 +113,20 @@ def programs(stack: ServerStack, folder: Path, openai: Mapping[str, str]) -> lis
         return Program(name, ("-m", module), more, memory=150, port=port, request=request)
 
     search = ("/api/v1/search", {"limit": 10})
-    # Of the same space as the local model's vectors: they share an index.
+    # The same model and dimension as the local model, as they share an index.
     space = {"EMBEDDING_MODEL": stub_embedder.MODEL, "EMBEDDING_DIMENSION": str(stub_embedder.DIMENSION)}
-    # As in the image without the local model: there its tokenizer, by which prompts are counted, is not either.
+    # As in the image without the local model, which also lacks the tokenizer for counting a prompt's tokens.
     remote = {"EMBEDDING_PROVIDER": "openai", "EMBEDDING_MODEL_DIR": str(folder), **space, **openai}
     heartbeat = folder / "worker.json"
     worker = (*servers.worker_arguments(), "--hostname", "footprint@%h")
-    telling = {"WORKER_HEARTBEAT_FILE": str(heartbeat), "LOG_LEVEL": "INFO"}
+    variables = {"WORKER_HEARTBEAT_FILE": str(heartbeat), "LOG_LEVEL": "INFO"}
     local = api("rag-api with the local model", "rag_api", search, EMBEDDING_PROVIDER="local")
     local.memory = 350
     return [
         api("conversations-api", "conversations_api", ("/api/v1/conversations?limit=50", None)),
         api("rag-api", "rag_api", search, **remote),
         local,
-        Program("indexer-worker", worker, telling, memory=350, heartbeat=heartbeat),
+        Program("indexer-worker", worker, variables, memory=350, heartbeat=heartbeat),
     ]
 
 
@@ -138,7 +138,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     ):
         chosen = programs(stack, bench.folder, openai)
         seconds: dict[str, list[float]] = {one.name: [] for one in chosen}
-        # Without a round that does not count: the stack's own start has brought the programs into memory.
+        # No warm-up round: starting the stack has already cached the programs in memory.
         for _ in range(bench.scale.starts):
             for one in chosen:
                 seconds[one.name].append(one.start(stack, bench.folder))

@@ -1,6 +1,6 @@
-"""How soon a conversation is found: from the answer to its POST until a read of Milvus shows it.
+"""How soon a conversation becomes searchable: from the response to its POST until a read of Milvus returns it.
 
-Beside it, in turn and under the same load, stands what nobody can do without: one embed and one upsert of a like row.
+It is compared, alternately and under the same load, with the unavoidable work: embedding and upserting a similar row.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from mh_devtools.bench.measuring import Bench, Figure, at_most, differences, in_
 from mh_devtools.stack.server_stack import ServerStack
 
 Fresh = Iterator[ConversationCreate]
-"""Conversations that nobody has seen before."""
+"""New conversations that no cache knows."""
 
 WRITES_PER_S = 50
 TOLERANCE_MS = 300
@@ -32,7 +32,7 @@ SHARE = 0.95
 POLL_S = 0.005
 TIMEOUT_S = 30.0
 FAR_ID = 1 << 40
-"""Ids of the rows that are written by hand; no conversation gets there."""
+"""First id of the rows written directly; conversations never reach it."""
 PATH = "/api/v1/conversations"
 PLATFORM, DIRECT = "commit to searchable", "embed + upsert"
 
@@ -52,21 +52,21 @@ class Writes(threading.Thread):
         asyncio.run(self._send())
 
     def stop(self) -> None:
-        """End, and wait for what is on its way. Raises RuntimeError where a write was refused."""
+        """Stop, and wait for pending writes. Raises RuntimeError if a write failed."""
         self._ended.set()
         self.join()
         if self.failed:
             raise RuntimeError(f"{self.failed} of the writes failed")
 
     async def _send(self) -> None:
-        started, under_way = time.perf_counter(), set[asyncio.Task[None]]()
+        started, pending = time.perf_counter(), set[asyncio.Task[None]]()
         for number, row in enumerate(self._rows):
             if self._ended.is_set():
                 break
             await asyncio.sleep(max(0.0, started + number / WRITES_PER_S - time.perf_counter()))
-            under_way.add(task := asyncio.create_task(self._post(row)))
-            task.add_done_callback(under_way.discard)
-        await asyncio.gather(*under_way)
+            pending.add(task := asyncio.create_task(self._post(row)))
+            task.add_done_callback(pending.discard)
+        await asyncio.gather(*pending)
 
     async def _post(self, row: ConversationCreate) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -78,7 +78,7 @@ class Writes(threading.Thread):
 
 @contextmanager
 def writes(port: int, rows: Fresh) -> Iterator[None]:
-    """Have conversations written at a steady rate while the block lasts."""
+    """Write conversations at a steady rate during the block."""
     thread = Writes(port, rows)
     thread.start()
     try:
@@ -88,23 +88,23 @@ def writes(port: int, rows: Fresh) -> Iterator[None]:
 
 
 class Probe:
-    """Writes one conversation after the other, through the platform and by hand."""
+    """Writes single conversations, through the platform and directly to Milvus."""
 
     def __init__(self, stack: ServerStack, client: Client, embedder: Embedder, rows: Fresh) -> None:
         self._client = client
-        # A connection of its own: one that others left idle may have been ended by the server.
+        # A connection of its own: the server may have closed a shared one that was idle.
         self._milvus = MilvusClient(stack.milvus_uri, dedicated=True, grpc_options=GRPC_OPTIONS)
         self._embedder = embedder
         self._rows = rows
         self._far_ids = itertools.count(FAR_ID)
 
     def through_platform(self) -> float:
-        """Write a conversation; return the seconds from its answer until Milvus shows it."""
+        """Write a conversation; return the seconds from the response until Milvus returns it."""
         key = self._client.conversations.create(**next(self._rows).model_dump()).id
         return timed(partial(self._wait_for, key))
 
-    def by_hand(self) -> float:
-        """Return the seconds of an embed and an upsert. The row is removed afterwards."""
+    def directly(self) -> float:
+        """Return the seconds for embedding and upserting a row, which is deleted afterwards."""
         key, now = next(self._far_ids), datetime.now(UTC)
         row = Conversation(
             id=key,
@@ -127,17 +127,17 @@ class Probe:
         deadline = time.monotonic() + TIMEOUT_S
         while not self._milvus.query(COLLECTION, ids=[key], output_fields=[ID], consistency_level="Strong"):
             if time.monotonic() > deadline:
-                raise RuntimeError(f"Milvus does not show a conversation after {TIMEOUT_S:.0f} s")
+                raise RuntimeError(f"A conversation is not in Milvus after {TIMEOUT_S:.0f} s")
             time.sleep(POLL_S)
 
 
 def freshness(name: str, probe: Probe, bench: Bench) -> Figure:
-    """Measure under the present load."""
+    """Measure under the current load."""
 
     def p95(work: Callable[[], float]) -> float:
         return 1000 * percentile([work() for _ in range(bench.scale.answers // 3)], SHARE)
 
-    sides = {PLATFORM: partial(p95, probe.through_platform), DIRECT: partial(p95, probe.by_hand)}
+    sides = {PLATFORM: partial(p95, probe.through_platform), DIRECT: partial(p95, probe.directly)}
     taken = in_turn(sides, bench.scale.rounds)
     more = differences(taken[PLATFORM], taken[DIRECT])
     shown = {f"{side}, p95 in ms": values for side, values in taken.items()}

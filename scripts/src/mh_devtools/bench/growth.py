@@ -1,7 +1,7 @@
-"""What changes as the data grows: 2,000, then 20,000, then 100,000 conversations in one platform; and its searches.
+"""How performance changes as the data grows from 2,000 to 20,000 and 100,000 conversations; searches at each size.
 
-The exponents are slopes: 1 means that twice the rows take twice the time. Machines change their speed meanwhile, so
-that reads are held against a request that asks the database for nothing, in turn with it.
+The exponents are slopes: 1 means that twice the rows take twice the time. As the speed of machines varies, reads are
+compared with a request that does not use the database, alternating with it.
 """
 
 import asyncio
@@ -36,20 +36,20 @@ SAMPLE_S = 0.01
 
 @dataclass
 class Size:
-    """What was seen with so many rows."""
+    """The measurements at one number of rows."""
 
     rows: int
     importing: float
-    """Seconds for the rows that this size has more than the one before; the same of `indexing`."""
+    """Seconds for the rows added since the previous size; likewise `indexing`."""
     indexing: float
     reads: dict[str, list[float]] = field(default_factory=dict)
-    """How many times as long as a request that does nothing, by kind, one of each round."""
+    """Time relative to a request that does nothing, by kind, one value for each round."""
     export_peak: int = 0
-    """Bytes of memory that the API had at most while everything was exported."""
+    """Peak memory of the API during a complete export, in bytes."""
 
 
 def measure(bench: Bench, with_peer: bool = True) -> Iterator[Figure]:
-    """Grow a platform and look at each size; `with_peer`: beside a Chroma server that grows as well."""
+    """Fill a platform and measure at each size; `with_peer`: compare with a Chroma server of the same size."""
     sizes: list[Size] = []
     free_port = servers.free_port()
     with (
@@ -62,7 +62,7 @@ def measure(bench: Bench, with_peer: bool = True) -> Iterator[Figure]:
         for rows in bench.scale.sizes:
             before = sizes[-1].rows if sizes else 0
             added = variants(bench.rows, before, rows - before)
-            sizes.append(size := _grown(bench, stack, client, added, rows))
+            sizes.append(size := _grow(bench, stack, client, added, rows))
             size.reads = _reads(bench, stack, client, rows)
             size.export_peak = _export_peak(stack)
             searching.add_to_chroma(before, added)
@@ -70,8 +70,8 @@ def measure(bench: Bench, with_peer: bool = True) -> Iterator[Figure]:
     yield from _figures(sizes)
 
 
-def _grown(bench: Bench, stack: ServerStack, client: Client, added: Sequence[ConversationCreate], size: int) -> Size:
-    """Import, then index what is missing to this size; each has the machine for itself."""
+def _grow(bench: Bench, stack: ServerStack, client: Client, added: Sequence[ConversationCreate], size: int) -> Size:
+    """Import, then index the rows added for this size, one activity at a time."""
     file = bench.folder / f"rows{size}.csv"
     write_rows(added, file)
     importing = timed(lambda: asyncio.run(import_whole(stack.api_url, file)))
@@ -82,7 +82,7 @@ def _grown(bench: Bench, stack: ServerStack, client: Client, added: Sequence[Con
 
 
 def _indexing_seconds(stack: ServerStack, last: int) -> float:
-    """Return the time from the first to the last of the rows that were indexed last. The worker's start is no part."""
+    """Return the seconds between the first and the last of the newest rows, which excludes the worker's start."""
     with stack.connect_to_mysql(stack.database) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT TIMESTAMPDIFF(MICROSECOND, MIN(indexed_at), MAX(indexed_at)) FROM "
@@ -94,7 +94,7 @@ def _indexing_seconds(stack: ServerStack, last: int) -> float:
 
 
 def _reads(bench: Bench, stack: ServerStack, client: Client, size: int) -> dict[str, list[float]]:
-    """Return how long reads take, in times of a request that does nothing."""
+    """Return the time of reads, relative to a request that does nothing."""
     cursor, ids = None, []
     for _ in range(max(1, size // 2 // 200)):
         page = client.conversations.list(limit=200, cursor=cursor)
@@ -115,8 +115,8 @@ def _reads(bench: Bench, stack: ServerStack, client: Client, size: int) -> dict[
 
 
 def _export_peak(stack: ServerStack) -> int:
-    """Return the most memory that the API had while it exported everything, in bytes."""
-    with _watched(stack.running["conversations-api"]) as peak:
+    """Return the peak memory of the API during complete exports, in bytes."""
+    with _watch_memory(stack.running["conversations-api"]) as peak:
         for kind in ("csv", "jsonl"):
             with httpx.stream("GET", f"{stack.api_url}{PATH}/export?format={kind}", timeout=60) as response:
                 response.raise_for_status()
@@ -126,8 +126,8 @@ def _export_peak(stack: ServerStack) -> int:
 
 
 @contextmanager
-def _watched(server: servers.Running) -> Iterator[list[int]]:
-    """Give a list with the most memory that the server and its children have had since."""
+def _watch_memory(server: servers.Running) -> Iterator[list[int]]:
+    """Yield a list that holds the peak memory of the server and its children so far."""
     family = [process := psutil.Process(server.process.pid), *process.children(recursive=True)]
     peak, stop = [0], threading.Event()
 
@@ -159,7 +159,7 @@ def _figures(sizes: Sequence[Size]) -> Iterator[Figure]:
 
 
 def exponent(what: str, sizes: Sequence[Size]) -> Figure:
-    """Return the slope of time over rows, both in logarithms, between each size and the next."""
+    """Return the slopes of log(time) over log(rows) between consecutive sizes."""
     seconds, total = [], 0.0
     for size in sizes:
         total += getattr(size, what)

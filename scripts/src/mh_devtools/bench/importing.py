@@ -1,4 +1,4 @@
-"""An import through client and HTTP, against what the database can take at most, and against one POST a row."""
+"""An import through client and HTTP, compared with the database's maximum rate, and with one POST per row."""
 
 import asyncio
 import time
@@ -22,13 +22,13 @@ from mh_devtools.bench.texts import variants, write_rows
 from mh_devtools.stack.server_stack import NO_MILVUS, ServerStack
 
 NAIVE_ROWS: Final = 150
-"""Rows of a round that are sent one by one, which is slow."""
+"""Rows per round that are sent one by one, which is slow."""
 
 OURS, LIMIT, NAIVE = "mh import", "executemany", "one POST a row"
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
-    """Rows a second that are committed; no worker takes processor time from them, but the relay does its work."""
+    """Measure committed rows per second. No worker is running, but the relay is."""
     path, rows = bench.folder / "rows.csv", variants(bench.rows, 0, bench.scale.import_rows)
     write_rows(rows, path)
     with (
@@ -49,7 +49,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
 
 def _import(client: Client, path: Path, count: int) -> float:
     seconds = timed(lambda: asyncio.run(import_whole(client.base_url, path)))
-    # So that the relay does nothing of this while others are measured.
+    # So that the relay is idle while the others are measured.
     while client.index.summary().outbox_depth:
         time.sleep(0.05)
     return count / seconds
@@ -60,7 +60,7 @@ def _execute_many(connection: pymysql.Connection, rows: Sequence[ConversationCre
 
     def write() -> None:
         with connection.cursor() as cursor:
-            # A batch is one statement: the driver would cut it at 1 MB, and then tell the first key of the last part.
+            # Keep a batch in one statement: the driver would split it at 1 MB and report the first id of the last part.
             cursor.max_stmt_length = 16 * 1024 * 1024
             for start in range(0, len(contents), DEFAULT_BATCH_ROWS):
                 now = datetime.now(UTC).replace(tzinfo=None)
@@ -71,8 +71,8 @@ def _execute_many(connection: pymysql.Connection, rows: Sequence[ConversationCre
                 units = [unit._asdict() for unit in conversation_units(keys)]
                 state = {"status": "pending", "attempts": 0, "queued_at": now}
                 _insert(cursor, "index_states", [{**unit, **state} for unit in units])
-                owed = {"job": JOBS[0], "created_at": now}
-                _insert(cursor, "index_outbox", [{**unit, **owed} for unit in units])
+                job = {"job": JOBS[0], "created_at": now}
+                _insert(cursor, "index_outbox", [{**unit, **job} for unit in units])
                 connection.commit()
 
     return len(rows) / timed(write)
@@ -80,7 +80,7 @@ def _execute_many(connection: pymysql.Connection, rows: Sequence[ConversationCre
 
 def _insert(cursor: Cursor, table: str, rows: Sequence[Mapping[str, object]]) -> None:
     values = ", ".join(f"%({name})s" for name in rows[0])
-    # Parameters alone: with anything else among them the driver would send a statement for each row.
+    # Only parameters: with other values among them, the driver would send one statement per row.
     cursor.executemany(f"INSERT INTO {table} ({', '.join(rows[0])}) VALUES ({values})", rows)  # noqa: S608 - constants
 
 

@@ -1,8 +1,8 @@
-"""Indexing: through outbox, queue and worker, against the same rows sent to Milvus and to Chroma by hand.
+"""Indexing through outbox, queue and worker, compared with sending the same rows directly to Milvus and to Chroma.
 
-Rows are written by bulk requests first, which `importing` measures; here the clock runs from the commit that owes them
-to the index until the API has the report of the last one. Every round has rows that the index, the other stores and the
-worker's cache have not seen.
+Rows are first written by bulk requests, which `importing` measures; here the time is from the commit of their outbox
+rows until the API has the report of the last one. Every round has rows that are new to the index, the other stores and
+the worker's cache.
 """
 
 import asyncio
@@ -35,19 +35,19 @@ from mh_devtools.bench.texts import numbered
 from mh_devtools.stack.server_stack import ServerStack
 
 WARM_UP = 64
-"""Conversations that the worker indexes before anything is measured, so that it is up and its collection made."""
+"""Conversations that are indexed before measuring, so that the worker is running and its collection exists."""
 BATCH = 1000
-"""Rows of an upsert by hand."""
+"""Rows per direct upsert."""
 POLL_S = "0.05"
-"""Of the relay, which is told here of outbox rows by nobody."""
+"""The relay's poll interval: outbox rows are inserted with SQL here, which does not wake it."""
 TIMEOUT = 60.0
-"""Seconds for one round of indexing, of which none should take a fraction."""
+"""Seconds that one round of indexing may take; a normal one takes a fraction."""
 ALONE = "milvus_alone"
 PLATFORM, MILVUS, CHROMA, EMBEDDER = "platform", "Milvus alone", "Chroma", "embedder alone"
 
 
-class Owed:
-    """Conversations that are in the database and not in the index, with no job on its way."""
+class UnindexedRows:
+    """Conversations that are in the database but not in the index, without queued jobs."""
 
     def __init__(self, stack: ServerStack, client: Client, rows: Sequence[ConversationCreate]) -> None:
         self._stack = stack
@@ -58,13 +58,13 @@ class Owed:
         redis.close()
 
     def index(self, ids: Sequence[int]) -> float:
-        """Have these conversations indexed; return the seconds from their commit until the last one's report."""
+        """Index these conversations; return the seconds from the commit of their jobs until the last report."""
         among = f"BETWEEN {min(ids):d} AND {max(ids):d}"
         mine = f"kind = 'conversation' AND source_id {among}"
         with self._stack.connect_to_mysql(self._stack.database) as connection:
             cursor = connection.cursor()
-            # Half of them as changed, which is the same to the worker, but a message holds one kind: so that few rows
-            # are work for both processes.
+            # Half of them as updates, which is the same for the worker. As a message contains one kind of job, even a
+            # few rows are split into work for both processes.
             cursor.execute(
                 "INSERT INTO index_outbox (kind, source_id, ordinal, job, created_at) "  # noqa: S608
                 f"SELECT 'conversation', id, 0, IF(id < %s, %s, %s), UTC_TIMESTAMP(6) "
@@ -74,7 +74,7 @@ class Owed:
             started = datetime.now(UTC).replace(tzinfo=None)
             connection.commit()
             self._wait_for(f"SELECT 1 FROM index_states WHERE {mine} AND status = 'pending' LIMIT 1")  # noqa: S608
-            # A transaction of its own, which sees what was committed meanwhile.
+            # Begin a new transaction, which sees what was committed in the meantime.
             connection.commit()
             cursor.execute(f"SELECT max(indexed_at) FROM index_states WHERE {mine}")  # noqa: S608
             (ended,) = cursor.fetchone() or (None,)
@@ -84,7 +84,7 @@ class Owed:
     def _wait_for(self, absence: str) -> None:
         with self._stack.connect_to_mysql(self._stack.database) as connection:
             connection.autocommit(True)
-            # The end is read from what the API noted: looking often would only take time from what is measured.
+            # The end is read from the times stored by the API: polling more often would only slow down the measurement.
             deadline = time.monotonic() + TIMEOUT
             while connection.cursor().execute(absence):
                 if time.monotonic() > deadline:
@@ -92,8 +92,8 @@ class Owed:
                 time.sleep(0.05)
 
 
-class Alone:
-    """A collection of the worker's own schema, filled by hand."""
+class DirectCollection:
+    """A collection with the worker's schema that is filled directly."""
 
     def __init__(self, uri: str) -> None:
         self._client = MilvusClient(uri)
@@ -110,14 +110,14 @@ class Alone:
             self._client.upsert(ALONE, list(batch))
 
     def close(self) -> None:
-        """Remove this collection, and the worker's, so that another embedder can have one."""
+        """Drop this collection and the worker's, so that another embedder can create its own."""
         for name in (ALONE, COLLECTION):
             self._client.drop_collection(name)
         self._client.close()
 
 
 def as_rows(conversations: Sequence[Conversation]) -> list[Row]:
-    """Return the rows of the index with the stub embedder's vectors."""
+    """Return the index rows of these conversations, with the stub embedder's vectors."""
     questions = stub_embedder.vectors([row.question for row in conversations])
     texts = stub_embedder.vectors([embedded_text(row.question, row.answer) for row in conversations])
     return [vector_row(*one) for one in zip(conversations, questions, texts, strict=True)]
@@ -131,15 +131,15 @@ def slices(size: int) -> Iterator[slice]:
 
 @contextmanager
 def free_sides(stack: ServerStack, client: Client, bench: Bench, fresh: Fresh) -> Iterator[Mapping[str, Side]]:
-    """Give the sides that index with the stub embedder, each with the rows of the present round."""
+    """Yield the sides that index with the stub embedder; each call takes new rows."""
     size, rounds = bench.scale.index_rows, bench.scale.rounds
-    owed = Owed(stack, client, list(islice(fresh, WARM_UP + (rounds + 1) * size)))
+    unindexed = UnindexedRows(stack, client, list(islice(fresh, WARM_UP + (rounds + 1) * size)))
     conversations = sorted(client.conversations.iterate(limit=200), key=lambda row: row.id)
-    alone = Alone(stack.milvus_uri)
+    alone = DirectCollection(stack.milvus_uri)
     parts = {side: slices(size) for side in (PLATFORM, MILVUS, CHROMA)}
 
     def platform() -> float:
-        return size / owed.index(owed.ids[next(parts[PLATFORM])])
+        return size / unindexed.index(unindexed.ids[next(parts[PLATFORM])])
 
     def milvus() -> float:
         rows = as_rows(conversations[next(parts[MILVUS])])
@@ -153,13 +153,13 @@ def free_sides(stack: ServerStack, client: Client, bench: Bench, fresh: Fresh) -
         return size / chroma.add("conversations", ids, stub_embedder.vectors(documents), documents, metadatas)
 
     with stack.worker(app=stub_embedder.CELERY_APP), Chroma(bench.folder / "chroma") as chroma:
-        owed.index(owed.ids[:WARM_UP])
+        unindexed.index(unindexed.ids[:WARM_UP])
         yield {PLATFORM: platform, MILVUS: milvus, CHROMA: add}
     alone.close()
 
 
 def throughput(sides: Mapping[str, Side], bench: Bench) -> Iterator[Figure]:
-    """Measure with the embedder that costs nothing."""
+    """Measure with the stub embedder, which costs almost nothing."""
     rates = in_turn(sides, bench.scale.rounds)
     note = "The platform and Milvus alone write two vectors, two texts and their words; Chroma one vector and its text."
     for side, goal in ((MILVUS, 0.5), (CHROMA, 2)):
@@ -168,22 +168,24 @@ def throughput(sides: Mapping[str, Side], bench: Bench) -> Iterator[Figure]:
         yield Figure(f"indexing, free embedder / {side}", "times", at_least(goal), ratio, shown, note)
 
 
-def with_model(owed: Owed, embedder: Embedder, rows: Sequence[ConversationCreate], bench: Bench) -> Figure:
-    """Measure with the local model, against the model alone with all processors and all texts at once."""
+def with_model(
+    unindexed: UnindexedRows, embedder: Embedder, rows: Sequence[ConversationCreate], bench: Bench
+) -> Figure:
+    """Measure with the local model, compared with the model alone on all processors and all texts at once."""
     size, rounds = bench.scale.model_rows, bench.scale.rounds
     parts = {side: slices(size) for side in (PLATFORM, EMBEDDER)}
     known: set[str] = set()
 
     def alone() -> float:
         of_rows = ((row.question, embedded_text(row.question, row.answer)) for row in rows[next(parts[EMBEDDER])])
-        # As the worker has those of former rounds in its cache.
+        # The worker has the texts of earlier rounds in its cache.
         texts = set(itertools.chain.from_iterable(of_rows)) - known
         known.update(texts)
         return timed(lambda: asyncio.run(embedder.embed(list(texts))))
 
-    sides = {PLATFORM: lambda: owed.index(owed.ids[next(parts[PLATFORM])]), EMBEDDER: alone}
+    sides = {PLATFORM: lambda: unindexed.index(unindexed.ids[next(parts[PLATFORM])]), EMBEDDER: alone}
     asyncio.run(embedder.embed([rows[0].question]))
-    # The worker has indexed some, too.
+    # No warm-up round: the worker has already indexed some rows.
     seconds = in_turn(sides, rounds, warm=True)
     shown = {f"{side}, rows/s": [size / one for one in seconds[side]] for side in seconds}
     ratio = ratios(seconds[PLATFORM], seconds[EMBEDDER])
@@ -191,7 +193,7 @@ def with_model(owed: Owed, embedder: Embedder, rows: Sequence[ConversationCreate
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
-    """Rows a second, and how soon one row is found."""
+    """Measure rows per second, and how soon a row becomes searchable."""
     fresh = numbered(bench.rows)
     with (
         ServerStack(bench.folder, durable=True, deployed=True, rag_app=None, RELAY_POLL_INTERVAL=POLL_S) as stack,
@@ -203,8 +205,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
             with writes(stack.api_port, numbered(bench.rows, mark="load ")):
                 yield freshness(f"{WRITES_PER_S} writes/s, free embedder", probe, bench)
         rows = list(islice(fresh, WARM_UP + bench.scale.rounds * bench.scale.model_rows))
-        owed, embedder = Owed(stack, client, rows), LocalEmbedder()
+        unindexed, embedder = UnindexedRows(stack, client, rows), LocalEmbedder()
         with stack.worker():
-            owed.index(owed.ids[:WARM_UP])
-            yield with_model(owed, embedder, rows, bench)
+            unindexed.index(unindexed.ids[:WARM_UP])
+            yield with_model(unindexed, embedder, rows, bench)
             yield freshness("idle, local model", Probe(stack, client, embedder, fresh), bench)

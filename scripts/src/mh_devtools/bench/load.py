@@ -6,30 +6,30 @@ from collections.abc import Iterator
 
 
 def send(method: str, path: str, body: str) -> bytes:
-    """Return a request with a body of JSON as it goes over the wire."""
+    """Return the bytes of a request with a JSON body."""
     content = body.encode()
     headers = f"Host: bench\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
     return f"{method} {path} HTTP/1.1\r\n{headers}".encode() + content
 
 
 def get(path: str) -> bytes:
-    """Return a GET as it goes over the wire."""
+    """Return the bytes of a GET request."""
     return f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
 
 
 class Connection:
-    """One connection to a loopback port, kept for all that is asked over it; opened by the first."""
+    """A keep-alive connection to a loopback port, opened by the first request."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> bytes:
-        """Send a request and return the body of its answer.
+        """Send a request and return the body of the response.
 
         Raises:
-            RuntimeError: the answer is no success; the message has its status line.
-            OSError, EOFError: the server cannot be reached, or hung up.
+            RuntimeError: the response is not a success; the message contains its status line.
+            OSError, EOFError: the server cannot be reached or closed the connection.
         """
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
@@ -38,10 +38,10 @@ class Connection:
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
             lengths = (line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-            # A 204 has none.
+            # A 204 response has no body.
             body = await reader.readexactly(int(next(lengths, b":0").split(b":")[1]))
         except (OSError, EOFError):
-            # Lost: the next request takes a new one.
+            # The connection is lost: the next request opens a new one.
             self._streams = None
             raise
         if not head.startswith(b"HTTP/1.1 2"):
@@ -49,7 +49,7 @@ class Connection:
         return body
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._streams is not None:
             self._streams[1].close()
             await self._streams[1].wait_closed()
@@ -71,19 +71,19 @@ async def _clients(port: int, requests: Iterator[bytes], clients: int, seconds: 
 
 
 def requests_per_second(requests: Iterator[bytes], port: int, clients: int, seconds: float) -> float:
-    """Return how many of these requests a second the server on this port answers with success. Raises RuntimeError."""
+    """Return how many of these requests per second the server on this port answers. Raises RuntimeError for errors."""
     return answered(requests, port, clients, seconds) / seconds
 
 
 def answered(requests: Iterator[bytes], port: int, clients: int, seconds: float) -> int:
-    """Return how many of these requests the server on this port answers with success. Raises RuntimeError."""
+    """Return how many of these requests the server on this port answers. Raises RuntimeError for errors."""
     return len(latencies(requests, port, clients, seconds))
 
 
 def latencies(requests: Iterator[bytes], port: int, clients: int, seconds: float) -> list[float]:
-    """Return the seconds that each of these requests takes until its whole answer is there.
+    """Return the seconds that each of these requests takes until its response is complete.
 
-    They are taken one after the other by whichever client is free, and the next call goes on where this one stopped.
-    There must be enough of them. Raises RuntimeError.
+    Each free client takes the next request; the next call continues where this one stopped. There must be enough
+    requests. Raises RuntimeError if a response is an error.
     """
     return asyncio.run(_clients(port, requests, clients, seconds))

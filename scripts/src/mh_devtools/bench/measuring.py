@@ -1,7 +1,7 @@
-"""How things are measured: in turn, round after round, after a warm-up.
+"""Measuring: alternately, in rounds, after a warm-up.
 
-Machines are shared and change their speed; what is done in turn (A B A B) meets the same conditions, so that a ratio of
-the two holds where the two numbers would not.
+Machines are shared and their speed varies. Alternating measurements (A B A B) run under the same conditions, so that
+the ratio of the two is meaningful even if the two numbers are not.
 """
 
 import statistics
@@ -14,18 +14,18 @@ from typing import Protocol
 from mh_client import ConversationCreate
 
 Side = Callable[[], float]
-"""Does one thing that is compared, once, and returns its figure for that round (seconds, or items a second)."""
+"""Runs one of the compared activities once and returns its figure for the round (seconds, or items per second)."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What a figure should be."""
+    """The target of a figure."""
 
     bound: float
     at_least: bool
 
     def met(self, value: float) -> bool:
-        """Say whether the value is good enough."""
+        """Return whether the value reaches the goal."""
         return value >= self.bound if self.at_least else value <= self.bound
 
     def __str__(self) -> str:
@@ -47,12 +47,12 @@ class Figure:
     """One line of the report.
 
     Attributes:
-        name: what it is, with what it is compared to.
-        unit: of the values; "times" for a ratio.
-        goal: None for what is reported without one.
-        values: one of each round.
-        sides: the figures that the values come from, by what was measured and its unit, one of each round.
-        note: what a reader must know to judge it.
+        name: what was measured, and what it is compared with.
+        unit: unit of the values; "times" for a ratio.
+        goal: None for figures that are reported without one.
+        values: one for each round.
+        sides: the measurements that the values were computed from, by description and unit, one for each round.
+        note: what readers need to know to interpret it.
     """
 
     name: str
@@ -69,31 +69,31 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        """Whether the median reaches the goal; true where there is none."""
+        """Whether the median reaches the goal; true without a goal."""
         return self.goal is None or self.goal.met(self.value)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is done. The rounds are never fewer than five; what is shortened is what a round does."""
+    """How much is measured. There are always at least five rounds; a smaller scale shortens each round."""
 
     rounds: int
     seconds: float
-    """Of one slice of requests."""
+    """Duration of one slice of requests."""
     search_seconds: float
-    """Of one slice of searches, which take longer, and of reads that are compared between sizes."""
+    """Duration of one slice of searches, which take longer, and of reads that are compared between sizes."""
     clients: tuple[int, ...]
     sizes: tuple[int, ...]
     """Conversations in the index, for searches and growth."""
     import_rows: int
     index_rows: int
-    """Of a round with an embedder that costs nothing."""
+    """Rows per round with the stub embedder."""
     model_rows: int
-    """Rows of a round with the local model, which is slow."""
+    """Rows per round with the local model, which is slow."""
     answers: int
-    """Of a round."""
+    """Answers per round."""
     starts: int
-    """Of each program."""
+    """Starts of each program."""
     soak_seconds: int
 
 
@@ -127,7 +127,7 @@ QUICK = Scale(
 
 @dataclass(frozen=True)
 class Bench:
-    """What a section gets: a folder of its own, how much to do, and conversations to do it with."""
+    """The input of a section: a folder of its own, the scale, and the conversations to measure with."""
 
     folder: Path
     scale: Scale
@@ -138,12 +138,12 @@ class Section(Protocol):
     """A module of this package that measures one part of the platform."""
 
     def measure(self, bench: Bench) -> Iterator[Figure]:
-        """Yield figures as they become known."""
+        """Yield figures as they are measured."""
         ...
 
 
 def in_turn(sides: Mapping[str, Side], rounds: int, warm: bool = False) -> dict[str, list[float]]:
-    """Measure each side once a round, in the order given, after a round that does not count unless all are `warm`."""
+    """Measure each side once per round, in this order; unless all are `warm`, discard a first round."""
     measured: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(0 if warm else -1, rounds):
         for name, side in sides.items():
@@ -164,7 +164,7 @@ def differences(of: Sequence[float], to: Sequence[float]) -> list[float]:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that `work` takes."""
+    """Return the duration of `work` in seconds."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started

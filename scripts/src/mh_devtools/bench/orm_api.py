@@ -1,8 +1,8 @@
-"""A yardstick for the conversations API: the handlers that FastAPI's own template has, on SQLAlchemy's async ORM.
+"""A baseline for the conversations API: handlers like those of FastAPI's own template, on SQLAlchemy's async ORM.
 
-A session is a dependency, a row is an object, an answer a model that FastAPI validates. There is nothing else: no
-request ids, metrics, entity tags, idempotency keys or problem documents. A write stores what the platform stores:
-conversation, index state and outbox row, in one transaction.
+The session is a dependency, rows are ORM objects, and responses are models that FastAPI validates. There is nothing
+else: no request ids, metrics, entity tags, idempotency keys or problem documents. A write stores what the platform
+stores: conversation, index state and outbox row, in one transaction.
 """
 
 import os
@@ -69,12 +69,12 @@ class Conversation(Base):
 
     @property
     def index_status(self) -> str:
-        """How far the index is."""
+        """The conversation's index status."""
         return self.state.status
 
 
 class Outbox(Base):
-    """A job that is owed."""
+    """An outbox row."""
 
     __tablename__ = "index_outbox"
 
@@ -87,7 +87,7 @@ class Outbox(Base):
 
 
 class Shown(Body):
-    """What is answered."""
+    """A conversation in a response."""
 
     model_config = ConfigDict(from_attributes=True)
 

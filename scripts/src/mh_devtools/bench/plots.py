@@ -1,4 +1,4 @@
-"""The figures as pictures, PNG and SVG."""
+"""Plots of the figures, as PNG and SVG."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def draw(record: Record, folder: Path) -> list[Path]:
 
 
 def _against_goals(name: str, figures: Sequence[Figure]) -> Canvas:
-    """Each figure as a share of its goal, so that one axis serves all units: right of the line is better."""
+    """Plot each figure relative to its goal, so that all units share one axis; right of the line is better."""
     canvas = Canvas(figsize=(11, 1.2 + 0.32 * len(figures)), layout="constrained")
     axes = canvas.add_subplot()
     for place, figure in enumerate(reversed(figures)):
@@ -44,7 +44,7 @@ def _against_goals(name: str, figures: Sequence[Figure]) -> Canvas:
 
 
 def _share(figure: Figure, value: float) -> float:
-    """How many times as good as its goal a value is. Below a thousandth, and beyond a thousand times, all are alike."""
+    """Return how many times as good as its goal a value is, limited to 0.001 to 1000."""
     assert figure.goal is not None
     better, worse = (value, figure.goal.bound) if figure.goal.at_least else (figure.goal.bound, value)
     return min(max(better / worse if worse > 0 else 1000.0, 0.001), 1000.0)
@@ -52,7 +52,7 @@ def _share(figure: Figure, value: float) -> float:
 
 def _save(canvas: Canvas, stem: Path) -> list[Path]:
     files = [stem.with_name(stem.name + suffix) for suffix in (".png", ".svg")]
-    # Text stays text, and the same figures make the same file.
+    # Text stays text, and the same figures produce the same file.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "bench"}):
         canvas.savefig(files[0], dpi=110, metadata={"Software": None})
         canvas.savefig(files[1], metadata={"Date": None})

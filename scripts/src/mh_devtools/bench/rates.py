@@ -1,7 +1,7 @@
-"""Measure what docs/scaling.md computes with: `make rates`.
+"""Measures the rates that docs/scaling.md computes with: `make rates`.
 
-Each figure is the items done on the clock, and the processor time that each part took for one, which holds on a machine
-that others use as well. Milvus is Milvus Lite here, which a server is not. Writes docs/scaling-rates.json, of which
+Each rate consists of the items per second, and the processor time per item of each process, which is valid even on a
+shared machine. Milvus is Milvus Lite here; a server behaves differently. Writes docs/scaling-rates.json, from which
 `bench.sizing` makes the tables.
 """
 
@@ -34,18 +34,18 @@ from mh_devtools.stack.server_stack import ServerStack
 ROWS = 20_000
 SLICE = 5_000
 LOCAL_ROWS = 400
-"""Rows with the local model, which is slow, and with questions that it has not seen."""
+"""Rows for the local model, which is slow; their questions are new to it."""
 CLIENTS = 16
 SECONDS = 8.0
 ROUNDS = 3
 POLL_S = 0.1
-"""Of the relay, which is told here of outbox rows by nobody."""
+"""The relay's poll interval: outbox rows are inserted with SQL here, which does not wake it."""
 OUTPUT = ROOT / "docs" / "scaling-rates.json"
 
 
 @dataclass(frozen=True)
 class Rate:
-    """One activity: items a second on the clock (median and extremes); milliseconds of processor an item, by part."""
+    """One activity: items per second (median and extremes), and milliseconds of processor time per item, by process."""
 
     per_second: float
     low: float
@@ -54,17 +54,17 @@ class Rate:
 
 
 def processor_seconds(processes: Mapping[str, servers.Running]) -> dict[str, float]:
-    """Return the processor time that each of the processes has taken so far, with those it started."""
+    """Return the processor time used so far by each of the processes and its children, in seconds."""
     taken = {}
     for name, server in processes.items():
         family = [process := psutil.Process(server.process.pid), *process.children(recursive=True)]
-        # User and system, and the same of children that ended.
+        # User and system time, including children that have ended.
         taken[name] = sum(sum(one.cpu_times()[:4]) for one in family)
     return taken
 
 
 def measure(processes: Mapping[str, servers.Running], rounds: Sequence[Callable[[], int]]) -> Rate:
-    """Run each round, which returns how many items it did."""
+    """Run and measure the rounds; each returns how many items it processed."""
     rates, items, before = [], 0, processor_seconds(processes)
     for work in rounds:
         started = time.perf_counter()
@@ -73,18 +73,18 @@ def measure(processes: Mapping[str, servers.Running], rounds: Sequence[Callable[
         items += done
     after = processor_seconds(processes)
     cpu = {name: 1000 * (after[name] - before[name]) / items for name in processes}
-    # What is less is what an idle process takes.
+    # Less than this is what an idle process uses.
     return Rate(statistics.median(rates), min(rates), max(rates), {name: ms for name, ms in cpu.items() if ms >= 0.01})
 
 
 class Queue:
-    """The way of the jobs, seen from outside: outbox and queue."""
+    """The path of the jobs, outbox and queue, accessed from outside."""
 
     def __init__(self, stack: ServerStack) -> None:
         self._stack = stack
         self._redis = Redis.from_url(stack.env["REDIS_URL"])
 
-    def owe(self, first: int, count: int) -> int:
+    def add_jobs(self, first: int, count: int) -> int:
         """Write outbox rows for conversations that exist; return how many."""
         with self._stack.connect_to_mysql(self._stack.database) as connection:
             written: int = connection.cursor().execute(
@@ -98,7 +98,7 @@ class Queue:
         return written
 
     def wait_for_relay(self) -> None:
-        """Return when the outbox is empty."""
+        """Wait until the outbox is empty."""
         with self._stack.connect_to_mysql(self._stack.database) as connection:
             connection.autocommit(True)
             cursor = connection.cursor()
@@ -106,44 +106,44 @@ class Queue:
                 time.sleep(0.05)
 
     def wait_for_worker(self) -> None:
-        """Return when no job waits or runs."""
+        """Wait until no job is waiting or running."""
         self.wait_for_relay()
         while self._redis.llen("index") or self._redis.hlen("unacked"):
             time.sleep(0.05)
 
     def clear(self) -> None:
-        """Forget the jobs that wait."""
+        """Delete the waiting jobs."""
         self._redis.delete("index")
 
     def relay(self, first: int, count: int) -> int:
-        """Have the relay deliver so many outbox rows."""
-        owed = self.owe(first, count)
+        """Let the relay publish this many outbox rows."""
+        added = self.add_jobs(first, count)
         self.wait_for_relay()
-        return owed
+        return added
 
     def work(self, first: int, count: int) -> int:
-        """Have the worker index so many conversations."""
-        owed = self.owe(first, count)
+        """Let the worker index this many conversations."""
+        added = self.add_jobs(first, count)
         self.wait_for_worker()
-        return owed
+        return added
 
 
 def measure_searches(stack: ServerStack, rows: list[ConversationCreate]) -> Rate:
-    """Searches with queries of 25 words, each asked once."""
+    """Measure searches with queries of 25 words, each used once."""
     queries = (" ".join(row.question.split()[:25]) + f" {number}" for number, row in enumerate(itertools.cycle(rows)))
     requests = (send("POST", "/api/v1/search", json.dumps({"query": query, "limit": 10})) for query in queries)
     return measure(stack.running, [partial(answered, requests, stack.rag_port, CLIENTS, SECONDS)] * ROUNDS)
 
 
 def measure_reads(stack: ServerStack, client: Client) -> Rate:
-    """GETs of one conversation each."""
+    """Measure GETs of single conversations."""
     ids = [row.id for row in client.conversations.list(limit=200).items]
     requests = itertools.cycle(get(f"/api/v1/conversations/{key}") for key in ids)
     return measure(stack.running, [partial(answered, requests, stack.api_port, CLIENTS, SECONDS)] * ROUNDS)
 
 
 def database_bytes(stack: ServerStack, folder: Path) -> dict[str, float]:
-    """Return the bytes of a row in each table that keeps its rows, its indexes included, and in the full-text index."""
+    """Return the bytes per row of each table with permanent rows, including indexes, and of the full-text index."""
 
     def full_text() -> int:
         files = (folder / "mysql" / "data" / stack.database).glob("*.ibd")
@@ -162,7 +162,7 @@ def database_bytes(stack: ServerStack, folder: Path) -> dict[str, float]:
             row = cursor.fetchone()
             found[name] = float(row[0]) if row else 0.0
         found["full-text index as it grew"] = full_text()
-        # Makes the table and this index anew.
+        # Rebuilds the table and this index.
         cursor.execute("OPTIMIZE TABLE mental_health_conversations")
         found["full-text index after OPTIMIZE TABLE"] = full_text()
     return {name: size / ROWS for name, size in found.items()}
@@ -171,7 +171,7 @@ def database_bytes(stack: ServerStack, folder: Path) -> dict[str, float]:
 def measure_platform(
     folder: Path, files: list[Path], rows: list[ConversationCreate]
 ) -> tuple[dict[str, Rate], dict[str, float]]:
-    """Measure with an embedder that costs nothing; return the rates and the bytes of a row in the database."""
+    """Measure with a stub embedder; return the rates and the bytes per row in the database."""
     rates = {}
     with (
         embeddings(folder, 384) as embedding,
@@ -189,7 +189,7 @@ def measure_platform(
         rates["relay"] = measure(stack.running, [partial(queue.relay, n * SLICE, SLICE) for n in range(ROUNDS)])
         queue.clear()
         with stack.worker() as worker:
-            # Once, so that the worker is up and its collection made.
+            # A first round, so that the worker is running and its collection exists.
             queue.work(0, 64)
             rounds = [partial(queue.work, number * SLICE, SLICE) for number in range(len(files))]
             rates["index"] = measure({**stack.running, "worker": worker}, rounds)
@@ -199,14 +199,14 @@ def measure_platform(
 
 
 def measure_local_model(folder: Path, rows: list[ConversationCreate]) -> dict[str, Rate]:
-    """Measure indexing and searching with the model on this machine, over few rows."""
+    """Measure indexing and searching with the local model, on few rows."""
     rates = {}
     with (
         ServerStack(folder, durable=True, RELAY_POLL_INTERVAL=str(POLL_S)) as stack,
         Client(stack.api_url, timeout=60) as client,
     ):
         queue = Queue(stack)
-        # From all over the data set.
+        # Spread over the whole data set.
         client.conversations.bulk_create(rows[:: len(rows) // LOCAL_ROWS // ROUNDS][:1000])
         queue.wait_for_relay()
         queue.clear()
@@ -219,7 +219,7 @@ def measure_local_model(folder: Path, rows: list[ConversationCreate]) -> dict[st
 
 
 def document(rates: dict[str, Rate], row_bytes: dict[str, float], texts: TextFigures, elapsed: float) -> str:
-    """Return what is written to the file."""
+    """Return the content of the file."""
     machine = {"cpus": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version()}
     rounded = {
         name: {

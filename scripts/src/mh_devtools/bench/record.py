@@ -1,4 +1,4 @@
-"""What a run measured, as it is kept: docs/benchmarks.json."""
+"""The stored results of a run: docs/benchmarks.json."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,10 @@ from mh_devtools.bench.measuring import Figure, Goal
 
 @dataclass(frozen=True)
 class Record:
-    """A run: where, with what, and the figures of each section.
+    """A run: its environment, and the figures of each section.
 
     Attributes:
-        about: machine, versions, commit, data set, scale; written as it is.
+        about: machine, versions, commit and data set; written unchanged.
         sections: the figures, by section.
         minutes: how long each section took.
     """
@@ -36,7 +36,7 @@ class Record:
 
 
 def read(file: Path) -> Record:
-    """Return the run that a file holds."""
+    """Read a run from a file."""
     content = json.loads(file.read_text(encoding="utf-8"))
     sections, date = content.pop("sections"), content.pop("date")
     return Record(

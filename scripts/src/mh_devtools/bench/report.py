@@ -1,4 +1,4 @@
-"""What was measured, as tables; and in plain words what is short of its goal."""
+"""Reports: tables of the figures, and a list of those that miss their goals."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ HEAD = ("figure", "goal", "median (range)", "reached", "what was measured, media
 
 
 def number(value: float) -> str:
-    """Return a figure with as many digits as count."""
+    """Format a number with its significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
@@ -22,7 +22,7 @@ def line(figure: Figure) -> str:
 
 
 def _short_line(figure: Figure) -> str:
-    """Name, goal and median, with extremes where there are several rounds."""
+    """Return name, goal and median, with the extremes if there are several rounds."""
     spread = f"{number(figure.value)}{_unit(figure)}"
     if len(figure.values) > 1:
         spread += f" ({number(min(figure.values))} to {number(max(figure.values))})"
@@ -45,7 +45,7 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def shortfalls(record: Record) -> str:
-    """Return what is short of its goal as a list in plain words, the widest first."""
+    """Return a list of the figures that miss their goals, the worst first."""
     short = [figure for figures in record.sections.values() for figure in figures if not figure.met]
     if not short:
         return "Every goal is reached."
@@ -55,7 +55,7 @@ def shortfalls(record: Record) -> str:
 
 
 def _lack(figure: Figure) -> float:
-    """How many times short of the goal a figure is."""
+    """Return the factor by which a figure misses its goal."""
     assert figure.goal is not None
     if figure.goal.at_least:
         return figure.goal.bound / max(figure.value, 1e-9)
@@ -68,7 +68,7 @@ def _shortfall(figure: Figure) -> str:
 
 
 def about(record: Record) -> str:
-    """Return where and with what the run was."""
+    """Return a description of the run's environment."""
     machine, commit, data = (record.about[name] for name in ("machine", "commit", "data"))
     changed = ", with changes that are not committed" if commit["changed"] else ""
     versions = ", ".join(f"{name} {version}" for name, version in record.about["versions"].items())
@@ -91,7 +91,7 @@ def tables(record: Record) -> dict[str, str]:
 
 
 def highlights(record: Record, names: Sequence[str]) -> str:
-    """Return the table of the README: these figures, in this order. Raises KeyError for one that is not there."""
+    """Return the README's table with these figures, in this order. Raises KeyError if one is missing."""
     known = {figure.name: figure for figures in record.sections.values() for figure in figures}
     lines = (_short_line(known[name]) for name in names)
     return "\n".join(["| figure | goal | measured |", "|---|---|---|", *lines])

@@ -1,7 +1,7 @@
-"""Searches over HTTP, against their own parts called directly, and against queries of a Chroma server.
+"""Searches over HTTP, compared with calling their parts directly, and with queries to a Chroma server.
 
-Part of `growth`, which asks at each size. The vectors in the index mean nothing and cost nothing; the texts are the
-data set's. Each query is asked once, so that none is answered from what the platform remembers of it.
+Part of `growth`, which calls this at each size. The vectors in the index are the stub embedder's; the texts are the
+data set's. Each query is used once, so that the platform answers none from a cache.
 """
 
 import asyncio
@@ -32,17 +32,17 @@ CLIENTS = (1, 16)
 LIMIT = 10
 WORDS = 25
 BATCH = 5000
-"""Rows of one call of Chroma's client."""
+"""Rows per call of Chroma's client."""
 VECTORS = 500
-"""That Chroma is asked with, over and over: it remembers nothing of them."""
+"""Query vectors for Chroma, used repeatedly: it does not cache results."""
 COLLECTION = "conversations"
 WARM_UP_S = 0.3
 CONSISTENCY: str = MilvusSettings.model_fields["consistency"].default
-"""Of both sides: the platform's own."""
+"""Consistency level of both sides: the platform's default."""
 
 
 class Queries:
-    """Queries of some 25 words each, never the same twice."""
+    """Queries of about 25 words each, never the same twice."""
 
     def __init__(self, bench: Bench) -> None:
         self._texts = [" ".join(row.question.split()[:WORDS]) for row in bench.rows]
@@ -56,14 +56,14 @@ class Queries:
 
 
 class Direct:
-    """What a search cannot do without, called in this process: embed the query, and have it looked for in Milvus."""
+    """The indispensable parts of a search, called in this process: embed the query and search Milvus."""
 
     def __init__(self, milvus_uri: str) -> None:
         self._uri = milvus_uri
         self._embedder = LocalEmbedder()
 
     def latencies(self, queries: Queries, clients: int, seconds: float) -> list[float]:
-        """Return the seconds that each of them takes, so many tasks doing them one after the other at the same time."""
+        """Return the seconds of each search, with `clients` concurrent tasks that run one search after another."""
         return asyncio.run(self._run(queries, clients, seconds))
 
     async def _run(self, queries: Queries, clients: int, seconds: float) -> list[float]:
@@ -87,7 +87,7 @@ class Direct:
 
 
 class Searching:
-    """The sides, over one index that grows. Without a Chroma server nothing is compared with it."""
+    """The compared sides, on one growing index. Chroma is left out if there is no server."""
 
     def __init__(self, bench: Bench, stack: ServerStack, free_port: int, chroma: Chroma | None) -> None:
         self._scale = bench.scale
@@ -99,7 +99,7 @@ class Searching:
         self._direct = Direct(stack.milvus_uri)
 
     def add_to_chroma(self, first: int, rows: Sequence[ConversationCreate]) -> None:
-        """Give Chroma the vectors of these conversations' questions, the first of which is the `first` of all."""
+        """Add the vectors of these conversations' questions to Chroma; `first` is the number of the first one."""
         if self._chroma:
             for start in range(0, len(rows), BATCH):
                 some = rows[start : start + BATCH]
@@ -107,21 +107,21 @@ class Searching:
                 self._chroma.add(COLLECTION, ids, stub_embedder.vectors([row.question for row in some]))
 
     def figures(self, size: int) -> Iterator[Figure]:
-        """Measure at this size, to which both are filled."""
-        theirs = self._chroma_requests()
-        self._warm_up(theirs)
+        """Measure at this size; both sides contain this many rows."""
+        chroma_requests = self._chroma_requests()
+        self._warm_up(chroma_requests)
         for clients in CLIENTS:
             name = f"search, {size:,} rows, {clients} {'client' if clients == 1 else 'clients'}"
             yield self._latency(name, clients)
             if self._chroma:
-                yield self._throughput(name, clients, theirs, self._chroma.port)
+                yield self._throughput(name, clients, chroma_requests, self._chroma.port)
 
-    def _warm_up(self, theirs: Iterator[bytes]) -> None:
+    def _warm_up(self, chroma_requests: Iterator[bytes]) -> None:
         for port in (self._stack.rag_port, self._free_port):
             latencies(self._requests(), port, max(CLIENTS), WARM_UP_S)
         self._direct.latencies(self._queries, max(CLIENTS), WARM_UP_S)
         if self._chroma:
-            latencies(theirs, self._chroma.port, max(CLIENTS), WARM_UP_S)
+            latencies(chroma_requests, self._chroma.port, max(CLIENTS), WARM_UP_S)
 
     def _latency(self, name: str, clients: int) -> Figure:
         seconds = self._seconds
@@ -138,11 +138,11 @@ class Searching:
         note = "Median time, local model. Direct: as many tasks in one process, each one search at a time."
         return Figure(f"{name}: p50 - embed and Milvus called directly", "ms", at_most(6), extra, shown, note)
 
-    def _throughput(self, name: str, clients: int, theirs: Iterator[bytes], port: int) -> Figure:
+    def _throughput(self, name: str, clients: int, chroma_requests: Iterator[bytes], port: int) -> Figure:
         seconds = self._seconds
         sides: dict[str, Side] = {
             "platform, requests/s": lambda: requests_per_second(self._requests(), self._free_port, clients, seconds),
-            "Chroma, requests/s": partial(requests_per_second, theirs, port, clients, seconds),
+            "Chroma, requests/s": partial(requests_per_second, chroma_requests, port, clients, seconds),
         }
         shown = in_turn(sides, self._scale.rounds, warm=True)
         note = (

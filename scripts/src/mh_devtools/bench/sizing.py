@@ -1,6 +1,6 @@
-"""The tables of docs/scaling.md: what a number of conversations needs, computed from docs/scaling-rates.json.
+"""The tables of docs/scaling.md: the resources for a number of conversations, computed from docs/scaling-rates.json.
 
-`python -m mh_devtools.bench.sizing` prints them; `--write` puts them into the document, between its markers. A test
+`python -m mh_devtools.bench.sizing` prints them; `--write` inserts them into the document between its markers. A test
 compares both.
 """
 
@@ -22,31 +22,31 @@ GB = 10**9
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What is chosen and not measured. Formulas and their sources stand in docs/scaling.md."""
+    """Values that are chosen, not measured. The formulas and their sources are in docs/scaling.md."""
 
     sizes: tuple[int, ...] = (1_000_000, 100_000_000)
     dimensions: tuple[int, ...] = (384, 1536)
     vectors: int = 2
-    """Of a row: of the question, and of question and answer together."""
+    """Vectors per row: of the question, and of question and answer together."""
     hnsw_m: int = 18
-    """Links of a vector in each direction: AUTOINDEX's default."""
+    """Links of a vector in each direction: the default of AUTOINDEX."""
     diskann_memory: float = 0.125 + 0.1
     """PQ codes and cached nodes, as shares of the raw vectors: Milvus's defaults."""
     diskann_degree: int = 56
     sector: int = 4096
     rabitq_extra: int = 16
-    """Bytes of a vector beside its bits: id and correction factors."""
+    """Bytes per vector in addition to its bits: id and correction factors."""
     posting: int = 8
-    """Bytes of a word in the sparse index: row and weight."""
+    """Bytes per word in the sparse index: row and weight."""
     price: float = 0.02
-    """US dollars for a million tokens of text-embedding-3-small."""
+    """US dollars per million tokens of text-embedding-3-small."""
     import_hours: tuple[float, ...] = (1, 48)
-    """In which each size shall be imported and indexed."""
+    """Hours in which each size is to be imported and indexed."""
     searches: tuple[int, ...] = (50, 500)
-    """Searches a second at the peak, for each size."""
+    """Searches per second at the peak, for each size; likewise `reads`."""
     reads: tuple[int, ...] = (200, 2000)
     busy: float = 0.6
-    """Share of a core that may be used at the peak."""
+    """Maximum utilisation of a core at the peak."""
     node_memory: int = 64 * GB
     """Memory of a query node, of which `busy` holds data."""
 
@@ -60,7 +60,7 @@ class Measured:
         self.database: dict[str, float] = self.document["database_bytes_per_row"]
 
     def cpu(self, activity: str, part: str) -> float:
-        """Return the seconds of processor that `part` takes for one item."""
+        """Return the processor seconds that `part` uses for one item."""
         milliseconds: float = self.document["rates"][activity]["cpu_ms"].get(part, 0.0)
         return milliseconds / 1000
 
@@ -75,7 +75,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def number(value: float) -> str:
-    """Return a figure with two digits that count, or all before the point."""
+    """Format a number with two significant digits, or all before the decimal point."""
     if value >= 100:
         return f"{value:,.0f}"
     digits = max(0, 1 - math.floor(math.log10(value))) if value > 0 else 0
@@ -88,24 +88,26 @@ def size(count: float) -> str:
 
 
 def rates_table(measured: Measured) -> str:
-    """What was measured: on the clock, and in milliseconds of one core."""
+    """Return the table of measured rates: items per second, and milliseconds of one core."""
     head = ["activity", "per second, 2 shared cores (range)", *(f"{part}, ms" for part in PARTS)]
     rows = []
     for name, rate in measured.document["rates"].items():
-        clock = f"{number(rate['per_second'])} ({number(rate['low'])} to {number(rate['high'])})"
-        rows.append([name, clock, *(number(rate["cpu_ms"][part]) if part in rate["cpu_ms"] else "" for part in PARTS)])
+        rate_range = f"{number(rate['per_second'])} ({number(rate['low'])} to {number(rate['high'])})"
+        rows.append(
+            [name, rate_range, *(number(rate["cpu_ms"][part]) if part in rate["cpu_ms"] else "" for part in PARTS)]
+        )
     return table(head, rows)
 
 
 def texts_table(measured: Measured) -> str:
-    """Lengths of a conversation."""
+    """Return the table of the mean lengths of a conversation."""
     rows = [[name.replace("_", " "), number(value)] for name, value in measured.texts.items()]
     rows += [[f"bytes in MySQL: {name}", number(value)] for name, value in measured.database.items()]
     return table(["mean of a conversation", ""], rows)
 
 
 def vector_bytes(chosen: Assumptions, dimension: int) -> dict[str, float]:
-    """Return the bytes of a row's vectors by index: memory, and disk where the index needs it."""
+    """Return the bytes of a row's vectors by index: memory, and disk if the index uses it."""
     raw = 4 * dimension
     node = raw + 4 * (1 + chosen.diskann_degree)
     sectors = 1 / (chosen.sector // node) if node <= chosen.sector else math.ceil(node / chosen.sector)
@@ -121,7 +123,7 @@ def vector_bytes(chosen: Assumptions, dimension: int) -> dict[str, float]:
 
 
 def storage_table(measured: Measured, chosen: Assumptions) -> str:
-    """Bytes at rest and in memory."""
+    """Return the table of bytes on disk and in memory."""
     texts = measured.texts
     words = texts["indexed_words_bytes"]
     question, both = texts["question_bytes"], texts["question_bytes"] + texts["answer_bytes"]
@@ -138,7 +140,7 @@ def storage_table(measured: Measured, chosen: Assumptions) -> str:
 
 
 def filling_table(measured: Measured, chosen: Assumptions) -> str:
-    """What it takes to get the conversations in, and cores to do it in the time that was chosen."""
+    """Return the table of the effort to import and index, with the cores needed to do it in the chosen time."""
     tokens = measured.texts["embedded_tokens"]
     api = measured.cpu("import", "conversations-api") + measured.cpu("index", "conversations-api")
     database = sum(measured.cpu(activity, "MariaDB/MySQL") for activity in ("import", "index"))
@@ -168,7 +170,7 @@ def filling_table(measured: Measured, chosen: Assumptions) -> str:
 
 
 def peak_table(measured: Measured, chosen: Assumptions) -> str:
-    """Cores for searches and reads at the peak. Milvus is not among them: Lite's figures are not a server's."""
+    """Return the table of cores for searches and reads at the peak, without Milvus: Lite's rates are not a server's."""
     rows = [["searches a second", *map(number, chosen.searches)], ["reads a second", *map(number, chosen.reads)]]
 
     def add(name: str, for_a_search: float, for_a_read: float) -> None:
@@ -183,7 +185,7 @@ def peak_table(measured: Measured, chosen: Assumptions) -> str:
 
 
 def nodes_table(measured: Measured, chosen: Assumptions) -> str:
-    """Query nodes by memory, for one copy of the data, with the sparse index and the fields in memory or mapped."""
+    """Return the table of query nodes needed to hold the vectors and the sparse index in memory, for one copy."""
     sparse = measured.texts["distinct_words"] * chosen.posting
     rows = []
     for dimension in chosen.dimensions:
@@ -214,7 +216,7 @@ def tables(measured: Measured, chosen: Assumptions) -> dict[str, str]:
 
 
 def main() -> None:
-    """Print the tables, or write them into the document."""
+    """Print the tables, or write them to the document."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     made = tables(Measured(), Assumptions())

@@ -1,8 +1,8 @@
-"""A hundred people at work for ten minutes: reading, searching, asking, writing, all at the same time.
+"""A soak test: a hundred concurrent users read, search, ask and write for ten minutes.
 
-Each client has a connection of its own, does one thing, checks what came of it, thinks for two seconds on average and
-goes on. The platform is whole: both APIs as they are deployed, a worker with the local model, and a language model that
-answers at once. What is looked at: that nothing fails, how long things take, and that no process grows.
+Each user has connections of their own, sends a request, checks the response, pauses for two seconds on average and
+continues. The platform is complete: both APIs as deployed, a worker with the local model, and a stub language model
+that responds immediately. Measured are errors, latencies, and the growth of each process.
 """
 
 import asyncio
@@ -29,15 +29,15 @@ from mh_devtools.stack.server_stack import ServerStack
 
 CLIENTS = 100
 THINK_S = 2.0
-"""Mean of the pause before each request; exponentially distributed, so that clients do not fall into step."""
+"""Mean pause before each request; exponentially distributed, so that clients do not synchronise."""
 SEED = 1
 ROWS = 200
-"""Conversations at the beginning. The local model takes its time for more."""
+"""Conversations at the start; few, as the local model is slow."""
 CACHE_SIZE = "500"
-"""Queries whose vectors rag-api keeps. Ten minutes of new ones fill the 10,000 of the default, with 20 MB, which would
-hide what else might grow."""
+"""Queries whose vectors rag-api caches. In ten minutes new queries would fill the default of 10,000 with 20 MB, which
+would hide other growth."""
 SAMPLES = 500
-"""Looks at the memory, in all."""
+"""Total number of memory samples."""
 CONVERSATIONS = "/api/v1/conversations"
 
 WEIGHTS = {
@@ -53,17 +53,17 @@ WEIGHTS = {
 
 
 @dataclass
-class Seen:
-    """What happened: (seconds since the beginning, seconds that it took) by kind, errors, and memory."""
+class Observations:
+    """Observations: (seconds since the start, duration in seconds) by kind, errors, and memory."""
 
     took: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
     errors: list[str] = field(default_factory=list)
     memory: dict[str, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))
-    """(seconds since the beginning, bytes), by process."""
+    """(seconds since the start, bytes), by process."""
 
 
 class Person:
-    """One client, with a connection to each API."""
+    """One user, with a connection to each API."""
 
     def __init__(
         self, number: int, ports: tuple[int, int], ids: Sequence[int], rows: Sequence[ConversationCreate]
@@ -72,7 +72,7 @@ class Person:
         self._api, self._rag = (Connection(port) for port in ports)
         self._ids = ids
         self._rows = rows
-        # Nobody else's, so that nobody waits for another's lock.
+        # Changed by this user only, so that users do not wait for each other's locks.
         self._own = ids[number::CLIENTS]
         self._kinds: Mapping[str, Callable[[], Awaitable[None]]] = {
             "GET one": self._read,
@@ -85,8 +85,8 @@ class Person:
             "statistics": self._count,
         }
 
-    async def work(self, seen: Seen, started: float, seconds: float) -> None:
-        """Do one thing after another until the time is over."""
+    async def work(self, seen: Observations, started: float, seconds: float) -> None:
+        """Send one request after another for `seconds`."""
         kinds = list(WEIGHTS)
         while True:
             await asyncio.sleep(self._random.expovariate(1 / THINK_S))
@@ -139,18 +139,18 @@ class Person:
         _expect(json.loads(await self._api.ask(get(f"{CONVERSATIONS}/stats")))["total"] >= len(self._ids))
 
     def _text(self, words: int) -> str:
-        # The number makes it a text that nobody embedded before.
+        # The number makes it a text that was not embedded before.
         question = " ".join(self._random.choice(self._rows).question.split()[:words])
         return f"{question} {self._random.randrange(10**9)}"
 
 
-def _expect(right: bool) -> None:
-    if not right:
-        raise ValueError("the answer is not what was asked for")
+def _expect(correct: bool) -> None:
+    if not correct:
+        raise ValueError("the response is not the expected one")
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
-    """Let them work, and say what came of it."""
+    """Run the soak test and yield its figures."""
     rows = variants(bench.rows, 0, ROWS)
     with (
         language_model(bench.folder) as model,
@@ -167,8 +167,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
 
 async def _soak(
     stack: ServerStack, worker: servers.Running, ids: Sequence[int], rows: Sequence[ConversationCreate], seconds: float
-) -> Seen:
-    seen, started = Seen(), time.perf_counter()
+) -> Observations:
+    seen, started = Observations(), time.perf_counter()
     watch = asyncio.create_task(_watch(seen, {**stack.running, "worker": worker}, started, seconds / SAMPLES))
     ports = (stack.api_port, stack.rag_port)
     people = [Person(number, ports, ids, rows) for number in range(CLIENTS)]
@@ -181,8 +181,8 @@ async def _soak(
     return seen
 
 
-async def _watch(seen: Seen, processes: Mapping[str, servers.Running], started: float, pause: float) -> None:
-    """Note the memory of every process now and then."""
+async def _watch(seen: Observations, processes: Mapping[str, servers.Running], started: float, pause: float) -> None:
+    """Record the memory of every process at intervals."""
     while True:
         for name, server in processes.items():
             family = [process := psutil.Process(server.process.pid), *process.children(recursive=True)]
@@ -192,7 +192,7 @@ async def _watch(seen: Seen, processes: Mapping[str, servers.Running], started: 
         await asyncio.sleep(pause)
 
 
-def _figures(seen: Seen, seconds: float) -> Iterator[Figure]:
+def _figures(seen: Observations, seconds: float) -> Iterator[Figure]:
     took = [one for kind in seen.took.values() for _, one in kind]
     tenths = partial(by_tenth, seconds=seconds)
     name = f"{CLIENTS} clients"
@@ -214,7 +214,7 @@ def _figures(seen: Seen, seconds: float) -> Iterator[Figure]:
 
 
 def by_tenth(values: Sequence[tuple[float, float]], seconds: float) -> list[list[float]]:
-    """Sort values by the tenth of the time in which they were seen."""
+    """Group values by the tenth of the time in which they were observed."""
     tenths: list[list[float]] = [[] for _ in range(10)]
     for at, value in values:
         tenths[min(9, int(10 * at / seconds))].append(value)

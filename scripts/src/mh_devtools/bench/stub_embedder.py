@@ -49,7 +49,7 @@ class StubEmbedder:
 
 
 def install() -> None:
-    """Replace the local model in this process by the stub embedder."""
+    """Replace the local model by the stub embedder in this process."""
 
     def make(embedding: EmbeddingSettings, _: OpenAISettings) -> Embedder:
         return StubEmbedder()

@@ -1,4 +1,4 @@
-"""Stand-ins for servers outside the platform, each in a process of its own, so that it takes no time of ours."""
+"""Stubs of external servers, each in a process of its own, so that they do not slow down the measuring process."""
 
 import sys
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from mh_devtools.stubs.openai_stub import StubOpenAI
 
 @contextmanager
 def openai(folder: Path, *options: str) -> Iterator[str]:
-    """Run a server that speaks OpenAI's protocol and answers at once; give its address, up to and with /v1."""
+    """Run a stub of OpenAI's API that responds immediately; yield its URL, including /v1."""
     port = servers.free_port()
     command = [sys.executable, "-m", "mh_devtools.stubs.openai_stub", "--port", str(port), *options]
     server = servers.start("OpenAI stub", command, folder / "openai.log")
@@ -25,14 +25,14 @@ def openai(folder: Path, *options: str) -> Iterator[str]:
 
 @contextmanager
 def language_model(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
-    """Run a language model; give the settings that use it, for embeddings as well where the provider is openai."""
+    """Run a stub language model; yield the settings for it, also for embeddings if the provider is openai."""
     with openai(folder, *options) as url:
         yield {"OPENAI_API_KEY": StubOpenAI().api_key, "OPENAI_BASE_URL": url}
 
 
 @contextmanager
 def embeddings(folder: Path, dimension: int) -> Iterator[dict[str, Any]]:
-    """Run an embedding server; give the settings that use it."""
+    """Run a stub embedding server; yield the settings for it."""
     with openai(folder, "--dimension", str(dimension)) as url:
         yield {
             "EMBEDDING_PROVIDER": "openai",

@@ -1,4 +1,4 @@
-"""How long the conversations are, and more of them with the same lengths."""
+"""Statistics on the conversations' texts, and generated conversations of the same lengths."""
 
 import csv
 import itertools
@@ -17,14 +17,14 @@ from tokenizers import Tokenizer
 
 @dataclass(frozen=True)
 class TextFigures:
-    """Means of one conversation. Tokens are the local model's, which for English are near those of OpenAI."""
+    """Means per conversation. Tokens are the local model's; for English, their number is close to OpenAI's."""
 
     question_words: float
     answer_words: float
     question_bytes: float
     answer_bytes: float
     embedded_tokens: float
-    """Of the question, and again of question and answer together, as both are embedded."""
+    """Tokens of the question, plus those of question and answer together, as both are embedded."""
     indexed_words_bytes: float
     distinct_words: float
 
@@ -53,19 +53,22 @@ def measure_texts(rows: Sequence[ConversationCreate]) -> TextFigures:
 
 
 def numbered(rows: Sequence[ConversationCreate], first: int = 0, mark: str = "") -> Iterator[ConversationCreate]:
-    """Yield the data set's conversations over and over, from the `first` on: no question twice, nor with two marks."""
+    """Yield the data set's conversations repeatedly, starting at number `first`, with questions made unique by number.
+
+    `mark` distinguishes the questions of several such sequences.
+    """
     for number in itertools.count(first):
         row = rows[number % len(rows)]
         yield row.model_copy(update={"question": f"{row.question} ({mark}{number})"})
 
 
 def variants(rows: Sequence[ConversationCreate], first: int, count: int) -> list[ConversationCreate]:
-    """Return `count` of the `numbered` ones."""
+    """Return `count` conversations of `numbered`."""
     return list(itertools.islice(numbered(rows, first), count))
 
 
 def write_rows(rows: Sequence[ConversationCreate], file: Path) -> None:
-    """Write conversations as the CSV file that an import takes."""
+    """Write conversations to a CSV file that can be imported."""
     with file.open("w", encoding="utf-8", newline="") as output:
         writer = csv.DictWriter(output, list(ConversationCreate.model_fields))
         writer.writeheader()

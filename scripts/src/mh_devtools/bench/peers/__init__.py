@@ -1,1 +1,1 @@
-"""What the benchmarks compare with, in an environment of its own."""
+"""Other products that the benchmarks compare with, in an environment of their own."""

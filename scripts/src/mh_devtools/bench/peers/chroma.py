@@ -1,6 +1,6 @@
-"""Chroma as its users run it: the server of its own package, filled by its own client, in an environment of its own.
+"""Chroma as its users run it: its package's server, filled with its own client, in a separate environment.
 
-The environment is made by `make bench`; nothing of it is installed where the platform is.
+`make bench` creates that environment; the platform's environment contains none of it.
 """
 
 import json
@@ -27,7 +27,7 @@ Metadata = dict[str, str | int]
 
 
 class Chroma:
-    """Context manager: a Chroma server with its data in `folder`, and its client beside it."""
+    """Context manager for a Chroma server with its data in `folder`, and a process with its client."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,7 +37,7 @@ class Chroma:
     def __enter__(self) -> Self:
         python = ENVIRONMENT / "bin" / "python"
         if not python.exists():
-            raise servers.ServerError(f"{ENVIRONMENT.name} is missing: `make bench` makes it.")
+            raise servers.ServerError(f"{ENVIRONMENT.name} is missing: run `make bench`, which creates it.")
         self._folder.mkdir(parents=True)
         env = {**os.environ, "ANONYMIZED_TELEMETRY": "False"}
         options: list[str | Path] = ["--path", self._folder / "data", "--host", "127.0.0.1", "--port", str(self.port)]
@@ -67,7 +67,7 @@ class Chroma:
         documents: Sequence[str] | None = None,
         metadatas: Sequence[Metadata] | None = None,
     ) -> float:
-        """Add rows to a collection, which is made if need be; return the seconds that its client took for that."""
+        """Add rows to a collection, creating it if necessary; return the seconds that Chroma's client took."""
         array, rows = self._folder / "vectors.npy", self._folder / "rows.json"
         np.save(array, vectors)
         content = {"ids": [str(key) for key in ids], "documents": documents, "metadatas": metadatas}
@@ -83,12 +83,12 @@ class Chroma:
         self._driver.stdin.flush()
         line = self._driver.stdout.readline()
         if not line:
-            raise servers.ServerError("Chroma's client ended; its error stands above.")
+            raise servers.ServerError("Chroma's client has ended; its error is printed above.")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def queries(self, collection: str, vectors: Vectors, limit: int) -> list[bytes]:
-        """Return a request for the ids of each vector's nearest rows, as it goes over the wire."""
+        """Return, for each vector, the bytes of a request for the ids of its nearest rows."""
         path = f"{_COLLECTIONS}/{self._ids[collection]}/query"
         wanted = {"n_results": limit, "include": ["distances"]}
         return [send("POST", path, json.dumps({"query_embeddings": [one], **wanted})) for one in vectors.tolist()]

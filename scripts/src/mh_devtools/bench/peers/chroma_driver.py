@@ -1,6 +1,6 @@
 """Fills a Chroma server through Chroma's own client. Runs in the peers' environment; see `chroma`.
 
-Reads a request a line from standard input and answers each with a line: JSON both ways.
+Reads one JSON request per line from standard input and answers each with a line of JSON.
 """
 
 import json
@@ -14,10 +14,10 @@ import numpy as np
 
 
 def add(client: Any, request: dict[str, Any]) -> dict[str, Any]:
-    """Make a collection and add rows to it in batches as large as the server takes; return its id and the seconds."""
+    """Create a collection and add rows in the largest batches the server accepts; return its id and the seconds."""
     vectors = np.load(request["vectors"])
     rows = json.loads(Path(request["rows"]).read_text(encoding="utf-8"))
-    # The vectors are given, so that the embedder is the same as the platform's.
+    # No embedding function: the vectors come from the platform's embedder.
     collection = client.get_or_create_collection(
         request["collection"], embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
     )
