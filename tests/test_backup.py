@@ -242,7 +242,7 @@ def test_the_command_prints_counts_and_says_in_one_line_what_is_wrong(filled: UR
 
     restored = run("restore", file, address=f"sqlite+aiosqlite:///{tmp_path}/new.db")
     assert restored.returncode == 0, restored.stderr
-    assert "Restored and compared" in restored.stdout
+    assert "Restored and verified" in restored.stdout
 
     absent = run("backup", str(tmp_path / "other.gz"), address=f"sqlite+aiosqlite:///{tmp_path}/absent.db")
     assert (absent.returncode, len(absent.stderr.splitlines())) == (1, 1)

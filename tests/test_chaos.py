@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mh_client import Conversation, ConversationCreate, IndexStatus, Sentiment
-from mh_devtools.chaos.__main__ import OF_THE_COMMIT, seeds
+from mh_devtools.chaos.__main__ import COMMIT_SEED, seeds
 from mh_devtools.chaos.oracle import Oracle, Shown, Verdict, mark_of
 from mh_devtools.chaos.plan import WINDOW_S, Kind, make_plan
 from mh_devtools.chaos.verify import Stored, Vector, differences
@@ -43,7 +43,7 @@ def test_twenty_seeds_meet_every_kind_of_fault_with_and_without_lost_messages() 
 
 
 def test_a_commit_runs_seeds_of_its_own_and_those_that_ever_failed() -> None:
-    given = seeds(OF_THE_COMMIT, 6)
+    given = seeds(COMMIT_SEED, 6)
     assert {3, 40, 92, 266} <= set(given[:-6])
     drawn = given[-6:]
     assert drawn == list(range(drawn[0], drawn[0] + 6)) == seeds(str(drawn[0]), 6)

@@ -1,1 +1,1 @@
-"""Kills and stops the platform's parts under load, and judges what comes of it."""
+"""Chaos tests: kill and stop the platform's processes under load, and check the results for violations."""

@@ -1,4 +1,4 @@
-"""`make chaos RUNS=6 SEED=commit`: runs of the platform under faults; exit code 1 when it lied in one of them."""
+"""`make chaos RUNS=6 SEED=commit`: run the platform under faults; exits with 1 if a run finds a violation."""
 
 import argparse
 import asyncio
@@ -25,22 +25,24 @@ from mh_devtools.stubs.openai_stub import StubOpenAI
 
 LOGS: Final = Path("var/chaos")
 FAILED_SEEDS: Final = Path(__file__).with_name("failed-seeds.txt")
-OF_THE_COMMIT: Final = "commit"
-"""As a seed: one that each commit gives anew, and with it every seed that ever failed."""
+COMMIT_SEED: Final = "commit"
+"""As a seed: one derived from the commit, after all seeds that ever failed."""
 
 
 def main() -> None:
-    """Run the seeds one after the other on one stack; end at the first that fails."""
+    """Run the seeds one after another on one stack; stop at the first that fails."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
-    parser.add_argument("--runs", type=int, default=1, help="how many seeds")
+    parser.add_argument("--runs", type=int, default=1, help="number of seeds to run")
     parser.add_argument(
-        "--seed", default="1", help=f"the first seed; {OF_THE_COMMIT}: one of the commit, and all that ever failed"
+        "--seed",
+        default="1",
+        help=f"the first seed; {COMMIT_SEED}: one derived from the commit, after all that ever failed",
     )
-    parser.add_argument("--scale", type=float, default=0.2, help="factor of all times; 1: faults last up to 30 s")
+    parser.add_argument("--scale", type=float, default=0.2, help="factor for all times; with 1, faults last up to 30 s")
     arguments = parser.parse_args()
-    # As Ctrl-C does: whoever ends this leaves no server behind.
+    # Exit as with Ctrl-C, so that no server keeps running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    # The embedder's server would print a trace for each client that is killed while it asks.
+    # The embedder's server would print a traceback for each client that is killed during a request.
     logging.getLogger("uvicorn.error").addFilter(lambda record: False)
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder, ExitStack() as resources:
@@ -65,12 +67,12 @@ def main() -> None:
 
 
 def seeds(first: str, runs: int) -> list[int]:
-    """Return the seeds to run: so many from the first on; of a commit, after those that ever failed.
+    """Return the seeds to run: `runs` consecutive ones from the first; for a commit, after all that ever failed.
 
     Raises:
-        ValueError: the first seed is neither a number nor `OF_THE_COMMIT`.
+        ValueError: the first seed is neither a number nor `COMMIT_SEED`.
     """
-    if first != OF_THE_COMMIT:
+    if first != COMMIT_SEED:
         return list(range(int(first), int(first) + runs))
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], text=True)
     drawn = int(commit[:8], 16)
@@ -86,10 +88,10 @@ def _line(result: Result, took: float) -> str:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return what all runs came to."""
+    """Return a table of the results of all runs."""
     faults = Counter(fault.kind for result in results for fault in result.plan.faults)
     counts: Counter[str] = sum((result.counts for result in results), Counter())
-    lies = Counter(verdict for result in results for verdict, _ in result.violations)
+    violations = Counter(verdict for result in results for verdict, _ in result.violations)
     times = [result.converged_in for result in results if result.converged_in is not None]
     ended = Counter(what for result in results for what in result.unexpected)
     rows: list[tuple[str, object]] = [("runs", len(results))]
@@ -97,7 +99,7 @@ def table(results: Sequence[Result]) -> str:
     rows += [(f"ended by itself: {what}", number) for what, number in sorted(ended.items())]
     rows += [("writes acknowledged", counts["acknowledged"]), ("writes of unknown outcome", counts["unknown"])]
     rows += [("rows shown to readers", counts["shown"]), ("reads refused", counts["reads refused"])]
-    rows += [(str(verdict), lies[verdict]) for verdict in Verdict]
+    rows += [(str(verdict), violations[verdict]) for verdict in Verdict]
     needed = sum(result.needed_reconciliation for result in results)
     rows.append(("runs that lost a job with a worker or Redis, found again", needed))
     if times:
@@ -107,7 +109,7 @@ def table(results: Sequence[Result]) -> str:
 
 
 def _failure(result: Result, stack: ChaosStack, scale: float) -> str:
-    """Keep the logs; return what failed, where they are, and how to run it again."""
+    """Save the logs; return what failed, where the logs are, and how to repeat the run."""
     folder = LOGS / f"seed-{result.plan.seed}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -116,9 +118,9 @@ def _failure(result: Result, stack: ChaosStack, scale: float) -> str:
     findings = [f"{verdict}: {evidence}" for verdict, evidence in result.violations]
     plan = [f"Redis keeps its data: {result.plan.redis_keeps}", *map(str, result.plan.faults)]
     (folder / "run.txt").write_text("\n".join([*plan, *result.unexpected, *findings]) + "\n")
-    again = f"make chaos RUNS=1 SEED={result.plan.seed} SCALE={scale:g}"
-    kept = f"Keep seed {result.plan.seed} in {FAILED_SEEDS.name}: it is run with each change from then on."
-    return "\n".join(["", *plan, "", *findings[:20], "", f"Logs: {folder}", f"Run it again: {again}", kept])
+    command = f"make chaos RUNS=1 SEED={result.plan.seed} SCALE={scale:g}"
+    advice = f"Add seed {result.plan.seed} to {FAILED_SEEDS.name}, so that it is run for every change."
+    return "\n".join(["", *plan, "", *findings[:20], "", f"Logs: {folder}", f"To repeat the run: {command}", advice])
 
 
 if __name__ == "__main__":

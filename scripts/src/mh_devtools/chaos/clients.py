@@ -1,4 +1,4 @@
-"""The users of a run: writers, an importer and readers, each with its own chance and the published client."""
+"""The users of a run: writers, an importer and readers, each with a random generator and the published client."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ WORDS: Final = (
 
 
 class Clients:
-    """One user's connections to every API. An asynchronous context manager."""
+    """Async context manager for one user's connections to every API."""
 
     def __init__(self, urls: dict[str, str]) -> None:
         self._connections = {name: AsyncClient(urls[name], timeout=TIMEOUT_S) for name in (*APIS, RAG)}
@@ -45,7 +45,7 @@ class Clients:
         await self._stack.aclose()
 
     def any(self, rng: random.Random) -> AsyncClient:
-        """Return the client of one of the conversations APIs."""
+        """Return the client of a random conversations API."""
         return self._connections[rng.choice(APIS)]
 
     @property
@@ -61,7 +61,7 @@ class _Import:
 
 
 class Writer:
-    """Adds, changes and deletes until told to stop. What it adds it sends again with the same key until it is told."""
+    """Adds, changes and deletes rows. Retries additions with the same key until their outcome is known."""
 
     def __init__(self, name: str, plan: Plan, clients: Clients, oracle: Oracle) -> None:
         self._name = f"w{plan.seed}.{name}"
@@ -73,14 +73,14 @@ class Writer:
         self._unsettled: list[_Import] = []
 
     async def write(self, over: asyncio.Event) -> None:
-        """Write single rows until it is over."""
+        """Write single rows until `over` is set."""
         acts = (self.create, self.update, self.hurry, self.replace, self.delete, self.settle)
         while not over.is_set():
             await asyncio.sleep(self._rng.uniform(0, 2 * self._pause))
             await self._rng.choices(acts, (5, 5, 4, 3, 2, 2))[0]()
 
     async def load(self, over: asyncio.Event) -> None:
-        """Write many rows at a time until it is over."""
+        """Write many rows at a time until `over` is set."""
         while not over.is_set():
             await asyncio.sleep(self._rng.uniform(0.5, 1.5) * (0.5 + 2 * self._pause))
             await self._rng.choices((self.bulk_create, self.bulk_delete, self.settle), (3, 1, 2))[0]()
@@ -90,18 +90,18 @@ class Writer:
         await self._add(_Import(self._mark(), (self._content(),)))
 
     async def bulk_create(self) -> None:
-        """Add rows of an import."""
+        """Add many rows at once, as an import does."""
         items = tuple(self._content() for _ in range(self._rng.randint(2, 120)))
         await self._add(_Import(self._mark(), items))
 
     async def settle(self) -> None:
-        """Send one addition again whose outcome nobody was told."""
+        """Retry one addition with an unknown outcome."""
         if self._unsettled:
             await self._add(self._unsettled.pop(0))
 
     @property
     def unsettled(self) -> int:
-        """Additions whose outcome nobody was told."""
+        """Number of additions with an unknown outcome."""
         return len(self._unsettled)
 
     async def _add(self, addition: _Import) -> None:
@@ -114,7 +114,7 @@ class Writer:
             else:
                 ids = await client.conversations.bulk_create(items, idempotency_key=addition.key)
         except MHError as error:
-            self._refuse_nonsense(error)
+            self._check_status(error)
             self._unsettled.append(addition)
         else:
             self._oracle.created(ids, items)
@@ -125,7 +125,7 @@ class Writer:
             await self._update(key)
 
     async def hurry(self) -> None:
-        """Change a row that is hardly touched again, two or three times while the first change is being indexed."""
+        """Change a random row two or three times in quick succession, while the first change is being indexed."""
         if not (ids := self._oracle.ids()):
             return
         key = self._rng.choice(ids)
@@ -134,7 +134,7 @@ class Writer:
             await asyncio.sleep(self._rng.uniform(0, 0.1))
 
     async def _update(self, key: int) -> None:
-        """Change some fields, at times only if the row is in the version last seen."""
+        """Change some fields, sometimes only if the row still has the last known version."""
         mark = self._mark()
         changes: Changes = {"answer": self._text(mark)}
         if self._rng.random() < 0.6:
@@ -155,15 +155,15 @@ class Writer:
     async def _change(self, key: int, mark: str, send: Callable[[], Awaitable[Conversation]]) -> None:
         self._oracle.changing(key, mark)
         try:
-            present = await send()
+            current = await send()
         except NotFoundError:
             self._oracle.absent(key)
         except MHError as error:
-            # A 412 too: the first attempt can have been done, and only its answer lost.
-            self._refuse_nonsense(error)
+            # This includes 412: the first attempt may have succeeded, and only its response was lost.
+            self._check_status(error)
             self._oracle.unknown()
         else:
-            self._oracle.changed(mark, present)
+            self._oracle.changed(mark, current)
 
     async def delete(self) -> None:
         """Delete a row."""
@@ -175,7 +175,7 @@ class Writer:
         except NotFoundError:
             self._oracle.absent(key)
         except MHError as error:
-            self._refuse_nonsense(error)
+            self._check_status(error)
             self._oracle.unknown()
         else:
             self._oracle.deleted([key])
@@ -190,18 +190,18 @@ class Writer:
         try:
             await self._clients.any(self._rng).conversations.bulk_delete(ids, idempotency_key=self._mark())
         except MHError as error:
-            self._refuse_nonsense(error)
+            self._check_status(error)
             self._oracle.unknown()
         else:
             self._oracle.deleted(ids)
 
-    def _refuse_nonsense(self, error: MHError) -> None:
-        """Note an answer that no fault explains."""
+    def _check_status(self, error: MHError) -> None:
+        """Record a violation if the status cannot be explained by a fault."""
         if isinstance(error, APIStatusError) and error.status_code not in (409, 412, 429, 502, 503, 504):
             self._oracle.accuse(Verdict.ERROR, f"a writer was answered {error.status_code}: {error}")
 
     def _choose(self) -> int | None:
-        """Any row, or one of the few that all writers like best, so that they meet there."""
+        """Choose any row, or one of a few that all writers prefer, so that they conflict."""
         ids = self._oracle.ids()
         if self._rng.random() < 0.5:
             ids = ids[:FAVOURITES]
@@ -226,7 +226,7 @@ class Writer:
 
 
 class Reader:
-    """Searches, asks and reads until cancelled, and has the oracle judge all it is shown."""
+    """Searches, asks and reads until cancelled, and has the oracle check every result."""
 
     def __init__(self, rng: random.Random, clients: Clients, oracle: Oracle) -> None:
         self._rng = rng
@@ -278,7 +278,7 @@ class Reader:
             self._oracle.check_shown("a list", since, _shown(row))
 
     def _query(self) -> str:
-        """A question that somebody wrote, so that its row must be among the first hits if any; or a few words."""
+        """Return a question that was written, so that its row must be among the first hits; or a few words."""
         ids = self._oracle.ids() if self._rng.random() < 0.5 else self._oracle.deleted_ids()
         if ids and self._rng.random() < 0.8:
             return self._oracle.question(self._rng.choice(ids))

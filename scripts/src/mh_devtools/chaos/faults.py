@@ -1,4 +1,4 @@
-"""Lets a fault happen, and ends it when its time is over."""
+"""Injects faults and ends them after their duration."""
 
 import asyncio
 import random
@@ -27,7 +27,7 @@ _ANSWERS = {
 
 
 class Faults:
-    """Carries out a plan's faults on a stack."""
+    """Injects a plan's faults into a stack."""
 
     def __init__(self, stack: ChaosStack, interposer: Interposer, embedder: StubOpenAI, rng: random.Random) -> None:
         self._stack = stack
@@ -36,7 +36,7 @@ class Faults:
         self._rng = rng
 
     async def happen(self, fault: Fault, began: float) -> None:
-        """Wait for the fault's time (`began`: the run's start on the monotonic clock), and return when it is over."""
+        """Inject a fault at its time and return when it is over. `began`: start of the run on the monotonic clock."""
         await asyncio.sleep(fault.at - (time.monotonic() - began))
         await self._act(fault.kind)(fault)
 
@@ -67,7 +67,7 @@ class Faults:
                 self._rng.choice(children).kill()
 
     async def _flush(self, fault: Fault) -> None:
-        """Empty Redis; while another fault has it, wait for that."""
+        """Empty Redis; retry while another fault makes it unreachable."""
         async with Redis(port=self._stack.ports[REDIS], socket_timeout=5) as redis:
             for _ in range(100):
                 with suppress(RedisError, OSError):
@@ -81,12 +81,12 @@ class Faults:
         self._stack.signal(fault.target, signal.SIGCONT)
 
     async def _mix_messages(self, fault: Fault) -> None:
-        self._interposer.mischief = True
+        self._interposer.scramble = True
         await asyncio.sleep(fault.lasts)
-        self._interposer.mischief = False
+        self._interposer.scramble = False
 
     async def _break_embedder(self, fault: Fault) -> None:
-        """Let about half of the requests in this time go wrong."""
+        """Make about half of the requests fail for the fault's duration."""
         until = time.monotonic() + fault.lasts
         while time.monotonic() < until:
             self._embedder.add_faults(_ANSWERS[fault.kind])

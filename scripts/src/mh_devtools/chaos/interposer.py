@@ -1,7 +1,7 @@
-"""Stands between the API and the workers' queue, and now and then delivers messages twice, late and out of order.
+"""Sits between the APIs and the workers' queue, and at times delivers messages twice, late and out of order.
 
-The APIs publish into one database of Redis, and the workers read from another. Messages are moved by scripts inside
-Redis: none is ever on its way in a process that could die with it.
+The APIs publish to one database of Redis, and the workers read from another. Messages are moved by scripts inside
+Redis, so that none is ever held by a process that could lose it.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from redis.exceptions import RedisError
 API_DATABASE: Final = 0
 WORKER_DATABASE: Final = 1
 HELD: Final = "chaos-held"
-"""List of the messages that are late."""
+"""Redis list of delayed messages."""
 PAUSE_S: Final = 0.01
 
-_MOVE_ON: Final = f"""
+_MOVE_TO_HELD: Final = f"""
 while true do
   redis.call('SELECT', {API_DATABASE})
   local message = redis.call('RPOP', KEYS[1])
@@ -30,16 +30,16 @@ end
 
 
 class Interposer:
-    """Moves messages on at once, but for the time in which `mischief` is true."""
+    """Moves messages to the workers' queue, immediately unless `scramble` is true."""
 
     def __init__(self, redis_port: int, rng: random.Random) -> None:
-        self.mischief = False
+        self.scramble = False
         self._port = redis_port
         self._redis = Redis(port=redis_port, db=WORKER_DATABASE, decode_responses=True, socket_timeout=5)
         self._rng = rng
 
     async def run(self) -> None:
-        """Move messages until cancelled, whatever becomes of Redis meanwhile."""
+        """Move messages until cancelled, even if Redis fails in the meantime."""
         try:
             while True:
                 try:
@@ -58,20 +58,20 @@ class Interposer:
         return published + sum(lists) + await self._redis.hlen("unacked")
 
     async def _move(self) -> None:
-        await self._redis.eval(_MOVE_ON, 2, INDEX_QUEUE, HELD)
+        await self._redis.eval(_MOVE_TO_HELD, 2, INDEX_QUEUE, HELD)
         held = await self._redis.lrange(HELD, 0, -1)
-        if not self.mischief:
+        if not self.scramble:
             for message in reversed(held):
                 await self._deliver(message)
             return
-        # Each waits half a second in the mean, so that later ones overtake earlier ones.
+        # Each is delayed by half a second on average, so that later ones overtake earlier ones.
         for message in held:
             if self._rng.random() < 0.02:
                 copies = 2 if self._rng.random() < 0.3 else 1
                 await self._deliver(message, copies, keep=self._rng.random() < 0.2)
 
     async def _deliver(self, message: bytes | str, copies: int = 1, *, keep: bool = False) -> None:
-        """`keep`: hold one more for later."""
+        """Deliver `copies` of a message; with `keep`, deliver it once more later."""
         async with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.lpush(INDEX_QUEUE, *[message] * copies)
             if not keep:

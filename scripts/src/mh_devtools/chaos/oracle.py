@@ -1,4 +1,4 @@
-"""What clients were told of their writes, and so what may be shown to them and what must be stored in the end."""
+"""Tracks which writes were acknowledged, and from that what may be shown to clients and what must be stored finally."""
 
 import re
 from bisect import bisect_right
@@ -13,25 +13,25 @@ _MARK = re.compile(r"\[(w[^\]\s]+)\]")
 
 
 class Verdict(StrEnum):
-    """How the platform lied."""
+    """Kinds of violations."""
 
     LOST = "lost"
     """An acknowledged write is not in MySQL."""
     STALE = "stale"
-    """A text was shown that is older than its last acknowledged write."""
+    """A text older than the last acknowledged write was shown."""
     GHOST = "shown after delete"
     DUPLICATED = "duplicated"
-    """One write made two rows, or one row has two vectors."""
+    """One write created two rows, or one row has two vectors."""
     DIVERGED = "diverged"
-    """Index and MySQL differ in the end."""
+    """Index and MySQL differ at the end."""
     FOREIGN = "never written"
-    """A text that nobody wrote in this form."""
+    """A text was shown or stored that nobody wrote in this form."""
     ERROR = "wrong answer"
-    """A request was answered with an error that no fault explains."""
+    """A request failed with an error that no fault explains."""
 
 
 def mark_of(answer: str) -> str | None:
-    """Return the mark that tells which write an answer is from."""
+    """Return the mark that identifies the write that an answer's text comes from."""
     found = _MARK.search(answer)
     return found[1] if found else None
 
@@ -43,7 +43,7 @@ def marks_of(text: str) -> set[str]:
 
 @dataclass(frozen=True)
 class Shown:
-    """A conversation as MySQL has it or as somebody was shown it; `version` is None where that was not said."""
+    """A conversation as stored in MySQL or as shown to a client; `version` is None if it was not shown."""
 
     id: int
     question: str
@@ -54,24 +54,24 @@ class Shown:
 @dataclass
 class _Row:
     acknowledged: list[tuple[int, int]]
-    """(clock, version) of acknowledged writes; versions only grow."""
+    """(clock, version) of acknowledged writes, with increasing versions."""
     contents: dict[int, tuple[str, str]]
     """Question and answer by version."""
     versions: dict[str, int] = field(default_factory=dict)
-    """The version that each acknowledged write made, by mark."""
+    """The version that each acknowledged write created, by mark."""
     open: set[str] = field(default_factory=set)
-    """Marks of writes that are under way, or whose outcome nobody was told."""
+    """Marks of writes that are in progress or have an unknown outcome."""
     delete_tried: bool = False
     deleted_at: int | None = None
 
     def floor(self, at: int) -> int:
-        """The last version acknowledged by then."""
+        """Return the last version acknowledged by that time."""
         position = bisect_right(self.acknowledged, (at, 1 << 62))
         return self.acknowledged[position - 1][1] if position else 0
 
 
 class Oracle:
-    """Knows all rows. Belongs to one event loop, whose order of events is its clock."""
+    """Knows all rows. Belongs to one event loop; its clock counts events."""
 
     def __init__(self) -> None:
         self.violations: list[tuple[Verdict, str]] = []
@@ -81,7 +81,7 @@ class Oracle:
         self._open_creates: set[str] = set()
 
     def now(self) -> int:
-        """Return a moment: what was acknowledged before it must be seen by whoever asks after it."""
+        """Return the current time: reads that start later must see what was acknowledged before it."""
         return self._clock
 
     def ids(self) -> list[int]:
@@ -101,15 +101,15 @@ class Oracle:
         return self._rows[key].contents[self.version(key)][0]
 
     def accuse(self, verdict: Verdict, evidence: str) -> None:
-        """Note a lie."""
+        """Record a violation."""
         self.violations.append((verdict, evidence))
 
     def creating(self, items: Iterable[ConversationCreate]) -> None:
-        """Note rows before they are sent for the first time."""
+        """Record rows before they are sent for the first time."""
         self._open_creates |= {mark for item in items if (mark := mark_of(item.answer))}
 
     def created(self, ids: Iterable[int], items: Iterable[ConversationCreate]) -> None:
-        """Note new rows that were acknowledged."""
+        """Record acknowledged new rows."""
         self._clock += 1
         for key, item in zip(ids, items, strict=True):
             mark = str(mark_of(item.answer))
@@ -120,26 +120,26 @@ class Oracle:
             self.counts["acknowledged"] += 1
 
     def changing(self, key: int, mark: str) -> None:
-        """Note a change before it is sent."""
+        """Record a change before it is sent."""
         self._rows[key].open.add(mark)
 
-    def changed(self, mark: str, present: Conversation) -> None:
-        """Note a change that was acknowledged with what the row is now."""
+    def changed(self, mark: str, current: Conversation) -> None:
+        """Record an acknowledged change with the row's new content."""
         self._clock += 1
-        row = self._rows[present.id]
+        row = self._rows[current.id]
         row.open.discard(mark)
-        row.versions[mark] = present.version
-        row.contents[present.version] = (present.question, present.answer)
-        row.acknowledged.append((self._clock, max(present.version, row.acknowledged[-1][1])))
+        row.versions[mark] = current.version
+        row.contents[current.version] = (current.question, current.answer)
+        row.acknowledged.append((self._clock, max(current.version, row.acknowledged[-1][1])))
         self.counts["acknowledged"] += 1
 
     def deleting(self, ids: Iterable[int]) -> None:
-        """Note deletes before they are sent."""
+        """Record deletes before they are sent."""
         for key in ids:
             self._rows[key].delete_tried = True
 
     def deleted(self, ids: Iterable[int]) -> None:
-        """Note deletes that were acknowledged."""
+        """Record acknowledged deletes."""
         self._clock += 1
         for key in ids:
             row = self._rows[key]
@@ -147,7 +147,7 @@ class Oracle:
             self.counts["acknowledged"] += 1
 
     def absent(self, key: int) -> None:
-        """Note that somebody was told that a row does not exist: from then on it must not come back."""
+        """Record that a client was told that a row does not exist: it must not reappear."""
         row = self._rows[key]
         if not row.delete_tried:
             self.accuse(Verdict.LOST, f"conversation {key} is not found, and nobody deleted it")
@@ -156,11 +156,11 @@ class Oracle:
             row.deleted_at = self._clock
 
     def unknown(self) -> None:
-        """Note a write of which nobody was told whether it was done: either is right."""
+        """Record a write with an unknown outcome: either outcome is correct."""
         self.counts["unknown"] += 1
 
     def check_shown(self, where: str, since: int, shown: Shown) -> None:
-        """Judge what was shown to somebody who asked at `since`."""
+        """Check what was shown to a client that sent its request at `since`."""
         self.counts["shown"] += 1
         row, mark = self._rows.get(shown.id), mark_of(shown.answer)
         if row is None:
@@ -180,7 +180,7 @@ class Oracle:
             self.accuse(Verdict.FOREIGN, f"{where} shows {shown.id} with parts of different versions")
 
     def check_stored(self, stored: Iterable[Shown]) -> None:
-        """Judge what MySQL holds in the end, all of it."""
+        """Check the whole final content of MySQL."""
         found = {row.id: row for row in stored}
         for key, row in self._rows.items():
             for verdict, evidence in _judge(key, row, found.get(key)):
@@ -201,11 +201,11 @@ def _judge(key: int, row: _Row, stored: Shown | None) -> Iterator[tuple[Verdict,
             yield Verdict.LOST, f"conversation {key} is gone"
         return
     if row.deleted_at is not None:
-        yield Verdict.LOST, f"the delete of conversation {key} is undone"
+        yield Verdict.LOST, f"the delete of conversation {key} was undone"
     version = stored.version or 0
     if version < last:
         yield Verdict.LOST, f"conversation {key} has version {version}; {last} was acknowledged"
     elif version > last and mark_of(stored.answer) not in row.open:
-        yield Verdict.FOREIGN, f"conversation {key} has version {version} that nobody asked for"
+        yield Verdict.FOREIGN, f"conversation {key} has version {version}, which nobody wrote"
     elif version == last and (stored.question, stored.answer) != row.contents[last]:
-        yield Verdict.LOST, f"conversation {key} has not the text that was acknowledged as version {last}"
+        yield Verdict.LOST, f"conversation {key} does not have the text acknowledged as version {last}"

@@ -1,4 +1,4 @@
-"""What goes wrong in one run, and when: drawn from the seed before anything starts."""
+"""The plan of a run: which faults occur and when, drawn from the seed before anything starts."""
 
 import random
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ MESSAGES: Final = "messages"
 EMBEDDER: Final = "embedder"
 
 WINDOW_S: Final = 60.0
-"""Seconds in which faults begin, at scale 1."""
+"""Seconds during which faults start, at scale 1."""
 MOST_FAULTS: Final = 9
 LEAST_FAULTS: Final = 5
 
 
 class Kind(StrEnum):
-    """A kind of fault, named as the table prints it."""
+    """A kind of fault, with the name that the table prints."""
 
     KILL_CHILD = "kill -9 of a worker's child"
     KILL_WORKER = "kill -9 of a worker"
@@ -67,7 +67,7 @@ _SHAPES: Final = {
 
 @dataclass(frozen=True, order=True)
 class Fault:
-    """One fault. `at` and `lasts` are seconds, from the start of the run and from `at`."""
+    """One fault. `at`: seconds since the start of the run; `lasts`: duration in seconds."""
 
     at: float
     kind: Kind
@@ -76,7 +76,7 @@ class Fault:
 
     @property
     def end(self) -> float:
-        """When its cause is gone: the process started again, continued, or the embedder well."""
+        """When it is over: the process is restarted or continued, or the embedder works again."""
         return self.at + self.lasts
 
     def __str__(self) -> str:
@@ -86,11 +86,11 @@ class Fault:
 
 @dataclass(frozen=True)
 class Plan:
-    """All faults of a run, in the order of their beginning.
+    """All faults of a run, in the order of their start.
 
-    `redis_keeps`: Redis has an append-only file. `latency`: seconds that the embedder takes for an answer, at times.
-    `pause`: seconds that a writer rests after each write, in the mean. Few writes let workers overtake each other, many
-    make a backlog.
+    `redis_keeps`: Redis has an append-only file. `latency`: seconds that the embedder sometimes takes to respond.
+    `pause`: mean pause in seconds before each write. With few writes, workers overtake each other; many writes create a
+    backlog.
     """
 
     seed: int
@@ -102,35 +102,35 @@ class Plan:
 
     @property
     def loses_messages(self) -> bool:
-        """Whether jobs are lost with Redis, so that only a reconciliation can find what they were for."""
+        """Whether Redis loses jobs, so that only a reconciliation can repair their effect."""
         kinds = {fault.kind for fault in self.faults}
         return Kind.FLUSH in kinds or (Kind.KILL_REDIS in kinds and not self.redis_keeps)
 
     @property
     def may_lose_a_message(self) -> bool:
-        """Whether a job that a worker has popped, and not yet noted in Redis as taken, can be lost with either.
+        """Whether a fault can lose a job that a worker has popped but not yet recorded in Redis as unacknowledged.
 
-        Celery's transport does the two one after the other.
+        Celery's transport performs these two steps one after the other.
         """
         return bool({Kind.KILL_REDIS, Kind.KILL_WORKER} & {fault.kind for fault in self.faults})
 
     @property
     def end(self) -> float:
-        """When the last fault is over, and clients stop to write."""
+        """When the last fault is over and clients stop writing."""
         return max(self.window, *(fault.end for fault in self.faults))
 
 
 def actor_rng(seed: int, actor: str) -> random.Random:
-    """Return an actor's own source of chance, so that what one does shifts no other's choices."""
+    """Return a random generator for one actor, so that actors do not influence each other's choices."""
     return random.Random(f"{seed}/{actor}")
 
 
 def make_plan(seed: int, scale: float) -> Plan:
-    """Draw a run's faults. `scale` multiplies every time; the choices are the same at each scale."""
+    """Draw a run's faults. `scale` multiplies all times; the choices are the same at every scale."""
     rng = actor_rng(seed, "faults")
     redis_keeps, latency, pause = rng.random() < 0.5, rng.choice((0.03, 0.1, 0.2)), rng.choice((0.05, 0.4))
     faults: list[Fault] = []
-    # Three more of the one kind that can meet each of eight processes.
+    # STOP three more times, as it can affect each of eight processes.
     kinds = [*Kind, *[Kind.STOP] * 3]
     for kind in rng.sample(kinds, rng.randint(LEAST_FAULTS, MOST_FAULTS)):
         shape = _SHAPES[kind]
@@ -140,7 +140,7 @@ def make_plan(seed: int, scale: float) -> Plan:
             target=rng.choice(shape.targets),
             lasts=rng.uniform(shape.shortest, shape.longest),
         )
-        # Of one target only one fault at a time: a dead process cannot be stopped.
+        # Only one fault per target at a time: a dead process cannot be stopped.
         if all(_apart(fault, other) for other in faults):
             faults.append(fault)
     scaled = (Fault(one.at * scale, one.kind, one.target, one.lasts * scale) for one in faults)

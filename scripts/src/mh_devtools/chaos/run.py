@@ -1,4 +1,4 @@
-"""One run: clients and faults together, then the platform's time to come to rest, then the judgement."""
+"""One run: first clients and faults, then time for the platform to settle, then the checks."""
 
 import asyncio
 import time
@@ -24,22 +24,22 @@ from mh_devtools.chaos.verify import Stored, differences, read_stores
 from mh_devtools.stubs.openai_stub import StubOpenAI
 
 CONVERGENCE_S: Final = 60.0
-"""Seconds after the last fault in which index and MySQL must have come to agree."""
+"""Seconds after the last fault within which index and MySQL must agree."""
 SETTLING_S: Final = 30.0
-"""Seconds after the last fault in which every write that is sent again must have been taken."""
+"""Seconds after the last fault within which all retried writes must succeed."""
 ALONE_S: Final = 25.0
-"""Seconds after the last fault in which a single lost message is left alone, as a run without any is."""
+"""Seconds after the last fault before reconciliations start in runs that may have lost a single message."""
 SYNC_S: Final = 2.0
-"""Seconds between reconciliations; the scheduler of a deployment takes minutes."""
+"""Seconds between reconciliations; a deployment has minutes between them."""
 LONGEST_S: Final = 240.0
-"""Seconds that a run may go on after the last fault, whatever hangs."""
+"""Maximum seconds that a run may continue after the last fault."""
 WRITERS: Final = 3
 READERS: Final = 2
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one run. `converged_in`: seconds after the last fault; None: not in time."""
+    """The result of a run. `converged_in`: seconds after the last fault; None: not in time."""
 
     plan: Plan
     counts: Counter[str]
@@ -49,14 +49,14 @@ class Result:
 
     @property
     def needed_reconciliation(self) -> bool:
-        """Whether a job was lost although Redis lost nothing."""
+        """Whether a job was lost although Redis lost no data."""
         if self.plan.loses_messages or not self.plan.may_lose_a_message:
             return False
         return self.converged_in is not None and self.converged_in > ALONE_S
 
 
 async def run(plan: Plan, stack: ChaosStack, embedder: StubOpenAI) -> Result:
-    """Empty the stores, let the plan happen and judge what came of it."""
+    """Empty the stores, execute the plan and check the result."""
     await reset(stack, plan.redis_keeps)
     oracle = Oracle()
     interposer = Interposer(stack.ports[REDIS], actor_rng(plan.seed, "interposer"))
@@ -68,7 +68,7 @@ async def run(plan: Plan, stack: ChaosStack, embedder: StubOpenAI) -> Result:
         scheduler = group.create_task(_schedule(users.pop(), plan))
         works = [stack.supervise(), interposer.run(), _vary_latency(embedder, plan), *(one.run() for one in readers)]
         background = [group.create_task(work) for work in works]
-        ended = await _turmoil(plan, faults, writers)
+        ended = await _inject_faults(plan, faults, writers)
         await _settle(writers, ended, oracle)
         agreed = await _agreement(stack, ended + CONVERGENCE_S)
         await _end([scheduler])
@@ -81,7 +81,7 @@ async def run(plan: Plan, stack: ChaosStack, embedder: StubOpenAI) -> Result:
 
 
 async def reset(stack: ChaosStack, redis_keeps: bool) -> None:
-    """Empty the stores. Ids go on where they were, so that nothing of an earlier run passes for this one's."""
+    """Empty the stores. Ids are not reset, so that rows of an earlier run cannot be mistaken for this run's."""
     with stack.database(DATABASE) as connection, connection.cursor() as cursor:
         for table in ("index_outbox", "index_states", "index_runs", "idempotency_keys", "mental_health_conversations"):
             cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - no value from outside
@@ -90,7 +90,7 @@ async def reset(stack: ChaosStack, redis_keeps: bool) -> None:
         milvus.delete(fields.COLLECTION, filter=f"{fields.ID} > 0")
     milvus.close()
     stack.redis_keeps = redis_keeps
-    # Started again, not told: whether it keeps its data is decided at its start.
+    # Restarted, because persistence is configured when Redis starts.
     await asyncio.to_thread(stack.kill, REDIS)
     await asyncio.to_thread(stack.start, REDIS)
     async with Redis(port=stack.ports[REDIS]) as redis:
@@ -98,15 +98,15 @@ async def reset(stack: ChaosStack, redis_keeps: bool) -> None:
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they end: a client library can take a cancellation for a lost connection, and go on."""
+    """Cancel tasks until they end: a client library can mistake a cancellation for a lost connection and continue."""
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:
             task.cancel()
         await asyncio.wait(pending, timeout=1)
 
 
-async def _turmoil(plan: Plan, faults: Faults, writers: Sequence[Writer]) -> float:
-    """Let clients write while the faults happen. Returns when the last fault was over, on the monotonic clock."""
+async def _inject_faults(plan: Plan, faults: Faults, writers: Sequence[Writer]) -> float:
+    """Let clients write while the faults occur. Return when the last one was over, on the monotonic clock."""
     began = time.monotonic()
     over = asyncio.Event()
     async with asyncio.TaskGroup() as group:
@@ -121,17 +121,19 @@ async def _turmoil(plan: Plan, faults: Faults, writers: Sequence[Writer]) -> flo
 
 
 async def _settle(writers: Sequence[Writer], ended: float, oracle: Oracle) -> None:
-    """Send again what nobody was told the outcome of, as a client that keeps its keys does."""
-    while left := sum(writer.unsettled for writer in writers):
+    """Retry writes with an unknown outcome, as a client that stores its idempotency keys does."""
+    while remaining := sum(writer.unsettled for writer in writers):
         if time.monotonic() > ended + SETTLING_S:
-            oracle.accuse(Verdict.ERROR, f"{left} writes were not taken within {SETTLING_S:.0f} s after the last fault")
+            oracle.accuse(
+                Verdict.ERROR, f"{remaining} writes did not succeed within {SETTLING_S:.0f} s after the last fault"
+            )
             return
         for writer in writers:
             await writer.settle()
 
 
 async def _agreement(stack: ChaosStack, deadline: float) -> float | None:
-    """Return when index and MySQL first agreed, on the monotonic clock; None: not by then."""
+    """Return when index and MySQL first agreed, on the monotonic clock; None if not before the deadline."""
     while time.monotonic() < deadline:
         with suppress(OSError):
             stored = await asyncio.to_thread(read_stores, stack)
@@ -142,10 +144,10 @@ async def _agreement(stack: ChaosStack, deadline: float) -> float | None:
 
 
 async def _at_rest(stack: ChaosStack, interposer: Interposer) -> Stored:
-    """Return what is stored once no message is on its way any more: none of them may undo the agreement."""
+    """Return what is stored once no messages are left: none of them may cause new differences."""
     with suppress(TimeoutError):
         async with asyncio.timeout(CONVERGENCE_S):
-            while await _waiting(interposer):  # noqa: ASYNC110 - Redis, which is asked, tells of no change
+            while await _waiting(interposer):  # noqa: ASYNC110 - Redis sends no notification
                 await asyncio.sleep(0.2)
     return await asyncio.to_thread(read_stores, stack, whole=True)
 
@@ -158,20 +160,20 @@ async def _waiting(interposer: Interposer) -> bool:
 
 
 async def _vary_latency(embedder: StubOpenAI, plan: Plan) -> None:
-    """Let the embedder answer some requests at once and others late, so that one worker overtakes the other."""
+    """Let the embedder answer some requests immediately and others late, so that workers overtake each other."""
     rng = actor_rng(plan.seed, "latency")
     while True:
-        # Mostly none: behind a backlog every job would read the last version.
+        # Mostly no latency: with a backlog, every job would read the latest version.
         [factor] = rng.choices((0, 1, 4), (6, 2, 1))
         embedder.latency = plan.latency * factor
         await asyncio.sleep(rng.uniform(0.02, 0.1))
 
 
 async def _schedule(users: Clients, plan: Plan) -> None:
-    """Ask again and again for another attempt at what failed, and for a reconciliation where jobs were lost.
+    """Regularly request a retry of failed units and, if jobs were lost, a reconciliation.
 
-    Where none were lost, outbox and worker must do without: a reconciliation would hide their faults. Where one may
-    have been lost, they get some time first, so that the table tells how often it was.
+    If none were lost, outbox and worker must succeed without one, which would hide their bugs. If one may have been
+    lost, reconciliations start after some time, so that the table shows how often one was needed.
     """
     rng = actor_rng(plan.seed, "scheduler")
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The platform as processes that can be killed, stopped and started again."""
+"""The platform as processes that can be killed, stopped and restarted."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ from mh_devtools.stubs.openai_stub import StubOpenAI
 DATABASE: Final = "chaos"
 DIMENSION: Final = 32
 
-# Every wait of the platform is short, so that what must be given up is given up within a short run.
+# Short timeouts throughout, so that they expire within a short run.
 _SHORT_WAITS: Final = {
     "CONVERSATIONS_TIMEOUT": "3",
     "DATABASE_LOCK_TIMEOUT": "3",
@@ -48,7 +48,7 @@ _SHORT_WAITS: Final = {
 class ChaosStack:
     """MariaDB, Redis, Milvus Lite, two conversations APIs, rag-api and two workers.
 
-    Context manager. `folder` gets the data and the logs; nothing is started before `start_all`.
+    A context manager. `folder` holds data and logs; `start_all` starts the processes.
     """
 
     def __init__(self, folder: Path, embedder: StubOpenAI) -> None:
@@ -81,13 +81,13 @@ class ChaosStack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for server in reversed(self._running.values()):
-            # A stopped process cannot act on SIGTERM; nothing in here is worth a slow end.
+            # A stopped process cannot handle SIGTERM, and a graceful shutdown is not needed.
             with suppress(ProcessLookupError):
                 os.killpg(server.process.pid, signal.SIGKILL)
             server.process.wait()
 
     def start_all(self) -> None:
-        """Start everything on empty stores and return when it answers. Raises ServerError."""
+        """Start everything with empty stores and wait until it is ready. Raises ServerError."""
         for name in (MYSQL, REDIS, MILVUS):
             self.start(name)
         with self.database() as connection:
@@ -100,7 +100,7 @@ class ChaosStack:
             servers.wait_until(self._running[name], lambda: self.ready(name), timeout=90)  # noqa: B023 - used at once
 
     def database(self, name: str | None = None) -> "pymysql.Connection[pymysql.cursors.Cursor]":
-        """Connect to MariaDB, beside the platform."""
+        """Connect directly to MariaDB."""
         return pymysql.connect(
             host="127.0.0.1",
             port=self.ports[MYSQL],
@@ -113,49 +113,49 @@ class ChaosStack:
         )
 
     def ready(self, name: str) -> bool:
-        """Whether an API says that it and all it needs is well."""
+        """Return whether an API reports that it and its dependencies are ready."""
         try:
             return httpx.get(f"{self.urls[name]}/readyz", timeout=3).status_code == 200
         except httpx.HTTPError:
             return False
 
     def start(self, name: str) -> None:
-        """Start a process on the data that it left; a store is ready on return. Raises ServerError."""
+        """Start a process with the data it left behind; a store is ready on return. Raises ServerError."""
         self._running[name] = self._starter(name)()
         self._down.discard(name)
 
     def kill(self, name: str) -> None:
-        """End a process and what it started, by SIGKILL."""
+        """Kill a process and its children with SIGKILL."""
         self._down.add(name)
         self.signal(name, signal.SIGKILL)
         self._running[name].process.wait()
 
     def stop(self, name: str) -> None:
-        """End a process as its operator would."""
+        """Stop a process gracefully."""
         self._down.add(name)
         self._running[name].stop()
 
     def signal(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to a process and to all that it started."""
+        """Send a signal to a process and its children."""
         with suppress(ProcessLookupError):
             os.killpg(self._running[name].process.pid, number)
 
     def children(self, name: str) -> list[psutil.Process]:
-        """Return the processes that a worker has for its jobs."""
+        """Return a worker's child processes, which run its jobs."""
         try:
             return list(psutil.Process(self._running[name].process.pid).children())
         except psutil.NoSuchProcess:
             return []
 
     async def supervise(self) -> None:
-        """Start again what ends without being told to, a second later, as a process manager does."""
+        """Restart processes that end unexpectedly, after a second, as a process manager does."""
         while True:
             for name, server in list(self._running.items()):
                 if name not in self._down and server.process.poll() is not None:
                     self.unexpected.append(f"{name} ended by itself (exit code {server.process.returncode})")
                     self._down.add(name)
                     await asyncio.sleep(1)
-                    # What it left of its group goes first: two workers of one name would answer as one.
+                    # Kill the rest of its process group first: two workers must not have the same name.
                     self.signal(name, signal.SIGKILL)
                     await asyncio.to_thread(self.start, name)
             await asyncio.sleep(0.1)
@@ -171,7 +171,7 @@ class ChaosStack:
         return stores.get(name) or (lambda: self._start_service(name))
 
     def _start_service(self, name: str) -> servers.Running:
-        # Each worker has an API of its own; rag-api shares the first.
+        # Each worker uses an API of its own; rag-api uses the first one too.
         api = APIS[WORKERS.index(name)] if name in WORKERS else APIS[0]
         env = {**self._env, "CONVERSATIONS_URL": self.urls[api]}
         if name in WORKERS:

@@ -1,4 +1,4 @@
-"""Compares the stores with each other, beside the platform."""
+"""Reads the stores directly and compares them with each other."""
 
 import logging
 import math
@@ -17,7 +17,7 @@ from mh_devtools.chaos.stack import DATABASE, DIMENSION, ChaosStack
 from mh_devtools.stubs.openai_stub import embedding
 
 MOST_NAMED = 5
-"""How many ids of each kind a finding names."""
+"""Maximum number of ids that a finding lists."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Vector:
 
 @dataclass(frozen=True)
 class Stored:
-    """What the stores hold at one moment."""
+    """The content of the stores at one time."""
 
     rows: list[Shown]
     outbox: int
@@ -41,7 +41,7 @@ class Stored:
 
 
 def read_stores(stack: ChaosStack, *, whole: bool = False) -> Stored:
-    """Read MySQL and, where its part is settled or `whole` is asked for, the index. Raises OSError when one is away."""
+    """Read MySQL, and the index too if nothing is pending or `whole` is set. Raises OSError if one is unreachable."""
     try:
         with stack.database(DATABASE) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT status, COUNT(*) FROM index_states GROUP BY status")
@@ -59,8 +59,8 @@ def read_stores(stack: ChaosStack, *, whole: bool = False) -> Stored:
 
 
 def read_vectors(stack: ChaosStack) -> list[Vector]:
-    """Read the whole index, rows that are there twice twice."""
-    # It says at each iteration that Milvus Lite has no time of its own.
+    """Read the whole index, including duplicate rows."""
+    # For each iterator pymilvus would warn that Milvus Lite returns no timestamp.
     logging.getLogger("pymilvus").setLevel(logging.ERROR)
     client = MilvusClient(stack.urls[MILVUS], dedicated=True, timeout=10)
     wanted = [fields.ID, fields.VERSION, fields.QUESTION, fields.EMBEDDING]
@@ -87,7 +87,7 @@ def read_vectors(stack: ChaosStack) -> list[Vector]:
 
 
 def differences(stored: Stored) -> Iterator[tuple[Verdict, str]]:
-    """Name everything in which the index is not what MySQL says; nothing is left of it when all is well."""
+    """Yield all differences between the index and MySQL."""
     if stored.outbox:
         yield Verdict.DIVERGED, f"{stored.outbox} outbox rows were not delivered"
     for status, count in stored.states.items():

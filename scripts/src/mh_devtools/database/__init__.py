@@ -1,1 +1,1 @@
-"""Saves, restores and checks the conversations database."""
+"""Tools for the conversations database: backup, restore, check of the migrations."""

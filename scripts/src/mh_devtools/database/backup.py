@@ -1,9 +1,9 @@
-"""Save the conversations database to a file, and restore it into an empty one.
+"""Back up the conversations database to a file, and restore it into an empty database.
 
-The database is the one that DATABASE_URL names: MySQL, MariaDB or SQLite, and what was saved from one may be restored
-into another. The file is gzipped JSON: a line on how it was made, a line a row, a line with the count and checksum of
-each table. It holds one moment of the database, which may be in use meanwhile. A restore reads back what it wrote, and
-owes the worker every conversation, so that the index is built again as soon as the services start.
+The database is the one in DATABASE_URL: MySQL, MariaDB or SQLite. A backup of one can be restored into another. The
+file is gzipped JSON: a header line, one line per row, and a line with the row count and checksum of each table. It is a
+consistent snapshot, even if the database is in use. A restore verifies what it wrote and queues every conversation for
+indexing, so that the index is rebuilt as soon as the services start.
 """
 
 import argparse
@@ -51,11 +51,11 @@ DRIVERS: Final = {"mysql": "mysql+pymysql", "sqlite": "sqlite"}
 
 
 def backup(address: URL, file: Path) -> dict[str, Digest]:
-    """Save the database; return what each table holds. `file` must not exist; it is readable by its owner only."""
+    """Back up the database; return the digest of each table. `file` must not exist; only its owner can read it."""
     if file.exists():
-        raise BackupError(f"{file} exists; name another file.")
+        raise BackupError(f"{file} already exists; choose another file name.")
     if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():
-        raise BackupError(f"There is no database file {address.database}.")
+        raise BackupError(f"The database file {address.database} does not exist.")
     part = file.with_name(f"{file.name}.part")
     with _engine(address) as engine, engine.connect() as connection:
         _begin_snapshot(connection)
@@ -83,12 +83,12 @@ def backup(address: URL, file: Path) -> dict[str, Digest]:
 
 
 def restore(address: URL, file: Path) -> dict[str, Digest]:
-    """Fill an empty database with a backup, compare it row for row, and owe the worker every conversation."""
+    """Restore a backup into an empty database, verify every table, and queue every conversation for indexing."""
     head, digests = read_checked(file)
     with _engine(address) as engine, engine.connect() as connection:
         for table in _tables(connection):
             if connection.scalar(select(func.count()).select_from(table)):
-                raise BackupError(f"The database is not empty ({table.name} has rows); restore into an empty one.")
+                raise BackupError(f"The database is not empty ({table.name} has rows); restore into an empty database.")
     _migrate(address, head["revision"])
     with _engine(address) as engine:
         with engine.begin() as connection:
@@ -97,21 +97,23 @@ def restore(address: URL, file: Path) -> dict[str, Digest]:
                 connection.execute(tables[name].insert(), _decode(tables[name], head["columns"][name], rows))
             for name, digest in digests.items():
                 if (found := _digest(connection, tables[name], head["columns"][name])) != digest:
-                    raise BackupError(f"{name} was restored with {found.rows} rows of other content; nothing is kept.")
+                    raise BackupError(
+                        f"{name} was restored with {found.rows} rows that differ from the backup; rolled back."
+                    )
         with engine.begin() as connection:
             _set_next_ids(connection, head["next_ids"])
     _migrate(address, "head")
     with _engine(address) as engine, engine.begin() as connection:
-        _owe_everything(connection)
+        _queue_everything(connection)
     return digests
 
 
 @contextlib.contextmanager
 def _engine(address: URL) -> Iterator[Engine]:
-    """Give an engine; what goes wrong with the database is a BackupError without any row's text."""
+    """Yield an engine; database errors become BackupError, without any row's text."""
     engine = create_engine(address.set(drivername=DRIVERS[address.get_backend_name()]), hide_parameters=True)
     if engine.dialect.name == "sqlite":
-        # The driver would not begin a transaction for reads, and each would see a moment of its own.
+        # The driver does not begin a transaction for reads, so each would see a different snapshot.
         event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     try:
@@ -123,26 +125,26 @@ def _engine(address: URL) -> Iterator[Engine]:
 
 
 def _begin_snapshot(connection: Connection) -> None:
-    """Let every read that follows see the same moment."""
+    """Make all following reads see the same snapshot."""
     if connection.dialect.name == "mysql":
         connection.execution_options(isolation_level="REPEATABLE READ")
         connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT")
 
 
 def _tables(connection: Connection) -> list[Table]:
-    """Return the tables that are there, those first that others refer to."""
+    """Return the existing tables, referenced ones first."""
     metadata = MetaData()
     metadata.reflect(connection)
     for table in metadata.sorted_tables:
         for column in table.columns:
             if isinstance(column.type, Float):
-                # Read as it is; as a decimal, which MySQL's dialect makes of it, it would be rounded.
+                # Read as float: MySQL's dialect would convert it to a rounded decimal.
                 column.type.asdecimal = False
     return [table for table in metadata.sorted_tables if table.name != VERSIONS]
 
 
 def _next_ids(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:
-    """Return the key that each table gives next: a deleted row's is not given again, nor after a restore."""
+    """Return the next id of each table, so that ids of deleted rows are not reused after a restore either."""
     if connection.dialect.name == "sqlite":
         found = connection.execute(text("SELECT name, seq + 1 FROM sqlite_sequence"))
         return {row[0]: int(row[1]) for row in found}
@@ -165,7 +167,7 @@ def _set_next_ids(connection: Connection, next_ids: Mapping[str, int]) -> None:
 
 
 def _lines(connection: Connection, table: Table, columns: Sequence[str]) -> Iterator[str]:
-    """Yield each row as JSON, in the order of the keys: the same on every engine."""
+    """Yield each row as JSON, in primary key order; the same text on every engine."""
     query = select(*(table.c[name] for name in columns)).order_by(*table.primary_key.columns)
     with connection.execution_options(stream_results=True, yield_per=BATCH).execute(query) as rows:
         for row in rows:
@@ -177,7 +179,7 @@ def _plain(value: Any) -> Any:
         return value.isoformat(timespec="microseconds")
     if isinstance(value, date):
         return value.isoformat()
-    # Engines without a type for it keep 0 and 1.
+    # Engines without a boolean type store 0 and 1.
     return int(value) if isinstance(value, bool) else value
 
 
@@ -202,21 +204,21 @@ def _typed(kind: TypeEngine[Any], value: Any) -> Any:
     return date.fromisoformat(value) if isinstance(kind, Date) else value
 
 
-def _owe_everything(connection: Connection) -> None:
-    """Queue each unit for the index, of which nobody knows what it holds now, and a run that cleans it up."""
+def _queue_everything(connection: Connection) -> None:
+    """Queue every unit for indexing, as the index's content is unknown, and a reconciliation that removes orphans."""
     now = datetime.now(UTC).replace(tzinfo=None)
     tables = {table.name: table for table in _tables(connection)}
     unknown = {"attempts": 0, "reason": None, "indexed_version": None, "indexed_at": None}
     pending = {"status": IndexStatus.PENDING.value, "queued_at": now}
     connection.execute(tables["index_states"].update().values(pending | unknown))
     states = select(*(tables["index_states"].c[name] for name in UnitKey._fields))
-    # A conversation that somebody else wrote may have no state.
+    # A conversation that another program wrote to the database may have no state.
     rows = select(literal(CONVERSATION), tables["mental_health_conversations"].c.id, literal(0))
     units = states.union(rows).subquery()
-    owed = select(*units.c, literal(IndexJob.UPDATED.value), literal(now)).order_by(*units.c)
+    jobs = select(*units.c, literal(IndexJob.UPDATED.value), literal(now)).order_by(*units.c)
     columns = [*UnitKey._fields, "job", "created_at"]
-    connection.execute(tables["index_outbox"].insert().from_select(columns, owed))
-    # It finds what the index holds beyond the backup.
+    connection.execute(tables["index_outbox"].insert().from_select(columns, jobs))
+    # The run finds entries of the index that are not in the backup.
     run = {"kind": IndexRunKind.RECONCILE.value, "status": IndexRunStatus.QUEUED.value, "force": False}
     run |= dict.fromkeys(RunCounts.model_fields, 0) | {"requested_at": now, "message_due_at": now}
     connection.execute(tables["index_runs"].insert().values(run))
@@ -228,11 +230,11 @@ def _migrate(address: URL, revision: str) -> None:
     done = subprocess.run(command, cwd=DATABASE_SERVICE, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]
-        raise BackupError(f"The database could not be brought to revision {revision}: {lines[-1]}")
+        raise BackupError(f"The database could not be migrated to revision {revision}: {lines[-1]}")
 
 
 def main() -> None:
-    """Save or restore, and print what each table holds."""
+    """Back up or restore, and print the digest of each table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("action", choices=["backup", "restore"])
     parser.add_argument("file", type=Path)
@@ -245,7 +247,7 @@ def main() -> None:
     for name, digest in digests.items():
         print(f"{name:<32} {digest.rows:>9} rows  sha256 {digest.sha256}")
     if arguments.action == "restore":
-        print("Restored and compared. Start the services: the index is built again from what is owed to it now.")
+        print("Restored and verified. Start the services: every conversation is queued, so the index is rebuilt.")
 
 
 if __name__ == "__main__":

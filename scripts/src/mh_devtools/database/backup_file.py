@@ -1,4 +1,4 @@
-"""The file of a backup: gzipped JSON, a line on how it was made, a line a row, a line of counts and checksums."""
+"""The file format of backups: gzipped JSON with a header line, one line per row, and a line of counts and checksums."""
 
 import gzip
 import hashlib
@@ -14,36 +14,36 @@ BATCH: Final = 500
 
 
 class BackupError(Exception):
-    """The backup cannot be made, read or restored. The message says why; nothing is left half done."""
+    """The backup cannot be made, read or restored. The message says why."""
 
 
 @dataclass(frozen=True)
 class Digest:
-    """What a table holds: how many rows, and the SHA-256 of all of them in the order of their keys."""
+    """The number of rows of a table, and their SHA-256 in primary key order."""
 
     rows: int
     sha256: str
 
 
 class Sums:
-    """Counts and hashes lines as they pass."""
+    """Counts and hashes lines."""
 
     def __init__(self) -> None:
         self._rows, self._hash = 0, hashlib.sha256()
 
     def add(self, line: str) -> None:
-        """Count and hash one more line."""
+        """Count and hash a line."""
         self._rows += 1
         self._hash.update(line.encode() + b"\n")
 
     @property
     def digest(self) -> Digest:
-        """Of the lines so far."""
+        """The digest of the lines so far."""
         return Digest(self._rows, self._hash.hexdigest())
 
 
 def read_checked(file: Path) -> tuple[dict[str, Any], dict[str, Digest]]:
-    """Read the whole backup once; return its head and what it says of each table, when it keeps its word."""
+    """Read the whole backup and verify its checksums; return its header and the digest of each table."""
     sums: dict[str, Sums] = {}
     last = ""
     try:
@@ -58,15 +58,15 @@ def read_checked(file: Path) -> tuple[dict[str, Any], dict[str, Digest]]:
                 last = line
         digests = {name: Digest(**digest) for name, digest in json.loads(last).items()}
     except (OSError, EOFError, StopIteration, ValueError, AttributeError, TypeError) as error:
-        raise BackupError(f"{file} is not a whole backup ({type(error).__name__}).") from error
+        raise BackupError(f"{file} is not a complete backup ({type(error).__name__}).") from error
     for name, digest in digests.items():
         if sums.setdefault(name, Sums()).digest != digest:
-            raise BackupError(f"{file} is damaged: {name} has not the checksum that was noted.")
+            raise BackupError(f"{file} is damaged: the checksum of {name} does not match.")
     return head, digests
 
 
 def batches(file: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield the rows of a checked backup, up to BATCH of one table at a time."""
+    """Yield the rows of a verified backup, at most BATCH of one table at a time."""
     with gzip.open(file, "rt", encoding="utf-8", newline="\n") as lines:
         name, rows = "", list[str]()
         for line in islice(lines, 1, None):
@@ -75,5 +75,5 @@ def batches(file: Path) -> Iterator[tuple[str, list[str]]]:
                 yield json.loads(name), rows
                 rows = []
             name = table
-            # The last line, which is no row, is not yielded.
+            # The last line is not a row; it is never yielded.
             rows.append(row)

@@ -1,1 +1,1 @@
-"""Writes what the documents take from the code."""
+"""Checks the documents against the code, and writes the generated ones."""

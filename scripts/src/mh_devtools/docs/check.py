@@ -1,11 +1,11 @@
-"""Check every name, path, link and number in the Markdown pages: `python -m mh_devtools.docs.check`.
+"""Checks every name, path, link and number in the Markdown pages: `python -m mh_devtools.docs.check`.
 
-Checked are links with their anchors, and in code spans and shell blocks: paths, make targets, `mh` commands with their
-options, routes, metrics, environment variables, modules with what they define, and every other identifier. A number is
-checked where it follows the constant that holds it: a page says `RUN_LEASE` (30 s), and the code must agree. On the
-pages of `STRICT`, quantities that name no constant are refused.
+It checks links with their anchors, and in code spans and shell blocks: paths, make targets, `mh` commands with their
+options, routes, metrics, environment variables, modules and what they define, and all other identifiers. A number is
+checked if it follows its constant, as in `RUN_LEASE` (30 s). On the pages in `STRICT`, every quantity must follow a
+constant.
 
-Prints one line per fault, with what to change, and exits with 1 if there are any.
+Prints one line per fault that says what to change, and exits with 1 if there are any.
 """
 
 import re
@@ -21,9 +21,9 @@ from mh_devtools.docs.pages import Page, pages
 from mh_devtools.paths import ROOT
 
 HISTORY: Final = ("CHANGELOG.md",)
-"""Names of earlier releases may stand here; only links are checked."""
+"""Pages that may contain names of earlier releases; only their links are checked."""
 STRICT: Final = ("docs/architecture.md", "docs/contracts.md")
-"""Each quantity on these pages must name the constant or setting that holds it."""
+"""Pages on which each quantity must follow the constant or setting with its value."""
 
 _SUPERSEDED: Final = re.compile(r"^\*\*Status\.\*\* Superseded", re.MULTILINE)
 _URL: Final = re.compile(r"https?:|mailto:")
@@ -35,7 +35,7 @@ _PLACEHOLDER: Final = re.compile(r"(^|/)(?!README|CHANGELOG|CONTRIBUTING)[A-Z]+\
 _ELSEWHERE: Final = re.compile(
     r"/?(tmp|proc|run|path|etc|var|dev|usr)(/|$)|~/|\.venv/|[a-z]+\.[a-z]+/|text/|application/|\d{4}/"
 )
-"""Paths that are not in the repository: of the system, of a running platform, and media types."""
+"""Paths outside the repository: of the system or a running platform; and media types."""
 _ROUTE: Final = re.compile(r"(?:((?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)(?:, [A-Z]+)*) )?([/…][\w/{}.*…-]*)(\?.*)?")
 _DOTTED: Final = re.compile(r"([a-z_]\w*(?:\.\w+)+)(?:\(.*\))?")
 _MODULE_RUN: Final = re.compile(r"python3?(?: -\S+)* -m ([\w.]+)")
@@ -65,7 +65,7 @@ _QUANTITY: Final = re.compile(
 
 
 def faults(page: Page, known: Known) -> Iterator[str]:
-    """Yield what is wrong on a page, one line each."""
+    """Yield the faults of a page, one line each."""
     for line, message in _faults(page, known):
         yield f"{page.path.as_posix()}:{line}: {message}"
 
@@ -76,7 +76,7 @@ def _faults(page: Page, known: Known) -> Iterator[tuple[int, str]]:
         return
     for line, match in page.lines_of(_ADR):
         if int(match[1]) not in known.decisions:
-            yield line, f"There is no ADR {match[1]}: docs/adr/README.md lists those that exist."
+            yield line, f"ADR {match[1]} does not exist: docs/adr/README.md lists the existing ones."
     for line, span in page.spans:
         for message in _span(span, page, known):
             yield line, message
@@ -100,11 +100,14 @@ def _links(page: Page, known: Known) -> Iterator[tuple[int, str]]:
         path = ((ROOT / page.path).parent / file).resolve() if file else ROOT / page.path
         name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
         if file and name not in known.files and name not in known.folders:
-            yield line, f"The link {target} leads to {name}, which does not exist: correct the link."
+            yield line, f"The link {target} points to {name}, which does not exist: correct the link."
         elif anchor and path.suffix == ".md":
-            there = page if not file else Page(Path(name), path.read_text(encoding="utf-8"))
-            if anchor not in there.anchors:
-                yield line, f"The link {target} names a heading that {name} does not have: correct the part after #."
+            target_page = page if not file else Page(Path(name), path.read_text(encoding="utf-8"))
+            if anchor not in target_page.anchors:
+                yield (
+                    line,
+                    f"The link {target} points to a heading that {name} does not have: correct the part after #.",
+                )
 
 
 def _span(span: str, page: Page, known: Known) -> Iterator[str]:
@@ -128,10 +131,10 @@ def _span(span: str, page: Page, known: Known) -> Iterator[str]:
         yield from _route(route[1], route[2], known)
     elif _PATH.fullmatch(span) and ("/" in span or _SUFFIX.search(span)) and span.split(".")[0] not in PACKAGES:
         if not _is_path(span, page, known):
-            yield f"`{span}` is not a file or folder of the repository: correct the path. {_OR_FOREIGN}"
+            yield f"`{span}` is not a file or folder here: correct the path. {_OR_FOREIGN}"
     elif dotted := _DOTTED.fullmatch(span):
         if not _is_dotted(dotted[1], known):
-            yield f"`{span}` is neither a module of ours nor defined in one: correct the name. {_OR_FOREIGN}"
+            yield f"`{span}` is neither one of our modules nor defined in one: correct the name. {_OR_FOREIGN}"
     elif re.fullmatch(r"\w+(\(\))?", span):
         word = span.removesuffix("()")
         if not word[0].isdigit() and word not in known.words and word not in known.variables:
@@ -141,7 +144,7 @@ def _span(span: str, page: Page, known: Known) -> Iterator[str]:
         files = [word for word in words if _PATH.fullmatch(word) and _SUFFIX.search(word)]
         for file in files:
             if not _is_path(file, page, known):
-                yield f"`{file}` in `{span}` is not a file of the repository: correct the path. {_OR_FOREIGN}"
+                yield f"`{file}` in `{span}` is not a file here: correct the path. {_OR_FOREIGN}"
         for word in _COMPOUND.findall(" ".join(word for word in words if word not in files)):
             if word not in known.words and word not in known.variables and word not in FOREIGN:
                 yield f"`{word}` in `{span}` does not occur in the code: correct the name. {_OR_FOREIGN}"
@@ -151,7 +154,7 @@ _OR_FOREIGN: Final = "If it belongs to another program, add it to mh_devtools/do
 
 
 def _variable(name: str, known: Known) -> str | None:
-    """Return what is wrong with an environment variable or constant."""
+    """Return the fault of an environment variable or constant, or None."""
     if name.replace("__", "_") in known.variables or name in known.constants or name in FOREIGN:
         return None
     if name in known.words and not any(name.startswith(prefix) for prefix in known.prefixes):
@@ -177,7 +180,7 @@ def _route(methods: str | None, path: str, known: Known) -> Iterator[str]:
     if not found and methods is None and pattern in known.prefixes_of_routes:
         return
     if not found:
-        yield f"`{path}` is not a route of the APIs or a page of the gateway: see the OpenAPI documents."
+        yield f"`{path}` is neither a route of the APIs nor a page of the gateway: see the OpenAPI documents."
     for method in re.split(", ", methods or ""):
         if found and method and not any(method.lower() in known.routes.get(one, ()) for one in found):
             yield f"`{path}` does not support {method}: see its OpenAPI document."
@@ -213,13 +216,13 @@ def _is_dotted(name: str, known: Known) -> bool:
 
 
 def _commands(text: str, known: Known) -> Iterator[str]:
-    """Yield what is wrong with the commands in a line of a shell, or in a code span."""
+    """Yield the faults of the commands in a shell line or a code span."""
     for module in _MODULE_RUN.findall(text):
         if module.split(".")[0] in PACKAGES and module not in known.modules:
-            yield f"There is no module {module} to run: correct the name."
+            yield f"The module {module} does not exist: correct the name."
     for target, variables in _MAKE.findall(re.sub(r"\b(apt-get|brew) install .*", "", text)):
         if target not in known.targets:
-            yield f"`make {target}` is not a target: `make help` lists them."
+            yield f"`{target}` is not a make target: `make help` lists them."
         for name in re.findall(r"([A-Z_]+)=", variables):
             if name not in known.words and name not in known.variables:
                 yield f"`make {target}` has no variable {name}: see the Makefile."
@@ -245,7 +248,7 @@ def _mh(line: str, known: Known) -> Iterator[str]:
 
 def _addresses(line: str, known: Known) -> Iterator[str]:
     for path in re.findall(r"http://127\.0\.0\.1:8080(/[\w/.{}…-]*)", line):
-        # An id stands in the place of the parameter.
+        # Replace an id by the parameter.
         if path != "/":
             yield from _route(None, re.sub(r"/\d+(?=/|$)", "/{}", path), known)
 
@@ -254,13 +257,15 @@ def _numbers(page: Page, known: Known) -> Iterator[tuple[int, str]]:
     for line, match in page.lines_of(_NAMED):
         name, said, unit = match[1], float(match[2].replace(",", "")), match[3]
         values = known.constants.get(name)
-        if values is None and (name in known.words or name in known.variables):  # else its code span is a fault
-            yield line, f"{name} ({match[2]}): no module of ours gives {name} a number. Correct the name."
+        if values is None and (
+            name in known.words or name in known.variables
+        ):  # otherwise its code span is already a fault
+            yield line, f"{name} ({match[2]}): none of our modules defines {name} as a number. Correct the name."
         elif values is not None and not any(_same(said, unit, value) for value in values):
             true = " or ".join(f"{value:,g}" for value in sorted(set(values)))
             yield (
                 line,
-                f"{name} is {true} in the code, and not {match[2]} {unit or ''}".rstrip() + ": correct the number.",
+                f"{name} is {true} in the code, not {match[2]} {unit or ''}".rstrip() + ": correct the number.",
             )
     if page.path.as_posix() in STRICT:
         unnamed = _NAMED.sub(lambda match: "\n" * match[0].count("\n"), page.prose)
@@ -273,13 +278,13 @@ def _numbers(page: Page, known: Known) -> Iterator[tuple[int, str]]:
 
 
 def _same(said: float, unit: str | None, value: float) -> bool:
-    """Say whether a number with its unit is this value, which is in seconds, bytes or pieces."""
-    in_its_unit = abs(said * _UNITS.get(unit or "", 1) - value) < 1e-9
-    return in_its_unit or (abs(said - value) < 1e-9 and unit in ("MB", "KB"))  # a setting in MB
+    """Return whether a number with its unit equals this value, which is in seconds, bytes or without a unit."""
+    in_base_unit = abs(said * _UNITS.get(unit or "", 1) - value) < 1e-9
+    return in_base_unit or (abs(said - value) < 1e-9 and unit in ("MB", "KB"))  # a setting in MB
 
 
 def main() -> None:
-    """Print every fault."""
+    """Print all faults."""
     known = Known()
     found = [fault for page in pages() for fault in faults(page, known)]
     if found:

@@ -1,6 +1,6 @@
-"""Write docs/adr/README.md, the index of the decision records: `python -m mh_devtools.docs.decisions`.
+"""Writes docs/adr/README.md, the index of the decision records: `python -m mh_devtools.docs.decisions`.
 
-With --check nothing is written; it fails when the file is not what it would write, or a record has another form.
+With --check, it only fails if the file is out of date or a record has the wrong form.
 """
 
 import re
@@ -43,7 +43,7 @@ _FORM: Final = re.compile(
 
 
 def index(folder: Path = FOLDER) -> Iterator[str]:
-    """Yield the lines of the index. Raises ValueError, with what to change, for a record of another form."""
+    """Yield the lines of the index. Raises ValueError, which says what to change, for a record in the wrong form."""
     yield INTRODUCTION
     taken: dict[int, Path] = {}
     for file in sorted(folder.glob("[0-9]*.md")):
@@ -60,12 +60,12 @@ def index(folder: Path = FOLDER) -> Iterator[str]:
             raise ValueError(f"{file.name} and {taken[number].name} have the same number: take the next free one.")
         taken[number] = file
         if form["by"] and not form["file"].startswith(f"{int(form['by']):04}-"):
-            raise ValueError(f"{file.name} is superseded by {form['by']}, but the link leads to {form['file']}.")
+            raise ValueError(f"{file.name} is superseded by {form['by']}, but the link points to {form['file']}.")
         yield f"| {number} | [{form['title']}]({file.name}) | {form['status']} |\n"
 
 
 def main() -> None:
-    """Write the index, or compare it."""
+    """Write the index, or check it."""
     try:
         text = "".join(index())
     except ValueError as error:

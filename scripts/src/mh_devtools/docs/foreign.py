@@ -1,4 +1,4 @@
-"""Names in the documents that belong to other programs, or to a machine, and so stand nowhere in our code."""
+"""Names in the documents that belong to other programs or to the system, and so do not occur in our code."""
 
 from typing import Final
 
@@ -33,4 +33,4 @@ FOREIGN: Final = frozenset(
         "OTEL_TRACES_SAMPLER_ARG",
     ]
 )
-"""Words, paths and whole code spans. Each is somebody else's name: what is ours must be found in the code."""
+"""Words, paths and whole code spans. None of them is a name of ours: those must occur in the code."""

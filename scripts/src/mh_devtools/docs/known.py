@@ -1,6 +1,6 @@
-"""What the code has, for documents to name: files, routes, commands, variables, modules, constants, words.
+"""The names that documents can refer to: files, routes, commands, variables, modules, constants, words.
 
-Each set comes from where the thing is declared, so a document cannot name what was renamed or removed.
+Each set is read from the declarations, so documents cannot refer to names that were changed or removed.
 """
 
 import ast
@@ -24,10 +24,10 @@ PACKAGES: Final = {
     "rag_api": "services/rag-api/src",
     "mh_devtools": "scripts/src",
 }
-"""Folder of each of our packages."""
+"""The source folder of each of our packages."""
 
 TESTS: Final = "tests/test_documents.py"
-"""Has names on purpose that there are nowhere."""
+"""Contains made-up names on purpose."""
 
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _UPPER: Final = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
@@ -37,23 +37,23 @@ _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
 
 @dataclass(frozen=True)
 class Command:
-    """A command of `mh`: its options, and the commands below it."""
+    """A command of `mh`: its options and subcommands."""
 
     options: frozenset[str]
     below: Mapping[str, "Command"]
 
 
 class Known:
-    """What the code has. Each set is made when it is first asked for."""
+    """The known names. Each set is computed when it is first used."""
 
     @cached_property
     def files(self) -> set[str]:
-        """Every file, by its path from the root."""
+        """Every file, by its path relative to the root."""
         return {path.as_posix() for path in tracked_files()}
 
     @cached_property
     def folders(self) -> set[str]:
-        """Every folder that has a file."""
+        """Every folder that contains a file."""
         return {parent.as_posix() for name in self.files for parent in Path(name).parents} - {"."}
 
     @cached_property
@@ -71,7 +71,7 @@ class Known:
         return {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in self.modules.items()}
 
     def defines(self, module: str, name: str) -> bool:
-        """Say whether a module has a name at its top, or, for `CLASS.NAME`, in a class there."""
+        """Return whether a module defines a name at its top level or, for `CLASS.NAME`, in a class."""
         body: list[ast.stmt] = self._trees[module].body
         for part in name.split("."):
             found = [statement for statement in body if part in _bound(statement)]
@@ -82,11 +82,11 @@ class Known:
 
     @cached_property
     def words(self) -> set[str]:
-        """Every identifier in the code: names, and words in texts, of Python without docstrings and comments."""
+        """Every identifier in the code, and the words in its strings; for Python without docstrings and comments."""
         found: set[str] = set()
         for name in self.files - {TESTS}:
             path = ROOT / name
-            if not path.is_file():  # the chart has links to folders
+            if not path.is_file():  # the chart contains links to folders
                 continue
             if path.suffix == ".py":
                 found.update(_words_of(ast.parse(path.read_text(encoding="utf-8"))))
@@ -97,7 +97,7 @@ class Known:
 
     @cached_property
     def variables(self) -> set[str]:
-        """Every environment variable that is a setting, or stands in the environment and compose files."""
+        """Every environment variable that is a setting or occurs in the environment and Compose files."""
         found = {"ENVIRONMENT", "STARTUP_TIMEOUT"}
         for name, group in settings_reference.groups():
             found.update(f"{name}_{field}".upper() for field in group.model_fields)
@@ -112,18 +112,18 @@ class Known:
 
     @cached_property
     def prefixes(self) -> set[str]:
-        """What the variables of each settings group begin with, such as `DATABASE_`."""
+        """The prefixes of the variables of each settings group, such as `DATABASE_`."""
         return {f"{name}_".upper() for name, _ in settings_reference.groups()}
 
     @cached_property
     def targets(self) -> set[str]:
-        """The targets of make."""
+        """The targets of the Makefile."""
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         return set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
 
     @cached_property
     def mh(self) -> Command:
-        """The command `mh` with all that it has."""
+        """The command `mh` with its subcommands and options."""
         from mh_client._commands import app
         from typer.main import get_command
 
@@ -144,12 +144,12 @@ class Known:
 
     @cached_property
     def routes(self) -> dict[str, set[str]]:
-        """The methods of each route of both APIs, by its template with every parameter called `{}`."""
+        """The methods of each route of both APIs, by its path with every parameter written as `{}`."""
         found: defaultdict[str, set[str]] = defaultdict(set)
         for document in self._openapi:
             for path, operations in document["paths"].items():
                 found[template(path)].update(method for method in operations if method in _METHODS)
-        # Not in an OpenAPI document: MCP speaks for itself, and these are for operators.
+        # Not in the OpenAPI documents: MCP describes itself, and the others are for operators.
         found["/mcp"] |= {"get", "post"}
         for path in ("/metrics", "/openapi.json"):
             found[path].add("get")
@@ -157,13 +157,13 @@ class Known:
 
     @cached_property
     def route_descriptions(self) -> list[str]:
-        """What the OpenAPI documents say of each route."""
+        """The description of each route in the OpenAPI documents."""
         paths = [operations for document in self._openapi for operations in document["paths"].values()]
         return [one["description"] for operations in paths for one in operations.values() if "description" in one]
 
     @cached_property
     def prefixes_of_routes(self) -> set[str]:
-        """What a path may be that is no route: the beginning of some, and what the gateway has besides."""
+        """Paths that are not routes of the APIs: prefixes of routes, and the gateway's own paths."""
         from mh_devtools.embedded.local_gateway import CONVERSATIONS, PAGES, PRIVATE, RAG, ROUTES
 
         found = {*PAGES, *PRIVATE, *ROUTES, f"/{CONVERSATIONS}", f"/{RAG}"}
@@ -174,7 +174,7 @@ class Known:
 
     @cached_property
     def metrics(self) -> set[str]:
-        """The names of the metrics that the services show."""
+        """The names of the metrics that the services export."""
         import conversations_api.metrics
         import indexer_worker.metrics
         import mh_common.embeddings.metrics
@@ -202,7 +202,7 @@ class Known:
 
     @cached_property
     def constants(self) -> dict[str, list[Any]]:
-        """The numbers that modules of ours name in capitals; times in seconds. A name can stand in several modules."""
+        """Our modules' numeric constants; times in seconds. A name can be defined in several modules."""
         found: defaultdict[str, list[Any]] = defaultdict(list)
         for module, tree in self._trees.items():
             for node in tree.body:
@@ -218,7 +218,7 @@ class Known:
         return dict(found)
 
     def _number(self, node: ast.expr) -> float | None:
-        """Return what an expression of numbers, durations and other constants is; None when it is something else."""
+        """Evaluate an expression of numbers, durations and other constants; return None for anything else."""
         if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
             return node.value
         if isinstance(node, ast.Name):
@@ -245,7 +245,7 @@ class Known:
 
 
 def template(path: str) -> str:
-    """Return a route's path with every parameter called `{}`, and without a query string."""
+    """Return a route's path with every parameter written as `{}`, and without its query string."""
     return re.sub(r"\{[^}]*\}", "{}", path.split("?")[0])
 
 
@@ -275,7 +275,7 @@ def _assigned(node: ast.stmt) -> tuple[str | None, ast.expr | None]:
 
 
 def _bound(statement: ast.stmt) -> set[str]:
-    """Return the names that a statement gives."""
+    """Return the names that a statement binds."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
     if isinstance(statement, ast.Import | ast.ImportFrom):
@@ -285,7 +285,7 @@ def _bound(statement: ast.stmt) -> set[str]:
 
 
 def _words_of(tree: ast.Module) -> Iterator[str]:
-    """Yield the identifiers of a module and the words in its texts, but for its docstrings."""
+    """Yield the identifiers of a module and the words in its strings, except docstrings."""
     docstrings = {
         id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }

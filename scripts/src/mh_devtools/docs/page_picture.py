@@ -1,7 +1,7 @@
-"""Photograph the counselor's page for the README: `python -m mh_devtools.docs.page_picture [URL]`.
+"""Takes the README's screenshot of the counselor's page: `python -m mh_devtools.docs.page_picture [URL]`.
 
-URL is a platform with the sample conversations and without a language model, such as `make run` starts. The question is
-asked in a headless browser with the light colour scheme, and the top of the page is written to docs/figures/page.png.
+URL is a platform with the sample conversations and without a language model, as `make run` starts it. The question is
+asked in a headless browser with the light colour scheme, and the top of the page is saved as docs/figures/page.png.
 """
 
 import sys
@@ -21,8 +21,8 @@ WIDTH: Final = 900
 TIMEOUT_S: Final = 60
 
 
-def photograph(browser: Chrome, url: str) -> bytes:
-    """Ask the question on the page at `url` and return a picture (PNG) down to the end of the first source."""
+def take_screenshot(browser: Chrome, url: str) -> bytes:
+    """Ask the question on the page at `url` and return a screenshot (PNG) down to the end of the first source."""
     scheme = {"features": [{"name": "prefers-color-scheme", "value": "light"}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
     _resize(browser, 1200)
@@ -49,10 +49,10 @@ def _resize(browser: Chrome, height: int) -> None:
 
 
 def main() -> None:
-    """Write the picture."""
+    """Write the screenshot."""
     url = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8080"
     with chromium() as browser:
-        FILE.write_bytes(photograph(browser, url))
+        FILE.write_bytes(take_screenshot(browser, url))
 
 
 if __name__ == "__main__":

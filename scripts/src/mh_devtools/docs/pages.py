@@ -1,4 +1,4 @@
-"""The repository's Markdown pages, taken apart: what links, code spans and code blocks they have."""
+"""Parses the repository's Markdown pages into links, code spans and code blocks."""
 
 import re
 import subprocess
@@ -18,14 +18,14 @@ _HEADING: Final = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Page:
-    """A Markdown file. `path` is relative to the root of the repository."""
+    """A Markdown file. `path` is relative to the repository's root."""
 
     path: Path
     text: str
 
     @cached_property
     def prose(self) -> str:
-        """The text with each code block blanked out; its lines stay, so that places keep their numbers."""
+        """The text without the contents of code blocks; line numbers are preserved."""
         return _FENCE.sub(lambda match: "\n" * match[0].count("\n"), self.text)
 
     @cached_property
@@ -35,13 +35,13 @@ class Page:
 
     @cached_property
     def spans(self) -> list[tuple[int, str]]:
-        """Line and content of each code span, on one line."""
+        """Line and content of each code span, joined to one line."""
         found = _SPAN.finditer(self.prose)
         return [(self._line(self.prose, one.start()), " ".join(one[2].split())) for one in found]
 
     @cached_property
     def plain(self) -> str:
-        """The prose without code spans and without where its links lead, line for line."""
+        """The prose without code spans and link targets; line numbers are preserved."""
         without = _SPAN.sub(lambda match: "\n" * match[0].count("\n"), self.prose)
         return re.sub(r"\]\([^)]*\)|<https?:[^>]*>", "]", without)
 
@@ -53,7 +53,7 @@ class Page:
 
     @cached_property
     def anchors(self) -> set[str]:
-        """The anchors that GitHub gives to the headings."""
+        """The anchors that GitHub assigns to the headings."""
         found: set[str] = set()
         for heading in _HEADING.findall(self.prose):
             words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
@@ -63,7 +63,7 @@ class Page:
         return found
 
     def lines_of(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, re.Match[str]]]:
-        """Yield each match in the prose, code spans included, with its line."""
+        """Yield each match in the prose, including code spans, with its line."""
         for match in pattern.finditer(self.prose):
             yield self._line(self.prose, match.start()), match
 
@@ -73,7 +73,7 @@ class Page:
 
 
 def tracked_files() -> list[Path]:
-    """Return the files that git has or would have, relative to the root."""
+    """Return the files that are tracked, or untracked and not ignored, relative to the root."""
     listed = subprocess.check_output(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
     )

@@ -1,1 +1,1 @@
-"""Measures what search finds, and makes what it measures with."""
+"""Tools for search: evaluation, calibration of scores, and the ONNX graph of the local model."""

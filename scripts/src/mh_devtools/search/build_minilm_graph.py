@@ -1,6 +1,6 @@
-"""Write the ONNX graph of all-MiniLM-L6-v2 that `mh_common.embeddings.local` runs. Needed at development time only.
+"""Writes the ONNX graph of all-MiniLM-L6-v2 that `mh_common.embeddings.local` runs. Only needed for development.
 
-The graph holds the operations and, in place of the weights, their offsets in `model.safetensors`: 25 KB instead of
+The graph contains the operations and, instead of the weights, their offsets in `model.safetensors`: 25 KB instead of
 90 MB. It fits exactly one file of weights, whose SHA-256 is checked first.
 
     pip install onnx
@@ -27,7 +27,7 @@ MASKED = 1e9  # subtracted from the score of a padding position: its softmax bec
 
 
 class GraphBuilder:
-    """Collects nodes and initializers; every method returns the name of the tensor it made."""
+    """Collects nodes and initializers; every method returns the name of the tensor it created."""
 
     def __init__(self, weights: Path) -> None:
         with weights.open("rb") as file:
@@ -39,7 +39,7 @@ class GraphBuilder:
         self.initializers: dict[str, onnx.TensorProto] = {}
 
     def weight(self, name: str) -> str:
-        """A float32 tensor of the weights file, by reference."""
+        """Add a float32 tensor that refers to the weights file."""
         if name not in self.initializers:
             start, end = self._tensors[name]["data_offsets"]
             tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=self._tensors[name]["shape"])
@@ -51,36 +51,36 @@ class GraphBuilder:
         return name
 
     def integers(self, *values: int) -> str:
-        """A list of constants."""
+        """Add a constant list of integers."""
         name = "int_" + "_".join(map(str, values))
         self.initializers[name] = numpy_helper.from_array(np.array(values, np.int64), name)
         return name
 
     def number(self, value: float) -> str:
-        """A float32 constant."""
+        """Add a float32 constant."""
         name = f"float_{value:g}"
         self.initializers[name] = numpy_helper.from_array(np.array(value, np.float32), name)
         return name
 
     def node(self, operator: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        """The result of an ONNX operator."""
+        """Add an ONNX operator."""
         name = f"{operator}_{len(self.nodes)}"
         output = output or name
         self.nodes.append(helper.make_node(operator, inputs, [output], name=name, **attributes))
         return output
 
     def linear(self, x: str, prefix: str) -> str:
-        """x · weightᵀ + bias, for x of shape (rows, width)."""
+        """Add x · weightᵀ + bias, for x of shape (rows, width)."""
         return self.node("Gemm", x, self.weight(f"{prefix}.weight"), self.weight(f"{prefix}.bias"), transB=1)
 
     def norm(self, x: str, prefix: str, epsilon: float) -> str:
-        """Layer normalisation over the last axis."""
+        """Add layer normalisation over the last axis."""
         weight, bias = self.weight(f"{prefix}.LayerNorm.weight"), self.weight(f"{prefix}.LayerNorm.bias")
         return self.node("LayerNormalization", x, weight, bias, axis=-1, epsilon=epsilon)
 
 
 def add_embeddings(b: GraphBuilder, config: dict[str, Any], shape: str) -> str:
-    """Word, position and token type vectors of `input_ids` (B, S), normalised: (B·S, hidden)."""
+    """Add the word, position and token type vectors of `input_ids` (B, S), normalised: (B·S, hidden)."""
     length = b.node("Slice", shape, b.integers(1), b.integers(2))
     words = b.node("Gather", b.weight("embeddings.word_embeddings.weight"), "input_ids")
     positions = b.weight("embeddings.position_embeddings.weight")
@@ -94,7 +94,7 @@ def add_embeddings(b: GraphBuilder, config: dict[str, Any], shape: str) -> str:
 
 
 def add_layer(b: GraphBuilder, config: dict[str, Any], x: str, layer: int, shape: str, mask_bias: str) -> str:
-    """One BERT layer on x (B·S, hidden): attention, then the feed-forward part, each added and normalised."""
+    """Add a BERT layer on x (B·S, hidden): attention, then feed-forward, each with residual and normalisation."""
     prefix = f"encoder.layer.{layer}"
     heads, hidden, epsilon = config["num_attention_heads"], config["hidden_size"], config["layer_norm_eps"]
     split = b.node("Concat", shape, b.integers(heads, hidden // heads), axis=0)
@@ -115,7 +115,7 @@ def add_layer(b: GraphBuilder, config: dict[str, Any], x: str, layer: int, shape
 
 
 def add_pooling(b: GraphBuilder, config: dict[str, Any], x: str, shape: str, mask: str) -> None:
-    """Mean of the token vectors that are not padding, scaled to unit length: the output `embedding` (B, hidden)."""
+    """Add the output `embedding` (B, hidden): the mean of the token vectors except padding, scaled to unit length."""
     x = b.node("Reshape", x, b.node("Concat", shape, b.integers(config["hidden_size"]), axis=0))
     masked = b.node("Mul", x, b.node("Unsqueeze", mask, b.integers(2)))
     total = b.node("ReduceSum", masked, b.integers(1), keepdims=0)
@@ -124,7 +124,7 @@ def add_pooling(b: GraphBuilder, config: dict[str, Any], x: str, shape: str, mas
 
 
 def build(model_dir: Path) -> onnx.ModelProto:
-    """The whole model: `input_ids` and `attention_mask` (B, S) int64 in, `embedding` (B, 384) float32 out."""
+    """Return the model: inputs `input_ids` and `attention_mask` (B, S) int64, output `embedding` (B, 384) float32."""
     config = json.loads((model_dir / "config.json").read_text())
     b = GraphBuilder(model_dir / "model.safetensors")
     shape = b.node("Shape", "input_ids")
@@ -142,18 +142,18 @@ def build(model_dir: Path) -> onnx.ModelProto:
 
 
 def main() -> int:
-    """Write or check the graph; 0 when all is well."""
+    """Write or check the graph; return the exit code."""
     parser = argparse.ArgumentParser(description="Write the ONNX graph of the local embedding model.")
     parser.add_argument("--model-dir", type=Path, help="folder of model.safetensors and config.json")
     parser.add_argument("--output", type=Path, default=GRAPH)
-    parser.add_argument("--check", action="store_true", help="compare with the existing graph, write nothing")
+    parser.add_argument("--check", action="store_true", help="only compare with the existing graph")
     arguments = parser.parse_args()
     model_dir = arguments.model_dir or find_model_dir()
     verify_model(model_dir)
     model = build(model_dir)
     if arguments.check:
         same = onnx.load(arguments.output, load_external_data=False) == model
-        print(f"{arguments.output}: {'up to date' if same else 'differs, build it again'}")
+        print(f"{arguments.output}: {'up to date' if same else 'out of date, build it again'}")
         return 0 if same else 1
     arguments.output.write_bytes(model.SerializeToString())
     print(f"{arguments.output}: {arguments.output.stat().st_size} bytes")

@@ -1,13 +1,13 @@
-"""Measure how a running platform's scores lie, and print the settings that make likelihoods of them.
+"""Measures the distribution of a running platform's scores, and prints the settings that turn them into likelihoods.
 
-For an embedding model whose scores are not known: import a data set, then
+For an embedding model whose scores are unknown: import a data set, then
 
     .venv/bin/python -m mh_devtools.search.calibrate --url http://127.0.0.1:8080 --queries scripts/sample/queries.jsonl
 
-It asks each labelled query (JSON Lines with `query` and `relevant_question`) and each question that is out of place
-(`--off-topic`, with `query`), and reads the evidence of the hits. The curve is a logistic regression of the question
-that was sought against the hits at ranks 10 to 30 of the same query, each side with the same weight. The threshold is
-the score that the best hit of all but the given share (`--lost`) of the labelled queries reaches.
+It searches for each labelled query (JSON Lines with `query` and `relevant_question`) and each off-topic query
+(`--off-topic`, with `query`), and reads the evidence of the hits. The curve is a logistic regression of the relevant
+questions against the hits at ranks 11 to 30 of the same queries, with equal weight for both sides. The threshold is the
+score that the best hit reaches for all but the given share (`--lost`) of the labelled queries.
 """
 
 import argparse
@@ -28,28 +28,28 @@ DEPTH = 100
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One query's evidence, best first, and the place of the question that was sought among it, if it is there."""
+class QueryResult:
+    """The evidence of a query's hits, best first, and the position of the relevant question among them, if found."""
 
     evidence: list[float]
     place: int | None
 
 
-def ask(client: Client, query: str, wanted: str | None, mode: SearchMode) -> Asked:
-    """Search for a query as it is written."""
+def ask(client: Client, query: str, relevant: str | None, mode: SearchMode) -> QueryResult:
+    """Search for a query without parsing filters from it."""
     found = client.search(query, mode=mode, group_by=GroupBy.QUESTION, plain_query=True, explain=True, limit=DEPTH).hits
-    places = [place for place, hit in enumerate(found) if hit.question.strip() == (wanted or "").strip()]
-    return Asked([_evidence(hit) for hit in found] or [0.0], places[0] if places else None)
+    places = [place for place, hit in enumerate(found) if hit.question.strip() == (relevant or "").strip()]
+    return QueryResult([_evidence(hit) for hit in found] or [0.0], places[0] if places else None)
 
 
 def _evidence(hit: SearchHit) -> float:
     if hit.explanation is None:
-        raise ValueError("The platform explains no hits")
+        raise ValueError("The platform returned hits without explanations")
     return hit.explanation.evidence
 
 
 def logistic(positive: Sequence[float], negative: Sequence[float]) -> tuple[float, float]:
-    """Return slope and offset of the logistic regression of two samples with equal weight, by Newton's method."""
+    """Return slope and offset of the logistic regression of two equally weighted samples, by Newton's method."""
     x = np.array([*positive, *negative])
     y = np.repeat([1.0, 0.0], [len(positive), len(negative)])
     weight = np.repeat([0.5 / len(positive), 0.5 / len(negative)], [len(positive), len(negative)])
@@ -58,20 +58,20 @@ def logistic(positive: Sequence[float], negative: Sequence[float]) -> tuple[floa
     for _ in range(100):
         fitted = 1 / (1 + np.exp(-(beta @ design)))
         gradient = design @ (weight * (y - fitted))
-        # A little ridge, so that samples that do not overlap have an end, too.
+        # Slight ridge regularisation, so that it also converges for samples that do not overlap.
         hessian = (design * (weight * fitted * (1 - fitted))) @ design.T + 1e-6 * np.eye(2)
         beta += np.linalg.solve(hessian, gradient)
     return float(beta[0]), float(beta[1])
 
 
 def auc(positive: Sequence[float], negative: Sequence[float]) -> float:
-    """Return how often one of the positives is above one of the negatives: the area under the ROC curve."""
+    """Return the area under the ROC curve: how often a positive is above a negative."""
     above = np.array(positive)[:, None] - np.array(negative)[None]
     return float((above > 0).mean() + (above == 0).mean() / 2)
 
 
-def report(queries: Sequence[Asked], off_topic: Sequence[Asked], lost: float) -> Iterator[str]:
-    """Yield what was measured, line by line; the settings last."""
+def report(queries: Sequence[QueryResult], off_topic: Sequence[QueryResult], lost: float) -> Iterator[str]:
+    """Yield the results line by line; the settings come last."""
     places = [asked.place for asked in queries]
     for k in (1, 3, 10):
         yield f"hit@{k}: {np.mean([place is not None and place < k for place in places]):.3f}"
@@ -84,7 +84,7 @@ def report(queries: Sequence[Asked], off_topic: Sequence[Asked], lost: float) ->
     sought = [asked.evidence[asked.place] for asked in queries if asked.place is not None]
     further = [evidence for asked in queries for evidence in asked.evidence[FURTHER]]
     if not sought or not further:
-        yield "Too little was found for a curve."
+        yield "Too few hits were found for a curve."
         return
     slope, offset = logistic(sought, further)
     bound = float(np.quantile(best, lost))
@@ -97,7 +97,7 @@ def report(queries: Sequence[Asked], off_topic: Sequence[Asked], lost: float) ->
 
 
 def main() -> None:
-    """Ask everything and print the report."""
+    """Run all queries and print the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="the platform, with the data set indexed")
     parser.add_argument("--queries", type=Path, default=SAMPLE / "queries.jsonl")

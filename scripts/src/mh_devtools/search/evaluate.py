@@ -1,9 +1,9 @@
-"""Measure what search finds: `make eval`.
+"""Evaluates the quality of search: `make eval`.
 
-Against the platform that MH_URL names; else against a private one on free ports, with the sample (or MH_DATASET) in a
-folder of its own, which is gone afterwards. The queries are those of EVAL_QUERIES; else two files of the sample, the
-short queries and the first half of the counselors' questions. The figures of these two may not drop below their
-committed baselines. All arguments are passed on to `mh eval`, which is run once for each file.
+Evaluates the platform at MH_URL, or else a temporary one on free ports with the sample data (or MH_DATASET). The
+queries are those in EVAL_QUERIES, or else two files of the sample: the short queries and the first half of the
+counselors' questions. The metrics of these two must not drop below their committed baselines. All arguments are passed
+on to `mh eval`, which is run once for each file.
 """
 
 import os
@@ -26,13 +26,13 @@ BASELINES = {
     SAMPLE / "queries.jsonl": SAMPLE / "eval-baseline.json",
     SAMPLE / "counselor-dev.jsonl": SAMPLE / "counselor-dev-baseline.json",
 }
-"""Of each file of queries that is run by default, the figures to hold."""
+"""The baseline of each file of queries that is run by default."""
 
 
 def main() -> None:
-    """Run `mh eval` for each file and exit with the highest of its exit codes.
+    """Run `mh eval` for each file and exit with its highest exit code.
 
-    Exit code 3, after one line on standard error, when nothing can be started.
+    Exits with 3, and one line on standard error, if the platform cannot be started.
     """
     named = os.environ.get("EVAL_QUERIES")
     files = [Path(named)] if named else list(BASELINES)
@@ -41,7 +41,7 @@ def main() -> None:
     try:
         with ExitStack() as cleanup:
             url = private_platform(cleanup)
-            # What would be kept goes with the platform.
+            # Results would be saved in the temporary platform, which is deleted.
             code = evaluate(url, files, ["--no-save", *sys.argv[1:]])
     except (servers.ServerError, MHError) as error:
         print(error, file=sys.stderr)
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def private_platform(cleanup: ExitStack) -> str:
-    """Start the embedded stack and fill it; return its address once everything is searchable. Raises ServerError."""
+    """Start the embedded stack and import the data; return its URL once all is searchable. Raises ServerError."""
     folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="mh-eval-"))
     stack = Stack(Path(folder), servers.free_port(), Interrupts())
     cleanup.callback(stack.stop)
@@ -64,8 +64,8 @@ def private_platform(cleanup: ExitStack) -> str:
 
 
 def evaluate(url: str, files: Sequence[Path], arguments: Sequence[str]) -> int:
-    """Run `mh eval` for each file on the platform at this address; return the highest exit code."""
-    # The baselines are of the default configuration.
+    """Run `mh eval` for each file on the platform at this URL; return the highest exit code."""
+    # The baselines are for the default configuration.
     default = not any(argument.startswith(("--mode", "--param")) for argument in arguments)
     codes = []
     for place, file in enumerate(files):

@@ -1,1 +1,1 @@
-"""Real peers for tests: HTTP servers that stand in for what the services and the client call."""
+"""HTTP servers that stand in for the peers of services and client, for tests."""

@@ -1,4 +1,4 @@
-"""A chat completion as OpenAI streams it."""
+"""A streamed chat completion in OpenAI's format."""
 
 import json
 import re
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def words(reply: str) -> list[str]:
-    """Cut a reply into words, each with the blanks before it."""
+    """Split a reply into words, each with the whitespace before it."""
     return re.findall(r"\s*\S+|\s+$", reply)
 
 
 def chat_events(head: dict[str, Any], pieces: Sequence[str], usage: dict[str, int] | None) -> list[str]:
-    """Return the server-sent events: the role, each piece, the end, the usage if asked for, and the mark of the end."""
+    """Return the server-sent events: role, pieces, finish reason, usage if requested, and the final [DONE]."""
     contents = [{"content": piece} for piece in pieces]
     deltas: list[dict[str, str]] = [{"role": "assistant", "content": ""}, *contents, {}]
     chunks: list[dict[str, Any]] = [

@@ -1,4 +1,4 @@
-"""A real HTTP server that speaks what the indexer worker and rag-api ask of the conversations API, for their tests.
+"""An HTTP server with the routes of the conversations API that the indexer worker and rag-api call, for their tests.
 
 with StubConversations.running() as stub:
     stub.put(1, "How do I sleep better?")
@@ -40,23 +40,23 @@ from mh_devtools.stubs.server import json_response, problem_response, serving
 CREATED = datetime(2026, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)
 MAX_PAGE = 200
 RETRY_AFTER = 7
-"""Seconds, sent with each of `statuses`."""
+"""Seconds in Retry-After, sent with each of `statuses`."""
 
 
 class StubConversations:
-    """The server's state. Every attribute may be read and set from any thread while it runs.
+    """The server's state. All attributes can be read and set from any thread while it is running.
 
     Attributes:
-        rows: the conversations, by id; `put` and `remove` change them as writers do, one version at a time.
-        reads: the ids of every read, in order, also of those that failed.
-        units: the present versions of units of other kinds than conversations.
+        rows: the conversations by id; `put` and `remove` change them as writers do, one version at a time.
+        reads: the ids of every read in order, including failed ones.
+        units: the current versions of units of kinds other than conversations.
         outcomes: every reported outcome, in order.
-        after_read: called with the ids between taking the rows of a read and answering it; may block, as this is a
-            thread of its own: whatever it does, the reader does not know yet.
-        answers: whose each answer of the query history is (None: nobody's), by its id.
-        history: every answer that the stub was told of, in order.
-        feedback: what was said of the answers, by their ids.
-        statuses: what the next requests are answered with, one each, instead of their answer.
+        after_read: called with the ids after the rows of a read are copied and before they are returned, in a thread of
+            its own, so it may block: the reader does not see its changes.
+        answers: the user of each answer in the query history (None: no user), by answer id.
+        history: every stored answer, in order.
+        feedback: the feedback by answer id.
+        statuses: status codes with which the next requests fail, one each.
         base_url: set by `running`.
     """
 
@@ -76,13 +76,13 @@ class StubConversations:
             routes=[
                 Route("/api/v1/conversations", self._list, methods=["GET"]),
                 Route(f"{INTERNAL_INDEX}/reports", self._report, methods=["POST"]),
-                Route(INTERNAL_HISTORY, self._remember, methods=["POST"]),
+                Route(INTERNAL_HISTORY, self._add_answer, methods=["POST"]),
                 Route(f"{INTERNAL_HISTORY}/{{answer_id:uuid}}/feedback", self._rate, methods=["PUT"]),
             ]
         )
 
     def put(self, key: int, question: str, **fields: Any) -> Conversation:
-        """Add a conversation, or change one: its version goes up by one."""
+        """Add a conversation, or change one and increment its version."""
         with self._lock:
             version = self.rows[key].version + 1 if key in self.rows else 1
             values = {
@@ -103,7 +103,7 @@ class StubConversations:
             del self.rows[key]
 
     def version_of(self, key: UnitKey) -> int | None:
-        """Return the present version of a unit; None when it does not exist."""
+        """Return the current version of a unit; None if it does not exist."""
         if key.kind != CONVERSATION:
             return self.units.get(key)
         row = self.rows.get(key.source_id)
@@ -112,18 +112,18 @@ class StubConversations:
     @classmethod
     @contextmanager
     def running(cls) -> "Iterator[StubConversations]":
-        """Serve on a free port of the loopback address, in a thread, until the block is left."""
+        """Serve on a free loopback port, in a thread, during the block."""
         stub = cls()
         with serving(stub.app) as stub.base_url:
             yield stub
 
-    # Plain functions run in threads of their own, so that `after_read` may block.
+    # Synchronous handlers run in threads of their own, so that `after_read` may block.
     def _list(self, request: Request) -> Response:
         ids = [int(key) for key in request.query_params.getlist("ids")]
         with self._lock:
             self.reads.append(ids)
             if self.statuses:
-                return self._refuse()
+                return self._fail()
             found = [self.rows[key] for key in sorted(set(ids)) if key in self.rows]
         self.after_read(ids)
         limit = int(request.query_params["limit"])
@@ -135,7 +135,7 @@ class StubConversations:
         report = IndexReport.model_validate_json(await request.body())
         with self._lock:
             if self.statuses:
-                return self._refuse()
+                return self._fail()
             self.outcomes.extend(report.outcomes)
             versions = [
                 UnitVersion(**outcome.key._asdict(), version=self.version_of(outcome.key))
@@ -143,7 +143,7 @@ class StubConversations:
             ]
         return json_response(IndexReportAnswer(versions=versions))
 
-    async def _remember(self, request: Request) -> Response:
+    async def _add_answer(self, request: Request) -> Response:
         entry = HistoryEntryCreate.model_validate_json(await request.body())
         with self._lock:
             self.history.append(entry)
@@ -152,7 +152,7 @@ class StubConversations:
 
     async def _rate(self, request: Request) -> Response:
         if self.statuses:
-            return self._refuse()
+            return self._fail()
         answer_id = request.path_params["answer_id"]
         user = request.headers.get(USER_ID_HEADER)
         if answer_id not in self.answers or self.answers[answer_id] not in (None, user):
@@ -161,5 +161,5 @@ class StubConversations:
         self.feedback[answer_id] = Feedback(rating=given.rating, comment=given.comment, at=CREATED)
         return json_response(self.feedback[answer_id])
 
-    def _refuse(self) -> Response:
+    def _fail(self) -> Response:
         return problem_response(self.statuses.pop(0), headers={"Retry-After": str(RETRY_AFTER)})

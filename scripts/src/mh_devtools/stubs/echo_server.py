@@ -1,4 +1,4 @@
-"""An HTTP/1.1 server that says what reached it: an upstream for tests of what stands before the APIs."""
+"""An HTTP/1.1 server that records the requests it receives: an upstream for tests of the gateway."""
 
 import json
 import socket
@@ -11,8 +11,8 @@ from typing import Self
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A request as it arrived; header names in lower case, `length` of the body in bytes."""
+class RecordedRequest:
+    """A received request; header names in lower case, `length` of the body in bytes."""
 
     method: str
     target: str
@@ -21,10 +21,10 @@ class Seen:
 
 
 class EchoServer(ThreadingHTTPServer):
-    """Answers {"upstream": its name, "target": path and query}, or leaves the answer to `answer` where that is set.
+    """Responds with {"upstream": its name, "target": path and query}, or calls `answer` if that is set.
 
     Attributes:
-        seen: the requests, in the order in which they arrived.
+        seen: the requests in the order of arrival.
         connections: how many connections were opened.
     """
 
@@ -33,14 +33,14 @@ class EchoServer(ThreadingHTTPServer):
     def __init__(self, name: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.name = name
-        self.seen: list[Seen] = []
+        self.seen: list[RecordedRequest] = []
         self.connections = 0
         self.answer: Callable[[BaseHTTPRequestHandler], None] | None = None
 
     @classmethod
     @contextmanager
     def running(cls, name: str) -> Iterator[Self]:
-        """Serve on a free loopback port (`server_port`) while the block runs."""
+        """Serve on a free loopback port (`server_port`) during the block."""
         with cls(name) as server:
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
             thread.start()
@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
     def serve(self) -> None:
         length = len(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.seen.append(Seen(self.command, self.path, headers, length))
+        self.server.seen.append(RecordedRequest(self.command, self.path, headers, length))
         if self.server.answer:
             self.server.answer(self)
         else:
@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815 - the base class looks for these names
 
     def log_message(self, *_: object) -> None:
-        """Leave the test's output clean."""
+        """Print nothing, to keep the test output clean."""
 
 
 def send_json(handler: BaseHTTPRequestHandler, status: int, body: object, **headers: str) -> None:
@@ -85,6 +85,6 @@ def send_json(handler: BaseHTTPRequestHandler, status: int, body: object, **head
 
 
 def break_off(handler: BaseHTTPRequestHandler) -> None:
-    """Close the connection after the request was read, as a process that dies does."""
+    """Close the connection after reading the request, as a crashing process does."""
     handler.close_connection = True
     handler.connection.shutdown(socket.SHUT_RDWR)

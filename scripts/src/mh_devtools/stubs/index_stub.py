@@ -1,4 +1,4 @@
-"""`StubConversations` with what reconciliation and rebuild ask of the conversations API besides."""
+"""`StubConversations` with the additional routes that reconciliation and rebuild call."""
 
 import time
 from collections.abc import Callable
@@ -36,13 +36,13 @@ class StubIndex(StubConversations):
     """The server's state, as in `StubConversations`.
 
     Attributes:
-        runs: the runs, by id; add one with `add_run`.
-        queued: the sources of every call that queued units of theirs, in order; `queued_units` are the units.
-        on_queue: called with these ids; may send the jobs that the API would send.
-        pages: the source of `after` of every page of versions, in order. `statuses` are for these, too.
-        after_versions: called between taking a page of versions and answering it.
-        claims: the run and the owner of every claim, in order; `on_claim` is called after each.
-        owners: who holds a run and until when (seconds of the monotonic clock), by id.
+        runs: the runs by id; add one with `add_run`.
+        queued: the source ids of every call that queued units, in order; `queued_units` lists the units.
+        on_queue: called with these ids; can send the jobs that the API would send.
+        pages: the source id in `after` of every request for versions, in order. `statuses` apply to these too.
+        after_versions: called after a page of versions is copied and before it is returned.
+        claims: run id and owner of every claim, in order; `on_claim` is called after each.
+        owners: the holder of each run and the end of its lease (monotonic clock, seconds), by run id.
     """
 
     def __init__(self) -> None:
@@ -71,13 +71,13 @@ class StubIndex(StubConversations):
         return super().put(key, question, **fields)
 
     def add_run(self, kind: IndexRunKind = IndexRunKind.RECONCILE, **values: Any) -> IndexRun:
-        """Add a run that waits."""
+        """Add a queued run."""
         run = queued_run(len(self.runs) + 1, datetime.now(UTC), kind, **values)
         self.runs[run.id] = run
         return run
 
-    def waits_since(self, key: int, age: timedelta) -> None:
-        """Let the row have been queued that long ago."""
+    def set_pending_for(self, key: int, age: timedelta) -> None:
+        """Pretend that the row was queued that long ago."""
         self._queued_at[conversation_unit(key)] = datetime.now(UTC) - age
 
     def _versions(self, request: Request) -> Response:
@@ -87,15 +87,15 @@ class StubIndex(StubConversations):
         self.pages.append(after.source_id)
         with self._lock:
             if self.statuses:
-                return self._refuse()
-            said = {(one.key, one.version): one.status for one in self.outcomes}
-            present = self._present(kind, None if since is None else datetime.fromisoformat(since))
-            keys = sorted(key for key in present if key > after)
+                return self._fail()
+            statuses = {(one.key, one.version): one.status for one in self.outcomes}
+            versions = self._current_versions(kind, None if since is None else datetime.fromisoformat(since))
+            keys = sorted(key for key in versions if key > after)
             items = [
                 CurrentVersion(
                     **key._asdict(),
-                    version=present[key],
-                    status=said.get((key, present[key]), IndexStatus.PENDING),
+                    version=versions[key],
+                    status=statuses.get((key, versions[key]), IndexStatus.PENDING),
                     queued_at=self._queued_at.get(key, CREATED),
                 )
                 for key in keys[:limit]
@@ -105,8 +105,8 @@ class StubIndex(StubConversations):
         position = last and UnitPosition(source_id=last.source_id, ordinal=last.ordinal)
         return json_response(UnitVersions(items=items, next_after=position))
 
-    def _present(self, kind: str, since: datetime | None) -> dict[UnitKey, int]:
-        """Return the present versions of the units of a kind; `since` is for conversations."""
+    def _current_versions(self, kind: str, since: datetime | None) -> dict[UnitKey, int]:
+        """Return the current versions of the units of a kind; `since` only applies to conversations."""
         if kind != CONVERSATION:
             return {key: version for key, version in self.units.items() if key.kind == kind}
         rows = self.rows.values()
@@ -133,21 +133,21 @@ class StubIndex(StubConversations):
         held = {run: name for run, (name, until) in self.owners.items() if until > time.monotonic()}
         if self.runs[key].finished_at or (held and held != {key: owner}):
             return Response(status_code=409)
-        return self._keep(key, owner, status=IndexRunStatus.RUNNING)
+        return self._update(key, owner, status=IndexRunStatus.RUNNING)
 
     async def _progress(self, request: Request) -> Response:
         key = request.path_params["key"]
         progress = IndexRunProgress.model_validate_json(await request.body())
         if self.owners.get(key, ("", 0))[0] != progress.owner:
             return Response(status_code=409)
-        over = progress.status is not IndexRunStatus.RUNNING
-        finished = {"finished_at": datetime.now(UTC) if over else None}
-        answer = self._keep(key, progress.owner, **progress.model_dump(exclude={"owner"}), **finished)
-        if over:
+        is_finished = progress.status is not IndexRunStatus.RUNNING
+        finished = {"finished_at": datetime.now(UTC) if is_finished else None}
+        answer = self._update(key, progress.owner, **progress.model_dump(exclude={"owner"}), **finished)
+        if is_finished:
             del self.owners[key]
         return answer
 
-    def _keep(self, key: int, owner: str, **values: Any) -> Response:
+    def _update(self, key: int, owner: str, **values: Any) -> Response:
         self.owners[key] = (owner, time.monotonic() + RUN_LEASE)
         self.runs[key] = self.runs[key].model_copy(update=values)
         return json_response(self.runs[key])

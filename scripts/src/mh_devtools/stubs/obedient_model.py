@@ -1,9 +1,9 @@
-"""A chat model without any judgement, to prove that a prompt's structure alone keeps data from giving orders.
+"""A chat model without judgement, to prove that a prompt's structure alone prevents prompt injection.
 
     stub.reply = ObedientModel("PWNED")
 
-It reads a prompt as the system message tells it to: what stands between lines that begin with <<<MARK is data. What
-stands elsewhere it obeys.
+It reads a prompt as the system message says: text between lines that begin with <<<MARK is data. It obeys everything
+else.
 """
 
 import re
@@ -12,17 +12,17 @@ from typing import Any
 
 _MARK = re.compile(r"begin with <<<(\S+) and end with >>>")
 _ANY_FENCE = re.compile(r"\s*<{3,}(.*?)>{3,}\s*")
-# Servers of open models take these for the end of one message and the beginning of the next.
+# Servers of open models interpret these as the end of one message and the start of the next.
 _ROLE_MARKS = re.compile(r"<\|[a-z_]+\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>")
 
 
 class ObedientModel:
-    """Gives the reply of a chat model to a request's JSON.
+    """Returns a chat model's reply to a request's JSON.
 
     Args:
-        order: whoever writes this where instructions stand is obeyed: the reply holds it.
-        reply: what it says otherwise.
-        gullible: take every line that looks like a fence for one, whatever its mark.
+        order: if this text occurs among the instructions, the reply contains it.
+        reply: the reply otherwise.
+        gullible: treat every line that looks like a fence as one, whatever its mark.
     """
 
     def __init__(self, order: str, reply: str = "Rise at the same hour [1].", *, gullible: bool = False) -> None:
@@ -49,7 +49,7 @@ class ObedientModel:
         for line in text.splitlines():
             fence = _ANY_FENCE.fullmatch(line)
             if fence and (self._gullible or (mark is not None and line.startswith(f"<<<{mark} "))):
-                # A line "… end of …" closes, every other one opens the next text.
+                # A fence with the word "end" closes the data; any other one opens it.
                 inside = "end" not in fence[1].replace(mark or "", "").split()
             elif not inside:
                 yield line

@@ -1,4 +1,4 @@
-"""A real HTTP server that speaks the OpenAI protocol, for tests and benchmarks; it can be told to go wrong.
+"""An HTTP server with OpenAI's API, for tests and benchmarks, that can inject faults.
 
     with StubOpenAI.running() as stub:
         stub.add_faults(Fault(status=429, headers={"Retry-After": "2"}))
@@ -33,28 +33,28 @@ from starlette.types import Receive, Scope, Send
 from mh_devtools.stubs.chat_events import chat_events, words
 from mh_devtools.stubs.server import serving
 
-CREATED = 1_700_000_000  # fixed, so that answers can be compared
+CREATED = 1_700_000_000  # fixed, so that responses can be compared
 MAX_INPUTS = 2048
 
 
 CHAT = "/v1/chat/completions"
-"""Path of what asks the chat model."""
+"""Path of the chat completions."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one request. The default of each field means: as usual.
+    """A fault for one request. The default of each field changes nothing.
 
     Attributes:
-        status: answer this instead: with `body`, or else as an OpenAI error.
-        body: answer exactly this text, as JSON (which it need not be); with status 200 unless told otherwise.
-        headers: added to an answer given by `status` or `body`.
+        status: respond with this status, and with `body` or else an OpenAI error.
+        body: respond with exactly this text, as application/json even if it is not; with status 200 by default.
+        headers: added to a response determined by `status` or `body`.
         delay: seconds to wait first.
-        hang: wait first until `StubOpenAI.release` is called, or the caller is gone.
-        wrong_dimension: vectors have one component more than asked for.
-        drop: break the connection off in the middle of the answer; a stream ends after its first words.
-        stall: a stream says no more after its first words until `StubOpenAI.release` is called.
-        path: go wrong only for this path, as `/v1/embeddings`; None for any.
+        hang: first wait until `StubOpenAI.release` is called or the caller disconnects.
+        wrong_dimension: vectors have one component more than requested.
+        drop: close the connection in the middle of the response; a stream ends after its first words.
+        stall: a stream pauses after its first words until `StubOpenAI.release` is called.
+        path: apply the fault only to this path, such as `/v1/embeddings`; None for any.
     """
 
     status: int | None = None
@@ -74,7 +74,7 @@ NO_FAULT = Fault()
 
 @dataclass(frozen=True)
 class ReceivedRequest:
-    """A request as it came in; `headers` have lower-case names, `body` is None when it was no JSON object."""
+    """A received request; `headers` have lower-case names, `body` is None if it was not a JSON object."""
 
     path: str
     body: dict[str, Any] | None
@@ -82,19 +82,19 @@ class ReceivedRequest:
 
 
 class StubOpenAI:
-    """The server's state. Every attribute may be read and set from any thread while it runs.
+    """The server's state. All attributes can be read and set from any thread while it is running.
 
     Attributes:
-        api_key: the only bearer token that is let in.
-        dimension: length of the vectors, unless the request asks for another.
+        api_key: the only accepted bearer token.
+        dimension: length of the vectors, unless the request specifies another.
         bag_of_words: False: vectors of different texts are unrelated. True: the more words two texts share, the
-            nearer their vectors; word order does not count.
-        reverse: give embeddings in reverse order (each with its right index), as the protocol allows.
-        latency: seconds added to every answer.
-        event_delay: seconds after each event of a streamed answer.
-        reply: what the chat model says, or a function that makes it from the request's JSON.
-        pieces: cuts the reply into the pieces of a streamed answer; usually into words.
-        abandoned: calls whose caller went while they hung, or before the end of a streamed answer.
+            closer their vectors; word order does not matter.
+        reverse: return embeddings in reverse order (each with its correct index), as the API allows.
+        latency: seconds added to every response.
+        event_delay: seconds after each event of a streamed response.
+        reply: the chat model's reply, or a function that returns it given the request's JSON.
+        pieces: splits the reply into the pieces of a streamed response; by default into words.
+        abandoned: number of calls whose caller disconnected while they hung or before a stream ended.
         requests: every request received, in order, while `remember` is true.
         base_url: set by `running`.
     """
@@ -125,20 +125,20 @@ class StubOpenAI:
         self._ids = itertools.count(1)
 
     def chats(self) -> list[dict[str, Any]]:
-        """Return the bodies of the requests to the chat model that it remembers, in order."""
+        """Return the bodies of the recorded chat requests, in order."""
         return [request.body for request in self.requests if request.path == CHAT and request.body is not None]
 
     def add_faults(self, *faults: Fault) -> None:
-        """The next requests go wrong, one for each fault, in this order."""
+        """Apply these faults to the next requests, one each, in this order."""
         with self._lock:
             self._faults.extend(faults)
 
     def release(self) -> None:
-        """Let every request go on that hangs, and every later one."""
+        """Let all hanging and later requests continue."""
         self._released.set()
 
     def reset(self) -> None:
-        """Forget requests and faults that are left over."""
+        """Clear recorded requests and remaining faults."""
         with self._lock:
             self._faults.clear()
             self.requests.clear()
@@ -148,7 +148,7 @@ class StubOpenAI:
     @classmethod
     @contextmanager
     def running(cls, *, dimension: int = 1536, bag_of_words: bool = False) -> "Iterator[StubOpenAI]":
-        """Serve on a free port of the loopback address, in a thread, until the block is left."""
+        """Serve on a free loopback port, in a thread, during the block."""
         stub = cls(dimension=dimension, bag_of_words=bag_of_words)
         with serving(stub.app) as url:
             stub.base_url = f"{url}/v1"
@@ -158,7 +158,7 @@ class StubOpenAI:
                 stub.release()
 
     async def _receive(self, request: Request) -> tuple[dict[str, Any], Fault, Response | None]:
-        """Note the request; give its JSON, the fault to apply, and the answer if it is settled already."""
+        """Record the request; return its JSON, the fault to apply, and the response if it is already determined."""
         raw = await request.body()
         try:
             parsed = json.loads(raw)
@@ -178,9 +178,9 @@ class StubOpenAI:
                 self.abandoned += 1
                 break
             await asyncio.sleep(0.01)
-        return body or {}, fault, self._settled(request, body, fault)
+        return body or {}, fault, self._early_response(request, body, fault)
 
-    def _settled(self, request: Request, body: dict[str, Any] | None, fault: Fault) -> Response | None:
+    def _early_response(self, request: Request, body: dict[str, Any] | None, fault: Fault) -> Response | None:
         if request.headers.get("authorization") != f"Bearer {self.api_key}":
             return _error(401, "Incorrect API key provided", "invalid_api_key")
         if fault.body is not None:
@@ -245,11 +245,11 @@ class StubOpenAI:
 
 
 def embedding(text: str, dimension: int, bag_of_words: bool) -> list[float]:
-    """The stub's vector of a text: of unit length, the same on every machine."""
+    """Return the stub's vector of a text: of unit length, and the same on every machine."""
     words = Counter(re.findall(r"\w+", text.lower())) if bag_of_words else {}
     vector = [0.0] * dimension
     for word, count in words.items():
-        # Each word adds to one component, up or down: feature hashing.
+        # Feature hashing: each word adds to or subtracts from one component.
         place = int.from_bytes(hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest(), "little")
         vector[place // 2 % dimension] += count if place % 2 else -count
     if not any(vector):
@@ -260,7 +260,7 @@ def embedding(text: str, dimension: int, bag_of_words: bool) -> list[float]:
 
 
 class _CutResponse(Response):
-    """Sends its content as the beginning of something longer, then closes the connection."""
+    """Sends its content as the start of a longer response, then closes the connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
@@ -285,18 +285,18 @@ def _base64(vector: list[float]) -> str:
 
 
 def main() -> None:
-    """Run the stub as a process of its own."""
+    """Run the stub as a process."""
     parser = argparse.ArgumentParser(description="A stub of an OpenAI-compatible server.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--dimension", type=int, default=1536)
     parser.add_argument("--latency-ms", type=float, default=0.0)
-    parser.add_argument("--bag-of-words", action="store_true", help="texts that share words get near vectors")
+    parser.add_argument("--bag-of-words", action="store_true", help="texts that share words get similar vectors")
     parser.add_argument("--api-key", default="stub-key")
     arguments = parser.parse_args()
     stub = StubOpenAI(dimension=arguments.dimension, bag_of_words=arguments.bag_of_words)
     stub.latency = arguments.latency_ms / 1000
     stub.api_key = arguments.api_key
-    stub.remember = False  # nobody can ask, and a benchmark would fill the memory
+    stub.remember = False  # nothing can read them, and a benchmark would fill the memory
     uvicorn.run(stub.app, port=arguments.port, log_level="warning", lifespan="off")
 
 

@@ -1,4 +1,4 @@
-"""A real HTTP server that takes traces as an OpenTelemetry collector does (OTLP over HTTP, protobuf), for tests.
+"""An HTTP server that receives traces like an OpenTelemetry collector (OTLP over HTTP, protobuf), for tests.
 
 with StubCollector.running() as collector:
     ...  # OTEL_EXPORTER_OTLP_ENDPOINT is collector.base_url
@@ -28,7 +28,7 @@ from mh_devtools.stubs.server import serving
 
 @dataclass(frozen=True)
 class ReceivedSpan:
-    """A span as it came in; ids in hexadecimal, `parent_id` empty for a root, `links` as (trace id, span id)."""
+    """A received span; ids in hexadecimal, `parent_id` empty for a root, `links` as (trace id, span id)."""
 
     service: str
     name: str
@@ -43,11 +43,11 @@ class ReceivedSpan:
 
 
 class StubCollector:
-    """The server's state, which may be read from any thread while it runs.
+    """The server's state, which can be read from any thread while it is running.
 
     Attributes:
         spans: every span received, in order.
-        received: every body as it came in, unpacked.
+        received: every received body, decompressed.
         base_url: set by `running`.
     """
 
@@ -61,13 +61,13 @@ class StubCollector:
     @classmethod
     @contextmanager
     def running(cls) -> "Iterator[StubCollector]":
-        """Serve on a free port of the loopback address, in a thread, until the block is left."""
+        """Serve on a free loopback port, in a thread, during the block."""
         stub = cls()
         with serving(stub.app) as stub.base_url:
             yield stub
 
     def named(self, name: str) -> list[ReceivedSpan]:
-        """Return the spans of this name."""
+        """Return the spans with this name."""
         return [span for span in list(self.spans) if span.name == name]
 
     async def _take(self, request: Request) -> Response:

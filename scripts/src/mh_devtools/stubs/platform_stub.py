@@ -1,4 +1,4 @@
-"""A real HTTP server that speaks the platform's API as far as the `mh` command uses it; it can be told to go wrong.
+"""An HTTP server with the routes of the platform that the `mh` command uses, for tests; it can inject faults.
 
 with StubPlatform.running() as stub:
     stub.break_after = 3
@@ -55,45 +55,45 @@ from starlette.types import Receive, Scope, Send
 from mh_devtools.stubs.server import json_response, problem_response, serving
 
 
-def _torn(text: str) -> Iterator[bytes]:
-    """Cut a text as a network may: anywhere, in the middle of a character too."""
+def _split(text: str) -> Iterator[bytes]:
+    """Split a text as a network may: anywhere, even in the middle of a character."""
     data = text.encode()
     for start in range(0, len(data), 99):
         yield data[start : start + 99]
 
 
-class _BrokenOff(Response):
-    """Begins an answer and never ends it, so that the connection breaks."""
+class _CutResponse(Response):
+    """Starts a response and never completes it, so that the connection breaks."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 201, "headers": [(b"content-length", b"100")]})
 
 
 class StubPlatform:
-    """The server's state. Every attribute may be read and set from any thread while it runs.
+    """The server's state. All attributes can be read and set from any thread while it is running.
 
     Attributes:
-        rows: the stored conversations, in the order they came.
-        listed: what a list by ids finds among.
-        bulks: the number of rows of each bulk request that came, in order.
-        at_once: the most bulk requests that were in work at the same time.
-        break_after: after so many stored bulk requests, break off each one's answer and refuse every later request.
-        hold: keep bulk requests waiting as long as this is true.
-        refuse: returns why the server refuses a row, or None.
-        pending: the counts of rows that wait for the index, one for each look at the stats; 0 once used up.
-        failed: how many rows the stats call failed.
+        rows: the stored conversations in the order of arrival.
+        listed: the conversations that a list by ids searches.
+        bulks: the number of rows of each bulk request, in order.
+        at_once: the maximum number of bulk requests processed concurrently.
+        break_after: after this many stored bulk requests, break the connection of the last one and all later ones.
+        hold: keep bulk requests waiting while this is true.
+        refuse: returns the reason why a row is rejected, or None.
+        pending: the pending counts, one for each request for statistics; 0 when used up.
+        failed: the failed count in the statistics.
         queries: the bodies of search and answer requests, and the parameters of exports.
-        export_pieces: what an export sends; None in it breaks the connection.
+        export_pieces: the pieces of an export; None breaks the connection.
         failures: the conversations whose indexing failed.
-        runs: what successive looks at the index run find, the request itself being the first; the last one stays.
-            None breaks the connection.
+        runs: the states of the index run for successive requests, the first for the request that adds it; the last one
+            is repeated. None breaks the connection.
         users: the X-User-Id of each question.
         tokens: the parts of the answer's text.
         uncited: the sentences of the answer that cite no source.
-        stream_end: what a streamed answer ends with after its first two tokens, instead of its own end.
-        stream_pauses: say no more after the first two tokens of a streamed answer, as long as this is true.
+        stream_end: replaces the rest of a streamed answer after its first two tokens.
+        stream_pauses: pause a streamed answer after its first two tokens while this is true.
         stream_breaks: break the connection at the end of a streamed answer.
-        done: body and ids of every bulk request that was stored, by its key.
+        done: body and ids of every stored bulk request, by its key.
         base_url: set by `running`.
     """
 
@@ -119,7 +119,7 @@ class StubPlatform:
         self.stream_breaks = False
         self.base_url = ""
         self.done: dict[str, tuple[bytes, list[int]]] = {}
-        self._in_work = 0
+        self._in_progress = 0
         self.app = Starlette(
             routes=[
                 Route("/api/v1/conversations", self._list),
@@ -141,7 +141,7 @@ class StubPlatform:
     @classmethod
     @contextmanager
     def running(cls) -> Iterator[Self]:
-        """Serve on a free port of the loopback address, in a thread, until the block is left."""
+        """Serve on a free loopback port, in a thread, during the block."""
         stub = cls()
         with serving(stub.app) as stub.base_url:
             try:
@@ -153,18 +153,18 @@ class StubPlatform:
         body = await request.body()
         bulk = BulkCreate.model_validate_json(body)
         self.bulks.append(len(bulk.items))
-        self._in_work += 1
-        self.at_once = max(self.at_once, self._in_work)
+        self._in_progress += 1
+        self.at_once = max(self.at_once, self._in_progress)
         try:
             while self.hold:  # noqa: ASYNC110 - it is set from another thread
                 await asyncio.sleep(0.005)
             return self._store(request.headers["Idempotency-Key"], body, bulk)
         finally:
-            self._in_work -= 1
+            self._in_progress -= 1
 
     def _store(self, key: str, body: bytes, bulk: BulkCreate) -> Response:
         if self.break_after is not None and len(self.done) >= self.break_after:
-            return _BrokenOff()
+            return _CutResponse()
         faults = [
             FieldProblem(field=f"items.{row}.question", message=reason, row=row)
             for row, item in enumerate(bulk.items)
@@ -179,7 +179,7 @@ class StubPlatform:
         if stored != body:
             return problem_response(422)
         if self.break_after is not None and len(self.done) >= self.break_after:
-            return _BrokenOff()
+            return _CutResponse()
         return json_response(BulkCreated(ids=ids), 201)
 
     async def _list(self, request: Request) -> Response:
@@ -236,7 +236,7 @@ class StubPlatform:
         if body := await request.body():
             self.queries.append(json.loads(body))
         run = self.runs.pop(0) if len(self.runs) > 1 else self.runs[0]
-        return _BrokenOff() if run is None else json_response(run, 202)
+        return _CutResponse() if run is None else json_response(run, 202)
 
     async def _export(self, request: Request) -> Response:
         self.queries.append(dict(request.query_params))
@@ -291,17 +291,17 @@ class StubPlatform:
         return StreamingResponse(self._answer_events(), media_type="text/event-stream")
 
     async def _answer_events(self) -> AsyncIterator[bytes]:
-        """The answer as events, cut wherever a network may cut it."""
+        """Yield the answer as events, split anywhere."""
         sources, usage, done = self._answer_parts()
         events: list[AnswerEvent] = [sources, *(AnswerToken(text=token) for token in self.tokens), usage, done]
         names = {kind: name for name, kind in ANSWER_EVENTS.items()}
         texts = [f"event: {names[type(event)]}\ndata: {event.model_dump_json()}\n\n" for event in events]
         begun, rest = ": ping\n\n" + "".join(texts[:3]), "".join(texts[3:])
-        for piece in _torn(begun):
+        for piece in _split(begun):
             yield piece
         while self.stream_pauses:  # noqa: ASYNC110 - it is set from another thread
             await asyncio.sleep(0.005)
-        for piece in _torn(rest if self.stream_end is None else self.stream_end):
+        for piece in _split(rest if self.stream_end is None else self.stream_end):
             yield piece
         if self.stream_breaks:
             raise ConnectionResetError

@@ -1,4 +1,4 @@
-"""`StubPlatform` with experiments, the query history, and search results of the test's own."""
+"""`StubPlatform` with experiments, the query history, and search results defined by the test."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from mh_devtools.stubs.platform_stub import StubPlatform
 from mh_devtools.stubs.server import json_response, problem_response
 
 PAGE = 2
-"""Items on a page."""
+"""Items per page."""
 CREATED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -32,9 +32,9 @@ class StubRecords(StubPlatform):
 
     Attributes:
         find: returns the hits of a search, given its body.
-        status: what every search is answered with instead of hits; None: hits.
-        experiments: those that are kept, the oldest first; their ids are 1, 2, 3 …
-        entries: the query history, the oldest first.
+        status: the status code with which every search fails; None: return hits.
+        experiments: the stored experiments, oldest first; their ids are 1, 2, 3 …
+        entries: the query history, oldest first.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class StubRecords(StubPlatform):
             Route("/api/v1/history", self._list_history, methods=["GET", "DELETE"]),
             Route("/api/v1/history/{key}", self._entry, methods=["GET", "DELETE"]),
         ]
-        # Before the inherited ones: the first that fits is taken.
+        # Before the inherited ones: the first matching route is used.
         self.app.router.routes[:0] = routes
 
     async def _find(self, request: Request) -> Response:

@@ -174,8 +174,8 @@ async def test_rows_that_wait_are_left_alone_until_they_must_be_lost(
         conversations.put(key, "text")
     await setting.index.index(conversation_units([3]))
     conversations.outcomes.clear()  # the row is in the index, and the report of that was lost
-    conversations.waits_since(2, timedelta(minutes=2))
-    conversations.waits_since(3, timedelta(minutes=2))
+    conversations.set_pending_for(2, timedelta(minutes=2))
+    conversations.set_pending_for(3, timedelta(minutes=2))
 
     redis.rpush("index", "another job")
     busy = await setting.run()
@@ -191,7 +191,7 @@ async def test_a_row_that_waits_for_very_long_is_queued_even_while_others_wait(
     setting: Setting, conversations: StubIndex, redis: Redis
 ) -> None:
     conversations.put(1, "text")
-    conversations.waits_since(1, LONG_AGO)
+    conversations.set_pending_for(1, LONG_AGO)
     redis.rpush("index", "another job")
 
     await setting.run()
@@ -286,7 +286,7 @@ async def test_a_long_run_is_many_steps_whose_counts_add_up(
     monkeypatch.setattr(reconcile, "STEP_S", -1.0)
     for key in range(1, 61):
         conversations.put(key, "text")
-        conversations.waits_since(key, LONG_AGO)
+        conversations.set_pending_for(key, LONG_AGO)
     run = conversations.add_run()
     step = RunCheckpoint(run_id=run.id, owner="me")
 
@@ -355,7 +355,7 @@ async def test_while_redis_is_away_rows_that_wait_are_left_alone(
     setting: Setting, conversations: StubIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversations.put(1, "text")
-    conversations.waits_since(1, timedelta(minutes=2))
+    conversations.set_pending_for(1, timedelta(minutes=2))
     away = JobQueue(RedisSettings(url="redis://127.0.0.1:1/0"))
     monkeypatch.setattr(setting.runs, "_queue_is_idle", away.is_idle)
 
