@@ -127,7 +127,7 @@ async def test_somebody_elses_run_is_a_conflict_that_says_so(client: httpx.Async
 
     for path in (f"runs/{run}/claim", f"runs/{other}/claim"):
         refused = await client.post(f"{INTERNAL}/{path}", json={"owner": "w2"})
-        assert (refused.status_code, f"run {run} is under way" in refused.json()["detail"]) == (409, True)
+        assert (refused.status_code, f"run {run} is running" in refused.json()["detail"]) == (409, True)
     report = await client.put(f"{INTERNAL}/runs/{run}/progress", json={"owner": "w2", "status": "done"})
     assert report.status_code == 409
 
@@ -242,7 +242,7 @@ async def test_what_is_over_stays_over(runs: Runs) -> None:
     for status in (IndexRunStatus.RUNNING, IndexRunStatus.DONE):
         with pytest.raises(LeaseConflictError):
             await runs.report(run, "w1", status)
-    with pytest.raises(LeaseConflictError, match="is over"):
+    with pytest.raises(LeaseConflictError, match="has finished"):
         await runs.claim(run, "w1")
 
 
