@@ -37,8 +37,8 @@ QUESTION_HASH: Final = "question_hash"
 VERSION: Final = "version"
 """INT64: the conversation's version that was embedded."""
 FILTERABLE: Final = tuple(field for field in fields.FIELDS if field is not fields.ID)
-"""The fields to filter by, stored as `fields.indexed` returns them: choices, texts and URLs as VARCHAR, times and days
-as INT64."""
+"""The other fields, stored for filtering in the form of `fields.to_index_value`: choices, texts and URLs as VARCHAR,
+timestamps and dates as INT64."""
 QUESTION_SENTIMENT: Final = fields.QUESTION_SENTIMENT.name
 ANSWER_SENTIMENT: Final = fields.ANSWER_SENTIMENT.name
 CREATED_AT: Final = fields.CREATED_AT.name

@@ -201,10 +201,10 @@ def _page(sort: Sort, first: bool, shape: FilterShape) -> Select[*tuple[Any, ...
 def _conditions(shape: FilterShape) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions of these filters; their values are bound parameters with the filters' names."""
     for name, is_empty in shape:
-        column, check = _ROW[FILTERS[name].field.name], FILTERS[name].check
-        if check is Check.EMPTY:
+        column, operator = _ROW[FILTERS[name].field.name], FILTERS[name].operator
+        if operator is Operator.IS_EMPTY:
             yield column.is_(None) if is_empty else column.is_not(None)
-        elif check is Check.ANY_OF:
+        elif operator is Operator.ANY_OF:
             yield column.in_(bindparam(name, expanding=True, type_=column.type))
         elif operator is Operator.GTE:
             yield column >= bindparam(name, type_=column.type)

@@ -28,7 +28,7 @@ router = APIRouter(prefix="/api/v1/history", tags=["history"])
 async def _turned_on(request: Request) -> None:
     if not state_of(request).history_enabled:
         message = "The query history is turned off (HISTORY_ENABLED). Entries can only be deleted."
-        raise TurnedOffError(message)
+        raise FeatureDisabledError(message)
 
 
 TURNED_ON = [Depends(_turned_on)]
