@@ -1,4 +1,4 @@
-"""Backups of the truth: what was saved comes back, on either engine, and the index is built again from it."""
+"""Backups: a restore brings back everything, on either engine, and the index is rebuilt from it."""
 
 import gzip
 import os
@@ -134,7 +134,7 @@ def test_what_was_saved_comes_back_on_either_engine(
 
 
 @pytest.mark.parametrize("filled", ENGINES, indirect=True)
-def test_everything_is_owed_to_the_index_and_no_key_is_given_again(
+def test_everything_is_queued_for_indexing_and_no_id_is_reused(
     filled: URL, make_database: MakeDatabase, tmp_path: Path
 ) -> None:
     backup(filled, tmp_path / "saved.gz")

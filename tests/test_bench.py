@@ -1,4 +1,4 @@
-"""The benchmarks measure what they say: yardsticks that do the platform's work, and figures that are reckoned right."""
+"""The benchmarks measure what they claim: baselines do the platform's work, and figures are computed correctly."""
 
 import json
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def record() -> Record:
     )
 
 
-def test_what_is_short_of_its_goal_is_said_in_words() -> None:
+def test_missed_goals_are_listed() -> None:
     assert report.shortfalls(record()) == (
         "1 of 2 goals are reached. These are not:\n\n- reads: 0.5, where the goal is ≥ 0.7."
     )
@@ -101,7 +101,7 @@ def test_growth_is_the_slope_of_the_logarithms() -> None:
     assert growth.exponent("indexing", square).values == pytest.approx([2])
 
 
-def test_what_was_seen_is_sorted_by_tenths_of_the_time() -> None:
+def test_observations_are_grouped_by_tenths_of_the_time() -> None:
     tenths = soak.by_tenth([(0, 1), (1.99, 2), (2, 3), (19.9, 4), (20.5, 5)], seconds=20)
     assert tenths == [[1, 2], [3], [], [], [], [], [], [], [], [4, 5]]
 

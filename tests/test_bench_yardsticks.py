@@ -1,4 +1,4 @@
-"""The handlers that the conversations API is measured against write and return what it does."""
+"""The baselines of the conversations API write and return the same as the API."""
 
 from collections.abc import Iterator
 from contextlib import closing

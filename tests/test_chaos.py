@@ -1,4 +1,4 @@
-"""The chaos harness: a seed makes one plan, the oracle sees each kind of lie, and a run tells what it found."""
+"""The chaos tests: a seed determines the plan, the oracle detects each kind of violation, and a run reports it."""
 
 import re
 import subprocess
@@ -70,7 +70,7 @@ def shown(mark: str, version: int | None = None, key: int = 1, question: str = "
 
 @pytest.fixture
 def oracle() -> Oracle:
-    """Knows row 1, of which two versions were acknowledged: w1 and w2."""
+    """An oracle with row 1, of which two versions were acknowledged: w1 and w2."""
     oracle = Oracle()
     oracle.creating([new("w1")])
     oracle.created([1], [new("w1")])

@@ -1,4 +1,4 @@
-"""What documents say is so: links, names, commands and numbers in every page, and the form of the decision records."""
+"""The documents are correct: links, names, commands and numbers on every page, and the form of the decision records."""
 
 import re
 from pathlib import Path
@@ -75,13 +75,13 @@ def test_route_descriptions_have_the_numbers_of_the_code(known: Known) -> None:
         ("`INDEX_QUEUE` (5)", "no module of ours gives INDEX_QUEUE a number"),
     ],
 )
-def test_what_is_not_so_is_found_and_says_what_to_change(text: str, fault: str, known: Known) -> None:
+def test_faults_are_found_and_say_what_to_change(text: str, fault: str, known: Known) -> None:
     messages = found(known, f"A line.\n\n{text}\n")
     assert any(fault in message for message in messages), messages
     assert all(re.match(r"docs/page\.md:[34]: ", message) for message in messages), messages
 
 
-def test_what_is_so_passes(known: Known) -> None:
+def test_correct_pages_pass(known: Known) -> None:
     text = """# A page
 
 [itself](#a-page), [a folder](adr), `mh_common/jobs.py`, `outbox/relay.py`, `tests/integration/test_relay_*.py`,

@@ -92,7 +92,7 @@ async def sessions(database: DatabaseSettings) -> AsyncIterator[SessionFactory]:
 
 @pytest.fixture
 def query(sessions: SessionFactory) -> RunQuery:
-    """Run one SQL statement beside the application and return its rows, all read."""
+    """Execute an SQL statement on a connection of its own and return all its rows."""
 
     async def run(statement: str, **values: object) -> list[tuple[Any, ...]]:
         async with sessions.begin() as session:
@@ -118,7 +118,7 @@ def row_counts(sessions: SessionFactory) -> Callable[[], Awaitable[dict[str, int
 
 
 class Outbox:
-    """The outbox in a database, past the application: what a test writes into it and what is left in it."""
+    """Direct access to the outbox in a database: what a test writes to it and what remains in it."""
 
     def __init__(self, sessions: SessionFactory) -> None:
         self._sessions = sessions
@@ -128,7 +128,7 @@ class Outbox:
             await OutboxRepository(session).add(job, conversation_units(ids))
 
     async def left(self) -> list[tuple[int, bool]]:
-        """Return conversation and whether it is claimed, for each row that is still there."""
+        """Return conversation and whether it is claimed, for each remaining row."""
         rows = select(OutboxRow.source_id, OutboxRow.claimed_by).order_by(OutboxRow.id)
         async with self._sessions() as session:
             return [(row.source_id, row.claimed_by is not None) for row in await session.execute(rows)]
@@ -158,7 +158,7 @@ def outbox(sessions: SessionFactory) -> Outbox:
 
 
 class RecordingPublisher:
-    """Keeps what is published. `before` runs ahead of each message and may raise or wait."""
+    """Records what is published. `before` runs before each message and may raise or wait."""
 
     def __init__(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
         self.sent: list[tuple[IndexJob, tuple[int, ...]]] = []
@@ -190,12 +190,12 @@ _: type[Publisher] = RecordingPublisher
 
 @pytest.fixture
 def recording() -> Callable[..., RecordingPublisher]:
-    """Make a publisher that keeps what is published."""
+    """Return a publisher that records what is published."""
     return RecordingPublisher
 
 
 class RunningRelay:
-    """A relay at work, until it is asked to stop."""
+    """A running relay, until it is asked to stop."""
 
     def __init__(self, relay: Relay) -> None:
         self._task = asyncio.create_task(relay.run())
@@ -229,13 +229,13 @@ async def _run_relay(relay: Relay) -> AsyncIterator[RunningRelay]:
 
 @pytest.fixture
 def run_relay() -> Callable[[Relay], AbstractAsyncContextManager[RunningRelay]]:
-    """Run a relay until the block is left, or until the block stops it."""
+    """Run a relay during the block, or until the block stops it."""
     return _run_relay
 
 
 @pytest.fixture
 def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let relays try again at once."""
+    """Let relays retry immediately."""
     monkeypatch.setattr(relay_module, "FIRST_BACKOFF", 0.001)
 
 

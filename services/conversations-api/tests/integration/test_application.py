@@ -73,7 +73,7 @@ def start(database: DatabaseSettings, folder: Path, port: int) -> subprocess.Pop
     )
 
 
-def test_a_database_without_tables_stops_the_start_with_one_clear_line(
+def test_a_database_without_tables_prevents_the_start_with_one_line(
     empty_database: DatabaseSettings, tmp_path: Path
 ) -> None:
     process = start(empty_database, tmp_path, servers.free_port())
@@ -84,7 +84,7 @@ def test_a_database_without_tables_stops_the_start_with_one_clear_line(
     assert "DATABASE_URL" in line
 
 
-def test_a_database_that_is_not_there_stops_the_start_with_one_clear_line(tmp_path: Path) -> None:
+def test_a_missing_database_prevents_the_start_with_one_line(tmp_path: Path) -> None:
     nowhere = DatabaseSettings(url="mysql+aiomysql://root@127.0.0.1:1/legacy_development")
     process = start(nowhere, tmp_path, servers.free_port())
     output, _ = process.communicate(timeout=60)
@@ -109,7 +109,7 @@ def test_it_serves_and_stops_cleanly(migrated_database: DatabaseSettings, tmp_pa
     assert "request_completed" in output
 
 
-def test_the_openapi_document_tells_all_answers() -> None:
+def test_the_openapi_document_lists_all_responses() -> None:
     document = create_app(Settings()).openapi()
     assert document["info"]["title"] == "Conversations API"
     operations = {

@@ -98,7 +98,7 @@ async def test_every_bad_field_is_named(client: httpx.AsyncClient) -> None:
     assert named == {"question", "answer", "question_sentiment", "answer_sentiment", "surplus"}
 
 
-async def test_a_body_that_is_no_json_is_a_bad_request(client: httpx.AsyncClient) -> None:
+async def test_a_body_that_is_not_json_is_a_bad_request(client: httpx.AsyncClient) -> None:
     answer = await client.post(PATH, content=b'{"question": ', headers={"content-type": "application/json"})
     assert_problem(answer, 400)
 
@@ -107,7 +107,7 @@ BODIES = {"GET": None, "PUT": {**NEW, "answer": "x"}, "PATCH": {"answer": "x"}, 
 
 
 @pytest.mark.parametrize("method", BODIES)
-async def test_what_is_no_id_is_a_bad_request(client: httpx.AsyncClient, method: str) -> None:
+async def test_an_invalid_id_is_a_bad_request(client: httpx.AsyncClient, method: str) -> None:
     for id_ in ("abc", "0", "-1", "1.5", "9223372036854775808", "9" * 30, "%F0%9F%99%82"):
         problem = assert_problem(await client.request(method, f"{PATH}/{id_}", json=BODIES[method]), 400)
         assert problem["errors"][0]["field"] == "conversation_id"
@@ -174,7 +174,7 @@ async def test_a_deleted_conversation_is_gone_and_its_id_stays_unused(
     assert (await add(client))["id"] > created["id"]
 
 
-async def test_a_conversation_shows_what_the_index_knows_of_it(client: httpx.AsyncClient, query: RunQuery) -> None:
+async def test_a_conversation_shows_its_index_status(client: httpx.AsyncClient, query: RunQuery) -> None:
     created = await add(client)
     await query("UPDATE index_states SET status = 'indexed'")
     read = await client.get(f"{PATH}/{created['id']}")
@@ -203,7 +203,7 @@ async def test_if_none_match_of_something_else_gives_the_body(client: httpx.Asyn
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-async def test_if_match_of_the_present_version_lets_through(client: httpx.AsyncClient, method: str) -> None:
+async def test_if_match_of_the_current_version_succeeds(client: httpx.AsyncClient, method: str) -> None:
     for tag in ('"1"', '"1-pending"', '"1-indexed"', '"7", "1"', "*"):
         path = f"{PATH}/{(await add(client))['id']}"
         answer = await client.request(method, path, json=BODIES[method], headers={"If-Match": tag})
@@ -219,7 +219,7 @@ async def test_if_match_of_another_version_changes_nothing(client: httpx.AsyncCl
         assert (await client.get(path)).json() == created
 
 
-async def test_a_precondition_that_is_no_tag_is_a_bad_request(client: httpx.AsyncClient) -> None:
+async def test_a_precondition_that_is_not_a_tag_is_a_bad_request(client: httpx.AsyncClient) -> None:
     path = f"{PATH}/{(await add(client))['id']}"
     for value in ("1", '"1', '"1" "2"', "", '"a"b', "*, *"):
         assert_problem(await client.patch(path, json={"answer": "x"}, headers={"If-Match": value}), 400)

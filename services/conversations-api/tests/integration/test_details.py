@@ -97,7 +97,7 @@ async def test_a_change_of_one_is_a_new_version_and_queued_again(client: httpx.A
     assert details_of(answer.json()) == DETAILS
 
 
-async def test_null_clears_and_what_is_left_out_stays(client: httpx.AsyncClient) -> None:
+async def test_null_clears_a_field_and_omitted_fields_stay(client: httpx.AsyncClient) -> None:
     created = await add(client, **DETAILS)
     own = f"{PATH}/{created['id']}"
     cleared = (await client.patch(own, json={"category": None})).json()

@@ -1,4 +1,4 @@
-"""Experiments: kept, listed newest first, compared by data set, deleted."""
+"""Experiments: stored, listed newest first, filtered by data set, deleted."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ KEY = {"Idempotency-Key": "key-1"}
 ON_SQLITE = pytest.mark.parametrize("migrated_database", ["sqlite"], indirect=True)
 
 
-async def test_an_experiment_comes_back_as_it_was_given(client: httpx.AsyncClient) -> None:
+async def test_an_experiment_is_returned_as_it_was_stored(client: httpx.AsyncClient) -> None:
     created = await client.post(PATH, json=NEW)
     assert created.status_code == 201
     summary = created.json()
@@ -103,7 +103,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ({**NEW, "id": 3}, "is unknown"),
     ],
 )
-async def test_what_is_no_experiment_is_refused_with_the_reason(
+async def test_an_invalid_experiment_is_rejected_with_the_reason(
     client: httpx.AsyncClient, body: dict[str, Any], words: str
 ) -> None:
     refused = await client.post(PATH, json=body)
@@ -113,7 +113,7 @@ async def test_what_is_no_experiment_is_refused_with_the_reason(
 
 @ON_SQLITE
 @pytest.mark.parametrize("text", ['{"k": NaN}', '{"k": -Infinity}', '{"k":' + "[" * 3000 + "]" * 3000 + "}"])
-async def test_what_is_no_json_for_everybody_is_refused(client: httpx.AsyncClient, text: str) -> None:
+async def test_json_that_not_every_parser_accepts_is_rejected(client: httpx.AsyncClient, text: str) -> None:
     body = f'{{"name": "n", "configuration": {text}}}'
     refused = await client.post(PATH, content=body, headers={"Content-Type": "application/json"})
     assert refused.status_code in (400, 422)

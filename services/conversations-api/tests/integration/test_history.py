@@ -1,4 +1,4 @@
-"""Query history: stored once, seen by its user alone, rated, deleted for good, purged, turned off."""
+"""Query history: stored once, visible only to its user, rated, permanently deleted, purged, turned off."""
 
 import asyncio
 import uuid
@@ -43,7 +43,7 @@ def new(user_id: str | None = "alice", **fields: Any) -> dict[str, Any]:
 
 
 def rating(path: str) -> str:
-    """Return where feedback on the entry at this path goes."""
+    """Return the path for feedback on the entry at this path."""
     return f"{path.replace(PATH, TOLD)}/feedback"
 
 
@@ -59,7 +59,7 @@ async def listed(client: httpx.AsyncClient, user: dict[str, str]) -> list[str]:
     return [f"{PATH}/{item['answer_id']}" for item in page["items"]]
 
 
-async def test_an_entry_comes_back_as_it_was_given(client: httpx.AsyncClient) -> None:
+async def test_an_entry_is_returned_as_it_was_stored(client: httpx.AsyncClient) -> None:
     entry = new()
     created = await client.post(TOLD, json=entry)
     assert created.status_code == 201
@@ -88,7 +88,7 @@ async def test_the_same_answer_again_is_stored_once(client: httpx.AsyncClient, r
     assert (await row_counts())["query_history"] == 1
 
 
-async def test_many_at_once_store_it_once(client: httpx.AsyncClient, row_counts: Any) -> None:
+async def test_concurrent_requests_store_it_once(client: httpx.AsyncClient, row_counts: Any) -> None:
     entry = new()
     answers = await asyncio.gather(*(client.post(TOLD, json=entry) for _ in range(10)))
     assert sorted(answer.status_code for answer in answers) == [200] * 9 + [201]
@@ -113,7 +113,9 @@ async def test_a_user_sees_and_changes_their_own_entries_only(client: httpx.Asyn
 
 
 @pytest.mark.parametrize("user", [{}, ALICE])
-async def test_an_entry_without_a_user_is_for_who_knows_its_id(client: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_an_entry_without_a_user_belongs_to_whoever_knows_its_id(
+    client: httpx.AsyncClient, user: dict[str, str]
+) -> None:
     path = await stored(client, None)
     assert (await client.get(path, headers=user)).status_code == 200
     assert (await client.put(rating(path), json={"rating": "up"}, headers=user)).status_code == 200
@@ -197,7 +199,7 @@ async def test_bad_parameters_are_bad_requests(
         ({"feedback": None}, "is unknown"),
     ],
 )
-async def test_what_is_no_entry_is_refused_with_the_reason_and_without_its_text(
+async def test_an_invalid_entry_is_rejected_with_the_reason_and_without_its_text(
     client: httpx.AsyncClient, fields: dict[str, Any], words: str
 ) -> None:
     with capture_logs() as logs:
@@ -210,7 +212,7 @@ async def test_what_is_no_entry_is_refused_with_the_reason_and_without_its_text(
 
 @ON_SQLITE
 @pytest.mark.parametrize("body", [{}, {"rating": "meh"}, {"rating": "up", "comment": ""}, {"rating": "up", "user": 1}])
-async def test_what_is_no_feedback_is_refused(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
+async def test_invalid_feedback_is_rejected(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
     refused = await client.put(rating(await stored(client)), json=body, headers=ALICE)
     assert refused.status_code == 422
 
@@ -293,7 +295,7 @@ async def test_the_application_purges_by_its_retention_also_when_turned_off(
         await eventually(one_is_left)
 
 
-async def test_a_round_that_fails_is_made_up_for(
+async def test_the_next_round_catches_up_after_a_failure(
     sessions: SessionFactory, row_counts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await add_at(sessions, [datetime.now(UTC) - timedelta(days=8)])

@@ -1,4 +1,4 @@
-"""POSTs that are sent twice."""
+"""Idempotency keys: POSTs that are sent twice."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -59,7 +59,7 @@ async def test_the_same_post_again_gets_the_same_answer(client: httpx.AsyncClien
     assert await count(query) == 1
 
 
-async def test_bulk_requests_are_answered_again_too(client: httpx.AsyncClient, query: RunQuery) -> None:
+async def test_bulk_requests_are_replayed_too(client: httpx.AsyncClient, query: RunQuery) -> None:
     body = {"items": [NEW, NEW]}
     first = await client.post(f"{PATH}/bulk", json=body, headers=KEY)
     again = await client.post(f"{PATH}/bulk", json=body, headers=KEY)
@@ -96,7 +96,7 @@ async def test_keys_differ_in_each_letter(client: httpx.AsyncClient, query: RunQ
     assert await count(query) == 4
 
 
-async def test_what_is_no_key_is_a_bad_request(client: httpx.AsyncClient, query: RunQuery) -> None:
+async def test_an_invalid_key_is_a_bad_request(client: httpx.AsyncClient, query: RunQuery) -> None:
     for key in (b"", b"two words", b"x" * 256, b"\xe9", b"tab\there"):
         answer = await client.post(PATH, json=NEW, headers={b"Idempotency-Key": key})
         assert answer.status_code == 400, key
@@ -110,7 +110,7 @@ async def test_a_refused_request_leaves_its_key_free(client: httpx.AsyncClient) 
     assert (await client.post(PATH, json=NEW, headers=KEY)).status_code == 201
 
 
-async def test_many_at_once_do_the_work_once(client: httpx.AsyncClient, query: RunQuery) -> None:
+async def test_concurrent_requests_do_the_work_once(client: httpx.AsyncClient, query: RunQuery) -> None:
     answers = await asyncio.gather(*(client.post(PATH, json=NEW, headers=KEY) for _ in range(20)))
     statuses = {answer.status_code for answer in answers}
     assert statuses <= {201, 409}
@@ -122,7 +122,9 @@ async def test_many_at_once_do_the_work_once(client: httpx.AsyncClient, query: R
 
 
 @beside_other_writers
-async def test_a_request_in_work_is_a_conflict(client: httpx.AsyncClient, sessions: SessionFactory) -> None:
+async def test_a_request_still_being_processed_is_a_conflict(
+    client: httpx.AsyncClient, sessions: SessionFactory
+) -> None:
     content = ConversationCreate.model_validate(NEW)
     async with sessions.begin() as session:
         await ConversationService(session).add([content], KeyedRequest.of("key-1", f"POST {PATH}", content))
@@ -136,7 +138,7 @@ async def test_a_request_in_work_is_a_conflict(client: httpx.AsyncClient, sessio
 
 
 @beside_other_writers
-async def test_a_request_overtaken_while_it_takes_its_key_is_answered_as_the_other(sessions: SessionFactory) -> None:
+async def test_a_request_overtaken_while_claiming_its_key_returns_the_other_result(sessions: SessionFactory) -> None:
     request, now = KeyedRequest("key-1", "digest"), datetime.now(UTC)
 
     class Overtaken(IdempotencyRepository):
@@ -152,7 +154,7 @@ async def test_a_request_overtaken_while_it_takes_its_key_is_answered_as_the_oth
 
 
 @beside_other_writers
-async def test_a_finished_request_is_answered_again_while_its_key_is_locked(
+async def test_a_finished_request_is_replayed_while_its_key_is_locked(
     client: httpx.AsyncClient, sessions: SessionFactory
 ) -> None:
     first = await client.post(PATH, json=NEW, headers=KEY)
@@ -162,7 +164,7 @@ async def test_a_finished_request_is_answered_again_while_its_key_is_locked(
         assert (again.status_code, again.content) == (201, first.content)
 
 
-async def test_keys_past_their_lifetime_are_forgotten(
+async def test_keys_past_their_lifetime_are_deleted(
     sessions: SessionFactory, query: RunQuery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purging, "CHUNK", 2)
@@ -176,7 +178,7 @@ async def test_keys_past_their_lifetime_are_forgotten(
     assert {row[0] for row in await query("SELECT * FROM idempotency_keys")} == {"young-0", "young-1", "young-2"}
 
 
-async def test_old_keys_are_forgotten_while_the_application_runs(
+async def test_old_keys_are_deleted_while_the_application_is_running(
     run_app: RunApp, settings: Settings, sessions: SessionFactory, query: RunQuery
 ) -> None:
     async with sessions.begin() as session:
@@ -186,7 +188,7 @@ async def test_old_keys_are_forgotten_while_the_application_runs(
         await eventually(lambda: no_keys(query))
 
 
-async def test_a_failed_purge_is_made_up_for(sessions: SessionFactory, query: RunQuery) -> None:
+async def test_the_next_purge_catches_up_after_a_failure(sessions: SessionFactory, query: RunQuery) -> None:
     async with sessions.begin() as session:
         old = datetime.now(UTC) - 2 * KEY_LIFETIME
         assert await IdempotencyRepository(session).claim(KeyedRequest("old", "digest"), old) is None
@@ -202,7 +204,7 @@ async def test_a_failed_purge_is_made_up_for(sessions: SessionFactory, query: Ru
         await asyncio.wait([task])
 
 
-async def test_no_text_is_kept_with_a_key(client: httpx.AsyncClient, query: RunQuery) -> None:
+async def test_no_text_is_stored_with_a_key(client: httpx.AsyncClient, query: RunQuery) -> None:
     await client.post(PATH, json=NEW, headers=KEY)
     kept = str(await query("SELECT * FROM idempotency_keys"))
     assert "sleep" not in kept

@@ -1,4 +1,4 @@
-"""How far the index is, over HTTP; and what is queued to be indexed again."""
+"""The index states over HTTP, and queueing for indexing."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -21,7 +21,7 @@ CONTENT = {"question": "q", "answer": "a", "question_sentiment": "neutral", "ans
 async def quiet(
     settings: Settings, run_app: RunApp, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """The application without its relay's deliveries, so that what is owed can be looked at."""
+    """The application with a relay that publishes nothing, so that the outbox can be inspected."""
 
     async def claims_nothing(*_: object) -> list[Any]:
         return []
@@ -65,7 +65,7 @@ async def test_an_empty_summary_names_everything(client: httpx.AsyncClient) -> N
     }
 
 
-async def test_the_summary_counts_states_reasons_and_what_is_owed(quiet: httpx.AsyncClient, query: RunQuery) -> None:
+async def test_the_summary_counts_states_reasons_and_the_outbox(quiet: httpx.AsyncClient, query: RunQuery) -> None:
     ids = await create(quiet, 7)
     await report(quiet, ids[:2])
     await report(quiet, ids[2:4], "The embedder refused the text.")
@@ -155,7 +155,7 @@ async def test_what_is_queued_is_updated_or_deleted_in_the_index(quiet: httpx.As
     assert await query("SELECT updated_at FROM mental_health_conversations ORDER BY id") == before
 
 
-async def test_a_conversation_that_was_written_past_the_api_can_be_indexed(
+async def test_a_conversation_written_directly_to_the_database_can_be_indexed(
     quiet: httpx.AsyncClient, query: RunQuery
 ) -> None:
     (key,) = await create(quiet, 1)
@@ -171,7 +171,7 @@ async def test_one_to_a_thousand_are_queued_at_once(client: httpx.AsyncClient, b
     assert (await client.post(f"{INDEX}/queue", json=body)).status_code == 422
 
 
-async def test_a_failed_conversation_is_tried_again_on_demand(quiet: httpx.AsyncClient, query: RunQuery) -> None:
+async def test_a_failed_conversation_is_retried_on_demand(quiet: httpx.AsyncClient, query: RunQuery) -> None:
     (key,) = await create(quiet, 1)
     await report(quiet, [key], "The embedder refused the text.")
     await query("DELETE FROM index_outbox")

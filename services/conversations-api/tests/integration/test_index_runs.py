@@ -1,4 +1,4 @@
-"""Runs over the whole index: asked for, sent to the worker until they are over, one under way at a time."""
+"""Runs over the whole index: requested, sent to the worker until they have finished, one running at a time."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ AGAIN = timedelta(seconds=60)
 
 
 class Runs:
-    """The service at moments of the test's choice, each call in a transaction of its own."""
+    """The service with a clock set by the test, each call in a transaction of its own."""
 
     def __init__(self, sessions: SessionFactory) -> None:
         self.sessions = sessions
@@ -50,7 +50,7 @@ class Runs:
             return await IndexRunService(session, lambda: self.now).report(run.id, progress)
 
     async def due(self) -> list[int]:
-        """Return the runs that a relay would tell of now."""
+        """Return the runs whose message is due."""
         async with self.sessions.begin() as session:
             return [run.id for run in await IndexRunRepository(session).claim_due(self.now, self.now + AGAIN)]
 
@@ -148,7 +148,7 @@ async def test_the_examples_of_the_document_are_accepted(client: httpx.AsyncClie
             assert (await client.request(method, target, json=example["value"])).is_success, path
 
 
-async def test_a_request_that_waits_already_is_sent_again_and_not_twice_there(runs: Runs) -> None:
+async def test_requesting_a_queued_run_sends_its_message_again_and_adds_no_second_run(runs: Runs) -> None:
     first = await runs.request()
     assert await runs.due() == [first.id]
     assert await runs.due() == []
@@ -161,7 +161,7 @@ async def test_a_request_that_waits_already_is_sent_again_and_not_twice_there(ru
     assert (await runs.request()).id > first.id, "what has begun may have passed over what the request is about"
 
 
-async def test_the_worker_is_told_of_a_run_until_it_is_over(runs: Runs) -> None:
+async def test_the_worker_gets_messages_about_a_run_until_it_has_finished(runs: Runs) -> None:
     run = await runs.request()
     for _ in range(3):  # the queue can lose a message
         assert await runs.due() == [run.id]
@@ -183,7 +183,7 @@ async def test_a_run_that_its_creator_does_not_claim_is_sent(runs: Runs) -> None
     assert await runs.due() == [run.id]
 
 
-async def test_the_next_run_is_sent_as_soon_as_one_is_over(runs: Runs) -> None:
+async def test_the_next_run_is_sent_as_soon_as_one_has_finished(runs: Runs) -> None:
     first, second, third = await runs.request(), await runs.request(force=True), await runs.add(IndexRunKind.REBUILD)
     assert await runs.due() == [first.id, second.id]
     await runs.claim(first, "w1")
@@ -218,7 +218,7 @@ async def test_a_lease_survives_its_holder_and_then_passes_on(runs: Runs) -> Non
             await runs.report(run, "w1", status)
 
 
-async def test_a_holder_that_was_away_goes_on_unless_another_run_has_begun(runs: Runs) -> None:
+async def test_a_holder_with_an_expired_lease_continues_unless_another_run_has_started(runs: Runs) -> None:
     run, other = await runs.request(), await runs.request(force=True)
     await runs.claim(run, "w1")
     runs.now += 2 * LEASE
@@ -230,7 +230,7 @@ async def test_a_holder_that_was_away_goes_on_unless_another_run_has_begun(runs:
         await runs.report(run, "w1", checked=8)
 
 
-async def test_what_is_over_stays_over(runs: Runs) -> None:
+async def test_a_finished_run_stays_finished(runs: Runs) -> None:
     run = await runs.request()
     await runs.claim(run, "w1")
     failed = await runs.report(run, "w1", IndexRunStatus.FAILED, checked=3)

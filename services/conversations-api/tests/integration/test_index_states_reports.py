@@ -1,4 +1,4 @@
-"""What is known of the index, and what the worker's reports change in it."""
+"""Index states, and how the worker's reports change them."""
 
 from asyncio import TaskGroup
 from collections.abc import AsyncIterator, Sequence
@@ -52,7 +52,7 @@ async def remove(sessions: SessionFactory, key: int) -> None:
 
 
 async def report(sessions: SessionFactory, *outcomes: IndexOutcome, at: datetime = REPORTED) -> list[int | None]:
-    """Report and return the present versions."""
+    """Report and return the current versions."""
     async with sessions.begin() as session:
         answer = await IndexStateService(session, UNIT_SOURCES, lambda: at).report(IndexReport(outcomes=list(outcomes)))
     assert [one.key for one in answer.versions] == [one.key for one in outcomes]
@@ -88,7 +88,7 @@ async def test_a_new_conversation_is_pending_and_its_lag_grows(sessions: Session
     )
 
 
-async def test_a_report_of_the_present_version_ends_the_wait(sessions: SessionFactory) -> None:
+async def test_a_report_of_the_current_version_ends_the_pending_state(sessions: SessionFactory) -> None:
     await add(sessions, [1])
 
     assert await report(sessions, indexed(1)) == [1]
@@ -113,7 +113,7 @@ async def test_a_failure_keeps_its_reason_until_a_retry_succeeds(sessions: Sessi
     assert (third.status, third.reason, third.attempts) == (IndexStatus.INDEXED, None, 3)
 
 
-async def test_a_change_makes_it_pending_again_and_keeps_what_the_index_holds(sessions: SessionFactory) -> None:
+async def test_a_change_makes_it_pending_again_and_keeps_the_indexed_version(sessions: SessionFactory) -> None:
     await add(sessions, [1])
     await report(sessions, failed(1), indexed(1))
     later = QUEUED + timedelta(hours=1)
@@ -126,7 +126,7 @@ async def test_a_change_makes_it_pending_again_and_keeps_what_the_index_holds(se
     assert (state.queued_at, state.lag_seconds) == (later, 5)
 
 
-async def test_an_older_version_is_noted_but_the_present_one_stays_pending(sessions: SessionFactory) -> None:
+async def test_an_older_version_is_recorded_but_the_current_one_stays_pending(sessions: SessionFactory) -> None:
     await add(sessions, [1])
     await change(sessions, [1])
 
@@ -136,7 +136,7 @@ async def test_an_older_version_is_noted_but_the_present_one_stays_pending(sessi
     assert (state.status, state.indexed_version, state.attempts) == (IndexStatus.PENDING, 1, 0)
 
 
-async def test_late_reports_take_nothing_back(sessions: SessionFactory) -> None:
+async def test_late_reports_undo_nothing(sessions: SessionFactory) -> None:
     await add(sessions, [1])
     await change(sessions, [1])
     await report(sessions, indexed(1, version=2))
@@ -148,7 +148,7 @@ async def test_late_reports_take_nothing_back(sessions: SessionFactory) -> None:
     assert await get(sessions, 1) == before
 
 
-async def test_a_version_that_never_was_changes_nothing(sessions: SessionFactory) -> None:
+async def test_a_version_that_never_existed_changes_nothing(sessions: SessionFactory) -> None:
     await add(sessions, [1])
     before = await get(sessions, 1)
 

@@ -148,7 +148,7 @@ async def test_a_page_that_ends_with_the_list_has_no_next(client: httpx.AsyncCli
     assert (await client.get(PATH, params={"limit": 59})).json()["next_cursor"] is not None
 
 
-async def test_a_cursor_is_good_for_its_own_list_only(client: httpx.AsyncClient, rows: Rows) -> None:
+async def test_a_cursor_is_valid_only_for_its_own_list(client: httpx.AsyncClient, rows: Rows) -> None:
     params: dict[str, Any] = {"limit": 5, "sort": "created_at", "question_sentiment": ["neutral", "negative"]}
     cursor = (await client.get(PATH, params=params)).json()["next_cursor"]
     again = {**params, "cursor": cursor, "question_sentiment": ["negative", "neutral"], "limit": 7}
@@ -161,7 +161,7 @@ async def test_a_cursor_is_good_for_its_own_list_only(client: httpx.AsyncClient,
 
 @given(cursor=st.one_of(st.text(), st.binary().map(lambda raw: raw.hex()), st.just("e30"), st.just("bnVsbA")))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_what_is_no_cursor_is_a_bad_request(client: httpx.AsyncClient, cursor: str) -> None:
+async def test_an_invalid_cursor_is_a_bad_request(client: httpx.AsyncClient, cursor: str) -> None:
     answer = await client.get(PATH, params={"cursor": cursor})
     assert answer.status_code == 400
     assert [error["field"] for error in answer.json()["errors"]] == ["cursor"]
@@ -201,7 +201,7 @@ async def test_bad_list_parameters_are_named(client: httpx.AsyncClient) -> None:
     assert (await client.get(f"{PATH}/export", params={"format": "xml"})).status_code == 400
 
 
-async def test_a_thousand_ids_are_taken_and_no_more(client: httpx.AsyncClient, rows: Rows) -> None:
+async def test_a_thousand_ids_are_accepted_and_no_more(client: httpx.AsyncClient, rows: Rows) -> None:
     ids = [row["id"] for row in rows]
     filler = list(range(10**12, 10**12 + 940))
     assert await walk(client, {"ids": [*ids, *filler], "limit": 200}) == ids

@@ -1,4 +1,4 @@
-"""What GET /metrics of the conversations API shows."""
+"""The metrics of the conversations API."""
 
 import asyncio
 
@@ -46,7 +46,9 @@ async def test_requests_are_counted_by_route_and_made_up_words_are_one(client: h
     assert "123456" not in after
 
 
-async def test_what_is_owed_is_shown_until_it_is_paid(run_app: RunApp, database: DatabaseSettings) -> None:
+async def test_the_outbox_gauges_show_jobs_until_they_are_published(
+    run_app: RunApp, database: DatabaseSettings
+) -> None:
     nowhere = Settings(database=database, redis=RedisSettings(url="redis://127.0.0.1:1/0"))
     async with run_app(nowhere) as client:
         for _ in range(3):
@@ -60,7 +62,7 @@ async def test_what_is_owed_is_shown_until_it_is_paid(run_app: RunApp, database:
     assert metric_value(text, "mh_index_conversations", status="failed") == 0
 
 
-async def test_any_number_of_scrapes_looks_once_in_two_seconds(database: DatabaseSettings) -> None:
+async def test_scrapes_query_the_database_once_in_two_seconds(database: DatabaseSettings) -> None:
     looks, now = 0, 100.0
     engine = make_read_engine(database)
 
@@ -105,7 +107,7 @@ async def test_failures_of_the_relay_are_counted(
 
 
 @pytest.mark.parametrize("migrated_database", ["sqlite"], indirect=True)
-async def test_a_database_that_is_away_costs_its_figures_only(client: httpx.AsyncClient, query: RunQuery) -> None:
+async def test_without_a_database_only_its_gauges_are_missing(client: httpx.AsyncClient, query: RunQuery) -> None:
     await query("ALTER TABLE index_outbox RENAME TO gone")
     try:
         text = await scrape(client)

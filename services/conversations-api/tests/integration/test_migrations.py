@@ -68,7 +68,7 @@ def test_up_down_and_up_again(empty_database: DatabaseSettings, config: Config) 
 
 
 @EVERY_KIND
-def test_what_was_known_of_conversations_is_known_of_their_units(
+def test_the_states_of_conversations_become_those_of_their_units(
     empty_database: DatabaseSettings, config: Config
 ) -> None:
     """And back again, without what the former tables cannot hold."""
@@ -123,7 +123,7 @@ def start(config: Config, database: DatabaseSettings, *arguments: str, **variabl
 
 
 @EVERY_KIND
-def test_upgrades_at_once_wait_for_each_other(empty_database: DatabaseSettings, config: Config) -> None:
+def test_concurrent_upgrades_wait_for_each_other(empty_database: DatabaseSettings, config: Config) -> None:
     running = [start(config, empty_database, "upgrade", "head") for _ in range(4)]
     outputs = [process.communicate(timeout=100)[0] for process in running]
     assert [process.returncode for process in running] == [0, 0, 0, 0], outputs
@@ -144,9 +144,7 @@ def connect(database: DatabaseSettings) -> pymysql.Connection:
 
 
 @ON_A_SERVER
-def test_who_waits_in_vain_for_another_migration_says_so_in_one_line(
-    empty_database: DatabaseSettings, config: Config
-) -> None:
+def test_a_lock_timeout_exits_with_one_line(empty_database: DatabaseSettings, config: Config) -> None:
     with connect(empty_database) as other:
         # Written out: releases with different names for it would not wait for each other.
         other.cursor().execute(
@@ -158,7 +156,7 @@ def test_who_waits_in_vain_for_another_migration_says_so_in_one_line(
 
 
 @ON_A_SERVER
-def test_a_table_in_use_holds_up_a_migration_and_the_service_for_a_bounded_time_only(
+def test_a_table_in_use_blocks_a_migration_and_the_service_only_for_a_limited_time(
     empty_database: DatabaseSettings, config: Config
 ) -> None:
     command.upgrade(config, "head")
@@ -184,7 +182,7 @@ def test_on_sqlite_too(alembic_config: Callable[[DatabaseSettings], Config], tmp
 
 
 @pytest.mark.parametrize("given", ["0", "soon", "-1"])
-def test_a_lock_timeout_that_is_none_is_refused(
+def test_an_invalid_lock_timeout_is_rejected(
     given: str, alembic_config: Callable[[DatabaseSettings], Config], tmp_path: Path
 ) -> None:
     database = DatabaseSettings(url=f"sqlite+aiosqlite:///{tmp_path}/test.db")
@@ -206,7 +204,7 @@ def test_migrations_of_another_database_of_the_server_are_not_waited_for(
     assert process.returncode == 0, output
 
 
-def test_a_database_that_is_not_there_is_said_in_one_line(
+def test_a_missing_database_is_reported_in_one_line(
     alembic_config: Callable[[DatabaseSettings], Config],
 ) -> None:
     nowhere = DatabaseSettings(url="mysql+aiomysql://root@127.0.0.1:1/legacy_development")

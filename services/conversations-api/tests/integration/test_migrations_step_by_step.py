@@ -1,4 +1,4 @@
-"""Each migration works with the release before it: what that one reads and writes stays possible on the new tables.
+"""Each migration is compatible with the previous release, which can still read and write the new tables.
 
 What it reads and writes is taken from the tables as they were before the migration: a row with values for all of their
 columns and no other, each column read, changed and deleted; every value of an enum; texts as long as they may be.
@@ -57,7 +57,7 @@ LONGEST = 1000
 
 
 def steps() -> list[tuple[str, str]]:
-    """Return each migration with the one before it, oldest first."""
+    """Return each migration with its predecessor, oldest first."""
     scripts = ScriptDirectory.from_config(Config(SERVICE / "alembic.ini"))
     revisions = [script.revision for script in scripts.walk_revisions()][::-1]
     return list(pairwise(revisions))
@@ -92,7 +92,7 @@ class FormerRelease:
                     connection.execute(insert(table).values(row))
 
     def read_change_and_delete(self) -> None:
-        """Do with every column of every table what can be done, and find each row that was written."""
+        """Write, read and change every column of every table, and find each row that was written."""
         with self._engine.begin() as connection:
             for table in reversed(self._tables):
                 self._check(connection, table)
@@ -146,19 +146,19 @@ class FormerRelease:
 
 
 def contracted(config: Config, revision: str) -> Sequence[str]:
-    """Return the columns that a migration takes away and says that the release before it does not use any more."""
+    """Return the columns that a migration drops and declares as unused by the previous release."""
     module = ScriptDirectory.from_config(config).get_revision(revision).module
     return getattr(module, "unused_by_the_release_before", ())
 
 
 def stops_the_release_before(config: Config, revision: str) -> bool:
-    """Say whether a migration says that the release before it must not run beside it."""
+    """Return whether a migration declares that the previous release must be stopped."""
     module = ScriptDirectory.from_config(config).get_revision(revision).module
     return getattr(module, "requires_downtime", False)
 
 
 def check_step(config: Config, engine: Engine, before: str, after: str) -> None:
-    """Do one migration between two runs of the release before it."""
+    """Run one migration between two runs of the previous release."""
     command.upgrade(config, before)
     release = FormerRelease(engine, unused=contracted(config, after))
     release.write()
@@ -169,7 +169,7 @@ def check_step(config: Config, engine: Engine, before: str, after: str) -> None:
 
 @EVERY_KIND
 @pytest.mark.parametrize(("before", "after"), steps())
-def test_a_migration_leaves_the_release_before_it_at_work(
+def test_each_migration_keeps_the_previous_release_working(
     before: str,
     after: str,
     engine: Engine,
@@ -187,7 +187,7 @@ def test_a_migration_leaves_the_release_before_it_at_work(
 
 @EVERY_KIND
 @pytest.mark.parametrize(("before", "after"), steps())
-def test_a_migration_that_is_taken_back_leaves_the_rows(
+def test_a_downgrade_keeps_the_rows(
     before: str,
     after: str,
     engine: Engine,
@@ -232,7 +232,7 @@ def add_migration(config: Config, folder: Path, revision: str, change: str, unus
 @pytest.mark.mysql
 @pytest.mark.parametrize("empty_database", ["mysql"], indirect=True)
 @pytest.mark.parametrize("change", TOO_EARLY.values(), ids=TOO_EARLY)
-def test_a_migration_that_breaks_the_release_before_it_is_noticed(
+def test_a_migration_that_breaks_the_previous_release_is_detected(
     change: str,
     engine: Engine,
     empty_database: DatabaseSettings,
@@ -247,13 +247,13 @@ def test_a_migration_that_breaks_the_release_before_it_is_noticed(
 
 
 @EVERY_KIND
-def test_what_the_release_before_does_not_use_any_more_may_go(
+def test_what_the_previous_release_no_longer_uses_may_be_dropped(
     engine: Engine,
     empty_database: DatabaseSettings,
     alembic_config: Callable[[DatabaseSettings], Config],
     tmp_path: Path,
 ) -> None:
-    """The whole way of a column: added, then out of use, then dropped, one release after the other."""
+    """The life of a column: added, then unused, then dropped, in successive releases."""
     config = alembic_config(empty_database)
     head = head_of(config)
     add_migration(config, tmp_path, "add", "batch.add_column(sa.Column('note', sa.String(8)))")

@@ -58,7 +58,7 @@ async def test_rows_are_written_read_found_changed_counted_and_deleted(client: h
     assert (await client.get(f"{PATH}/{ids[1]}")).status_code == 404
 
 
-async def test_each_change_owes_its_job(client: httpx.AsyncClient, query: RunQuery) -> None:
+async def test_each_change_adds_its_job(client: httpx.AsyncClient, query: RunQuery) -> None:
     made = (await client.post(PATH, json={"question": "q", **ROW})).json()
     await client.patch(f"{PATH}/{made['id']}", json={"question": "another"})
     await client.delete(f"{PATH}/{made['id']}")
@@ -78,7 +78,7 @@ async def test_a_key_is_used_once_by_requests_at_the_same_time(client: httpx.Asy
 
 
 async def test_a_claim_takes_no_long_planning(sessions: SessionFactory, query: RunQuery) -> None:
-    """Two long lists over one index made the optimizer weigh a range for each pair, for seconds; see `_in_turn`."""
+    """Two long lists over one index made the optimizer weigh a range for each pair, for seconds; see `_in_order`."""
     async with sessions.begin() as session:
         await OutboxRepository(session).add(IndexJob.CREATED, conversation_units(range(1, 1001)))
     async with sessions.begin() as session:

@@ -41,7 +41,7 @@ async def test_a_message_about_a_run_names_the_task_and_the_run(redis_url: str) 
     assert arguments == [{"run_id": 7}, {"run_id": 8}]
 
 
-async def test_a_broker_that_never_answers_keeps_no_request_waiting(
+async def test_a_hanging_broker_does_not_block_requests(
     settings: Settings, run_app: RunApp, sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("conversations_api.outbox.publisher.SOCKET_TIMEOUT", 5.0)

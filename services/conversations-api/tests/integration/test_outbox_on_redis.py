@@ -173,7 +173,7 @@ async def test_a_full_redis_is_a_failed_send(private_redis: PrivateRedis, publis
     assert private_redis.jobs() == [(IndexJob.CREATED, [1]), (IndexJob.CREATED, [3])]
 
 
-async def test_a_frozen_redis_is_given_up_and_used_again_when_it_thaws(
+async def test_a_frozen_redis_times_out_and_is_used_again_when_it_resumes(
     private_redis: PrivateRedis, publisher: CeleryPublisher
 ) -> None:
     await publisher.publish(IndexJob.CREATED, conversation_units([1]))

@@ -60,7 +60,7 @@ async def test_a_row_exists_only_once_its_change_is_committed(sessions: SessionF
     assert await depth(sessions) == 0
 
 
-async def test_a_session_that_wrote_no_job_has_nobody_to_wake(sessions: SessionFactory) -> None:
+async def test_a_session_without_jobs_wakes_nobody(sessions: SessionFactory) -> None:
     async with sessions.begin() as session:
         await OutboxRepository(session).add(IndexJob.DELETED, conversation_units([]))
 
@@ -114,7 +114,7 @@ async def test_a_later_job_goes_with_the_earlier_one_when_the_claim_expired(sess
     assert list((await claim(sessions, "b", EXPIRED)).values()) == [1, 1]
 
 
-async def test_jobs_of_another_release_are_left_alone_and_hold_up_nothing(sessions: SessionFactory) -> None:
+async def test_jobs_of_another_release_are_left_alone_and_block_nothing(sessions: SessionFactory) -> None:
     async with sessions.begin() as session:
         foreign = [
             {**conversation_unit(key)._asdict(), "job": "JobOfALaterRelease", "created_at": NOW} for key in (1, 2, 3)
@@ -180,7 +180,7 @@ async def test_a_bulk_import_writes_its_jobs_in_one_statement(sessions: SessionF
     assert await depth(sessions) == 1000
 
 
-async def test_depth_and_age_tell_what_is_owed(sessions: SessionFactory) -> None:
+async def test_depth_and_age_of_the_outbox(sessions: SessionFactory) -> None:
     async with sessions() as session:
         assert await OutboxRepository(session).oldest() is None
     before = datetime.now(UTC)

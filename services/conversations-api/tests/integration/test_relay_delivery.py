@@ -1,4 +1,4 @@
-"""The relay on real databases: everything is delivered, in order, whatever fails."""
+"""The relay on real databases: everything is published, in order, whatever fails."""
 
 import random
 from typing import Any
@@ -35,7 +35,7 @@ async def test_a_woken_relay_delivers_at_once_in_messages_of_64(
     assert publisher.sent == [*created, (IndexJob.DELETED, (1,))]
 
 
-async def test_what_nobody_announced_is_found_by_polling(
+async def test_jobs_without_a_wake_are_found_by_polling(
     sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any
 ) -> None:
     publisher = recording()
@@ -92,7 +92,7 @@ async def test_failed_sends_are_tried_again_until_everything_is_delivered_in_ord
     assert {line["event"] for line in logs} == {relay_module.OUTBOX_PUBLISHED, relay_module.OUTBOX_POSTPONED}
 
 
-async def test_a_failed_send_gives_its_rows_back(
+async def test_a_failed_send_releases_its_rows(
     sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay_module, "FIRST_BACKOFF", 3600.0)
@@ -111,7 +111,7 @@ async def test_a_failed_send_gives_its_rows_back(
     assert publisher.sent == [(IndexJob.CREATED, (1,))]
 
 
-async def test_wakes_do_not_hasten_the_next_try(
+async def test_waking_does_not_shorten_the_delay(
     sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay_module, "FIRST_BACKOFF", 3600.0)
@@ -133,7 +133,7 @@ async def test_wakes_do_not_hasten_the_next_try(
     assert publisher.attempts == 1
 
 
-async def test_the_relay_outlives_a_database_that_is_not_ready(
+async def test_the_relay_survives_a_database_that_is_not_ready(
     empty_database: DatabaseSettings, outbox_of: Any, recording: Any, run_relay: Any
 ) -> None:
     engine = make_engine(empty_database)
@@ -155,7 +155,7 @@ async def test_the_relay_outlives_a_database_that_is_not_ready(
     assert logs[0]["event"] == relay_module.OUTBOX_DATABASE_FAILED
 
 
-async def test_the_relay_outlives_an_error_that_nobody_foresaw(
+async def test_the_relay_survives_an_unexpected_error(
     sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any
 ) -> None:
     async def breaks_once() -> None:

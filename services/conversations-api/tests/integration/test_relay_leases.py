@@ -1,4 +1,4 @@
-"""Relays on real databases: leases, takeovers, stopping, and several at work at once."""
+"""Relays on real databases: leases, takeovers, stopping, and several relays at once."""
 
 import asyncio
 import random
@@ -52,7 +52,7 @@ async def test_a_database_that_hangs_is_given_up_and_asked_again(
     assert set(publisher.sent) == {(IndexJob.CREATED, (1,))}
 
 
-async def test_a_stopped_relay_ends_its_message_and_gives_the_rest_back(
+async def test_a_stopped_relay_finishes_its_message_and_releases_the_rest(
     sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any
 ) -> None:
     sending, go_on = asyncio.Event(), asyncio.Event()
@@ -75,7 +75,7 @@ async def test_a_stopped_relay_ends_its_message_and_gives_the_rest_back(
 
 
 @pytest.mark.parametrize("error", [PublishError("Down"), ZeroDivisionError()])
-async def test_a_stopped_relay_says_what_failed_last(
+async def test_a_stopped_relay_logs_the_last_failure(
     sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any, error: Exception
 ) -> None:
     sending, go_on = asyncio.Event(), asyncio.Event()
@@ -97,7 +97,7 @@ async def test_a_stopped_relay_says_what_failed_last(
     assert await outbox.left() == [(1, False)]
 
 
-async def test_a_send_that_never_ends_does_not_keep_the_relay_from_stopping(
+async def test_a_hanging_send_does_not_prevent_the_relay_from_stopping(
     sessions: SessionFactory, outbox: Any, recording: Any, run_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay_module, "STOP_TIMEOUT", 0.01)

@@ -1,4 +1,4 @@
-"""The relay beside conversations: it tells the worker of runs, and leaves alone what another release wrote."""
+"""The relay publishes messages about runs, and leaves rows of other releases alone."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ Sent = tuple[IndexJob | RunJob, tuple[int, ...]]
 
 
 class Queue:
-    """Keeps what is published, unless it is to refuse everything."""
+    """Records what is published, unless it is set to fail."""
 
     def __init__(self, refusing: bool = False) -> None:
         self.sent: list[Sent] = []
@@ -64,7 +64,7 @@ async def add(sessions: SessionFactory, ids: Sequence[int]) -> None:
         await OutboxRepository(session).add(IndexJob.UPDATED, conversation_units(ids))
 
 
-async def test_runs_are_sent_again_until_somebody_takes_them(sessions: SessionFactory, run_relay: Any) -> None:
+async def test_runs_are_sent_again_until_somebody_claims_them(sessions: SessionFactory, run_relay: Any) -> None:
     reconcile, rebuild = await request(sessions, IndexRunKind.RECONCILE), await request(sessions, IndexRunKind.REBUILD)
     await add(sessions, [5])
     queue, clock = Queue(), Clock(NOW)
@@ -94,7 +94,7 @@ async def test_a_run_that_could_not_be_sent_is_sent_when_the_queue_is_back(
     assert queue.sent == [(RunJob.RECONCILE, (run_id,)), (IndexJob.UPDATED, (5,))]
 
 
-async def test_a_job_of_another_release_is_named_once_and_holds_up_nothing(
+async def test_a_job_of_another_release_is_logged_once_and_blocks_nothing(
     sessions: SessionFactory, run_relay: Any
 ) -> None:
     foreign = {**conversation_unit(1)._asdict(), "job": "JobOfALaterRelease", "created_at": NOW}

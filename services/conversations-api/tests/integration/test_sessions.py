@@ -1,4 +1,4 @@
-"""Sessions: what is refused, lost or cancelled half way leaves nothing behind for whoever comes next."""
+"""Sessions: a rejected, lost or cancelled request leaves nothing behind for the next one."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
 
 
 @ON_MYSQL
-async def test_a_locked_row_is_said_to_be_temporary(
+async def test_a_locked_row_is_a_temporary_error(
     engine: AsyncEngine, client: httpx.AsyncClient, sessions: SessionFactory
 ) -> None:
     key = (await client.post(PATH, json=NEW)).json()["id"]
@@ -61,7 +61,7 @@ async def test_a_statement_that_the_server_does_not_understand_is_a_bug(engine: 
 
 
 @ON_MYSQL
-async def test_nobody_gets_what_a_cancelled_read_asked_for(engine: AsyncEngine, query: RunQuery) -> None:
+async def test_the_result_of_a_cancelled_read_reaches_nobody_else(engine: AsyncEngine, query: RunQuery) -> None:
     async def ask() -> None:
         async with make_session_factory(engine)() as session:
             await rows(session, select(func.sleep(bindparam("seconds", type_=Integer))), {"seconds": 30})
@@ -107,9 +107,7 @@ async def test_a_refused_write_says_why_and_leaves_nothing(
 
 
 @ON_MYSQL
-async def test_a_connection_lost_half_way_takes_the_transaction_with_it(
-    write_engine: AsyncEngine, query: RunQuery
-) -> None:
+async def test_a_connection_lost_midway_rolls_back_the_transaction(write_engine: AsyncEngine, query: RunQuery) -> None:
     connection = select(func.connection_id().label("own"))
     async with make_session_factory(write_engine)() as session:
         await session.execute(KEYS, [key("a")])

@@ -1,4 +1,4 @@
-"""A kind of units that the application knows nothing of but its name: notes, each of several units.
+"""A second kind of units, of which the application knows only the name: notes, each with several units.
 
 All that is said of one way from a change to the index's state holds for it: outbox, message, report, the status of a
 source, the page of versions for reconciliation, and what is queued again.
@@ -144,7 +144,7 @@ async def test_reports_change_states_by_unit_and_a_notes_status_follows_from_the
     assert await statuses(sessions) == {1: IndexStatus.INDEXED, 2: IndexStatus.INDEXED}
 
 
-async def test_a_report_is_answered_with_the_present_versions(
+async def test_a_report_returns_the_current_versions(
     client: httpx.AsyncClient, sessions: SessionFactory, notes: dict[UnitKey, int]
 ) -> None:
     await write(sessions, list(notes))
@@ -177,7 +177,7 @@ async def test_pages_of_versions_may_end_inside_a_note(
     assert [item["status"] for item in items] == ["pending"] * 70 + ["indexed", "pending"]
 
 
-async def test_what_is_queued_again_and_does_not_exist_is_forgotten(
+async def test_queueing_an_absent_unit_deletes_its_state(
     client: httpx.AsyncClient, sessions: SessionFactory, notes: dict[UnitKey, int], query: RunQuery
 ) -> None:
     await write(sessions, list(notes))
@@ -207,7 +207,7 @@ async def test_users_see_conversations_only(
 
 
 @pytest.mark.parametrize("kind", ["letter", "Note", "x" * 33])
-async def test_a_kind_that_there_is_not_is_named(client: httpx.AsyncClient, kind: str) -> None:
+async def test_an_unknown_kind_is_named(client: httpx.AsyncClient, kind: str) -> None:
     versions = await client.get(f"{INTERNAL_INDEX}/versions", params={"kind": kind})
     unit = {"kind": kind, "source_id": 1, "ordinal": 0}
     queued = await client.post(f"{INTERNAL_INDEX}/queue", json={"units": [unit]})

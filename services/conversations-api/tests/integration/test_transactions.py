@@ -1,4 +1,4 @@
-"""What holds each write together: one transaction, committed before the answer, and nothing lost when things fail."""
+"""Each write is one transaction, committed before the response, and nothing is lost when something fails."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ NEW = {
 }
 ON_MYSQL = pytest.mark.parametrize("migrated_database", [pytest.param("mysql", marks=pytest.mark.mysql)], indirect=True)
 NO_SUCH_THREAD = 1094
-"""MySQL's code for a connection that is no more."""
+"""MySQL's code for a lost connection."""
 CREATED, UPDATED, DELETED = (f"{change}MentalHealthConversationJob" for change in ("Created", "Updated", "Deleted"))
 
 
@@ -56,7 +56,7 @@ def assert_unavailable(answer: httpx.Response) -> None:
         assert internal not in answer.text
 
 
-async def test_each_change_owes_the_worker_its_job(run_app: RunApp, quiet: Settings, query: RunQuery) -> None:
+async def test_each_change_adds_a_job_for_the_worker(run_app: RunApp, quiet: Settings, query: RunQuery) -> None:
     async with run_app(quiet) as client:
         one = (await client.post(PATH, json=NEW)).json()["id"]
         two, three = (await client.post(f"{PATH}/bulk", json={"items": [NEW, NEW]})).json()["ids"]
@@ -154,7 +154,7 @@ async def test_a_failed_commit_leaves_nothing_for_the_next_transaction(
     assert await query("SELECT id FROM mental_health_conversations") == [(created["id"],)]
 
 
-async def test_work_that_fails_half_way_leaves_nothing(
+async def test_work_that_fails_midway_leaves_nothing(
     client: httpx.AsyncClient, query: RunQuery, row_counts: Any
 ) -> None:
     await query("ALTER TABLE index_outbox RENAME TO hidden")
@@ -168,7 +168,7 @@ async def test_work_that_fails_half_way_leaves_nothing(
 
 
 @ON_MYSQL
-async def test_a_connection_lost_before_the_commit_is_said_to_be_temporary(
+async def test_a_connection_lost_before_the_commit_is_a_temporary_error(
     client: httpx.AsyncClient, query: RunQuery
 ) -> None:
     def lose(connection: Connection) -> None:
@@ -222,7 +222,7 @@ async def test_many_changes_without_a_precondition_are_all_counted(client: httpx
     assert times == sorted(set(times))
 
 
-async def test_a_row_locked_for_long_is_said_to_be_temporary(
+async def test_a_row_locked_for_long_is_a_temporary_error(
     run_app: RunApp, settings: Settings, sessions: SessionFactory
 ) -> None:
     impatient = settings.model_copy(update={"database": settings.database.model_copy(update={"lock_timeout": 3})})

@@ -1,4 +1,4 @@
-"""Which errors of a database mean that it cannot be used now."""
+"""Which database errors mean that the database is temporarily unavailable."""
 
 import sqlite3
 from datetime import datetime
@@ -41,7 +41,7 @@ BUGS = [
 
 
 @pytest.mark.parametrize("error", TEMPORARY, ids=str)
-def test_what_may_pass_is_unavailable(error: Exception) -> None:
+def test_temporary_errors_are_unavailable(error: Exception) -> None:
     with pytest.raises(UnavailableError) as raised, database_errors():
         raise error
     assert "SELECT" not in str(raised.value)
@@ -49,11 +49,11 @@ def test_what_may_pass_is_unavailable(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("error", BUGS, ids=str)
-def test_what_will_not_pass_is_left_alone(error: Exception) -> None:
+def test_other_errors_are_not_converted(error: Exception) -> None:
     with pytest.raises(type(error)), database_errors():
         raise error
 
 
-def test_a_time_without_a_zone_is_refused() -> None:
+def test_a_time_without_a_time_zone_is_rejected() -> None:
     with pytest.raises(ValueError, match="zone"):
         UtcDateTime().process_bind_param(datetime(2026, 1, 1), mysql.dialect())  # noqa: DTZ001 - the point of the test

@@ -1,4 +1,4 @@
-"""Where the database is, from the environment."""
+"""The address of the database, from the environment."""
 
 import pytest
 from conversations_api.settings import Settings
@@ -31,7 +31,7 @@ def test_the_driver_is_the_async_one(monkeypatch: pytest.MonkeyPatch, url: str, 
 
 
 @pytest.mark.parametrize("url", ["postgresql://db/x", "no address", "mysql+aiomysql"])
-def test_another_database_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_another_database_is_rejected_in_one_line(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     with pytest.raises(SystemExit) as raised:
         load_settings(Settings)
@@ -41,7 +41,7 @@ def test_another_database_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch
     assert "\n" not in message
 
 
-def test_sqlite_has_no_user_so_one_meant_for_a_server_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sqlite_has_no_user_so_one_meant_for_a_server_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "sqlite:////data/x.db")
     monkeypatch.setenv("DATABASE_USER", "counselor")
     monkeypatch.setenv("DATABASE_PASSWORD", "p@ss/word")

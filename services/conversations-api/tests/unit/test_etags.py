@@ -34,12 +34,12 @@ def test_other_tags_do_not_match(tags: list[str]) -> None:
 
 
 @given(header=st.text(max_size=30))
-def test_any_header_is_understood_or_refused(header: str) -> None:
+def test_any_header_is_parsed_or_rejected(header: str) -> None:
     with contextlib.suppress(InvalidRequestError, VersionConflictError):
         require_version([header], 3)
 
 
-def test_a_refused_header_is_named() -> None:
+def test_a_rejected_header_is_named() -> None:
     with pytest.raises(InvalidRequestError) as raised:
         require_version(["3"], 3)
     assert [problem.field for problem in raised.value.members["errors"]] == ["If-Match"]

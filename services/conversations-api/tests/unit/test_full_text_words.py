@@ -1,4 +1,4 @@
-"""Cutting text queries into words."""
+"""Splitting text queries into words."""
 
 import pytest
 from conversations_api.conversations.full_text import split

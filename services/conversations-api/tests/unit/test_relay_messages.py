@@ -1,4 +1,4 @@
-"""How claimed rows are cut into messages."""
+"""How claimed rows are split into messages."""
 
 from itertools import pairwise
 

@@ -27,7 +27,7 @@ async def collection(milvus: AsyncMilvusClient) -> AsyncMilvusClient:
 
 
 async def insert(client: AsyncMilvusClient, ids: Iterable[int], version: int = 1) -> None:
-    """Insert rows without looking for those that are there."""
+    """Insert rows without checking for existing ones."""
     same: dict[str, object] = {
         fields.EMBEDDING: [0.6, 0.8],
         fields.TEXT_EMBEDDING: [0.6, 0.8],
@@ -59,7 +59,7 @@ def ids_of(keys: Iterable[UnitKey]) -> list[int]:
     return sorted(key.source_id for key in keys)
 
 
-async def test_more_rows_than_milvus_returns_at_once_are_all_seen_in_windows(collection: AsyncMilvusClient) -> None:
+async def test_more_rows_than_milvus_returns_at_once_are_all_read_in_pages(collection: AsyncMilvusClient) -> None:
     ids = range(1, QUERY_LIMIT + 4000)
     await insert(collection, reversed(ids))
 
@@ -71,7 +71,7 @@ async def test_more_rows_than_milvus_returns_at_once_are_all_seen_in_windows(col
 
 
 @pytest.mark.parametrize("most", [2, 7, 1000])
-async def test_copies_of_one_id_are_found_wherever_the_windows_end(collection: AsyncMilvusClient, most: int) -> None:
+async def test_duplicates_are_found_wherever_pages_end(collection: AsyncMilvusClient, most: int) -> None:
     await insert(collection, range(1, 40))
     await insert(collection, [7, 8, 39], version=2)
     await insert(collection, [8] * 9, version=3)

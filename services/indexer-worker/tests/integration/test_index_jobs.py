@@ -147,7 +147,7 @@ def test_messages_that_are_no_jobs_are_dropped_and_stop_nothing(
     assert len(events(log, jobs.JOB_REFUSED)) == len(NO_JOBS)
 
 
-def test_a_job_is_tried_until_it_succeeds(redis_url: str, redis: Redis, index: ScriptedIndex, log: Log) -> None:
+def test_a_job_is_retried_until_it_succeeds(redis_url: str, redis: Redis, index: ScriptedIndex, log: Log) -> None:
     index.script = [IndexingError("Milvus is away"), IndexingError("busy", retry_after=0.1), IndexingError("busy")]
 
     with working(redis_url, index) as app:
@@ -179,7 +179,7 @@ def test_a_bug_loses_no_row_and_its_message_is_not_logged(
     assert "in index" in str(crash["stack"])
 
 
-def test_a_job_that_takes_too_long_goes_on_in_halves(redis_url: str, redis: Redis, index: ScriptedIndex) -> None:
+def test_a_job_that_takes_too_long_is_split_in_half(redis_url: str, redis: Redis, index: ScriptedIndex) -> None:
     index.script = [JobTimeoutError("too long")]
 
     with working(redis_url, index) as app:
@@ -201,7 +201,7 @@ def test_a_single_row_that_takes_too_long_is_tried_again(redis_url: str, redis: 
     assert index.calls == [[1], [1]]
 
 
-def test_a_long_wait_is_made_of_short_ones_and_loses_no_time(
+def test_a_long_delay_is_split_into_short_ones_without_losing_time(
     redis_url: str, redis: Redis, index: ScriptedIndex, log: Log
 ) -> None:
     """A worker that holds a job for longer than the visibility timeout has it run twice."""
@@ -264,7 +264,7 @@ def test_rows_that_are_done_are_not_done_again_with_those_that_are_not(
     ("ids", "crashes", "calls"),
     [([1, 2, 3], 1, [[1, 2, 3]]), ([1, 2, 3], 2, [[1], [2, 3]]), ([1], 4, [[1]]), ([1], 5, [])],
 )
-def test_a_job_that_ends_its_process_again_and_again_is_split_until_its_poison_row_is_alone(
+def test_a_job_that_repeatedly_crashes_its_process_is_split_until_its_poison_row_is_alone(
     redis_url: str, redis: Redis, index: ScriptedIndex, ids: list[int], crashes: int, calls: list[list[int]]
 ) -> None:
     crash_counter = CrashCounter(RedisSettings(url=redis_url))

@@ -155,7 +155,7 @@ async def test_the_written_row_is_found_by_meaning_by_keyword_and_by_filter(
     assert len(by_filter) == 2
 
 
-async def test_jobs_that_come_twice_late_and_out_of_order_leave_the_present_rows(
+async def test_jobs_that_come_twice_late_and_out_of_order_leave_the_current_rows(
     service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
 ) -> None:
     conversations.put(1, "old text")
@@ -203,7 +203,7 @@ async def test_a_row_that_is_deleted_between_read_and_report_does_not_stay_in_th
     assert await indexed(milvus) == {1: (1, "here")}
 
 
-async def test_a_row_that_never_rests_is_left_to_a_later_attempt(
+async def test_a_row_that_keeps_changing_is_left_to_a_later_attempt(
     service: IndexService, conversations: StubIndex
 ) -> None:
     conversations.put(1, "text")
@@ -353,7 +353,7 @@ async def test_a_row_that_is_given_up_leaves_the_index_and_says_why(
         await service.give_up(conversation_unit(1), "the worker died")
 
 
-async def test_a_busy_embedder_fails_no_row_and_its_wish_to_wait_is_passed_on(
+async def test_a_busy_embedder_fails_no_row_and_its_retry_after_is_passed_on(
     service: IndexService, conversations: StubIndex, embedder: FakeEmbedder
 ) -> None:
     conversations.put(1, "text")
@@ -367,7 +367,7 @@ async def test_a_busy_embedder_fails_no_row_and_its_wish_to_wait_is_passed_on(
 
 
 @pytest.mark.parametrize("failures", [1, 2])
-async def test_an_api_that_fails_is_a_reason_to_come_again(
+async def test_a_failing_api_means_a_retry(
     service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient, failures: int
 ) -> None:
     conversations.put(1, "text")
@@ -382,7 +382,7 @@ async def test_an_api_that_fails_is_a_reason_to_come_again(
     assert await indexed(milvus) == {1: (1, "text")}
 
 
-async def test_a_lost_report_is_made_good_by_the_next_attempt(
+async def test_a_lost_report_is_repeated_by_the_next_attempt(
     service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
 ) -> None:
     conversations.put(1, "text")

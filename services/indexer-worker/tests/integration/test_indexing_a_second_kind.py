@@ -1,4 +1,4 @@
-"""A kind of units that the worker knows nothing of but its source and its collection: notes, each of several units.
+"""A second kind of units, of which the worker knows only source and collection: notes, each with several units.
 
 With everything the worker assembles, on Milvus Lite: indexing, reports, inventory, reconciliation and rebuild.
 """
@@ -48,7 +48,7 @@ NOTES = Layout(
 
 
 class NoteSource:
-    """Notes whose text says which they are. What exists, the stub of the API says."""
+    """Notes whose text says which they are. The stub of the API determines which exist."""
 
     def __init__(self, stub: StubIndex) -> None:
         self._stub = stub
@@ -87,7 +87,7 @@ async def held(milvus: AsyncMilvusClient) -> dict[UnitKey, int]:
 
 
 async def run(services: Services, stub: StubIndex, kind: IndexRunKind) -> IndexRun:
-    """Carry a run out to its end."""
+    """Execute a run to its end."""
     step: RunCheckpoint | None = RunCheckpoint(run_id=stub.add_run(kind).id, owner="me")
     kinds = []
     while step is not None:
@@ -123,7 +123,7 @@ async def test_units_are_written_reported_and_deleted(
     assert not await milvus.has_collection(fields.COLLECTION), "conversations have a collection of their own"
 
 
-async def test_windows_of_the_index_may_end_inside_a_note(
+async def test_pages_of_the_index_may_end_inside_a_note(
     services: Services, conversations: StubIndex, milvus: AsyncMilvusClient
 ) -> None:
     keys = [*note(1, 1), *note(2, 40), *note(3, 2)]
@@ -166,7 +166,7 @@ async def test_one_reconciliation_goes_through_every_kind(
 async def test_one_rebuild_goes_through_every_kind(
     services: Services, conversations: StubIndex, milvus: AsyncMilvusClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In little steps, so that messages carry a position inside a note."""
+    """In small steps, so that messages contain a position inside a note."""
     monkeypatch.setattr(rebuild, "STEP_S", -1.0)
     monkeypatch.setattr(rebuild, "FILL_PAGE", 4)
     monkeypatch.setattr(rebuild, "BATCH", 2)

@@ -138,7 +138,7 @@ async def test_a_worker_that_looked_before_another_made_the_collection_goes_on_w
     assert next(first, None) is None
 
 
-async def test_a_start_that_died_half_way_is_finished_by_the_next(milvus: AsyncMilvusClient) -> None:
+async def test_an_interrupted_start_is_completed_by_the_next(milvus: AsyncMilvusClient) -> None:
     await milvus.create_collection(fields.COLLECTION, schema=collection.CONVERSATIONS.schema("fake", 2))
 
     await repository(milvus).upsert([row(1)])
@@ -147,7 +147,7 @@ async def test_a_start_that_died_half_way_is_finished_by_the_next(milvus: AsyncM
 
 
 @pytest.mark.parametrize(("model", "dimension"), [("fake", 3), ("other", 2)])
-async def test_a_collection_of_another_embedding_space_is_refused_and_left_alone(
+async def test_a_collection_of_another_model_is_rejected_and_left_unchanged(
     milvus: AsyncMilvusClient, model: str, dimension: int
 ) -> None:
     await repository(milvus).upsert([row(1)])
@@ -163,7 +163,7 @@ async def test_a_collection_of_another_embedding_space_is_refused_and_left_alone
 
 
 @pytest.mark.parametrize("milvus_kind", [LITE])  # the server of the tests has no words
-async def test_a_collection_of_an_older_schema_is_refused_by_naming_its_fields(milvus: AsyncMilvusClient) -> None:
+async def test_a_collection_of_an_older_schema_is_rejected_by_naming_its_fields(milvus: AsyncMilvusClient) -> None:
     schema = collection.CONVERSATIONS.schema("fake", 2)
     older = AsyncMilvusClient.create_schema(auto_id=False, description=schema.description)
     for field in schema.fields:
@@ -175,7 +175,7 @@ async def test_a_collection_of_an_older_schema_is_refused_by_naming_its_fields(m
         await repository(milvus).prepare()
 
 
-async def test_a_collection_that_vanished_is_made_again(milvus: AsyncMilvusClient) -> None:
+async def test_a_collection_that_disappeared_is_recreated(milvus: AsyncMilvusClient) -> None:
     index = repository(milvus)
     await index.upsert([row(1)])
     await milvus.drop_collection(fields.COLLECTION)
@@ -312,7 +312,7 @@ async def test_new_rows_that_two_workers_write_at_the_same_moment_are_there_once
             assert await count(one) == new[-1]
 
 
-async def test_copies_that_dead_workers_left_go_with_the_next_write(milvus: AsyncMilvusClient) -> None:
+async def test_duplicates_left_by_dead_workers_are_removed_by_the_next_write(milvus: AsyncMilvusClient) -> None:
     index = repository(milvus)
     await index.upsert([row(1), row(2)])
     # As from workers that found nothing at the same moment, and ended before they counted.

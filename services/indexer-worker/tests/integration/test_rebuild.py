@@ -225,7 +225,7 @@ async def test_with_aliases_the_live_index_stays_whole_until_the_new_one_takes_i
 
 
 @IN_PLACE
-async def test_a_collection_that_a_worker_with_former_settings_made_meanwhile_is_emptied_again(
+async def test_a_collection_recreated_by_a_worker_with_old_settings_is_emptied_again(
     build_services: BuildServices, conversations: StubIndex, milvus: AsyncMilvusClient, little_steps: None
 ) -> None:
     for key in range(1, 8):
@@ -273,7 +273,7 @@ async def test_what_changes_during_a_rebuild_is_not_lost(
 
 
 @pytest.mark.parametrize("died_after", ["rename", "rename and another worker's start", "alias"])
-async def test_a_switch_that_died_half_way_is_finished(
+async def test_an_interrupted_switch_is_completed(
     build_services: BuildServices, conversations: StubIndex, aliases: Any, died_after: str
 ) -> None:
     conversations.put(1, "text")

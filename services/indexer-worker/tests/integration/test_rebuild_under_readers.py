@@ -130,7 +130,7 @@ async def test_readers_find_every_row_through_a_first_rebuild_and_a_second_that_
 
 
 def slow(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a call begin late, so that readers meet what lies before it."""
+    """Delay a call, so that readers see the state before it."""
 
     async def late(*arguments: Any, **options: Any) -> Any:
         await asyncio.sleep(0.3)

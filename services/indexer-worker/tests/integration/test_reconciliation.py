@@ -49,7 +49,7 @@ def milvus_kind(request: pytest.FixtureRequest) -> str:
 
 
 class ConstantEmbedder:
-    """One and the same vector for every text."""
+    """Returns the same vector for every text."""
 
     model = "fake"
     dimension = 2
@@ -62,7 +62,7 @@ class ConstantEmbedder:
 
 
 class Setting:
-    """Everything that a run needs, on one Milvus and one API."""
+    """What a run needs, on one Milvus and one API."""
 
     def __init__(self, api: StubIndex, client: AsyncClient, milvus: AsyncMilvusClient, redis_url: str) -> None:
         self.api = api
@@ -89,7 +89,7 @@ class Setting:
             await self.index.index(conversation_units(keys))
 
     async def run(self, **values: Any) -> IndexRun:
-        """Carry a run out to its end; return it as the API has it then."""
+        """Execute a run to its end and return its final state in the API."""
         run = self.api.add_run(**values)
         step: RunCheckpoint | None = RunCheckpoint(run_id=run.id, owner="me")
         while step is not None:
@@ -113,7 +113,7 @@ def counts(run: IndexRun) -> tuple[int, int, int, int, int]:
     return run.checked, run.missing, run.stale, run.orphaned, run.repaired
 
 
-async def test_an_index_that_agrees_costs_one_look_and_queues_nothing(setting: Setting) -> None:
+async def test_a_matching_index_costs_one_comparison_and_queues_nothing(setting: Setting) -> None:
     for key in range(1, 101):
         setting.api.put(key, "text")
     await setting.index_all()
@@ -167,7 +167,7 @@ async def test_many_orphans_beside_no_conversation_are_found_in_constant_memory(
     assert max(len(ids) for ids in setting.api.queued) <= 50
 
 
-async def test_rows_that_wait_are_left_alone_until_they_must_be_lost(
+async def test_pending_rows_are_left_alone_until_they_must_be_lost(
     setting: Setting, conversations: StubIndex, redis: Redis
 ) -> None:
     for key in (1, 2, 3):
@@ -216,7 +216,9 @@ async def test_failed_rows_are_no_difference_unless_the_index_holds_them(
     assert setting.queued == [1]
 
 
-async def test_what_moves_between_the_two_reads_is_no_difference(setting: Setting, conversations: StubIndex) -> None:
+async def test_rows_that_change_between_the_two_reads_are_no_difference(
+    setting: Setting, conversations: StubIndex
+) -> None:
     for key in range(1, 31):
         conversations.put(key, "text")
     await setting.index_all()
@@ -323,9 +325,7 @@ async def _nothing_answers(*_: object, **__: object) -> None:
     raise TimeoutError
 
 
-async def test_an_api_that_fails_on_the_way_is_a_reason_to_come_again(
-    setting: Setting, conversations: StubIndex
-) -> None:
+async def test_an_api_that_fails_midway_means_a_retry(setting: Setting, conversations: StubIndex) -> None:
     run = conversations.add_run()
     conversations.statuses = [503]
 
@@ -351,7 +351,7 @@ async def test_a_step_that_takes_long_keeps_its_lease(
     assert conversations.runs[run.id].status is IndexRunStatus.DONE
 
 
-async def test_while_redis_is_away_rows_that_wait_are_left_alone(
+async def test_while_redis_is_unreachable_pending_rows_are_left_alone(
     setting: Setting, conversations: StubIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversations.put(1, "text")
@@ -363,7 +363,7 @@ async def test_while_redis_is_away_rows_that_wait_are_left_alone(
     away.close()
 
 
-async def test_an_api_that_is_away_is_a_reason_to_come_again(setting: Setting) -> None:
+async def test_an_unreachable_api_means_a_retry(setting: Setting) -> None:
     async with AsyncClient("http://127.0.0.1:1", timeout=1, max_retries=0) as nobody:
         service = Setting(setting.api, nobody, setting.milvus, "redis://127.0.0.1:1/0").runs
 

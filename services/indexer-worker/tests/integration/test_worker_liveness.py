@@ -1,4 +1,4 @@
-"""A worker that lives and does nothing ends itself; one that is asked to end finishes what it has; beat ticks."""
+"""A worker that is alive but does nothing exits; one that is stopped finishes its jobs; beat sends its messages."""
 
 import json
 import os
@@ -191,7 +191,7 @@ def test_beat_sends_a_comparison_that_a_worker_carries_out(
     assert "has not updated its schedule file" in (heartbeat.beat_problem(stopped) or "")
 
 
-def test_a_job_whose_process_dies_each_time_ends_as_a_failed_row_and_lets_the_others_through(
+def test_a_job_that_always_crashes_fails_its_row_and_lets_the_others_through(
     start_worker: servers.StartProcess, app: Celery, conversations: StubIndex
 ) -> None:
     """The stub kills the worker's process whenever the poison row is read."""
@@ -232,5 +232,5 @@ def test_health_says_in_one_line_what_is_wrong(tmp_path: Path, capsys: pytest.Ca
     assert "last heartbeat is" in (heartbeat.heartbeat_problem(file) or "")
 
 
-def test_a_heartbeat_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
+def test_a_heartbeat_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     heartbeat.write_heartbeat(tmp_path / "no" / "such" / "place", stalled=0, limit=60, pause=3, depth=None)

@@ -32,7 +32,7 @@ def runtime(settings: Settings) -> Iterator[Runtime]:
         yield runtime
 
 
-def test_a_job_that_hangs_is_given_up_and_the_next_one_works(settings: Settings, conversations: StubIndex) -> None:
+def test_a_hanging_job_is_aborted_and_the_next_one_works(settings: Settings, conversations: StubIndex) -> None:
     conversations.put(1, "text")
     released = threading.Event()
     conversations.after_read = lambda ids: released.wait(30)

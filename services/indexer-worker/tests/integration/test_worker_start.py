@@ -1,4 +1,4 @@
-"""What keeps the worker from starting, what does not, and how it says so."""
+"""What prevents the worker from starting, what does not, and how it reports that."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.redis
 
 
 def last_line(worker: servers.Running) -> str:
-    """Celery's warning to who runs it as root may stand before."""
+    """Celery's warning about running as root may come first."""
     return worker.log.read_text().splitlines()[-1]
 
 
@@ -42,7 +42,7 @@ def test_a_milvus_that_is_away_at_a_start_that_does_not_look_is_waited_for(
         milvus.stop()
 
 
-def test_a_foreign_collection_lets_jobs_wait_and_says_what_to_do(
+def test_a_mismatched_collection_postpones_jobs_and_says_what_to_do(
     environment: dict[str, str], start_worker: servers.StartProcess, conversations: StubIndex, redis_url: str
 ) -> None:
     preflight = [sys.executable, "-m", "indexer_worker.preflight"]
@@ -77,7 +77,7 @@ def test_a_foreign_collection_lets_jobs_wait_and_says_what_to_do(
         ({"EMBEDDING_DIMENSION": ""}, "The indexer worker cannot start. Set EMBEDDING_DIMENSION"),
     ],
 )
-def test_bad_settings_are_said_in_one_line(
+def test_invalid_settings_are_reported_in_one_line(
     start_worker: servers.StartProcess, variables: dict[str, str], reason: str
 ) -> None:
     worker = start_worker(**variables)

@@ -125,7 +125,7 @@ def test_further_attempts_and_steps_stay_in_the_trace_of_what_caused_the_first(r
     assert [one.parent_id for one in collector.named("step")] == [root.span_id, following.span_id]
 
 
-def test_the_queue_s_depth_is_looked_up_once_in_two_seconds(redis_url: str, redis: Redis) -> None:
+def test_the_queue_depth_is_read_once_in_two_seconds(redis_url: str, redis: Redis) -> None:
     now = 100.0
     queue = JobQueue(RedisSettings(url=redis_url))
     gauges = QueueGauges(queue, clock=lambda: now)
@@ -143,7 +143,7 @@ def test_the_queue_s_depth_is_looked_up_once_in_two_seconds(redis_url: str, redi
     queue.close()
 
 
-def test_a_redis_that_is_away_costs_its_figures_only() -> None:
+def test_without_redis_only_its_gauges_are_missing() -> None:
     nowhere = JobQueue(RedisSettings(url=f"redis://127.0.0.1:{servers.free_port()}/0"))
     text = metrics.exposition(QueueGauges(nowhere)).decode()
     assert metric_value(text, "mh_redis_up") == 0

@@ -1,4 +1,4 @@
-"""What the watchdog takes for a stall, without a worker: its checks, one after the other."""
+"""What the watchdog considers a stall, tested check by check without a worker."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 @pytest.fixture
 def state(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Celery's own state of a worker: what it has, and how many jobs it began."""
+    """Celery's own state of a worker: its requests, and how many jobs it has started."""
     state = SimpleNamespace(requests={}, reserved_requests=set(), active_requests=set(), all_total_count=[0])
     monkeypatch.setattr(watchdog, "state", state)
     return state
@@ -47,14 +47,14 @@ def test_waiting_jobs_and_no_progress_are_a_stall(
 
 
 @pytest.mark.parametrize("depth", [QueueDepth(0, 5), None])
-def test_no_jobs_and_no_word_from_redis_are_none(
+def test_no_jobs_or_no_answer_from_redis_is_no_stall(
     state: Any, dog: Watchdog, monkeypatch: pytest.MonkeyPatch, depth: QueueDepth | None
 ) -> None:
     assert not stalled_after(dog, monkeypatch, depth)
 
 
 @pytest.mark.parametrize("which", ["reserved_requests", "active_requests"])
-def test_a_job_that_was_taken_and_never_ends_is_one(
+def test_a_taken_job_that_never_ends_is_a_stall(
     state: Any, dog: Watchdog, monkeypatch: pytest.MonkeyPatch, which: str
 ) -> None:
     getattr(state, which).add("a job")
