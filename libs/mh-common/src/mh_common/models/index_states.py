@@ -57,7 +57,7 @@ class IndexOutcome(WireUnit, WireModel):
         if self.status is IndexStatus.PENDING:
             raise ValueError("status must be indexed or failed")
         if (self.reason is None) == (self.status is IndexStatus.FAILED):
-            raise ValueError("reason is required with status failed, and not allowed otherwise")
+            raise ValueError("reason is required if status is failed, and not allowed otherwise")
         return self
 
 
