@@ -181,7 +181,7 @@ def test_a_backup_is_for_its_owner_and_replaces_no_other(filled: URL, tmp_path: 
     file = tmp_path / "saved.gz"
     backup(filled, file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    with pytest.raises(BackupError, match=r"saved\.gz exists"):
+    with pytest.raises(BackupError, match=r"saved\.gz already exists"):
         backup(filled, file)
 
 
@@ -198,8 +198,8 @@ def test_a_restore_leaves_a_database_with_rows_alone(filled: URL, tmp_path: Path
     [
         (lambda lines: [*lines[:2], lines[3], *lines[4:]], "damaged"),
         (lambda lines: [line.replace("plain", "other") for line in lines], "damaged"),
-        (lambda lines: lines[:-1], "not a whole backup"),
-        (lambda lines: [], "not a whole backup"),
+        (lambda lines: lines[:-1], "not a complete backup"),
+        (lambda lines: [], "not a complete backup"),
         (lambda lines: [lines[0].replace('"format": 1', '"format": 9'), *lines[1:]], "format 9"),
     ],
     ids=["a row is missing", "a text is another", "the end is missing", "empty", "from a later release"],
@@ -225,7 +225,7 @@ def test_a_cut_off_file_is_refused(filled: URL, make_database: MakeDatabase, tmp
     file = tmp_path / "saved.gz"
     backup(filled, file)
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(BackupError, match="not a whole backup"):
+    with pytest.raises(BackupError, match="not a complete backup"):
         restore(make_database("sqlite", "backup_target"), file)
 
 

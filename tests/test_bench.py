@@ -89,7 +89,7 @@ def test_plots_are_the_same_for_the_same_figures(tmp_path: Path) -> None:
 def test_tables_are_put_between_their_markers_and_nowhere_else() -> None:
     document = "<!-- table: a -->\nold\n<!-- end -->\n<!-- table: b-c -->\nkept\n<!-- end -->"
     assert documents.filled(document, {"a": "new"}) == document.replace("old", "new")
-    with pytest.raises(ValueError, match="no place for: d"):
+    with pytest.raises(ValueError, match="no markers for: d"):
         documents.filled(document, {"d": "new"})
 
 

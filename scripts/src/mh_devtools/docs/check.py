@@ -222,7 +222,7 @@ def _commands(text: str, known: Known) -> Iterator[str]:
             yield f"The module {module} does not exist: correct the name."
     for target, variables in _MAKE.findall(re.sub(r"\b(apt-get|brew) install .*", "", text)):
         if target not in known.targets:
-            yield f"`{target}` is not a make target: `make help` lists them."
+            yield f"`make {target}` is not a target: `make help` lists them."
         for name in re.findall(r"([A-Z_]+)=", variables):
             if name not in known.words and name not in known.variables:
                 yield f"`make {target}` has no variable {name}: see the Makefile."
