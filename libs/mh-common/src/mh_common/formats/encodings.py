@@ -1,0 +1,171 @@
+"""Which encoding a text file has."""
+
+import codecs
+import re
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from mh_common.formats.rows import FileRefusedError
+
+UTF_8: Final = "utf-8"
+WINDOWS_1252: Final = "windows-1252"
+# Longest first: the mark of UTF-32 begins with that of UTF-16.
+_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, UTF_8),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_WIDE: Final = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+_CHUNK: Final = 1024 * 1024
+_STRUCTURE: Final = re.compile('[\n\r\t,;|" ]')
+_UNPRINTABLE: Final = frozenset("\n\r\t\u00a0\u00ad\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u3000\ufeff")
+"""What texts have in them though Python does not call it printable."""
+_NO_TEXT: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
+_HIGH: Final = re.compile(rb"[\x80-\xff]+")
+# Letters of Western languages stand alone or in twos; other scripts and double-byte encodings make long runs.
+_LONGEST_RUN: Final = 2
+_NOT_WINDOWS_1252: Final = b"\x81\x8d\x8f\x90\x9d"
+
+_UNKNOWN: Final = (
+    "the file is neither UTF-8 nor Windows-1252. Save it as CSV UTF-8, or say its encoding, such as windows-1251, "
+    "shift_jis or gb18030"
+)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the bytes of a file become text.
+
+    Attributes:
+        name: as Python knows it.
+        start: where the text begins, after the byte order marks.
+        is_sound: every byte is known to make sense in it.
+        fallback: encoding of the lines that are not in the first one.
+        note: what whoever gave the file should know.
+    """
+
+    name: str
+    start: int
+    is_sound: bool = False
+    fallback: str | None = None
+    note: str | None = None
+
+
+def find_encoding(file: BinaryIO, head: bytes, chosen: str | None) -> Encoding:
+    """Return the encoding of a file, of which `head` is the beginning; without a mark or a choice all of it is read.
+
+    Raises FileRefusedError for one that is not known, and where none can be recognised.
+    """
+    marked, start = _marked(head)
+    if chosen is not None:
+        return _chosen(chosen, marked, start, head)
+    name = marked or _wide_without_mark(head)
+    if name in _WIDE:
+        family = name[:6].upper()
+        return Encoding(name, start, note=f"The file is {family}. It was read as such; nothing needs to be changed.")
+    if _is_sound(file, start):
+        return Encoding(UTF_8, start, is_sound=True)
+    return _utf_8_or_windows(file, start)
+
+
+def _marked(head: bytes) -> tuple[str | None, int]:
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            start = len(mark)
+            while head.startswith(mark, start):
+                start += len(mark)
+            return name, start
+    return None, 0
+
+
+def _chosen(chosen: str, marked: str | None, start: int, head: bytes) -> Encoding:
+    try:
+        name = codecs.lookup(chosen.strip()).name
+        b"".decode(name)
+    except (LookupError, ValueError):
+        example = "utf-8, windows-1252 or utf-16"
+        raise FileRefusedError(f"there is no encoding {chosen}; name one such as {example}") from None
+    if name in ("utf-16", "utf-32"):
+        # Without a mark the order of bytes is seen from the text; else it is that of nearly every file.
+        found = marked or _wide_without_mark(head) or f"{name}-le"
+        name = found if found.startswith(name) else f"{name}-le"
+    name = UTF_8 if name == "utf-8-sig" else name
+    return Encoding(name, start if marked == name else 0)
+
+
+def _wide_without_mark(head: bytes) -> str | None:
+    """Say whether bytes look more like UTF-16 or UTF-32 than like UTF-8.
+
+    Every table has blanks, delimiters or line ends, which stand out in the right encoding: in others they are
+    controls, and characters that do not exist.
+    """
+    # A file that was cut off by a crash may end in, or hold, any number of NUL bytes.
+    sample = re.sub(rb"(?:\x00{4}){2,}", b"", head.rstrip(b"\x00") + bytes(3))
+    if b"\x00" not in sample[:-3]:
+        return None
+    scores = {name: _score(sample, name) for name in (UTF_8, *_WIDE)}
+    best = max(scores, key=lambda name: scores[name])
+    return best if best != UTF_8 and scores[best] > 0 else None
+
+
+def _score(sample: bytes, name: str) -> int:
+    unit = 4 if "32" in name else 2 if "16" in name else 1
+    try:
+        text = codecs.getincrementaldecoder(name)().decode(sample[: len(sample) // unit * unit])
+    except UnicodeDecodeError:
+        return -len(sample)
+    unknown = sum(1 for one in text.rstrip("\x00") if not (one.isprintable() or one in _UNPRINTABLE))
+    # Stray NUL bytes are a smaller wonder than characters that do not exist.
+    return len(_STRUCTURE.findall(text)) - unknown * (1 if unit == 1 else 4)
+
+
+def _is_sound(file: BinaryIO, start: int) -> bool:
+    decoder = codecs.getincrementaldecoder(UTF_8)()
+    file.seek(start)
+    try:
+        while chunk := file.read(_CHUNK):
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _utf_8_or_windows(file: BinaryIO, start: int) -> Encoding:
+    """Decide by which bytes there are more of: parts of UTF-8 characters, or those that are no UTF-8."""
+    decoder = codecs.getincrementaldecoder(UTF_8)("surrogateescape")
+    good = bad = high = in_runs = impossible = 0
+    file.seek(start)
+    while chunk := file.read(_CHUNK):
+        text = decoder.decode(chunk)
+        strange = len(re.findall("[\udc80-\udcff]", text))
+        bad += strange
+        good += len(chunk) - len(text)
+        if strange:
+            runs = [match[0] for match in _HIGH.finditer(chunk)]
+            high += sum(map(len, runs))
+            in_runs += sum(len(run) for run in runs if len(run) > _LONGEST_RUN)
+            impossible += sum(run.count(byte) for run in runs for byte in _NOT_WINDOWS_1252)
+    bad += len(decoder.decode(b"", final=True))
+    if not bad:
+        return Encoding(UTF_8, start, is_sound=True)
+    if start or good >= bad:
+        note = "Some lines are not UTF-8, unlike the rest of the file. They are rejected; their reasons say which."
+        return Encoding(UTF_8, start, note=note)
+    if in_runs * 2 > high or impossible * 10 > high:
+        raise FileRefusedError(_UNKNOWN)
+    note = (
+        "The file is not UTF-8. It was read as Windows-1252, which older Windows programs write. If accents or "
+        "quotation marks look wrong, say the right encoding, or save the file as CSV UTF-8."
+    )
+    return Encoding(UTF_8, start, fallback=WINDOWS_1252, note=note)
+
+
+def refuse_binary(text: str) -> None:
+    """Raise FileRefusedError when a text, as decoded, has more controls than any text."""
+    if len(_NO_TEXT.findall(text.rstrip("\x00"))) * 10 > len(text.rstrip("\x00")):
+        raise FileRefusedError(
+            "this is no text and no kind of file that is known. Give a table as CSV, JSON Lines, Parquet or .xlsx."
+        )
