@@ -15,8 +15,8 @@ _NOT_IN_NAMES: Final = re.compile(r"[\W_]+")
 # name of the first tier before one of the second: those can mean other things as well.
 _NAMES: Final[Mapping[str, tuple[str, str]]] = {
     "question": (
-        "context questiontext questionbody questioncontent questions prompt input query",
-        "instruction patient patientquestion client clientmessage user usermessage human q post",
+        "context questiontext questionbody questioncontent questions prompt query",
+        "input instruction patient patientquestion client clientmessage user usermessage human q post",
     ),
     "answer": (
         "response responses answertext answerbody answercontent answers completion output reply",
@@ -123,6 +123,10 @@ def _advice(header: Sequence[str]) -> str:
     shown = [name for name in names if name]
     if not all(len(name) <= _LONGEST_NAME and len(name.split()) <= _WORDS_OF_A_NAME for name in shown):
         return "The first line must name the columns, such as question,answer"
+    if len(shown) == 1:
+        return (
+            "There is one column only; put a comma between the columns, or say the delimiter of the file"
+        )
     more = " and others" if len(shown) > 20 else ""
     columns = f"The file's columns are: {', '.join(shown[:20])}{more}. " if shown else ""
     return f"{columns}Say which one is meant, such as question=NAME and answer=NAME"

@@ -5,11 +5,11 @@ only its first line is rejected, and reading goes on at the second.
 """
 
 import csv
-import re
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
-from mh_common.formats.csv_layout import find_layout
+from mh_common.formats.csv_blanks import BlankStripper, end_of_quoted
+from mh_common.formats.csv_layout import DELIMITERS, find_layout
 from mh_common.formats.encodings import Encoding
 from mh_common.formats.guards import GUARD, unguard
 from mh_common.formats.records import RecordMaker, values_of
@@ -74,21 +74,22 @@ class CsvReader:
     def _record(self, number: int, line: int, cells: list[str], fault: str | None) -> Row | Reject | None:
         if fault:
             return Reject(number, line, fault, self._lines.writable(cells))
-        if not any(cells) or not any(cell.strip() for cell in cells):
+        # NUL bytes are what a crash leaves at the end of a file.
+        if not any(cell.strip() and cell.strip("\x00 ") for cell in cells):
             return None
         if not self._raw:
             cells = [unguard(cell) if cell[:1] == GUARD else cell for cell in cells]
-        width = len(self.header)
-        if not self._least <= len(cells) <= width:
-            return Reject(number, line, _miscounted(len(cells), width, self.facts.delimiter or ""), cells)
+        if not self._least <= len(cells) <= len(self.header) or any(cell.strip() for cell in cells[self._least :]):
+            reason = _miscounted(len(cells), self._least, self.facts.delimiter or "")
+            return Reject(number, line, reason, cells)
         return self._make.record(number, line, values_of(self._places, cells), cells)
 
 
 def _miscounted(found: int, width: int, delimiter: str) -> str:
-    mark = {"\t": "a tab"}.get(delimiter, delimiter)
-    told = f"the row has {found} cells where the header has {width}"
+    told = f"the row has {found} {'cell' if found == 1 else 'cells'} where the header has {width}"
     if found < width:
         return f"{told}; add the missing ones, empty or not, and put texts with line breaks in double quotes"
+    mark = next((f"a {name}" for name, one in DELIMITERS.items() if one == delimiter), delimiter)
     return f"{told}; put each text that holds {mark} in double quotes"
 
 
@@ -98,8 +99,7 @@ class _Records:
     def __init__(self, lines: TextLines, delimiter: str) -> None:
         self._lines = lines
         self._delimiter = delimiter
-        blanks = r"[^\S\r\n]" if delimiter != "\t" else r"[^\S\r\n\t]"
-        self._blanks_before_quote = re.compile(rf"(?:^|(?<={re.escape(delimiter)})){blanks}+(?=\")")
+        self._blanks = BlankStripper(delimiter)
 
     def __iter__(self) -> Iterator[tuple[int, list[str], str | None]]:
         """Yield each record, empty lines among them; after a broken one reading goes on at the next line."""
@@ -114,36 +114,23 @@ class _Records:
                 return
             except csv.Error as error:
                 fault = next((reason for start, reason in _REASONS.items() if start in str(error)), "this is not CSV")
-                if fault is _NOT_CLOSED and len(lines.raw) > 1:
+                if len(lines.raw) > 1 and (fault is _NOT_CLOSED or self._opens_a_cell(lines.raw[-1])):
+                    fault = _NOT_CLOSED
                     lines.keep_first()
                 cells = self._cells_of_broken("".join(lines.raw))
                 reader = csv.reader(self._cleaned(), delimiter=self._delimiter, strict=True)
             yield lines.first, cells, fault
 
     def _cleaned(self) -> Iterator[str]:
-        """Yield lines without the blanks before quoted cells, which would make the quotes a part of the text."""
-        lines = self._lines
+        lines, strip = self._lines, self._blanks.strip
         for line in lines:
-            if '"' in line and self._blanks_before_quote.search(line):
-                # A record takes a second line only while a quote is open.
-                yield self._without_blanks(line, is_in_quotes=len(lines.raw) > 1)
-            else:
-                yield line
+            # A record takes a second line only while a quote is open.
+            yield strip(line, is_in_quotes=len(lines.raw) > 1)
 
-    def _without_blanks(self, line: str, *, is_in_quotes: bool) -> str:
-        pieces = []
-        at = 0
-        if is_in_quotes:
-            at = _end_of_quoted(line, 0)
-            pieces.append(line[:at])
-        while at < len(line):
-            cell = self._blanks_before_quote.match(line, at)
-            start = cell.end() if cell else at
-            end = _end_of_quoted(line, start + 1) if line[start] == '"' else start
-            end = line.find(self._delimiter, end) + 1 or len(line)
-            pieces.append(line[start:end])
-            at = end
-        return "".join(pieces)
+    def _opens_a_cell(self, line: str) -> bool:
+        """Say whether the quote that seemed to close a cell, on the last line of a record, stands where one begins."""
+        before = line[: end_of_quoted(line, 0) - 1].rstrip(" \t")
+        return not before or before.endswith(self._delimiter)
 
     def _cells_of_broken(self, raw: str) -> list[str]:
         """Return the cells as far as they can be told apart; else the whole record as one."""
@@ -151,12 +138,3 @@ class _Records:
             return next(csv.reader([raw], delimiter=self._delimiter))
         except (csv.Error, StopIteration):
             return [raw.rstrip("\r\n")]
-
-
-def _end_of_quoted(line: str, at: int) -> int:
-    """Return where a quoted cell ends whose text begins at `at`: after the closing quote, or at the end of the line."""
-    while (quote := line.find('"', at)) >= 0:
-        if line[quote + 1 : quote + 2] != '"':
-            return quote + 1
-        at = quote + 2
-    return len(line)

@@ -64,7 +64,7 @@ def find_encoding(file: BinaryIO, head: bytes, chosen: str | None) -> Encoding:
     name = marked or _wide_without_mark(head)
     if name in _WIDE:
         family = name[:6].upper()
-        return Encoding(name, start, note=f"The file is {family}. It was read as such; nothing needs to be changed.")
+        return Encoding(name, start, note=f"The file is in {family}, not in UTF-8, and was read as that.")
     if _is_sound(file, start):
         return Encoding(UTF_8, start, is_sound=True)
     return _utf_8_or_windows(file, start)
@@ -83,7 +83,8 @@ def _marked(head: bytes) -> tuple[str | None, int]:
 def _chosen(chosen: str, marked: str | None, start: int, head: bytes) -> Encoding:
     try:
         name = codecs.lookup(chosen.strip()).name
-        b"".decode(name)
+        # An empty text is decoded without asking whether this is an encoding of texts at all.
+        b"a".decode(name, "replace")
     except (LookupError, ValueError):
         example = "utf-8, windows-1252 or utf-16"
         raise FileRefusedError(f"there is no encoding {chosen}; name one such as {example}") from None

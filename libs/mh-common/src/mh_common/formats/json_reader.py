@@ -10,8 +10,9 @@ from mh_common.formats.columns import find_columns
 from mh_common.formats.encodings import Encoding
 from mh_common.formats.json_objects import Piece, objects_of_lines, objects_of_text
 from mh_common.formats.records import RecordMaker, text_of
-from mh_common.formats.rows import FIELDS, Facts, FileRefusedError, Format, ReadOptions, Reject, Row
+from mh_common.formats.rows import FIELDS, TEXTS, Facts, FileRefusedError, Format, ReadOptions, Reject, Row
 from mh_common.formats.text_lines import TextLines
+from mh_common.formats.texts import without_halves
 
 _LOOKED_AT: Final = 20
 _KINDS_OF_OBJECT: Final = 1000
@@ -70,7 +71,9 @@ class JsonReader:
         return self._make.record(number, piece.line, values, cells)
 
     def _cells(self, values: dict[str, str], text: str) -> list[str]:
-        return [*(values.get(field, "") for field in FIELDS), *self._lines.writable([text])]
+        # Half a character, which JSON can name, cannot be written to a file of rejects.
+        cells = (values.get(field, "") for field in FIELDS)
+        return [*map(without_halves, cells), *self._lines.writable([text])]
 
     def _columns_of(self, keys: tuple[str, ...]) -> dict[str, str] | str:
         """Return the key of each field for objects with these keys, or what is wrong with them."""
@@ -87,7 +90,9 @@ class JsonReader:
         try:
             places = find_columns(keys, chosen, are_all_there=False)
         except FileRefusedError as error:
-            return str(error)
+            known = self.facts.columns
+            missing = [known[field] for field in TEXTS if field in known and known[field] not in keys]
+            return f"the object has no {' and no '.join(missing)}; add what is missing" if missing else str(error)
         used = {field: keys[at] for field, at in places.items()}
         self.facts.columns.update({field: name for field, name in used.items() if field not in self.facts.columns})
         new = set(keys) - set(used.values()) - set(self.facts.ignored)

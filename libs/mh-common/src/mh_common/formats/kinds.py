@@ -33,6 +33,8 @@ def binary_kind(file: BinaryIO, head: bytes) -> Format | None:
         raise _refused("an image (BMP)", NO_TABLE)
     if head.startswith(b"MZ") and b"\x00" in head[:64]:
         raise _refused("a program", NO_TABLE)
+    if re.match(rb"BZh[1-9]1AY&SY", head):
+        raise _refused("a bzip2 archive (.bz2)", UNPACK)
     if head[257:262] == b"ustar":
         raise _refused("a tar archive (.tar)", UNPACK)
     if re.match(rb"\x80[\x02-\x05]", head):

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from mh_common.fields import Sentiment
 from mh_common.formats.columns import find_columns, named
 from mh_common.formats.rows import SENTIMENTS, TEXTS, Facts, ReadOptions, Reject, Row
 from mh_common.formats.sentiments import parse_sentiment
@@ -52,7 +53,7 @@ class RecordMaker:
         if value[0] in "+-0\u2212":
             self._has_zero = self._has_zero or _ZERO.fullmatch(value) is not None
             self._has_minus_one = self._has_minus_one or _MINUS_ONE.fullmatch(value) is not None
-        return sentiment.value
+        return str(sentiment)
 
     def count_empty(self) -> None:
         """Count a record in which nothing stands, and which is passed over."""
@@ -64,11 +65,11 @@ class RecordMaker:
         if not records:
             notes.append("The file has no rows below its header." if self._facts.columns else "The file has no rows.")
         if self._empty:
-            notes.append(f"{self._empty:,} empty rows were passed over.")
-        if self._has_zero and self._has_minus_one:
+            notes.append(f"Rows in which nothing stands were passed over: {self._empty:,}.")
+        if self._has_zero and self._has_minus_one and self._options.zero is Sentiment.NEGATIVE:
             notes.append(
-                f"The file has both 0 and -1 as sentiments. 0 was read as {self._options.zero}, -1 as negative. "
-                "If that is wrong, say what 0 means, or write words instead."
+                "The file has both 0 and -1 as sentiments, and both were read as negative. "
+                "If 0 means neutral there, say so, or write neutral instead."
             )
 
 

@@ -30,8 +30,8 @@ def parse_sentiment(value: object, zero: Sentiment = Sentiment.NEGATIVE) -> Sent
 
     Raises ValueError, with the list of what is taken, for anything else.
     """
-    if isinstance(value, Sentiment):
-        return value
+    if isinstance(value, str) and value in _WORDS:
+        return _WORDS[value]
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         word = unicodedata.normalize("NFKC", str(value)).strip().casefold().replace("\u2212", "-")
         number = _WHOLE_NUMBER.fullmatch(word)

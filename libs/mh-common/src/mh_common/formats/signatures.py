@@ -13,7 +13,6 @@ SIGNATURES: Final[tuple[tuple[bytes, str, str], ...]] = (
     (b"{\\rtf", "a rich text document (.rtf)", NO_TABLE),
     (b"%!PS", "a PostScript document", NO_TABLE),
     (b"\x1f\x8b", "a gzip archive (.gz)", UNPACK),
-    (b"BZh", "a bzip2 archive (.bz2)", UNPACK),
     (b"\xfd7zXZ\x00", "an xz archive (.xz)", UNPACK),
     (b"\x28\xb5\x2f\xfd", "a Zstandard archive (.zst)", UNPACK),
     (b"\x04\x22\x4d\x18", "an LZ4 archive (.lz4)", UNPACK),
@@ -47,4 +46,4 @@ SIGNATURES: Final[tuple[tuple[bytes, str, str], ...]] = (
     (b"version https://git-lfs.github.com/spec/", "a placeholder of Git LFS, not the file itself", "Run git lfs pull"),
 )
 # These are letters that a table may begin with as well, unless bytes follow that no text has.
-PERHAPS_WORDS: Final = frozenset({b"BZh", b"ORC", b"RIFF", b"ID3", b"OggS", b"FEA1", b"PARE", b"ARROW1"})
+PERHAPS_WORDS: Final = frozenset({b"ORC", b"RIFF", b"ID3", b"OggS", b"FEA1", b"PARE", b"ARROW1"})

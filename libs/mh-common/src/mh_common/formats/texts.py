@@ -18,7 +18,15 @@ _UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u18
 
 def is_visible(text: str) -> bool:
     """Say whether anything of a text shows: more than blanks, controls and characters without a shape."""
+    # Most texts begin with a letter of ASCII, which saves looking its category up.
+    if "!" <= text[:1] <= "~":
+        return True
     return any(unicodedata.category(one) not in _UNSEEN_CATEGORIES and one not in _UNSEEN for one in text)
+
+
+def without_halves(text: str) -> str:
+    """Return the text with U+FFFD for what no UTF-8 can be written for."""
+    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
 
 
 def clean_name(name: str) -> str:
@@ -29,14 +37,14 @@ def clean_name(name: str) -> str:
 
 def text_fault(text: str) -> str | None:
     """Return what makes a text unusable as a question or an answer and how to mend it, or None."""
-    if not is_visible(text):
-        return "is empty, or nothing in it is visible; fill it in"
     if "\x00" in text:
         return "holds a NUL character (U+0000), which cannot be stored; remove it"
+    if not text.isascii() and _LONE_SURROGATE.search(text):
+        return "holds half of a character, or a byte of another encoding; write that character anew"
+    if not is_visible(text):
+        return "is empty, or nothing in it is visible; fill it in"
     if len(text) > MAX_TEXT_LENGTH and len(text.strip()) > MAX_TEXT_LENGTH:
         return f"is longer than {MAX_TEXT_LENGTH:,} characters; shorten it"
-    if not text.isascii() and _LONE_SURROGATE.search(text):
-        return "holds half of a character (a lone surrogate or a byte of another encoding); write it anew"
     return None
 
 
