@@ -124,9 +124,7 @@ def _advice(header: Sequence[str]) -> str:
     if not all(len(name) <= _LONGEST_NAME and len(name.split()) <= _WORDS_OF_A_NAME for name in shown):
         return "The first line must name the columns, such as question,answer"
     if len(shown) == 1:
-        return (
-            "There is one column only; put a comma between the columns, or say the delimiter of the file"
-        )
+        return "There is one column only; put a comma between the columns, or say the delimiter of the file"
     more = " and others" if len(shown) > 20 else ""
     columns = f"The file's columns are: {', '.join(shown[:20])}{more}. " if shown else ""
     return f"{columns}Say which one is meant, such as question=NAME and answer=NAME"

@@ -20,9 +20,12 @@ _MARKS: Final = (
 _WIDE: Final = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _CHUNK: Final = 1024 * 1024
 _STRUCTURE: Final = re.compile('[\n\r\t,;|" ]')
+_OTHER_NAMES: Final = {"ansi": "windows-1252", "unicode": "utf-16"}
+"""What Windows calls them where it saves a text."""
 _UNPRINTABLE: Final = frozenset("\n\r\t\u00a0\u00ad\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u3000\ufeff")
 """What texts have in them though Python does not call it printable."""
 _NO_TEXT: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
+_PLAIN: Final = 0.15
 _HIGH: Final = re.compile(rb"[\x80-\xff]+")
 # Letters of Western languages stand alone or in twos; other scripts and double-byte encodings make long runs.
 _LONGEST_RUN: Final = 2
@@ -82,44 +85,56 @@ def _marked(head: bytes) -> tuple[str | None, int]:
 
 def _chosen(chosen: str, marked: str | None, start: int, head: bytes) -> Encoding:
     try:
-        name = codecs.lookup(chosen.strip()).name
+        name = codecs.lookup(_OTHER_NAMES.get(chosen.strip().lower(), chosen.strip())).name
         # An empty text is decoded without asking whether this is an encoding of texts at all.
         b"a".decode(name, "replace")
     except (LookupError, ValueError):
         example = "utf-8, windows-1252 or utf-16"
         raise FileRefusedError(f"there is no encoding {chosen}; name one such as {example}") from None
+    name = UTF_8 if name == "utf-8-sig" else name
+    if marked and not marked.startswith(name):
+        note = f"The file begins with the mark of {marked.upper()} and was read as that, not as {name}."
+        return Encoding(marked, start, note=note)
     if name in ("utf-16", "utf-32"):
         # Without a mark the order of bytes is seen from the text; else it is that of nearly every file.
-        found = marked or _wide_without_mark(head) or f"{name}-le"
+        found = marked or _wide_without_mark(head) or ""
         name = found if found.startswith(name) else f"{name}-le"
-    name = UTF_8 if name == "utf-8-sig" else name
-    return Encoding(name, start if marked == name else 0)
+    return Encoding(name, start)
 
 
 def _wide_without_mark(head: bytes) -> str | None:
     """Say whether bytes look more like UTF-16 or UTF-32 than like UTF-8.
 
-    Every table has blanks, delimiters or line ends, which stand out in the right encoding: in others they are
-    controls, and characters that do not exist.
+    Every table has blanks, delimiters or line ends. In the right encoding they stand out; in a wrong one there are
+    controls, or characters that do not exist.
     """
     # A file that was cut off by a crash may end in, or hold, any number of NUL bytes.
-    sample = re.sub(rb"(?:\x00{4}){2,}", b"", head.rstrip(b"\x00") + bytes(3))
-    if b"\x00" not in sample[:-3]:
+    sample = re.sub(rb"(?:\x00{4}){2,}", b"", head.rstrip(b"\x00"))
+    if b"\x00" not in sample or _is_plain(sample):
         return None
-    scores = {name: _score(sample, name) for name in (UTF_8, *_WIDE)}
+    scores = {name: _score(sample + bytes(3), name) for name in _WIDE}
     best = max(scores, key=lambda name: scores[name])
-    return best if best != UTF_8 and scores[best] > 0 else None
+    return best if scores[best] > 0 else None
+
+
+def _is_plain(sample: bytes) -> bool:
+    """Say whether these are letters of ASCII or UTF-8 with a few controls, rather than a control to every letter.
+
+    Line ends and tabs are not looked at: they are one half of each letter of some scripts of India in UTF-16.
+    """
+    try:
+        text = codecs.getincrementaldecoder(UTF_8)().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    letters = sum(1 for one in text if one.isalnum() or one in ' ,;|"')
+    return letters - 2 * len(_NO_TEXT.findall(text)) > _PLAIN * len(text)
 
 
 def _score(sample: bytes, name: str) -> int:
-    unit = 4 if "32" in name else 2 if "16" in name else 1
-    try:
-        text = codecs.getincrementaldecoder(name)().decode(sample[: len(sample) // unit * unit])
-    except UnicodeDecodeError:
-        return -len(sample)
-    unknown = sum(1 for one in text.rstrip("\x00") if not (one.isprintable() or one in _UNPRINTABLE))
-    # Stray NUL bytes are a smaller wonder than characters that do not exist.
-    return len(_STRUCTURE.findall(text)) - unknown * (1 if unit == 1 else 4)
+    unit = 4 if "32" in name else 2
+    text = codecs.getincrementaldecoder(name)("replace").decode(sample[: len(sample) // unit * unit]).rstrip("\x00")
+    unknown = sum(1 for one in text if one == "\ufffd" or not (one.isprintable() or one in _UNPRINTABLE))
+    return len(_STRUCTURE.findall(text)) - 4 * unknown
 
 
 def _is_sound(file: BinaryIO, start: int) -> bool:

@@ -55,9 +55,8 @@ def objects_of_lines(lines: TextLines) -> Iterator[Piece]:
 
 
 def objects_of_text(lines: TextLines) -> Iterator[Piece]:
-    """Yield the elements of an array, or the objects of a text without one, wherever its lines end."""
+    """Yield the elements of arrays, and the objects outside of any, wherever lines end."""
     text = _TextWindow(lines)
-    text.skip_opening()
     while text.skip_between():
         try:
             found, end = _DECODER.raw_decode(text.window, text.at)
@@ -67,7 +66,7 @@ def objects_of_text(lines: TextLines) -> Iterator[Piece]:
             yield text.take_broken(_reason(text.placed(error)))
             continue
         if end == len(text.window) and not isinstance(found, dict) and text.grow():
-            # A number may go on.
+            # It may be the beginning of a longer number.
             continue
         yield text.take(end, found)
 
@@ -80,7 +79,6 @@ class _TextWindow:
         self.window = ""
         self.at = 0
         self.line = 1
-        self.size = _CHUNK
         self._is_array = False
 
     def grow(self) -> bool:
@@ -92,22 +90,15 @@ class _TextWindow:
         self.window += more
         return bool(more)
 
-    def skip_opening(self) -> None:
-        self.skip_between()
-        if self.window[self.at : self.at + 1] == "[":
-            self._is_array = True
-            self._move(self.at + 1)
-
     def skip_between(self) -> bool:
-        """Go to the next value; False at the end."""
+        """Go to the next value, into arrays and out of them; False at the end."""
         while True:
             between = _BETWEEN.match(self.window, self.at)
             self._move(between.end() if between else self.at)
             if self.at < len(self.window):
-                if not (self._is_array and self.window[self.at] == "]"):
+                if self.window[self.at] != ("]" if self._is_array else "["):
                     return True
-                # Another array may follow.
-                self._is_array = False
+                self._is_array = not self._is_array
                 self._move(self.at + 1)
             elif not self.grow():
                 return False

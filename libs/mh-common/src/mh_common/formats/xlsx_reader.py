@@ -40,12 +40,10 @@ class XlsxReader:
                 raise
             raise FileRefusedError("the workbook is damaged; open it in Excel and save it again") from error
         self.facts.sheet = sheet.name
-        start = sheet.start
         self._size = file.seek(0, 2)
-        self._height: int = max(1, sheet.height)
+        self._height: int = max(1, sheet.total_height)
         self._rows: Iterator[tuple[int, list[str]]] = (
-            (line, [_text(value) for value in cells])
-            for line, cells in enumerate(sheet.iter_rows(), start[0] + 1 if start else 1)
+            (line, [_text(value) for value in cells]) for line, cells in enumerate(sheet.iter_rows(), 1)
         )
         self._done = 0
         self.header = self._header()
