@@ -17,10 +17,11 @@ from mh_common.formats.rows import LONGEST_RECORD, Facts, FileRefusedError, Form
 from mh_common.formats.text_lines import TextLines
 
 _NOT_CLOSED: Final = "a quote that opens in this row is never closed; close it, or double it if it belongs to the text"
+_AFTER_QUOTE: Final = "text follows a closing quote; double each quote that belongs to the text"
 _REASONS: Final = {
     "unexpected end of data": _NOT_CLOSED,
     "field larger than": _NOT_CLOSED,
-    "expected after": "text follows a closing quote; double each quote that belongs to the text",
+    "expected after": _AFTER_QUOTE,
     "new-line character seen": "a carriage return stands outside quotes; put the text in quotes or take it out",
 }
 
@@ -114,8 +115,9 @@ class _Records:
                 return
             except csv.Error as error:
                 fault = next((reason for start, reason in _REASONS.items() if start in str(error)), "this is not CSV")
-                if len(lines.raw) > 1 and (fault is _NOT_CLOSED or self._opens_a_cell(lines.raw[-1])):
+                if fault is _AFTER_QUOTE and len(lines.raw) > 1 and self._opens_a_cell(lines.raw[-1]):
                     fault = _NOT_CLOSED
+                if fault is _NOT_CLOSED:
                     lines.keep_first()
                 cells = self._cells_of_broken("".join(lines.raw))
                 reader = csv.reader(self._cleaned(), delimiter=self._delimiter, strict=True)

@@ -29,6 +29,7 @@ _PLAIN: Final = 0.15
 _HIGH: Final = re.compile(rb"[\x80-\xff]+")
 # Letters of Western languages stand alone or in twos; other scripts and double-byte encodings make long runs.
 _LONGEST_RUN: Final = 2
+_FEW: Final = 200
 _NOT_WINDOWS_1252: Final = b"\x81\x8d\x8f\x90\x9d"
 
 _UNKNOWN: Final = (
@@ -152,9 +153,10 @@ def _is_sound(file: BinaryIO, start: int) -> bool:
 def _utf_8_or_windows(file: BinaryIO, start: int) -> Encoding:
     """Decide by which bytes there are more of: parts of UTF-8 characters, or those that are no UTF-8."""
     decoder = codecs.getincrementaldecoder(UTF_8)("surrogateescape")
-    good = bad = high = in_runs = impossible = 0
+    size = good = bad = high = in_runs = impossible = 0
     file.seek(start)
     while chunk := file.read(_CHUNK):
+        size += len(chunk)
         text = decoder.decode(chunk)
         strange = len(re.findall("[\udc80-\udcff]", text))
         bad += strange
@@ -164,13 +166,12 @@ def _utf_8_or_windows(file: BinaryIO, start: int) -> Encoding:
             high += sum(map(len, runs))
             in_runs += sum(len(run) for run in runs if len(run) > _LONGEST_RUN)
             impossible += sum(run.count(byte) for run in runs for byte in _NOT_WINDOWS_1252)
-    bad += len(decoder.decode(b"", final=True))
-    if not bad:
-        return Encoding(UTF_8, start, is_sound=True)
-    if start or good >= bad:
+    # A few strange bytes in much text are faults rather than another encoding.
+    is_western = in_runs * 2 <= high and impossible * 10 <= high
+    if start or good >= bad or (not is_western and high * _FEW < size):
         note = "Some lines are not UTF-8, unlike the rest of the file. They are rejected; their reasons say which."
         return Encoding(UTF_8, start, note=note)
-    if in_runs * 2 > high or impossible * 10 > high:
+    if not is_western:
         raise FileRefusedError(_UNKNOWN)
     note = (
         "The file is not UTF-8. It was read as Windows-1252, which older Windows programs write. If accents or "

@@ -120,6 +120,20 @@ def test_single_lines_of_another_encoding_are_rejected_by_line_and_written_back_
     assert len(facts.notes) == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (HEADER + b"q,a\n" + b"q,\xf0\x9f\x98", 3),
+        (HEADER + b"\xff\xfe\xfd,a\n" + b"q,a\n" * 1000, 2),
+        (codecs.BOM_UTF8 + HEADER + b"caf\xe9,a\n", 2),
+    ],
+)
+def test_a_few_bytes_that_are_no_text_are_faults_and_no_encoding(content: bytes, line: int) -> None:
+    records, facts = read(content)
+    assert [one.line for one in records if isinstance(one, Reject)] == [line]
+    assert facts.encoding == "utf-8"
+
+
 def test_a_half_character_of_utf_16_is_one_reject() -> None:
     content = "question,answer\nq,a\n".encode("utf-16-le") + b"\x00\xd8,\x00a\x00\n\x00" + "q,b\n".encode("utf-16-le")
     records, _ = read(content)

@@ -18,7 +18,7 @@ def read(content: bytes | str, **options: Any) -> tuple[list[Row | Reject], Fact
         return list(reader), reader.facts
 
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"question": "q 1", "answer": 'a "1"\n{2}', "extra": {"deep": [1, {"question": "no"}]}},
     {"question": "[q] 2", "answer": "é 😢 }, {", "extra": None},
     {"question": "q\u2028 3", "answer": "\\", "question_sentiment": 1, "answer_sentiment": "NEG"},
