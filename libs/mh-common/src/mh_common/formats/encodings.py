@@ -27,8 +27,11 @@ _UNPRINTABLE: Final = frozenset("\n\r\t\u00a0\u00ad\u200b\u200c\u200d\u200e\u200
 _NO_TEXT: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 _PLAIN: Final = 0.15
 _HIGH: Final = re.compile(rb"[\x80-\xff]+")
-# Letters of Western languages stand alone or in twos; other scripts and double-byte encodings make long runs.
-_LONGEST_RUN: Final = 2
+# Two characters of Windows-1252, such as a capital with an accent and a closing quotation mark, may look like one of
+# two bytes in UTF-8, but hardly like one of Western languages, like one of three bytes, or like several in a row.
+_SURELY_UTF_8: Final = re.compile("[\xa0-\xff\u0800-\ud7ff\ue000-\U0010ffff]|[\x80-\u07ff]{2,}")
+# Letters of Western languages and quotation marks stand alone or in twos and threes; those of other scripts do not.
+_LONGEST_RUN: Final = 3
 _FEW: Final = 200
 _NOT_WINDOWS_1252: Final = b"\x81\x8d\x8f\x90\x9d"
 
@@ -151,7 +154,7 @@ def _is_sound(file: BinaryIO, start: int) -> bool:
 
 
 def _utf_8_or_windows(file: BinaryIO, start: int) -> Encoding:
-    """Decide by which bytes there are more of: parts of UTF-8 characters, or those that are no UTF-8."""
+    """Decide by what there is more of: characters that are surely UTF-8, or bytes that are not."""
     decoder = codecs.getincrementaldecoder(UTF_8)("surrogateescape")
     size = good = bad = high = in_runs = impossible = 0
     file.seek(start)
@@ -160,15 +163,18 @@ def _utf_8_or_windows(file: BinaryIO, start: int) -> Encoding:
         text = decoder.decode(chunk)
         strange = len(re.findall("[\udc80-\udcff]", text))
         bad += strange
-        good += len(chunk) - len(text)
+        good += len(_SURELY_UTF_8.findall(text))
         if strange:
             runs = [match[0] for match in _HIGH.finditer(chunk)]
             high += sum(map(len, runs))
             in_runs += sum(len(run) for run in runs if len(run) > _LONGEST_RUN)
             impossible += sum(run.count(byte) for run in runs for byte in _NOT_WINDOWS_1252)
+    # Three bytes are most of a character that was cut off; one or two may be letters of their own.
+    cut = len(decoder.decode(b"", final=True))
+    is_cut = not bad and (good or cut == 3)
     # A few strange bytes in much text are faults rather than another encoding.
     is_western = in_runs * 2 <= high and impossible * 10 <= high
-    if start or good >= bad or (not is_western and high * _FEW < size):
+    if start or is_cut or good >= bad + cut or (not is_western and high * _FEW < size):
         note = "Some lines are not UTF-8, unlike the rest of the file. They are rejected; their reasons say which."
         return Encoding(UTF_8, start, note=note)
     if not is_western:

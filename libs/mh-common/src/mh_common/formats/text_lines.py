@@ -12,6 +12,9 @@ from mh_common.formats.rows import LONGEST_RECORD, FileRefusedError
 
 _BUFFER: Final = 64 * 1024
 _UNDECODED: Final = re.compile("[\ud800-\udfff]")
+# In a file of Windows-1252 two of its characters may look like one of these in UTF-8, such as a capital with an accent
+# and a closing quotation mark. Those of Western languages, and marks and emoji, cannot come about like that.
+_NOT_WESTERN_UTF_8: Final = re.compile("[\x80-\x9f\u0100-\u07ff\ud800-\udfff]")
 
 
 def _each_byte(error: UnicodeError) -> tuple[str, int]:
@@ -85,7 +88,10 @@ class TextLines(Iterator[str]):
 
     def read(self, size: int) -> str:
         """Return the next characters, whatever lines they are in; at the end none."""
-        return self._text.read(size)
+        text = self._text.read(size)
+        if self._encoding.fallback is None or text.isascii():
+            return text
+        return "\n".join(map(self._in_fallback, text.split("\n")))
 
     def __next__(self) -> str:
         line = self._given_back.popleft() if self._given_back else self._text.readline(LONGEST_RECORD * 2 + 1)
@@ -104,12 +110,8 @@ class TextLines(Iterator[str]):
         return line
 
     def _decoded(self, line: str) -> str:
+        line = self._in_fallback(line)
         match = _UNDECODED.search(line)
-        if match is None:
-            return line
-        if self._encoding.fallback:
-            line = line.encode(UTF_8, "surrogateescape").decode(self._encoding.fallback, "surrogateescape")
-            match = _UNDECODED.search(line)
         if match and self.fault is None:
             name, byte = self._encoding.fallback or self._encoding.name, ord(match[0]) & 0xFF
             self.fault = (
@@ -117,6 +119,12 @@ class TextLines(Iterator[str]):
                 "Write the character anew, or say the encoding of the file"
             )
         return line
+
+    def _in_fallback(self, line: str) -> str:
+        """Decode a line in the other encoding of the file, unless it is surely in the first."""
+        if self._encoding.fallback is None or not _NOT_WESTERN_UTF_8.search(line):
+            return line
+        return line.encode(UTF_8, "surrogateescape").decode(self._encoding.fallback, "surrogateescape")
 
 
 def _is_like_ascii(encoding: str) -> bool:

@@ -76,12 +76,13 @@ def test_every_unicode_encoding_is_recognised(
 
 
 @pytest.mark.parametrize(
-    "text", ["caf\xe9", "“quotes” \u2013 dashes…", "M\xfcller stra\xdfe", "10 \u20ac for na\xefve"]
+    "text",
+    ["caf\xe9", "“quotes” \u2013 dashes…", "M\xfcller stra\xdfe", "10 \u20ac for na\xefve", "“CAF\xc9…”", "CAF\xc9…"],
 )
 def test_windows_1252_is_recognised_and_told_once(text: str) -> None:
-    content = HEADER + b"plain,text\n" * 3000 + f"{text},x\n{text},y\n".encode("windows-1252")
+    content = HEADER + b"plain,text\n" * 3000 + f"{text},x\n{text},y\n\xe9t\xe9,z\n".encode("windows-1252")
     records, facts = read(content)
-    assert [one.values["question"] for one in records[-2:] if isinstance(one, Row)] == [text, text]
+    assert [one.values["question"] for one in records[-3:-1] if isinstance(one, Row)] == [text, text]
     assert facts.encoding == "windows-1252"
     assert len([note for note in facts.notes if "Windows-1252" in note]) == 1
 
@@ -124,7 +125,9 @@ def test_single_lines_of_another_encoding_are_rejected_by_line_and_written_back_
     ("content", "line"),
     [
         (HEADER + b"q,a\n" + b"q,\xf0\x9f\x98", 3),
-        (HEADER + b"\xff\xfe\xfd,a\n" + b"q,a\n" * 1000, 2),
+        (HEADER + b"\xff\xfe\xfd\xfc\xfb,a\n" + b"q,a\n" * 1000, 2),
+        (HEADER + "\u0142, \u017c\n\xf3,a\n".encode() + b"caf\xe9,a\n", 4),
+        (HEADER + "\u043f\u0440\u0438,a\n".encode() + b"caf\xe9,a\n", 3),
         (codecs.BOM_UTF8 + HEADER + b"caf\xe9,a\n", 2),
     ],
 )

@@ -51,6 +51,15 @@ def test_every_layout_is_read(layout: str, encoding: str) -> None:
     assert facts.ignored == ["extra"]
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_windows_1252_is_recognised(indent: int | None) -> None:
+    rows = [{"question": "caf\xe9", "answer": "“d\xe9j\xe0”"}, {"question": "plain", "answer": "text"}]
+    content = json.dumps(rows, indent=indent, ensure_ascii=False)
+    records, facts = read(content.encode("windows-1252"))
+    assert [one.values for one in records if isinstance(one, Row)] == rows
+    assert len(facts.notes) == 1
+
+
 GOOD = '{"question": "q", "answer": "a"}'
 FAULTS = {
     "no JSON": ("nope", "this is not JSON"),
