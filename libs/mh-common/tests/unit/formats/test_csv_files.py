@@ -308,6 +308,17 @@ def test_no_bytes_raise_anything_but_a_refusal(junk: bytes) -> None:
         assert [one.line for one in records] == sorted({one.line for one in records})
 
 
+@settings(max_examples=500)
+@given(
+    st.lists(st.sampled_from(["q", "a", ",", '"', '""', "\n", "\r\n", " ", "'", "=", "é", ', "', '" ,']), max_size=40)
+)
+def test_no_letter_of_a_file_is_lost_however_its_quotes_stand(pieces: list[str]) -> None:
+    body = "".join(pieces)
+    records, _ = read(HEADER + body.encode(), raw=True)
+    found = sorted(letter for one in records for cell in one.cells for letter in cell if letter in "qaé=")
+    assert found == sorted(letter for letter in body if letter in "qaé=")
+
+
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "large.csv"
     row = b"q" * 300 + b"," + b"a" * 700 + b"\n"
