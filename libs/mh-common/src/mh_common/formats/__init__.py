@@ -23,9 +23,9 @@ from mh_common.formats.rows import (
     Reject,
     Row,
 )
-from mh_common.formats.sentiments import parse_sentiment
 from mh_common.formats.texts import content_hash, is_visible
 from mh_common.formats.writers import Writer, make_writer, written
+from mh_common.sentiments import parse_sentiment
 
 __all__ = [
     "FIELDS",

@@ -60,9 +60,9 @@ class ParquetWriter:
         field = BY_NAME.get(name)
         if name == "version" or (field and field.kind is Kind.ID):
             return self._arrow.int64()
-        if field and field.kind is Kind.DAY:
+        if field and field.kind is Kind.DATE:
             return self._arrow.date32()
-        if field and field.kind is Kind.MOMENT:
+        if field and field.kind is Kind.TIMESTAMP:
             return self._arrow.timestamp("us", tz="UTC")
         return self._arrow.string()
 
@@ -71,9 +71,9 @@ class ParquetWriter:
         if value is None or (value == "" and kind is not None):
             return None
         if isinstance(value, str):
-            if kind is Kind.DAY:
+            if kind is Kind.DATE:
                 return date.fromisoformat(value)
-            return datetime.fromisoformat(value) if kind is Kind.MOMENT else str(value)
+            return datetime.fromisoformat(value) if kind is Kind.TIMESTAMP else str(value)
         return value
 
 

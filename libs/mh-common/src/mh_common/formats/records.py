@@ -8,8 +8,8 @@ from typing import Final
 from mh_common.fields import Sentiment
 from mh_common.formats.columns import find_columns, named
 from mh_common.formats.rows import SENTIMENTS, TEXTS, Facts, ReadOptions, Reject, Row
-from mh_common.formats.sentiments import parse_sentiment
 from mh_common.formats.texts import text_fault
+from mh_common.sentiments import parse_sentiment
 
 _MIDNIGHT: Final = re.compile(r"[T ]00:00(?::00(?:\.0+)?)?(?:Z|\+00:?00)?$")
 _ZERO: Final = re.compile(r"[+-]?0(?:[.,]0*)?")

@@ -1,9 +1,9 @@
 """Conversations, lists of them and statistics."""
 
 from datetime import date
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from mh_common.fields import Sentiment
 from mh_common.models.base import (
@@ -17,7 +17,12 @@ from mh_common.models.base import (
     SourceUrl,
     WireModel,
 )
+from mh_common.sentiments import parse_sentiment
 from mh_common.units import IndexStatus
+
+SentSentiment = Annotated[Sentiment, BeforeValidator(parse_sentiment)]
+"""A sentiment as people write it: pos, neg, neu, 1, 0 or -1 as well, in any letter case."""
+_SENTIMENT = "In any letter case; pos, neg, neu, 1 (positive), 0 and -1 (negative) are accepted too."
 
 
 class ConversationDetails(BaseModel):
@@ -45,8 +50,8 @@ class _DetailsInput(WireModel):
 class _Content(WireModel):
     question: ConversationText = Field(description="What the patient asked: 1 to 1,000,000 characters after trimming.")
     answer: ConversationText = Field(description="What the counselor answered: 1 to 1,000,000 characters.")
-    question_sentiment: Sentiment
-    answer_sentiment: Sentiment
+    question_sentiment: SentSentiment = Field(description=_SENTIMENT)
+    answer_sentiment: SentSentiment = Field(description=_SENTIMENT)
 
 
 class ConversationCreate(_DetailsInput, _Content):
@@ -74,8 +79,8 @@ class ConversationCreate(_DetailsInput, _Content):
 class _ContentUpdate(WireModel):
     question: ConversationText = Field(default=UNSET, description="New question; unchanged if omitted.")
     answer: ConversationText = Field(default=UNSET, description="New answer; unchanged if omitted.")
-    question_sentiment: Sentiment = Field(default=UNSET, description="Unchanged if omitted.")
-    answer_sentiment: Sentiment = Field(default=UNSET, description="Unchanged if omitted.")
+    question_sentiment: SentSentiment = Field(default=UNSET, description="Unchanged if omitted.")
+    answer_sentiment: SentSentiment = Field(default=UNSET, description="Unchanged if omitted.")
 
 
 class ConversationUpdate(_DetailsInput, _ContentUpdate):

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from mh_common.fields import Sentiment
 from mh_common.formats import ReadOptions, Reject, Row, open_rows, parse_sentiment
+from mh_common.models import ConversationCreate, ConversationUpdate
+from pydantic import ValidationError
 
 
 @pytest.mark.parametrize(
@@ -66,3 +68,18 @@ def test_a_file_with_both_zero_and_minus_one_is_noted_until_it_is_said_what_zero
         "negative",
         "positive",
     ]
+
+
+def test_requests_take_what_files_may_hold() -> None:
+    sent = {"question": "q", "answer": "a", "question_sentiment": "POS", "answer_sentiment": 0}
+    created = ConversationCreate.model_validate(sent)
+    assert (created.question_sentiment, created.answer_sentiment) == (Sentiment.POSITIVE, Sentiment.NEGATIVE)
+    assert ConversationUpdate.model_validate({"answer_sentiment": "Neu"}).changes() == {
+        "answer_sentiment": Sentiment.NEUTRAL
+    }
+
+
+@pytest.mark.parametrize("wrong", ["happy", 2, True, None, "", []])
+def test_requests_with_another_sentiment_say_what_is_taken(wrong: object) -> None:
+    with pytest.raises(ValidationError, match="must be positive, negative or neutral; pos, neg"):
+        ConversationUpdate.model_validate({"question_sentiment": wrong})
