@@ -77,7 +77,8 @@ def test_import_labels_what_is_missing_only_when_asked(stub: StubPlatform, file:
     file.write_text("question,answer\nI hate this horrible pain.,You are wonderful!\n")
     code, _, errors = mh("import", file)
     assert code == 2
-    assert "missing in the header: question_sentiment, answer_sentiment; add them, or use --label-missing" in errors
+    assert "no column was recognised as question_sentiment or answer_sentiment; add it" in errors
+    assert "or use --label-missing" in errors
     code, _, errors = mh("import", file, "--label-missing")
     assert code == 0
     assert [(row.question_sentiment, row.answer_sentiment) for row in stub.rows] == [("negative", "positive")]

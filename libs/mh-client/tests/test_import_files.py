@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from mh_client import ImportRefusedError
-from mh_client._csv_rows import Reject
 from mh_client._import_journal import Journal, Plan, default_state_dir
 from mh_client._rejects import RejectsFile
 from mh_client.importing import ImportOptions
+from mh_common.formats import Reject
 
 
 @pytest.mark.parametrize("wrong", [{"batch_rows": 0}, {"batch_rows": 1001}, {"concurrency": 0}])
@@ -54,7 +54,7 @@ def test_a_corrected_rejects_file_is_kept(tmp_path: Path) -> None:
 
     def write(reason: str, header: list[str]) -> None:
         with RejectsFile(path, header) as file:
-            file.add(Reject(2, reason, ["2", "old", "q", "a"] if header[0] == "line" else ["q", "a"]))
+            file.add(Reject(0, 2, reason, ["2", "old", "q", "a"] if header[0] == "line" else ["q", "a"]))
 
     write("first", ["question", "answer"])
     write("first", ["question", "answer"])
@@ -71,7 +71,7 @@ def test_a_failed_import_leaves_the_rejects_file_unchanged(tmp_path: Path) -> No
 
     def fail() -> None:
         with RejectsFile(path, ["question"]) as file:
-            file.add(Reject(2, "why", ["q"]))
+            file.add(Reject(0, 2, "why", ["q"]))
             raise ConnectionError
 
     with pytest.raises(ConnectionError):

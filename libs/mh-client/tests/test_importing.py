@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -154,7 +155,7 @@ async def test_rejected_rows_go_to_a_file_that_can_be_repaired_and_imported(
     with done.rejects.open(newline="", encoding="utf-8") as file:
         found = list(csv.DictReader(file))
     assert [(row["line"], row["reason"]) for row in found] == [
-        ("8", "question: String should have at least 1 character"),
+        ("8", "the question is empty, or nothing in it is visible; fill it in"),
         ("9", "question: is not wanted"),
     ]
     assert found[0] == {**found[0], "question": "", "answer": "no question", "remark": "note"}
@@ -183,7 +184,7 @@ async def test_many_rejects_in_a_row_are_not_held_in_memory(
     async with AsyncClient(stub.base_url) as client:
         done = await import_file(client, path, options, lambda progress: seen.append(progress.rejected))
     assert done.rejected == 2500
-    assert seen == [1000, 2000, 2500]
+    assert seen == [0, 1000, 2000, 2500]
 
 
 @pytest.mark.parametrize(("platform", "stored"), [("counselors", 95), (None, 190)])
@@ -269,7 +270,7 @@ async def test_a_path_that_is_not_a_file_is_rejected(
 ) -> None:
     with pytest.raises(ImportRefusedError, match="no such file"):
         await run(stub, tmp_path / "absent.csv", options)
-    with pytest.raises(ImportRefusedError, match="not a regular file"):
+    with pytest.raises(ImportRefusedError, match="is not a file"):
         await run(stub, tmp_path, options)
     path = write_csv(tmp_path / "file.csv", numbered(3))
     with pytest.raises(ImportRefusedError, match="Not a directory"):
@@ -278,11 +279,16 @@ async def test_a_path_that_is_not_a_file_is_rejected(
 
 
 async def test_an_error_in_the_middle_of_the_file_stops_the_import_cleanly(
-    stub: StubPlatform, options: ImportOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stub: StubPlatform, options: ImportOptions, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("mh_client._csv_rows.MAX_LINE_BYTES", 1000)
-    path = write_csv(tmp_path / "file.csv", [*numbered(15), ["x" * 2000, "a", "neutral", "neutral"]])
-    with pytest.raises(ImportRefusedError, match="line 32 is longer"):
+    first = {"question": "q", "answer": "a", "question_sentiment": "pos", "answer_sentiment": "neg"}
+    table = pyarrow.Table.from_pylist([first] * 15)
+    pyarrow.parquet.write_table(table, path := tmp_path / "file.parquet", row_group_size=5, compression="none")
+    content = bytearray(path.read_bytes())
+    last = pyarrow.parquet.ParquetFile(path).metadata.row_group(2).column(0)
+    content[last.dictionary_page_offset : last.dictionary_page_offset + 12] = bytes(range(200, 212))
+    path.write_bytes(content)
+    with pytest.raises(ImportRefusedError, match=r"file\.parquet: "):
         await run(stub, path, options)
 
 

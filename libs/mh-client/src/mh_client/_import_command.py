@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ from mh_common.models import ConversationStats, IndexStatus
 
 from mh_client._client import AsyncClient
 from mh_client._errors import APIConnectionError, RateLimitError, ServerError
+from mh_client._import_facts import FactsShown
 from mh_client._terminal import print_error, progress_reporter
 from mh_client.importing import ImportOptions, ImportProgress, import_file, wait_until_indexed
 
@@ -41,16 +43,25 @@ async def import_with_progress(url: str | None, file: Path, options: ImportOptio
 
 async def _import(client: AsyncClient, file: Path, options: ImportOptions) -> ImportProgress:
     started = time.monotonic()
+    told = FactsShown()
     with progress_reporter(file.name) as show:
 
         def on_progress(progress: ImportProgress) -> None:
+            _tell(file, told.lines(progress.facts))
             speed = progress.imported / max(time.monotonic() - started, 0.001)
             text = f"{progress.imported:,} rows imported, {progress.rejected:,} rejected, {speed:,.0f} rows/s"
             if progress.skipped:
                 text += f", {progress.skipped:,} imported earlier"
             show(progress.done_bytes, progress.total_bytes, text)
 
-        return await import_file(client, file, options, on_progress)
+        done = await import_file(client, file, options, on_progress)
+    _tell(file, told.lines(done.facts, is_end=True))
+    return done
+
+
+def _tell(file: Path, lines: Sequence[str]) -> None:
+    for line in lines:
+        print_error(f"mh: {file.name}: {line}")
 
 
 async def _hint_at_again(client: AsyncClient, done: ImportProgress) -> None:

@@ -4,7 +4,7 @@ One JSON Lines file for each imported file (by content) and platform (by name if
 append-only; a last line truncated by a crash is ignored. It contains no text of a conversation.
 
     {"journal": "<id>"}                                             written once; part of every Idempotency-Key
-    {"plan": {"batch_rows": 500, "label_missing": false}}           a run starts
+    {"plan": {"batch_rows": 500, "label_missing": false, ...}}      a run starts
     {"batch": "<key>", "line": 2, "count": 500, "records": [[0, 499]]}   the server has stored these records
     {"complete": true}                                              the run reached the end of the file
 """
@@ -15,19 +15,35 @@ import os
 import uuid
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mh_client._csv_rows import Row
+from mh_common.models import Sentiment
+
+from mh_client._import_rows import Row
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The options that determine the boundaries and the content of batches."""
+    """The options that determine the boundaries and the content of batches; those of reading as they were given."""
 
     batch_rows: int
     label_missing: bool
+    encoding: str | None = None
+    delimiter: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    sheet: str | None = None
+    raw: bool = False
+    zero: str = Sentiment.NEGATIVE.value
+
+    def told(self) -> str:
+        """Say in options of `mh import` how the file is read."""
+        given = [f"--column {name}={column}" for name, column in self.columns.items()]
+        given += [f"--{name} {value}" for name in ("encoding", "delimiter", "sheet") if (value := getattr(self, name))]
+        given += ["--raw"] * self.raw + [f"--zero {self.zero}"] * (self.zero != Sentiment.NEGATIVE)
+        given.insert(0, "with --label-missing" if self.label_missing else "without --label-missing")
+        return " and ".join(given[:1] + [f"with {' '.join(given[1:])}"] * (len(given) > 1))
 
 
 class Journal:

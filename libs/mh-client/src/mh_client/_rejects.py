@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from mh_client._csv_rows import Reject
+from mh_common.formats import Reject, guard, unguard
 
 COLUMNS: Final = ("line", "reason")
 
@@ -17,7 +17,8 @@ class RejectsFile:
     """Written to `path` when the import completes, and only if there are rejects.
 
     An existing file with different content, perhaps partly corrected, is kept as `.bak`. Columns: `line` and `reason`,
-    then the original ones; bytes that were not UTF-8 are preserved.
+    then the original ones; bytes that were not UTF-8 are preserved. What a spreadsheet would run is guarded, and an
+    import takes the guards off again.
     """
 
     def __init__(self, path: Path, header: Sequence[str]) -> None:
@@ -36,8 +37,8 @@ class RejectsFile:
             file = self._part.open("w", encoding="utf-8", errors="surrogateescape", newline="")
             self._closing.enter_context(file)
             self._write = csv.writer(file).writerow
-            self._write([*COLUMNS, *self._header])
-        self._write([reject.line, reject.reason, *reject.cells[self._kept_from :]])
+            self._write([*COLUMNS, *(guard(unguard(name)) for name in self._header)])
+        self._write([reject.line, reject.reason, *map(guard, reject.cells[self._kept_from :])])
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,6 @@
-"""Import a CSV or JSON Lines file of conversations: streamed, in bulk requests, resumable. No terminal output.
+"""Import a file of conversations: streamed, in bulk requests, resumable. No terminal output.
+
+The formats are those of `mh_common.formats`: CSV, JSON, Parquet and Excel workbooks, recognised by their content.
 
 Importing the same file into the same server again adds nothing twice: finished batches are recorded in a journal on
 disk, and a batch interrupted between the server's commit and the journal is sent again with the same Idempotency-Key,
@@ -7,24 +9,23 @@ are all imported.
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
+from mh_common.formats import Facts, FileRefusedError, Reader, ReadOptions, Reject, open_rows
 from mh_common.models import MAX_BULK_ROWS, ConversationStats, IndexStatus
 
 from mh_client._client import AsyncClient
-from mh_client._csv_rows import Labeller, Reject, Row, RowReader
 from mh_client._errors import ImportRefusedError, UnprocessableError
 from mh_client._import_journal import Journal, Plan, default_state_dir, journal_path
-from mh_client._jsonl_rows import JsonLinesReader
+from mh_client._import_rows import Labeller, Row, conversations, refuse_without_sentiments
 from mh_client._rejects import RejectsFile
 
 DEFAULT_BATCH_ROWS: Final = 500
 DEFAULT_CONCURRENCY: Final = 4
-JSON_LINES: Final = (".jsonl", ".ndjson")
 BATCH_BYTES: Final = 4_000_000
 """Maximum size of the texts in one request, in UTF-8; a single row may be larger."""
 
@@ -33,6 +34,7 @@ BATCH_BYTES: Final = 4_000_000
 class ImportOptions:
     """Options of an import. `labeller` returns missing sentiments; `again` discards the journal of earlier runs.
 
+    `read` says how the file is to be read where that is not recognised: columns, encoding, delimiter, sheet.
     `platform` identifies the platform in the journal, by default its URL: the same platform at another URL then counts
     as another one.
     """
@@ -44,6 +46,7 @@ class ImportOptions:
     state_dir: Path = field(default_factory=default_state_dir)
     platform: str | None = None
     rejects: Path | None = None
+    read: ReadOptions = field(default_factory=ReadOptions)
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_rows <= MAX_BULK_ROWS:
@@ -54,9 +57,13 @@ class ImportOptions:
 
 @dataclass
 class ImportProgress:
-    """Progress of an import. `skipped` rows were stored by an earlier run. Bytes are those of the file."""
+    """Progress of an import. `skipped` rows were stored by an earlier run. Bytes are those of the file.
+
+    `facts` says how the file is read, and at the end what only the whole file showed.
+    """
 
     total_bytes: int
+    facts: Facts
     done_bytes: int = 0
     imported: int = 0
     skipped: int = 0
@@ -79,7 +86,7 @@ async def import_file(
     options: ImportOptions | None = None,
     on_progress: Callable[[ImportProgress], None] = lambda progress: None,
 ) -> ImportProgress:
-    """Import a CSV file, or a JSON Lines file (`.jsonl`, `.ndjson`), and return the counts.
+    """Import a file of conversations and return the counts. `on_progress` is first called before anything is sent.
 
     Invalid rows are written to `<file>.rejects.csv`. Memory is bounded by `concurrency` batches. After an interruption
     at any point, the same call resumes the import.
@@ -96,27 +103,29 @@ async def import_file(
 async def _import(
     client: AsyncClient, path: Path, options: ImportOptions, on_progress: Callable[[ImportProgress], None]
 ) -> ImportProgress:
-    with _open(path) as file:
-        reader = _reader(path, file, options.labeller)
+    with _opened(path, options) as reader:
         journal, plan = await asyncio.to_thread(_prepare, client.base_url, path, options)
-        progress = ImportProgress(total_bytes=os.fstat(file.fileno()).st_size)
+        progress = ImportProgress((await asyncio.to_thread(path.stat)).st_size, reader.facts)
+        on_progress(progress)
         with RejectsFile(options.rejects or path.with_name(f"{path.name}.rejects.csv"), reader.header) as rejects:
             run = _Run(client, journal, rejects, progress, on_progress)
-            await _send_all(run, _chunks(reader, plan.batch_rows), options.concurrency)
+            await _send_all(run, _chunks(reader, options.labeller, plan.batch_rows), options.concurrency)
     journal.complete()
     progress.rejects = rejects.path if progress.rejected else None
     return progress
 
 
-def _reader(path: Path, file: BinaryIO, labeller: Labeller | None) -> RowReader | JsonLinesReader:
-    return (JsonLinesReader if path.suffix.lower() in JSON_LINES else RowReader)(file, labeller)
-
-
-def _open(path: Path) -> BinaryIO:
-    # The file is read twice, for the journal's name and for the rows, which a pipe does not allow.
-    if not path.is_file():
-        raise ImportRefusedError(f"{path}: {'is not a regular file' if path.exists() else 'there is no such file'}")
-    return path.open("rb")
+@contextmanager
+def _opened(path: Path, options: ImportOptions) -> Iterator[Reader]:
+    """Open the file. Raises ImportRefusedError for one that cannot be used as a whole."""
+    try:
+        # The file is read twice, for the journal's name and for the rows, which a pipe does not allow.
+        with open_rows(path, options.read) as reader:
+            refuse_without_sentiments(reader, options.labeller)
+            yield reader
+    except FileRefusedError as error:
+        told = str(error)
+        raise ImportRefusedError(told if told.startswith(f"{path}: ") else f"{path.name}: {told}") from error
 
 
 def _prepare(server: str, path: Path, options: ImportOptions) -> tuple[Journal, Plan]:
@@ -132,24 +141,35 @@ def _prepare(server: str, path: Path, options: ImportOptions) -> tuple[Journal, 
 
 def _plan(options: ImportOptions, journal: Journal) -> Plan:
     """Return this run's plan. An interrupted run is resumed with its own plan, so that its batches are the same."""
-    plan = Plan(options.batch_rows, label_missing=options.labeller is not None)
+    read = options.read
+    plan = Plan(
+        options.batch_rows,
+        label_missing=options.labeller is not None,
+        encoding=read.encoding,
+        delimiter=read.delimiter,
+        columns=dict(read.columns),
+        sheet=read.sheet,
+        raw=read.raw,
+        zero=read.zero.value,
+    )
     unfinished = journal.unfinished
     if unfinished is None:
         return plan
-    if unfinished.label_missing != plan.label_missing:
-        how = "with" if unfinished.label_missing else "without"
+    # Only the size of the batches may differ: with other options the same rows would have another content.
+    if unfinished != replace(plan, batch_rows=unfinished.batch_rows):
         raise ImportRefusedError(
-            f"an import of this file {how} --label-missing was interrupted; finish it that way first"
+            f"an import of this file {unfinished.told()} was interrupted; finish it that way first, or use --again, "
+            "which may add rows twice"
         )
     return unfinished
 
 
-def _chunks(reader: RowReader | JsonLinesReader, batch_rows: int) -> Iterator[_Chunk]:
+def _chunks(reader: Reader, labeller: Labeller | None, batch_rows: int) -> Iterator[_Chunk]:
     """Split the file into requests, always at the same places for the same file and `batch_rows`."""
     rows: list[Row] = []
     rejects: list[Reject] = []
     size = position = 0
-    for record in reader:
+    for record in conversations(reader, labeller):
         if isinstance(record, Reject):
             rejects.append(record)
             if len(rejects) == MAX_BULK_ROWS:
@@ -218,7 +238,8 @@ class _Run:
                 reasons.setdefault(fault.row, []).append(f"{field_name}: {fault.message}")
         if not reasons:
             raise error
-        self._reject(Reject(rows[at].line, "; ".join(found), rows[at].cells) for at, found in sorted(reasons.items()))
+        refused = ((rows[at], "; ".join(found)) for at, found in sorted(reasons.items()))
+        self._reject(Reject(row.number, row.line, reason, row.cells) for row, reason in refused)
         return [row for at, row in enumerate(rows) if at not in reasons]
 
     def _reject(self, rejects: Iterable[Reject]) -> None:

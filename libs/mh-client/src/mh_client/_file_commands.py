@@ -1,0 +1,121 @@
+"""The commands `mh import` and `mh export`."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, BinaryIO, Unpack
+
+import typer
+from mh_common.formats import ReadOptions, parse_columns
+from mh_common.models import Sentiment
+
+from mh_client._cli_common import EXIT_FAILURE, EXIT_INTERRUPTED, Url
+from mh_client._client import Client
+from mh_client._errors import ImportRefusedError
+from mh_client._filter_options import with_filters
+from mh_client._import_command import import_with_progress
+from mh_client._import_journal import default_state_dir
+from mh_client._terminal import print_error
+from mh_client.importing import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions
+from mh_client.labelling import label
+from mh_client.resources._fields import FieldFilters
+from mh_client.resources.conversations import ExportFormat, ExportQuery
+
+
+def import_(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="CSV, JSON, JSON Lines, Parquet or Excel; recognised by itself.")],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=NAME", help="The file's column for a field, as in question=Context; repeatable."),
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of a text file, such as cp1252.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Delimiter of a CSV file: one character, or comma, semicolon, tab or pipe.")
+    ] = None,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of an Excel workbook (default: the first).")] = None,
+    zero: Annotated[Sentiment, typer.Option(help="What the sentiment 0 means.")] = Sentiment.NEGATIVE,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Keep the apostrophes before formulas in a CSV file (see mh export --raw).")
+    ] = False,
+    label_missing: Annotated[
+        bool, typer.Option("--label-missing", help="Label missing sentiments with the VADER lexicon.")
+    ] = False,
+    batch_size: Annotated[int, typer.Option(help="Rows per request, 1 to 1000.")] = DEFAULT_BATCH_ROWS,
+    concurrency: Annotated[int, typer.Option(help="Concurrent requests.")] = DEFAULT_CONCURRENCY,
+    again: Annotated[
+        bool, typer.Option("--again", help="Import every row, also those that an earlier run imported.")
+    ] = False,
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Folder for the import journals (default: ~/.local/state/mh/imports).")
+    ] = None,
+    platform: Annotated[
+        str | None,
+        typer.Option(help="Name of the platform in the journal, if its URL may change (default: the URL)."),
+    ] = None,
+    rejects: Annotated[Path | None, typer.Option(help="File for rejected rows (default: FILE.rejects.csv).")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until all conversations are searchable.")] = False,
+    url: Url = None,
+) -> None:
+    """Import a file of conversations. After an interruption run the command again; no row is added twice."""
+    options = ImportOptions(
+        batch_rows=batch_size,
+        concurrency=concurrency,
+        labeller=label if label_missing else None,
+        again=again,
+        state_dir=state_dir or default_state_dir(),
+        platform=platform,
+        rejects=rejects,
+        read=ReadOptions(
+            encoding=encoding,
+            delimiter=delimiter,
+            columns=parse_columns(column or ()),
+            sheet=sheet,
+            raw=raw,
+            zero=zero,
+        ),
+    )
+    try:
+        done = asyncio.run(import_with_progress(url or ctx.obj, file, options, wait=wait))
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    if done.rejects:
+        print_error(
+            f"mh: {done.rejected:,} rows rejected; {done.rejects} has line and reason of each. Correct and import it."
+        )
+        raise typer.Exit(EXIT_FAILURE)
+
+
+@with_filters
+def export(
+    ctx: typer.Context,
+    file_format: Annotated[ExportFormat, typer.Option("--format", help="csv or jsonl.")] = "csv",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File (default: standard output).")] = None,
+    q: Annotated[str | None, typer.Option("--q", help="Words that the question or answer must contain.")] = None,
+    url: Url = None,
+    **filters: Unpack[FieldFilters],
+) -> None:
+    """Export the matching conversations as a CSV or JSON Lines file."""
+    query = ExportQuery(format=file_format, q=q, **filters)
+    with Client(url or ctx.obj) as client, _destination(output) as file:
+        for piece in client.conversations.export(**query):
+            file.write(piece)
+
+
+@contextmanager
+def _destination(output: Path | None) -> Iterator[BinaryIO]:
+    """Yield the file to write; a named file is replaced only once it is complete."""
+    if output is None:
+        yield sys.stdout.buffer
+        return
+    part = output.with_name(f"{output.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(output)
+    except OSError as error:
+        raise ImportRefusedError(f"{output} cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,123 @@
+"""Files as people have them: `mh import` recognises them, says so, and stores what they hold."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mh_client import AsyncClient, ImportRefusedError
+from mh_client.importing import ImportOptions, import_file
+from mh_common.formats import ReadOptions
+from mh_devtools.stubs.platform_stub import StubPlatform
+from mh_devtools.testing.fixtures import RunCommand
+
+
+@pytest.fixture
+def stub(stub: StubPlatform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StubPlatform:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return stub
+
+
+def stored(stub: StubPlatform) -> list[tuple[str, str, str, str]]:
+    return [(row.question, row.answer, str(row.question_sentiment), str(row.answer_sentiment)) for row in stub.rows]
+
+
+def test_delimiter_encoding_and_common_names_are_recognised_and_said(
+    stub: StubPlatform, mh: RunCommand, tmp_path: Path
+) -> None:
+    path = tmp_path / "file.csv"
+    header = "Context;Response;question_sentiment;answer_sentiment;remark\r\n"
+    path.write_bytes(f"{header}Café?;Oui, bien;POS;0\r\nq;a;Neutral;1;x\r\n".replace("0\r", "0;\r").encode("cp1252"))
+    code, _, errors = mh("import", path)
+    assert code == 0, errors
+    assert stored(stub) == [("Café?", "Oui, bien", "positive", "negative"), ("q", "a", "neutral", "positive")]
+    told = [line for line in errors.splitlines() if line.startswith("mh: file.csv: ")]
+    assert told[0] == (
+        "mh: file.csv: CSV, with semicolons between the cells, in windows-1252. Columns: question from Context, "
+        "answer from Response, question_sentiment, answer_sentiment. Not read: remark."
+    )
+    assert len(told) == 2
+    assert "Windows-1252" in told[1]
+
+
+def test_columns_can_be_named(stub: StubPlatform, mh: RunCommand, tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_text("one,two,a,b\nq,a,neu,neu\n")
+    code, _, errors = mh("import", path)
+    assert code == 2
+    assert "file.csv: " in errors
+    assert "The file's columns are: one, two, a, b" in errors
+    fields = ("question=one", "answer=two", "question_sentiment=a", "answer_sentiment=b")
+    code, _, errors = mh("import", path, *(part for one in fields for part in ("--column", one)))
+    assert code == 0
+    assert "question from one, answer from two" in errors
+    assert stored(stub) == [("q", "a", "neutral", "neutral")]
+    code, _, errors = mh("import", path, "--column", "colour=one")
+    assert (code, errors.count("\n")) == (2, 1)
+    assert "write FIELD=COLUMN, such as question=Context" in errors
+
+
+def test_zero_can_mean_neutral(stub: StubPlatform, mh: RunCommand, tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_text("question,answer,question_sentiment,answer_sentiment\nq,a,0,-1\n")
+    code, _, errors = mh("import", path)
+    assert code == 0
+    assert "both 0 and -1 as sentiments" in errors
+    assert mh("import", path, "--zero", "neutral", "--again")[0] == 0
+    assert [row[2:] for row in stored(stub)] == [("negative", "negative"), ("neutral", "negative")]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"%PDF-1.7\n", "PDF"),
+        (b"<!DOCTYPE html><html></html>", "web page"),
+        (b"", "the file is empty"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "image"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(
+    stub: StubPlatform, mh: RunCommand, tmp_path: Path, content: bytes, told: str
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(content)
+    code, output, errors = mh("import", path)
+    assert (code, output, errors.count("\n")) == (2, "", 1)
+    assert errors.startswith("mh: rows.csv: ")
+    assert told in errors
+
+
+async def test_rejects_are_guarded_and_imported_as_they_were(stub: StubPlatform, tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    header = ["question", "answer", "question_sentiment", "answer_sentiment"]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, ["'=1+1", "-refused", "pos", "neg"]])
+    options = ImportOptions(state_dir=tmp_path / "journals")
+    stub.refuse = lambda row: "is not wanted"
+    async with AsyncClient(stub.base_url) as client:
+        done = await import_file(client, path, options)
+        assert done.rejects is not None
+        with done.rejects.open(newline="") as file:
+            assert list(csv.reader(file))[1][2:4] == ["'=1+1", "'-refused"]
+        stub.refuse = lambda row: None
+        await import_file(client, done.rejects, options)
+    assert [(row.question, row.answer) for row in stub.rows] == [("=1+1", "-refused")]
+
+
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [({"raw": True}, "with --raw"), ({"columns": {"category": "topic"}}, "--column category=topic")],
+)
+async def test_an_interrupted_import_is_not_resumed_with_other_readings(
+    stub: StubPlatform, tmp_path: Path, read: dict[str, Any], told: str
+) -> None:
+    path = tmp_path / "file.csv"
+    rows = "".join(f"q{number},a,pos,neg,t\n" for number in range(25))
+    path.write_text(f"question,answer,question_sentiment,answer_sentiment,topic\n{rows}")
+    options = ImportOptions(batch_rows=5, state_dir=tmp_path / "journals", read=ReadOptions(**read))
+    stub.break_after = 1
+    async with AsyncClient(stub.base_url, max_retries=0) as client:
+        with pytest.raises(Exception, match="failed"):
+            await import_file(client, path, options)
+        with pytest.raises(ImportRefusedError, match=told):
+            await import_file(client, path, ImportOptions(state_dir=options.state_dir))
