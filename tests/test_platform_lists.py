@@ -1,12 +1,12 @@
 """Lists, exports, imports and counts on the whole platform, with both published clients."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from mh_client import AsyncClient, Conversation, ConversationCreate, Sentiment, SentimentPairCount
 from mh_client.importing import ImportOptions, import_file
-from mh_client.resources.conversations import Sort
+from mh_client.resources.conversations import ExportFormat, Sort
 
 pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis, pytest.mark.timeout(300)]
 
@@ -70,27 +70,30 @@ async def test_iterate_meets_each_row_once_while_others_are_added(api: AsyncClie
     assert seen == (ids[::-1] if sort.startswith("-") else ids + added)
 
 
-async def test_an_export_can_be_imported_again(api: AsyncClient, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", get_args(ExportFormat))
+async def test_an_export_can_be_imported_again(api: AsyncClient, tmp_path: Path, form: ExportFormat) -> None:
     await api.conversations.bulk_create(
         [
             row("plain", "positive", "negative"),
             row('"quoted", with commas;\r\nand line breaks\n\nand a \\ at the end\\', "negative"),
             row("😶‍🌫️ ¿Por qué? なぜ \u2028 \x85 \ufeff =1+1"),
+            row("=1+1"),
+            row("'-'"),
             *(row(f"number {number}") for number in range(250)),
         ]
     )
     before = await stored(api)
-    path = tmp_path / "conversations.csv"
-    path.write_bytes(b"".join([piece async for piece in api.conversations.export()]))
-    assert await api.conversations.bulk_delete([one.id for one in before]) == 253
+    path = tmp_path / "exported"
+    path.write_bytes(b"".join([piece async for piece in api.conversations.export(format=form)]))
+    assert await api.conversations.bulk_delete([one.id for one in before]) == 255
 
     progress = await import_file(api, path, ImportOptions(state_dir=tmp_path, concurrency=1))
 
-    assert (progress.imported, progress.rejected) == (253, 0)
+    assert (progress.imported, progress.rejected) == (255, 0)
     after = await stored(api)
     assert [one.model_dump(include=FIELDS) for one in after] == [one.model_dump(include=FIELDS) for one in before]
     again = await import_file(api, path, ImportOptions(state_dir=tmp_path))
-    assert (again.imported, again.skipped) == (0, 253)
+    assert (again.imported, again.skipped) == (0, 255)
 
 
 async def test_an_export_takes_filters_and_writes_json_lines(api: AsyncClient) -> None:

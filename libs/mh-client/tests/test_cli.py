@@ -6,8 +6,10 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 from mh_client import _import_command
 from mh_client.cli import main
@@ -240,9 +242,32 @@ def test_export_writes_a_file_or_standard_output(
             "q": "sleep",
         }
     ]
+    told = capfdbinary.readouterr().err.decode()
+    assert told == f"mh: {target}: 2 conversations, 18 bytes, written as JSON Lines\n"
     with pytest.raises(SystemExit):
         main(["export"])
     assert capfdbinary.readouterr().out == b"id,question\r\n1,q\r\n"
+
+
+def test_an_export_is_written_as_the_name_of_the_file_says(stub: StubPlatform, mh: RunCommand, tmp_path: Path) -> None:
+    stub.export_pieces = [b'question\r\n"a\r\n', b'""b""","x"\r\n', b'"c"\r\n']
+    target = tmp_path / "out.csv"
+    assert mh("export", "-o", target, "--raw") == (0, "", f"mh: {target}: 2 conversations, 31 bytes, written as CSV\n")
+    assert stub.queries[-1] == {"format": "csv", "raw": "true"}
+    row = {"id": 7, "version": 2, "question": "q\u2028", "answer": "=1+1", "question_sentiment": "neutral"}
+    row |= {"answer_sentiment": "positive", "source_date": "2021-01-01", "created_at": "2026-03-01T09:30:00.123456Z"}
+    line = json.dumps(row).encode() + b"\n"
+    stub.export_pieces = [line[:9], line[9:], line]
+    target = tmp_path / "out.parquet"
+    code, _, errors = mh("export", "-o", target)
+    assert (code, stub.queries[-1]["format"]) == (0, "jsonl")
+    assert errors.startswith(f"mh: {target}: ")
+    [first, second] = pyarrow.parquet.read_table(target).to_pylist()
+    assert first == second
+    assert (first["id"], first["question"], first["source_date"]) == (7, "q\u2028", date(2021, 1, 1))
+    code, _, errors = mh("import", target)
+    assert code == 0, errors
+    assert [row.answer for row in stub.rows] == ["=1+1"] * 2
 
 
 def test_an_interrupted_export_leaves_the_old_file(stub: StubPlatform, mh: RunCommand, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, BinaryIO, Unpack
+from typing import Annotated, BinaryIO, Final, Unpack
 
 import typer
 from mh_common.formats import ReadOptions, parse_columns
@@ -14,6 +14,7 @@ from mh_common.models import Sentiment
 from mh_client._cli_common import EXIT_FAILURE, EXIT_INTERRUPTED, Url
 from mh_client._client import Client
 from mh_client._errors import ImportRefusedError
+from mh_client._export_count import RowCount
 from mh_client._filter_options import with_filters
 from mh_client._import_command import import_with_progress
 from mh_client._import_journal import default_state_dir
@@ -22,6 +23,8 @@ from mh_client.importing import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportO
 from mh_client.labelling import label
 from mh_client.resources._fields import FieldFilters
 from mh_client.resources.conversations import ExportFormat, ExportQuery
+
+_NAMES: Final[dict[ExportFormat, str]] = {"csv": "CSV", "jsonl": "JSON Lines", "parquet": "Parquet"}
 
 
 def import_(
@@ -91,17 +94,37 @@ def import_(
 @with_filters
 def export(
     ctx: typer.Context,
-    file_format: Annotated[ExportFormat, typer.Option("--format", help="csv or jsonl.")] = "csv",
+    file_format: Annotated[
+        ExportFormat | None,
+        typer.Option("--format", help="csv, jsonl or parquet (default: by the name of the output file, else csv)."),
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File (default: standard output).")] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="CSV: write what a spreadsheet would run as it is, without an apostrophe.")
+    ] = False,
     q: Annotated[str | None, typer.Option("--q", help="Words that the question or answer must contain.")] = None,
     url: Url = None,
     **filters: Unpack[FieldFilters],
 ) -> None:
-    """Export the matching conversations as a CSV or JSON Lines file."""
-    query = ExportQuery(format=file_format, q=q, **filters)
+    """Export the matching conversations as a CSV, JSON Lines or Parquet file, which can be imported again."""
+    form = file_format or _format_of(output)
+    if output is None and form == "parquet" and sys.stdout.isatty():
+        raise ImportRefusedError("Parquet is not for a terminal; name a file with -o")
+    query = ExportQuery(format=form, q=q, raw=raw or None, **filters)
+    count = RowCount(form)
     with Client(url or ctx.obj) as client, _destination(output) as file:
         for piece in client.conversations.export(**query):
             file.write(piece)
+            count.take(piece)
+    if output is not None:
+        size = f"{output.stat().st_size:,} bytes"
+        told = size if form == "parquet" else f"{count.rows:,} conversations, {size}"
+        print_error(f"mh: {output}: {told}, written as {_NAMES[form]}")
+
+
+def _format_of(output: Path | None) -> ExportFormat:
+    suffix = output.suffix.lower() if output else ""
+    return "parquet" if suffix == ".parquet" else "jsonl" if suffix in (".jsonl", ".ndjson") else "csv"
 
 
 @contextmanager

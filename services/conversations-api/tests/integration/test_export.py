@@ -14,6 +14,7 @@ from conversations_api.conversations.service import EXPORT_PAGE, export_pages
 from conversations_api.database import SessionFactory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mh_common.formats import unguard
 from mh_devtools.testing.fixtures import RunQuery
 
 PATH = "/api/v1/conversations"
@@ -53,8 +54,10 @@ TEXTS = st.one_of(
 async def test_an_export_holds_what_was_added(client: httpx.AsyncClient, texts: list[tuple[str, str]]) -> None:
     rows = [row(question, answer) for question, answer in texts]
     ids = await add(client, rows)
-    back = read_csv(await download(client, "csv", ids=ids))
+    back = read_csv(await download(client, "csv", ids=ids, raw=True))
     assert [{name: line[name] for name in CONTENT} for line in back] == rows
+    guarded = read_csv(await download(client, "csv", ids=ids))
+    assert [{name: unguard(line[name]) for name in CONTENT} for line in guarded] == rows
     assert [int(line["id"]) for line in back] == ids
     # Also for readers that end lines at more characters than JSON does.
     lines = [json.loads(line) for line in (await download(client, "jsonl", ids=ids)).splitlines()]
@@ -62,6 +65,15 @@ async def test_an_export_holds_what_was_added(client: httpx.AsyncClient, texts: 
     read = (await client.get(PATH, params={"ids": ids})).json()["items"]
     assert lines == read
     assert (await client.post(f"{PATH}/bulk-delete", json={"ids": ids})).status_code == 200
+
+
+async def test_cells_that_a_spreadsheet_would_run_are_guarded(client: httpx.AsyncClient) -> None:
+    await add(client, [{**row('=HYPERLINK("http://x")', "-1"), "author": "@SUM(1)"}])
+    [line] = read_csv(await download(client, "csv"))
+    assert (line["question"], line["answer"], line["author"]) == ('\'=HYPERLINK("http://x")', "'-1", "'@SUM(1)")
+    [line] = read_csv(await download(client, "csv", raw="true"))
+    assert (line["question"], line["author"]) == ('=HYPERLINK("http://x")', "@SUM(1)")
+    assert json.loads(await download(client, "jsonl"))["question"] == '=HYPERLINK("http://x")'
 
 
 async def test_the_columns_come_in_a_fixed_order(client: httpx.AsyncClient) -> None:

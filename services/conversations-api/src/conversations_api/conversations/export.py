@@ -1,10 +1,9 @@
-"""Exports conversations as CSV or JSONL, one page at a time."""
+"""Conversations as a file, a page at a time."""
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
+from mh_common.formats import Format, make_writer
 from mh_common.models import Conversation, ConversationDetails
 
 from conversations_api.conversations.filters import ExportFormat
@@ -20,37 +19,20 @@ CSV_COLUMNS: Final = (
     "updated_at",
     *ConversationDetails.model_fields,
 )
+COLUMNS: Final = {ExportFormat.CSV: CSV_COLUMNS, ExportFormat.JSONL: tuple(Conversation.model_fields)}
 MEDIA_TYPES: Final = {
     ExportFormat.CSV: "text/csv; charset=utf-8",
     ExportFormat.JSONL: "application/jsonl; charset=utf-8",
 }
-# Characters that some JSONL readers take for line ends, although JSON does not.
-_LINE_ENDS: Final = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_FORMATS: Final = {ExportFormat.CSV: Format.CSV, ExportFormat.JSONL: Format.JSON}
 
 
 async def lines(
-    first: Sequence[Conversation], rest: AsyncIterator[Sequence[Conversation]], form: ExportFormat
+    first: Sequence[Conversation], rest: AsyncIterator[Sequence[Conversation]], form: ExportFormat, *, raw: bool = False
 ) -> AsyncIterator[bytes]:
-    """Yield the file in UTF-8, one page at a time."""
-    write = _csv if form is ExportFormat.CSV else _jsonl
-    yield (_csv_text([CSV_COLUMNS]) if form is ExportFormat.CSV else b"") + write(first)
+    """Yield the file in UTF-8, a page at a time; without `raw` no spreadsheet runs any of its cells."""
+    writer = make_writer(_FORMATS[form], COLUMNS[form], raw=raw)
+    yield writer.rows(row.model_dump() for row in first)
     async for page in rest:
-        yield write(page)
-
-
-def _csv(page: Sequence[Conversation]) -> bytes:
-    rows = (row.model_dump(mode="json") for row in page)
-    return _csv_text([row[column] for column in CSV_COLUMNS] for row in rows)
-
-
-def _csv_text(rows: Iterable[Sequence[object]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
-def _jsonl(page: Sequence[Conversation]) -> bytes:
-    text = "".join(f"{row.model_dump_json()}\n" for row in page)
-    for character, escaped in _LINE_ENDS.items():
-        text = text.replace(character, escaped)
-    return text.encode()
+        yield writer.rows(row.model_dump() for row in page)
+    yield writer.end()

@@ -102,3 +102,8 @@ class ExportQuery(ConversationFilters):
     """An export."""
 
     format: ExportFormat = Field(default=ExportFormat.CSV, description="CSV (RFC 4180), or one JSON object per line.")
+    raw: bool = Field(
+        default=False,
+        description="Write CSV cells that a spreadsheet would run as they are. Otherwise an apostrophe is put before "
+        "them, which an import takes off.",
+    )

@@ -102,7 +102,7 @@ async def export_conversations(query: Annotated[ExportQuery, Query()], sessions:
     # Errors before the first byte can still be returned as a problem document.
     first = await anext(pages)
     return StreamingResponse(
-        export.lines(first, pages, query.format),
+        export.lines(first, pages, query.format, raw=query.raw),
         media_type=export.MEDIA_TYPES[query.format],
         headers={"Content-Disposition": f'attachment; filename="conversations.{query.format}"'},
     )
