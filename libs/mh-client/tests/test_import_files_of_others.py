@@ -121,3 +121,25 @@ async def test_an_interrupted_import_is_not_resumed_with_other_readings(
             await import_file(client, path, options)
         with pytest.raises(ImportRefusedError, match=told):
             await import_file(client, path, ImportOptions(state_dir=options.state_dir))
+
+
+def test_a_dry_run_says_what_would_be_imported_and_sends_nothing(
+    stub: StubPlatform, mh: RunCommand, tmp_path: Path
+) -> None:
+    path = tmp_path / "file.csv"
+    rows = "".join(f"q{number},a,{'pos' if number else 'happy'},neg,secret\n" for number in range(30))
+    path.write_text(f"Question,Answer,question_sentiment,answer_sentiment,note\n{rows}")
+    code, output, _ = mh("import", path, "--dry-run", "--url", "http://127.0.0.1:9")
+    assert code == 1
+    lines = output.splitlines()
+    assert lines[0] == (
+        "CSV, in utf-8. Columns: question, answer, question_sentiment, answer_sentiment. Not read: note."
+    )
+    assert lines[1].startswith("line 2: question_sentiment must be positive, negative or neutral")
+    assert lines[2] == ("29 rows would be imported, 1 rejected. Nothing was sent; the platform may reject more.")
+    assert (stub.bulks, sorted(one.name for one in tmp_path.iterdir())) == ([], ["file.csv"])
+    assert mh("import", path)[0] == 1
+    assert "0 rows would be imported, 1 rejected, 29 were imported earlier." in mh("import", path, "--dry-run")[1]
+    assert "29 rows would be imported, 1 rejected." in mh("import", path, "--dry-run", "--again")[1]
+    code, _, errors = mh("import", tmp_path / "absent.csv", "--dry-run")
+    assert (code, errors) == (2, f"mh: {tmp_path}/absent.csv: there is no such file\n")

@@ -16,7 +16,7 @@ from mh_client._client import Client
 from mh_client._errors import ImportRefusedError
 from mh_client._export_count import RowCount
 from mh_client._filter_options import with_filters
-from mh_client._import_command import import_with_progress
+from mh_client._import_command import check_with_progress, import_with_progress
 from mh_client._import_journal import default_state_dir
 from mh_client._terminal import print_error
 from mh_client.importing import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions
@@ -42,6 +42,9 @@ def import_(
     zero: Annotated[Sentiment, typer.Option(help="What the sentiment 0 means.")] = Sentiment.NEGATIVE,
     raw: Annotated[
         bool, typer.Option("--raw", help="Keep the apostrophes before formulas in a CSV file (see mh export --raw).")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be imported and rejected; send nothing.")
     ] = False,
     label_missing: Annotated[
         bool, typer.Option("--label-missing", help="Label missing sentiments with the VADER lexicon.")
@@ -80,6 +83,10 @@ def import_(
             zero=zero,
         ),
     )
+    if dry_run:
+        if check_with_progress(url or ctx.obj, file, options).rejected:
+            raise typer.Exit(EXIT_FAILURE)
+        return
     try:
         done = asyncio.run(import_with_progress(url or ctx.obj, file, options, wait=wait))
     except KeyboardInterrupt:

@@ -8,11 +8,19 @@ from typing import Final
 
 from mh_common.models import ConversationStats, IndexStatus
 
+from mh_client._cli_common import print_text
 from mh_client._client import AsyncClient
 from mh_client._errors import APIConnectionError, RateLimitError, ServerError
 from mh_client._import_facts import FactsShown
 from mh_client._terminal import print_error, progress_reporter
-from mh_client.importing import ImportOptions, ImportProgress, import_file, wait_until_indexed
+from mh_client.importing import (
+    FileCheck,
+    ImportOptions,
+    ImportProgress,
+    check_file,
+    import_file,
+    wait_until_indexed,
+)
 
 MAX_RETRIES: Final = 6
 """Enough to survive a restart of the server: about half a minute."""
@@ -57,6 +65,28 @@ async def _import(client: AsyncClient, file: Path, options: ImportOptions) -> Im
         done = await import_file(client, file, options, on_progress)
     _tell(file, told.lines(done.facts, is_end=True))
     return done
+
+
+def check_with_progress(url: str | None, file: Path, options: ImportOptions) -> FileCheck:
+    """Print what an import of the file would do, and return it."""
+    told = FactsShown()
+    total = file.stat().st_size if file.is_file() else 0
+    with progress_reporter(file.name) as show:
+        check = check_file(
+            file, options, url, lambda done, check: show(done, total, f"{check.rows + check.rejected:,} rows read")
+        )
+    for line in told.lines(check.facts, is_end=True):
+        print_text(line)
+    for at, reason in check.rejects:
+        print_text(f"line {at}: {reason}")
+    if check.rejected > len(check.rejects):
+        print_text(f"and {check.rejected - len(check.rejects):,} more rows that cannot be imported")
+    earlier = f", {check.skipped:,} were imported earlier" if check.skipped else ""
+    print_text(
+        f"{check.rows:,} rows would be imported, {check.rejected:,} rejected{earlier}. "
+        "Nothing was sent; the platform may reject more."
+    )
+    return check
 
 
 def _tell(file: Path, lines: Sequence[str]) -> None:

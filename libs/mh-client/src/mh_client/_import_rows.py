@@ -1,10 +1,13 @@
 """From the rows of a file to the conversations to send."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from mh_common import formats
-from mh_common.formats.rows import SENTIMENTS, TEXTS, Reader, Reject
+from mh_common.formats import FileRefusedError, Format, Reader, ReadOptions, Reject, open_rows
+from mh_common.formats.rows import SENTIMENTS, TEXTS
 from mh_common.models import ConversationCreate, Sentiment
 from pydantic import ValidationError
 
@@ -24,17 +27,30 @@ class Row:
     conversation: ConversationCreate
 
 
+@contextmanager
+def opened(path: Path, read: ReadOptions, labeller: Labeller | None) -> Iterator[Reader]:
+    """Open a file of conversations. Raises ImportRefusedError for one that cannot be used, also while it is read."""
+    try:
+        # The file is read twice, for the journal's name and for the rows, which a pipe does not allow.
+        with open_rows(path, read) as reader:
+            _refuse_without_sentiments(reader, labeller)
+            yield reader
+    except FileRefusedError as error:
+        told = str(error)
+        raise ImportRefusedError(told if told.startswith(f"{path}: ") else f"{path.name}: {told}") from error
+
+
 def conversations(reader: Reader, labeller: Labeller | None) -> Iterator[Row | Reject]:
     """Yield each record of the file; `labeller`, called with a text, gives a sentiment that is missing."""
     for record in reader:
         yield record if isinstance(record, Reject) else _row(record, labeller)
 
 
-def refuse_without_sentiments(reader: Reader, labeller: Labeller | None) -> None:
+def _refuse_without_sentiments(reader: Reader, labeller: Labeller | None) -> None:
     """Raise ImportRefusedError for a file in which no row has a sentiment that nothing else gives."""
     # Rows of JSON need not have the same keys: what the first ones lack, others may have.
     missing = [field for field in SENTIMENTS if field not in reader.facts.columns]
-    if missing and labeller is None and reader.facts.format is not formats.Format.JSON:
+    if missing and labeller is None and reader.facts.format is not Format.JSON:
         raise ImportRefusedError(
             f"no column was recognised as {' or '.join(missing)}; add it, name it (--column {missing[0]}=NAME), "
             "or use --label-missing to label each text with a lexicon"

@@ -10,49 +10,35 @@ are all imported.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from mh_common.formats import Facts, FileRefusedError, Reader, ReadOptions, Reject, open_rows
+from mh_common.formats import Facts, Reader, Reject
 from mh_common.models import MAX_BULK_ROWS, ConversationStats, IndexStatus
 
 from mh_client._client import AsyncClient
 from mh_client._errors import ImportRefusedError, UnprocessableError
-from mh_client._import_journal import Journal, Plan, default_state_dir, journal_path
-from mh_client._import_rows import Labeller, Row, conversations, refuse_without_sentiments
+from mh_client._import_check import FileCheck, check_file
+from mh_client._import_journal import Journal, Plan, journal_path
+from mh_client._import_options import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions
+from mh_client._import_rows import Labeller, Row, conversations, opened
 from mh_client._rejects import RejectsFile
 
-DEFAULT_BATCH_ROWS: Final = 500
-DEFAULT_CONCURRENCY: Final = 4
+__all__ = [
+    "BATCH_BYTES",
+    "DEFAULT_BATCH_ROWS",
+    "DEFAULT_CONCURRENCY",
+    "FileCheck",
+    "ImportOptions",
+    "ImportProgress",
+    "check_file",
+    "import_file",
+    "wait_until_indexed",
+]
+
 BATCH_BYTES: Final = 4_000_000
 """Maximum size of the texts in one request, in UTF-8; a single row may be larger."""
-
-
-@dataclass(frozen=True)
-class ImportOptions:
-    """Options of an import. `labeller` returns missing sentiments; `again` discards the journal of earlier runs.
-
-    `read` says how the file is to be read where that is not recognised: columns, encoding, delimiter, sheet.
-    `platform` identifies the platform in the journal, by default its URL: the same platform at another URL then counts
-    as another one.
-    """
-
-    batch_rows: int = DEFAULT_BATCH_ROWS
-    concurrency: int = DEFAULT_CONCURRENCY
-    labeller: Labeller | None = None
-    again: bool = False
-    state_dir: Path = field(default_factory=default_state_dir)
-    platform: str | None = None
-    rejects: Path | None = None
-    read: ReadOptions = field(default_factory=ReadOptions)
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.batch_rows <= MAX_BULK_ROWS:
-            raise ImportRefusedError(f"the batch size must be 1 to {MAX_BULK_ROWS}")
-        if self.concurrency < 1:
-            raise ImportRefusedError("the concurrency must be at least 1")
 
 
 @dataclass
@@ -103,7 +89,7 @@ async def import_file(
 async def _import(
     client: AsyncClient, path: Path, options: ImportOptions, on_progress: Callable[[ImportProgress], None]
 ) -> ImportProgress:
-    with _opened(path, options) as reader:
+    with opened(path, options.read, options.labeller) as reader:
         journal, plan = await asyncio.to_thread(_prepare, client.base_url, path, options)
         progress = ImportProgress((await asyncio.to_thread(path.stat)).st_size, reader.facts)
         on_progress(progress)
@@ -113,19 +99,6 @@ async def _import(
     journal.complete()
     progress.rejects = rejects.path if progress.rejected else None
     return progress
-
-
-@contextmanager
-def _opened(path: Path, options: ImportOptions) -> Iterator[Reader]:
-    """Open the file. Raises ImportRefusedError for one that cannot be used as a whole."""
-    try:
-        # The file is read twice, for the journal's name and for the rows, which a pipe does not allow.
-        with open_rows(path, options.read) as reader:
-            refuse_without_sentiments(reader, options.labeller)
-            yield reader
-    except FileRefusedError as error:
-        told = str(error)
-        raise ImportRefusedError(told if told.startswith(f"{path}: ") else f"{path.name}: {told}") from error
 
 
 def _prepare(server: str, path: Path, options: ImportOptions) -> tuple[Journal, Plan]:
@@ -141,17 +114,7 @@ def _prepare(server: str, path: Path, options: ImportOptions) -> tuple[Journal, 
 
 def _plan(options: ImportOptions, journal: Journal) -> Plan:
     """Return this run's plan. An interrupted run is resumed with its own plan, so that its batches are the same."""
-    read = options.read
-    plan = Plan(
-        options.batch_rows,
-        label_missing=options.labeller is not None,
-        encoding=read.encoding,
-        delimiter=read.delimiter,
-        columns=dict(read.columns),
-        sheet=read.sheet,
-        raw=read.raw,
-        zero=read.zero.value,
-    )
+    plan = options.plan()
     unfinished = journal.unfinished
     if unfinished is None:
         return plan
