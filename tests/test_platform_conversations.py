@@ -92,8 +92,9 @@ async def test_bad_fields_are_named_before_anything_is_sent(api: AsyncClient) ->
     with pytest.raises(InvalidInputError) as refused:
         await api.conversations.create(**CONTENT | {"question": " ", "answer_sentiment": "glad"})
     assert {error.field for error in refused.value.errors} == {"question", "answer_sentiment"}
-    with pytest.raises(InvalidInputError):
-        await api.conversations.bulk_create([row()] * 1001)
+    with pytest.raises(InvalidInputError) as refused:
+        await api.conversations.bulk_create([*[CONTENT] * 1200, CONTENT | {"answer": ""}])
+    assert [(error.row, error.field) for error in refused.value.errors] == [(1200, "items.1200.answer")]
     assert (await api.conversations.stats()).total == 0
 
 

@@ -53,6 +53,7 @@ from mh_common.models import (
     Usage,
 )
 
+from mh_client import importing
 from mh_client._base import VERSION, Call
 from mh_client._client import AsyncClient, Client
 from mh_client._errors import (
@@ -145,4 +146,5 @@ __all__ = [
     "UnprocessableError",
     "Usage",
     "__version__",
+    "importing",
 ]

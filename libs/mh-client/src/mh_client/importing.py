@@ -24,6 +24,7 @@ from mh_client._import_journal import Journal, Plan, journal_path
 from mh_client._import_options import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions
 from mh_client._import_rows import Labeller, Row, conversations, opened
 from mh_client._rejects import RejectsFile
+from mh_client.resources._bulk import bulk_piece
 
 __all__ = [
     "BATCH_BYTES",
@@ -182,7 +183,7 @@ class _Run:
         while rows:
             key = self.journal.key(rows)
             try:
-                await self.client.conversations.bulk_create([row.conversation for row in rows], idempotency_key=key)
+                await self.client.send(bulk_piece([row.conversation for row in rows], idempotency_key=key))
             except UnprocessableError as error:
                 rows = self._without_refused(rows, error)
                 continue

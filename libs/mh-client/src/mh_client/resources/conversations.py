@@ -1,13 +1,12 @@
 """Conversations: create, read, update, delete, list, export."""
 
+import builtins
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Final, Literal, Unpack
+from typing import Any, Final, Literal, Unpack
 
 from mh_common.models import (
-    BulkCreate,
-    BulkCreated,
     BulkDelete,
     BulkDeleted,
     Conversation,
@@ -23,8 +22,11 @@ from mh_client._base import IDEMPOTENCY_KEY, Call, validated
 from mh_client._export_parquet import parquet, parquet_async
 from mh_client._pagination import pages, pages_async
 from mh_client.resources._binding import AsyncResource, Resource, async_method, sync_method
+from mh_client.resources._bulk import Items, bulk_calls, rows_counted_from
 from mh_client.resources._fields import Details, FieldFilters, SentimentName
+from mh_client.resources._frames import frame_of, load_pandas
 from mh_client.resources._params import query_params
+from mh_client.resources._signatures import named_arguments
 
 PATH: Final = "/api/v1/conversations"
 
@@ -68,23 +70,32 @@ class Changes(Details, total=False):
     answer_sentiment: Sentiment | SentimentName
 
 
+Content = ConversationCreate | Mapping[str, Any]
+"""A conversation to create: the model, or a dictionary with its fields."""
+
+
 def create(
+    content: Content | None = None,
+    /,
     *,
-    question: str,
-    answer: str,
-    question_sentiment: Sentiment | SentimentName,
-    answer_sentiment: Sentiment | SentimentName,
+    question: str | None = None,
+    answer: str | None = None,
+    question_sentiment: Sentiment | SentimentName | None = None,
+    answer_sentiment: Sentiment | SentimentName | None = None,
     idempotency_key: str | None = None,
     **details: Unpack[Details],
 ) -> Call[Conversation]:
-    """Create a conversation. The same key never creates it twice; by default each call generates one."""
-    values = {
+    """Create a conversation, given as a whole or by its fields, which go before those of `content`.
+
+    The same key never creates it twice; by default each call generates one.
+    """
+    given = {
         "question": question,
         "answer": answer,
         "question_sentiment": question_sentiment,
         "answer_sentiment": answer_sentiment,
-        **details,
     }
+    values = {**_fields_of(content), **{name: value for name, value in given.items() if value is not None}, **details}
     return Call(
         method="POST",
         path=PATH,
@@ -101,26 +112,28 @@ def get(conversation_id: int) -> Call[Conversation]:
 
 def replace(
     conversation_id: int,
+    content: Content | None = None,
+    /,
     *,
-    question: str,
-    answer: str,
-    question_sentiment: Sentiment | SentimentName,
-    answer_sentiment: Sentiment | SentimentName,
+    question: str | None = None,
+    answer: str | None = None,
+    question_sentiment: Sentiment | SentimentName | None = None,
+    answer_sentiment: Sentiment | SentimentName | None = None,
     if_match: int | str | None = None,
     **details: Unpack[Details],
 ) -> Call[Conversation]:
-    """Replace a conversation's whole content; omitted details are cleared.
+    """Replace a conversation's whole content, given as for `create`; omitted details are cleared.
 
     `if_match` is the expected version (or ETag); raises PreconditionFailedError if it is not the current one. If the
     response to the first attempt is lost, its retry can also raise that, since the version has changed.
     """
-    values = {
+    given = {
         "question": question,
         "answer": answer,
         "question_sentiment": question_sentiment,
         "answer_sentiment": answer_sentiment,
-        **details,
     }
+    values = {**_fields_of(content), **{name: value for name, value in given.items() if value is not None}, **details}
     return Call(
         method="PUT",
         path=f"{PATH}/{conversation_id:d}",
@@ -131,14 +144,19 @@ def replace(
 
 
 def update(
-    conversation_id: int, *, if_match: int | str | None = None, **changes: Unpack[Changes]
+    conversation_id: int,
+    content: Mapping[str, Any] | None = None,
+    /,
+    *,
+    if_match: int | str | None = None,
+    **changes: Unpack[Changes],
 ) -> Call[Conversation]:
     """Change the given fields; None clears a detail. `if_match` as in `replace`."""
-    content = validated(ConversationUpdate, changes).model_dump_json(exclude_unset=True)
+    sent = validated(ConversationUpdate, {**(content or {}), **changes}).model_dump_json(exclude_unset=True)
     return Call(
         method="PATCH",
         path=f"{PATH}/{conversation_id:d}",
-        content=content.encode(),
+        content=sent.encode(),
         headers=_if_match(if_match),
         parse=Conversation.model_validate_json,
     )
@@ -151,17 +169,6 @@ def delete(conversation_id: int, *, if_match: int | str | None = None) -> Call[N
         path=f"{PATH}/{conversation_id:d}",
         headers=_if_match(if_match),
         parse=_no_content,
-    )
-
-
-def bulk_create(items: Sequence[ConversationCreate], *, idempotency_key: str | None = None) -> Call[list[int]]:
-    """Create 1 to 1000 conversations, all or none; return their ids in the same order. Keys as in `create`."""
-    return Call(
-        method="POST",
-        path=f"{PATH}/bulk",
-        content=validated(BulkCreate, {"items": items}).model_dump_json(exclude_none=True).encode(),
-        headers=_key(idempotency_key),
-        parse=lambda body: BulkCreated.model_validate_json(body).ids,
     )
 
 
@@ -206,17 +213,34 @@ class Conversations(Resource):
     replace = sync_method(replace)
     update = sync_method(update)
     delete = sync_method(delete)
-    bulk_create = sync_method(bulk_create)
     bulk_delete = sync_method(bulk_delete)
     list = sync_method(list_page)
     stats = sync_method(stats)
     index_state = sync_method(index_state)
 
+    def bulk_create(self, items: Items, *, idempotency_key: str | None = None) -> builtins.list[int]:
+        """Create any number of conversations, in requests of up to 1000; return their ids in the same order.
+
+        `items` is any iterable of conversations or of dictionaries, or a data frame of pandas or polars, whose columns
+        may have the names that a file may have. A list or a data frame is checked as a whole before anything is sent.
+
+        Each request stores all of its conversations or none. After an error in a later one the earlier are stored: with
+        an `idempotency_key`, the same call again within 24 hours stores none of them twice.
+        """
+        ids: builtins.list[int] = []
+        for call in bulk_calls(items, idempotency_key):
+            with rows_counted_from(len(ids)):
+                stored = self._sender.send(call)
+            ids += stored
+        return ids
+
+    @named_arguments
     def iterate(self, **query: Unpack[IterateQuery]) -> Iterator[Conversation]:
         """Iterate over all matching conversations, requesting pages as needed."""
         for page in pages(self._sender, partial(_page_at, query), query.get("cursor")):
             yield from page.items
 
+    @named_arguments
     def export(self, **query: Unpack[ExportQuery]) -> Iterator[bytes]:
         """Stream the matching conversations as a CSV, JSON Lines or Parquet file, in chunks of bytes.
 
@@ -224,6 +248,15 @@ class Conversations(Resource):
         """
         pieces = self._sender.stream(export(**query))
         return parquet(pieces) if query.get("format") == "parquet" else pieces
+
+    @named_arguments
+    def to_dataframe(self, **query: Unpack[IterateQuery]) -> Any:
+        """Return the matching conversations as a pandas data frame, a column for each field. Needs pandas.
+
+        Times are in UTC; a missing detail is None. `bulk_create` takes such a frame.
+        """
+        load_pandas()
+        return frame_of(self.iterate(**query))
 
 
 class AsyncConversations(AsyncResource):
@@ -234,18 +267,35 @@ class AsyncConversations(AsyncResource):
     replace = async_method(replace)
     update = async_method(update)
     delete = async_method(delete)
-    bulk_create = async_method(bulk_create)
     bulk_delete = async_method(bulk_delete)
     list = async_method(list_page)
     stats = async_method(stats)
     index_state = async_method(index_state)
 
+    async def bulk_create(self, items: Items, *, idempotency_key: str | None = None) -> builtins.list[int]:
+        """Create any number of conversations, in requests of up to 1000; return their ids in the same order.
+
+        `items` is any iterable of conversations or of dictionaries, or a data frame of pandas or polars, whose columns
+        may have the names that a file may have. A list or a data frame is checked as a whole before anything is sent.
+
+        Each request stores all of its conversations or none. After an error in a later one the earlier are stored: with
+        an `idempotency_key`, the same call again within 24 hours stores none of them twice.
+        """
+        ids: builtins.list[int] = []
+        for call in bulk_calls(items, idempotency_key):
+            with rows_counted_from(len(ids)):
+                stored = await self._sender.send(call)
+            ids += stored
+        return ids
+
+    @named_arguments
     async def iterate(self, **query: Unpack[IterateQuery]) -> AsyncIterator[Conversation]:
         """Iterate over all matching conversations, requesting pages as needed."""
         async for page in pages_async(self._sender, partial(_page_at, query), query.get("cursor")):
             for conversation in page.items:
                 yield conversation
 
+    @named_arguments
     def export(self, **query: Unpack[ExportQuery]) -> AsyncIterator[bytes]:
         """Stream the matching conversations as a CSV, JSON Lines or Parquet file, in chunks of bytes.
 
@@ -254,10 +304,23 @@ class AsyncConversations(AsyncResource):
         pieces = self._sender.stream(export(**query))
         return parquet_async(pieces) if query.get("format") == "parquet" else pieces
 
+    @named_arguments
+    async def to_dataframe(self, **query: Unpack[IterateQuery]) -> Any:
+        """Return the matching conversations as a pandas data frame, a column for each field. Needs pandas.
+
+        Times are in UTC; a missing detail is None. `bulk_create` takes such a frame.
+        """
+        load_pandas()
+        return frame_of([one async for one in self.iterate(**query)])
+
 
 def _page_at(query: IterateQuery, cursor: str | None) -> Call[ConversationPage]:
     page: IterateQuery = {**query, "cursor": cursor}
     return list_page(**page)
+
+
+def _fields_of(content: Content | None) -> dict[str, Any]:
+    return content.model_dump(exclude_unset=True) if isinstance(content, ConversationCreate) else dict(content or {})
 
 
 def _key(given: str | None) -> dict[str, str]:
