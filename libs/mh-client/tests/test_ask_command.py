@@ -3,12 +3,17 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
+from uuid import UUID
 
 import pytest
+from mh_client import HistoryEntry
 from mh_devtools.stubs.platform_stub import StubPlatform
 from mh_devtools.testing.fixtures import RunCommand
 
+ANSWER = UUID(int=7)
 SOURCES = "Sources (extractive):\n[1] conversation 7, score 0.750: How do I sleep?\n"
 
 
@@ -54,3 +59,57 @@ def test_text_is_printed_as_it_is_streamed(stub: StubPlatform) -> None:
         stub.stream_pauses = False
         assert process.stdout.read() == f" [1].\n\n{SOURCES}"
     assert process.returncode == 0
+
+
+@pytest.fixture
+def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.delenv("MH_USER", raising=False)
+    return tmp_path
+
+
+def entry(question: str, answer: str) -> HistoryEntry:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    return HistoryEntry(
+        answer_id=ANSWER, question=question, answer=answer, model="extractive", latency_ms=1, created_at=at
+    )
+
+
+def test_a_thread_follows_up_for_a_user(stub: StubPlatform, ask: RunCommand, state: Path) -> None:
+    assert ask("bus", "--thread", "exam", "--user", "carol")[0] == 0
+    assert "conversation_history" not in stub.queries[-1]
+    stub.answered = {ANSWER: entry("bus", "x" * 9000)}
+    assert ask("and trains?", "--thread", "exam", "--user", "carol", "--json")[0] == 0
+    assert stub.queries[-1]["conversation_history"] == [
+        {"role": "user", "content": "bus"},
+        {"role": "assistant", "content": "x" * 8000},
+    ]
+    assert stub.users == ["carol"] * 3
+    assert ask("school", "--thread", "other")[0] == 0
+    assert "conversation_history" not in stub.queries[-1]
+    # Texts of patients stay on the platform.
+    assert "bus" not in (state / "mh" / "threads" / "exam.json").read_text()
+
+
+def test_a_long_thread_takes_the_latest_turns(stub: StubPlatform, ask: RunCommand, state: Path) -> None:
+    stub.answered = {ANSWER: entry("q" * 7000, "a" * 7000)}
+    for _ in range(4):
+        assert ask("more", "--thread", "exam")[0] == 0
+    assert [len(turn["content"]) for turn in stub.queries[-1]["conversation_history"]] == [7000] * 4
+
+
+def test_what_is_gone_from_the_history_is_left_out(stub: StubPlatform, ask: RunCommand, state: Path) -> None:
+    ask("bus", "--thread", "exam")
+    assert ask("trains", "--thread", "exam")[0] == 0
+    assert "conversation_history" not in stub.queries[-1]
+    stub.answered = None
+    code, _, errors = ask("trains", "--thread", "exam")
+    assert (code, errors) == (2, "mh: thread: needs the platform's history, which is disabled there\n")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b", "x" * 65])
+def test_a_thread_has_a_plain_name(stub: StubPlatform, ask: RunCommand, state: Path, name: str) -> None:
+    code, _, errors = ask("bus", "--thread", name)
+    assert (code, errors.count("\n")) == (2, 1)
+    assert "must be 1 to 64 letters" in errors
+    assert stub.queries == []

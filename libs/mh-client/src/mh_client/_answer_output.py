@@ -1,6 +1,7 @@
 """Print a streamed answer, for `mh ask`."""
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from mh_common.models import AnswerDone, AnswerEvent, AnswerSources, AnswerToken
 
@@ -8,13 +9,13 @@ from mh_client._cli_common import MAX_DISPLAY_LENGTH, print_text
 from mh_client._terminal import printable, truncate
 
 
-def print_answer(events: Iterable[AnswerEvent]) -> None:
-    """Print the text as it arrives, then the uncited sentences and the sources."""
-    begun, sources, done = False, None, None
+def print_answer(events: Iterable[AnswerEvent]) -> UUID | None:
+    """Print the text as it arrives, then the uncited sentences and the sources. Return the answer's id."""
+    begun, sources, done, answer_id = False, None, None, None
     try:
         for event in events:
             if isinstance(event, AnswerSources):
-                sources = event.sources
+                sources, answer_id = event.sources, event.answer_id
             elif isinstance(event, AnswerToken):
                 begun = True
                 print(printable(event.text), end="", flush=True)
@@ -25,7 +26,7 @@ def print_answer(events: Iterable[AnswerEvent]) -> None:
         if begun:
             print()
     if done is None:
-        return
+        return None
     if done.uncited_sentences:
         print_text("\nSentences without a source:")
         for sentence in done.uncited_sentences:
@@ -34,3 +35,4 @@ def print_answer(events: Iterable[AnswerEvent]) -> None:
     for number, source in enumerate(sources or (), start=1):
         text = truncate(source.question, MAX_DISPLAY_LENGTH)
         print_text(f"[{number}] conversation {source.id}, score {source.score:.3f}: {text}")
+    return answer_id

@@ -9,7 +9,8 @@ import typer
 from mh_common.formats import FileRefusedError
 from mh_common.models import ConversationStats
 
-from mh_client._answer_output import print_answer
+from mh_client._ask_command import ask
+from mh_client._base import VERSION
 from mh_client._cli_common import (
     EXIT_FAILURE,
     EXIT_UNAVAILABLE,
@@ -20,6 +21,7 @@ from mh_client._cli_common import (
     print_text,
 )
 from mh_client._client import Client
+from mh_client._conversation_commands import create, delete, edit, get
 from mh_client._errors import (
     APIConnectionError,
     EvaluationRefusedError,
@@ -40,7 +42,6 @@ from mh_client._terminal import print_error
 
 app = typer.Typer(
     help="Import, export and search mental health conversations, and ask questions about them.",
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -49,6 +50,11 @@ app.add_typer(history_app, name="history")
 app.add_typer(experiments_app, name="experiments")
 app.command("import")(import_)
 app.command("export")(export)
+app.command("ask")(ask)
+app.command("get")(get)
+app.command("create")(create)
+app.command("edit")(edit)
+app.command("delete")(delete)
 app.command("eval")(evaluate)
 app.command("search")(search)
 app.command("similar")(similar)
@@ -78,25 +84,21 @@ def _fail(code: int, message: str) -> NoReturn:
     sys.exit(code)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print_text(f"mh {VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
-def _main(ctx: typer.Context, url: Url = None) -> None:
-    ctx.obj = url
-
-
-@app.command("ask")
-def _ask(
+def _main(
     ctx: typer.Context,
-    question: str,
-    top_k: Annotated[int, typer.Option(help="Conversations to ground the answer in, 1 to 20.")] = 3,
-    as_json: AsJson = False,
     url: Url = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
-    """Ask how to help a patient. The answer cites its sources and is printed as it is generated."""
-    with Client(url or ctx.obj) as client:
-        if as_json:
-            print_json(client.answer(question, top_k=top_k))
-        else:
-            print_answer(client.answer_stream(question, top_k=top_k))
+    ctx.obj = url
 
 
 @app.command("stats")

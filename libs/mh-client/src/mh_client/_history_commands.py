@@ -6,7 +6,7 @@ from uuid import UUID
 import typer
 from mh_common.models import HistoryEntry
 
-from mh_client._cli_common import EXIT_USAGE, AsJson, Url, print_json, print_text
+from mh_client._cli_common import EXIT_USAGE, AsJson, MaybeUser, Url, print_json, print_text
 from mh_client._client import Client
 from mh_client._terminal import print_error, truncate
 
@@ -15,7 +15,6 @@ MAX_DISPLAY_LENGTH: Final = 100
 app = typer.Typer(help="Show or delete past questions and answers.", no_args_is_help=True, rich_markup_mode=None)
 
 User = Annotated[str, typer.Option("--user", envvar="MH_USER", help="The user (or set MH_USER).")]
-MaybeUser = Annotated[str | None, typer.Option("--user", envvar="MH_USER", help="The user (or set MH_USER).")]
 AnswerId = Annotated[UUID, typer.Argument(help="The answer's id.")]
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from mh_common.models import Sentiment
 
 from mh_client._import_rows import Row
+from mh_client._state import state_folder
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,7 @@ def journal_path(folder: Path, file: Path, platform: str) -> Path:
 
 def default_state_dir() -> Path:
     """Return the default folder for journals: mh/imports in XDG_STATE_HOME, else in ~/.local/state."""
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "mh" / "imports"
+    return state_folder("imports")
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

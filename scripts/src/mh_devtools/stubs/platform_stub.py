@@ -32,6 +32,7 @@ from mh_common.models import (
     Explanation,
     FailureCount,
     FieldProblem,
+    HistoryEntry,
     IndexFailurePage,
     IndexQueued,
     IndexRun,
@@ -93,6 +94,7 @@ class StubPlatform:
         stream_end: replaces the rest of a streamed answer after its first two tokens.
         stream_pauses: pause a streamed answer after its first two tokens while this is true.
         stream_breaks: break the connection at the end of a streamed answer.
+        answered: the history, by answer; None means that it is disabled.
         done: body and ids of every stored bulk request, by its key.
         base_url: set by `running`.
     """
@@ -117,6 +119,7 @@ class StubPlatform:
         self.stream_end: str | None = None
         self.stream_pauses = False
         self.stream_breaks = False
+        self.answered: dict[UUID, HistoryEntry] | None = {}
         self.base_url = ""
         self.done: dict[str, tuple[bytes, list[int]]] = {}
         self._in_progress = 0
@@ -135,6 +138,7 @@ class StubPlatform:
                 Route("/api/v1/search", self._search, methods=["POST"]),
                 Route("/api/v1/conversations/{id:int}/similar", self._similar),
                 Route("/api/v1/answers", self._answer, methods=["POST"]),
+                Route("/api/v1/history/{id:uuid}", self._entry),
             ]
         )
 
@@ -289,6 +293,13 @@ class StubPlatform:
             parts = {name: value for one in self._answer_parts() for name, value in one.model_dump().items()}
             return json_response(Answer(answer="".join(self.tokens), **parts))
         return StreamingResponse(self._answer_events(), media_type="text/event-stream")
+
+    async def _entry(self, request: Request) -> Response:
+        self.users.append(request.headers.get("X-User-Id"))
+        if self.answered is None:
+            return problem_response(409)
+        found = self.answered.get(request.path_params["id"])
+        return json_response(found) if found else problem_response(404)
 
     async def _answer_events(self) -> AsyncIterator[bytes]:
         """Yield the answer as events, split anywhere."""
