@@ -32,9 +32,11 @@ class ParquetWriter:
 
     def rows(self, page: Iterable[Mapping[str, object]]) -> bytes:
         """Take these rows, and return the row groups that are full."""
+        columns = list(self._columns.items())
         for row in page:
-            for name, column in self._columns.items():
-                value = self._value(name, row.get(name))
+            get = row.get
+            for name, column in columns:
+                value = get(name)
                 column.append(value)
                 if isinstance(value, str):
                     self._characters += len(value)
@@ -51,9 +53,10 @@ class ParquetWriter:
         return self._pieces.take()
 
     def _write_group(self) -> None:
-        arrays = [self._arrow.array(self._columns[one.name], one.type) for one in self._schema]
+        arrays = [self._arrow.array(_values(one.name, self._columns[one.name]), one.type) for one in self._schema]
         self._file.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
-        self._columns = {name: [] for name in self._columns}
+        for column in self._columns.values():
+            column.clear()
         self._rows = self._characters = 0
 
     def _type(self, name: str) -> Any:
@@ -66,15 +69,17 @@ class ParquetWriter:
             return self._arrow.timestamp("us", tz="UTC")
         return self._arrow.string()
 
-    def _value(self, name: str, value: object) -> object:
-        kind = BY_NAME[name].kind if name in BY_NAME else None
-        if value is None or (value == "" and kind is not None):
-            return None
-        if isinstance(value, str):
-            if kind is Kind.DATE:
-                return date.fromisoformat(value)
-            return datetime.fromisoformat(value) if kind is Kind.TIMESTAMP else str(value)
-        return value
+
+def _values(name: str, values: Iterable[object]) -> list[object]:
+    """Return the values of a column as its type takes them."""
+    kind = BY_NAME[name].kind if name in BY_NAME else None
+    if kind is Kind.DATE or kind is Kind.TIMESTAMP:
+        parse = date.fromisoformat if kind is Kind.DATE else datetime.fromisoformat
+        return [(parse(value) if value else None) if isinstance(value, str) else value for value in values]
+    if kind is None:
+        # An enumeration is a text of its own type.
+        return [str(value) if isinstance(value, str) else value for value in values]
+    return [(str(value) or None) if isinstance(value, str) else value for value in values]
 
 
 class _Pieces(io.RawIOBase):
