@@ -10,6 +10,7 @@ from mh_client.importing import ImportOptions, import_file
 from mh_common.formats import ReadOptions
 from mh_devtools.stubs.platform_stub import StubPlatform
 from mh_devtools.testing.fixtures import RunCommand
+from mh_devtools.testing.workbooks import workbook
 
 
 @pytest.fixture
@@ -143,3 +144,22 @@ def test_a_dry_run_says_what_would_be_imported_and_sends_nothing(
     assert "29 rows would be imported, 1 rejected." in mh("import", path, "--dry-run", "--again")[1]
     code, _, errors = mh("import", tmp_path / "absent.csv", "--dry-run")
     assert (code, errors) == (2, f"mh: {tmp_path}/absent.csv: there is no such file\n")
+
+
+def test_each_sheet_of_a_workbook_is_imported_once(stub: StubPlatform, mh: RunCommand, tmp_path: Path) -> None:
+    path = tmp_path / "book.xlsx"
+    header: list[object] = ["Question", "Answer", "question_sentiment", "answer_sentiment"]
+    path.write_bytes(workbook({name: [header, [f"{name} q", "a", 1, "neg"]] for name in ("one", "two")}))
+    for options in ((), ("--sheet", "two"), ("--sheet", "one"), ("--sheet", "two")):
+        assert mh("import", path, *options)[0] == 0
+    assert [row[0] for row in stored(stub)] == ["one q", "two q"]
+
+
+def test_rows_stored_with_other_options_are_said_to_stay(stub: StubPlatform, mh: RunCommand, tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_text("question,answer,question_sentiment,answer_sentiment\nq,a,0,1\n")
+    assert mh("import", path)[0] == 0
+    code, _, errors = mh("import", path, "--zero", "neutral")
+    assert (code, len(stub.rows)) == (0, 1)
+    assert "What was stored then is skipped and stays as it is" in errors
+    assert "read with other options" not in mh("import", path, "--zero", "neutral")[2]

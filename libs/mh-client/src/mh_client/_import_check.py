@@ -59,7 +59,9 @@ def _check(
     path: Path, options: ImportOptions, platform: str, on_progress: Callable[[int, FileCheck], None]
 ) -> FileCheck:
     with opened(path, options.read, options.labeller) as reader:
-        journal = None if options.again else Journal(journal_path(options.state_dir, path, platform))
+        journal = (
+            None if options.again else Journal(journal_path(options.state_dir, path, platform, reader.facts.sheet))
+        )
         check = FileCheck(reader.facts)
         for record in conversations(reader, options.labeller):
             if isinstance(record, Reject):

@@ -38,6 +38,11 @@ class Plan:
     raw: bool = False
     zero: str = Sentiment.NEGATIVE.value
 
+    @property
+    def reading(self) -> tuple[object, ...]:
+        """The options that say how the file is read."""
+        return self.encoding, self.delimiter, self.columns, self.sheet, self.raw, self.zero
+
     def told(self) -> str:
         """Say in options of `mh import` how the file is read."""
         given = [f"--column {name}={column}" for name, column in self.columns.items()]
@@ -48,7 +53,10 @@ class Plan:
 
 
 class Journal:
-    """The journal of one file and platform. `unfinished` is the plan of a run that did not complete."""
+    """The journal of one file and platform.
+
+    `unfinished` is the plan of a run that did not complete, `finished` that of the last one that did.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -56,7 +64,7 @@ class Journal:
         if not entries or "journal" not in entries[0]:
             entries = []
         self.id: str = entries[0]["journal"] if entries else uuid.uuid4().hex
-        self.unfinished = _unfinished_plan(entries)
+        self.unfinished, self.finished = _plans(entries)
         self._done = _merge_spans(span for entry in entries if "batch" in entry for span in entry["records"])
         self._starts = [first for first, _ in self._done]
         self._is_new = not entries
@@ -104,11 +112,16 @@ class Journal:
             os.fsync(file.fileno())
 
 
-def journal_path(folder: Path, file: Path, platform: str) -> Path:
-    """Return the path of the journal for this file's content and this platform, given by name or URL."""
+def journal_path(folder: Path, file: Path, platform: str, sheet: str | None = None) -> Path:
+    """Return the path of the journal for this file's content and this platform, given by name or URL.
+
+    Each sheet of a workbook has a journal of its own, since each counts its rows from 0.
+    """
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256")
     digest.update(platform.encode())
+    if sheet is not None:
+        digest.update(f"\n{sheet}".encode())
     return folder / f"{digest.hexdigest()}.jsonl"
 
 
@@ -131,14 +144,14 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def _unfinished_plan(entries: Iterable[dict[str, Any]]) -> Plan | None:
-    plan = None
+def _plans(entries: Iterable[dict[str, Any]]) -> tuple[Plan | None, Plan | None]:
+    begun = finished = None
     for entry in entries:
         if "plan" in entry:
-            plan = Plan(**entry["plan"])
+            begun = Plan(**entry["plan"])
         elif "complete" in entry:
-            plan = None
-    return plan
+            begun, finished = None, begun
+    return begun, finished
 
 
 def _merge_spans(spans: Iterable[Sequence[int]]) -> list[tuple[int, int]]:

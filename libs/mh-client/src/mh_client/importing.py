@@ -91,7 +91,7 @@ async def _import(
     client: AsyncClient, path: Path, options: ImportOptions, on_progress: Callable[[ImportProgress], None]
 ) -> ImportProgress:
     with opened(path, options.read, options.labeller) as reader:
-        journal, plan = await asyncio.to_thread(_prepare, client.base_url, path, options)
+        journal, plan = await asyncio.to_thread(_prepare, client.base_url, path, options, reader.facts)
         progress = ImportProgress((await asyncio.to_thread(path.stat)).st_size, reader.facts)
         on_progress(progress)
         with RejectsFile(options.rejects or path.with_name(f"{path.name}.rejects.csv"), reader.header) as rejects:
@@ -102,13 +102,18 @@ async def _import(
     return progress
 
 
-def _prepare(server: str, path: Path, options: ImportOptions) -> tuple[Journal, Plan]:
+def _prepare(server: str, path: Path, options: ImportOptions, facts: Facts) -> tuple[Journal, Plan]:
     """Open the journal of this file and record the start of a run with the returned plan."""
-    place = journal_path(options.state_dir, path, options.platform or server)
+    place = journal_path(options.state_dir, path, options.platform or server, facts.sheet)
     if options.again:
         place.unlink(missing_ok=True)
     journal = Journal(place)
     plan = _plan(options, journal)
+    if journal.finished and journal.finished.reading != plan.reading:
+        facts.notes.append(
+            "This file was imported before and read with other options. What was stored then is skipped and stays as "
+            "it is; to read it anew, delete it on the platform and use --again."
+        )
     journal.begin(plan)
     return journal, plan
 
