@@ -33,7 +33,8 @@ class _LazyModule(ModuleType):
     """A module that is imported on first use."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name != "__path__":
+        # Who asks for the version, such as pyarrow, is about to use it.
+        if name.startswith("__") and name not in ("__path__", "__version__"):
             raise AttributeError(name)
         return getattr(_load(self.__name__), name)
 

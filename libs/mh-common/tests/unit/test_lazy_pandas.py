@@ -30,3 +30,7 @@ def test_pymilvus_distinguishes_a_data_frame_from_a_list() -> None:
         "print(before, isinstance(pandas.DataFrame(), schema.pd.DataFrame), schema.is_list_like([1]))"
     )
     assert run(code) == "False True True"
+
+
+def test_pyarrow_works_beside_it() -> None:
+    run("import pyarrow; assert pyarrow.array([1, None], pyarrow.int64()).to_pylist() == [1, None]")
