@@ -1,4 +1,4 @@
-"""Import a CSV file of conversations: `python scripts/import_conversations.py FILE [options of mh import]`."""
+"""Import a file of conversations: `python scripts/import_conversations.py FILE [options of mh import]`."""
 
 import sys
 

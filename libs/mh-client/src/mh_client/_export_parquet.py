@@ -1,12 +1,12 @@
 """Parquet, which the client makes of an export in JSON Lines: the platform's image has no pyarrow."""
 
-import json
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
 from typing import Final
 
 from mh_common.formats import FileRefusedError, Format, make_writer
 from mh_common.models import Conversation, FieldProblem
+from pydantic_core import from_json
 
 from mh_client._errors import InvalidInputError
 
@@ -25,7 +25,7 @@ class _Converter:
 
     def take(self, piece: bytes) -> bytes:
         *lines, self._rest = (self._rest + piece).split(b"\n")
-        return self._writer.rows(json.loads(line) for line in lines)
+        return self._writer.rows(from_json(line, cache_strings="keys") for line in lines)
 
     def end(self) -> bytes:
         return self._writer.end()
