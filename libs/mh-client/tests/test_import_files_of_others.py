@@ -47,7 +47,7 @@ def test_columns_can_be_named(stub: StubPlatform, mh: RunCommand, tmp_path: Path
     code, _, errors = mh("import", path)
     assert code == 2
     assert "file.csv: " in errors
-    assert "The file's columns are: one, two, a, b" in errors
+    assert "The file's columns are: one, two, a, b. Say which one is meant, such as --column question=NAME" in errors
     fields = ("question=one", "answer=two", "question_sentiment=a", "answer_sentiment=b")
     code, _, errors = mh("import", path, *(part for one in fields for part in ("--column", one)))
     assert code == 0

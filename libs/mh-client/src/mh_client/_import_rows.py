@@ -36,7 +36,8 @@ def opened(path: Path, read: ReadOptions, labeller: Labeller | None) -> Iterator
             _refuse_without_sentiments(reader, labeller)
             yield reader
     except FileRefusedError as error:
-        told = str(error)
+        # The option of `mh import`, which most people use.
+        told = str(error).replace(" question=NAME and answer=NAME", " --column question=NAME --column answer=NAME")
         raise ImportRefusedError(told if told.startswith(f"{path}: ") else f"{path.name}: {told}") from error
 
 
