@@ -44,7 +44,7 @@ class Contract:
     """Checks an API's error responses against its OpenAPI document."""
 
     def __init__(self, url: str) -> None:
-        self._paths = httpx.get(f"{url}/openapi.json").raise_for_status().json()["paths"]
+        self._paths = httpx.get(f"{url}/openapi.json", timeout=60).raise_for_status().json()["paths"]
         self.undocumented: list[str] = []
 
     def check(self, response: httpx.Response) -> None:

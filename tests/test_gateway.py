@@ -300,7 +300,7 @@ def test_nobody_outside_reaches_what_is_internal(gateway: Gateway, path: str) ->
 
 
 def test_our_own_services_reach_the_conversations_and_nothing_else(gateway: Gateway) -> None:
-    with httpx.Client(base_url=gateway.services_url) as services:
+    with httpx.Client(base_url=gateway.services_url, timeout=60) as services:
         assert services.get("/api/v1/conversations?ids=1").json()["upstream"] == local_gateway.CONVERSATIONS
         assert services.post("/internal/index/reports", json={}).json()["upstream"] == local_gateway.CONVERSATIONS
         assert services.get("/").json() == {"upstream": local_gateway.CONVERSATIONS, "target": "/"}

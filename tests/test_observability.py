@@ -42,7 +42,7 @@ class Observed:
 
     def scraped(self) -> str:
         addresses = (f"{self.stack.api_url}/metrics", f"{self.stack.rag_url}/metrics", self.metrics_url)
-        return "".join(httpx.get(address).raise_for_status().text for address in addresses)
+        return "".join(httpx.get(address, timeout=60).raise_for_status().text for address in addresses)
 
     def spans(self, name: str, trace: str) -> list[ReceivedSpan]:
         return [span for span in self.collector.named(name) if span.trace_id == trace]
@@ -60,7 +60,7 @@ class Observed:
             headers={"traceparent": traceparent},
         ).raise_for_status()
         state = f"{self.stack.api_url}{CONVERSATIONS}/{answer.json()['id']}/index-state"
-        wait_until(lambda: httpx.get(state).raise_for_status().json()["status"] == "indexed")
+        wait_until(lambda: httpx.get(state, timeout=60).raise_for_status().json()["status"] == "indexed")
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +150,8 @@ def test_lines_carry_what_they_belong_to(observed: Observed) -> None:
 def test_the_worker_shows_what_all_of_its_processes_did(observed: Observed) -> None:
     observed.write("How do I say no?")
     task = {"task": "CreatedMentalHealthConversationJob"}
-    wait_until(lambda: metric_value(httpx.get(observed.metrics_url).text, "mh_queue_taken") == 0)
-    text = httpx.get(observed.metrics_url).raise_for_status().text
+    wait_until(lambda: metric_value(httpx.get(observed.metrics_url, timeout=60).text, "mh_queue_taken") == 0)
+    text = httpx.get(observed.metrics_url, timeout=60).raise_for_status().text
     assert metric_value(text, "mh_jobs_total", outcome="done", **task) >= 1
     assert metric_value(text, "mh_job_duration_seconds_count", **task) >= 1
     assert metric_value(text, "mh_index_rows_total", outcome="indexed") >= 1

@@ -33,7 +33,7 @@ async def test_feedback_given_at_the_answers_is_found_in_the_history(platform: S
     user = entry.user_id or ""
     await api.send(record_answer(entry))
 
-    async with httpx.AsyncClient(base_url=platform.rag_url) as rag:
+    async with httpx.AsyncClient(base_url=platform.rag_url, timeout=60) as rag:
         path, body = f"/api/v1/answers/{entry.answer_id}/feedback", {"rating": "down", "comment": "Too short."}
         assert (await rag.post(path, json=body)).status_code == 404
         given = await rag.post(path, json=body, headers={"X-User-Id": user})

@@ -47,11 +47,11 @@ def test_a_process_without_metrics_creates_no_file(tmp_path: Path) -> None:
 def test_metrics_are_served_until_the_server_is_stopped() -> None:
     port = servers.free_port()
     stop = metrics.serve("127.0.0.1", port)
-    answer = httpx.get(f"http://127.0.0.1:{port}/metrics")
+    answer = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60)
     with pytest.raises(OSError, match="in use"):
         metrics.serve("127.0.0.1", port)
     stop()
     assert answer.status_code == 200
     assert "python_info" in answer.text
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{port}/metrics")
+        httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60)

@@ -163,7 +163,7 @@ def test_metrics_are_shown_where_the_port_says_and_a_port_that_is_taken_stops_no
     try:
         with capture_logs() as logs:
             serve_metrics(settings)()
-        text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60).text
     finally:
         stop()
     serve_metrics(Settings(redis=RedisSettings(url=redis_url)))()

@@ -67,7 +67,7 @@ async def test_a_disconnect_before_the_answer_starts_costs_nothing(
     stub.add_faults(Fault(hang=True, path=CHAT))
     history = [{"role": "user", "content": "My patient wakes at night."}]
     with served(with_model) as url:
-        async with httpx.AsyncClient(headers={"Accept": accept}) as http:
+        async with httpx.AsyncClient(headers={"Accept": accept}, timeout=60) as http:
             request = http.post(url + PATH, json={"question": "And then?", "conversation_history": history})
             task = asyncio.create_task(request)
             await eventually(lambda: len(stub.chats()) == 1)

@@ -111,7 +111,7 @@ async def test_search_returns_what_the_api_returns(
     with served(settings) as url:
         async with connected(url, mode) as client:
             result = await client.call_tool("search", query)
-        async with httpx.AsyncClient(base_url=url) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
             hits = (await http.post("/api/v1/search", json={**query, "plain_query": True})).json()["hits"]
     assert not result.is_error
     found = result.structured_content
@@ -308,7 +308,7 @@ async def test_without_the_key_nothing_is_disclosed(
     with served(settings) as url:
         async with connected(url, mode, Authorization="Bearer a key of mine") as client:
             assert not (await client.call_tool("search", {"query": "sleep"})).is_error
-        async with httpx.AsyncClient(base_url=url, headers=ACCEPT) as http:
+        async with httpx.AsyncClient(base_url=url, headers=ACCEPT, timeout=60) as http:
             none = await http.post("/mcp", json=INITIALIZE)
             other = await http.post("/mcp", json=INITIALIZE, headers={"Authorization": "Bearer another"})
         # The SDK's client shows the server's message.
@@ -341,7 +341,7 @@ async def test_only_allowed_origins_may_call(
     # As in DNS rebinding: Host and Origin agree.
     headers = {**ACCEPT, "Origin": origin, "Host": origin.partition("//")[2] or "here"}
     with served(settings) as url:
-        async with httpx.AsyncClient(base_url=url, headers=headers) as http:
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as http:
             response = await http.post("/mcp", json=INITIALIZE)
     assert response.status_code == status
     if status == 403:
@@ -358,7 +358,7 @@ async def test_preflight_requests_of_allowed_origins_succeed(served: ServeApp, s
         "Access-Control-Request-Headers": "authorization, content-type, mcp-protocol-version",
     }
     with served(settings) as url:
-        async with httpx.AsyncClient(base_url=url) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
             response = await http.options("/mcp", headers=asked)
     assert response.status_code == 200
     assert response.headers["Access-Control-Allow-Origin"] == "https://chat.example.org"
@@ -367,7 +367,7 @@ async def test_preflight_requests_of_allowed_origins_succeed(served: ServeApp, s
 
 async def test_there_is_no_get_stream(served: ServeApp, settings: Settings) -> None:
     with served(settings) as url:
-        async with httpx.AsyncClient(base_url=url, headers=ACCEPT) as http:
+        async with httpx.AsyncClient(base_url=url, headers=ACCEPT, timeout=60) as http:
             for method in ("GET", "DELETE"):
                 response = await http.request(method, "/mcp")
                 assert response.status_code == 405

@@ -98,7 +98,7 @@ async def test_every_transport_gives_the_same_results(
         ):
             listed = [(await client.list_tools()).tools for client in (direct, prefixed, local)]
             results = [await results_of(client) for client in (direct, prefixed, local)]
-        async with httpx.AsyncClient(base_url=url) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
             hits = (await http.post("/api/v1/search", json={**CALLS[0][1], "plain_query": True})).json()["hits"]
     assert listed[0] == listed[1] == listed[2]
     for one in results:

@@ -373,7 +373,7 @@ async def test_the_key_is_checked_before_the_body_is_read(
         async with sdk(url, "wrong") as client:
             with pytest.raises(openai.AuthenticationError) as refused:
                 await client.models.list()
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             response = await http.post(url + CHAT, content=b"no JSON", headers={"Authorization": "Basic x"})
             elsewhere = await http.post(f"{url}/v1/vector_stores/conversations/search", json={"query": "x"})
     assert (refused.value.code, refused.value.type) == ("invalid_api_key", "invalid_request_error")
