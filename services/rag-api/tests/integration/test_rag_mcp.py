@@ -252,7 +252,7 @@ async def test_a_failed_answer_still_includes_its_sources(
         async with connected(url) as client:
             text = refused(await client.call_tool("ask", {"question": QUESTION, "top_k": 2}))
     assert text.startswith("502 Bad Gateway")
-    assert "`fetch` returns what was found: " in text
+    assert "Use `fetch` to read what was found: " in text
     assert set(text.rpartition(": ")[2].removesuffix(".").split(", ")) == {"1", "2"}
 
 
