@@ -5,16 +5,20 @@ highlights them in texts. Milvus's own analyzer, used for BM25, does nearly the 
 all expose its output.
 """
 
-import re
 import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+import regex
 import snowballstemmer
 
-_WORD: Final = re.compile(r"[^\W_]+")
+from mh_common.text import is_blank
+
+# Python's own `re` ends a word at every mark, for example at the vowel signs of Devanagari and at an accent that is a
+# separate character. Soft hyphens and joiners, which are invisible, do not end a word either.
+_WORD: Final = regex.compile(r"[\p{L}\p{N}](?:[\u00ad\u200c\u200d\u2060\ufeff]*+[\p{L}\p{N}\p{M}])*+")
 _STEMMER: Final = snowballstemmer.stemmer("english")
 MAX_WORD_LENGTH: Final = 64
 """Characters of a word that are stemmed; no real word is longer."""
@@ -30,10 +34,10 @@ class Word:
 
 
 def words_of(text: str) -> Iterator[Word]:
-    """Yield the words of a text in order: runs of letters and digits.
+    """Yield the words of a text in order: runs of letters and digits with their marks.
 
-    A stem consists of letters and digits only. Words in other languages are stemmed as well, which is good enough:
-    equal words have equal stems.
+    A stem consists of letters and digits, and of the marks that spell them. Words in other languages are stemmed as
+    well, which is good enough: equal words have equal stems.
     """
     for match in _WORD.finditer(text):
         yield Word(match.start(), match.end(), stem_of(match.group()))
@@ -50,8 +54,22 @@ def spans_of(stems: Collection[str], text: str) -> Iterator[tuple[int, int]]:
 def stem_of(word: str) -> str:
     """Return the stem of one word."""
     plain = unicodedata.normalize("NFKD", word[:MAX_WORD_LENGTH].casefold())
-    letters = "".join(character for character in plain if character.isalnum())
+    letters = "".join(filter(_spells, plain))
     return str(_STEMMER.stemWord(letters or word))
+
+
+def _spells(character: str) -> bool:
+    """Return whether leaving this character out of a word makes it another word.
+
+    Accents, and the vowel points of Arabic and Hebrew, are optional in writing; vowel signs and viramas are not. Their
+    combining classes tell them apart (Unicode Standard Annex #44, table 15).
+    """
+    if unicodedata.category(character) not in ("Mn", "Mc"):
+        return character.isalnum()
+    if is_blank(character):
+        return False
+    place = unicodedata.combining(character)
+    return place in (0, 7, 8, 9) or 84 <= place <= 132
 
 
 def indexed_words(*texts: str) -> str:
