@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
-from mh_common.models import FieldProblem, Problem
+from mh_common.models import FieldProblem, Problem, faults
 from mh_common.retries import Backoff, parse_retry_after
 from pydantic import BaseModel, ValidationError
 
@@ -176,11 +176,4 @@ def validated(model: type[M], values: Mapping[str, object]) -> M:
 
 def field_problems(error: ValidationError) -> list[FieldProblem]:
     """Convert pydantic's errors, without the input."""
-    return [
-        FieldProblem(
-            field=".".join(map(str, fault["loc"])),
-            message=fault["msg"].removeprefix("Value error, "),
-            row=next((part for part in fault["loc"] if isinstance(part, int)), None),
-        )
-        for fault in error.errors(include_input=False, include_url=False, include_context=False)
-    ]
+    return faults.field_problems(error.errors(include_input=False, include_url=False, include_context=False))

@@ -13,6 +13,8 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
+from mh_common.text import is_blank, normalized
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -243,12 +245,14 @@ def is_single_line(text: str) -> bool:
 
 
 def validate_text(field: ConversationField, text: str) -> str:
-    """Return a text or URL as it is stored, without surrounding whitespace.
+    """Return a text or URL as it is stored: without surrounding whitespace, in Unicode's normal form C.
 
     Raises:
         ValueError: it is not a valid value of this field.
     """
-    text = text.strip()
+    text = normalized(text.strip())
+    if text and is_blank(text):
+        raise ValueError("must not be blank: it has no visible character")
     if not 1 <= len(text) <= field.max_length:
         raise ValueError(f"must have 1 to {field.max_length:,} characters")
     if not is_single_line(text):

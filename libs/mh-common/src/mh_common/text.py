@@ -59,6 +59,11 @@ def is_blank(text: str) -> bool:
     return not text or _UNSEEN.fullmatch(text) is not None
 
 
+def as_read(text: str) -> str:
+    """Return a stored text as search reads and shows it: plain text in normal form. Not to be applied twice."""
+    return normalized(plain_text(text))
+
+
 def plain_text(text: str) -> str:
     """Return what a browser would show of a text that holds HTML; any other text as it is.
 
@@ -66,6 +71,8 @@ def plain_text(text: str) -> str:
     scripts, styles and comments are left out. What only looks like a tag stays. Where the text has no blocks, its own
     line breaks count.
     """
+    if "<" not in text and "&" not in text:
+        return text
     shown = _without_comments(text)
     tags = list(_TAG.finditer(shown))
     if not tags and shown == text and _decoded(text) == text:

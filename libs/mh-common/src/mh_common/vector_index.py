@@ -4,6 +4,7 @@ import hashlib
 from typing import Final
 
 from mh_common import fields
+from mh_common.text import normalized
 
 COLLECTION: Final = "mental_health_embeddings_development"
 """Name that readers search and the worker writes: a collection or, on a server after the first rebuild, its alias."""
@@ -55,7 +56,7 @@ ANALYZER: Final = {
 }
 """How Milvus tokenizes `text` and queries for BM25."""
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 """Schema number, raised with each change to the fields' meaning or content; an index with another must be rebuilt."""
 
 MAX_VARCHAR_BYTES: Final = 65_535
@@ -84,7 +85,7 @@ def embedded_text(question: str, answer: str) -> str:
 
 def question_hash(question: str) -> int:
     """Return 63 bits of the question's SHA-256: non-negative, and the same in every process and release."""
-    return int.from_bytes(hashlib.sha256(question.encode()).digest()[:8], "big") >> 1
+    return int.from_bytes(hashlib.sha256(normalized(question).encode()).digest()[:8], "big") >> 1
 
 
 def truncate_to_bytes(text: str, limit: int = MAX_VARCHAR_BYTES) -> str:

@@ -14,6 +14,7 @@ from mh_common.models import (
     SearchRequest,
     Sentiment,
 )
+from mh_common.text import is_blank, normalized, plain_text
 from mh_common.units import conversation_unit
 from pydantic import ValidationError
 
@@ -24,11 +25,11 @@ def create(question: str, answer: str = "a") -> ConversationCreate:
     return ConversationCreate.model_validate({"question": question, "answer": answer, **SENTIMENTS})
 
 
-@given(st.text(min_size=1).filter(lambda text: text.strip() and "\x00" not in text))
-def test_any_unicode_text_is_accepted_and_only_trimmed(text: str) -> None:
+@given(st.text(min_size=1).filter(lambda text: not is_blank(plain_text(text)) and "\x00" not in text))
+def test_any_unicode_text_is_accepted_trimmed_and_in_normal_form(text: str) -> None:
     conversation = create(text)
 
-    assert conversation.question in text
+    assert conversation.question in normalized(text)
     assert ConversationCreate.model_validate_json(conversation.model_dump_json()) == conversation
 
 

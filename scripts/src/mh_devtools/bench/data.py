@@ -26,7 +26,8 @@ def read_rows(path: Path) -> list[ConversationCreate]:
     fields = ConversationCreate.model_fields
     with path.open(encoding="utf-8", newline="") as file:
         return [
-            ConversationCreate(**{name: row[name] for name in fields if row.get(name)}) for row in csv.DictReader(file)
+            ConversationCreate.model_validate({name: row[name] for name in fields if row.get(name)})
+            for row in csv.DictReader(file)
         ]
 
 

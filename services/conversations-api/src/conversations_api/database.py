@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
+from mh_common.text import as_read
 from sqlalchemy import Connection, MetaData, event, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
@@ -94,7 +95,12 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
     # SQLite's own functions fold only ASCII letters.
-    connection.create_function("casefold", 1, str.casefold, deterministic=True)
+    connection.create_function("folded", 1, _folded, deterministic=True)
+
+
+def _folded(text: str) -> str:
+    """Return a stored text for comparisons that ignore case: what is shown of it."""
+    return as_read(text).casefold()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -46,7 +47,7 @@ TEXTS = [
     "🙂" * 1_000_000,
     "‏שלום, мир 你好 👩‍👩‍👧",
     "tab\tand\r\nlines\n\nand \\ ' \" %s :x {} ;--",
-    "e\u0301 \u2028 \ufeff \x01",
+    "\xe9 \u2028 \ufeff \x01",
 ]
 
 
@@ -56,6 +57,52 @@ async def test_any_text_comes_back_unchanged(client: httpx.AsyncClient) -> None:
         read = (await client.get(f"{PATH}/{created['id']}")).json()
         assert read["question"] == text
         assert read["answer"] == text
+
+
+async def test_texts_are_stored_in_one_normal_form(client: httpx.AsyncClient) -> None:
+    decomposed = await add(client, question="cafe\u0301", category="the\u0301")
+
+    assert (decomposed["question"], decomposed["category"]) == ("caf\xe9", "th\xe9")
+    for category in ("the\u0301", "th\xe9"):
+        page = (await client.get(PATH, params={"category": category, "ids": decomposed["id"]})).json()
+        assert [item["id"] for item in page["items"]] == [decomposed["id"]]
+
+
+BLANK = ["\u200b", "\ufeff", "\xad", "\u3164", "\u2060", "\U000e0041", " \u200b \x07", "<p>&nbsp;</p>", "&#8203;"]
+
+
+@pytest.mark.parametrize("text", BLANK)
+async def test_a_text_that_shows_nothing_is_blank(client: httpx.AsyncClient, text: str) -> None:
+    for field in ("question", "answer"):
+        assert_problem(await client.post(PATH, json={**NEW, field: text}), 422)
+    assert_problem(await client.get(PATH, params={"q": "\u2060"}), 400)
+    assert_problem(await client.get(PATH, params={"category": "\u2060"}), 400)
+
+
+async def test_html_is_stored_and_listed_as_it_was_sent(client: httpx.AsyncClient) -> None:
+    html = "<p>Caf&eacute;&nbsp;talk</p><p>Next</p>"
+    created = await add(client, answer=html)
+
+    assert (await client.get(f"{PATH}/{created['id']}")).json()["answer"] == html
+
+
+@pytest.mark.parametrize("key", ["225.0", "2_26", "+1", "1_0", "\u0661", "01x", " 1"])
+async def test_a_key_consists_of_digits(client: httpx.AsyncClient, key: str) -> None:
+    assert_problem(await client.delete(f"{PATH}/{quote(key)}"), 400)
+    assert_problem(await client.get(PATH, params={"ids": key}), 400)
+    assert_problem(await client.get(PATH, params={"limit": key}), 400)
+
+
+@pytest.mark.parametrize("ids", [[True], ["1"], [1.0], [1, True]])
+async def test_only_numbers_are_ids(client: httpx.AsyncClient, ids: list[object]) -> None:
+    assert_problem(await client.post(f"{PATH}/bulk-delete", json={"ids": ids}), 422)
+
+
+async def test_half_a_million_wrong_ids_make_one_error(client: httpx.AsyncClient) -> None:
+    answer = await client.post(f"{PATH}/bulk-delete", json={"ids": [""] * 500_000})
+
+    problem = assert_problem(answer, 422)
+    assert problem["errors"] == [{"field": "ids", "message": "must have at most 1,000 members"}]
 
 
 async def test_texts_are_trimmed(client: httpx.AsyncClient) -> None:
@@ -87,7 +134,9 @@ async def test_a_bad_field_is_named_and_its_text_not_repeated(client: httpx.Asyn
             await client.patch(f"{PATH}/1", content=part, headers=json_type),
         ):
             problem = assert_problem(answer, 422)
-            assert [error["field"] for error in problem["errors"]] == list(changes)
+            # null for a field that cannot be cleared is the same as leaving it out.
+            no_change = answer.request.method == "PATCH" and None in changes.values()
+            assert [error["field"] for error in problem["errors"]] == ([""] if no_change else list(changes))
             assert "xxx" not in answer.text
             assert "half " not in answer.text.replace("half of a surrogate pair", "")
 

@@ -89,7 +89,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         (changed("name", "x" * 201), "at most 200 characters"),
         (changed("note", "x" * 2001), "at most 2000 characters"),
         (changed("configuration", {"k": "ä" * 10_000}), "at most 16,384 bytes of JSON"),
-        (changed("configuration", ["no object"]), "valid dictionary"),
+        (changed("configuration", ["no object"]), "must be a JSON object"),
         (changed("data_set.sha256", "0A" * 32), "should match pattern"),
         (changed("data_set.cases", 0), "greater than or equal to 1"),
         (changed("data_set.cases", 3), "data_set.cases values for each measure"),

@@ -15,6 +15,7 @@ from conversations_api.database import SessionFactory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mh_common.formats import unguard
+from mh_common.text import is_blank, normalized, plain_text
 from mh_devtools.testing.fixtures import RunQuery
 
 PATH = "/api/v1/conversations"
@@ -46,7 +47,7 @@ def read_csv(text: str) -> list[dict[str, str]]:
 TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=40),
     st.text(st.sampled_from("a=,;\"'\r\n\t+-@|🙂\u2028\x85\ufeff"), min_size=1, max_size=20),
-).filter(lambda text: text.strip() == text and text)
+).filter(lambda text: text.strip() == text and normalized(text) == text and not is_blank(plain_text(text)))
 
 
 @given(texts=st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5))

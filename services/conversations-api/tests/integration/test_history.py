@@ -186,14 +186,14 @@ async def test_bad_parameters_are_bad_requests(
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"answer_id": "17"}, "valid UUID"),
+        ({"answer_id": "17"}, "must be a UUID"),
         ({"user_id": "two words"}, "should match pattern"),
         ({"question": " "}, "at least 1 character"),
         ({"question": "x" * 8001}, "at most 8000 characters"),
         ({"answer": "x" * 200_001}, "at most 200000 characters"),
         ({"answer": "\x00"}, "NUL"),
         ({"filters": {"ids": list(range(20_000))}}, "at most 65,536 bytes of JSON"),
-        ({"hits": [{"id": 1, "version": 1, "score": 0.5}] * 101}, "at most 100 items"),
+        ({"hits": [{"id": 1, "version": 1, "score": 0.5}] * 101}, "at most 100 members"),
         ({"hits": [{"id": 1, "version": 1, "score": 1.5}]}, "less than or equal to 1"),
         ({"latency_ms": -1}, "greater than or equal to 0"),
         ({"feedback": None}, "is unknown"),

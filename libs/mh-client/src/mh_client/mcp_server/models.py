@@ -4,11 +4,12 @@
 id, title, text, url and metadata. Ids are strings there.
 """
 
+import re
 from typing import Annotated, Final
 
 from mh_common.fields import CREATED_AT, ID, NAMES, Sentiment, join_names
 from mh_common.models import MAX_ID, ConversationDetails, QueryText, SearchFilters, WireModel
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 _ID_PATTERN: Final = "^[1-9][0-9]{0,18}$"
 METADATA: Final = [name for name in NAMES if name != ID.name]
@@ -17,12 +18,11 @@ METADATA.insert(METADATA.index(CREATED_AT.name), "version")
 _EXCERPT_NOTE: Final = "Long texts are truncated; `fetch` returns them in full."
 
 
-def _validate_id(value: str) -> str:
-    key = value.strip()
-    # isdecimal alone accepts digits of other scripts.
-    if not (key.isascii() and key.isdecimal() and 1 <= int(key[:20]) <= MAX_ID):
+def _validate_id(value: str | int) -> str | int:
+    # int alone would also accept digits of any script, signs and underscores.
+    if not re.fullmatch("[0-9]{1,19}", str(value)) or not 1 <= int(value) <= MAX_ID:
         raise ValueError("must be the id of a conversation as `search` returns it, such as 42")
-    return key
+    return int(value)
 
 
 class _SearchInput(WireModel):
@@ -41,11 +41,8 @@ class FetchInput(WireModel):
     """Arguments of `fetch`."""
 
     # Models tend to send numeric ids as numbers.
-    model_config = ConfigDict(coerce_numbers_to_str=True)
-
-    id: Annotated[str, AfterValidator(_validate_id)] = Field(
+    id: Annotated[Annotated[str, Field(pattern=_ID_PATTERN)] | int, AfterValidator(_validate_id)] = Field(
         description="Id of a conversation, from the results of `search` or the sources of `ask`.",
-        json_schema_extra={"pattern": _ID_PATTERN},
     )
 
 

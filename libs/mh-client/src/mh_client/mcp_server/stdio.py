@@ -4,6 +4,7 @@ from typing import cast
 
 from mcp.server.stdio import stdio_server
 from mh_common.models import Answer, Conversation, SearchFilters, SearchResult
+from mh_common.text import as_read
 
 from mh_client._client import AsyncClient
 from mh_client.mcp_server.server import build_server
@@ -26,7 +27,10 @@ class RemotePlatform:
     async def find(self, key: int) -> Conversation | None:
         """See `Platform.find`."""
         page = await self._client.conversations.list(ids=[key], limit=1)
-        return page.items[0] if page.items else None
+        if not page.items:
+            return None
+        row = page.items[0]
+        return row.model_copy(update={"question": as_read(row.question), "answer": as_read(row.answer)})
 
     async def answer(self, question: str, top_k: int) -> Answer:
         """See `Platform.answer`."""

@@ -36,7 +36,7 @@ class Platform(Protocol):
         ...
 
     async def find(self, key: int) -> Conversation | None:
-        """Return the current version of a conversation; None if it does not exist."""
+        """Return the current version of a conversation, its texts as plain text; None if it does not exist."""
         ...
 
     async def answer(self, question: str, top_k: int) -> Answer:
@@ -90,7 +90,7 @@ async def _fetch(platform: Platform, asked: FetchInput) -> FetchOutput:
         message = f"there is no conversation {asked.id}; it may have been deleted. Use an id from a new search"
         raise InvalidInputError([FieldProblem(field="id", message=message)])
     return FetchOutput(
-        id=asked.id,
+        id=str(asked.id),
         title=_excerpt(row.question, MAX_TITLE_LENGTH),
         text=f"Question:\n{row.question}\n\nAnswer:\n{row.answer}",
         url=platform.link(row.id),

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from mh_common.models.base import QueryText, WireModel
+from mh_common.models.base import AtMost, QueryText, RequestModel, WireModel
 
 MAX_TURNS: Final = 20
 """Most turns of conversation history in one request."""
@@ -43,9 +43,8 @@ class AnswerRequest(WireModel):
 
     question: QueryText = Field(description="Free text, 1 to 8,000 characters after trimming.")
     top_k: int = Field(default=3, ge=1, le=20, description="Number of conversations to ground the answer in.")
-    conversation_history: Annotated[list[ConversationTurn], AfterValidator(_short_enough)] = Field(
+    conversation_history: Annotated[list[ConversationTurn], AtMost(MAX_TURNS), AfterValidator(_short_enough)] = Field(
         default=[],
-        max_length=MAX_TURNS,
         description="The conversation that this question follows up on, oldest turn first. At most "
         f"{MAX_TURNS} turns and {MAX_HISTORY_LENGTH:,} characters.",
     )
@@ -76,7 +75,7 @@ class QueryOrigin(StrEnum):
     """The question as asked, because the language model failed to rewrite it."""
 
 
-class Usage(BaseModel):
+class Usage(RequestModel):
     """Tokens counted by the language model over all calls for one answer; all 0 if no model was called."""
 
     prompt_tokens: int = 0

@@ -1,7 +1,7 @@
 """Conversations, lists of them and statistics."""
 
 from datetime import date
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -9,11 +9,13 @@ from mh_common.fields import Sentiment
 from mh_common.models.base import (
     MAX_BULK_ROWS,
     UNSET,
+    AtMost,
     Author,
     Category,
     ConversationId,
     ConversationText,
     Day,
+    OneOf,
     SourceUrl,
     WireModel,
 )
@@ -86,8 +88,10 @@ class _ContentUpdate(WireModel):
 class ConversationUpdate(_DetailsInput, _ContentUpdate):
     """The fields of a conversation to change, at least one; omitted fields are unchanged.
 
-    null clears `source_url`, `source_date`, `category` or `author`; the others may not be null.
+    null clears `source_url`, `source_date`, `category` or `author`; for the others it is the same as leaving them out.
     """
+
+    null_is_a_value: ClassVar[frozenset[str]] = frozenset(ConversationDetails.model_fields)
 
     model_config = ConfigDict(
         extra="forbid",
@@ -134,7 +138,7 @@ class ConversationPage(BaseModel):
 class BulkCreate(WireModel):
     """Conversations to create: all of them or, if one is invalid, none."""
 
-    items: list[ConversationCreate] = Field(min_length=1, max_length=MAX_BULK_ROWS)
+    items: Annotated[list[ConversationCreate], AtMost(MAX_BULK_ROWS, least=1)]
 
 
 class BulkCreated(BaseModel):
@@ -146,7 +150,7 @@ class BulkCreated(BaseModel):
 class BulkDelete(WireModel):
     """Conversations to delete; ids that do not exist are ignored."""
 
-    ids: list[ConversationId] = Field(min_length=1, max_length=MAX_BULK_ROWS)
+    ids: Annotated[list[ConversationId], AtMost(MAX_BULK_ROWS, least=1)]
 
 
 class BulkDeleted(BaseModel):

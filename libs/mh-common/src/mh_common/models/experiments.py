@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from mh_common.models.base import WireModel, max_json_bytes, reject_nul
+from mh_common.models.base import NORMAL_FORM, AtMost, WireModel, max_json_bytes, reject_blank, reject_nul
 
 MAX_CASES = 10_000
 """Most cases of a data set."""
@@ -25,7 +25,11 @@ MAX_CONFIGURATION_BYTES = 16_384
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 MeasureName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_@.]{0,31}$")]
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(reject_nul)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(reject_nul),
+    AfterValidator(reject_blank),
+    NORMAL_FORM,
 ]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
@@ -52,7 +56,7 @@ class Figure(WireModel):
         return self
 
 
-Figures = Annotated[dict[MeasureName, Figure], Field(min_length=1, max_length=MAX_MEASURES)]
+Figures = Annotated[dict[MeasureName, Figure], AtMost(MAX_MEASURES, least=1)]
 
 
 class ThemeMetrics(WireModel):
@@ -66,7 +70,7 @@ class ExperimentMetrics(WireModel):
     """The figures over all cases and by theme."""
 
     figures: Figures = Field(description="By measure, for example hit@3 or ndcg@10.")
-    themes: dict[Name, ThemeMetrics] = Field(default={}, max_length=MAX_THEMES, description="By theme.")
+    themes: Annotated[dict[Name, ThemeMetrics], AtMost(MAX_THEMES)] = Field(default={}, description="By theme.")
 
 
 class _ExperimentFields(WireModel):
@@ -83,10 +87,8 @@ class _ExperimentFields(WireModel):
 class ExperimentCreate(_ExperimentFields):
     """An experiment to save."""
 
-    per_case: dict[MeasureName, list[Fraction]] = Field(
-        default={},
-        max_length=MAX_MEASURES,
-        description="Each measure's value for every case, in the data set's order.",
+    per_case: Annotated[dict[MeasureName, Annotated[list[Fraction], AtMost(MAX_CASES)]], AtMost(MAX_MEASURES)] = Field(
+        default={}, description="Each measure's value for every case, in the data set's order."
     )
 
     @model_validator(mode="after")

@@ -5,11 +5,13 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from mh_common.models.base import UtcTime, WireModel, reject_nul
+from mh_common.models.base import OneOf, UtcTime, WireModel, reject_blank, reject_nul
 
 RunOwner = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
 
-RunReason = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(reject_nul)]
+RunReason = Annotated[
+    str, StringConstraints(min_length=1, max_length=500), AfterValidator(reject_nul), AfterValidator(reject_blank)
+]
 
 
 class IndexRunKind(StrEnum):
@@ -47,7 +49,7 @@ class IndexSyncRequest(WireModel):
 class IndexRunCreate(WireModel):
     """A run that its creator executes itself: no job is queued for it."""
 
-    kind: IndexRunKind
+    kind: OneOf[IndexRunKind]
 
 
 class IndexRunClaim(WireModel):
@@ -70,7 +72,7 @@ class IndexRunProgress(RunCounts):
     """A worker's progress report on its run; it extends the worker's lease."""
 
     owner: RunOwner
-    status: IndexRunStatus = Field(description="running, done or failed")
+    status: OneOf[IndexRunStatus] = Field(description="running, done or failed")
     reason: RunReason | None = Field(
         default=None,
         description="Why the run failed, without any text of a conversation; only if status is failed.",

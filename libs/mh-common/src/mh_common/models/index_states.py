@@ -1,10 +1,10 @@
 """Index states: whether the vector index matches MySQL; for users by conversation, for the worker by unit."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
-from mh_common.models.base import MAX_BULK_ROWS, ConversationId, WireModel
+from mh_common.models.base import MAX_BULK_ROWS, AtMost, ConversationId, OneOf, WireModel
 from mh_common.units import IndexStatus, Ordinal, SourceId, UnitKey, UnitKind
 
 INTERNAL_INDEX = "/internal/index"
@@ -47,7 +47,7 @@ class IndexOutcome(WireUnit, WireModel):
     """The outcome of indexing one unit, as reported by the worker."""
 
     version: int = Field(ge=1, description="The version that was indexed or failed.")
-    status: IndexStatus = Field(description="indexed or failed")
+    status: OneOf[IndexStatus] = Field(description="indexed or failed")
     reason: str | None = Field(
         default=None, max_length=500, description="For failed: the reason, without any text of the row."
     )
@@ -64,7 +64,7 @@ class IndexOutcome(WireUnit, WireModel):
 class IndexReport(WireModel):
     """The outcomes of one job."""
 
-    outcomes: list[IndexOutcome] = Field(min_length=1, max_length=MAX_BULK_ROWS)
+    outcomes: Annotated[list[IndexOutcome], AtMost(MAX_BULK_ROWS, least=1)]
 
 
 class UnitVersion(WireUnit):
@@ -119,7 +119,7 @@ class IndexFailurePage(BaseModel):
 class IndexQueue(WireModel):
     """Conversations to queue for indexing; those that do not exist are deleted from the index."""
 
-    ids: list[ConversationId] = Field(min_length=1, max_length=MAX_BULK_ROWS)
+    ids: Annotated[list[ConversationId], AtMost(MAX_BULK_ROWS, least=1)]
 
 
 class IndexQueued(BaseModel):
@@ -135,7 +135,7 @@ class QueuedUnit(WireUnit, WireModel):
 class UnitQueue(WireModel):
     """Units to queue for indexing; those that do not exist are deleted from the index."""
 
-    units: list[QueuedUnit] = Field(min_length=1, max_length=MAX_BULK_ROWS)
+    units: Annotated[list[QueuedUnit], AtMost(MAX_BULK_ROWS, least=1)]
 
 
 class CurrentVersion(WireUnit):

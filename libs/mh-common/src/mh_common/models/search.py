@@ -1,7 +1,7 @@
 """Search: semantic, keyword and hybrid."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,10 +9,12 @@ from mh_common.fields import FIELDS, FILTERS, Sentiment
 from mh_common.models.base import (
     MAX_BULK_ROWS,
     MAX_VALUES,
+    AtMost,
     Author,
     Category,
     ConversationId,
     Day,
+    OneOf,
     QueryText,
     SourceUrl,
     UtcTime,
@@ -36,30 +38,35 @@ class GroupBy(StrEnum):
     NONE = "none"
 
 
-def _filter(name: str, **limits: Any) -> Any:
+T = TypeVar("T")
+AnyOf = Annotated[list[T], AtMost(MAX_VALUES, least=1)]
+"""The values of one filter, of which one must match."""
+
+
+def _filter(name: str) -> Any:
     """Return the model field for the filter of this name."""
-    return Field(default=None, description=FILTERS[name].description, **limits)
+    return Field(default=None, description=FILTERS[name].description)
 
 
 class SearchFilters(WireModel):
     """Conversations must match all of these. One field for each of `fields.FILTERS`."""
 
-    question_sentiment: list[Sentiment] | None = _filter("question_sentiment", min_length=1)
-    answer_sentiment: list[Sentiment] | None = _filter("answer_sentiment", min_length=1)
+    question_sentiment: AnyOf[OneOf[Sentiment]] | None = _filter("question_sentiment")
+    answer_sentiment: AnyOf[OneOf[Sentiment]] | None = _filter("answer_sentiment")
     created_after: UtcTime | None = _filter("created_after")
     created_before: UtcTime | None = _filter("created_before")
     updated_after: UtcTime | None = _filter("updated_after")
     updated_before: UtcTime | None = _filter("updated_before")
-    source_url: list[SourceUrl] | None = _filter("source_url", min_length=1, max_length=MAX_VALUES)
+    source_url: AnyOf[SourceUrl] | None = _filter("source_url")
     source_url_empty: bool | None = _filter("source_url_empty")
     source_date_after: Day | None = _filter("source_date_after")
     source_date_before: Day | None = _filter("source_date_before")
     source_date_empty: bool | None = _filter("source_date_empty")
-    category: list[Category] | None = _filter("category", min_length=1, max_length=MAX_VALUES)
+    category: AnyOf[Category] | None = _filter("category")
     category_empty: bool | None = _filter("category_empty")
-    author: list[Author] | None = _filter("author", min_length=1, max_length=MAX_VALUES)
+    author: AnyOf[Author] | None = _filter("author")
     author_empty: bool | None = _filter("author_empty")
-    ids: list[ConversationId] | None = _filter("ids", min_length=1, max_length=MAX_BULK_ROWS)
+    ids: Annotated[list[ConversationId], AtMost(MAX_BULK_ROWS, least=1)] | None = _filter("ids")
 
 
 class _SearchOptions(WireModel):
@@ -73,12 +80,12 @@ class _SearchOptions(WireModel):
     plain_query: bool = Field(
         default=False, description="Treat the query as free text only, without phrases, excluded words or filters."
     )
-    mode: SearchMode = Field(
+    mode: OneOf[SearchMode] = Field(
         default=SearchMode.HYBRID,
         description="semantic: by meaning. keyword: by words; needs no embedding model and finds only conversations "
         "that share a word with the query. hybrid: both.",
     )
-    group_by: GroupBy = Field(
+    group_by: OneOf[GroupBy] = Field(
         default=GroupBy.QUESTION,
         description="question: of conversations with the same question, only the best match. none: all.",
     )

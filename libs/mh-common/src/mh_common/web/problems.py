@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem documents (application/problem+json)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -12,7 +12,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from mh_common import errors
-from mh_common.models import FieldProblem, Problem
+from mh_common.models import Problem
+from mh_common.models.faults import field_problems
 
 log = structlog.get_logger(__name__)
 
@@ -20,13 +21,6 @@ PROBLEM_JSON: Final = "application/problem+json"
 UNEXPECTED_ERROR: Final = "unexpected_error"
 _SCHEMAS: Final = "#/components/schemas/{model}"
 _LOCATIONS: Final = (("body",), ("query",), ("path",), ("header",))
-_MESSAGES: Final = {
-    "extra_forbidden": "is unknown; remove or correct it",
-    "missing": "is required",
-    "model_attributes_type": "must be a JSON object, sent with Content-Type: application/json",
-}
-"""Clearer messages for some of pydantic's error types."""
-
 Statuses = Mapping[type[errors.DomainError], int]
 """HTTP status by class of domain error; the most derived class counts."""
 
@@ -103,20 +97,12 @@ def _validation_error(error: RequestValidationError) -> _ProblemParts:
     in_body = all(fault["loc"][:1] == ("body",) for fault in faults)
     status, part = (422, "body is") if in_body else (400, "parameters are")
     detail = f"The request's {part} invalid; see errors."
-    return _ProblemParts(status, detail, {"errors": field_problems(faults)})
+    return _ProblemParts(status, detail, {"errors": field_problems([_without_location(fault) for fault in faults])})
 
 
-def field_problems(faults: Sequence[Any]) -> list[FieldProblem]:
-    """Convert pydantic's error list, without the input values."""
-    found = []
-    for fault in faults:
-        # The first part is the location; a field can have the same name ("query").
-        path = fault["loc"][1:] if fault["loc"][:1] in _LOCATIONS else fault["loc"]
-        # The rows of a bulk request are in `items`.
-        row = path[1] if path[:1] == ("items",) and len(path) > 1 else None
-        message = _MESSAGES.get(fault["type"], str(fault["msg"]).removeprefix("Value error, "))
-        found.append(FieldProblem(field=".".join(map(str, path)), message=message, row=row))
-    return found
+def _without_location(fault: Mapping[str, Any]) -> Mapping[str, Any]:
+    # The first part says where the field is; a field can have the same name ("query").
+    return {**fault, "loc": fault["loc"][1:]} if fault["loc"][:1] in _LOCATIONS else fault
 
 
 def problem_of(request: Request, error: Exception, statuses: Statuses = STATUS_OF) -> tuple[Problem, Mapping[str, str]]:

@@ -1,11 +1,25 @@
 """The query parameters of the list of conversations and of the export."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from mh_common.fields import FILTERS, Sentiment
-from mh_common.models import MAX_VALUES, Author, Category, ConversationId, Day, QueryText, SourceUrl, UtcTime
-from pydantic import BaseModel, ConfigDict, Field
+from mh_common.models import (
+    MAX_VALUES,
+    AtMost,
+    Author,
+    Category,
+    Day,
+    FlagParameter,
+    NumberParameter,
+    OneOf,
+    QueryText,
+    SourceUrl,
+    UtcTime,
+    WireModel,
+)
+from mh_common.units import MAX_ID
+from pydantic import Field
 
 MAX_IDS: Final = 1000
 MAX_LIMIT: Final = 200
@@ -32,9 +46,13 @@ class Sort(StrEnum):
         return self.value.startswith("-")
 
 
-def _any_of(name: str, **limits: Any) -> Any:
+T = TypeVar("T")
+AnyOf = Annotated[list[T], AtMost(MAX_VALUES)]
+
+
+def _any_of(name: str) -> Any:
     """Return the query parameter for the filter with this name, which may be repeated."""
-    return Field(default=[], description=f"{FILTERS[name].description[:-1]}; may be repeated.", **limits)
+    return Field(default=[], description=f"{FILTERS[name].description[:-1]}; may be repeated.")
 
 
 def _bound(name: str) -> Any:
@@ -42,38 +60,36 @@ def _bound(name: str) -> Any:
     return Field(default=None, description=FILTERS[name].description)
 
 
-class ConversationFilters(BaseModel):
+class ConversationFilters(WireModel):
     """Filters that conversations must all match. Unknown ones are rejected, so that a typo does not match everything.
 
     There is one for each of `fields.FILTERS`, and `ids` and `q`.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
-    question_sentiment: list[Sentiment] = _any_of("question_sentiment")
-    answer_sentiment: list[Sentiment] = _any_of("answer_sentiment")
+    question_sentiment: AnyOf[OneOf[Sentiment]] = _any_of("question_sentiment")
+    answer_sentiment: AnyOf[OneOf[Sentiment]] = _any_of("answer_sentiment")
     created_after: UtcTime | None = Field(default=None, description="Created at or after this ISO 8601 time.")
     created_before: UtcTime | None = _bound("created_before")
     updated_after: UtcTime | None = _bound("updated_after")
     updated_before: UtcTime | None = _bound("updated_before")
-    source_url: list[SourceUrl] = _any_of("source_url", max_length=MAX_VALUES)
-    source_url_empty: bool | None = _bound("source_url_empty")
+    source_url: AnyOf[SourceUrl] = _any_of("source_url")
+    source_url_empty: FlagParameter | None = _bound("source_url_empty")
     source_date_after: Day | None = _bound("source_date_after")
     source_date_before: Day | None = _bound("source_date_before")
-    source_date_empty: bool | None = _bound("source_date_empty")
-    category: list[Category] = _any_of("category", max_length=MAX_VALUES)
-    category_empty: bool | None = _bound("category_empty")
-    author: list[Author] = _any_of("author", max_length=MAX_VALUES)
-    author_empty: bool | None = _bound("author_empty")
-    ids: list[ConversationId] = Field(
+    source_date_empty: FlagParameter | None = _bound("source_date_empty")
+    category: AnyOf[Category] = _any_of("category")
+    category_empty: FlagParameter | None = _bound("category_empty")
+    author: AnyOf[Author] = _any_of("author")
+    author_empty: FlagParameter | None = _bound("author_empty")
+    ids: Annotated[list[Annotated[NumberParameter, Field(ge=1, le=MAX_ID)]], AtMost(MAX_IDS)] = Field(
         default=[],
-        max_length=MAX_IDS,
         description="Only these ids; may be repeated. Ids that do not exist are ignored.",
     )
     q: Annotated[QueryText, Field(max_length=500)] | None = Field(
         default=None,
         description="Words that must all occur in the question or the answer; case-insensitive. MySQL matches most "
-        "words as a whole, with a full-text index; SQLite reads every row and also finds words inside other words.",
+        "words as a whole, with a full-text index of the stored texts, mark-up of HTML included; SQLite reads every row "
+        "as plain text and also finds words inside other words.",
     )
 
     @property
@@ -85,10 +101,14 @@ class ConversationFilters(BaseModel):
 class ListQuery(ConversationFilters):
     """A page of the list."""
 
-    sort: Sort = Field(default=Sort.ID, description="A leading minus sign reverses the order.")
+    sort: OneOf[Sort] = Field(default=Sort.ID, description="A leading minus sign reverses the order.")
     cursor: str | None = Field(default=None, max_length=1000, description="`next_cursor` of the previous page.")
-    limit: int = Field(default=50, ge=1, le=MAX_LIMIT, description="Maximum number of conversations on the page.")
-    include_total: bool = Field(default=False, description="Also return how many conversations match the filters.")
+    limit: NumberParameter = Field(
+        default=50, ge=1, le=MAX_LIMIT, description="Maximum number of conversations on the page."
+    )
+    include_total: FlagParameter = Field(
+        default=False, description="Also return how many conversations match the filters."
+    )
 
 
 class ExportFormat(StrEnum):
@@ -101,8 +121,10 @@ class ExportFormat(StrEnum):
 class ExportQuery(ConversationFilters):
     """An export."""
 
-    format: ExportFormat = Field(default=ExportFormat.CSV, description="CSV (RFC 4180), or one JSON object per line.")
-    raw: bool = Field(
+    format: OneOf[ExportFormat] = Field(
+        default=ExportFormat.CSV, description="CSV (RFC 4180), or one JSON object per line."
+    )
+    raw: FlagParameter = Field(
         default=False,
         description="Write CSV cells that a spreadsheet would run as they are. Otherwise an apostrophe is put before "
         "them, which an import takes off.",

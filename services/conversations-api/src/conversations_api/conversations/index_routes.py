@@ -10,6 +10,7 @@ from mh_common.models import (
     IndexQueued,
     IndexState,
     IndexSummary,
+    NumberParameter,
 )
 from mh_common.units import CONVERSATION
 
@@ -20,8 +21,8 @@ from conversations_api.units.service import retry_failed
 
 router = APIRouter(prefix="/api/v1", tags=["index"])
 
-Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The conversation's id.")]
-Cursor = Annotated[int, Query(ge=0, le=MAX_ID, description="`next_cursor` of the previous page.")]
+Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The conversation's id.")]
+Cursor = Annotated[NumberParameter, Query(ge=0, le=MAX_ID, description="`next_cursor` of the previous page.")]
 
 
 @router.get("/conversations/{conversation_id}/index-state", responses=documentation.STATE)
@@ -44,7 +45,10 @@ async def get_summary(session: ReadSession, sources: Sources) -> IndexSummary:
 
 @router.get("/index/failures", responses=documentation.FAILURES)
 async def list_failures(
-    session: ReadSession, sources: Sources, cursor: Cursor = 0, limit: Annotated[int, Query(ge=1, le=200)] = 50
+    session: ReadSession,
+    sources: Sources,
+    cursor: Cursor = 0,
+    limit: Annotated[NumberParameter, Query(ge=1, le=200)] = 50,
 ) -> IndexFailurePage:
     """List the conversations whose indexing failed, one page at a time, by id."""
     return await ConversationIndexService(session, sources).failures(cursor, limit)

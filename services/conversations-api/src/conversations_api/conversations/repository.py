@@ -123,7 +123,7 @@ class ConversationRepository:
         if self._dialect == "sqlite":
             for word in words.all:
                 folded = word.casefold()
-                yield or_(*(func.instr(func.casefold(column), folded) > 0 for column in (question, answer)))
+                yield or_(*(func.instr(func.folded(column), folded) > 0 for column in (question, answer)))
             return
         if words.indexed:
             required = " ".join(f"+{word}" for word in words.indexed)

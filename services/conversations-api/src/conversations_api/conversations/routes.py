@@ -16,6 +16,7 @@ from mh_common.models import (
     ConversationStats,
     ConversationUpdate,
     IndexStatus,
+    NumberParameter,
 )
 
 from conversations_api.conversations import documentation, export
@@ -30,7 +31,7 @@ JSON: Final = "application/json"
 
 router = APIRouter(prefix=PREFIX, tags=["conversations"])
 
-Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The conversation's id.")]
+Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The conversation's id.")]
 IfMatch = Annotated[
     list[str] | None, Header(description='Change only if the current version is this one: `"3"` or `"3-indexed"`.')
 ]

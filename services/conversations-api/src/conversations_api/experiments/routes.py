@@ -3,7 +3,15 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Path, Query, Response
-from mh_common.models import MAX_ID, Experiment, ExperimentCreate, ExperimentDetail, ExperimentPage, Sha256
+from mh_common.models import (
+    MAX_ID,
+    Experiment,
+    ExperimentCreate,
+    ExperimentDetail,
+    ExperimentPage,
+    NumberParameter,
+    Sha256,
+)
 from mh_common.web.documentation import answers, problems
 
 from conversations_api.dependencies import IdempotencyKey, ReadSession, WriteSession
@@ -38,8 +46,8 @@ _HEADERS: Final = {
 }
 
 
-Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The experiment's id.")]
-Cursor = Annotated[int | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the previous page.")]
+Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The experiment's id.")]
+Cursor = Annotated[NumberParameter | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the previous page.")]
 DataSetHash = Annotated[Sha256 | None, Query(description="Only experiments on the data set with this SHA-256 hash.")]
 
 
@@ -63,7 +71,7 @@ async def create(
 async def list_experiments(
     session: ReadSession,
     cursor: Cursor = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Annotated[NumberParameter, Query(ge=1, le=200)] = 50,
     data_set_sha256: DataSetHash = None,
 ) -> ExperimentPage:
     """List experiments, newest first, one page at a time, without their values per case."""

@@ -5,7 +5,6 @@ that sets the header and overwrites whatever the client sent.
 """
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from mh_common.errors import FeatureDisabledError
@@ -16,6 +15,8 @@ from mh_common.models import (
     HistoryDeleted,
     HistoryEntry,
     HistoryPage,
+    NumberParameter,
+    RequestUuid,
 )
 
 from conversations_api.dependencies import ReadSession, WriteSession, state_of
@@ -36,15 +37,18 @@ _USER = Header(
     alias=USER_ID_HEADER, pattern=USER_ID_PATTERN, description="The user's id, as set by the authenticating proxy."
 )
 
-AnswerId = Annotated[UUID, Path(description="The answer's id.")]
+AnswerId = Annotated[RequestUuid, Path(description="The answer's id.")]
 User = Annotated[str, _USER]
 OptionalUser = Annotated[str | None, _USER]
-Cursor = Annotated[int | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the previous page.")]
+Cursor = Annotated[NumberParameter | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the previous page.")]
 
 
 @router.get("", responses=documentation.LISTED, dependencies=TURNED_ON)
 async def list_history(
-    user_id: User, session: ReadSession, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
+    user_id: User,
+    session: ReadSession,
+    cursor: Cursor = None,
+    limit: Annotated[NumberParameter, Query(ge=1, le=100)] = 20,
 ) -> HistoryPage:
     """List the user's own entries, newest first, one page at a time."""
     return await HistoryService(session).list(user_id, cursor, limit)

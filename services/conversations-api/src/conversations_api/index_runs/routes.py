@@ -9,6 +9,7 @@ from mh_common.models import (
     IndexRunKind,
     IndexRunList,
     IndexSyncRequest,
+    NumberParameter,
 )
 
 from conversations_api.dependencies import ReadSession, WriteSession
@@ -17,7 +18,7 @@ from conversations_api.index_runs.service import IndexRunService
 
 router = APIRouter(prefix="/api/v1/index", tags=["index"])
 
-Id = Annotated[int, Path(ge=1, le=MAX_ID, description="The run's id.")]
+Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The run's id.")]
 Sync = Annotated[IndexSyncRequest, Body(openapi_examples=documentation.SYNC)]
 
 
@@ -37,7 +38,7 @@ async def rebuild(session: WriteSession) -> IndexRun:
 
 
 @router.get("/runs", responses=documentation.LISTED)
-async def list_runs(session: ReadSession, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> IndexRunList:
+async def list_runs(session: ReadSession, limit: Annotated[NumberParameter, Query(ge=1, le=200)] = 20) -> IndexRunList:
     """List the latest runs, newest first."""
     return IndexRunList(items=await IndexRunService(session).latest(limit))
 

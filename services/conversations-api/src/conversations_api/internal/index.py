@@ -14,6 +14,7 @@ from mh_common.models import (
     IndexRunClaim,
     IndexRunCreate,
     IndexRunProgress,
+    NumberParameter,
     UnitQueue,
     UnitVersions,
     UtcTime,
@@ -28,13 +29,14 @@ from conversations_api.units.service import IndexStateService
 
 router = APIRouter(prefix=INTERNAL_INDEX, tags=["internal"])
 
-RunId = Annotated[int, Path(ge=1, le=MAX_ID, description="The run's id.")]
+RunId = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The run's id.")]
 Kind = Annotated[UnitKind, Query(description="Kind of the units.")]
 After = Annotated[
-    int, Query(ge=0, le=MAX_ID, description="Only units after this position: a source id, with `after_ordinal`.")
+    NumberParameter,
+    Query(ge=0, le=MAX_ID, description="Only units after this position: a source id, with `after_ordinal`."),
 ]
 AfterOrdinal = Annotated[
-    int, Query(ge=0, le=MAX_ORDINAL, description="Ordinal of that position in the source `after`.")
+    NumberParameter, Query(ge=0, le=MAX_ORDINAL, description="Ordinal of that position in the source `after`.")
 ]
 Create = Annotated[IndexRunCreate, Body(openapi_examples=runs_documentation.NEW)]
 Claim = Annotated[IndexRunClaim, Body(openapi_examples=runs_documentation.CLAIM)]
@@ -48,7 +50,7 @@ async def list_versions(
     kind: Kind,
     after: After = 0,
     after_ordinal: AfterOrdinal = 0,
-    limit: Annotated[int, Query(ge=1, le=MAX_VERSIONS)] = 1000,
+    limit: Annotated[NumberParameter, Query(ge=1, le=MAX_VERSIONS)] = 1000,
     since: Annotated[
         UtcTime | None, Query(description="Only units whose source changed at or after this time.")
     ] = None,

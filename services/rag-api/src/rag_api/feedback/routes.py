@@ -1,10 +1,9 @@
 """POST /api/v1/answers/{answer_id}/feedback."""
 
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from fastapi import APIRouter, Body, Header, Path
-from mh_common.models import USER_ID_HEADER, USER_ID_PATTERN, Feedback, FeedbackCreate
+from mh_common.models import USER_ID_HEADER, USER_ID_PATTERN, Feedback, FeedbackCreate, RequestUuid
 from mh_common.web.problems import problem_responses
 
 from rag_api.dependencies import State
@@ -14,7 +13,7 @@ router = APIRouter(prefix="/api/v1/answers", tags=["answers"])
 _NEW: Final[dict[str, Any]] = {"rating": "up", "comment": "Just what I needed."}
 _EXAMPLE: Final = {**_NEW, "at": "2026-03-02T09:21:00.480000Z"}
 
-AnswerId = Annotated[UUID, Path(description="The answer's id.")]
+AnswerId = Annotated[RequestUuid, Path(description="The answer's id.")]
 # Trusted: a proxy in front of the platform authenticates users and overwrites the header.
 User = Annotated[
     str | None,

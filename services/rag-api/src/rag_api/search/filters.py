@@ -1,7 +1,7 @@
 """Filter conditions, and their translation into Milvus's boolean expressions.
 
 Milvus expressions are text, and this is the only module that builds them. Field names, enum members, integers and stems
-(letters and digits) are inserted as they are: none of them can terminate a literal. In other texts quotes and
+(letters, digits and marks) are inserted as they are: none of them can terminate a literal. In other texts quotes and
 backslashes are escaped; texts with control characters are rejected, as no field contains any.
 
 Milvus Lite has no `not`, and a constant comparison crashes it. So conditions are negated at the leaves, every leaf
@@ -10,6 +10,7 @@ substrings that contain a wildcard, because Milvus Lite and Milvus servers escap
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -228,7 +229,11 @@ def _substring_expression(condition: Substring) -> str:
     return f"{condition.field} like {_quote(before + condition.text + after)}"
 
 
+def _is_of_words(character: str) -> bool:
+    return character.isalnum() or unicodedata.category(character).startswith("M")
+
+
 def _phrase_expression(condition: Phrase) -> str:
-    if not condition.stems or not all(stem.isalnum() for stem in condition.stems):
+    if not all(condition.stems) or not all(map(_is_of_words, "".join(condition.stems))) or not condition.stems:
         raise ValueError("A phrase consists of stems")
     return f'{fields.WORDS} like "% {" ".join(condition.stems)} %"'

@@ -1,4 +1,7 @@
-"""Hydration: load current texts and versions from the conversations API; the index's own copies are never shown."""
+"""Hydration: load current texts and versions from the conversations API; the index's own copies are never shown.
+
+What is stored may be HTML; everything behind hydration, from sentences to the integrations, works on plain text.
+"""
 
 import math
 from collections.abc import Sequence
@@ -9,6 +12,7 @@ import structlog
 from mh_client import APIConnectionError, APIStatusError, APITimeoutError, AsyncClient, MHError
 from mh_common.errors import UnavailableError
 from mh_common.models import Conversation
+from mh_common.text import as_read
 from mh_common.units import Unit, conversation_unit
 
 from rag_api import metrics
@@ -50,16 +54,21 @@ class Hydrator:
         return found
 
     async def fetch(self, ids: Sequence[int]) -> list[Conversation]:
-        """Return the conversations with these ids; ids that do not exist are skipped.
+        """Return the conversations with these ids, their texts as plain text; ids that do not exist are skipped.
 
         Raises:
             UnavailableError: the conversations API is down.
         """
         try:
             with metrics.search_part("fetch"):
-                return (await self._conversations.conversations.list(ids=ids, limit=len(ids))).items
+                page = await self._conversations.conversations.list(ids=ids, limit=len(ids))
         except MHError as error:
             raise to_unavailable_error(error) from error
+        return [_as_read(row) for row in page.items]
+
+
+def _as_read(row: Conversation) -> Conversation:
+    return row.model_copy(update={"question": as_read(row.question), "answer": as_read(row.answer)})
 
 
 def to_unavailable_error(error: MHError) -> UnavailableError:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Response
-from mh_common.models import ConversationId, SearchRequest, SearchResult
+from mh_common.models import MAX_ID, DecimalParameter, NumberParameter, SearchRequest, SearchResult
 from mh_common.web.problems import problem_responses
 
 from rag_api.dependencies import State
@@ -66,10 +66,10 @@ async def search(request: SearchRequest, state: State) -> Response:
     },
 )
 async def similar(
-    conversation_id: Annotated[ConversationId, Path(description="The conversation to compare with.")],
+    conversation_id: Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The conversation to compare with.")],
     state: State,
-    limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of hits.")] = 10,
-    similarity_threshold: Annotated[float, Query(ge=0, le=1, description="Minimum score of a hit.")] = 0.0,
+    limit: Annotated[NumberParameter, Query(ge=1, le=100, description="Maximum number of hits.")] = 10,
+    similarity_threshold: Annotated[DecimalParameter, Query(ge=0, le=1, description="Minimum score of a hit.")] = 0.0,
 ) -> Response:
     """Return the conversations whose questions are most similar to this one's, one for each distinct other question.
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mh_common.models import Conversation
+from mh_common.text import as_read
 from mh_common.units import UnitKey, conversation_unit
 from mh_common.vector_index import embedded_text
 
@@ -23,7 +24,10 @@ class ConversationSource:
         return [_loaded(row) for row in await self._api.rows([key.source_id for key in keys])]
 
 
-def _loaded(row: Conversation) -> LoadedUnit:
+def _loaded(stored: Conversation) -> LoadedUnit:
+    # What is stored may be HTML; what is found and embedded is what a reader sees of it.
+    row = stored.model_copy(update={"question": as_read(stored.question), "answer": as_read(stored.answer)})
+
     def make_row(vectors: Sequence[Vector]) -> Row:
         question, text = vectors
         return vector_row(row, question, text)

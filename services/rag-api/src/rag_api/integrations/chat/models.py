@@ -5,8 +5,7 @@ from typing import Annotated
 
 from mh_common.models import QueryText
 from mh_common.models.base import WireModel, reject_nul
-from mh_common.settings import BLANK_IS_NONE
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Strict, StringConstraints
 
 from rag_api.answers.generators import MAX_INSTRUCTIONS_LENGTH
 
@@ -40,10 +39,8 @@ class PlainChatRequest(WireModel):
         default="", description="Instructions for language, tone, length or form; at most 4,000 characters."
     )
     user_message: QueryText = Field(description="The question: 1 to 8,000 characters after trimming.")
-    model: Annotated[ModelName | None, BLANK_IS_NONE] = Field(
-        default=None, description="Another language model; requires `api_key`."
-    )
-    api_key: Annotated[Annotated[SecretStr, AfterValidator(_validate_api_key)] | None, BLANK_IS_NONE] = Field(
+    model: ModelName | None = Field(default=None, description="Another language model; requires `api_key`.")
+    api_key: Annotated[SecretStr, Strict(False), AfterValidator(_validate_api_key)] | None = Field(
         default=None,
         description="A key for the language model's server, used for this request only, never logged or stored.",
     )

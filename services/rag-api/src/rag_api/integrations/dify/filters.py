@@ -13,6 +13,7 @@ from typing import Final
 from mh_common.errors import InvalidRequestError
 from mh_common.fields import BY_NAME, NAMES, ConversationField, Kind, is_single_line, validate_text
 from mh_common.models import MAX_ID, FieldProblem
+from mh_common.text import is_blank, normalized
 
 from rag_api.integrations.dify.models import MetadataCondition, MetadataFilter, Scalar
 from rag_api.search.filters import (
@@ -172,7 +173,7 @@ def _time_condition(field: ConversationField, operator: str, value: Value, *, ne
 
 
 def _single_value(value: Value) -> Scalar:
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and is_blank(value)):
         raise _ConditionError("value", "is required for this operator")
     if not isinstance(value, str | int | float):
         raise _ConditionError(
@@ -199,6 +200,7 @@ def _validate_choice(field: ConversationField, value: Scalar) -> str:
 def _substring_value(field: ConversationField, value: Scalar) -> str:
     if not isinstance(value, str):
         raise _ConditionError("value", "must be a string for this operator")
+    value = normalized(value)
     if len(value) > field.max_length or not is_single_line(value):
         raise _ConditionError("value", f"must be at most {field.max_length:,} characters on one line")
     return value

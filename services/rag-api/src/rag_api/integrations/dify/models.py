@@ -7,14 +7,21 @@ version of Dify may add, are ignored, except in filters: ignoring part of a filt
 from typing import Annotated, Any, Final, Literal, Self
 
 from mh_common.fields import NAMES, join_names
-from mh_common.models import ConversationDetails, QueryText, SearchHit, SearchRequest, Sentiment, UtcTime, WireModel
+from mh_common.models import (
+    AtMost,
+    ConversationDetails,
+    QueryText,
+    RequestModel,
+    SearchHit,
+    SearchRequest,
+    Sentiment,
+    UtcTime,
+    WireModel,
+)
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -56,7 +63,7 @@ Operator = Literal[
 ]
 """The last two are the earlier names of `empty` and `not empty`."""
 
-Scalar = StrictStr | StrictInt | StrictFloat
+Scalar = str | int | float
 
 
 def _with_message(message: str) -> WrapValidator:
@@ -75,20 +82,21 @@ class MetadataFilter(WireModel):
     """One condition on the conversations to search."""
 
     name: Annotated[
-        StrictStr | Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_NAMES)],
+        str | Annotated[list[str], AtMost(MAX_NAMES, least=1)],
         _with_message(f"must be the name of a field, or a list of 1 to {MAX_NAMES} such names"),
     ] = Field(
         description=f"{join_names([f'`{name}`' for name in NAMES], ' or ')}. Of several names, at least one must "
         "match; with a `not` operator or `≠`, all must."
     )
     comparison_operator: Operator
-    value: Annotated[Scalar | list[Scalar] | None, _with_message("must be a string, a number, or a list of them")] = (
-        Field(
-            default=None,
-            description="A sentiment or, for `contains`, `start with` and `end with`, part of its name, ignoring case; "
-            "a text or part of it, case-sensitive. A time is ISO 8601 with a time zone; a day, month or year as a "
-            "whole; or seconds since 1970. `in` and `not in` take a list, or a string with commas.",
-        )
+    value: Annotated[
+        Scalar | Annotated[list[Scalar], AtMost(MAX_VALUES)] | None,
+        _with_message("must be a string, a number, or a list of them"),
+    ] = Field(
+        default=None,
+        description="A sentiment or, for `contains`, `start with` and `end with`, part of its name, ignoring case; "
+        "a text or part of it, case-sensitive. A time is ISO 8601 with a time zone; a day, month or year as a "
+        "whole; or seconds since 1970. `in` and `not in` take a list, or a string with commas.",
     )
 
     def count_values(self) -> int:
@@ -102,7 +110,7 @@ class MetadataCondition(WireModel):
     """Conditions on the conversations to search. Without any, all are searched."""
 
     logical_operator: Literal["and", "or"] | None = Field(default="and", description="null means `and`.")
-    conditions: Annotated[list[MetadataFilter], Field(max_length=MAX_CONDITIONS)] | None
+    conditions: Annotated[list[MetadataFilter], AtMost(MAX_CONDITIONS)] | None
 
     @field_validator("conditions")
     @classmethod
@@ -112,7 +120,7 @@ class MetadataCondition(WireModel):
         return conditions
 
 
-class RetrievalSetting(BaseModel):
+class RetrievalSetting(RequestModel):
     """Number and minimum score of the records."""
 
     top_k: Annotated[int, Field(ge=1, le=100)] | None = Field(
@@ -123,7 +131,7 @@ class RetrievalSetting(BaseModel):
     )
 
 
-class RetrievalRequest(BaseModel):
+class RetrievalRequest(RequestModel):
     """A retrieval request."""
 
     model_config = ConfigDict(

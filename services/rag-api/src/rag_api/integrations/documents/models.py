@@ -3,7 +3,8 @@
 import datetime as dt
 from typing import Self
 
-from mh_common.models import Conversation, WireModel
+from mh_common.models import Conversation, FlagParameter, NumberParameter, WireModel
+from mh_common.text import as_read
 from pydantic import BaseModel, Field
 
 from rag_api.integrations.links import source_link
@@ -12,9 +13,9 @@ from rag_api.integrations.links import source_link
 class DocumentsQuery(WireModel):
     """Query parameters of GET /documents."""
 
-    limit: int = Field(default=50, ge=1, le=100, description="Maximum documents on the page.")
+    limit: NumberParameter = Field(default=50, ge=1, le=100, description="Maximum documents on the page.")
     cursor: str | None = Field(default=None, max_length=1000, description="`next_cursor` of the previous page.")
-    include_total: bool = Field(default=False, description="Whether to include the total number of documents.")
+    include_total: FlagParameter = Field(default=False, description="Whether to include the total number of documents.")
 
 
 class Document(BaseModel):
@@ -35,8 +36,8 @@ class Document(BaseModel):
         """Return a conversation as a document."""
         return cls(
             id=row.id,
-            question=row.question,
-            answer=row.answer,
+            question=as_read(row.question),
+            answer=as_read(row.answer),
             link=source_link(row, public_url),
             date=row.source_date or row.created_at.date(),
         )

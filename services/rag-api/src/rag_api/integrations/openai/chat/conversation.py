@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mh_common.models import MAX_HISTORY_LENGTH, MAX_TURNS, AnswerRequest, ConversationTurn
+from mh_common.text import is_blank, normalized
 from pydantic import ValidationError
 
 from rag_api.answers.generators import MAX_INSTRUCTIONS_LENGTH, GenerationOptions
@@ -90,10 +91,11 @@ def _turns(messages: Sequence[ChatMessage]) -> list[ConversationTurn]:
     turns: list[ConversationTurn] = []
     room = MAX_HISTORY_LENGTH
     for message in reversed(messages):
-        content = message_text(message).replace("\0", "").strip()[:MAX_TURN_LENGTH].rstrip()
+        text = normalized(message_text(message).replace("\0", ""))
+        content = text.strip()[:MAX_TURN_LENGTH].rstrip()
         room -= len(content)
         if len(turns) == MAX_TURNS or room < 0:
             break
-        if content and (message.role == "user" or message.role == "assistant"):
+        if not is_blank(content) and (message.role == "user" or message.role == "assistant"):
             turns.insert(0, ConversationTurn(role=message.role, content=content))
     return turns

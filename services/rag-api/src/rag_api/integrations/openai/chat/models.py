@@ -1,28 +1,32 @@
 """Request and response models of chat completions. Unknown fields are ignored."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from mh_common.models import Usage
+from mh_common.models import AtMost, RequestModel, Usage
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+
+MAX_MESSAGES: Final = 1000
+MAX_PARTS: Final = 1000
+"""Most parts of one message."""
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class ContentPart(BaseModel):
+class ContentPart(RequestModel):
     """A part of a message."""
 
     type: str
     text: str | None = None
 
 
-class ChatMessage(BaseModel):
+class ChatMessage(RequestModel):
     """A message of the conversation; messages of tools are ignored."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[ContentPart] | None = None
+    content: str | Annotated[list[ContentPart], AtMost(MAX_PARTS, first_error_only=True)] | None = None
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(RequestModel):
     """Options for streaming."""
 
     include_usage: bool | None = Field(
@@ -30,7 +34,7 @@ class StreamOptions(BaseModel):
     )
 
 
-class ChatRequest(BaseModel):
+class ChatRequest(RequestModel):
     """A conversation whose last user message is the question to answer."""
 
     model_config = ConfigDict(
@@ -50,23 +54,21 @@ class ChatRequest(BaseModel):
     )
 
     model: str
-    messages: list[ChatMessage] = Field(
-        min_length=1,
-        max_length=1000,
+    messages: Annotated[list[ChatMessage], AtMost(MAX_MESSAGES, least=1)] = Field(
         description="The last user message is the question; the latest user and assistant messages before it are its "
         "history, as far as they fit. System and developer messages may give instructions for language, tone, length "
         "or form, at most 4,000 characters in total. Content is text, or parts of type text.",
     )
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    n: Literal[1] | None = None
+    n: int | None = Field(default=None, ge=1, le=1, description="Always 1: there is one answer.")
     temperature: float | None = Field(default=None, ge=0, le=2, description="Passed to the language model.")
     top_p: float | None = Field(default=None, ge=0, le=1, description="Passed to the language model.")
     max_tokens: int | None = Field(default=None, ge=1, le=1_000_000, description="Passed to the language model.")
     max_completion_tokens: int | None = Field(
         default=None, ge=1, le=1_000_000, description="Passed to the language model."
     )
-    stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = Field(
+    stop: Stop | Annotated[list[Stop], AtMost(4)] | None = Field(
         default=None, description="Passed to the language model."
     )
     user: str | None = Field(

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 from mh_common.fields import ID, NAMES, join_names
-from mh_common.models import QueryText
+from mh_common.models import AtMost, QueryText, RequestModel
 from pydantic import BaseModel, ConfigDict, Field
 
 KEYS: Final = (ID.name, *(name for name in NAMES if name != ID.name))
@@ -15,7 +15,7 @@ MAX_QUERIES = 10
 MAX_VALUES = 1000
 
 
-class ComparisonFilter(BaseModel):
+class ComparisonFilter(RequestModel):
     """A comparison of an attribute with a value."""
 
     type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
@@ -27,23 +27,23 @@ class ComparisonFilter(BaseModel):
     )
 
 
-class CompoundFilter(BaseModel):
+class CompoundFilter(RequestModel):
     """All or any of the filters must match."""
 
     type: Literal["and", "or"]
-    filters: list["Filter"] = Field(min_length=1, max_length=100)
+    filters: Annotated[list["Filter"], AtMost(100, least=1, first_error_only=True)]
 
 
 Filter = Annotated[ComparisonFilter | CompoundFilter, Field(discriminator="type")]
 
 
-class RankingOptions(BaseModel):
+class RankingOptions(RequestModel):
     """Ranking options. `ranker` is ignored: there is only one."""
 
     score_threshold: float | None = Field(default=None, ge=0, le=1, description="Minimum score of a result.")
 
 
-class StoreSearchRequest(BaseModel):
+class StoreSearchRequest(RequestModel):
     """A search."""
 
     model_config = ConfigDict(
@@ -58,7 +58,7 @@ class StoreSearchRequest(BaseModel):
         }
     )
 
-    query: QueryText | Annotated[list[QueryText], Field(min_length=1, max_length=MAX_QUERIES)] = Field(
+    query: QueryText | Annotated[list[QueryText], AtMost(MAX_QUERIES, least=1)] = Field(
         description="Plain text, or a list of at most 10 texts; a conversation found by several has its best score."
     )
     max_num_results: int = Field(default=10, ge=1, le=MAX_RESULTS)
