@@ -225,7 +225,7 @@ def test_similar_asks_for_the_conversation(call: CallMethod) -> None:
     [
         ("conversations.create", (), {**TEXTS, "question": "secret \x00"}, "question"),
         ("conversations.update", (7,), {}, ""),
-        ("conversations.update", (7,), {"answer": None}, "answer"),
+        ("conversations.update", (7,), {"answer": None}, ""),
         ("conversations.create", (), {"question": "secret"}, "answer"),
         ("conversations.bulk_create", ({**TEXTS, "question": "secret"},), {}, "items"),
         ("conversations.bulk_delete", ([0],), {}, "ids.0"),

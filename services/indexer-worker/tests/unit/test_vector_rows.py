@@ -52,6 +52,19 @@ def test_a_row_holds_what_search_needs_and_every_field_of_the_contract() -> None
     }
 
 
+def test_a_conversation_in_html_is_indexed_as_plain_text() -> None:
+    stored = conversation(question="<p>Why&nbsp;me?</p>", answer="<p>Rest.</p><p>Cafe\u0301 &amp; tea</p>")
+    row = vector_row(stored.as_read(), [1.0], [1.0])
+
+    assert row[fields.TEXT] == "Why me?\n\nRest.\n\nCaf\xe9 & tea"
+    assert row[fields.WORDS] == " whi me | rest cafe tea "
+    assert row[fields.QUESTION_HASH] == fields.question_hash("Why me?")
+
+
+def test_the_same_question_in_another_normal_form_has_the_same_hash() -> None:
+    assert fields.question_hash("caf\xe9") == fields.question_hash("cafe\u0301")
+
+
 def test_details_are_kept_to_filter_by() -> None:
     details = {"source_url": "https://example.org", "source_date": "2021-01-01", "category": "sleep", "author": "é"}
     row = vector_row(conversation(**details), [1.0], [1.0])

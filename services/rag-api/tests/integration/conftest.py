@@ -186,11 +186,12 @@ async def index(milvus_client: AsyncMilvusClient, settings: Settings, table: Con
         embedder = make_embedder(settings.embedding, settings.openai)
         if not await milvus_client.has_collection(fields.COLLECTION):
             await ensure_collection(milvus_client, embedder.model, embedder.dimension)
-        questions = await embedder.embed([row.question for row in rows])
-        texts = await embedder.embed([fields.embedded_text(row.question, row.answer) for row in rows])
+        read = [row.as_read() for row in rows]
+        questions = await embedder.embed([row.question for row in read])
+        texts = await embedder.embed([fields.embedded_text(row.question, row.answer) for row in read])
         await embedder.close()
         table.update({row.id: row for row in rows})
-        data = [vector_row(*parts) for parts in zip(rows, questions, texts, strict=True)]
+        data = [vector_row(*parts) for parts in zip(read, questions, texts, strict=True)]
         # Must never be shown: hits have the conversations API's text.
         await milvus_client.upsert(fields.COLLECTION, data=[{**row, fields.QUESTION: "of the index"} for row in data])
 

@@ -138,7 +138,9 @@ async def test_the_callers_key_is_used_for_that_request_only(
         metrics = (await http.get(f"{url}/metrics")).text
     assert own.text.startswith("Rise at the same hour [1].")
     assert other.text.startswith("Rise at the same hour [1].")
-    assert without.text == blank.text
+    assert blank.status_code == 422
+    assert "api_key: " in blank.text
+    assert "model: " in blank.text
     assert without.text.startswith("Quotes from 2 similar conversations")
     assert keys(stub) == [f"Bearer {OWN_KEY}"] * 2
     assert [chat["model"] for chat in stub.chats()] == ["stub-chat", "another-model"]

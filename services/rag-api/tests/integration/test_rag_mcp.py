@@ -94,7 +94,7 @@ async def test_tool_schemas_are_listed(served: ServeApp, settings: Settings, mod
     limit = tools["search"].input_schema["properties"]["limit"]
     assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 100, 10)
     assert tools["search"].input_schema["properties"]["query"]["maxLength"] == 8000
-    assert tools["fetch"].input_schema["properties"]["id"]["type"] == "string"
+    assert tools["fetch"].input_schema["properties"]["id"]["type"] == ["string", "integer"]
     for tool in tools.values():
         assert tool.description
         assert tool.annotations is not None
@@ -204,11 +204,16 @@ async def test_ask_says_that_nothing_relevant_was_found(served: ServeApp, settin
         ("search", {}, ["query", "required"]),
         ("search", {"query": "  "}, ["query", "at least 1 character"]),
         ("search", {"query": "x", "limit": 101}, ["limit", "less than or equal to 100"]),
-        ("search", {"query": "x", "mode": "deep"}, ["mode", "not permitted"]),
+        ("search", {"query": "x", "mode": "deep"}, ["mode", "is unknown"]),
         ("fetch", {"id": "the first"}, ["id", "such as 42"]),
         ("fetch", {"id": "0"}, ["id", "such as 42"]),
         ("fetch", {"id": "9223372036854775808"}, ["id", "such as 42"]),
         ("fetch", {"id": "٤٢"}, ["id", "such as 42"]),
+        ("fetch", {"id": True}, ["id", "such as 42"]),
+        ("fetch", {"id": 1.0}, ["id", "such as 42"]),
+        ("search", {"query": "x", "limit": "5"}, ["limit", "without quotes"]),
+        ("search", {"query": "x", "created_after": 2026}, ["created_after", "as a string"]),
+        ("search", {"query": "\u2060"}, ["query", "no visible character"]),
         ("fetch", {"id": "99"}, ["no conversation 99", "new search"]),
         ("ask", {"question": "x" * 8001}, ["question", "at most 8000"]),
         ("ask", {"question": "x", "top_k": 0}, ["top_k", "greater than or equal to 1"]),

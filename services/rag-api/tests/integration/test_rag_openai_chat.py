@@ -420,7 +420,7 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:,"}}
         ({"model": MODEL, "messages": [{"role": "pope", "content": "x"}]}, "messages.0.role", "Input should be"),
         ({"model": MODEL, "messages": [{"role": "system", "content": "x" * 4001}, *ASKED]}, "messages", "4,000"),
         ({"model": MODEL, "messages": ASKED, "temperature": 3}, "temperature", "less than or equal to 2"),
-        ({"model": MODEL, "messages": ASKED, "n": 2}, "n", "Input should be 1"),
+        ({"model": MODEL, "messages": ASKED, "n": 2}, "n", "less than or equal to 1"),
     ],
 )
 async def test_invalid_requests_say_what_to_change(

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from mh_common.fields import CREATED_AT, ID, NAMES, Sentiment, join_names
 from mh_common.models import MAX_ID, ConversationDetails, QueryText, SearchFilters, WireModel
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 
 _ID_PATTERN: Final = "^[1-9][0-9]{0,18}$"
 METADATA: Final = [name for name in NAMES if name != ID.name]
@@ -18,11 +18,12 @@ METADATA.insert(METADATA.index(CREATED_AT.name), "version")
 _EXCERPT_NOTE: Final = "Long texts are truncated; `fetch` returns them in full."
 
 
-def _validate_id(value: str | int) -> str | int:
-    # int alone would also accept digits of any script, signs and underscores.
-    if not re.fullmatch("[0-9]{1,19}", str(value)) or not 1 <= int(value) <= MAX_ID:
+def _id_text(value: object) -> str:
+    # int alone would also accept digits of any script, signs and underscores; bool is an int.
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if not re.fullmatch("[0-9]{1,19}", text) or not 1 <= int(text) <= MAX_ID:
         raise ValueError("must be the id of a conversation as `search` returns it, such as 42")
-    return int(value)
+    return text
 
 
 class _SearchInput(WireModel):
@@ -41,8 +42,9 @@ class FetchInput(WireModel):
     """Arguments of `fetch`."""
 
     # Models tend to send numeric ids as numbers.
-    id: Annotated[Annotated[str, Field(pattern=_ID_PATTERN)] | int, AfterValidator(_validate_id)] = Field(
+    id: Annotated[str, BeforeValidator(_id_text)] = Field(
         description="Id of a conversation, from the results of `search` or the sources of `ask`.",
+        json_schema_extra={"type": ["string", "integer"], "pattern": _ID_PATTERN},
     )
 
 

@@ -4,7 +4,6 @@ from typing import cast
 
 from mcp.server.stdio import stdio_server
 from mh_common.models import Answer, Conversation, SearchFilters, SearchResult
-from mh_common.text import as_read
 
 from mh_client._client import AsyncClient
 from mh_client.mcp_server.server import build_server
@@ -27,10 +26,7 @@ class RemotePlatform:
     async def find(self, key: int) -> Conversation | None:
         """See `Platform.find`."""
         page = await self._client.conversations.list(ids=[key], limit=1)
-        if not page.items:
-            return None
-        row = page.items[0]
-        return row.model_copy(update={"question": as_read(row.question), "answer": as_read(row.answer)})
+        return page.items[0].as_read() if page.items else None
 
     async def answer(self, question: str, top_k: int) -> Answer:
         """See `Platform.answer`."""

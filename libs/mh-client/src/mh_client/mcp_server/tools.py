@@ -90,7 +90,7 @@ async def _fetch(platform: Platform, asked: FetchInput) -> FetchOutput:
         message = f"there is no conversation {asked.id}; it may have been deleted. Use an id from a new search"
         raise InvalidInputError([FieldProblem(field="id", message=message)])
     return FetchOutput(
-        id=str(asked.id),
+        id=asked.id,
         title=_excerpt(row.question, MAX_TITLE_LENGTH),
         text=f"Question:\n{row.question}\n\nAnswer:\n{row.answer}",
         url=platform.link(row.id),

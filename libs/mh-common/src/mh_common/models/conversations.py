@@ -20,6 +20,7 @@ from mh_common.models.base import (
     WireModel,
 )
 from mh_common.sentiments import parse_sentiment
+from mh_common.text import as_read
 from mh_common.units import IndexStatus
 
 SentSentiment = Annotated[Sentiment, BeforeValidator(parse_sentiment)]
@@ -123,6 +124,10 @@ class _Stored(BaseModel):
 
 class Conversation(ConversationDetails, _Stored):
     """A question and its answer as stored."""
+
+    def as_read(self) -> Self:
+        """Return it with the texts that search reads and shows: plain text. Not to be applied twice."""
+        return self.model_copy(update={"question": as_read(self.question), "answer": as_read(self.answer)})
 
 
 class ConversationPage(BaseModel):

@@ -103,7 +103,7 @@ class ExperimentCreate(_ExperimentFields):
 class Experiment(_ExperimentFields):
     """A saved experiment, without its values per case."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", strict=False)
 
     id: int
     created_at: AwareDatetime = Field(description="UTC, microseconds.")

@@ -103,7 +103,7 @@ class HistoryEntryCreate(_EntryFields):
 class HistoryEntry(_EntryFields):
     """A stored answer."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", strict=False)
 
     created_at: AwareDatetime = Field(description="When it was stored: UTC, microseconds.")
     feedback: Feedback | None = None

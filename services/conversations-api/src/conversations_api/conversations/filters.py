@@ -88,8 +88,8 @@ class ConversationFilters(WireModel):
     q: Annotated[QueryText, Field(max_length=500)] | None = Field(
         default=None,
         description="Words that must all occur in the question or the answer; case-insensitive. MySQL matches most "
-        "words as a whole, with a full-text index of the stored texts, mark-up of HTML included; SQLite reads every row "
-        "as plain text and also finds words inside other words.",
+        "words as a whole, with a full-text index of the stored texts, mark-up of HTML included; SQLite reads every "
+        "row as plain text and also finds words inside other words.",
     )
 
     @property

@@ -12,7 +12,6 @@ import structlog
 from mh_client import APIConnectionError, APIStatusError, APITimeoutError, AsyncClient, MHError
 from mh_common.errors import UnavailableError
 from mh_common.models import Conversation
-from mh_common.text import as_read
 from mh_common.units import Unit, conversation_unit
 
 from rag_api import metrics
@@ -64,11 +63,7 @@ class Hydrator:
                 page = await self._conversations.conversations.list(ids=ids, limit=len(ids))
         except MHError as error:
             raise to_unavailable_error(error) from error
-        return [_as_read(row) for row in page.items]
-
-
-def _as_read(row: Conversation) -> Conversation:
-    return row.model_copy(update={"question": as_read(row.question), "answer": as_read(row.answer)})
+        return [row.as_read() for row in page.items]
 
 
 def to_unavailable_error(error: MHError) -> UnavailableError:

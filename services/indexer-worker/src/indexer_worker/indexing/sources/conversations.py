@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from mh_common.models import Conversation
-from mh_common.text import as_read
 from mh_common.units import UnitKey, conversation_unit
 from mh_common.vector_index import embedded_text
 
@@ -26,7 +25,7 @@ class ConversationSource:
 
 def _loaded(stored: Conversation) -> LoadedUnit:
     # What is stored may be HTML; what is found and embedded is what a reader sees of it.
-    row = stored.model_copy(update={"question": as_read(stored.question), "answer": as_read(stored.answer)})
+    row = stored.as_read()
 
     def make_row(vectors: Sequence[Vector]) -> Row:
         question, text = vectors

@@ -12,12 +12,20 @@ from rag_api.answers.generators import MAX_INSTRUCTIONS_LENGTH
 Instructions = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=MAX_INSTRUCTIONS_LENGTH), AfterValidator(reject_nul)
 ]
-ModelName = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
+
+
+def _validate_model(name: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,128}", name):
+        raise ValueError("must be 1 to 128 visible ASCII characters; leave it out for the configured model")
+    return name
+
+
+ModelName = Annotated[str, AfterValidator(_validate_model)]
 
 
 def _validate_api_key(key: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]{1,512}", key.get_secret_value()):
-        raise ValueError("must be 1 to 512 visible ASCII characters")
+        raise ValueError("must be 1 to 512 visible ASCII characters; leave it out to use no key of your own")
     return key
 
 

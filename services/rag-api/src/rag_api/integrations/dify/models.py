@@ -91,7 +91,7 @@ class MetadataFilter(WireModel):
     comparison_operator: Operator
     value: Annotated[
         Scalar | Annotated[list[Scalar], AtMost(MAX_VALUES)] | None,
-        _with_message("must be a string, a number, or a list of them"),
+        _with_message(f"must be a string, a number, or a list of at most {MAX_VALUES:,} of them"),
     ] = Field(
         default=None,
         description="A sentiment or, for `contains`, `start with` and `end with`, part of its name, ignoring case; "

@@ -4,7 +4,6 @@ import datetime as dt
 from typing import Self
 
 from mh_common.models import Conversation, FlagParameter, NumberParameter, WireModel
-from mh_common.text import as_read
 from pydantic import BaseModel, Field
 
 from rag_api.integrations.links import source_link
@@ -34,10 +33,11 @@ class Document(BaseModel):
     @classmethod
     def of(cls, row: Conversation, public_url: str) -> Self:
         """Return a conversation as a document."""
+        shown = row.as_read()
         return cls(
             id=row.id,
-            question=as_read(row.question),
-            answer=as_read(row.answer),
+            question=shown.question,
+            answer=shown.answer,
             link=source_link(row, public_url),
             date=row.source_date or row.created_at.date(),
         )
