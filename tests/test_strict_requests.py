@@ -133,7 +133,7 @@ class Request:
             return schema.get("minimum", 1)
         if "pattern" in schema:
             return next(text for text in PATTERNED if _is_valid(text, schema))
-        return SAMPLES[schema.get("format", kind)]
+        return SAMPLES[str(schema.get("format", kind))]
 
 
 def _members(schema: Schema) -> Schema | None:

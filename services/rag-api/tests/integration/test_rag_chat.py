@@ -145,7 +145,7 @@ async def test_the_callers_key_is_used_for_that_request_only(
     assert keys(stub) == [f"Bearer {OWN_KEY}"] * 2
     assert [chat["model"] for chat in stub.chats()] == ["stub-chat", "another-model"]
     kept = conversations_stub.history[before:]
-    assert [entry.model for entry in kept] == ["stub-chat", "another-model", "extractive", "extractive"]
+    assert [entry.model for entry in kept] == ["stub-chat", "another-model", "extractive"]
     logged = "".join(capfd.readouterr()) + caplog.text
     assert "answer_completed" in logged
     for place in (logged, metrics, "".join(entry.model_dump_json() for entry in kept), own.text, other.text):
@@ -199,7 +199,7 @@ async def test_callers_keys_can_be_disabled(
         ({"developer_message": "a\0"}, 422, "developer_message: must not contain the NUL"),
         ({"api_key": "zebra\r\nX-Evil: 1"}, 422, "api_key: must be 1 to 512 visible ASCII characters"),
         ({"api_key": "zebra" * 200}, 422, "api_key: must be 1 to 512"),
-        ({"model": "a model"}, 422, "model: String should match"),
+        ({"model": "a model"}, 422, "model: must be 1 to 128 visible ASCII"),
         ({"model": "gpt-4o"}, 400, "requires your own key"),
         ({"messages": []}, 422, "messages: is unknown"),
     ],

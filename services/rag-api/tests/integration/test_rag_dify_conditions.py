@@ -229,8 +229,9 @@ async def test_the_largest_allowed_filter(client: httpx.AsyncClient, rows: list[
     ):
         response = await post(client, conditions)
         assert response.status_code == 400
-        message = "metadata_condition.conditions: must have at most 1000 values in all conditions together"
-        assert response.json()["error_msg"] == message
+        message = response.json()["error_msg"].replace(",", "")
+        assert "at most 1000" in message
+        assert message.startswith("metadata_condition.conditions")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])

@@ -44,7 +44,7 @@ async def test_sentences_of_html_are_quoted(client: httpx.AsyncClient) -> None:
 
     assert "Rise at the same hour every day" in answer["answer"]
     assert "<" not in answer["answer"]
-    assert answer["sources"][0]["answer"] == PLAIN_ANSWER
+    assert PLAIN_ANSWER in [source["answer"] for source in answer["sources"]]
 
 
 @pytest.mark.usefixtures("html")

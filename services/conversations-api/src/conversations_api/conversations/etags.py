@@ -9,7 +9,7 @@ from mh_common.models import Conversation, FieldProblem
 
 _TAG: Final = re.compile(r'(?P<weak>W/)?"(?P<opaque>[\x21\x23-\x7e\x80-\xff]*)"')
 _SEPARATOR: Final = re.compile(r"[ \t]*(,[ \t]*)+")
-_VERSION: Final = re.compile(r"(\d+)(-[a-z]+)?")
+_VERSION: Final = re.compile(r"([0-9]+)(-[a-z]+)?")
 
 
 def etag_of(conversation: Conversation) -> str:

@@ -207,8 +207,10 @@ def _substring_value(field: ConversationField, value: Scalar) -> str:
 
 
 def _text_value(field: ConversationField, value: Scalar) -> str:
+    if not isinstance(value, str):
+        raise _ConditionError("value", "must be a string for this field")
     try:
-        return validate_text(field, str(value))
+        return validate_text(field, value)
     except ValueError as error:
         raise _ConditionError("value", str(error)) from None
 
