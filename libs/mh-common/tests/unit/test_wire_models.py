@@ -57,10 +57,23 @@ def test_an_unknown_field_is_rejected() -> None:
         ConversationCreate.model_validate({"question": "q", "answer": "a", **SENTIMENTS, "themes": "sleep"})
 
 
+def test_many_unknown_fields_are_one_error() -> None:
+    body = {"question": "q", "answer": "a", **SENTIMENTS, **dict.fromkeys(map(str, range(100_000)), 1)}
+    with pytest.raises(ValidationError, match="has 100,000 unknown fields") as refused:
+        ConversationCreate.model_validate(body)
+    assert refused.value.error_count() == 1
+
+
 def test_an_update_names_only_what_it_changes() -> None:
     update = ConversationUpdate.model_validate({"answer": " new ", "answer_sentiment": "neutral"})
 
     assert update.changes() == {"answer": "new", "answer_sentiment": Sentiment.NEUTRAL}
+
+
+def test_null_clears_what_can_be_cleared_and_is_otherwise_not_given() -> None:
+    update = ConversationUpdate.model_validate({"category": None, "author": None, "question": None, "answer": "a"})
+
+    assert update.changes() == {"category": None, "author": None, "answer": "a"}
 
 
 @pytest.mark.parametrize("body", [{}, {"question": None}, {"question_sentiment": None}, {"question": "  "}])

@@ -39,6 +39,22 @@ async def test_all_words_must_occur_in_question_or_answer(client: httpx.AsyncCli
     assert await find(client, "panic tram") == []
 
 
+async def test_words_in_another_normal_form_are_found(client: httpx.AsyncClient) -> None:
+    id_ = await add(client, "the cafe\u0301 latte")
+
+    for q in ("cafe\u0301", "caf\xe9", "CAF\xc9 latte"):
+        assert await find(client, q) == [id_], q
+
+
+@pytest.mark.parametrize("migrated_database", ["sqlite"], indirect=True)
+async def test_mark_up_of_html_is_not_found_on_sqlite(client: httpx.AsyncClient) -> None:
+    id_ = await add(client, "<div>Why&nbsp;me?</div>")
+
+    assert await find(client, "why me") == [id_]
+    assert await find(client, "nbsp") == []
+    assert await find(client, "div") == []
+
+
 async def test_no_word_is_lost(client: httpx.AsyncClient) -> None:
     """Short words, stop words and scripts without spaces are not in MySQL's index."""
     text = "The who of it: ADHD at 5! 我睡不着觉。 นอนไม่หลับ Não consigo, für Äpfel, Тревога; straße "
