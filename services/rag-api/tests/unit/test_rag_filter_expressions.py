@@ -30,7 +30,8 @@ LEAF = (
     rf"(?:(?:question|answer)_sentiment (?:not )?in \[{SENTIMENT}(?:, {SENTIMENT})*\]"
     r"|(?:created_at|updated_at|id|question_hash) (?:<|<=|>|>=) -?\d{1,20}"
     r"|(?:id|question_hash) (?:not )?in \[\d{1,19}(?:, \d{1,19})*\]"
-    r'|words like "% [^\W_]+(?: [^\W_]+)* %")'
+    # No ASCII but letters and digits, so nothing that ends the literal or is a wildcard.
+    r'|words like "% (?:[a-z0-9]|[^\x00-\x7f\s])+(?: (?:[a-z0-9]|[^\x00-\x7f\s])+)* %")'
 )
 
 numbers = st.integers(0, 2**63 - 1)
@@ -83,6 +84,12 @@ def test_all_filters_of_a_request() -> None:
 def test_expressions_contain_only_known_tokens(condition: Condition) -> None:
     bare = re.sub(LEAF, "leaf", to_milvus_expression(condition))
     assert re.fullmatch(r"(?:leaf|[()]| and | or )*", bare), bare
+
+
+@pytest.mark.parametrize("stem", ['a"', "a\\", "%", "a_b", "a b", "a\n", ""])
+def test_what_could_end_a_literal_is_no_stem(stem: str) -> None:
+    with pytest.raises(ValueError, match="stems"):
+        to_milvus_expression(Phrase((stem,)))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ substrings that contain a wildcard, because Milvus Lite and Milvus servers escap
 """
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -107,6 +106,7 @@ Condition = In | Compare | Phrase | Substring | Not | And | Or
 MATCH_NOTHING: Final = In(fields.ID, ())
 
 _WILDCARD: Final = re.compile(r"[%_\\]")
+_NOT_IN_STEMS: Final = re.compile(r"""[\s!-/:-@\[-`{-~]""")
 
 
 def condition_from_request(request: SearchRequest) -> And:
@@ -229,11 +229,12 @@ def _substring_expression(condition: Substring) -> str:
     return f"{condition.field} like {_quote(before + condition.text + after)}"
 
 
-def _is_of_words(character: str) -> bool:
-    return character.isalnum() or unicodedata.category(character).startswith("M")
+def _is_stem(text: str) -> bool:
+    # Not by Unicode's categories: Python's may be older than those of mh_common.stemming.
+    return bool(text) and is_single_line(text) and not _NOT_IN_STEMS.search(text)
 
 
 def _phrase_expression(condition: Phrase) -> str:
-    if not all(condition.stems) or not all(map(_is_of_words, "".join(condition.stems))) or not condition.stems:
+    if not condition.stems or not all(map(_is_stem, condition.stems)):
         raise ValueError("A phrase consists of stems")
     return f'{fields.WORDS} like "% {" ".join(condition.stems)} %"'
