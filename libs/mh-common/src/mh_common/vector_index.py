@@ -25,9 +25,9 @@ EMBEDDING: Final = "embedding"
 TEXT_EMBEDDING: Final = "text_embedding"
 """FLOAT_VECTOR of unit length, of question and answer together: `embedded_text`. The metric is the cosine."""
 QUESTION: Final = "question"
-"""VARCHAR: the question, truncated to the field's limit. For inspection by hand, never shown to users."""
+"""VARCHAR: the question as plain text, truncated to the field's limit. For inspection by hand, never shown to users."""
 TEXT: Final = "text"
-"""VARCHAR with `ANALYZER`: question and answer, truncated to the field's limit; the input of the BM25 function."""
+"""VARCHAR with `ANALYZER`: question and answer as plain text, truncated to the field's limit; input of BM25."""
 SPARSE: Final = "text_bm25"
 """SPARSE_FLOAT_VECTOR that Milvus computes from `text` (BM25)."""
 WORDS: Final = "words"
@@ -84,7 +84,10 @@ def embedded_text(question: str, answer: str) -> str:
 
 
 def question_hash(question: str) -> int:
-    """Return 63 bits of the question's SHA-256: non-negative, and the same in every process and release."""
+    """Return 63 bits of the question's SHA-256: non-negative, and the same in every process and release.
+
+    Questions that read the same, in whatever normal form of Unicode, have the same hash.
+    """
     return int.from_bytes(hashlib.sha256(normalized(question).encode()).digest()[:8], "big") >> 1
 
 
