@@ -15,7 +15,6 @@ from mh_common.models.base import (
     ConversationId,
     ConversationText,
     Day,
-    OneOf,
     SourceUrl,
     WireModel,
 )
