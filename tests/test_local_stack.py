@@ -243,5 +243,5 @@ def test_a_nonsensical_port_is_said_in_one_line(tmp_path: Path) -> None:
 
 def test_a_missing_redis_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores, "find_redis", lambda: None)
-    with pytest.raises(servers.ServerError, match="redis-server is not installed.* apt-get install redis-server"):
+    with pytest.raises(servers.ServerError, match=r"redis-server is not installed.* apt-get install redis-server"):
         servers.start_redis(tmp_path, servers.free_port())

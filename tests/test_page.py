@@ -22,8 +22,9 @@ HERE = nginx.find_nginx() and browser_of_this_machine.find_browser()
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not HERE and os.environ.get("CI") != "true", reason=MISSING)]
 
-# Markup in a row must be shown as text, never rendered.
-HOSTILE = "<img src=x onerror=\"document.title='owned'\"> My patient panics on the bus"
+# Markup in a row must be shown as text, never rendered. Search takes the tags of HTML texts away beforehand; an svg is
+# none of these, but a browser would run it.
+HOSTILE = 'My patient panics on the bus <svg onload="document.title=1">'
 ROWS = [
     (HOSTILE, "Ride one stop with a friend first, then alone. Slow breathing helps in between.", Sentiment.NEGATIVE),
     (

@@ -53,7 +53,9 @@ def spans_of(stems: Collection[str], text: str) -> Iterator[tuple[int, int]]:
 @lru_cache(maxsize=100_000)
 def stem_of(word: str) -> str:
     """Return the stem of one word."""
-    plain = unicodedata.normalize("NFKD", word[:MAX_WORD_LENGTH].casefold())
+    # Decomposed before as well: only then do the capitals among mathematical letters fold.
+    folded = unicodedata.normalize("NFKD", word[:MAX_WORD_LENGTH]).casefold()
+    plain = unicodedata.normalize("NFKD", folded)
     letters = "".join(filter(_spells, plain))
     return str(_STEMMER.stemWord(letters or word))
 

@@ -17,6 +17,7 @@ def test_words_have_their_place_and_are_alike_in_all_their_forms() -> None:
     assert stem_of("Déjà") == stem_of("deja")
     assert stem_of("Straße") == stem_of("strasse")
     assert stem_of("家族") == "家族"
+    assert stem_of("𝐏𝐀𝐍𝐈𝐂") == stem_of("panic")  # noqa: RUF001 - the point
 
 
 def test_a_phrase_is_found_within_a_text_and_not_across_two() -> None:
