@@ -91,7 +91,7 @@ def check_with_progress(url: str | None, file: Path, options: ImportOptions) -> 
 
 def _tell(file: Path, lines: Sequence[str]) -> None:
     for line in lines:
-        print_error(f"mh: {file.name}: {line}")
+        print_error(f"{file.name}: {line}")
 
 
 async def _hint_at_again(client: AsyncClient, done: ImportProgress) -> None:
