@@ -6,14 +6,11 @@ import unicodedata
 from typing import Final
 
 from mh_common.models.base import MAX_TEXT_LENGTH
+from mh_common.text import is_blank, normalized
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # Of these categories no character shows: controls, formats, not assigned, private, separators.
 _UNSEEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
-# Characters that count as letters, marks or symbols and show nothing all the same: fillers, joiners, selectors.
-_UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | {
-    chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
-}
 
 
 def is_visible(text: str) -> bool:
@@ -21,7 +18,7 @@ def is_visible(text: str) -> bool:
     # Most texts begin with a letter of ASCII, which saves looking its category up.
     if "!" <= text[:1] <= "~":
         return True
-    return any(unicodedata.category(one) not in _UNSEEN_CATEGORIES and one not in _UNSEEN for one in text)
+    return any(unicodedata.category(one) not in _UNSEEN_CATEGORIES and not is_blank(one) for one in text)
 
 
 def without_halves(text: str) -> str:
@@ -59,4 +56,4 @@ def content_hash(question: str, answer: str) -> str:
 
 
 def _comparable(text: str) -> str:
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    return normalized(text.replace("\r\n", "\n").replace("\r", "\n")).strip()
