@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mh_common.models import Source
 from rag_api.answers.context import Excerpt, pack_context
 from rag_api.answers.prompts import MESSAGE_TOKENS, Prompts, make_environment
-from rag_api.answers.sentences import sentence_spans
+from mh_common.sentences import sentence_spans
 from rag_api.answers.tokens import (
     EstimatingTokenCounter,
     TokenCounter,

@@ -13,7 +13,7 @@ from mh_devtools.stubs.openai_stub import embedding
 from rag_api.answers import extractive
 from rag_api.answers.extractive import ExtractiveAnswerer, is_substantive
 from rag_api.answers.markup import strip_invisible
-from rag_api.answers.sentences import sentence_spans
+from mh_common.sentences import sentence_spans
 
 
 class WordEmbedder:

@@ -110,6 +110,16 @@ from mh_common.models.index_states import (
 )
 from mh_common.models.parameters import DecimalParameter, FlagParameter, NumberParameter
 from mh_common.models.problems import DependencyHealth, FieldProblem, Problem, Readiness
+from mh_common.models.risk import (
+    NOT_SCREENED,
+    AnswerRisk,
+    Helpline,
+    Risk,
+    RiskCategory,
+    RiskLevel,
+    RiskNotice,
+    RiskSpan,
+)
 from mh_common.models.search import (
     Explanation,
     GroupBy,
@@ -134,6 +144,7 @@ __all__ = [
     "MAX_TURNS",
     "MAX_VALUES",
     "MAX_VERSIONS",
+    "NOT_SCREENED",
     "USER_ID_HEADER",
     "USER_ID_PATTERN",
     "Answer",
@@ -141,6 +152,7 @@ __all__ = [
     "AnswerEvent",
     "AnswerLatency",
     "AnswerRequest",
+    "AnswerRisk",
     "AnswerSources",
     "AnswerToken",
     "AnswerUsage",
@@ -178,6 +190,7 @@ __all__ = [
     "Figure",
     "FlagParameter",
     "GroupBy",
+    "Helpline",
     "Highlights",
     "HistoryDeleted",
     "HistoryEntry",
@@ -213,6 +226,11 @@ __all__ = [
     "Readiness",
     "RequestModel",
     "RequestUuid",
+    "Risk",
+    "RiskCategory",
+    "RiskLevel",
+    "RiskNotice",
+    "RiskSpan",
     "RunCounts",
     "RunOwner",
     "RunReason",

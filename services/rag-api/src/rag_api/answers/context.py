@@ -7,7 +7,7 @@ from typing import Final
 
 from mh_common.models import Source
 
-from rag_api.answers.sentences import sentence_spans
+from mh_common.sentences import sentence_spans
 from rag_api.answers.tokens import TokenCounter, count_prefix_tokens, utf8_size
 
 BOUNDARY_TOKENS: Final = 2

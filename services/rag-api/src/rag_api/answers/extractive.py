@@ -11,7 +11,7 @@ from mh_common.models import Source
 
 from rag_api.answers.citations import normalize_citations
 from rag_api.answers.markup import extract_urls, sanitize, strip_invisible
-from rag_api.answers.sentences import sentence_spans
+from mh_common.sentences import sentence_spans
 
 EXTRACTIVE_MODEL: Final = "extractive"
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from rag_api.answers.extractive import is_substantive
-from rag_api.answers.sentences import sentence_spans
+from mh_common.sentences import sentence_spans
 
 _CITATION = re.compile(r"\[\d+\]")
 # "… at night. [1] Then …": the citation belongs to the sentence before it.

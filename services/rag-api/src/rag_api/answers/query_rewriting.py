@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rag_api.answers.llm import LanguageModel, LanguageModelError, Message
 from rag_api.answers.markup import sanitize, strip_invisible
 from rag_api.answers.prompts import Prompts, QuestionTooLongError
-from rag_api.answers.sentences import truncate_at_sentence
+from mh_common.sentences import truncate_at_sentence
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rag_api.answers.sentences import sentence_spans, truncate_at_sentence
+from mh_common.sentences import sentence_spans, truncate_at_sentence
 
 marks = st.sampled_from('.!?…。؟"”)(,:3•😊水مЖж')
 words = st.sampled_from(
