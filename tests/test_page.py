@@ -6,7 +6,7 @@ from datetime import date
 
 import httpx
 import pytest
-from mh_client import Client, IndexStatus, Sentiment
+from mh_client import Client, IndexStatus, RiskNoticeRating, Sentiment
 from mh_client.resources._fields import Details
 from mh_devtools import servers
 from mh_devtools.servers import browser as browser_of_this_machine
@@ -186,6 +186,23 @@ def test_an_answer_can_be_rated(page: Chrome) -> None:
 
     WebDriverWait(page, 30).until(rated)
     # The browser itself logs every 404.
+    page.get_log("browser")
+
+
+def test_risk_is_shown_first_and_what_is_said_of_it_is_kept(page: Chrome, gateway: str) -> None:
+    submit(page, "ask", question="My patient on the bus says: I will kill myself tonight.")
+    shown(page, "#answer small")
+    assert page.find_element(By.ID, "risk-line").text.startswith("Acute risk noticed: suicide")
+    assert any("kill myself" in words for words in shown(page, "#risk mark"))
+    assert shown(page, "#risk li")[0].startswith("Thoughts: ")
+    page.find_element(By.ID, "risk-toggle").click()
+    WebDriverWait(page, 30).until(lambda _: "Thank you" in page.find_element(By.ID, "message").text)
+    answer_id = page.execute_script("return feedback.answerId")
+    with Client(gateway) as client:
+        stored = client.history.get(answer_id).feedback
+    assert stored is not None
+    assert (stored.rating, stored.risk_notice) == (None, RiskNoticeRating.NOT_RELEVANT)
+    # The browser itself logs each 404 before the answer is stored.
     page.get_log("browser")
 
 

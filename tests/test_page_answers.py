@@ -4,12 +4,14 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
+from mh_client import AnswerRisk
 from mh_devtools import servers
 from mh_devtools.servers import browser as browser_of_this_machine
 from mh_devtools.servers import nginx
-from mh_devtools.stubs.platform_stub import StubPlatform
+from mh_devtools.stubs.platform_stub import ACUTE, StubPlatform
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -40,8 +42,11 @@ def stub(running: tuple[Chrome, StubPlatform, str]) -> Iterator[StubPlatform]:
     """The platform, which answers immediately and completely unless a test changes that."""
     _, stub, _ = running
     stub.queries.clear()
+    stub.feedback.clear()
+    before = stub.noticed
     yield stub
-    stub.stream_pauses, stub.stream_end, stub.uncited = False, None, []
+    stub.risk_pauses, stub.stream_pauses, stub.stream_end, stub.uncited = False, False, None, []
+    stub.noticed, stub.stored_after = before, 0
 
 
 @pytest.fixture
@@ -141,3 +146,125 @@ def test_what_goes_wrong_before_the_answer_is_said(page: Chrome, stub: StubPlatf
     wait_for(page, "#message", "The stub refuses.")
     assert not find(page, "#stop").is_displayed()
     assert not find(page, "#answer").is_displayed()
+    assert find(page, "#risk").text == ""
+    stub.noticed = ACUTE
+    ask(page, "too much")
+    wait_for(page, "#risk-line", "Acute risk noticed")
+    assert find(page, "#risk-details").is_displayed()
+
+
+RISKY = "He wants to take them all tonight"
+
+
+def texts(page: Chrome, css: str) -> list[str]:
+    return [element.text for element in page.find_elements(By.CSS_SELECTOR, css)]
+
+
+def test_a_notice_is_shown_before_the_first_word(page: Chrome, stub: StubPlatform) -> None:
+    stub.noticed, stub.risk_pauses = ACUTE, True
+    ask(page, RISKY)
+    wait_for(page, "#risk-line", "Acute risk noticed: suicide")
+    assert not find(page, "#answer").is_displayed()
+    assert find(page, "#risk .facts").text == "level: acute, suicide · to the answer"
+    assert texts(page, "#risk mark") == ["take them all tonight"]
+    assert find(page, "#risk .seen").text == RISKY
+    assert texts(page, "#risk li") == [
+        "Plan: have they thought about how?",
+        "Means: what is within reach?",
+        "US · 988 Suicide & Crisis Lifeline · 988 · text 988 · 988lifeline.org · 24/7",
+        "CL · *4141 · *4141 · unchecked since 2025-03-01 · From mobile phones.",
+    ]
+    links = [link.get_attribute("href") for link in page.find_elements(By.CSS_SELECTOR, "#risk a")]
+    assert links == [f"{page.current_url}#answer", "tel:988", "https://988lifeline.org/", "tel:*4141"]
+    assert "Numbers marked as unchecked must be verified first." in find(page, "#risk-details").text
+    # A screen reader announces the line and not all that is below it; nothing takes the focus.
+    assert find(page, "#risk-line").get_attribute("role") == "status"
+    assert page.find_elements(By.CSS_SELECTOR, "[role=status] li") == []
+    assert page.switch_to.active_element == find(page, "#ask button")
+
+    stub.risk_pauses = False
+    wait_for(page, "#answer", "At the same hour [1].")
+    tops = [find(page, css).location["y"] for css in ("#risk-line", "#risk-details", "#answer", "#conversations")]
+    assert tops == sorted(tops)
+
+
+def test_a_notice_that_is_not_relevant_is_folded_and_recorded(page: Chrome, stub: StubPlatform) -> None:
+    stub.noticed, stub.stream_pauses, stub.stored_after = ACUTE, True, 1
+    ask(page, RISKY)
+    wait_for(page, "#answer", "At the same hour")
+    find(page, "#risk-toggle").click()
+    folded = "Risk noticed (acute, suicide), marked as not relevant."
+    assert find(page, "#risk-line").text == folded
+    assert not find(page, "#risk-details").is_displayed()
+    assert page.switch_to.active_element == find(page, "#risk-toggle")
+    assert stub.feedback == []
+
+    # It is recorded as soon as the answer is stored.
+    stub.stream_pauses = False
+    wait_for(page, "#message", "Thank you for your feedback.")
+    assert stub.feedback == [{"risk_notice": "not_relevant"}] * 2
+    page.find_element(By.XPATH, "//section[@id='answer']/button[text()='Helpful']").click()
+    WebDriverWait(page, 30).until(lambda _: len(stub.feedback) == 3)
+    assert stub.feedback[-1] == {"rating": "up"}
+    assert find(page, "#risk-line").text == folded
+
+    assert find(page, "#risk-toggle").text == "Relevant after all"
+    find(page, "#risk-toggle").click()
+    WebDriverWait(page, 30).until(lambda _: len(stub.feedback) == 4)
+    assert stub.feedback[-1] == {"risk_notice": "relevant"}
+    assert find(page, "#risk-line").text.startswith("Acute risk noticed")
+    assert find(page, "#risk-details").is_displayed()
+
+
+def test_the_notice_goes_with_its_question(page: Chrome, stub: StubPlatform) -> None:
+    before, stub.noticed = stub.noticed, ACUTE
+    ask(page, RISKY)
+    wait_for(page, "#risk-line", "Acute risk noticed")
+    wait_for(page, "#answer", "Quoted")
+    stub.noticed = before
+    ask(page, "How do I help a patient who cannot sleep?")
+    wait_for(page, "#answer", "Quoted")
+    assert find(page, "#risk").text == ""
+    assert find(page, "#risk").get_attribute("aria-label") is None
+
+    stub.noticed = AnswerRisk()
+    ask(page, "How do I help a patient who cannot sleep?")
+    wait_for(page, "#risk-line", "This question was not screened for risk.")
+    assert not find(page, "#risk-toggle").is_displayed()
+
+
+def test_a_search_says_in_one_line_what_was_noticed(page: Chrome, stub: StubPlatform) -> None:
+    stub.noticed = ACUTE
+    find(page, "[data-view=search]").click()
+    find(page, "#query").send_keys("take them all tonight")
+    find(page, "#search button").click()
+    wait_for(page, "#message", "One conversation found.")
+    assert find(page, "#risk").text == "Acute risk noticed: suicide (“take them all tonight”). Act first."
+    find(page, "[data-view=browse]").click()
+    assert find(page, "#risk").text == ""
+
+
+def test_the_words_noticed_are_marked_wherever_they_are(page: Chrome) -> None:
+    question = f"😀 {'a' * 200} <b>kill himself tonight</b>, or {'b' * 400} hurt her 😀"
+    words = [
+        ("kill himself tonight", "acute"),
+        ("himself", "elevated"),
+        ("himself tonight", "acute"),
+        ("hurt her", "elevated"),
+    ]
+    spans = [
+        {"start": (start := question.index(text)), "end": start + len(text), "category": "suicide", "level": level}
+        for text, level in reversed(words)
+    ]
+    spans.append({"start": 0, "end": 5, "category": "suicide", "level": "low"})
+    risk = {"level": "acute", "categories": ["suicide", "harm_to_others"], "spans": spans, "screened": True}
+    notice: dict[str, Any] = {"summary": "Noticed <i>", "questions": [], "helplines": [], "helplines_note": None}
+    page.execute_script(
+        "showRisk({ risk: arguments[0], risk_notice: arguments[1] }, arguments[2])", risk, notice, question
+    )
+    assert texts(page, "#risk mark") == ["kill himself tonight", "hurt her"]
+    first, second = texts(page, "#risk .seen")
+    # Only whole words are shown around them.
+    assert (first, second) == ("… <b>kill himself tonight</b>, or …", "… hurt her 😀")
+    assert find(page, "#risk .facts").text == "level: acute, suicide, harm to others · to the answer"
+    assert find(page, "#risk-line").text == "Noticed <i>"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from mh_client import (
     AnswerDone,
+    AnswerRisk,
     AnswerSources,
     AnswerToken,
     AsyncClient,
@@ -123,9 +124,11 @@ async def test_a_streamed_answer_is_the_same_answer(rag: AsyncClient, ids: list[
     turns = [{"role": "user", "content": "My patient fears the bus."}]
     events = [event async for event in rag.answer_stream(question, 2, turns, user_id="dr.ana")]
     whole = await rag.answer(question, 2, turns)
-    assert isinstance(events[0], AnswerSources)
-    assert events[0].sources == whole.sources
-    assert events[0].standalone_query == whole.standalone_query == f"My patient fears the bus.\n{question}"
+    assert isinstance(events[0], AnswerRisk)
+    assert events[0].risk == whole.risk
+    assert isinstance(events[1], AnswerSources)
+    assert events[1].sources == whole.sources
+    assert events[1].standalone_query == whole.standalone_query == f"My patient fears the bus.\n{question}"
     assert "".join(event.text for event in events if isinstance(event, AnswerToken)) == whole.answer
     assert isinstance(events[-1], AnswerDone)
     assert events[-1].model == "extractive"

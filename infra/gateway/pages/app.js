@@ -7,10 +7,18 @@ const EVENT_STREAM = "text/event-stream";
 const MAX_TURNS = 20;
 const MAX_TURN_LENGTH = 8000;
 const MAX_HISTORY_LENGTH = 32000;
+const UNSCREENED = "This question was not screened for risk. Look for signs of risk yourself, and follow your crisis protocol if there are any.";
+const FOR_PROFESSIONALS = "For professionals, not for patients. Words were noticed that often mean danger; it is no diagnosis.";
+// Characters shown around words in which risk was noticed.
+const CONTEXT = 80;
+// Milliseconds. An answer is stored shortly after it is complete.
+const STORED_AFTER = [300, 1000, 2000];
 let nextPage = null;
 let latest = 0;
 let underWay = null;
 let turns = [];
+// On the answer shown: its id, whether it is complete, and what was said of it before it was.
+let feedback = null;
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -25,6 +33,7 @@ function say(text, isError = false) {
 }
 
 function clear() {
+  clearRisk();
   find("conversations").replaceChildren();
   find("answer").hidden = true;
   find("answer").replaceChildren();
@@ -50,6 +59,8 @@ function problemError(problem, status) {
   const faults = (problem.errors || []).map((fault) => `${fault.field}: ${fault.message}`).join("; ");
   const error = new Error([problem.detail || problem.title || `Error ${status}`, faults].filter(Boolean).join(" "));
   error.sources = problem.sources;
+  error.status = status;
+  error.noticed = problem.risk_notice && problem;
   return error;
 }
 
@@ -102,11 +113,113 @@ function isWebAddress(text) {
   return /^https?:\/\//i.test(text ?? "") && URL.canParse(text);
 }
 
-function sourceLink(address) {
-  const link = element("a", "", `source at ${new URL(address).host}`);
+function webLink(address, text) {
+  const link = element("a", "", text);
   link.href = address;
   link.rel = "noopener noreferrer";
   link.target = "_blank";
+  return link;
+}
+
+function clearRisk() {
+  delete find("risk").dataset.level;
+  find("risk").removeAttribute("aria-label");
+  find("risk-line").textContent = "";
+  find("risk-details").replaceChildren();
+  find("risk-toggle").hidden = true;
+}
+
+// Shows what was noticed, above everything else; without a question, as one line. It never takes the focus: the line is
+// announced when the reader pauses.
+function showRisk({ risk, risk_notice: notice }, question) {
+  const line = notice?.summary ?? (risk.screened ? "" : UNSCREENED);
+  if (!line) return;
+  find("risk").dataset.level = risk.screened ? risk.level : "unscreened";
+  find("risk").setAttribute("aria-label", "Notice of risk");
+  find("risk-line").textContent = line;
+  if (!risk.screened || question === undefined) return;
+  find("risk-details").replaceChildren(...riskDetails(risk, notice, question));
+  const toggle = find("risk-toggle");
+  const fold = (isFolded) => {
+    find("risk-line").textContent = isFolded ? `Risk noticed (${facts(risk)}), marked as not relevant.` : line;
+    find("risk-details").hidden = isFolded;
+    toggle.textContent = isFolded ? "Relevant after all" : "Not relevant";
+    toggle.onclick = () => {
+      rate({ risk_notice: isFolded ? "relevant" : "not_relevant" });
+      fold(!isFolded);
+    };
+  };
+  fold(false);
+  toggle.hidden = false;
+}
+
+function facts(risk) {
+  return [risk.level, ...risk.categories.map((one) => one.replace("self_", "self-").replaceAll("_", " "))].join(", ");
+}
+
+function riskDetails(risk, notice, question) {
+  const list = (title, items) => {
+    const made = element("ul");
+    made.append(...items);
+    return items.length ? [element("h2", "", title), made] : [];
+  };
+  const skip = element("a", "", "to the answer");
+  skip.href = "#answer";
+  const line = element("p", "facts", `level: ${facts(risk)} · `);
+  line.append(skip);
+  return [
+    line,
+    ...excerpts(question, risk.spans.filter((span) => ["elevated", "acute"].includes(span.level))),
+    ...list("To ask", notice.questions.map((text) => element("li", "", text))),
+    ...list("Helplines", notice.helplines.map(helpline)),
+    ...(notice.helplines_note ? [element("p", "", notice.helplines_note)] : []),
+    element("small", "", FOR_PROFESSIONALS),
+  ];
+}
+
+// The words in which risk was noticed, marked, with those around them. Spans may overlap, marks do not.
+function excerpts(question, spans) {
+  const points = Array.from(question.normalize("NFC"));
+  const found = [];
+  for (const { start, end } of spans.toSorted((one, other) => one.start - other.start)) {
+    const last = found.at(-1);
+    const mark = last?.marks.at(-1);
+    if (mark && start <= mark[1]) {
+      mark[1] = Math.max(mark[1], end);
+      last.to = mark[1] + CONTEXT;
+    } else if (last && start - CONTEXT <= last.to) {
+      last.marks.push([start, end]);
+      last.to = end + CONTEXT;
+    } else {
+      found.push({ from: Math.max(0, start - CONTEXT), to: end + CONTEXT, marks: [[start, end]] });
+    }
+  }
+  const isInWord = (place) => place >= 0 && place < points.length && /\S/.test(points[place]);
+  return found.map(({ from, to, marks }) => {
+    while (from < marks[0][0] && isInWord(from - 1)) from += 1;
+    while (to > marks.at(-1)[1] && isInWord(to)) to -= 1;
+    const shifted = marks.map(([start, end]) => [start - from, end - from]);
+    const made = marked("seen", points.slice(from, to).join(""), shifted);
+    if (from > 0) made.prepend("… ");
+    if (to < points.length) made.append(" …");
+    return made;
+  });
+}
+
+function helpline(one) {
+  const item = element("li", "", `${one.country === "INTL" ? "international" : one.country} · ${one.name}`);
+  const ways = [one.call && phoneLink(one.call), one.text && `text ${one.text}`];
+  if (isWebAddress(one.url)) ways.push(webLink(one.url, new URL(one.url).host));
+  ways.push(one.hours);
+  for (const way of ways.filter(Boolean)) item.append(" · ", way);
+  if (!one.is_checked) item.append(" · ", element("strong", "", ["unchecked", one.checked_on].filter(Boolean).join(" since ")));
+  if (one.note) item.append(" · ", one.note);
+  return item;
+}
+
+function phoneLink(number) {
+  const link = element("a", "", number);
+  link.href = `tel:${number.replace(/[^\d+*#]/g, "").replaceAll("#", "%23")}`;
   return link;
 }
 
@@ -123,7 +236,7 @@ function show(conversations) {
     if (one.index_status && one.index_status !== "indexed") facts.push(`not yet in semantic search (${one.index_status})`);
     facts.push(...[one.category, one.author, one.source_date].filter(Boolean));
     const line = element("p", "facts", facts.join(" · "));
-    if (isWebAddress(one.source_url)) line.append(" · ", sourceLink(one.source_url));
+    if (isWebAddress(one.source_url)) line.append(" · ", webLink(one.source_url, `source at ${new URL(one.source_url).host}`));
     item.append(line, button("Similar questions", () => showSimilar(one.id)));
     find("conversations").append(item);
   }
@@ -143,24 +256,39 @@ function addText(text, count) {
   }
 }
 
-function addOrigin(done, answerId) {
-  const origin = { extractive: "Quoted from the conversations below, not written by a language model.", none: "" }[done.model];
+function addOrigin(done) {
+  const origin = { extractive: "Quoted from the conversations below, not written by a language model.", none: "" };
   const uncited = done.uncited_sentences.length;
-  const parts = [origin ?? `Written by ${done.model} from the conversations below. Check it against them.`];
+  // A text that stands in the place of the model's says so itself.
+  const written = done.withheld ? "" : `Written by ${done.model} from the conversations below. Check it against them.`;
+  const parts = [origin[done.model] ?? written];
   if (uncited) parts.push(`${uncited === 1 ? "One sentence cites" : `${uncited} sentences cite`} no source.`);
   find("answer").append(element("small", "", parts.join(" ")));
   if (done.model === "none") return;
   for (const [rating, text] of [["up", "Helpful"], ["down", "Not helpful"]]) {
-    find("answer").append(button(text, () => rate(answerId, rating)), " ");
+    find("answer").append(button(text, () => rate({ rating })), " ");
   }
 }
 
-async function rate(answerId, rating) {
-  try {
-    await request(`/api/v1/answers/${answerId}/feedback`, { rating });
-    say("Thank you for your feedback.");
-  } catch (error) {
-    say(error.message, true);
+// Only a complete answer is stored: what is said before is sent then.
+async function rate(said) {
+  const mine = feedback;
+  if (!mine.isComplete) {
+    Object.assign(mine.said, said);
+    return;
+  }
+  const outcome = await sendFeedback(mine.answerId, said).then(() => ["Thank you for your feedback."], (error) => [error.message, true]);
+  if (mine === feedback) say(...outcome);
+}
+
+async function sendFeedback(answerId, said) {
+  for (const delay of [...STORED_AFTER, null]) {
+    try {
+      return await request(`/api/v1/answers/${answerId}/feedback`, said);
+    } catch (error) {
+      if (error.status !== 404 || delay === null) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, delay));
   }
 }
 
@@ -171,19 +299,21 @@ function remember(question, answer) {
   find("follow-up").hidden = false;
 }
 
-// Shows an answer as it is streamed: its sources first.
+// Shows an answer as it is streamed: what was noticed first, then its sources.
 async function ask(fields, isLatest) {
   if (!fields.follow_up) turns = [];
+  feedback = { isComplete: false, said: {} };
   const body = { question: fields.question.trim(), top_k: Number(fields.top_k), conversation_history: turns };
   const response = await send("/api/v1/answers", body, EVENT_STREAM, underWay.signal);
   let count = 0;
   let text = "";
-  let answerId = null;
   for await (const { name, data } of serverEvents(response)) {
     if (!isLatest()) return;
-    if (name === "sources") {
+    if (name === "risk") {
+      showRisk(data, body.question);
+    } else if (name === "sources") {
       count = data.sources.length;
-      answerId = data.answer_id;
+      feedback.answerId = data.answer_id;
       show(data.sources);
       say(data.query_origin === "question" ? "" : `Searched for: ${data.standalone_query}`);
       find("answer").hidden = false;
@@ -191,8 +321,10 @@ async function ask(fields, isLatest) {
       text += data.text;
       addText(data.text, count);
     } else if (name === "done") {
-      addOrigin(data, answerId);
+      addOrigin(data);
       remember(body.question, text);
+      feedback.isComplete = true;
+      if (Object.keys(feedback.said).length) rate(feedback.said);
       return;
     } else if (name === "error") {
       throw problemError(data, data.status);
@@ -213,6 +345,7 @@ async function runAsk(fields) {
     if (mine !== latest) return;
     if (error.name === "AbortError") say("Stopped; the answer is incomplete.");
     else say(error.message, true);
+    if (error.noticed) showRisk(error.noticed, fields.question.trim());
     if (error.sources) show(error.sources);
   } finally {
     if (mine === latest) settle();
@@ -232,6 +365,7 @@ async function search(fields) {
   if (fields.answer_sentiment) body.answer_sentiment = [fields.answer_sentiment];
   const found = await request("/api/v1/search", body);
   return () => {
+    showRisk(found);
     show(found.hits);
     say(outcome(found));
   };
@@ -279,7 +413,7 @@ async function run(work) {
   } catch (error) {
     if (mine !== latest) return;
     say(error.message, true);
-    if (error.sources) show(error.sources);
+    if (error.noticed) showRisk(error.noticed);
   }
 }
 

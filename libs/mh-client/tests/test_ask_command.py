@@ -1,6 +1,7 @@
 """The output of `mh ask`."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -9,8 +10,8 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from mh_client import HistoryEntry
-from mh_devtools.stubs.platform_stub import StubPlatform
+from mh_client import HistoryEntry, RiskNotice
+from mh_devtools.stubs.platform_stub import ACUTE, StubPlatform
 from mh_devtools.testing.fixtures import RunCommand
 
 ANSWER = UUID(int=7)
@@ -26,6 +27,39 @@ def test_the_answer_is_printed_with_its_sources(stub: StubPlatform, ask: RunComm
     assert ask("bus", "--top-k", "2") == (0, f"At the same hour [1].\n\n{SOURCES}", "")
     assert stub.queries == [{"question": "bus", "top_k": 2}]
     assert json.loads(ask("bus", "--json")[1])["model"] == "extractive"
+
+
+def test_a_notice_is_printed_before_anything_else(stub: StubPlatform, ask: RunCommand) -> None:
+    stub.noticed = ACUTE
+    hint = f"Is the notice not relevant? mh feedback {ANSWER} --notice not-relevant\n"
+    expected = f"{ACUTE.as_text()}\n\nAt the same hour [1].\n\n{SOURCES}\n{hint}"
+    assert ask("He wants to take them all tonight") == (0, expected, "")
+    answer = json.loads(ask("He wants to take them all tonight", "--json")[1])
+    assert list(answer)[:2] == ["risk", "risk_notice"]
+    assert (answer["risk"]["level"], answer["risk_notice"]["questions"][1]) == ("acute", "Means: what is within reach?")
+
+
+def test_a_notice_comes_before_an_error(stub: StubPlatform, ask: RunCommand) -> None:
+    stub.noticed = ACUTE
+    code, output, errors = ask("too much", "--json")
+    assert (code, output) == (3, "")
+    assert errors.startswith(f"{ACUTE.as_text()}\n\nmh: the platform is unavailable")
+
+
+def test_a_notice_is_framed_on_a_terminal(stub: StubPlatform, ask: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    stub.noticed = ACUTE.model_copy(update={"risk_notice": RiskNotice(summary="A\x1b[2J!", questions=[], helplines=[])})
+    output = ask("He wants to take them all tonight")[1]
+    assert "\x1b[2J" not in output
+    top, notice, bottom, blank, answer = re.sub(r"\x1b\[[0-9;]*m", "", output).splitlines()[:5]
+    assert (top[:3], bottom[:3], blank, answer) == ("╭──", "╰──", "", "At the same hour [1].")
+    assert notice.strip("│ ") == "[Notice] A[2J!"
+
+
+def test_what_was_not_screened_is_said(stub: StubPlatform, ask: RunCommand) -> None:
+    stub.noticed = None
+    assert ask("bus")[1].startswith("[Notice] This question was not screened for risk.")
+    assert json.loads(ask("bus", "--json")[1])["risk"]["screened"] is False
 
 
 def test_sentences_without_a_source_are_listed(stub: StubPlatform, ask: RunCommand) -> None:
@@ -79,7 +113,8 @@ def test_a_thread_follows_up_for_a_user(stub: StubPlatform, ask: RunCommand, sta
     assert ask("bus", "--thread", "exam", "--user", "carol")[0] == 0
     assert "conversation_history" not in stub.queries[-1]
     stub.answered = {ANSWER: entry("bus", "x" * 9000)}
-    assert ask("and trains?", "--thread", "exam", "--user", "carol", "--json")[0] == 0
+    stub.noticed = ACUTE
+    assert ask("and trains?", "--thread", "exam", "--user", "carol")[1].startswith(f"{ACUTE.as_text()}\n\nAt")
     assert stub.queries[-1]["conversation_history"] == [
         {"role": "user", "content": "bus"},
         {"role": "assistant", "content": "x" * 8000},

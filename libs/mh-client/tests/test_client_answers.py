@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mh_client import (
     AnswerDone,
     AnswerEvent,
+    AnswerRisk,
     AnswerSources,
     AnswerToken,
     AnswerUsage,
@@ -21,10 +22,12 @@ from mh_client import (
     Client,
     ConversationTurn,
     ResponseDecodeError,
+    RiskLevel,
     ServerError,
 )
 from mh_client._event_stream import EventDecoder, ServerEvent
-from mh_devtools.stubs.platform_stub import StubPlatform
+from mh_devtools.stubs.platform_stub import ACUTE, StubPlatform
+from mh_devtools.testing.fixtures import CallMethod
 
 Stream = Callable[..., list[AnswerEvent]]
 PROBLEM = json.dumps({"title": "Bad Gateway", "status": 502, "detail": "The model broke off.", "request_id": "r-1"})
@@ -58,12 +61,43 @@ def stream(request: pytest.FixtureRequest, stub: StubPlatform) -> Stream:
 def test_events_are_typed_and_come_in_order(stub: StubPlatform, stream: Stream) -> None:
     stub.tokens = ["Schlaf\u2028 ist", " gut ☕️", " [1]."]
     events = stream("bus", top_k=2)
-    assert [type(event) for event in events] == [AnswerSources, *[AnswerToken] * 3, AnswerUsage, AnswerDone]
+    assert [type(event) for event in events] == [AnswerRisk, AnswerSources, *[AnswerToken] * 3, AnswerUsage, AnswerDone]
     assert "".join(event.text for event in events if isinstance(event, AnswerToken)) == "".join(stub.tokens)
-    assert isinstance(events[0], AnswerSources)
-    assert events[0].sources[0].id == 7
+    assert isinstance(events[1], AnswerSources)
+    assert events[1].sources[0].id == 7
     assert stub.queries == [{"question": "bus", "top_k": 2}]
     assert stub.users == [None]
+
+
+def test_what_was_noticed_comes_first(stub: StubPlatform, stream: Stream) -> None:
+    stub.noticed = ACUTE
+    events = stream("He wants to take them all tonight")
+    assert events[0] == ACUTE
+    assert [type(event) for event in events[:2]] == [AnswerRisk, AnswerSources]
+
+
+def test_answers_and_searches_say_what_was_noticed(stub: StubPlatform, calling: Callable[..., CallMethod]) -> None:
+    stub.noticed = ACUTE
+    call = calling(stub.base_url)
+    answer, found = call("answer", "He wants to take them all tonight"), call("search", "take them all tonight")
+    for one in (answer, found):
+        assert (one.risk, one.risk_notice) == (ACUTE.risk, ACUTE.risk_notice)
+        assert next(iter(one.model_dump())) == "risk"
+    assert answer.as_text() == f"{ACUTE.as_text()}\n\n{answer.answer}"
+    assert found.as_line() == "[Notice] Acute risk noticed: suicide (“take them all tonight”). Act first."
+
+
+def test_older_platforms_screen_nothing_which_is_said(
+    stub: StubPlatform, stream: Stream, calling: Callable[..., CallMethod]
+) -> None:
+    stub.noticed = None
+    call = calling(stub.base_url)
+    answer, found = call("answer", "bus"), call("search", "bus")
+    for one in (answer, found):
+        assert (one.risk.level, one.risk.screened, one.risk_notice) == (RiskLevel.NONE, False, None)
+    assert answer.as_text().endswith(f"\n\n{answer.answer}")
+    assert answer.as_text().startswith("[Notice] This question was not screened for risk.")
+    assert isinstance(stream("bus")[0], AnswerSources)
 
 
 def test_history_and_user_are_sent(stub: StubPlatform, stream: Stream) -> None:
@@ -81,7 +115,7 @@ def test_an_incomplete_answer_is_an_error(stub: StubPlatform, stream: Stream, br
     seen: list[AnswerEvent] = []
     with pytest.raises(APIConnectionError):
         stream("bus", seen=seen)
-    assert [type(event) for event in seen] == [AnswerSources, AnswerToken, AnswerToken]
+    assert [type(event) for event in seen] == [AnswerRisk, AnswerSources, AnswerToken, AnswerToken]
 
 
 def test_an_error_in_the_stream_is_the_servers_error(stub: StubPlatform, stream: Stream) -> None:
@@ -91,13 +125,19 @@ def test_an_error_in_the_stream_is_the_servers_error(stub: StubPlatform, stream:
         stream("bus", seen=seen)
     assert (caught.value.status_code, caught.value.request_id) == (502, "r-1")
     assert caught.value.problem is not None
-    assert len(seen) == 3
+    assert len(seen) == 4
 
 
 def test_an_error_before_the_stream_is_the_servers_error(stub: StubPlatform, stream: Stream) -> None:
     with pytest.raises(APIStatusError) as caught:
         stream("too much")
     assert caught.value.status_code == 503
+    assert caught.value.noticed is None
+    stub.noticed = ACUTE
+    with pytest.raises(APIStatusError) as caught:
+        stream("too much")
+    assert caught.value.noticed == ACUTE
+    assert "take them all" not in str(caught.value)
 
 
 @pytest.mark.parametrize("end", ["event: done\ndata: {}\n\n", "event: error\ndata: no\n\n"])
@@ -117,11 +157,11 @@ async def test_leaving_early_closes_the_connection(stub: StubPlatform) -> None:
     stub.stream_end = ": waiting\n\n"
     async with AsyncClient(stub.base_url) as client, aclosing(client.answer_stream("bus")) as events:
         async for event in events:
-            assert isinstance(event, AnswerSources)
+            assert isinstance(event, AnswerRisk)
             break
     with Client(stub.base_url) as sync_client:
         for event in sync_client.answer_stream("bus"):
-            assert isinstance(event, AnswerSources)
+            assert isinstance(event, AnswerRisk)
             break
 
 

@@ -14,7 +14,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 from mh_common.models import Conversation, IndexStatus, Sentiment
-from mh_devtools.stubs.platform_stub import StubPlatform
+from mh_devtools.stubs.platform_stub import ACUTE, StubPlatform
 
 ARGUMENTS = ["-m", "mh_client.cli"]
 NOWHERE = "http://127.0.0.1:1"
@@ -70,6 +70,26 @@ async def test_the_tools_call_the_platform(stub: StubPlatform, mode: str) -> Non
     assert [(one["number"], one["id"]) for one in answer.structured_content["sources"]] == [(1, "7")]
     for one in (found, whole, answer):
         assert json.loads(text_of(one)) == one.structured_content
+
+
+async def test_what_was_noticed_is_read_first(stub: StubPlatform) -> None:
+    stub.noticed = ACUTE
+    async with connected("--url", stub.base_url) as client:
+        found = await client.call_tool("search", {"query": "take them all tonight"})
+        answer = await client.call_tool("ask", {"question": "He wants to take them all tonight"})
+        failed = await client.call_tool("ask", {"question": "too much"})
+    notice, whole = answer.content
+    assert isinstance(notice, TextContent)
+    assert isinstance(whole, TextContent)
+    assert notice.text == ACUTE.as_text()
+    assert json.loads(whole.text) == answer.structured_content
+    # ChatGPT reads one block of JSON.
+    assert json.loads(text_of(found)) == found.structured_content
+    assert text_of(failed).startswith(f"{ACUTE.as_text()}\n\n503 Service Unavailable: The stub refuses.")
+    for one in (found, answer):
+        assert list(one.structured_content)[:2] == ["risk", "risk_notice"]
+        assert one.structured_content["risk"]["level"] == "acute"
+        assert one.structured_content["risk_notice"] == ACUTE.model_dump(mode="json")["risk_notice"]
 
 
 async def test_results_below_the_threshold_are_not_relevant(stub: StubPlatform) -> None:

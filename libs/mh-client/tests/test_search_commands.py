@@ -1,6 +1,8 @@
 """`mh search` and `mh similar`: what they send, and what they print."""
 
-from mh_devtools.stubs.platform_stub import StubPlatform
+import json
+
+from mh_devtools.stubs.platform_stub import ACUTE, StubPlatform
 from mh_devtools.testing.fixtures import RunCommand
 
 
@@ -18,6 +20,16 @@ def test_search_sends_its_options_and_prints_explanations(stub: StubPlatform, mh
         "created_after": "2026-03-01T00:00:00Z",
         "ids": [7],
     }
+
+
+def test_search_says_first_what_was_noticed(stub: StubPlatform, mh: RunCommand) -> None:
+    stub.noticed = ACUTE
+    first, blank, hit = mh("search", "take them all tonight")[1].splitlines()[:3]
+    assert (first, blank) == ("[Notice] Acute risk noticed: suicide (“take them all tonight”). Act first.", "")
+    assert hit.startswith("0.750  conversation 7")
+    assert json.loads(mh("search", "take them all tonight", "--json")[1])["risk"]["level"] == "acute"
+    stub.noticed = None
+    assert mh("search", "bus")[1].startswith("[Notice] This question was not screened for risk.")
 
 
 def test_search_reports_irrelevant_results(stub: StubPlatform, mh: RunCommand) -> None:

@@ -3,18 +3,27 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from mh_common.models import AnswerDone, AnswerEvent, AnswerSources, AnswerToken
+from mh_common.models import AnswerDone, AnswerEvent, AnswerRisk, AnswerSources, AnswerToken
 
 from mh_client._cli_common import MAX_DISPLAY_LENGTH, print_text
-from mh_client._terminal import printable, truncate
+from mh_client._terminal import print_notice, printable, truncate
 
 
 def print_answer(events: Iterable[AnswerEvent]) -> UUID | None:
-    """Print the text as it arrives, then the uncited sentences and the sources. Return the answer's id."""
-    begun, sources, done, answer_id = False, None, None, None
+    """Print what to show first and the text, as they arrive, then the uncited sentences and the sources.
+
+    Return the answer's id; None if the answer is incomplete.
+    """
+    begun, risk, sources, done, answer_id = False, None, None, None, None
     try:
         for event in events:
-            if isinstance(event, AnswerSources):
+            if isinstance(event, AnswerRisk):
+                risk = event
+                print_notice(risk.as_text())
+            elif isinstance(event, AnswerSources):
+                if risk is None:
+                    # Older platforms screen nothing.
+                    print_notice(AnswerRisk().as_text())
                 sources, answer_id = event.sources, event.answer_id
             elif isinstance(event, AnswerToken):
                 begun = True
@@ -35,4 +44,6 @@ def print_answer(events: Iterable[AnswerEvent]) -> UUID | None:
     for number, source in enumerate(sources or (), start=1):
         text = truncate(source.question, MAX_DISPLAY_LENGTH)
         print_text(f"[{number}] conversation {source.id}, score {source.score:.3f}: {text}")
+    if risk and risk.risk.level.needs_notice:
+        print_text(f"\nIs the notice not relevant? mh feedback {answer_id} --notice not-relevant")
     return answer_id

@@ -25,7 +25,10 @@ def ask(
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Ask how to help a patient. The answer cites its sources and is printed as it is generated."""
+    """Ask how to help a patient. The answer cites its sources and is printed as it is generated.
+
+    If risk was noticed in the question or in those before it, the notice is printed first.
+    """
     followed = Thread(thread) if thread is not None else None
     answer_id: UUID | None
     with Client(url or ctx.obj) as client:

@@ -24,6 +24,7 @@ from mh_client._client import Client
 from mh_client._conversation_commands import create, delete, edit, get
 from mh_client._errors import (
     APIConnectionError,
+    APIStatusError,
     EvaluationRefusedError,
     ImportRefusedError,
     InvalidInputError,
@@ -33,12 +34,13 @@ from mh_client._errors import (
 )
 from mh_client._eval_command import evaluate
 from mh_client._experiment_commands import app as experiments_app
+from mh_client._feedback_command import feedback
 from mh_client._file_commands import export, import_
 from mh_client._history_commands import app as history_app
 from mh_client._index_commands import app as index_app
 from mh_client._mcp_command import serve
 from mh_client._search_commands import search, similar
-from mh_client._terminal import print_error
+from mh_client._terminal import print_error, print_notice
 
 app = typer.Typer(
     help="Import, export and search mental health conversations, and ask questions about them.",
@@ -51,6 +53,7 @@ app.add_typer(experiments_app, name="experiments")
 app.command("import")(import_)
 app.command("export")(export)
 app.command("ask")(ask)
+app.command("feedback")(feedback)
 app.command("get")(get)
 app.command("create")(create)
 app.command("edit")(edit)
@@ -68,12 +71,16 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     try:
         typer.main.get_command(app)(args=args, prog_name="mh")
+    except APIStatusError as error:
+        if error.noticed:
+            print_notice(error.noticed.as_text(), stderr=True)
+        if isinstance(error, ServerError | RateLimitError):
+            _fail(EXIT_UNAVAILABLE, f"the platform is unavailable; try again later. It returned: {error}")
+        _fail(EXIT_FAILURE, str(error))
     except (ImportRefusedError, EvaluationRefusedError, InvalidInputError, FileRefusedError) as error:
         _fail(EXIT_USAGE, str(error))
     except APIConnectionError as error:
         _fail(EXIT_UNAVAILABLE, f"{error}. Is the platform running there? Set another URL with --url or MH_URL.")
-    except (ServerError, RateLimitError) as error:
-        _fail(EXIT_UNAVAILABLE, f"the platform is unavailable; try again later. It returned: {error}")
     except MHError as error:
         _fail(EXIT_FAILURE, str(error))
     sys.exit(0)

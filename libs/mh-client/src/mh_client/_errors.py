@@ -2,7 +2,8 @@
 
 from http import HTTPStatus
 
-from mh_common.models import FieldProblem, Problem
+from mh_common.models import AnswerRisk, FieldProblem, Problem
+from pydantic import ValidationError
 
 _SHOWN_FIELDS = 3
 
@@ -58,6 +59,16 @@ class APIStatusError(MHError):
         self.problem = problem
         self.request_id = request_id
         self.retry_after = retry_after
+
+    @property
+    def noticed(self) -> AnswerRisk | None:
+        """What was noticed in the question that the server could not answer; None if it says nothing of a risk."""
+        members = (self.problem and self.problem.model_extra) or {}
+        try:
+            return AnswerRisk.model_validate(members) if members.get("risk_notice") else None
+        except ValidationError:
+            # Of a later release; the error itself must not be lost over it.
+            return None
 
     def __str__(self) -> str:
         text = f"{self.status_code} {_phrase(self.status_code)}"

@@ -8,6 +8,7 @@ from mh_common.models import HistoryEntry
 
 from mh_client._cli_common import EXIT_USAGE, AsJson, MaybeUser, Url, print_json, print_text
 from mh_client._client import Client
+from mh_client._feedback_command import described
 from mh_client._terminal import print_error, truncate
 
 MAX_DISPLAY_LENGTH: Final = 100
@@ -34,7 +35,7 @@ def _list(
         print_json(page)
         return
     for entry in page.items:
-        rating = f"  [{entry.feedback.rating}]" if entry.feedback else ""
+        rating = f"  [{described(entry.feedback)}]" if entry.feedback else ""
         print_text(f"{entry.answer_id}  {entry.created_at:%Y-%m-%d %H:%M}{rating}")
         print_text(f"  {truncate(entry.question, MAX_DISPLAY_LENGTH)}")
     if page.next_cursor:
@@ -60,7 +61,8 @@ def _show(
 def _lines(entry: HistoryEntry) -> list[str]:
     searched = [f"Searched for: {entry.standalone_query}"] if entry.standalone_query else []
     filters = [f"Filters: {entry.filters}"] if entry.filters else []
-    rating = [f"Feedback: {entry.feedback.rating} {entry.feedback.comment or ''}".rstrip()] if entry.feedback else []
+    given = entry.feedback
+    rating = [" ".join(filter(None, ["Feedback:", described(given), given.comment]))] if given else []
     hits = [
         f"[{number}] conversation {hit.id}, version {hit.version}, score {hit.score:.3f}"
         for number, hit in enumerate(entry.hits, start=1)

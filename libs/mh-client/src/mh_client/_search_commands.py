@@ -8,7 +8,7 @@ from mh_common.models import ConversationDetails, Explanation, GroupBy, SearchHi
 from mh_client._cli_common import AsJson, Url, print_json, print_text
 from mh_client._client import Client
 from mh_client._filter_options import with_filters
-from mh_client._terminal import truncate
+from mh_client._terminal import print_notice, truncate
 from mh_client.resources._fields import FieldFilters
 from mh_client.resources.search import SearchOptions
 
@@ -38,7 +38,7 @@ def search(
     url: Url = None,
     **filters: Unpack[FieldFilters],
 ) -> None:
-    """Search conversations by meaning and keywords, best first."""
+    """Search conversations by meaning and keywords, best first. Risk noticed in the query is said before them."""
     asked = SearchOptions(
         limit=limit,
         mode=mode,
@@ -49,7 +49,10 @@ def search(
         **filters,
     )
     with Client(url or ctx.obj) as client:
-        _print(client.search(query, **asked), as_json=as_json)
+        found = client.search(query, **asked)
+    if not as_json:
+        print_notice(found.as_line())
+    _print(found, as_json=as_json)
 
 
 def similar(

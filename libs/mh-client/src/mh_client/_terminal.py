@@ -8,7 +8,9 @@ from typing import Final
 from unicodedata import category
 
 from rich.console import Console
+from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 SECONDS_BETWEEN_LINES: Final = 2.0
 
@@ -53,6 +55,18 @@ def _lines(title: str) -> Iterator[Show]:
     finally:
         if last != shown:
             print_error(last)
+
+
+def print_notice(text: str, *, stderr: bool = False) -> None:
+    """Print what must be seen first, and a blank line: in a frame on a terminal, as it is elsewhere. Empty: nothing."""
+    if not text:
+        return
+    console = Console(stderr=stderr)
+    if console.is_terminal:
+        console.print(Panel(Text(printable(text)), border_style="bold red"))
+    else:
+        print(printable(text), file=console.file)
+    print(file=console.file, flush=True)
 
 
 def print_error(line: str) -> None:

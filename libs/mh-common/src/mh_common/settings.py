@@ -198,6 +198,16 @@ class HistorySettings(SettingsGroup):
     )
 
 
+class SafetySettings(SettingsGroup):
+    """Screening for risk: whether texts are read for words that often mean danger."""
+
+    screening: Literal["on", "off"] = Field(
+        default="on",
+        description="off: neither questions, answers nor indexed conversations are screened; responses say so. Some "
+        "laws forbid detecting emotional states.",
+    )
+
+
 S = TypeVar("S", bound=BaseSettings)
 
 

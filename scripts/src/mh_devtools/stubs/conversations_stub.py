@@ -158,7 +158,7 @@ class StubConversations:
         if answer_id not in self.answers or self.answers[answer_id] not in (None, user):
             return problem_response(404)
         given = FeedbackCreate.model_validate_json(await request.body())
-        self.feedback[answer_id] = Feedback(rating=given.rating, comment=given.comment, at=CREATED)
+        self.feedback[answer_id] = Feedback(**given.model_dump(), at=CREATED)
         return json_response(self.feedback[answer_id])
 
     def _fail(self) -> Response:

@@ -226,7 +226,7 @@ class StubOpenAI:
             with_usage = (body.get("stream_options") or {}).get("include_usage")
             events = chat_events(head, self.pieces(reply), usage if with_usage else None)
             if fault.drop:
-                return _CutResponse("".join(events[:3]), media_type="text/event-stream")
+                return _CutResponse("".join(events[:4]), media_type="text/event-stream")
             return StreamingResponse(self._stream(events, fault), media_type="text/event-stream")
         choice = {"index": 0, "message": {"role": "assistant", "content": reply}, "finish_reason": "stop"}
         return _whole({**head, "object": "chat.completion", "choices": [choice], "usage": usage}, fault)
@@ -235,7 +235,7 @@ class StubOpenAI:
         whole = False
         try:
             for number, event in enumerate(events):
-                while fault.stall and number == 3 and not self._released.is_set():  # noqa: ASYNC110
+                while fault.stall and number == 4 and not self._released.is_set():  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
                 yield event
                 await asyncio.sleep(self.event_delay)

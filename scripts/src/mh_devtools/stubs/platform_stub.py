@@ -10,8 +10,8 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any, Self
+from datetime import UTC, date, datetime
+from typing import Any, Final, Self
 from uuid import UUID
 
 from mh_common.models import (
@@ -20,6 +20,7 @@ from mh_common.models import (
     AnswerDone,
     AnswerEvent,
     AnswerLatency,
+    AnswerRisk,
     AnswerSources,
     AnswerToken,
     AnswerUsage,
@@ -31,7 +32,9 @@ from mh_common.models import (
     ConversationStats,
     Explanation,
     FailureCount,
+    Feedback,
     FieldProblem,
+    Helpline,
     HistoryEntry,
     IndexFailurePage,
     IndexQueued,
@@ -41,6 +44,11 @@ from mh_common.models import (
     IndexSummary,
     PartScore,
     QueryOrigin,
+    Risk,
+    RiskCategory,
+    RiskLevel,
+    RiskNotice,
+    RiskSpan,
     SearchHit,
     SearchResult,
     Sentiment,
@@ -54,6 +62,44 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from mh_devtools.stubs.server import json_response, problem_response, serving
+
+ACUTE: Final = AnswerRisk(
+    risk=Risk(
+        level=RiskLevel.ACUTE,
+        categories=[RiskCategory.SUICIDE],
+        spans=[RiskSpan(start=12, end=33, category=RiskCategory.SUICIDE, level=RiskLevel.ACUTE)],
+    ),
+    risk_notice=RiskNotice(
+        summary="Acute risk noticed: suicide (“take them all tonight”). Act first.",
+        questions=["Plan: have they thought about how?", "Means: what is within reach?"],
+        helplines=[
+            Helpline(
+                country="US",
+                name="988 Suicide & Crisis Lifeline",
+                categories=[RiskCategory.SUICIDE],
+                call="988",
+                text="988",
+                url="https://988lifeline.org",
+                hours="24/7",
+                source="https://example.org/988",
+                checked_on=date(2026, 3, 1),
+                is_checked=True,
+            ),
+            Helpline(
+                country="CL",
+                name="*4141",
+                categories=[RiskCategory.SUICIDE],
+                call="*4141",
+                note="From mobile phones.",
+                source="https://example.org/4141",
+                checked_on=date(2025, 3, 1),
+                is_checked=False,
+            ),
+        ],
+        helplines_note="Numbers marked as unchecked must be verified first.",
+    ),
+)
+"""What a platform says of "He wants to take them all tonight"."""
 
 
 def _split(text: str) -> Iterator[bytes]:
@@ -91,9 +137,13 @@ class StubPlatform:
         users: the X-User-Id of each question.
         tokens: the parts of the answer's text.
         uncited: the sentences of the answer that cite no source.
+        noticed: the risk noticed in any question; None as by platforms that screen nothing.
         stream_end: replaces the rest of a streamed answer after its first two tokens.
+        risk_pauses: pause a streamed answer after its risk while this is true.
         stream_pauses: pause a streamed answer after its first two tokens while this is true.
         stream_breaks: break the connection at the end of a streamed answer.
+        feedback: the bodies of all requests with feedback.
+        stored_after: the first requests with feedback that find no answer, as if it were not stored yet.
         answered: the history, by answer; None means that it is disabled.
         done: body and ids of every stored bulk request, by its key.
         base_url: set by `running`.
@@ -116,7 +166,11 @@ class StubPlatform:
         self.users: list[str | None] = []
         self.tokens = ["At the", " same hour", " [1]."]
         self.uncited: list[str] = []
+        self.noticed: AnswerRisk | None = AnswerRisk(risk=Risk())
+        self.feedback: list[Mapping[str, Any]] = []
+        self.stored_after = 0
         self.stream_end: str | None = None
+        self.risk_pauses = False
         self.stream_pauses = False
         self.stream_breaks = False
         self.answered: dict[UUID, HistoryEntry] | None = {}
@@ -138,6 +192,7 @@ class StubPlatform:
                 Route("/api/v1/search", self._search, methods=["POST"]),
                 Route("/api/v1/conversations/{id:int}/similar", self._similar),
                 Route("/api/v1/answers", self._answer, methods=["POST"]),
+                Route("/api/v1/answers/{id:uuid}/feedback", self._rate, methods=["POST"]),
                 Route("/api/v1/history/{id:uuid}", self._entry),
             ]
         )
@@ -151,7 +206,7 @@ class StubPlatform:
             try:
                 yield stub
             finally:
-                stub.hold = stub.stream_pauses = False
+                stub.hold = stub.risk_pauses = stub.stream_pauses = False
 
     async def _bulk(self, request: Request) -> Response:
         body = await request.body()
@@ -278,7 +333,7 @@ class StubPlatform:
             hits[0].explanation = Explanation(parts=parts, evidence=0.46)
         hits = hits if query["query"] != "nothing" else []
         threshold = 0.9 if query["query"] == "off topic" else 0.1
-        return json_response(SearchResult(hits=hits, total_hits=len(hits), relevance_threshold=threshold))
+        return self._screened(SearchResult(hits=hits, total_hits=len(hits), relevance_threshold=threshold))
 
     async def _similar(self, request: Request) -> Response:
         self.queries.append({"id": request.path_params["id"], **request.query_params})
@@ -288,11 +343,18 @@ class StubPlatform:
         self.queries.append(await request.json())
         self.users.append(request.headers.get("X-User-Id"))
         if self.queries[-1]["question"] == "too much":
-            return problem_response(503)
+            return problem_response(503, **(self.noticed.model_dump(mode="json") if self.noticed else {}))
         if request.headers["Accept"] != "text/event-stream":
             parts = {name: value for one in self._answer_parts() for name, value in one.model_dump().items()}
-            return json_response(Answer(answer="".join(self.tokens), **parts))
+            return self._screened(Answer(answer="".join(self.tokens), **parts))
         return StreamingResponse(self._answer_events(), media_type="text/event-stream")
+
+    async def _rate(self, request: Request) -> Response:
+        self.feedback.append(await request.json())
+        self.users.append(request.headers.get("X-User-Id"))
+        if len(self.feedback) <= self.stored_after:
+            return problem_response(404)
+        return json_response(Feedback(**self.feedback[-1], at=datetime(2026, 3, 1, tzinfo=UTC)))
 
     async def _entry(self, request: Request) -> Response:
         self.users.append(request.headers.get("X-User-Id"))
@@ -304,18 +366,30 @@ class StubPlatform:
     async def _answer_events(self) -> AsyncIterator[bytes]:
         """Yield the answer as events, split anywhere."""
         sources, usage, done = self._answer_parts()
-        events: list[AnswerEvent] = [sources, *(AnswerToken(text=token) for token in self.tokens), usage, done]
+        tokens = [AnswerToken(text=token) for token in self.tokens]
+        risk = [self.noticed] if self.noticed else []
+        events: list[AnswerEvent] = [*risk, sources, *tokens, usage, done]
         names = {kind: name for name, kind in ANSWER_EVENTS.items()}
         texts = [f"event: {names[type(event)]}\ndata: {event.model_dump_json()}\n\n" for event in events]
-        begun, rest = ": ping\n\n" + "".join(texts[:3]), "".join(texts[3:])
-        for piece in _split(begun):
+        first, begun, rest = texts[: len(risk)], texts[len(risk) : len(risk) + 3], texts[len(risk) + 3 :]
+        for piece in _split(": ping\n\n" + "".join(first)):
+            yield piece
+        while self.risk_pauses:  # noqa: ASYNC110 - it is set from another thread
+            await asyncio.sleep(0.005)
+        for piece in _split("".join(begun)):
             yield piece
         while self.stream_pauses:  # noqa: ASYNC110 - it is set from another thread
             await asyncio.sleep(0.005)
-        for piece in _split(rest if self.stream_end is None else self.stream_end):
+        for piece in _split("".join(rest) if self.stream_end is None else self.stream_end):
             yield piece
         if self.stream_breaks:
             raise ConnectionResetError
+
+    def _screened(self, result: AnswerRisk) -> Response:
+        """Return a response with the risk noticed; where nothing is screened, without these members."""
+        if self.noticed:
+            return json_response(result.model_copy(update=dict(self.noticed)))
+        return Response(result.model_dump_json(exclude=set(AnswerRisk.model_fields)), media_type="application/json")
 
     def _answer_parts(self) -> tuple[AnswerSources, AnswerUsage, AnswerDone]:
         sources = AnswerSources(

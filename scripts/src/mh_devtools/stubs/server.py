@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from mh_common.models import FieldProblem, Problem
@@ -53,9 +54,12 @@ def json_response(model: BaseModel, status: int = 200) -> Response:
 
 
 def problem_response(
-    status: int, errors: list[FieldProblem] | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    errors: list[FieldProblem] | None = None,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
 ) -> Response:
-    """Return an error in the format of our APIs (application/problem+json)."""
-    problem = Problem(title="Refused", status=status, detail="The stub refuses.", errors=errors)
+    """Return an error in the format of our APIs (application/problem+json), with these extension members."""
+    problem = Problem(title="Refused", status=status, detail="The stub refuses.", errors=errors, **members)
     content = problem.model_dump_json(exclude_none=True)
     return Response(content, status, headers, media_type="application/problem+json")

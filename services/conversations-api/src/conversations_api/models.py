@@ -174,7 +174,10 @@ class ExperimentRow(Base):
 
 
 class HistoryRow(Base):
-    """A user's question, its answer, and the user's feedback. `filters`, `hits` and `usage` are JSON."""
+    """A user's question, its answer, and the user's feedback.
+
+    `filters`, `hits`, `usage` and `risk_categories` are JSON. Members of enums that may still grow are plain text.
+    """
 
     __tablename__ = "query_history"
     __table_args__ = (
@@ -198,8 +201,12 @@ class HistoryRow(Base):
     prompt_version: Mapped[str | None] = mapped_column(String(200))
     usage: Mapped[str] = mapped_column(Text)
     latency_ms: Mapped[float] = mapped_column(Double)
+    risk_level: Mapped[str | None] = mapped_column(String(32))
+    risk_categories: Mapped[str | None] = mapped_column(Text)
+    withheld: Mapped[str | None] = mapped_column(String(32))
     rating: Mapped[Rating | None] = mapped_column(enum_column(Rating, "rating"))
     comment: Mapped[str | None] = mapped_column(Text)
+    risk_notice: Mapped[str | None] = mapped_column(String(32))
     feedback_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 

@@ -38,6 +38,9 @@ def new(user_id: str | None = "alice", **fields: Any) -> dict[str, Any]:
         "prompt_version": "answer-1",
         "usage": {"prompt_tokens": 612, "completion_tokens": 48, "total_tokens": 660},
         "latency_ms": 1840.123456789,
+        "risk_level": "acute",
+        "risk_categories": ["suicide", "overdose"],
+        "withheld": "unsafe_advice",
         **fields,
     }
 
@@ -73,6 +76,7 @@ async def test_what_may_be_left_out(client: httpx.AsyncClient) -> None:
     least = {"answer_id": str(uuid.uuid4()), "question": "q", "answer": "", "model": "none", "latency_ms": 0}
     kept = (await client.post(TOLD, json=least)).json()
     assert (kept["user_id"], kept["filters"], kept["hits"], kept["usage"]["total_tokens"]) == (None, {}, [], 0)
+    assert (kept["risk_level"], kept["risk_categories"], kept["withheld"]) == (None, [], None)
 
 
 async def test_the_same_answer_again_is_stored_once(client: httpx.AsyncClient, row_counts: Any) -> None:
@@ -145,6 +149,25 @@ async def test_feedback_takes_the_place_of_earlier_feedback(client: httpx.AsyncC
     second = await client.put(rating(path), json={"rating": "down"}, headers=ALICE)
     assert (await client.get(path, headers=ALICE)).json()["feedback"] == second.json()
     assert (second.json()["rating"], second.json()["comment"]) == ("down", None)
+
+
+async def test_feedback_on_the_notice_of_risk_stands_beside_the_rating(client: httpx.AsyncClient) -> None:
+    path = await stored(client)
+
+    async def give(**feedback: str) -> tuple[str | None, str | None, str | None]:
+        response = await client.put(rating(path), json=feedback, headers=ALICE)
+        assert response.status_code == 200, response.text
+        kept = (await client.get(path, headers=ALICE)).json()["feedback"]
+        assert kept == response.json()
+        return kept["rating"], kept["comment"], kept["risk_notice"]
+
+    assert await give(risk_notice="not_relevant") == (None, None, "not_relevant")
+    assert await give(rating="up", comment="Good.") == ("up", "Good.", "not_relevant")
+    assert await give(risk_notice="missing") == ("up", "Good.", "missing")
+    assert await give(risk_notice="relevant", comment="Better so.") == ("up", "Better so.", "relevant")
+    assert await give(rating="down") == ("down", None, "relevant")
+    for nothing in ({}, {"comment": "Only words."}, {"risk_notice": "perhaps"}):
+        assert (await client.put(rating(path), json=nothing, headers=ALICE)).status_code == 422
 
 
 async def test_deleting_leaves_nothing(client: httpx.AsyncClient, row_counts: Any) -> None:

@@ -11,6 +11,7 @@ from mh_common.web.health import Check
 from rag_api.answers.language_models import LanguageModels
 from rag_api.answers.service import AnswerService
 from rag_api.feedback.service import FeedbackService
+from rag_api.safety.screening import ScreeningService
 from rag_api.search.service import SearchService
 from rag_api.settings import IntegrationSettings
 
@@ -32,6 +33,7 @@ class AppState:
     answers: AnswerService
     language_models: LanguageModels
     feedback: FeedbackService
+    screening: ScreeningService
     conversations: AsyncClient
     heartbeat: float
     integrations: IntegrationSettings

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, Final
 
 import httpx
+import structlog
 from fastapi import FastAPI
 from mh_client import AsyncClient, MHError
 from mh_common.embeddings import Embedder, EmbedderError, make_embedder
@@ -14,6 +16,7 @@ from mh_common.errors import UnavailableError
 from mh_common.logging import configure_logging
 from mh_common.milvus import make_client as make_milvus_client
 from mh_common.models import MAX_ID
+from mh_common.risk import LexiconScreener, make_screener
 from mh_common.settings import load_settings
 from mh_common.tracing import inject_trace_headers
 from mh_common.web.application import make_application
@@ -37,11 +40,16 @@ from rag_api.integrations.openai.app import mount_openai
 from rag_api.integrations.search.healthcheck import router as healthcheck
 from rag_api.integrations.search.routes import router as search_for_tools
 from rag_api.problems import STATUS_OF
+from rag_api.safety.helplines import helpline_table
+from rag_api.safety.notice import Notices
+from rag_api.safety.screening import ScreeningService
 from rag_api.search.index import VectorIndex, VectorIndexError
 from rag_api.search.milvus.index import MilvusIndex
 from rag_api.search.routes import router as search
 from rag_api.search.service import SearchService
-from rag_api.settings import IntegrationSettings, Settings
+from rag_api.settings import IntegrationSettings, SafetySettings, Settings
+
+log = structlog.get_logger(__name__)
 
 SERVICE: Final = "rag-api"
 
@@ -51,6 +59,10 @@ DESCRIPTION: Final = (
 )
 
 CONVERSATIONS_RETRIES: Final = 1
+
+SCREENING_OFF: Final = "risk_screening_off"
+HELPLINES_UNCHECKED: Final = "helplines_unchecked"
+"""Logged at start, with how many numbers of each country shown must be checked."""
 
 
 def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None = None) -> FastAPI:
@@ -119,7 +131,8 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
             http_client=http,
         )
     )
-    search = SearchService(embedder, index, conversations, settings.search)
+    screening = _screening(settings.safety, stack)
+    search = SearchService(embedder, index, conversations, screening, settings.search)
     if recorder is None and settings.history.enabled:
         recorder = HistoryRecorder(conversations)
     records = RecordQueue(recorder) if recorder else None
@@ -129,18 +142,35 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
     stack.push_async_callback(client.close)
     language_models = LanguageModels(settings, client)
     configured = language_models.configured
-    backends = language_models.backends(configured) if configured else extractive_backends(embedder)
+    backends = language_models.backends(configured) if configured else extractive_backends(embedder, screening)
     state = AppState(
         search=search,
-        answers=AnswerService(search, backends, settings.answers, records),
+        answers=AnswerService(search, backends, screening, settings.answers, records),
         language_models=language_models,
         feedback=FeedbackService(conversations),
+        screening=screening,
         conversations=conversations,
         heartbeat=settings.answers.heartbeat,
         integrations=settings.doors,
         checks=_readiness_checks(index, conversations, embedder),
     )
     return {STATE: state}
+
+
+def _screening(settings: SafetySettings, stack: AsyncExitStack) -> ScreeningService:
+    notices = Notices(helpline_table(), settings.countries, _today)
+    if settings.screening == "off":
+        log.warning(SCREENING_OFF)
+        return ScreeningService(None, LexiconScreener(), notices)
+    if unchecked := notices.unchecked():
+        log.warning(HELPLINES_UNCHECKED, numbers=unchecked)
+    screener = make_screener()
+    stack.push_async_callback(screener.close)
+    return ScreeningService(screener, LexiconScreener(), notices)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _query_vector_store(settings: Settings, stack: AsyncExitStack) -> RedisVectors | None:

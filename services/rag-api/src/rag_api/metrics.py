@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Final, Literal
 
 from mh_common.metrics import FAST_BUCKETS, SLOW_BUCKETS, Counter, Histogram
-from mh_common.models import Usage
+from mh_common.models import UnsafeAdvice, Usage, Withheld
 from mh_common.tracing import span
 
 _MILLION: Final = 1_000_000
@@ -47,6 +47,24 @@ LLM_COST: Final = Counter(
     "Estimated cost of these tokens, in the currency of OPENAI_PROMPT_PRICE; absent without a price.",
     ("kind",),
 )
+RISK_SCREENINGS: Final = Counter(
+    "mh_risk_screenings_total",
+    "Screenings for risk by text (question or answer) and level: none, low, elevated, acute, or failed.",
+    ("text", "level"),
+)
+RISK_CATEGORIES: Final = Counter(
+    "mh_risk_categories_total", "Categories of elevated and acute risk noticed in questions.", ("category",)
+)
+UNSAFE_SENTENCES: Final = Counter(
+    "mh_unsafe_sentences_total",
+    "Sentences of the language model that were left out, or for which all was withheld, by kind of unsafe advice.",
+    ("kind",),
+)
+ANSWERS_WITHHELD: Final = Counter(
+    "mh_answers_withheld_total",
+    "Answers of the language model that were withheld, by reason: unsafe_advice or risk_not_addressed.",
+    ("reason",),
+)
 
 
 @contextmanager
@@ -65,6 +83,14 @@ def count_search(scores: Sequence[float]) -> None:
     HITS.observe(len(scores))
     if scores:
         TOP_SCORE.observe(scores[0])
+
+
+def count_left_out(left_out: Sequence[UnsafeAdvice], withheld: Withheld | None) -> None:
+    """Count the sentences of a language model that were left out of an answer, and the answer if it was withheld."""
+    for kind in left_out:
+        UNSAFE_SENTENCES.labels(kind.value).inc()
+    if withheld is not None:
+        ANSWERS_WITHHELD.labels(withheld.value).inc()
 
 
 def count_tokens(usage: Usage, prompt_price: float, completion_price: float) -> None:

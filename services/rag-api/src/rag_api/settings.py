@@ -13,7 +13,12 @@ from mh_common.settings import (
     SettingsGroup,
     WebSettings,
 )
-from pydantic import Field, SecretStr, model_validator
+from mh_common.settings import (
+    SafetySettings as _Screening,
+)
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from rag_api.safety.helplines import helpline_table
 
 _Number = Annotated[float | None, BLANK_IS_NONE]
 
@@ -105,6 +110,33 @@ class AnswersSettings(SettingsGroup):
         return self
 
 
+class SafetySettings(_Screening):
+    """Screening for risk: whether texts are read for words that often mean danger, and whose helplines are shown."""
+
+    country: str = Field(
+        default="",
+        description="Countries whose helplines are shown with a notice of risk, such as `US` or `AT,DE`, separated by "
+        "commas, in this order; `EU` for numbers of the European Union. Empty: none, and notices say so.",
+    )
+
+    @field_validator("country")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        known = helpline_table().countries
+        countries = list(dict.fromkeys(part.strip().upper() for part in value.split(",") if part.strip()))
+        if unknown := [country for country in countries if country not in known]:
+            raise ValueError(
+                f"there are no helplines for {', '.join(unknown)}; known are {', '.join(known)}. Leave it empty to "
+                "show none"
+            )
+        return ",".join(countries)
+
+    @property
+    def countries(self) -> list[str]:
+        """The countries in order."""
+        return self.country.split(",") if self.country else []
+
+
 class IntegrationSettings(SettingsGroup):
     """Integrations with other programs: Dify, OpenAI-compatible clients, MCP clients, web pages of other origins."""
 
@@ -143,6 +175,7 @@ class Settings(ServiceSettings):
     openai: OpenAISettings = Field(default_factory=OpenAISettings)
     search: SearchSettings = Field(default_factory=SearchSettings)
     answers: AnswersSettings = Field(default_factory=AnswersSettings)
+    safety: SafetySettings = Field(default_factory=SafetySettings)
     # The field name gives the environment variables their prefix, DOORS_, which deployments already use.
     doors: IntegrationSettings = Field(default_factory=IntegrationSettings)
     history: HistorySettings = Field(default_factory=HistorySettings)

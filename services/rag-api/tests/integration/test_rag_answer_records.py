@@ -6,7 +6,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from mh_common.models import Answer, AnswerLatency, Usage
+from mh_common.models import Answer, AnswerLatency, Risk, Usage
 from mh_devtools.stubs.conversations_stub import StubConversations
 from mh_devtools.stubs.openai_stub import CHAT, Fault, StubOpenAI
 from mh_devtools.testing.fixtures import MakeConversation, ServeApp, WriteIndex
@@ -54,6 +54,8 @@ def make_record(number: int) -> AnswerRecord:
         usage=Usage(),
         latency_ms=AnswerLatency(condense=0, search=0, generate=0, total=0),
         created_at=datetime.now(UTC),
+        risk=Risk(),
+        withheld=None,
     )
 
 

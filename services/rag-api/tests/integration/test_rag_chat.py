@@ -78,7 +78,7 @@ async def test_the_answer_is_streamed(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
-    stub.reply = "One two three four five six."
+    stub.reply = "One. Two three four five six."
     received = ""
     with served(with_model) as url:
         async with http.stream("POST", url + PATH, json={"user_message": QUESTION}) as response:
@@ -230,7 +230,7 @@ async def test_an_error_before_the_first_word_has_its_status(
 async def test_a_later_error_is_the_last_line(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
-    stub.reply = "One two three four [1]."
+    stub.reply = "One. Two three four [1]."
     stub.add_faults(Fault(drop=True, path=CHAT))
     with served(with_model) as url:
         response = await ask(http, url)
@@ -244,8 +244,8 @@ async def test_a_disconnect_stops_the_model(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient, first: bool
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
-    # A citation is held back until it is complete.
-    stub.reply = "One two three four." if first else "[1 2 3 4 5] four."
+    # A sentence is held back until it is complete.
+    stub.reply = "One. Two three four." if first else "[1 2 3 4 5] four."
     patient = {
         "answers": AnswersSettings(time_limit=100, max_retries=0),
         "openai": with_model.openai.model_copy(update={"timeout": 100}),

@@ -28,7 +28,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 async def test_a_disconnect_stops_the_model(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
-    stub.reply = "word " * 10_000
+    stub.reply = "One. " + "word " * 10_000
     stub.event_delay = 0.01
     try:
         with served(with_model) as url:
@@ -46,7 +46,7 @@ async def test_a_disconnect_stops_a_silent_model(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
-    stub.reply = "One two three four five six."
+    stub.reply = "One. Two three four five six."
     # Neither a keep-alive comment nor a deadline ends it before the test times out.
     patient = {
         "answers": AnswersSettings(time_limit=100, max_retries=0, heartbeat=100),

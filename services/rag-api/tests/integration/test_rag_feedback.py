@@ -39,6 +39,15 @@ async def test_feedback_is_stored_in_the_history_with_its_user(
     assert replaced.json()["comment"] is None
 
 
+async def test_feedback_on_a_notice_of_risk_needs_no_rating(
+    client: httpx.AsyncClient, answer_id: UUID, conversations_stub: StubConversations
+) -> None:
+    response = await client.post(path(answer_id), json={"risk_notice": "not_relevant"}, headers=ALICE)
+    assert response.status_code == 200
+    assert (response.json()["risk_notice"], response.json()["rating"]) == ("not_relevant", None)
+    assert conversations_stub.feedback[answer_id].risk_notice == "not_relevant"
+
+
 @pytest.mark.parametrize("headers", [{}, {"X-User-Id": "bob"}])
 async def test_answers_of_others_and_unknown_answers_are_not_found(
     client: httpx.AsyncClient, answer_id: UUID, headers: dict[str, str], conversations_stub: StubConversations
@@ -56,6 +65,9 @@ async def test_answers_of_others_and_unknown_answers_are_not_found(
         ("17", {"rating": "up"}, {}, 400),
         (UUID(int=1), {"rating": "up"}, {"X-User-Id": "two words"}, 400),
         (UUID(int=1), {"rating": "meh"}, {}, 422),
+        (UUID(int=1), {"risk_notice": "wrong"}, {}, 422),
+        (UUID(int=1), {"comment": "xxx"}, {}, 422),
+        (UUID(int=1), {}, {}, 422),
         (UUID(int=1), {"rating": "up", "comment": "x" * 2001}, {}, 422),
     ],
 )

@@ -100,7 +100,7 @@ async def test_a_stream_starts_with_its_sources_and_keeps_one_id(
     assert chunks[0].choices[0].delta.role == "assistant"
     assert extra(chunks[0], "citations") == extra(whole, "citations")
     assert text_of(chunks) == whole.choices[0].message.content == REPLY
-    assert len(chunks) > 10
+    assert len([chunk for chunk in chunks if chunk.choices[0].delta.content]) == 3
     message = whole.choices[0].message
     assert annotations(chunks) == [one.model_dump() for one in message.annotations or []]
     assert annotations(chunks[-2:-1]), "annotations come behind the text"
@@ -136,7 +136,7 @@ async def test_the_exact_stream_format(
     assert events[-1] == "data: [DONE]"
     chunks = [json.loads(event.removeprefix("data: ")) for event in events[:-1]]
     assert chunks[0]["choices"] == [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]
-    assert chunks[1]["choices"] == [{"index": 0, "delta": {"content": "Yes"}, "finish_reason": None}]
+    assert chunks[1]["choices"] == [{"index": 0, "delta": {"content": "Yes [1]."}, "finish_reason": None}]
     assert list(chunks[-2]["choices"][0]["delta"]) == ["annotations"]
     assert chunks[-1]["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
     assert not any("usage" in chunk or "tool_calls" in chunk["choices"][0]["delta"] for chunk in chunks)
@@ -465,7 +465,7 @@ async def test_an_error_before_the_stream_has_its_status(
 async def test_an_error_in_mid_stream_is_the_last_event(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
-    stub.reply = "One two three four."
+    stub.reply = "One. Two three four."
     stub.add_faults(*[Fault(drop=True, path=CHAT)] * 2)
     received: list[ChatCompletionChunk] = []
     with served(with_model) as url:

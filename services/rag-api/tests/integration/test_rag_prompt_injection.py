@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mh_common.embeddings import TextUse
 from mh_common.models import Answer, ConversationTurn, Source
+from mh_common.risk import LexiconScreener
 from mh_devtools.stubs.obedient_model import ObedientModel
 from mh_devtools.stubs.openai_stub import StubOpenAI
 from mh_devtools.testing.fixtures import MakeConversation, RunApp, WriteIndex
@@ -16,6 +18,9 @@ from rag_api.answers.extractive import ExtractiveAnswerer
 from rag_api.answers.prompts import Prompt, Prompts, make_environment
 from rag_api.answers.stream_sanitizer import StreamSanitizer
 from rag_api.answers.tokens import EstimatingTokenCounter
+from rag_api.safety.helplines import helpline_table
+from rag_api.safety.notice import Notices
+from rag_api.safety.screening import ScreeningService
 from rag_api.settings import Settings
 
 PATH = "/api/v1/answers"
@@ -151,6 +156,7 @@ class ConstantEmbedder:
 @each_text
 async def test_quotes_are_harmless(text: str) -> None:
     sources = [Source(id=1, question=text, answer=f"{text} Rise at the same hour each day.", score=0.5)]
-    quoted = "".join(await ExtractiveAnswerer(ConstantEmbedder()).answer(text, sources))
+    screening = ScreeningService(None, LexiconScreener(), Notices(helpline_table(), (), date.today))
+    quoted = "".join(await ExtractiveAnswerer(ConstantEmbedder(), screening).answer(text, sources))
     assert not re.search(r"!\[|\]\(|<[A-Za-z/!]|[\u200b\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f]", quoted)
     assert set(re.findall(r"\[(\d+)\]", quoted)) <= {"1"}

@@ -94,6 +94,8 @@ async def test_the_exact_response_format(client: httpx.AsyncClient, indexed: lis
         "search_query": ["asleep"],
         "has_more": False,
         "next_page": None,
+        "risk": {"level": "none", "categories": [], "spans": [], "screened": True},
+        "risk_notice": None,
     }
 
 

@@ -11,6 +11,10 @@ from pymilvus import AsyncMilvusClient
 from rag_api.settings import IntegrationSettings, Settings
 
 PATHS = ["/search", "/search-simple"]
+NO_RISK: dict[str, Any] = {
+    "risk": {"level": "none", "categories": [], "spans": [], "screened": True},
+    "risk_notice": None,
+}
 
 
 async def test_results_equal_the_search_hits(
@@ -38,6 +42,7 @@ async def test_results_equal_the_search_hits(
             for hit in hits
         ],
         "total_results": 2,
+        **NO_RISK,
     }
     assert [result["date"] for result in response.json()["results"]] == ["2026-03-01", "2025-12-31"]
 
@@ -105,7 +110,7 @@ async def test_nothing_found(
     body = {"query": "zebra", "similarity_threshold": 1}
     found = (await client.post(path, json=body)).json()
     nothing: dict[str, Any] = {"results": []} if path == "/search" else {"context": "", "sources": []}
-    assert found == {**nothing, "total_results": 0}
+    assert found == {**nothing, "total_results": 0, **NO_RISK}
 
 
 @pytest.mark.parametrize("path", PATHS)

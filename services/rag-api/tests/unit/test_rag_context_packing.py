@@ -8,9 +8,9 @@ from hypothesis import assume, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from mh_common.models import Source
+from mh_common.sentences import sentence_spans
 from rag_api.answers.context import Excerpt, pack_context
 from rag_api.answers.prompts import MESSAGE_TOKENS, Prompts, make_environment
-from mh_common.sentences import sentence_spans
 from rag_api.answers.tokens import (
     EstimatingTokenCounter,
     TokenCounter,

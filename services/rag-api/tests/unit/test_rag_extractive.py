@@ -2,18 +2,23 @@
 
 import re
 from collections.abc import Sequence
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from mh_common.embeddings import Embedder, TextUse
-from mh_common.models import Source
+from mh_common.models import Risk, RiskCategory, RiskLevel, Source
+from mh_common.risk import LexiconScreener
+from mh_common.sentences import sentence_spans
 from mh_devtools.stubs.openai_stub import embedding
 from rag_api.answers import extractive
 from rag_api.answers.extractive import ExtractiveAnswerer, is_substantive
 from rag_api.answers.markup import strip_invisible
-from mh_common.sentences import sentence_spans
+from rag_api.safety.helplines import helpline_table
+from rag_api.safety.notice import Notices
+from rag_api.safety.screening import ScreeningService
 
 
 class WordEmbedder:
@@ -32,12 +37,17 @@ class WordEmbedder:
     async def close(self) -> None: ...
 
 
+def screening() -> ScreeningService:
+    return ScreeningService(LexiconScreener(), LexiconScreener(), Notices(helpline_table(), (), date.today))
+
+
 def sources(*answers: str) -> list[Source]:
     return [Source(id=n, question="q", answer=answer, score=0.5) for n, answer in enumerate(answers, start=10)]
 
 
 async def write(question: str, *answers: str, embedder: Embedder | None = None) -> str:
-    return "".join(await ExtractiveAnswerer(embedder or WordEmbedder()).answer(question, sources(*answers)))
+    extractive_answerer = ExtractiveAnswerer(embedder or WordEmbedder(), screening())
+    return "".join(await extractive_answerer.answer(question, sources(*answers)))
 
 
 def quotes(text: str) -> list[tuple[str, int]]:
@@ -102,8 +112,43 @@ async def test_short_sentences_are_quoted_when_there_is_nothing_better() -> None
 async def test_sources_without_a_quotable_sentence_are_referred_to() -> None:
     embedder = WordEmbedder()
     text = await write("sleep", "x" * 1_000_000, embedder=embedder)
-    assert text == "The similar conversations have no sentence short enough to quote. Read them in the sources."
+    assert text == "The similar conversations have no sentence to quote. Read them in the sources."
     assert embedder.texts == []
+
+
+async def test_unsafe_advice_is_never_quoted() -> None:
+    text = await write(
+        "How do I help a patient with pills and sleep?",
+        "Stop taking your pills and sleep will come. Make her scared to sleep late. Sleep comes with fixed hours.",
+        "You said you are alone when you cannot sleep. Ask your doctor before you stop your pills for sleep.",
+    )
+    assert quotes(text) == [
+        ("Sleep comes with fixed hours.", 1),
+        ("Ask your doctor before you stop your pills for sleep.", 2),
+    ]
+
+
+SUICIDE = Risk(level=RiskLevel.ACUTE, categories=[RiskCategory.SUICIDE])
+
+
+async def test_at_risk_only_sentences_about_safety_from_rows_about_that_risk_are_quoted() -> None:
+    about = [
+        Source(id=1, question="I want to kill my boss", answer="Call the police tonight in an emergency.", score=0.5),
+        Source(
+            id=2,
+            question="I feel suicidal and want to kill myself",
+            answer="Try doing something physical tonight. Go to the emergency room of a hospital tonight. "
+            "Call 1-800-273-8255, "
+            "the lifeline. Let him be alone in a crisis. It is fine, safety first.",
+            score=0.5,
+        ),
+    ]
+    answerer = ExtractiveAnswerer(WordEmbedder(), screening())
+    text = "".join(await answerer.answer("kill myself tonight", about, SUICIDE))
+    assert quotes(text) == [("Go to the emergency room of a hospital tonight.", 2)]
+    assert text.startswith("Read the notice of risk first.")
+    (alone,) = await answerer.answer("kill myself tonight", about[:1], SUICIDE)
+    assert "No sentence is quoted" in alone
 
 
 async def test_huge_answers_cost_no_more_than_long_ones() -> None:

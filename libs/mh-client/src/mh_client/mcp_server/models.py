@@ -8,7 +8,7 @@ import re
 from typing import Annotated, Final
 
 from mh_common.fields import CREATED_AT, ID, NAMES, Sentiment, join_names
-from mh_common.models import MAX_ID, ConversationDetails, QueryText, SearchFilters, WireModel
+from mh_common.models import MAX_ID, AnswerRisk, ConversationDetails, QueryRisk, QueryText, SearchFilters, WireModel
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 
 _ID_PATTERN: Final = "^[1-9][0-9]{0,18}$"
@@ -79,7 +79,7 @@ class FoundConversation(ConversationDetails, _FoundFields):
     """One search result."""
 
 
-class SearchOutput(BaseModel):
+class SearchOutput(QueryRisk):
     """What `search` returns."""
 
     results: list[FoundConversation] = Field(description="Best first, one per distinct question.")
@@ -104,7 +104,7 @@ class CitedSource(Reference):
     number: int = Field(ge=1, description="Its citation number in the answer: 1 for [1].")
 
 
-class AskOutput(BaseModel):
+class AskOutput(AnswerRisk):
     """What `ask` returns."""
 
     answer: str = Field(description="Cites its sources as [1], [2].")

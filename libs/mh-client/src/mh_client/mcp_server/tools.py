@@ -22,6 +22,10 @@ from mh_client.mcp_server.models import (
     SearchOutput,
 )
 
+_SHOW_FIRST: Final = (
+    "If `risk_notice` is not null, show the user its summary, questions and helplines first and unchanged, before "
+    "anything else."
+)
 MAX_TITLE_LENGTH: Final = 100
 MAX_EXCERPT_LENGTH: Final = 400
 
@@ -77,6 +81,8 @@ async def _search(platform: Platform, asked: SearchInput) -> SearchOutput:
         for hit in result.hits
     ]
     return SearchOutput(
+        risk=result.risk,
+        risk_notice=result.risk_notice,
         results=results,
         relevant=bool(results) and results[0].score >= (result.relevance_threshold or 0),
         scores_calibrated=result.scores_calibrated,
@@ -112,6 +118,8 @@ async def _ask(platform: Platform, asked: AskInput) -> AskOutput:
         for number, source in enumerate(answer.sources, start=1)
     ]
     return AskOutput(
+        risk=answer.risk,
+        risk_notice=answer.risk_notice,
         answer=answer.answer,
         sources=sources,
         relevant=bool(sources),
@@ -145,9 +153,9 @@ TOOLS: Final[Mapping[str, Tool[Any]]] = {
         title="Search counseling conversations",
         description="Search conversations between patients and mental health counselors by meaning and by keywords. "
         "Each result has the start of the patient's question and of the counselor's answer, and a score from 0 to 1; "
-        "if `relevant` is false, nothing helpful was found. Only `query` is required; omit the filters unless the user "
-        "asks for them. Read a result in full with `fetch` before you rely on it. For a suggestion based on several "
-        "conversations use `ask`.",
+        f"if `relevant` is false, nothing helpful was found. {_SHOW_FIRST} Only `query` is required; omit the filters "
+        "unless the user asks for them. Read a result in full with `fetch` before you rely on it. For a suggestion "
+        "based on several conversations use `ask`.",
         input=SearchInput,
         output=SearchOutput,
         run=_search,
@@ -163,9 +171,9 @@ TOOLS: Final[Mapping[str, Tool[Any]]] = {
     "ask": Tool(
         title="Ask how to help a patient",
         description="Return a suggestion for a counselor on how to help a patient, based only on the most similar "
-        "conversations. The answer cites them as [1], [2], and `sources` lists them by number: keep the citations. If "
-        "`relevant` is false, nothing relevant was found and there is no suggestion: say so, and do not invent one. "
-        "Earlier questions are not remembered. Can take up to a minute.",
+        f"conversations. {_SHOW_FIRST} The answer cites its sources as [1], [2], and `sources` lists them by number: "
+        "keep the citations. If `relevant` is false, nothing relevant was found and there is no suggestion: say so, "
+        "and do not invent one. Earlier questions are not remembered. Can take up to a minute.",
         input=AskInput,
         output=AskOutput,
         run=_ask,

@@ -18,6 +18,7 @@ from mh_common.models import (
     HistoryEntry,
     HistoryPage,
     Rating,
+    RiskNoticeRating,
     UserId,
 )
 from pydantic import TypeAdapter, ValidationError
@@ -77,15 +78,18 @@ def clear(user_id: str) -> Call[int]:
 
 def feedback(
     answer_id: UUID | str,
-    rating: Rating | Literal["up", "down"],
+    rating: Rating | Literal["up", "down"] | None = None,
     comment: str | None = None,
     user_id: str | None = None,
+    risk_notice: RiskNoticeRating | Literal["relevant", "not_relevant", "missing"] | None = None,
 ) -> Call[Feedback]:
-    """Rate an answer, replacing earlier feedback. Raises NotFoundError like `get`."""
+    """Rate an answer, its notice of risk, or both, replacing what was said before. Raises NotFoundError like `get`."""
+    values = {"rating": rating, "comment": comment, "risk_notice": risk_notice}
+    given = {name: value for name, value in values.items() if value is not None}
     return Call(
         method="POST",
         path=f"{ANSWERS_PATH}/{_parse_answer_id(answer_id)}/feedback",
-        content=validated(FeedbackCreate, {"rating": rating, "comment": comment}).model_dump_json().encode(),
+        content=validated(FeedbackCreate, given).model_dump_json(exclude_unset=True).encode(),
         headers=_user_header(user_id),
         parse=Feedback.model_validate_json,
     )

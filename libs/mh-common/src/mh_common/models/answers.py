@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mh_common.models.base import AtMost, QueryText, RequestModel, WireModel
+from mh_common.models.risk import NOT_SCREENED, AnswerRisk, Risk, UnsafeAdvice, Withheld
 
 MAX_TURNS: Final = 20
 """Most turns of conversation history in one request."""
@@ -100,7 +101,7 @@ class AnswerLatency(BaseModel):
 
 
 class AnswerSources(BaseModel):
-    """The sources of an answer. First event of a stream, named `sources`."""
+    """The sources of an answer. Event `sources` of a stream, after `risk`."""
 
     answer_id: UUID = Field(description="Identifies this answer, for example in feedback.")
     sources: list[Source]
@@ -114,7 +115,10 @@ class AnswerSources(BaseModel):
         description="The index is being rebuilt in place and does not contain every conversation yet: sources may be "
         "missing, but none is wrong.",
     )
-    notice: str = Field(default=NOTICE, description="Disclaimer to show with the answer.")
+    notice: str = Field(
+        default=NOTICE,
+        description="Disclaimer to show with the answer. Says so if the question was not screened for risk.",
+    )
 
 
 class AnswerToken(BaseModel):
@@ -152,17 +156,35 @@ class AnswerDone(BaseModel):
     cut_short: bool = Field(
         default=False, description="The language model reached its token limit before the end of the answer."
     )
+    withheld: Withheld | None = Field(
+        default=None,
+        description="The text of the language model was left out, and the answer says so and why. unsafe_advice: it "
+        "contained advice that can do harm. risk_not_addressed: it did not speak to the risk in the question.",
+    )
+    left_out: list[UnsafeAdvice] = Field(
+        default=[],
+        description="For each sentence that was left out of the language model's text, or caused `withheld`: why.",
+    )
+    answer_risk: Risk = Field(
+        default=NOT_SCREENED,
+        description="What screening noticed in the answer's own text; not screened for a fixed text.",
+    )
 
 
-class Answer(AnswerDone, AnswerUsage, AnswerSources):
+class Answer(AnswerDone, AnswerUsage, AnswerSources, AnswerRisk):
     """An answer and its sources."""
 
     answer: str
 
+    def as_text(self) -> str:
+        """Return what to show first, as `AnswerRisk.as_text`, and the answer below it."""
+        return "\n\n".join(filter(None, [super().as_text(), self.answer]))
 
-AnswerEvent = AnswerSources | AnswerToken | AnswerUsage | AnswerDone
+
+AnswerEvent = AnswerRisk | AnswerSources | AnswerToken | AnswerUsage | AnswerDone
 
 ANSWER_EVENTS: Final[dict[str, type[AnswerEvent]]] = {
+    "risk": AnswerRisk,
     "sources": AnswerSources,
     "token": AnswerToken,
     "usage": AnswerUsage,

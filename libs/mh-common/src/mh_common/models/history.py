@@ -4,9 +4,18 @@ It contains the text of questions; docs/history.md says what that means for whoe
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
 
 from mh_common.models.answers import Usage
 from mh_common.models.base import (
@@ -22,6 +31,7 @@ from mh_common.models.base import (
     reject_blank,
     reject_nul,
 )
+from mh_common.models.risk import RiskCategory, RiskLevel, RiskNoticeRating, Withheld
 
 USER_ID_HEADER = "X-User-Id"
 """Identifies the user. Set by the authenticating proxy in front of the platform, which trusts it without checking."""
@@ -45,9 +55,12 @@ class Rating(StrEnum):
 
 
 class FeedbackCreate(WireModel):
-    """A user's feedback on an answer. Replaces earlier feedback on the same answer."""
+    """A user's feedback on an answer, or on its notice of risk. Replaces earlier feedback of the same kind."""
 
-    rating: OneOf[Rating]
+    rating: OneOf[Rating] | None = Field(
+        default=None,
+        description="Whether the answer helped; with the comment, replaces the earlier rating and comment.",
+    )
     comment: (
         Annotated[
             str,
@@ -58,13 +71,24 @@ class FeedbackCreate(WireModel):
         ]
         | None
     ) = Field(default=None, description="Up to 2,000 characters. Do not name patients.")
+    risk_notice: OneOf[RiskNoticeRating] | None = Field(
+        default=None,
+        description="Whether the notice of risk was relevant; missing: none was shown, and one should have been.",
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.rating is None and self.risk_notice is None:
+            raise ValueError("send rating, risk_notice or both")
+        return self
 
 
 class Feedback(BaseModel):
     """Stored feedback."""
 
-    rating: Rating
-    comment: str | None
+    rating: Rating | None = None
+    comment: str | None = None
+    risk_notice: RiskNoticeRating | None = None
     at: AwareDatetime
 
 
@@ -93,6 +117,15 @@ class _EntryFields(WireModel):
     usage: Usage = Field(default=Usage(), description="Tokens counted by the language model.")
     latency_ms: float = Field(
         ge=0, le=1e9, allow_inf_nan=False, description="From the question to the complete answer."
+    )
+    risk_level: OneOf[RiskLevel] | None = Field(
+        default=None, description="Risk noticed in the question and its history; null if they were not screened."
+    )
+    risk_categories: Annotated[list[OneOf[RiskCategory]], AtMost(len(RiskCategory))] = Field(
+        default=[], description="Of that level, the most frequent first."
+    )
+    withheld: OneOf[Withheld] | None = Field(
+        default=None, description="Why the language model's text was left out; null if it was not."
     )
 
 

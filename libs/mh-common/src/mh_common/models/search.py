@@ -21,6 +21,7 @@ from mh_common.models.base import (
     WireModel,
 )
 from mh_common.models.conversations import ConversationDetails
+from mh_common.models.risk import NOT_SCREENED, AnswerRisk, Risk, RiskNotice
 
 
 class SearchMode(StrEnum):
@@ -159,7 +160,19 @@ class SearchHit(ConversationDetails, _Hit):
     """A matching conversation with its current text."""
 
 
-class SearchResult(BaseModel):
+class QueryRisk(AnswerRisk):
+    """Risk noticed in a query."""
+
+    risk: Risk = Field(
+        default=NOT_SCREENED,
+        description="What screening noticed in the query. The questions similar to one are not screened.",
+    )
+    risk_notice: RiskNotice | None = Field(
+        default=None, description="Shown before the hits; null below elevated risk. Also says if screening failed."
+    )
+
+
+class SearchResult(QueryRisk):
     """Hits, best first."""
 
     hits: list[SearchHit]

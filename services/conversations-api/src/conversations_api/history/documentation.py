@@ -16,13 +16,20 @@ _NEW: Final = {
     "prompt_version": "answer-1",
     "usage": {"prompt_tokens": 612, "completion_tokens": 48, "total_tokens": 660},
     "latency_ms": 1840.2,
+    "risk_level": "none",
+    "risk_categories": [],
+    "withheld": None,
 }
 _NEW_FEEDBACK: Final = {"rating": "up", "comment": "Just what I needed."}
-_FEEDBACK: Final = {**_NEW_FEEDBACK, "at": "2026-03-02T09:21:00.480000Z"}
+_NOTICE_FEEDBACK: Final = {"risk_notice": "not_relevant"}
+_FEEDBACK: Final = {**_NEW_FEEDBACK, "risk_notice": None, "at": "2026-03-02T09:21:00.480000Z"}
 _ENTRY: Final = {**_NEW, "created_at": "2026-03-02T09:15:00.120000Z", "feedback": None}
 
 NEW: Final = {"answer": {"summary": "An answer", "value": _NEW}}
-NEW_FEEDBACK: Final = {"up": {"summary": "It helped", "value": _NEW_FEEDBACK}}
+NEW_FEEDBACK: Final = {
+    "up": {"summary": "It helped", "value": _NEW_FEEDBACK},
+    "risk_notice": {"summary": "The notice of risk was not relevant", "value": _NOTICE_FEEDBACK},
+}
 
 ADDED: Final[Responses] = {
     **answers(_ENTRY, 400, 404, 409, 422, status=201),

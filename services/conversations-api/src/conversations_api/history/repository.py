@@ -12,7 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations_api.models import HistoryRow
 
-_PLAIN: Final = ("user_id", "question", "standalone_query", "answer", "model", "prompt_version", "latency_ms")
+_PLAIN: Final = (
+    "user_id",
+    "question",
+    "standalone_query",
+    "answer",
+    "model",
+    "prompt_version",
+    "latency_ms",
+    "risk_level",
+    "withheld",
+)
 
 
 class StoredEntry(NamedTuple):
@@ -31,12 +41,13 @@ class HistoryRepository:
     async def add(self, content: HistoryEntryCreate, at: datetime) -> bool:
         """Insert an entry; return False if one with its `answer_id` exists, which is left unchanged."""
         row = {
-            **content.model_dump(include=set(_PLAIN)),
+            **content.model_dump(mode="json", include=set(_PLAIN)),
             "answer_id": str(content.answer_id),
             "created_at": at,
             "filters": json.dumps(content.filters, ensure_ascii=False),
             "hits": json.dumps([hit.model_dump() for hit in content.hits]),
             "usage": content.usage.model_dump_json(),
+            "risk_categories": json.dumps(content.risk_categories),
         }
         try:
             # A Core statement: the transaction survives if it is rejected, which it does not for an ORM object.
@@ -82,9 +93,14 @@ class HistoryRepository:
         return cast(CursorResult[Any], done).rowcount
 
 
+def to_feedback(row: HistoryRow) -> Feedback:
+    """Return the feedback that a row holds."""
+    return Feedback(rating=row.rating, comment=row.comment, risk_notice=row.risk_notice, at=row.feedback_at)
+
+
 def to_entry(row: HistoryRow) -> HistoryEntry:
     """Return the entry that a row holds."""
-    rated = None if row.rating is None else Feedback(rating=row.rating, comment=row.comment, at=row.feedback_at)
+    rated = None if row.feedback_at is None else to_feedback(row)
     return HistoryEntry(
         **{name: getattr(row, name) for name in _PLAIN},
         answer_id=UUID(row.answer_id),
@@ -92,5 +108,6 @@ def to_entry(row: HistoryRow) -> HistoryEntry:
         filters=json.loads(row.filters),
         hits=json.loads(row.hits),
         usage=json.loads(row.usage),
+        risk_categories=json.loads(row.risk_categories or "[]"),
         feedback=rated,
     )

@@ -13,7 +13,7 @@ from mh_common.models import Feedback, FeedbackCreate, HistoryEntry, HistoryEntr
 
 from conversations_api.clock import Clock, utc_now
 from conversations_api.database import AsyncSession
-from conversations_api.history.repository import HistoryRepository
+from conversations_api.history.repository import HistoryRepository, to_feedback
 from conversations_api.models import HistoryRow
 
 Entry = TypeVar("Entry", HistoryEntry, HistoryRow)
@@ -53,11 +53,19 @@ class HistoryService:
         return stored, new
 
     async def set_feedback(self, answer_id: UUID, user_id: str | None, content: FeedbackCreate) -> Feedback:
-        """Store the user's feedback, replacing earlier feedback. Raises `NotFoundError`."""
+        """Store the user's feedback, replacing earlier feedback of the same kind. Raises `NotFoundError`.
+
+        A comment without a rating replaces the comment only.
+        """
         row = _visible(await self._history.lock(answer_id), answer_id, user_id)
-        feedback = Feedback(rating=content.rating, comment=content.comment, at=self._clock())
-        row.rating, row.comment, row.feedback_at = feedback.rating, feedback.comment, feedback.at
-        return feedback
+        if content.rating is not None:
+            row.rating, row.comment = content.rating, content.comment
+        elif content.comment is not None:
+            row.comment = content.comment
+        if content.risk_notice is not None:
+            row.risk_notice = content.risk_notice.value
+        row.feedback_at = self._clock()
+        return to_feedback(row)
 
     async def delete(self, answer_id: UUID, user_id: str | None) -> None:
         """Permanently delete an entry. Raises `NotFoundError`."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mh_common.models import Source
-
 from mh_common.sentences import sentence_spans
+
 from rag_api.answers.tokens import TokenCounter, count_prefix_tokens, utf8_size
 
 BOUNDARY_TOKENS: Final = 2

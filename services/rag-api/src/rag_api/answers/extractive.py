@@ -2,16 +2,18 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mh_common.embeddings import Embedder
-from mh_common.models import Source
+from mh_common.models import NOT_SCREENED, Risk, Source
+from mh_common.sentences import sentence_spans
 
 from rag_api.answers.citations import normalize_citations
 from rag_api.answers.markup import extract_urls, sanitize, strip_invisible
-from mh_common.sentences import sentence_spans
+from rag_api.safety.quotes import may_be_quoted, may_be_quoted_at_risk
+from rag_api.safety.screening import ScreeningService
 
 EXTRACTIVE_MODEL: Final = "extractive"
 
@@ -30,7 +32,15 @@ _INTRO = (
     "They were written for other people and are not advice for this patient; "
     "if there may be a risk, follow your crisis protocol first."
 )
-_NOTHING_TO_QUOTE = "The similar conversations have no sentence short enough to quote. Read them in the sources."
+_RISK_INTRO = (
+    "Read the notice of risk first. These are quotes from {conversations} about such a risk, selected by similarity to "
+    "your question. They were written for other people and are not advice for this patient."
+)
+_NOTHING_TO_QUOTE = "The similar conversations have no sentence to quote. Read them in the sources."
+_NOTHING_TO_QUOTE_AT_RISK = (
+    "Read the notice of risk first. No sentence is quoted: the similar conversations have none that is about this risk "
+    "and safe to pass on. They are in the sources."
+)
 
 _URL = re.compile(r"(?:https?://|www\.)\S+")
 _WORD = re.compile(r"\w+")
@@ -60,38 +70,62 @@ class Sentence:
 
 
 class ExtractiveAnswerer:
-    """Answers with quotes. `embedder` should be the one used for search, whose cache has the question."""
+    """Answers with quotes.
 
-    def __init__(self, embedder: Embedder) -> None:
+    Args:
+        embedder: should be the one used for search, whose cache has the question.
+        screening: tells which sources speak of a risk.
+    """
+
+    def __init__(self, embedder: Embedder, screening: ScreeningService) -> None:
         self._embedder = embedder
+        self._screening = screening
 
-    async def answer(self, question: str, sources: Sequence[Source]) -> list[str]:
+    async def answer(self, question: str, sources: Sequence[Source], risk: Risk = NOT_SCREENED) -> list[str]:
         """Return an introduction and up to MAX_QUOTES whole sentences, each with its source's number.
 
-        These parts, joined, are the answer. The sentences are verbatim except for removed invisible characters.
+        These parts, joined, are the answer. The sentences are verbatim except for removed invisible characters. Unsafe
+        advice is never quoted. If the question has elevated or acute `risk`, the quotes are sentences about safety
+        from sources that speak of that risk; there may be none.
 
         Raises:
             EmbedderError: the sentences cannot be embedded.
         """
-        candidates = _shortlist(question, _candidates(sources))
+        at_risk = risk.level.needs_notice
+        found = await self._candidates_at_risk(sources, risk) if at_risk else _candidates(sources)
+        candidates = _shortlist(question, found, may_be_quoted_at_risk if at_risk else may_be_quoted)
         if not candidates:
-            return [_NOTHING_TO_QUOTE]
+            return [_NOTHING_TO_QUOTE_AT_RISK if at_risk else _NOTHING_TO_QUOTE]
         vectors = await self._embedder.embed([question, *(candidate.text for candidate in candidates)])
-        return _render(_choose(candidates, vectors[0], vectors[1:]))
+        return _render(_choose(candidates, vectors[0], vectors[1:]), _RISK_INTRO if at_risk else _INTRO)
+
+    async def _candidates_at_risk(self, sources: Sequence[Source], risk: Risk) -> list[Sentence]:
+        texts = [f"{source.question}\n\n{source.answer}"[:MAX_SCANNED] for source in sources]
+        speaking = await self._screening.speak_of(risk.categories, texts)
+        return [
+            one
+            for one in _sentences(sources)
+            if speaking[one.source - 1] and len(one.text) <= MAX_QUOTE_LENGTH and is_substantive(one.text)
+        ]
 
 
 def _candidates(sources: Sequence[Source]) -> list[Sentence]:
     """Return the substantive sentences; if there are none, all short ones; if there are none, the shortest long one."""
-    texts = [strip_invisible(source.answer[: 2 * MAX_SCANNED]) for source in sources]
-    found = [
-        Sentence(number, start, text[start:end])
-        for number, text in enumerate(texts, start=1)
-        for start, end in sentence_spans(text, MAX_SCANNED)
-        if _is_safe_to_quote(text[start:end])
-    ]
+    found = _sentences(sources)
     short = [candidate for candidate in found if len(candidate.text) <= MAX_QUOTE_LENGTH]
     long = sorted(found, key=lambda candidate: len(candidate.text))[:1]
     return [candidate for candidate in short if is_substantive(candidate.text)] or short or long
+
+
+def _sentences(sources: Sequence[Source]) -> list[Sentence]:
+    """Return the sentences of the answers that could pass for none of our citations, nor for markup."""
+    texts = [strip_invisible(source.answer[: 2 * MAX_SCANNED]) for source in sources]
+    return [
+        Sentence(number, start, text[start:end])
+        for number, text in enumerate(texts, start=1)
+        for start, end in sentence_spans(text, MAX_SCANNED)
+        if _has_no_markup(text[start:end])
+    ]
 
 
 def is_substantive(sentence: str) -> bool:
@@ -105,7 +139,7 @@ def is_substantive(sentence: str) -> bool:
     return words >= _MIN_WORDS or len(_UNSPACED.findall(sentence)) >= _MIN_UNSPACED_CHARACTERS
 
 
-def _is_safe_to_quote(sentence: str) -> bool:
+def _has_no_markup(sentence: str) -> bool:
     """Return whether nothing in it could pass for one of our citations, or for markup where the answer is shown."""
     return normalize_citations(sanitize(sentence, extract_urls([sentence])), ()) == sentence
 
@@ -115,7 +149,7 @@ def _has_unbalanced_quotes(sentence: str) -> bool:
     return sentence.count('"') % 2 == 1 or sentence.count("“") != sentence.count("”")
 
 
-def _shortlist(question: str, candidates: Iterable[Sentence]) -> list[Sentence]:
+def _shortlist(question: str, candidates: Iterable[Sentence], is_allowed: Callable[[str], bool]) -> list[Sentence]:
     """Return up to MAX_EMBEDDED distinct sentences, round-robin by source, those with words of the question first."""
     question_words = _long_words(question)
     distinct: dict[str, Sentence] = {}
@@ -124,7 +158,9 @@ def _shortlist(question: str, candidates: Iterable[Sentence]) -> list[Sentence]:
     ranked = sorted(distinct.values(), key=lambda one: (-len(question_words & _long_words(one.text)), one.position))
     groups = [[one for one in ranked if one.source == source] for source in sorted({one.source for one in ranked})]
     turns = itertools.chain.from_iterable(itertools.zip_longest(*groups))
-    return list(itertools.islice((one for one in turns if one is not None), MAX_EMBEDDED))
+    # Last, since it is slow.
+    allowed = (one for one in turns if one is not None and is_allowed(one.text))
+    return list(itertools.islice(allowed, MAX_EMBEDDED))
 
 
 def _long_words(text: str) -> set[str]:
@@ -153,10 +189,10 @@ def _dot(left: Sequence[float], right: Sequence[float]) -> float:
     return sum(a * b for a, b in zip(left, right, strict=True))
 
 
-def _render(quotes: Sequence[Sentence]) -> list[str]:
+def _render(quotes: Sequence[Sentence], intro: str) -> list[str]:
     groups = [list(group) for _, group in itertools.groupby(quotes, key=lambda quote: quote.source)]
     conversations = "one similar conversation" if len(groups) == 1 else f"{len(groups)} similar conversations"
-    parts = [_INTRO.format(conversations=conversations)]
+    parts = [intro.format(conversations=conversations)]
     for group in groups:
         between = "\n\n"
         for quote in group:

@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from rag_api.answers.extractive import is_substantive
 from mh_common.sentences import sentence_spans
+
+from rag_api.answers.extractive import is_substantive
 
 _CITATION = re.compile(r"\[\d+\]")
 # "… at night. [1] Then …": the citation belongs to the sentence before it.

@@ -14,6 +14,7 @@ from rag_api.answers.llm import LanguageModel, OpenAILanguageModel
 from rag_api.answers.prompts import Prompts, make_environment
 from rag_api.answers.query_rewriting import LLMQueryRewriter, QueryRewriter, RuleBasedQueryRewriter
 from rag_api.answers.tokens import make_token_counter
+from rag_api.safety.screening import ScreeningService
 from rag_api.settings import Settings
 
 PLATFORM_MODEL = "mental-health"
@@ -31,9 +32,9 @@ class AnswerBackends:
     generator: Generator
 
 
-def extractive_backends(embedder: Embedder) -> AnswerBackends:
+def extractive_backends(embedder: Embedder, screening: ScreeningService) -> AnswerBackends:
     """Return backends that need no language model."""
-    return AnswerBackends(RuleBasedQueryRewriter(), ExtractiveGenerator(ExtractiveAnswerer(embedder)))
+    return AnswerBackends(RuleBasedQueryRewriter(), ExtractiveGenerator(ExtractiveAnswerer(embedder, screening)))
 
 
 class LanguageModels:

@@ -3,6 +3,8 @@
 from typing import Any, Final
 
 EXAMPLE: Final[dict[str, Any]] = {
+    "risk": {"level": "none", "categories": [], "spans": [], "screened": True},
+    "risk_notice": None,
     "answer_id": "5b0f7c1e-6a55-4f0e-9c83-0d6f1f3b7a52",
     "answer": "Practise slow breathing at home first, then on short rides [1]. Plan the ride together [2].",
     "sources": [
@@ -30,9 +32,16 @@ EXAMPLE: Final[dict[str, Any]] = {
     "uncited_sentences": [],
     "prompt_version": "2",
     "template_hash": "3f1c…",
+    "cut_short": False,
+    "withheld": None,
+    "left_out": [],
+    "answer_risk": {"level": "none", "categories": [], "spans": [], "screened": True},
 }
 
-STREAM_EXAMPLE: Final = """event: sources
+STREAM_EXAMPLE: Final = """event: risk
+data: {"risk": {"level": "none", …}, "risk_notice": null}
+
+event: sources
 data: {"answer_id": "5b0f7c1e-6a55-4f0e-9c83-0d6f1f3b7a52", "sources": […], "standalone_query": "…", …}
 
 event: token

@@ -7,12 +7,12 @@ from typing import Final, Protocol
 
 import structlog
 from mh_common.models import ConversationTurn, QueryOrigin, SearchRequest, Usage
+from mh_common.sentences import truncate_at_sentence
 from pydantic import ValidationError
 
 from rag_api.answers.llm import LanguageModel, LanguageModelError, Message
 from rag_api.answers.markup import sanitize, strip_invisible
 from rag_api.answers.prompts import Prompts, QuestionTooLongError
-from mh_common.sentences import truncate_at_sentence
 
 log = structlog.get_logger(__name__)
 

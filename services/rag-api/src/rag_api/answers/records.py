@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 from mh_client import AsyncClient
-from mh_common.models import AnswerLatency, HistoryEntryCreate, HistoryHit, Usage
+from mh_common.models import AnswerLatency, HistoryEntryCreate, HistoryHit, Risk, Usage, Withheld
 
 from rag_api.api_calls import record_answer
 
@@ -51,6 +51,8 @@ class AnswerRecord:
     usage: Usage
     latency_ms: AnswerLatency
     created_at: datetime
+    risk: Risk
+    withheld: Withheld | None
 
 
 class AnswerRecorder(Protocol):
@@ -82,6 +84,10 @@ class HistoryRecorder:
             prompt_version=record.prompt_version,
             usage=record.usage,
             latency_ms=record.latency_ms.total,
+            # Neither the words nor where they stand.
+            risk_level=record.risk.level if record.risk.screened else None,
+            risk_categories=record.risk.categories,
+            withheld=record.withheld,
         )
         await self._conversations.send(record_answer(entry))
 

@@ -52,14 +52,18 @@ _OK: Final[dict[str, Any]] = {
 async def answer(body: AnswerRequest, request: Request, state: State, user: UserId = None) -> Answer | Response:
     """Return a suggestion for the counselor, grounded in the `top_k` most similar conversations, cited as [1] [2].
 
-    With `Accept: text/event-stream` the answer is streamed in the events `sources`, `token` (each the next chunk of
-    text), `usage` and `done`. An error before `sources` is an ordinary problem response; a later one is the event
+    The question and those before it are screened for risk first: from elevated risk on, show `risk_notice` before
+    anything else. It never holds back an answer.
+
+    With `Accept: text/event-stream` the answer is streamed in the events `risk`, `sources`, `token` (each the next part
+    of the text), `usage` and `done`. An error before `risk` is an ordinary problem response; a later one is the event
     `error` with the problem document as data. A stream that ends with neither `done` nor `error` was interrupted. Lines
     that begin with a colon keep the connection alive. Closing the connection stops the language model.
 
     Without an API key for a language model, the answer quotes sentences of the conversations (`model` is `extractive`).
     If nothing relevant is found, the answer says so (`model` is `none`). If the language model is down (502), too slow
-    (504) or refuses to answer (503), the problem document includes the `sources`.
+    (504) or refuses to answer (503), the problem document includes the `sources`. A notice of risk is in every problem
+    document that follows it, as `risk` and `risk_notice`.
     """
     media_type = negotiate_media_type(request, (JSON, EVENT_STREAM))
     try:

@@ -12,15 +12,18 @@ from uuid import UUID, uuid4
 import structlog
 from mh_common.errors import DomainError
 from mh_common.models import (
+    NOT_SCREENED,
     Answer,
     AnswerDone,
     AnswerEvent,
     AnswerLatency,
     AnswerRequest,
+    AnswerRisk,
     AnswerSources,
     AnswerToken,
     AnswerUsage,
     QueryOrigin,
+    Risk,
     SearchHit,
     SearchRequest,
     SearchResult,
@@ -43,6 +46,8 @@ from rag_api.answers.language_models import AnswerBackends
 from rag_api.answers.llm import FailureKind, LanguageModelError
 from rag_api.answers.query_rewriting import QueryRewriter, StandaloneQuery
 from rag_api.answers.records import AnswerRecord, RecordedHit, RecordQueue
+from rag_api.safety.notice import risk_remark
+from rag_api.safety.screening import ScreeningService, notice_in_errors
 from rag_api.search.service import SearchService
 from rag_api.settings import AnswersSettings
 
@@ -58,7 +63,10 @@ NOTHING_FOUND: Final = (
 
 
 class AnswerError(DomainError):
-    """No answer could be generated. The member `sources` has the conversations found, useful on their own."""
+    """No answer could be generated. The member `sources` has the conversations found, useful on their own.
+
+    If risk was noticed in the question, `risk` and `risk_notice` are members, too.
+    """
 
     def __init__(self, message: str, sources: Sequence[Source]) -> None:
         self.reason = message
@@ -92,6 +100,8 @@ class PendingAnswer:
     answer_id: UUID
     user: str | None
     question: str
+    risk: AnswerRisk
+    disclaimer: str
     query: StandaloneQuery
     search: SearchRequest
     result: SearchResult
@@ -110,6 +120,7 @@ class PendingAnswer:
             standalone_query=self.query.text,
             query_origin=self.query.origin,
             index_rebuilding=self.result.index_rebuilding,
+            notice=self.disclaimer,
         )
 
 
@@ -119,6 +130,7 @@ class AnswerService:
     Args:
         search: finds the conversations.
         backends: used unless a request brings its own.
+        screening: screens questions and answers for risk.
         settings: time limits.
         records: receives complete answers; None: nothing is recorded.
     """
@@ -127,11 +139,13 @@ class AnswerService:
         self,
         search: SearchService,
         backends: AnswerBackends,
+        screening: ScreeningService,
         settings: AnswersSettings,
         records: RecordQueue | None = None,
     ) -> None:
         self._search = search
         self._backends = backends
+        self._screening = screening
         self._settings = settings
         self._records = records
 
@@ -144,7 +158,7 @@ class AnswerService:
             AnswerError: a subclass of it, with the sources.
         """
         pending = await self.prepare(request, user)
-        text, parts = "", pending.sources.model_dump()
+        text, parts = "", dict(pending.risk) | pending.sources.model_dump()
         async with aclosing(self._generate(pending, streamed=False)) as events:
             async for event in events:
                 if isinstance(event, AnswerToken):
@@ -167,19 +181,25 @@ class AnswerService:
         backends = backends or self._backends
         started = time.perf_counter()
         deadline = asyncio.get_running_loop().time() + self._settings.time_limit
+        # Before anything that can fail or take long.
+        risk = await self._screening.screen_question(request.question, request.conversation_history)
         query = await self._standalone_query(request, deadline, backends.query_rewriter)
         rewritten = time.perf_counter()
         search = self._search_request(query.text, request.top_k)
-        result = await self._search.search(search)
-        question = Question(request.question, query.text if query.text != request.question else None)
+        result = await self._search.search(search, screened=risk)
+        question = Question(request.question, query.text if query.text != request.question else None, risk.risk)
+        with notice_in_errors(risk):
+            generation = await _prepare_generation(backends.generator, question, result.hits, options)
         return PendingAnswer(
             answer_id=uuid4(),
             user=user,
             question=request.question,
+            risk=risk,
+            disclaimer=self._screening.disclaimer(risk.risk),
             query=query,
             search=search,
             result=result,
-            generation=await _prepare_generation(backends.generator, question, result.hits, options),
+            generation=generation,
             deadline=deadline,
             started=started,
             rewrite_ms=_ms(rewritten - started),
@@ -187,20 +207,21 @@ class AnswerService:
         )
 
     async def stream(self, pending: PendingAnswer) -> AsyncGenerator[AnswerEvent]:
-        """Yield the sources, the text in chunks as it is generated, its usage, and how it was generated.
+        """Yield the risk, the sources, the text in chunks as it is generated, its usage, and how it was generated.
 
         A caller that stops early must close the iterator, which cancels the call of the language model.
 
         Raises:
             AnswerError: a subclass of it; the text yielded so far is incomplete.
         """
+        yield pending.risk
         yield pending.sources
         try:
             async with aclosing(self._generate(pending, streamed=True)) as events:
                 async for event in events:
                     yield event
         except AnswerError as error:
-            # The sources were sent already.
+            # The risk and the sources were sent already.
             error.members, error.args = {}, (error.reason,)
             raise
 
@@ -233,17 +254,32 @@ class AnswerService:
                         text += piece
                         yield AnswerToken(text=piece)
                     else:
-                        for event in self._finish(pending, text, piece, _ms(time.perf_counter() - started)):
+                        generate_ms = _ms(time.perf_counter() - started)
+                        answer_risk = await self._answer_risk(piece)
+                        if piece.model != EXTRACTIVE_MODEL and (remark := risk_remark(pending.risk.risk, answer_risk)):
+                            text += remark
+                            yield AnswerToken(text=remark)
+                        for event in self._finish(pending, text, piece, answer_risk, generate_ms):
                             yield event
         except LanguageModelError as error:
             sources = pending.sources.sources
             generate_ms = _ms(time.perf_counter() - started)
             metrics.ANSWERS.labels("failed").inc()
             log.warning(ANSWER_FAILED, kind=error.kind, sources=len(sources), generate_ms=generate_ms)
-            raise _ERRORS[error.kind](str(error), sources) from error
+            with notice_in_errors(pending.risk):
+                raise _ERRORS[error.kind](str(error), sources) from error
+
+    async def _answer_risk(self, generated: GenerationResult) -> Risk:
+        """Return what is noticed in what a language model wrote, or in the quotes."""
+        return await self._screening.screen_answer(generated.own_text) if generated.own_text else NOT_SCREENED
 
     def _finish(
-        self, pending: PendingAnswer, text: str, generated: GenerationResult, generate_ms: float
+        self,
+        pending: PendingAnswer,
+        text: str,
+        generated: GenerationResult,
+        answer_risk: Risk,
+        generate_ms: float,
     ) -> tuple[AnswerUsage, AnswerDone]:
         total_ms = _ms(time.perf_counter() - pending.started)
         usage_event = AnswerUsage(
@@ -259,7 +295,11 @@ class AnswerService:
             prompt_version=generated.prompt.version if generated.prompt else None,
             template_hash=generated.prompt.template_hash if generated.prompt else None,
             cut_short=generated.cut_short,
+            withheld=generated.withheld,
+            left_out=list(generated.left_out),
+            answer_risk=answer_risk,
         )
+        metrics.count_left_out(done.left_out, done.withheld)
         metrics.ANSWERS.labels(done.model if done.model in (NO_MODEL, EXTRACTIVE_MODEL) else "llm").inc()
         log.info(
             ANSWER_COMPLETED,
@@ -268,6 +308,9 @@ class AnswerService:
             sources=len(pending.result.hits),
             query_origin=pending.query.origin,
             grounded=done.grounded,
+            risk=pending.risk.risk.level.value,
+            left_out=len(done.left_out),
+            withheld=done.withheld,
             generate_ms=generate_ms,
             total_tokens=usage_event.usage.total_tokens,
         )
@@ -300,6 +343,8 @@ def _record(pending: PendingAnswer, text: str, usage_event: AnswerUsage, done: A
         usage=usage_event.usage,
         latency_ms=usage_event.latency_ms,
         created_at=datetime.now(UTC),
+        risk=pending.risk.risk,
+        withheld=done.withheld,
     )
 
 

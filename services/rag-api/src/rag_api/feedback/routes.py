@@ -11,7 +11,11 @@ from rag_api.dependencies import State
 router = APIRouter(prefix="/api/v1/answers", tags=["answers"])
 
 _NEW: Final[dict[str, Any]] = {"rating": "up", "comment": "Just what I needed."}
-_EXAMPLE: Final = {**_NEW, "at": "2026-03-02T09:21:00.480000Z"}
+_EXAMPLE: Final = {**_NEW, "risk_notice": None, "at": "2026-03-02T09:21:00.480000Z"}
+_EXAMPLES: Final[dict[str, Any]] = {
+    "up": {"summary": "It helped", "value": _NEW},
+    "risk_notice": {"summary": "The notice of risk was not relevant", "value": {"risk_notice": "not_relevant"}},
+}
 
 AnswerId = Annotated[RequestUuid, Path(description="The answer's id.")]
 # Trusted: a proxy in front of the platform authenticates users and overwrites the header.
@@ -27,7 +31,7 @@ User = Annotated[
 
 @router.post(
     "/{answer_id}/feedback",
-    summary="Rate an answer",
+    summary="Rate an answer or its notice of risk",
     responses={
         200: {"content": {"application/json": {"example": _EXAMPLE}}},
         **problem_responses(400, 404, 409, 422, 503),
@@ -35,11 +39,11 @@ User = Annotated[
 )
 async def give_feedback(
     answer_id: AnswerId,
-    content: Annotated[FeedbackCreate, Body(openapi_examples={"up": {"summary": "It helped", "value": _NEW}})],
+    content: Annotated[FeedbackCreate, Body(openapi_examples=_EXAMPLES)],
     state: State,
     user_id: User = None,
 ) -> Feedback:
-    """Store feedback on an answer, replacing earlier feedback.
+    """Store feedback on an answer, on its notice of risk, or on both, replacing earlier feedback of the same kind.
 
     404 if the history does not contain the answer, or if it belongs to another user. 409 if the history is disabled.
     """

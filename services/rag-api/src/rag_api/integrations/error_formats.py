@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
-from mh_common.models import Problem
+from mh_common.models import Problem, Risk
 from pydantic import BaseModel
 
 from rag_api.problems import problem_of
@@ -48,7 +48,20 @@ class IntegrationRoute(APIRoute):
 
 
 def one_line_message(problem: Problem) -> str:
-    """Return the problem as one line, for formats without a list of fields: `limit: is required`."""
+    """Return the problem as one line, for formats without a list of fields: `limit: is required`.
+
+    If risk was noticed in the question, that comes first. The words are left out: error messages end up in logs.
+    """
+    risk = Risk.model_validate((problem.model_extra or {}).get("risk", {}))
+    if risk.level.needs_notice:
+        names = ", ".join(category.replace("_", " ") for category in risk.categories)
+        return (
+            f"Risk was noticed in the question ({risk.level}: {names}): follow your crisis protocol. {_line(problem)}"
+        )
+    return _line(problem)
+
+
+def _line(problem: Problem) -> str:
     if not problem.errors:
         return problem.detail or problem.title
     shown = "; ".join(f"{error.field or 'body'}: {error.message}" for error in problem.errors[:MAX_SHOWN_FIELDS])

@@ -34,6 +34,8 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "relevance_threshold": 0.5,
     "scores_calibrated": True,
     "index_rebuilding": False,
+    "risk": {"level": "none", "categories": [], "spans": [], "screened": True},
+    "risk_notice": None,
 }
 
 
@@ -51,7 +53,9 @@ async def search(request: SearchRequest, state: State) -> Response:
 
     All filters must hold, both those typed into the query and those in other fields. Texts and sentiments are current;
     a conversation that has changed and is not yet indexed again is left out. Before anything is indexed there are no
-    hits. While the index is being rebuilt in place, `index_rebuilding` is true and hits may be missing.
+    hits. While the index is being rebuilt in place, `index_rebuilding` is true and hits may be missing. `risk` says
+    what screening noticed in the query; from elevated risk on, show `risk_notice` before the hits. No hit is left out
+    for it.
     """
     return _response(await state.search.search(request))
 

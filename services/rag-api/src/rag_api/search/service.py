@@ -14,6 +14,7 @@ from mh_common import vector_index as fields
 from mh_common.embeddings import Embedder
 from mh_common.errors import NotFoundError
 from mh_common.models import (
+    AnswerRisk,
     Conversation,
     Explanation,
     GroupBy,
@@ -25,6 +26,7 @@ from mh_common.models import (
 )
 
 from rag_api import metrics
+from rag_api.safety.screening import ScreeningService, notice_in_errors
 from rag_api.search.filters import And, Condition, In, condition_from_request
 from rag_api.search.highlights import highlights, query_stems
 from rag_api.search.hydration import HydratedHit, Hydrator
@@ -67,8 +69,14 @@ class SearchService:
     """Finds conversations. Texts always come from the conversations API, never from the index."""
 
     def __init__(
-        self, embedder: Embedder, index: VectorIndex, conversations: AsyncClient, settings: SearchSettings
+        self,
+        embedder: Embedder,
+        index: VectorIndex,
+        conversations: AsyncClient,
+        screening: ScreeningService,
+        settings: SearchSettings,
     ) -> None:
+        self._screening = screening
         self._retriever = Retriever(embedder, index, settings.embed_timeout)
         self._ranker = Ranker(embedder.model, settings)
         self._hydrator = Hydrator(conversations)
@@ -80,26 +88,36 @@ class SearchService:
         """Hybrid-mode score below which even the best hit counts as irrelevant; None if it is unknown."""
         return self._ranker.threshold(SearchMode.HYBRID)
 
-    async def search(self, request: SearchRequest, extra_condition: Condition = And()) -> SearchResult:  # noqa: B008 - frozen
+    async def search(
+        self,
+        request: SearchRequest,
+        extra_condition: Condition = And(),  # noqa: B008 - frozen
+        screened: AnswerRisk | None = None,
+    ) -> SearchResult:
         """Return the best hits, highest score first, equal scores by id; all of them satisfy `extra_condition`.
+
+        The query is screened for risk first, unless `screened` says what was noticed in the question behind it.
 
         Raises:
             QuerySyntaxError: the query has a syntax error.
             QueryRejectedError: the embedding model rejects the query.
-            UnavailableError: the embedder, the index or the conversations API is down; the message says which.
+            UnavailableError: the embedder, the index or the conversations API is down; the message says which. Errors
+                have the notice of risk, if there is one, as members.
         """
         parsed = ParsedQuery(request.query, And()) if request.plain_query else parse_query(request.query)
-        return await self._run(
-            SearchParameters(
-                text=parsed.text,
-                condition=And([parsed.condition, condition_from_request(request), extra_condition]),
-                mode=request.mode,
-                limit=request.limit,
-                threshold=request.similarity_threshold or 0.0,
-                grouped=request.group_by is GroupBy.QUESTION,
-                explain=request.explain,
-            )
+        noticed = screened or await self._screening.screen_question(request.query)
+        parameters = SearchParameters(
+            text=parsed.text,
+            condition=And([parsed.condition, condition_from_request(request), extra_condition]),
+            mode=request.mode,
+            limit=request.limit,
+            threshold=request.similarity_threshold or 0.0,
+            grouped=request.group_by is GroupBy.QUESTION,
+            explain=request.explain,
         )
+        with notice_in_errors(noticed):
+            found = await self._run(parameters)
+        return found.model_copy(update=dict(noticed))
 
     async def find(self, conversation_id: int) -> Conversation | None:
         """Return the current version of a conversation; None if it does not exist.

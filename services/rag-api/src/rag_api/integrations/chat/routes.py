@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse
 from mh_common.errors import InvalidRequestError
-from mh_common.models import AnswerEvent, AnswerRequest, AnswerToken, Problem, Source
+from mh_common.models import AnswerEvent, AnswerRequest, AnswerRisk, AnswerToken, Problem, Source
 from mh_common.web.event_streams import CancellableStreamingResponse, cancel_on_disconnect
 from starlette.requests import ClientDisconnect
 
@@ -52,8 +52,10 @@ async def chat(
 ) -> Response:
     """Stream the answer of `/api/v1/answers` as plain text, followed by the sources it cites.
 
-    An error before the first word is returned with its status; after a later one the text ends with a line that begins
-    with `[Error`. Without a language model the answer consists of quotes, and `developer_message` is ignored.
+    If risk was noticed, the text begins with the notice: from `[Notice]` to the line that begins with `[End of notice`.
+    If nothing was screened, one line with `[Notice]` says so. An error before the first word is returned with its
+    status; after a later one the text ends with a line that begins with `[Error`. Without a language model the answer
+    consists of quotes, and `developer_message` is ignored.
     """
     backends = _caller_backends(body, state)
     try:
@@ -65,10 +67,11 @@ async def chat(
 
 @dataclass(frozen=True)
 class StartedAnswer:
-    """An answer whose first event has arrived."""
+    """An answer whose first words have arrived: a notice of risk, or the first event of its text."""
 
+    risk: AnswerRisk
     sources: Sequence[Source]
-    first: AnswerEvent
+    first: AnswerEvent | None
     others: AsyncGenerator[AnswerEvent]
 
 
@@ -88,13 +91,19 @@ def _caller_backends(body: PlainChatRequest, state: AppState) -> AnswerBackends 
 async def _wait_for_first_event(
     body: PlainChatRequest, user: str | None, service: AnswerService, backends: AnswerBackends | None
 ) -> StartedAnswer:
-    """Wait for the first event, so that a rejected key, for example, becomes an error status and not text."""
+    """Wait for the first words, so that a rejected key, for example, becomes an error status and not text.
+
+    A notice of risk waits for nothing, and no error takes its place.
+    """
     request = AnswerRequest(question=body.user_message)
     pending = await service.prepare(request, user, GenerationOptions(body.developer_message), backends)
     events = service.stream(pending)
     try:
+        # What comes before the text: the risk and the sources.
         await anext(events)
-        return StartedAnswer(pending.sources.sources, await anext(events), events)
+        await anext(events)
+        first = None if pending.risk.risk_notice else await anext(events)
+        return StartedAnswer(pending.risk, pending.sources.sources, first, events)
     except BaseException:
         await events.aclose()
         raise
@@ -103,6 +112,8 @@ async def _wait_for_first_event(
 async def _text(request: Request, started: StartedAnswer, public_url: str) -> AsyncGenerator[bytes]:
     text = ""
     try:
+        if notice := started.risk.as_text():
+            yield f"{notice}\n\n".encode()
         async with aclosing(_events(started)) as events:
             async for event in events:
                 if isinstance(event, AnswerToken):
@@ -116,6 +127,7 @@ async def _text(request: Request, started: StartedAnswer, public_url: str) -> As
 
 async def _events(started: StartedAnswer) -> AsyncGenerator[AnswerEvent]:
     async with aclosing(started.others) as others:
-        yield started.first
+        if started.first is not None:
+            yield started.first
         async for event in others:
             yield event

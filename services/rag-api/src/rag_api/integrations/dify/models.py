@@ -12,8 +12,10 @@ from mh_common.models import (
     ConversationDetails,
     QueryText,
     RequestModel,
+    Risk,
     SearchHit,
     SearchRequest,
+    SearchResult,
     Sentiment,
     UtcTime,
     WireModel,
@@ -172,10 +174,14 @@ class _Metadata(BaseModel):
     answer_sentiment: Sentiment
     created_at: UtcTime
     updated_at: UtcTime
+    risk: Risk = Field(description="What screening for risk noticed in the query; the same in each record.")
+    risk_summary: str | None = Field(
+        default=None, description="The notice of that risk in one line, to show first; omitted if there is none."
+    )
 
 
 class RecordMetadata(ConversationDetails, _Metadata):
-    """Metadata of a conversation. Fields without a value are omitted."""
+    """Metadata of a conversation, and the risk in the query. Fields without a value are omitted."""
 
 
 class Record(BaseModel):
@@ -187,8 +193,8 @@ class Record(BaseModel):
     metadata: RecordMetadata
 
     @classmethod
-    def of(cls, hit: SearchHit, public_url: str) -> Self:
-        """Return a hit as a record."""
+    def of(cls, hit: SearchHit, result: SearchResult, public_url: str) -> Self:
+        """Return a hit of a result as a record."""
         first_word = next(iter(hit.question.split(maxsplit=1)), "")
         return cls(
             content=f"Question: {hit.question}\nAnswer: {hit.answer}",
@@ -200,6 +206,8 @@ class Record(BaseModel):
             metadata=RecordMetadata(
                 **{name: value for name, value in hit if name in RecordMetadata.model_fields},
                 link=conversation_link(public_url, hit.id),
+                risk=result.risk,
+                risk_summary=result.risk_notice.summary if result.risk_notice else None,
             ),
         )
 

@@ -71,8 +71,12 @@ router = APIRouter(tags=["integrations"], route_class=DifyRoute)
     dependencies=[Security(HTTPBearer(auto_error=False, description="The value of DOORS_API_KEY, if set."))],
 )
 async def retrieve(body: RetrievalRequest, state: State, public_url: PublicUrl) -> Retrieval:
-    """Return the best matching conversations that satisfy the metadata condition, one for each distinct question."""
+    """Return the best matching conversations that satisfy the metadata condition, one for each distinct question.
+
+    The metadata of each record say what screening for risk noticed in the query (`risk`); from elevated risk on, they
+    have the notice in one line (`risk_summary`). If there are no records, nothing says it.
+    """
     if body.knowledge_id != KNOWLEDGE_ID:
         raise NotFoundError(f"Unknown knowledge base. Set the External Knowledge ID to {KNOWLEDGE_ID}.")
     result = await state.search.search(body.search_request(), to_condition(body.metadata_condition))
-    return Retrieval(records=[Record.of(hit, public_url) for hit in result.hits])
+    return Retrieval(records=[Record.of(hit, result, public_url) for hit in result.hits])

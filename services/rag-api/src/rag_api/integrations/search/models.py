@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Self
 
-from mh_common.models import QueryText, SearchHit, SearchRequest, WireModel
+from mh_common.models import QueryRisk, QueryText, SearchHit, SearchRequest, WireModel
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag_api.integrations.links import source_link
@@ -69,18 +69,19 @@ class FoundConversation(FoundSource):
         )
 
 
-class Results(BaseModel):
+class Results(QueryRisk):
     """Results, best first, one for each distinct question."""
 
     results: list[FoundConversation]
     total_results: int = Field(description="Number of results returned.")
 
 
-class ResultsAsText(BaseModel):
+class ResultsAsText(QueryRisk):
     """Results, best first, as one text."""
 
     context: str = Field(
-        description="One paragraph for each result, separated by blank lines; empty if there are none."
+        description="One paragraph for each result, separated by blank lines. From elevated risk on, the first "
+        "paragraph is the notice in one line, which begins with `[Notice]`. Empty if there are neither."
     )
     sources: list[FoundSource]
     total_results: int = Field(description="Number of results returned.")

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from mh_common.models import SearchResult
 
 from rag_api.dependencies import State
 from rag_api.integrations.fastapi_errors import FastAPIErrorRoute, error_detail_responses
@@ -12,25 +13,36 @@ from rag_api.integrations.search.models import FoundConversation, FoundSource, P
 router = APIRouter(tags=["integrations"], route_class=FastAPIErrorRoute)
 
 
-async def _found(body: PlainSearch, state: State, public_url: PublicUrl) -> list[FoundConversation]:
-    result = await state.search.search(body.request())
-    return [FoundConversation.of(hit, public_url) for hit in result.hits]
+async def _found(body: PlainSearch, state: State) -> SearchResult:
+    return await state.search.search(body.request())
 
 
-FoundConversations = Annotated[list[FoundConversation], Depends(_found)]
+Found = Annotated[SearchResult, Depends(_found)]
+
+
+def _conversations(found: SearchResult, public_url: str) -> list[FoundConversation]:
+    return [FoundConversation.of(hit, public_url) for hit in found.hits]
 
 
 @router.post("/search", summary="Search (for tools)", responses=error_detail_responses(422, 503))
-async def search(found: FoundConversations) -> Results:
-    """Return the best matching conversations, one for each distinct question, like /api/v1/search."""
-    return Results(results=found, total_results=len(found))
+async def search(found: Found, public_url: PublicUrl) -> Results:
+    """Return the best matching conversations, one for each distinct question, like /api/v1/search.
+
+    `risk` says what screening for risk noticed in the query; from elevated risk on, show `risk_notice` first.
+    """
+    results = _conversations(found, public_url)
+    return Results(results=results, total_results=len(results), risk=found.risk, risk_notice=found.risk_notice)
 
 
 @router.post("/search-simple", summary="Search (as text for a prompt)", responses=error_detail_responses(422, 503))
-async def search_simple(found: FoundConversations) -> ResultsAsText:
+async def search_simple(found: Found, public_url: PublicUrl) -> ResultsAsText:
     """Return the results of /search as one text, and the source of each result."""
+    results = _conversations(found, public_url)
+    blocks = [one.to_prompt_block(number) for number, one in enumerate(results, start=1)]
     return ResultsAsText(
-        context="\n\n".join(one.to_prompt_block(number) for number, one in enumerate(found, start=1)),
-        sources=[FoundSource.model_validate(one.model_dump(exclude={"answer"})) for one in found],
-        total_results=len(found),
+        context="\n\n".join([found.as_line(), *blocks] if found.risk_notice else blocks),
+        sources=[FoundSource.model_validate(one.model_dump(exclude={"answer"})) for one in results],
+        total_results=len(results),
+        risk=found.risk,
+        risk_notice=found.risk_notice,
     )

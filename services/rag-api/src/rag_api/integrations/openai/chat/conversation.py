@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mh_common.models import MAX_HISTORY_LENGTH, MAX_TURNS, AnswerRequest, ConversationTurn
+from mh_common.models.risk import without_notices
 from mh_common.text import is_blank, normalized
 from pydantic import ValidationError
 
@@ -87,11 +88,13 @@ def _last_user_message(messages: Sequence[ChatMessage]) -> int:
 
 
 def _turns(messages: Sequence[ChatMessage]) -> list[ConversationTurn]:
-    """Return the latest messages of counselor and assistant that fit into a history."""
+    """Return the latest messages of counselor and assistant that fit into a history, answers without their notices."""
     turns: list[ConversationTurn] = []
     room = MAX_HISTORY_LENGTH
     for message in reversed(messages):
         text = normalized(message_text(message).replace("\0", ""))
+        if message.role == "assistant":
+            text = without_notices(text)
         content = text.strip()[:MAX_TURN_LENGTH].rstrip()
         room -= len(content)
         if len(turns) == MAX_TURNS or room < 0:

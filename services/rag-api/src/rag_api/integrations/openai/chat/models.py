@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from mh_common.models import AtMost, RequestModel, Usage
+from mh_common.models import AtMost, RequestModel, Risk, RiskNotice, Usage
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 MAX_MESSAGES: Final = 1000
@@ -10,6 +10,24 @@ MAX_PARTS: Final = 1000
 """Most parts of one message."""
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _absent(value: object) -> bool:
+    return value is None
+
+
+RiskMember = Annotated[
+    Risk | None,
+    Field(
+        exclude_if=_absent,
+        description="What screening for risk noticed in the question and its history. Absent from responses to "
+        "background prompts.",
+    ),
+]
+RiskNoticeMember = Annotated[
+    RiskNotice | None,
+    Field(exclude_if=_absent, description="The notice with which the text begins; absent if there is none."),
+]
 
 
 class ContentPart(RequestModel):
@@ -128,6 +146,8 @@ class ChatCompletion(BaseModel):
     choices: list[Choice]
     usage: Usage
     citations: list[str] = Field(description="Links to the sources; the first is the link of [1].")
+    risk: RiskMember = None
+    risk_notice: RiskNoticeMember = None
 
 
 class Delta(BaseModel):
@@ -160,3 +180,5 @@ class ChatChunk(BaseModel):
     choices: list[ChunkChoice]
     usage: Usage | None = None
     citations: list[str] | None = None
+    risk: RiskMember = None
+    risk_notice: RiskNoticeMember = None

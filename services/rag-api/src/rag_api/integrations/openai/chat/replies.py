@@ -4,12 +4,13 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 from fastapi import Request
 from fastapi.sse import format_sse_event
 from mh_common.errors import UnavailableError
-from mh_common.models import AnswerDone, AnswerToken, AnswerUsage, Source, Usage
+from mh_common.models import AnswerDone, AnswerRisk, AnswerToken, AnswerUsage, Source, Usage
 
 from rag_api.answers.language_models import PLATFORM_MODEL, LanguageModels
 from rag_api.answers.llm import Completion, LanguageModelError, SamplingParams
@@ -29,6 +30,7 @@ from rag_api.integrations.openai.chat.models import (
     UrlCitation,
 )
 from rag_api.integrations.openai.errors import error_event
+from rag_api.safety.screening import notice_in_errors
 
 DONE = format_sse_event(data_str="[DONE]")
 
@@ -43,12 +45,23 @@ class ReplyEnd:
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply to be generated: chunks of text, then its end. Closing `pieces` cancels the call of the model."""
+    """A reply to be generated: chunks of text, then its end. Closing `pieces` cancels the call of the model.
+
+    Attributes:
+        risk: noticed in the question; None for a background prompt.
+    """
 
     pieces: AsyncGenerator[str | ReplyEnd]
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid4()}")
     sources: Sequence[Source] = ()
+    risk: AnswerRisk | None = None
     created: int = field(default_factory=lambda: int(time.time()))
+
+    @property
+    def notice(self) -> str:
+        """What the text begins with, before the pieces: the notice of risk, with the blank line that ends it."""
+        text = self.risk.as_text() if self.risk else ""
+        return f"{text}\n\n" if text else ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,7 @@ class ReplyOptions:
 
 def answer_reply(service: AnswerService, pending: PendingAnswer) -> Reply:
     """Return the answer to a question."""
-    return Reply(_answer(service, pending), f"chatcmpl-{pending.answer_id}", pending.sources.sources)
+    return Reply(_answer(service, pending), f"chatcmpl-{pending.answer_id}", pending.sources.sources, pending.risk)
 
 
 def background_reply(models: LanguageModels, background_prompt: BackgroundPrompt, sampling: SamplingParams) -> Reply:
@@ -73,14 +86,16 @@ def background_reply(models: LanguageModels, background_prompt: BackgroundPrompt
 async def to_completion(reply: Reply, options: ReplyOptions) -> ChatCompletion:
     """Return a complete reply. Raises what iterating over its pieces raises."""
     text, end = "", ReplyEnd(Usage(), "stop")
-    async with aclosing(reply.pieces) as pieces:
-        async for piece in pieces:
-            if isinstance(piece, ReplyEnd):
-                end = piece
-            else:
-                text += piece
+    with notice_in_errors(reply.risk or AnswerRisk()):
+        async with aclosing(reply.pieces) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, ReplyEnd):
+                    end = piece
+                else:
+                    text += piece
     annotations = _annotations(text, reply, options)
-    message = AssistantMessage(content=text + _source_list(text, reply, options), annotations=annotations)
+    content = reply.notice + text + _source_list(text, reply, options)
+    message = AssistantMessage(content=content, annotations=annotations)
     return ChatCompletion(
         id=reply.id,
         created=reply.created,
@@ -88,6 +103,7 @@ async def to_completion(reply: Reply, options: ReplyOptions) -> ChatCompletion:
         choices=[Choice(message=message, finish_reason=end.finish_reason)],
         usage=end.usage,
         citations=_citation_urls(reply, options),
+        **_risk_members(reply),
     )
 
 
@@ -104,8 +120,10 @@ async def to_events(request: Request, reply: Reply, options: ReplyOptions) -> As
 
 async def _chunks(reply: Reply, options: ReplyOptions) -> AsyncGenerator[ChatChunk]:
     yield _chunk(reply, Delta(role="assistant", content="")).model_copy(
-        update={"citations": _citation_urls(reply, options)}
+        update={"citations": _citation_urls(reply, options), **_risk_members(reply)}
     )
+    if reply.notice:
+        yield _chunk(reply, Delta(content=reply.notice))
     text, end = "", ReplyEnd(Usage(), "stop")
     async with aclosing(reply.pieces) as pieces:
         async for piece in pieces:
@@ -138,6 +156,10 @@ def _citation_urls(reply: Reply, options: ReplyOptions) -> list[str]:
     return [conversation_link(options.public_url, source.id) for source in reply.sources]
 
 
+def _risk_members(reply: Reply) -> dict[str, Any]:
+    return dict(reply.risk) if reply.risk else {}
+
+
 def _source_list(text: str, reply: Reply, options: ReplyOptions) -> str:
     return markdown_list(cited_sources(text, reply.sources, options.public_url)) if options.source_list else ""
 
@@ -145,12 +167,14 @@ def _source_list(text: str, reply: Reply, options: ReplyOptions) -> str:
 def _annotations(text: str, reply: Reply, options: ReplyOptions) -> list[Annotation]:
     """Return one annotation for each source up to the last cited one, so that [2] is the second annotation.
 
-    Chat programs link [n] to the n-th annotation. A source that is not cited gets an empty span.
+    Chat programs link [n] to the n-th annotation. A source that is not cited gets an empty span. `text` is that of the
+    answer: a notice, which comes before it, cites nothing.
     """
+    before = len(reply.notice)
     cited = {one.number: one for one in cited_sources(text, reply.sources, options.public_url)}
     found = []
     for number, source in enumerate(reply.sources[: max(cited, default=0)], start=1):
-        start, end = (cited[number].start, cited[number].end) if number in cited else (0, 0)
+        start, end = (before + cited[number].start, before + cited[number].end) if number in cited else (0, 0)
         url = conversation_link(options.public_url, source.id)
         found.append(
             Annotation(url_citation=UrlCitation(start_index=start, end_index=end, title=source_title(source), url=url))

@@ -48,10 +48,12 @@ async def complete(
 ) -> Response | ChatCompletion:
     """Return the answer of `/api/v1/answers`, with the cited conversations as annotations.
 
-    `citations` has the links to all sources; the first is the link of [1]. With `stream`, the first chunk has them, and
-    the last but one has the annotations. Background prompts of chat programs, for titles, tags and the like, are passed
-    to the language model without a search; without a language model they get an empty response, or the first words of
-    the chat as title. Without a language model, temperature, top_p, token limits and stop are ignored.
+    If risk was noticed, the text begins with the notice, from `[Notice]` to the line that begins with `[End of notice`,
+    and `risk` and `risk_notice` have the same as data. Earlier answers may be sent back with their notices.
+    `citations` has the links to all sources; the first is the link of [1]. With `stream`, the first chunk has these,
+    and the last but one has the annotations. Background prompts of chat programs, for titles, tags and the like, are
+    passed to the language model without a search; without a language model they get an empty response, or the first
+    words of the chat as title. Without a language model, temperature, top_p, token limits and stop are ignored.
     """
     check_model(body.model)
     include_usage = bool(body.stream_options and body.stream_options.include_usage)

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 from mh_common.fields import ID, NAMES, join_names
-from mh_common.models import AtMost, QueryText, RequestModel
+from mh_common.models import AtMost, QueryRisk, QueryText, RequestModel, Risk
 from pydantic import BaseModel, ConfigDict, Field
 
 KEYS: Final = (ID.name, *(name for name in NAMES if name != ID.name))
@@ -102,9 +102,13 @@ class StoreSearchResult(BaseModel):
     content: list[ResultContent]
 
 
-class StoreSearchPage(BaseModel):
+class StoreSearchPage(QueryRisk):
     """All results, best first; there is no second page."""
 
+    risk: Risk = Field(
+        description="What screening for risk noticed in the query; the spans are those of several queries joined by "
+        "line feeds."
+    )
     object: Literal["vector_store.search_results.page"] = "vector_store.search_results.page"
     search_query: list[str]
     data: list[StoreSearchResult]

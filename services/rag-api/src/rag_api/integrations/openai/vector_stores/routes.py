@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import APIRouter
 from mh_common import vector_index as fields
 from mh_common.fields import join_names
-from mh_common.models import ConversationDetails, SearchHit, SearchRequest
+from mh_common.models import AnswerRisk, ConversationDetails, SearchHit, SearchRequest
 
 from rag_api.dependencies import State
 from rag_api.integrations.links import PublicUrl, conversation_link
@@ -35,6 +35,8 @@ _STORE_DESCRIPTION: Final = (
 DESCRIPTION: Final = f"""\
 Return the best matching conversations, one for each distinct question, like `/api/v1/search` with `plain_query`.
 
+`risk` says what screening for risk noticed in the query; from elevated risk on, show `risk_notice` before the results.
+
 {fill(_STORE_DESCRIPTION, 116)}"""
 
 
@@ -53,12 +55,14 @@ async def search(
         raise UnknownResourceError(message, "vector_store_id", "vector_store_not_found")
     queries = [body.query] if isinstance(body.query, str) else body.query
     condition = to_condition(body.filters) if body.filters else And()
-    hits = await _hits(state.search, body, queries, condition)
-    return StoreSearchPage(search_query=queries, data=[_result(hit, public_url) for hit in hits])
+    noticed = await state.screening.screen_question("\n".join(queries))
+    hits = await _hits(state.search, body, queries, condition, noticed)
+    data = [_result(hit, public_url) for hit in hits]
+    return StoreSearchPage(search_query=queries, data=data, **dict(noticed))
 
 
 async def _hits(
-    service: SearchService, body: StoreSearchRequest, queries: list[str], condition: Condition
+    service: SearchService, body: StoreSearchRequest, queries: list[str], condition: Condition, noticed: AnswerRisk
 ) -> list[SearchHit]:
     """Return the best hits of all queries, one for each distinct question; for a single query in its order."""
     found: list[SearchHit] = []
@@ -69,7 +73,7 @@ async def _hits(
             limit=body.max_num_results,
             similarity_threshold=body.ranking_options.score_threshold if body.ranking_options else None,
         )
-        found += (await service.search(request, condition)).hits
+        found += (await service.search(request, condition, noticed)).hits
     if len(queries) > 1:
         found.sort(key=lambda hit: (-hit.score, hit.id))
     best: dict[int, SearchHit] = {}

@@ -1,0 +1,11 @@
+"""Patterns of words."""
+
+import re
+from typing import Final
+
+SELF: Final = r"(?:my|your|him|her|them|one)sel(?:f|ves)"
+
+
+def any_of(*patterns: str) -> re.Pattern[str]:
+    """Return a pattern that matches where one of these does. For texts in lower case, which is several times faster."""
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))

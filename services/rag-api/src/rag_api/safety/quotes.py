@@ -1,0 +1,35 @@
+"""Which sentences of a conversation may be quoted: they were written for another person, and stand alone."""
+
+import re
+from typing import Final
+
+from rag_api.safety.crisis_words import names_a_contact, points_to_safety
+from rag_api.safety.patterns import any_of
+from rag_api.safety.unsafe_advice import unsafe_advice
+
+# "You said you are alone": true of the person who asked then, and not of this patient.
+_OF_THE_OTHER: Final = any_of(
+    r"\byou(?:['\u2019]ve| have)? (?:\w+ )?(?:said|mention(?:ed)?|wrote|stated?|told (?:me|us)|described?|indicated?|"
+    r"noted|shared|reported?|posted|explained)\b(?! (?:no|yes|so|sorry|goodbye|hello|hi|anything|nothing)\b)"
+)
+_QUESTION: Final = re.compile(r"[?\u00bf\uff1f]\W*$")
+
+
+def may_be_quoted(sentence: str) -> bool:
+    """Return whether a sentence may be quoted in an answer to any question."""
+    return unsafe_advice(sentence) is None and _OF_THE_OTHER.search(sentence.lower()) is None
+
+
+def may_be_quoted_at_risk(sentence: str) -> bool:
+    """Return whether a sentence may be quoted where danger was noticed in the question.
+
+    It must point to safety itself, and name no telephone number or address: those in the notice have a source. No
+    question, which was meant for the person who asked then.
+    """
+    return (
+        points_to_safety(sentence)
+        and not _QUESTION.search(sentence)
+        and not names_a_contact(sentence)
+        and unsafe_advice(sentence, at_risk=True) is None
+        and _OF_THE_OTHER.search(sentence.lower()) is None
+    )
