@@ -14,10 +14,12 @@ from mh_client import (
     InvalidInputError,
     NotFoundError,
     PreconditionFailedError,
+    RiskLevel,
     Sentiment,
     UnprocessableError,
 )
 from mh_devtools.stack.server_stack import ServerStack
+from mh_devtools.testing.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis, pytest.mark.timeout(300)]
 
@@ -46,11 +48,38 @@ async def test_a_conversation_lives_from_create_to_delete(api: AsyncClient) -> N
     assert replaced.version == 3
     assert ConversationCreate(**replaced.model_dump(include=set(CONTENT))) == ConversationCreate(**CONTENT)
     read = await api.conversations.get(created.id)
-    assert read.model_dump(exclude={"index_status"}) == replaced.model_dump(exclude={"index_status"})
+    of_the_index = {"index_status", "risk_level"}
+    assert read.model_dump(exclude=of_the_index) == replaced.model_dump(exclude=of_the_index)
 
     await api.conversations.delete(created.id, if_match=3)
     with pytest.raises(NotFoundError):
         await api.conversations.get(created.id)
+
+
+async def test_what_speaks_of_danger_is_found_by_its_level_in_lists_and_searches(
+    api: AsyncClient, rag: AsyncClient
+) -> None:
+    danger, quiet = await api.conversations.bulk_create([row("I want to kill myself tonight."), row()])
+
+    async def levels() -> list[RiskLevel | None]:
+        return [one.risk_level for one in (await api.conversations.list()).items]
+
+    async def is_screened() -> bool:
+        return None not in await levels()
+
+    await eventually(is_screened)
+    assert await levels() == [RiskLevel.ACUTE, RiskLevel.NONE]
+    review: Any = {"risk_level": ["elevated", "acute"]}
+    assert [one.id for one in (await api.conversations.list(**review)).items] == [danger]
+    hits = (await rag.search("why tonight", **review)).hits
+    assert [(hit.id, hit.risk_level) for hit in hits] == [(danger, RiskLevel.ACUTE)]
+    assert [hit.id for hit in (await rag.search("why -risk_level:acute")).hits] == [quiet]
+    assert (await api.conversations.stats()).risk_level[RiskLevel.ACUTE] == 1
+
+    changed = await api.conversations.update(danger, question="Why do I wake at four?")
+    assert (changed.version, changed.risk_level) == (2, None)
+    await eventually(is_screened)
+    assert (await api.conversations.list(**review)).items == []
 
 
 async def test_a_change_meant_for_another_version_is_refused(api: AsyncClient) -> None:

@@ -235,6 +235,7 @@ function show(conversations) {
     if (one.score !== undefined) facts.push(`score ${one.score.toFixed(2)}`);
     if (one.index_status && one.index_status !== "indexed") facts.push(`not yet in semantic search (${one.index_status})`);
     facts.push(...[one.category, one.author, one.source_date].filter(Boolean));
+    if (one.risk_level && one.risk_level !== "none") facts.push(`risk: ${one.risk_level}`);
     const line = element("p", "facts", facts.join(" · "));
     if (isWebAddress(one.source_url)) line.append(" · ", webLink(one.source_url, `source at ${new URL(one.source_url).host}`));
     item.append(line, button("Similar questions", () => showSimilar(one.id)));

@@ -8,8 +8,10 @@ from mh_devtools.testing.fixtures import RunCommand
 
 def test_search_sends_its_options_and_prints_explanations(stub: StubPlatform, mh: RunCommand) -> None:
     ways = ("--mode", "keyword", "--all-answers", "--plain", "--explain", "--created-after", "2026-03-01", "--id", 7)
-    output = mh("search", "bus", *ways)[1]
+    risk = ("--risk-level", "elevated", "--risk-level", "acute")
+    output = mh("search", "bus", *ways, *risk)[1]
     assert "  evidence 0.460: text 0.610 (rank 3), keywords 0.000 (rank none), fusion 0.300 (rank 1)\n" in output
+    assert "\n  risk: elevated\n" in output
     assert stub.queries[-1] == {
         "query": "bus",
         "limit": 10,
@@ -18,6 +20,7 @@ def test_search_sends_its_options_and_prints_explanations(stub: StubPlatform, mh
         "plain_query": True,
         "explain": True,
         "created_after": "2026-03-01T00:00:00Z",
+        "risk_level": ["elevated", "acute"],
         "ids": [7],
     }
 

@@ -110,7 +110,7 @@ def _main(
 
 @app.command("stats")
 def _stats(ctx: typer.Context, as_json: AsJson = False, url: Url = None) -> None:
-    """Show the number of conversations by sentiment, month and index status."""
+    """Show the number of conversations by sentiment, month, index status and risk level."""
     with Client(url or ctx.obj) as client:
         result = client.conversations.stats()
     if as_json:
@@ -131,4 +131,8 @@ def _tables(stats: ConversationStats) -> dict[str, dict[str, int]]:
         "Question / answer": pairs,
         "Created in": {month.month: month.count for month in stats.per_month},
         "Search index": {str(name): count for name, count in stats.index_status.items()},
+        "Risk level": {
+            **{str(name): count for name, count in stats.risk_level.items()},
+            "not screened": max(stats.total - sum(stats.risk_level.values()), 0),
+        },
     }

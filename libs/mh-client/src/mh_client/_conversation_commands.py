@@ -4,7 +4,7 @@ from typing import Annotated, Any, Unpack, cast
 
 import typer
 from mh_common.fields import Sentiment
-from mh_common.models import MAX_BULK_ROWS, Conversation, ConversationDetails
+from mh_common.models import MAX_BULK_ROWS, Conversation, ConversationDetails, ConversationMetadata
 from mh_common.sentiments import parse_sentiment
 
 from mh_client._cli_common import EXIT_FAILURE, AsJson, Url, print_json, print_text
@@ -114,6 +114,6 @@ def _print(found: Conversation, *, as_json: bool) -> None:
     print_text(f"conversation {found.id}, version {found.version}, {found.index_status} in the search index")
     print_text(f"Q ({found.question_sentiment}): {found.question}")
     print_text(f"A ({found.answer_sentiment}): {found.answer}")
-    for name in ConversationDetails.model_fields:
+    for name in ConversationMetadata.model_fields:
         if (value := getattr(found, name)) is not None:
             print_text(f"{name}: {value}")

@@ -6,11 +6,12 @@ from functools import wraps
 from typing import Annotated, Any
 
 import typer
-from mh_common.fields import FIELDS, FILTERS, Filter, Kind, Operator, Sentiment
+from mh_common.fields import FIELDS, FILTERS, Filter, Kind, Operator, RiskLevel, Sentiment
 
 from mh_client._cli_common import Day, Time
 
 _REPEATED = "repeatable."
+_SEVERAL_CHOICES: Mapping[type, Any] = {Sentiment: list[Sentiment] | None, RiskLevel: list[RiskLevel] | None}
 
 
 def with_filters(command: Callable[..., None]) -> Callable[..., None]:
@@ -22,10 +23,10 @@ def with_filters(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def with_details(command: Callable[..., None]) -> Callable[..., None]:
-    """Add an option for each optional field to a command, which receives those given as its `**details`."""
+    """Add an option for each optional field that users set to a command, which receives them as its `**details`."""
     options = {}
     for field in FIELDS:
-        if field.optional:
+        if field.optional and not field.derived:
             is_day = field.kind is Kind.DATE
             kind: Any = Day if is_day else Annotated[str | None, typer.Option(help=f"The conversation's {field.name}.")]
             options[field.name] = kind
@@ -65,6 +66,7 @@ def _several(one: Filter) -> Any:
         case Kind.ID:
             return Annotated[list[int] | None, typer.Option("--id", help="Only these conversations; repeatable.")]
         case Kind.CHOICE:
-            return Annotated[list[Sentiment] | None, typer.Option(help=f"{one.description[:-1]}; {_REPEATED}")]
+            several: Any = _SEVERAL_CHOICES[type(one.field.choices[0])]
+            return Annotated[several, typer.Option(help=f"{one.description[:-1]}; {_REPEATED}")]
         case _:
             return Annotated[list[str] | None, typer.Option(help=f"{one.description[:-1]}; {_REPEATED}")]

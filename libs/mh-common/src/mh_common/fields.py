@@ -26,6 +26,32 @@ class Sentiment(StrEnum):
     NEUTRAL = "neutral"
 
 
+class RiskLevel(StrEnum):
+    """How pressing a danger is, from nothing to a danger now."""
+
+    NONE = "none"
+    """Nothing was noticed."""
+
+    LOW = "low"
+    """Risk is a topic, but past, denied, or general."""
+
+    ELEVATED = "elevated"
+    """Thoughts, threats, ongoing self-harm, abuse or violence, without a sign that it is about to get worse."""
+
+    ACUTE = "acute"
+    """Intent, a plan, means at hand, or an act now or soon."""
+
+    @property
+    def rank(self) -> int:
+        """Its place among the levels, from 0 for `none`."""
+        return list(RiskLevel).index(self)
+
+    @property
+    def needs_notice(self) -> bool:
+        """Whether a counselor is shown a notice: for elevated and acute risk."""
+        return self.rank >= RiskLevel.ELEVATED.rank
+
+
 class Kind(StrEnum):
     """The type of a field's values."""
 
@@ -81,6 +107,8 @@ class ConversationField:
         max_length: longest text or URL, in characters.
         optional: a conversation may have no value. A missing value is neither before nor after any value; a filter that
             excludes a value also finds conversations without one.
+        derived: the platform itself finds the value out. It is returned and filtered by, and nobody sends it: neither
+            create, update nor import takes it, and it has no part in a conversation's version.
     """
 
     name: str
@@ -91,6 +119,7 @@ class ConversationField:
     choices: Sequence[StrEnum] = ()
     max_length: int = 0
     optional: bool = False
+    derived: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,6 +187,15 @@ CATEGORY: Final = ConversationField(
 AUTHOR: Final = ConversationField(
     name="author", kind=Kind.TEXT, filter_prefix="author", example='author:"Jane Doe"', max_length=128, optional=True
 )
+RISK_LEVEL: Final = ConversationField(
+    name="risk_level",
+    kind=Kind.CHOICE,
+    filter_prefix="risk_level",
+    example="risk_level:elevated,acute",
+    choices=tuple(RiskLevel),
+    optional=True,
+    derived=True,
+)
 ID: Final = ConversationField(name="id", kind=Kind.ID, filter_prefix="ids", example="id:1,2,3")
 
 FIELDS: Final = (
@@ -169,6 +207,7 @@ FIELDS: Final = (
     SOURCE_DATE,
     CATEGORY,
     AUTHOR,
+    RISK_LEVEL,
     ID,
 )
 BY_NAME: Final = {field.name: field for field in FIELDS}
@@ -208,7 +247,7 @@ def to_index_value(field: ConversationField, value: object) -> int | str:
     as they are. A missing value is 0 or the empty string, which no real value is: Milvus Lite does not support null.
     """
     if value is None and field.optional:
-        return "" if field.kind in TEXT_KINDS else 0
+        return "" if field.kind in (Kind.CHOICE, *TEXT_KINDS) else 0
     if isinstance(value, datetime):
         return to_microseconds(value)
     if isinstance(value, date):

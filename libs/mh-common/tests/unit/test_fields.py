@@ -3,7 +3,7 @@
 import pytest
 from mh_common import vector_index
 from mh_common.fields import FIELDS, FILTERS, NAMES, join_names, to_index_value
-from mh_common.models import Conversation, SearchHit, SearchRequest
+from mh_common.models import Conversation, ConversationCreate, ConversationUpdate, SearchHit, SearchRequest
 from mh_common.models.search import SearchFilters
 
 
@@ -15,6 +15,12 @@ def test_a_search_accepts_every_filter() -> None:
 def test_filterable_fields_are_returned() -> None:
     assert set(NAMES) <= set(Conversation.model_fields)
     assert set(NAMES) <= set(SearchHit.model_fields)
+
+
+def test_what_the_platform_finds_out_is_sent_by_nobody() -> None:
+    derived = {field.name for field in FIELDS if field.derived}
+    assert derived == {"risk_level"}
+    assert not derived & (ConversationCreate.model_fields.keys() | ConversationUpdate.model_fields.keys())
 
 
 def test_the_index_has_every_field() -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, make_url, text
 
 COLUMNS: Final = (
     "c.id, c.version, c.created_at, c.updated_at, c.question, c.answer, c.question_sentiment, c.answer_sentiment, "
-    "s.status AS index_status, c.source_url, c.source_date, c.category, c.author"
+    "s.status AS index_status, c.source_url, c.source_date, c.category, c.author, s.risk_level"
 )
 SELECT: Final = (
     f"SELECT {COLUMNS} FROM mental_health_conversations c JOIN index_states s ON s.kind = 'conversation' "  # noqa: S608 - constants
@@ -47,8 +47,8 @@ UPDATE: Final = (
     "updated_at = %(now)s WHERE id = %(id)s"
 )
 UPDATE_STATE: Final = (
-    "UPDATE index_states SET status = 'pending', attempts = 0, reason = NULL, queued_at = %(now)s "
-    "WHERE kind = 'conversation' AND source_id = %(id)s AND ordinal = 0"
+    "UPDATE index_states SET status = 'pending', attempts = 0, reason = NULL, queued_at = %(now)s, risk_level = NULL, "
+    "screened_by = NULL WHERE kind = 'conversation' AND source_id = %(id)s AND ordinal = 0"
 )
 JOBS: Final = ("CreatedMentalHealthConversationJob", "UpdatedMentalHealthConversationJob")
 

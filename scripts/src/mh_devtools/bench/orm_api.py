@@ -39,6 +39,8 @@ class IndexState(Base):
     attempts: Mapped[int]
     reason: Mapped[str | None]
     queued_at: Mapped[datetime] = mapped_column(MOMENT)
+    risk_level: Mapped[str | None]
+    screened_by: Mapped[str | None]
 
 
 class Conversation(Base):
@@ -72,6 +74,11 @@ class Conversation(Base):
         """The conversation's index status."""
         return self.state.status
 
+    @property
+    def risk_level(self) -> str | None:
+        """The conversation's risk level."""
+        return self.state.risk_level
+
 
 class Outbox(Base):
     """An outbox row."""
@@ -96,6 +103,7 @@ class Shown(Body):
     created_at: datetime
     updated_at: datetime
     index_status: str
+    risk_level: str | None
 
 
 def _now() -> datetime:
@@ -147,6 +155,7 @@ def create_app() -> FastAPI:
         row = await session.get_one(Conversation, conversation_id, with_for_update=True)
         row.question_sentiment, row.version, row.updated_at = body.question_sentiment, row.version + 1, now
         row.state.status, row.state.attempts, row.state.reason, row.state.queued_at = "pending", 0, None, now
+        row.state.risk_level = row.state.screened_by = None
         session.add(Outbox(source_id=row.id, job=JOBS[1], created_at=now))
         await session.commit()
         return row

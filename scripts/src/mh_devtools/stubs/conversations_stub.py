@@ -27,6 +27,7 @@ from mh_common.models import (
     IndexReportAnswer,
     IndexStatus,
     Sentiment,
+    UnitScreening,
     UnitVersion,
 )
 from mh_common.units import CONVERSATION, UnitKey
@@ -50,7 +51,7 @@ class StubConversations:
         rows: the conversations by id; `put` and `remove` change them as writers do, one version at a time.
         reads: the ids of every read in order, including failed ones.
         units: the current versions of units of kinds other than conversations.
-        outcomes: every reported outcome, in order.
+        outcomes: every reported outcome, in order; `screenings` lists what screening found.
         after_read: called with the ids after the rows of a read are copied and before they are returned, in a thread of
             its own, so it may block: the reader does not see its changes.
         answers: the user of each answer in the query history (None: no user), by answer id.
@@ -65,6 +66,7 @@ class StubConversations:
         self.units: dict[UnitKey, int] = {}
         self.reads: list[list[int]] = []
         self.outcomes: list[IndexOutcome] = []
+        self.screenings: list[UnitScreening] = []
         self.after_read: Callable[[list[int]], object] = lambda ids: None
         self.answers: dict[UUID, str | None] = {}
         self.history: list[HistoryEntryCreate] = []
@@ -137,6 +139,7 @@ class StubConversations:
             if self.statuses:
                 return self._fail()
             self.outcomes.extend(report.outcomes)
+            self.screenings.extend(report.screenings)
             versions = [
                 UnitVersion(**outcome.key._asdict(), version=self.version_of(outcome.key))
                 for outcome in report.outcomes

@@ -89,6 +89,7 @@ class StubIndex(StubConversations):
             if self.statuses:
                 return self._fail()
             statuses = {(one.key, one.version): one.status for one in self.outcomes}
+            screened = {(one.key, one.version): one.screened_by for one in self.screenings}
             versions = self._current_versions(kind, None if since is None else datetime.fromisoformat(since))
             keys = sorted(key for key in versions if key > after)
             items = [
@@ -97,6 +98,7 @@ class StubIndex(StubConversations):
                     version=versions[key],
                     status=statuses.get((key, versions[key]), IndexStatus.PENDING),
                     queued_at=self._queued_at.get(key, CREATED),
+                    screened_by=screened.get((key, versions[key])),
                 )
                 for key in keys[:limit]
             ]

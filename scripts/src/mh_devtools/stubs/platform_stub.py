@@ -262,6 +262,7 @@ class StubPlatform:
                     IndexStatus.INDEXED: total - pending - self.failed,
                     IndexStatus.FAILED: self.failed,
                 },
+                risk_level=dict.fromkeys(RiskLevel, 0),
             )
         )
 
@@ -320,6 +321,7 @@ class StubPlatform:
                 answer="At the same \x1b[31mhour.",
                 question_sentiment=Sentiment.NEGATIVE,
                 answer_sentiment=Sentiment.NEUTRAL,
+                risk_level=RiskLevel.ELEVATED,
                 score=0.75,
             )
         ]

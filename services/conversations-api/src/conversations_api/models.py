@@ -3,7 +3,15 @@
 from datetime import date, datetime
 
 from mh_common.fields import AUTHOR, CATEGORY, SOURCE_URL
-from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus, Rating, Sentiment
+from mh_common.models import (
+    MAX_SCREENED_BY,
+    IndexRunKind,
+    IndexRunStatus,
+    IndexStatus,
+    Rating,
+    RiskLevel,
+    Sentiment,
+)
 from mh_common.tracing import MAX_TRACEPARENT
 from mh_common.units import MAX_KIND
 from sqlalchemy import (
@@ -47,12 +55,19 @@ class Base(DeclarativeBase):
 class IndexStateRow(Base):
     """The index state of one unit. Kept apart from the source's table, so that indexing does not change `updated_at`.
 
+    `risk_level` is what screening by the rules `screened_by` found in the unit's current version; both are null while
+    nothing was found out about that version.
+
     It has no foreign key, as each kind has a table of its own for its sources: code that deletes a source must delete
     its states.
     """
 
     __tablename__ = "index_states"
-    __table_args__ = (Index("ix_index_states_kind_status_queued_at", "kind", "status", "queued_at"), _TABLE)
+    __table_args__ = (
+        Index("ix_index_states_kind_status_queued_at", "kind", "status", "queued_at"),
+        Index("ix_index_states_kind_risk_level", "kind", "risk_level"),
+        _TABLE,
+    )
 
     kind: Mapped[str] = mapped_column(exact(MAX_KIND), primary_key=True)
     source_id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=False)
@@ -63,6 +78,8 @@ class IndexStateRow(Base):
     reason: Mapped[str | None] = mapped_column(String(500))
     queued_at: Mapped[datetime] = mapped_column(UtcDateTime)
     indexed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    risk_level: Mapped[RiskLevel | None] = mapped_column(enum_column(RiskLevel, "risk_level"))
+    screened_by: Mapped[str | None] = mapped_column(exact(MAX_SCREENED_BY))
 
 
 class ConversationRow(Base):

@@ -82,6 +82,7 @@ async def test_stats_count_everything_and_name_what_is_absent(client: httpx.Asyn
     assert nothing["total"] == 0
     assert nothing["question_sentiment"] == {"positive": 0, "negative": 0, "neutral": 0}
     assert nothing["index_status"] == {"pending": 0, "indexed": 0, "failed": 0}
+    assert nothing["risk_level"] == {"none": 0, "low": 0, "elevated": 0, "acute": 0}
     assert nothing["per_month"] == []
 
     ids = (await client.post(f"{PATH}/bulk", json={"items": [row(number) for number in range(7)]})).json()["ids"]
@@ -92,12 +93,16 @@ async def test_stats_count_everything_and_name_what_is_absent(client: httpx.Asyn
     await query(set_status, status="failed", id=ids[1])
     await query(set_status, status="indexed", id=ids[2])
     await query("DELETE FROM index_states WHERE source_id = :id", id=ids[3])
+    set_level = "UPDATE index_states SET risk_level = :level WHERE source_id BETWEEN :first AND :last"
+    await query(set_level, level="acute", first=ids[4], last=ids[5])
+    await query(set_level, level="none", first=ids[6], last=ids[6])
     stats = (await client.get(f"{PATH}/stats")).json()
     assert stats["total"] == 7
     assert stats["question_sentiment"] == {"positive": 3, "negative": 2, "neutral": 2}
     assert stats["answer_sentiment"] == {"positive": 0, "negative": 0, "neutral": 7}
     assert stats["per_month"] == [{"month": "2025-12", "count": 1}, {"month": "2026-01", "count": 6}]
     assert stats["index_status"] == {"pending": 5, "indexed": 1, "failed": 1}
+    assert stats["risk_level"] == {"none": 1, "low": 0, "elevated": 0, "acute": 2}
     pairs = {(pair["question_sentiment"], pair["answer_sentiment"]): pair["count"] for pair in stats["pairs"]}
     assert len(pairs) == 9
     assert pairs["positive", "neutral"] == 3

@@ -13,7 +13,7 @@ import pytest
 from conversations_api.conversations.filters import ConversationFilters, Sort
 from conversations_api.conversations.repository import ConversationRepository
 from conversations_api.database import SessionFactory
-from conversations_api.models import ConversationRow
+from conversations_api.models import ConversationRow, IndexStateRow
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from indexer_worker.vector_store.collection import ensure_collection
@@ -23,14 +23,17 @@ from mh_common.fields import (
     AUTHOR,
     BY_NAME,
     CATEGORY,
+    RISK_LEVEL,
     SOURCE_DATE,
     SOURCE_URL,
     Kind,
+    RiskLevel,
     is_single_line,
     to_index_value,
     validate_text,
 )
 from mh_common.models import Conversation, IndexStatus, SearchMode, SearchRequest, Sentiment
+from mh_common.units import CONVERSATION
 from pydantic import ValidationError
 from pymilvus import AsyncMilvusClient
 from rag_api.search.filters import And, Compare, Condition, In, Not, Or, Substring, condition_from_request, is_empty
@@ -84,6 +87,8 @@ FILTERS = st.fixed_dictionaries(
         "source_url_empty": st.booleans(),
         "source_date_empty": st.booleans(),
         "question_sentiment": st.lists(st.sampled_from(list(Sentiment)), min_size=1, max_size=2),
+        "risk_level": st.lists(st.sampled_from(list(RiskLevel)), min_size=1, max_size=3),
+        "risk_level_empty": st.booleans(),
     },
 )
 
@@ -111,6 +116,7 @@ def make_rows() -> list[Conversation]:
             # Each text once at least.
             category=TEXTS[key] if key < len(TEXTS) else some(TEXTS),
             author=some(TEXTS),
+            risk_level=(None, *RiskLevel)[key % 5],
         )
         for key in range(1, ROWS + 1)
     ]
@@ -121,7 +127,15 @@ async def rows(sessions: SessionFactory) -> list[Conversation]:
     """The rows in the database."""
     made = make_rows()
     async with sessions.begin() as session:
-        await session.execute(insert(ConversationRow), [row.model_dump(exclude={"index_status"}) for row in made])
+        contents = [row.model_dump(exclude={"index_status", "risk_level"}) for row in made]
+        await session.execute(insert(ConversationRow), contents)
+        # Some rows without a level have no state either, as those that another program writes.
+        stated = [row for row in made if row.risk_level or row.id % 2]
+        state = {"kind": CONVERSATION, "ordinal": 0, "status": IndexStatus.INDEXED, "attempts": 1}
+        states = [
+            {**state, "source_id": row.id, "queued_at": row.created_at, "risk_level": row.risk_level} for row in stated
+        ]
+        await session.execute(insert(IndexStateRow), states)
     return made
 
 
@@ -156,7 +170,9 @@ async def test_sql_and_milvus_find_the_same(
         return
     async with sessions() as session:
         repository = ConversationRepository(session)
-        listed = await repository.list(ConversationFilters.model_validate(given_filters), Sort.ID, None, ROWS + 1)
+        filters = ConversationFilters.model_validate(given_filters)
+        listed = await repository.list(filters, Sort.ID, None, ROWS + 1)
+        assert await repository.count(filters) == len(listed)
     assert await found_in(index, condition_from_request(request)) == {row.id for row in listed}
 
 
@@ -166,7 +182,9 @@ ordinals = st.sampled_from(DAYS).map(lambda day: int(to_index_value(SOURCE_DATE,
 spans = ordinals.map(lambda day: (day, day + 1))
 fields_of_text = st.sampled_from([CATEGORY.name, AUTHOR.name, SOURCE_URL.name])
 part_conditions = st.builds(Substring, fields_of_text, parts, st.sampled_from(["anywhere", "start", "end"]))
+levels = st.lists(st.sampled_from([*RiskLevel, ""]), max_size=3)
 leaves: st.SearchStrategy[Condition] = st.one_of(
+    st.builds(In, st.just(RISK_LEVEL.name), levels, st.booleans()),
     st.builds(In, fields_of_text, st.lists(kept, max_size=3), st.booleans()),
     part_conditions,
     st.builds(Not, part_conditions),
@@ -175,7 +193,7 @@ leaves: st.SearchStrategy[Condition] = st.one_of(
     st.builds(outside, st.just(SOURCE_DATE.name), spans),
     st.builds(
         lambda name, negated: is_empty(name, negated=negated),
-        st.one_of(fields_of_text, st.just(SOURCE_DATE.name)),
+        st.one_of(fields_of_text, st.sampled_from([SOURCE_DATE.name, RISK_LEVEL.name])),
         st.booleans(),
     ),
 )

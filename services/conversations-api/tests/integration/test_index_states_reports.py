@@ -43,7 +43,7 @@ async def change(sessions: SessionFactory, ids: Sequence[int], at: datetime = QU
     async with sessions.begin() as session:
         row = ConversationRow
         await session.execute(update(row).where(row.id.in_(ids)).values(version=row.version + 1, updated_at=at))
-        await IndexStateRepository(session).queue_again(conversation_units(ids), at)
+        await IndexStateRepository(session).queue_changed(conversation_units(ids), at)
 
 
 async def remove(sessions: SessionFactory, key: int) -> None:

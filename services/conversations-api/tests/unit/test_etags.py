@@ -33,6 +33,13 @@ def test_other_tags_do_not_match(tags: list[str]) -> None:
     assert not is_unmodified(header, '"3-indexed"')
 
 
+@pytest.mark.parametrize("tag", ['"3"', '"3-pending"', '"3-indexed-acute"'])
+def test_a_change_is_refused_for_another_version_only(tag: str) -> None:
+    require_version([tag], 3)
+    with pytest.raises(VersionConflictError):
+        require_version([tag], 4)
+
+
 @given(header=st.text(max_size=30))
 def test_any_header_is_parsed_or_rejected(header: str) -> None:
     with contextlib.suppress(InvalidRequestError, VersionConflictError):

@@ -14,6 +14,7 @@ from mh_common.tracing import inject_trace_headers
 from pymilvus import AsyncMilvusClient
 
 from indexer_worker.api_calls import ConversationsAPI
+from indexer_worker.indexing.screening import Screening, make_screening
 from indexer_worker.indexing.service import IndexService
 from indexer_worker.indexing.sources.conversations import ConversationSource
 from indexer_worker.indexing.unit_source import UnitSource
@@ -69,6 +70,8 @@ async def build_services(settings: Settings, stack: AsyncExitStack, kinds: Seque
     """
     embedder = make_embedder(settings.embedding, settings.openai, store=_store(settings.worker))
     stack.push_async_callback(embedder.close)
+    screening = make_screening(settings.safety)
+    stack.push_async_callback(screening.close)
     timeout = settings.milvus.timeout
     milvus = make_client(settings.milvus.uri, settings.milvus.token, timeout)
     stack.push_async_callback(milvus.close)
@@ -77,12 +80,17 @@ async def build_services(settings: Settings, stack: AsyncExitStack, kinds: Seque
     api = ConversationsAPI(client)
     queue = JobQueue(settings.redis)
     stack.callback(queue.close)
-    services = {kind.layout.kind: _build_kind(kind, api, embedder, milvus, timeout) for kind in kinds}
+    services = {kind.layout.kind: _build_kind(kind, api, embedder, screening, milvus, timeout) for kind in kinds}
     return Services(services, RunService(api, services, queue.is_idle, settings.reconcile))
 
 
 def _build_kind(
-    kind: Kind, api: ConversationsAPI, embedder: Embedder, milvus: AsyncMilvusClient, timeout: float
+    kind: Kind,
+    api: ConversationsAPI,
+    embedder: Embedder,
+    screening: Screening,
+    milvus: AsyncMilvusClient,
+    timeout: float,
 ) -> KindServices:
     layout, source = kind.layout, kind.make_source(api)
     model, dimension = embedder.model, embedder.dimension
@@ -92,13 +100,15 @@ def _build_kind(
             milvus, layout, model=model, dimension=dimension, timeout=timeout, collection=collection
         )
         inventory = MilvusInventory(milvus, layout, timeout=timeout, collection=collection)
-        return inventory, IndexService(api, source, embedder, repository)
+        return inventory, IndexService(api, source, embedder, screening, repository)
 
     repository = MilvusRepository(milvus, layout, model=model, dimension=dimension, timeout=timeout)
-    reconciler = Reconciler(api, MilvusInventory(milvus, layout, timeout=timeout), layout.kind)
+    reconciler = Reconciler(
+        api, MilvusInventory(milvus, layout, timeout=timeout), layout.kind, screened_by=screening.screened_by
+    )
     replacement = CollectionReplacement(milvus, layout, model=model, dimension=dimension, timeout=timeout)
     return KindServices(
-        index=IndexService(api, source, embedder, repository),
+        index=IndexService(api, source, embedder, screening, repository),
         repository=repository,
         reconciler=reconciler,
         rebuilder=Rebuilder(api, replacement, reconciler, make_target, layout),

@@ -13,6 +13,7 @@ from mh_common.settings import (
     ConversationsSettings,
     MilvusSettings,
     RedisSettings,
+    SafetySettings,
     ServiceSettings,
     SettingsGroup,
 )
@@ -135,6 +136,7 @@ class Settings(ServiceSettings):
     conversations: ConversationsSettings = Field(default_factory=ConversationsSettings)
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
     openai: OpenAISettings = Field(default_factory=OpenAISettings)
+    safety: SafetySettings = Field(default_factory=SafetySettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)

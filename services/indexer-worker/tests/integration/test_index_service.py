@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError, VectorStoreError
+from indexer_worker.indexing.screening import make_screening
 from indexer_worker.indexing.service import MAX_ROUNDS, IndexService
 from indexer_worker.indexing.sources.conversations import ConversationSource
 from indexer_worker.vector_store.collection import CONVERSATIONS
@@ -16,7 +17,9 @@ from indexer_worker.vector_store.repository import MilvusRepository
 from mh_client import AsyncClient
 from mh_common import vector_index as fields
 from mh_common.embeddings import Embedder, EmbedderError, TextUse, VectorLengthError
+from mh_common.fields import RiskLevel
 from mh_common.models import IndexStatus
+from mh_common.settings import SafetySettings
 from mh_common.units import conversation_unit, conversation_units
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.testing.fixtures import EACH_MILVUS, LITE
@@ -82,7 +85,7 @@ async def service(
 
 def make_service(client: AsyncClient, embedder: Embedder, repository: MilvusRepository) -> IndexService:
     api = ConversationsAPI(client)
-    return IndexService(api, ConversationSource(api), embedder, repository)
+    return IndexService(api, ConversationSource(api), embedder, make_screening(SafetySettings()), repository)
 
 
 async def indexed(milvus: AsyncMilvusClient) -> dict[int, tuple[int, str]]:
@@ -228,6 +231,17 @@ async def test_refused_texts_fail_alone_with_their_reason(
     assert failed == dict.fromkeys((3, 4, 13), "The text was refused")
 
 
+async def test_a_refused_text_is_screened_for_risk_all_the_same(
+    service: IndexService, conversations: StubIndex
+) -> None:
+    conversations.put(1, "poison: I want to kill myself tonight.")
+
+    await service.index(conversation_units([1]))
+
+    assert [outcome.status for outcome in conversations.outcomes] == [IndexStatus.FAILED]
+    assert [screening.risk_level for screening in conversations.screenings] == [RiskLevel.ACUTE]
+
+
 async def test_a_refused_new_text_takes_the_old_one_out_of_the_index(
     service: IndexService, conversations: StubIndex, milvus: AsyncMilvusClient
 ) -> None:
@@ -332,6 +346,7 @@ async def test_rows_that_milvus_does_not_take_for_no_clear_reason_are_tried_agai
     assert "secret" not in str(failure.value)
     assert set(await indexed(milvus)) == {1, 2, 3, 5, 6, 7, 8}
     assert {outcome.source_id for outcome in conversations.outcomes} == {1, 2, 3, 5, 6, 7, 8}
+    assert {screening.source_id for screening in conversations.screenings} == {1, 2, 3, 5, 6, 7, 8}
     await service.index(failure.value.remaining)
     assert set(await indexed(milvus)) == set(range(1, 9))
 

@@ -1,4 +1,4 @@
-"""Source URL, date, category and author: returned by every integration, and filterable in every syntax."""
+"""Source URL, date, category, author and risk level: returned by every integration, and filterable in every syntax."""
 
 from datetime import date
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from mcp import Client
-from mh_common.fields import NAMES
+from mh_common.fields import NAMES, RiskLevel
 from mh_common.models import Conversation
 from mh_devtools.testing.fixtures import MakeConversation, ServeApp, WriteIndex
 from rag_api.integrations.dify.models import RecordMetadata
@@ -18,6 +18,7 @@ DETAILS: dict[str, Any] = {
     "source_date": "2021-01-01",
     "category": "panic, at 100%",
     "author": 'J. "Joe" O\'Neil',
+    "risk_level": "acute",
 }
 NONE = dict.fromkeys(DETAILS)
 
@@ -25,8 +26,8 @@ NONE = dict.fromkeys(DETAILS)
 @pytest.fixture
 async def rows(index: WriteIndex, conversation: MakeConversation) -> list[Conversation]:
     """Conversations with all, some and no source metadata; each has its own question."""
-    whole = {**DETAILS, "source_date": date(2021, 1, 1)}
-    some = {"category": "sleep", "source_date": date(2020, 12, 31)}
+    whole = {**DETAILS, "source_date": date(2021, 1, 1), "risk_level": RiskLevel.ACUTE}
+    some = {"category": "sleep", "source_date": date(2020, 12, 31), "risk_level": RiskLevel.NONE}
     found = [
         conversation(1, "asleep one").model_copy(update=whole),
         conversation(2, "asleep two").model_copy(update=some),
@@ -51,7 +52,7 @@ async def test_hits_include_source_metadata(client: httpx.AsyncClient, rows: lis
     hits = await search(client)
     assert [{name: hits[key][name] for name in DETAILS} for key in (1, 2, 3)] == [
         DETAILS,
-        {**NONE, "category": "sleep", "source_date": "2020-12-31"},
+        {**NONE, "category": "sleep", "source_date": "2020-12-31", "risk_level": "none"},
         NONE,
     ]
 
@@ -73,6 +74,10 @@ async def test_hits_include_source_metadata(client: httpx.AsyncClient, rows: lis
         ({"source_date_before": "9999-12-31"}, {1, 2}),
         ({"source_date_after": "0001-01-01"}, {1, 2}),
         ({"source_date_empty": True}, {3}),
+        ({"risk_level": ["elevated", "acute"]}, {1}),
+        ({"risk_level": ["none", "acute"]}, {1, 2}),
+        ({"risk_level_empty": True}, {3}),
+        ({"risk_level_empty": False}, {1, 2}),
     ],
 )
 async def test_a_search_is_filtered(
@@ -104,6 +109,11 @@ async def test_a_search_is_filtered(
         ("source_date>0001", {1, 2}),
         ("created_at>=2026.03.01 category:sleep", {2}),
         ("created_at<2026/03/01", set()),
+        ("risk_level:acute", {1}),
+        ("Risk_Level : Elevated,ACUTE", {1}),
+        ("-risk_level:acute", {2, 3}),
+        ("risk_level:*", {1, 2}),
+        ("-risk_level:*", {3}),
         ("author: unknown", {1, 2, 3}),
         ("Category:sleep", {1, 2, 3}),
     ],
@@ -118,6 +128,8 @@ async def test_source_metadata_can_be_filtered_in_the_query(
     ("typed", "words"),
     [
         ("category>sleep", "category must be followed by a colon"),
+        ("risk_level>low", "risk_level must be followed by a colon: risk_level:elevated,acute"),
+        ("risk_level:severe", "risk_level must be one of none, low, elevated, acute"),
         ('category:""', "category must have 1 to 64 characters"),
         ("source_url:example.org", "source_url must be a URL that begins with http"),
         ("source_date:yesterday", "source_date must be a year, a month or a day"),
@@ -141,6 +153,10 @@ async def dify(client: httpx.AsyncClient, name: str, operator: str, value: Any =
 @pytest.mark.parametrize(
     ("name", "operator", "value", "expected"),
     [
+        ("risk_level", "is", "Acute", {1}),
+        ("risk_level", "is not", "acute", {2, 3}),
+        ("risk_level", "in", "elevated,acute", {1}),
+        ("risk_level", "not empty", None, {1, 2}),
         ("category", "is", "sleep", {2}),
         ("category", "is not", "sleep", {1, 3}),
         ("category", "≠", "sleep", {1, 3}),
@@ -218,6 +234,8 @@ async def openai_search(client: httpx.AsyncClient, filters: dict[str, Any] | Non
 @pytest.mark.parametrize(
     ("kind", "key", "value", "expected"),
     [
+        ("in", "risk_level", ["elevated", "acute"], {1}),
+        ("ne", "risk_level", "acute", {2, 3}),
         ("eq", "category", "sleep", {2}),
         ("ne", "category", "sleep", {1, 3}),
         ("in", "category", ["sleep", DETAILS["category"]], {1, 2}),
@@ -244,6 +262,8 @@ async def test_openai_filters(
 @pytest.mark.parametrize(
     ("kind", "key", "value"),
     [
+        ("gt", "risk_level", "low"),
+        ("eq", "risk_level", ""),
         ("gt", "category", "sleep"),
         ("eq", "category", 5),
         ("eq", "category", ["sleep"]),
@@ -290,6 +310,7 @@ async def test_mcp_returns_and_filters_source_metadata(
         async with Client(f"{url}/mcp") as mcp:
             every = await mcp.call_tool("search", {"query": "asleep"})
             some = await mcp.call_tool("search", {"query": "asleep", "category": ["sleep"], "author_empty": True})
+            acute = await mcp.call_tool("search", {"query": "asleep", "risk_level": ["acute"]})
             refused = await mcp.call_tool("search", {"query": "asleep", "source_url": ["javascript:alert(1)"]})
             whole = await mcp.call_tool("fetch", {"id": "1"})
             bare = await mcp.call_tool("fetch", {"id": "3"})
@@ -300,6 +321,8 @@ async def test_mcp_returns_and_filters_source_metadata(
     results = {result["id"]: result for result in every.structured_content["results"]}
     assert DETAILS.items() <= results["1"].items()
     assert [result["id"] for result in some.structured_content["results"]] == ["2"]
+    assert acute.structured_content
+    assert [result["id"] for result in acute.structured_content["results"]] == ["1"]
     assert refused.is_error
     assert DETAILS.items() <= whole.structured_content["metadata"].items()
     assert not DETAILS.keys() & bare.structured_content["metadata"].keys()

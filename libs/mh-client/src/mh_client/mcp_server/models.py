@@ -8,7 +8,7 @@ import re
 from typing import Annotated, Final
 
 from mh_common.fields import CREATED_AT, ID, NAMES, Sentiment, join_names
-from mh_common.models import MAX_ID, AnswerRisk, ConversationDetails, QueryRisk, QueryText, SearchFilters, WireModel
+from mh_common.models import MAX_ID, AnswerRisk, ConversationMetadata, QueryRisk, QueryText, SearchFilters, WireModel
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 
 _ID_PATTERN: Final = "^[1-9][0-9]{0,18}$"
@@ -75,7 +75,7 @@ class _FoundFields(Reference):
     created_at: AwareDatetime
 
 
-class FoundConversation(ConversationDetails, _FoundFields):
+class FoundConversation(ConversationMetadata, _FoundFields):
     """One search result."""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from mh_common.models import Answer, Conversation, ConversationDetails, FieldProblem, SearchFilters, SearchResult
+from mh_common.models import Answer, Conversation, ConversationMetadata, FieldProblem, SearchFilters, SearchResult
 from pydantic import BaseModel
 
 from mh_client._base import validated
@@ -76,7 +76,7 @@ async def _search(platform: Platform, asked: SearchInput) -> SearchOutput:
             question_sentiment=hit.question_sentiment,
             answer_sentiment=hit.answer_sentiment,
             created_at=hit.created_at,
-            **{name: getattr(hit, name) for name in ConversationDetails.model_fields},
+            **{name: getattr(hit, name) for name in ConversationMetadata.model_fields},
         )
         for hit in result.hits
     ]

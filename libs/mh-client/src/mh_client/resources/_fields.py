@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Literal, TypedDict
 
-from mh_common.fields import Sentiment
+from mh_common.fields import RiskLevel, Sentiment
 
 SentimentName = Literal["positive", "negative", "neutral"]
+RiskLevelName = Literal["none", "low", "elevated", "acute"]
 
 
 class FieldFilters(TypedDict, total=False):
@@ -30,11 +31,13 @@ class FieldFilters(TypedDict, total=False):
     category_empty: bool | None
     author: str | Sequence[str] | None
     author_empty: bool | None
+    risk_level: RiskLevel | RiskLevelName | Sequence[RiskLevel | RiskLevelName] | None
+    risk_level_empty: bool | None
     ids: Sequence[int] | None
 
 
 class Details(TypedDict, total=False):
-    """Optional metadata of a conversation; None means no value."""
+    """Optional metadata of a conversation that users set; None means no value."""
 
     source_url: str | None
     source_date: date | None

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from mh_common.fields import Sentiment
+from mh_common.fields import RiskLevel, Sentiment
 from mh_common.models.base import (
     MAX_BULK_ROWS,
     UNSET,
@@ -34,6 +34,16 @@ class ConversationDetails(BaseModel):
     source_date: date | None = Field(default=None, description="Date of the source.")
     category: str | None = Field(default=None, description="Topic.")
     author: str | None = Field(default=None, description="Author.")
+
+
+class ConversationMetadata(ConversationDetails):
+    """`ConversationDetails`, and what the platform itself found out about a conversation."""
+
+    risk_level: RiskLevel | None = Field(
+        default=None,
+        description="Highest risk that screening noticed in question and answer when the current version was indexed. "
+        "null: not screened, or not yet. For review; no diagnosis.",
+    )
 
 
 class _DetailsInput(WireModel):
@@ -121,7 +131,7 @@ class _Stored(BaseModel):
     index_status: IndexStatus = Field(description="Whether the current version is searchable.")
 
 
-class Conversation(ConversationDetails, _Stored):
+class Conversation(ConversationMetadata, _Stored):
     """A question and its answer as stored."""
 
     def as_read(self) -> Self:
@@ -179,7 +189,7 @@ class MonthCount(BaseModel):
 
 
 class ConversationStats(BaseModel):
-    """Counts over the whole data set. Every sentiment and status is listed, also those with a count of 0."""
+    """Counts over the whole data set. Every sentiment, status and level is listed, also with a count of 0."""
 
     total: int
     question_sentiment: dict[Sentiment, int]
@@ -187,3 +197,4 @@ class ConversationStats(BaseModel):
     pairs: list[SentimentPairCount]
     per_month: list[MonthCount]
     index_status: dict[IndexStatus, int]
+    risk_level: dict[RiskLevel, int] = Field(default={}, description="The rest of `total` is not screened.")

@@ -2,13 +2,20 @@
 
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, model_validator
 
+from mh_common.fields import RiskLevel
 from mh_common.models.base import MAX_BULK_ROWS, AtMost, ConversationId, OneOf, WireModel
 from mh_common.units import IndexStatus, Ordinal, SourceId, UnitKey, UnitKind
 
 INTERNAL_INDEX = "/internal/index"
 """Path prefix of the worker's routes; the gateway does not forward it."""
+
+MAX_SCREENED_BY = 64
+"""Longest name of the rules of a screening, in characters."""
+
+ScreenedBy = Annotated[str, StringConstraints(pattern=rf"^[\x21-\x7e]{{1,{MAX_SCREENED_BY}}}$")]
+"""Which rules screened a text for risk: other rules have another name."""
 
 MAX_VERSIONS = 5000
 """Maximum number of units in one page of versions, for reconciliation."""
@@ -27,6 +34,9 @@ class IndexState(BaseModel):
     indexed_at: AwareDatetime | None = Field(description="When the indexed version was written to the index.")
     lag_seconds: float = Field(
         ge=0, description="Time from queued to indexed; while pending or failed, from queued until now."
+    )
+    screened_by: str | None = Field(
+        default=None, description="The rules that screened it for risk; null: not screened, or not yet."
     )
 
 
@@ -61,10 +71,31 @@ class IndexOutcome(WireUnit, WireModel):
         return self
 
 
-class IndexReport(WireModel):
-    """The outcomes of one job."""
+class UnitScreening(WireUnit, WireModel):
+    """What screening for risk found in one unit, as reported by the worker. Without values: it is not screened."""
 
-    outcomes: Annotated[list[IndexOutcome], AtMost(MAX_BULK_ROWS, least=1)]
+    version: int = Field(ge=1, description="The version that was screened.")
+    risk_level: OneOf[RiskLevel] | None = None
+    screened_by: ScreenedBy | None = Field(default=None, description="The rules that it was screened by.")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.risk_level is None) != (self.screened_by is None):
+            raise ValueError("risk_level and screened_by belong together: send both or neither")
+        return self
+
+
+class IndexReport(WireModel):
+    """The outcomes of one job, and what screening found in its units; a rebuild reports the latter alone."""
+
+    outcomes: Annotated[list[IndexOutcome], AtMost(MAX_BULK_ROWS)] = Field(default=[])
+    screenings: Annotated[list[UnitScreening], AtMost(MAX_BULK_ROWS)] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.outcomes and not self.screenings:
+            raise ValueError("must have at least one outcome or screening")
+        return self
 
 
 class UnitVersion(WireUnit):
@@ -74,7 +105,7 @@ class UnitVersion(WireUnit):
 
 
 class IndexReportAnswer(BaseModel):
-    """The current versions of the reported units, in the order of the report.
+    """The current versions of the units with an outcome, in the order of the report.
 
     If a version differs from the reported one, the worker must index the unit again; if it is null, delete it.
     """
@@ -142,12 +173,13 @@ class CurrentVersion(WireUnit):
     """An existing unit, its current version, and its index status.
 
     From the status, reconciliation tells faults from work in progress: a pending unit is left alone for a while, and a
-    failed one must be absent from the index.
+    failed one must be absent from the index. From the rules, it tells what other rules have screened.
     """
 
     version: int
     status: IndexStatus
     queued_at: AwareDatetime = Field(description="When the current version was queued.")
+    screened_by: str | None = Field(default=None, description="The rules that screened it; null: it is not screened.")
 
 
 class UnitPosition(BaseModel):

@@ -11,6 +11,9 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
+# Declared there as it is a field to filter by, and exported for those who deal with risk alone.
+from mh_common.fields import RiskLevel as RiskLevel
+
 UNSCREENED: Final = (
     "This question was not screened for risk. Look for signs of risk yourself, and follow your crisis protocol if "
     "there are any."
@@ -31,32 +34,6 @@ _NOTICE: Final = re.compile(
     rf"^{re.escape(_BEGINNING)}[^\n]*(?:\n(?:(?!^{re.escape(_BEGINNING)}).)*?^{re.escape(_END)}[^\n]*)?\n*",
     re.DOTALL | re.MULTILINE,
 )
-
-
-class RiskLevel(StrEnum):
-    """How pressing a danger is, from nothing to a danger now."""
-
-    NONE = "none"
-    """Nothing was noticed."""
-
-    LOW = "low"
-    """Risk is a topic, but past, denied, or general."""
-
-    ELEVATED = "elevated"
-    """Thoughts, threats, ongoing self-harm, abuse or violence, without a sign that it is about to get worse."""
-
-    ACUTE = "acute"
-    """Intent, a plan, means at hand, or an act now or soon."""
-
-    @property
-    def rank(self) -> int:
-        """Its place among the levels, from 0 for `none`."""
-        return list(RiskLevel).index(self)
-
-    @property
-    def needs_notice(self) -> bool:
-        """Whether a counselor is shown a notice: for elevated and acute risk."""
-        return self.rank >= RiskLevel.ELEVATED.rank
 
 
 class RiskCategory(StrEnum):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mh_common.fields import FIELDS, FILTERS, Sentiment
+from mh_common.fields import FIELDS, FILTERS, RiskLevel, Sentiment
 from mh_common.models.base import (
     MAX_BULK_ROWS,
     MAX_VALUES,
@@ -20,7 +20,7 @@ from mh_common.models.base import (
     UtcTime,
     WireModel,
 )
-from mh_common.models.conversations import ConversationDetails
+from mh_common.models.conversations import ConversationMetadata
 from mh_common.models.risk import NOT_SCREENED, AnswerRisk, Risk, RiskNotice
 
 
@@ -67,6 +67,8 @@ class SearchFilters(WireModel):
     category_empty: bool | None = _filter("category_empty")
     author: AnyOf[Author] | None = _filter("author")
     author_empty: bool | None = _filter("author_empty")
+    risk_level: AnyOf[OneOf[RiskLevel]] | None = _filter("risk_level")
+    risk_level_empty: bool | None = _filter("risk_level_empty")
     ids: Annotated[list[ConversationId], AtMost(MAX_BULK_ROWS, least=1)] | None = _filter("ids")
 
 
@@ -156,7 +158,7 @@ class _Hit(BaseModel):
     explanation: Explanation | None = Field(default=None, description="Only with `explain`.")
 
 
-class SearchHit(ConversationDetails, _Hit):
+class SearchHit(ConversationMetadata, _Hit):
     """A matching conversation with its current text."""
 
 

@@ -20,6 +20,7 @@ CONVERSATION: Final = {
     "source_date": "2021-01-01",
     "category": "sleep",
     "author": "Jane Doe",
+    "risk_level": None,
 }
 _CONTENT: Final = {
     name: CONVERSATION[name]
@@ -37,6 +38,7 @@ STATS: Final = {
     "pairs": [{"question_sentiment": "negative", "answer_sentiment": "neutral", "count": 1}],
     "per_month": [{"month": "2026-03", "count": 1}],
     "index_status": {"pending": 1, "indexed": 0, "failed": 0},
+    "risk_level": {"none": 0, "low": 0, "elevated": 0, "acute": 0},
 }
 
 NEW: Final = {"conversation": {"summary": "A question and its answer", "value": _CONTENT}}
@@ -45,7 +47,10 @@ CHANGE: Final = {"sentiment": {"summary": "Change one field", "value": {"questio
 IDS: Final = {"two": {"summary": "Two conversations", "value": {"ids": [17, 18]}}}
 
 _ETAG: Final = {
-    "ETag": {"description": "Version and index status, for If-Match and If-None-Match.", "schema": {"type": "string"}}
+    "ETag": {
+        "description": "Version, index status and risk level, for If-Match and If-None-Match.",
+        "schema": {"type": "string"},
+    }
 }
 _LOCATION: Final = {"Location": {"description": "Path of the new conversation.", "schema": {"type": "string"}}}
 _REPLAYED: Final = {

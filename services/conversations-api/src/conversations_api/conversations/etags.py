@@ -1,4 +1,7 @@
-"""Entity tags: `"VERSION-INDEX_STATUS"`, as a conversation shows both. `If-Match` compares only the version."""
+"""Entity tags: `"VERSION-INDEX_STATUS"` or `"VERSION-INDEX_STATUS-RISK_LEVEL"`, as a conversation shows them.
+
+`If-Match` compares only the version.
+"""
 
 import re
 from collections.abc import Sequence
@@ -9,12 +12,13 @@ from mh_common.models import Conversation, FieldProblem
 
 _TAG: Final = re.compile(r'(?P<weak>W/)?"(?P<opaque>[\x21\x23-\x7e\x80-\xff]*)"')
 _SEPARATOR: Final = re.compile(r"[ \t]*(,[ \t]*)+")
-_VERSION: Final = re.compile(r"([0-9]+)(-[a-z]+)?")
+_VERSION: Final = re.compile(r"([0-9]+)(-[a-z]+){0,2}")
 
 
 def etag_of(conversation: Conversation) -> str:
     """Return the entity tag of this representation."""
-    return f'"{conversation.version}-{conversation.index_status}"'
+    parts = (str(conversation.version), conversation.index_status, conversation.risk_level)
+    return f'"{"-".join(part for part in parts if part)}"'
 
 
 def is_unmodified(if_none_match: Sequence[str] | None, etag: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from mh_common.formats import Format, make_writer
-from mh_common.models import Conversation, ConversationDetails
+from mh_common.models import Conversation, ConversationMetadata
 
 from conversations_api.conversations.filters import ExportFormat
 
@@ -17,7 +17,7 @@ CSV_COLUMNS: Final = (
     "version",
     "created_at",
     "updated_at",
-    *ConversationDetails.model_fields,
+    *ConversationMetadata.model_fields,
 )
 COLUMNS: Final = {ExportFormat.CSV: CSV_COLUMNS, ExportFormat.JSONL: tuple(Conversation.model_fields)}
 MEDIA_TYPES: Final = {

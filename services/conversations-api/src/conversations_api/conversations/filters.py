@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 
-from mh_common.fields import FILTERS, Sentiment
+from mh_common.fields import FILTERS, RiskLevel, Sentiment
 from mh_common.models import (
     MAX_VALUES,
     AtMost,
@@ -81,6 +81,8 @@ class ConversationFilters(WireModel):
     category_empty: FlagParameter | None = _bound("category_empty")
     author: AnyOf[Author] = _any_of("author")
     author_empty: FlagParameter | None = _bound("author_empty")
+    risk_level: AnyOf[OneOf[RiskLevel]] = _any_of("risk_level")
+    risk_level_empty: FlagParameter | None = _bound("risk_level_empty")
     ids: Annotated[list[Annotated[NumberParameter, Field(ge=1, le=MAX_ID)]], AtMost(MAX_IDS)] = Field(
         default=[],
         description="Only these ids; may be repeated. Ids that do not exist are ignored.",

@@ -6,13 +6,14 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
 from mh_common.errors import NotFoundError
-from mh_common.fields import FILTERS, Operator
+from mh_common.fields import FILTERS, RISK_LEVEL, Operator
 from mh_common.models import (
     Conversation,
     ConversationCreate,
     ConversationStats,
     IndexStatus,
     MonthCount,
+    RiskLevel,
     Sentiment,
     SentimentPairCount,
 )
@@ -50,11 +51,15 @@ double the text."""
 _TABLE: Final = cast(Table, ConversationRow.__table__)
 _ROW: Final = _TABLE.c
 _STATES: Final = cast(Table, IndexStateRow.__table__)
-# A conversation is a single unit with ordinal 0: that unit's status is the conversation's.
-_UNIT: Final = (_STATES.c.kind == CONVERSATION, _STATES.c.source_id == _ROW.id, _STATES.c.ordinal == 0)
-_STATUS: Final = select(_STATES.c.status).where(*_UNIT).scalar_subquery()
-# A conversation that another program wrote to the database has no state yet.
-_CONVERSATION: Final = select(*_ROW, func.coalesce(_STATUS, IndexStatus.PENDING).label("index_status"))
+# A conversation is a single unit with ordinal 0: that unit's state is the conversation's. A conversation that another
+# program wrote to the database has no state yet.
+_UNIT: Final = and_(_STATES.c.kind == CONVERSATION, _STATES.c.source_id == _ROW.id, _STATES.c.ordinal == 0)
+_WITH_STATE: Final = _TABLE.outerjoin(_STATES, _UNIT)
+_COLUMNS: Final = {**{column.name: column for column in _ROW}, RISK_LEVEL.name: _STATES.c.risk_level}
+"""What filters compare, by the name of the field: what the platform finds out is with the state, not in the row."""
+_CONVERSATION: Final = select(
+    *_ROW, func.coalesce(_STATES.c.status, IndexStatus.PENDING).label("index_status"), _STATES.c.risk_level
+).select_from(_WITH_STATE)
 _BY_ID: Final = _CONVERSATION.where(_ROW.id == bindparam("id"))
 _LOCKED: Final = select(ConversationRow).where(ConversationRow.id == bindparam("id")).with_for_update()
 _INSERT: Final = insert(_TABLE)
@@ -98,20 +103,23 @@ class ConversationRepository:
     async def count(self, filters: ConversationFilters) -> int:
         """Return how many conversations match the filters."""
         given = _given(filters)
-        query = select(func.count()).select_from(_TABLE).where(*_conditions(_shape_of(given)))
+        derived = any(FILTERS[name].field.derived for name in given)
+        source = _WITH_STATE if derived else _TABLE
+        query = select(func.count()).select_from(source).where(*_conditions(_shape_of(given)))
         if filters.q is not None:
             query = query.where(*self._text_conditions(filters.q))
         return int((await self._session.execute(query, given)).scalar_one())
 
-    async def stats(self, indexed: int, failed: int) -> ConversationStats:
+    async def stats(self, indexed: int, failed: int, risk_levels: Mapping[RiskLevel, int]) -> ConversationStats:
         """Count conversations by sentiments and month, in one pass over the table.
 
-        `indexed` and `failed` are the numbers of conversations with that index status; the others are pending.
+        `indexed` and `failed` are the numbers of conversations with that index status, the others are pending;
+        `risk_levels` those at each level, the others are not screened.
         """
         question, answer = _ROW.question_sentiment, _ROW.answer_sentiment
         month = func.substr(_ROW.created_at, 1, 7, type_=String).label("month")
         query = select(question, answer, month, func.count()).group_by(question, answer, "month")
-        return _sum_up(await self._session.execute(query), indexed, failed)
+        return _sum_up(await self._session.execute(query), indexed, failed, risk_levels)
 
     @property
     def _dialect(self) -> str:
@@ -201,7 +209,7 @@ def _page(sort: Sort, first: bool, shape: FilterShape) -> Select[*tuple[Any, ...
 def _conditions(shape: FilterShape) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions of these filters; their values are bound parameters with the filters' names."""
     for name, is_empty in shape:
-        column, operator = _ROW[FILTERS[name].field.name], FILTERS[name].operator
+        column, operator = _COLUMNS[FILTERS[name].field.name], FILTERS[name].operator
         if operator is Operator.IS_EMPTY:
             yield column.is_(None) if is_empty else column.is_not(None)
         elif operator is Operator.ANY_OF:
@@ -236,7 +244,12 @@ def _chunks(items: Sequence[ConversationCreate]) -> Iterator[Sequence[Conversati
     yield items[start:]
 
 
-def _sum_up(groups: Iterable[tuple[Sentiment, Sentiment, str, int]], indexed: int, failed: int) -> ConversationStats:
+def _sum_up(
+    groups: Iterable[tuple[Sentiment, Sentiment, str, int]],
+    indexed: int,
+    failed: int,
+    risk_levels: Mapping[RiskLevel, int],
+) -> ConversationStats:
     pairs = {(question, answer): 0 for question in Sentiment for answer in Sentiment}
     months: dict[str, int] = {}
     for question, answer, month, count in groups:
@@ -258,4 +271,5 @@ def _sum_up(groups: Iterable[tuple[Sentiment, Sentiment, str, int]], indexed: in
             IndexStatus.INDEXED: indexed,
             IndexStatus.FAILED: failed,
         },
+        risk_level=dict(risk_levels),
     )

@@ -111,7 +111,7 @@ async def export_conversations(query: Annotated[ExportQuery, Query()], sessions:
 
 @router.get("/stats", responses=documentation.COUNTED)
 async def stats(session: ReadSession) -> ConversationStats:
-    """Count conversations per sentiment, pair of sentiments, month and index status."""
+    """Count conversations per sentiment, pair of sentiments, month, index status and risk level."""
     return await ConversationService(session).stats()
 
 

@@ -30,7 +30,7 @@ from conversations_api.idempotency.repository import IdempotencyRepository, Idem
 from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.units.repository import IndexStateRepository
 
-_STORED: Final = Conversation.model_fields.keys() - {"index_status"}
+_STORED: Final = Conversation.model_fields.keys() - {"index_status", "risk_level"}
 
 EXPORT_PAGE: Final = 100
 """Rows of an export that are read in one query."""
@@ -63,11 +63,12 @@ class ConversationService:
         return page
 
     async def stats(self) -> ConversationStats:
-        """Count conversations by sentiments, month and index status."""
+        """Count conversations by sentiments, month, index status and risk level."""
         # Before counting the conversations: what is indexed in between still counts as pending.
         counts = await self._states.statuses(CONVERSATION)
         indexed, failed = counts[IndexStatus.INDEXED], counts[IndexStatus.FAILED]
-        return await self._conversations.stats(indexed=indexed, failed=failed)
+        risk_levels = await self._states.risk_levels(CONVERSATION)
+        return await self._conversations.stats(indexed, failed, risk_levels)
 
     async def add(self, items: Sequence[ConversationCreate], request: KeyedRequest | None) -> IdempotentResult:
         """Add conversations, all or none; a repeated request adds nothing and returns the first one's result."""
@@ -105,7 +106,7 @@ class ConversationService:
         # Strictly increasing, even if the clock was set back.
         row.updated_at = max(self._clock(), row.updated_at + timedelta(microseconds=1))
         units = conversation_units([conversation_id])
-        await self._states.queue_again(units, row.updated_at)
+        await self._states.queue_changed(units, row.updated_at)
         await self._outbox.add(IndexJob.UPDATED, units)
         stored = {name: getattr(row, name) for name in _STORED}
         return Conversation(index_status=IndexStatus.PENDING, **stored)

@@ -73,11 +73,12 @@ async def report_index(
     session: WriteSession,
     sources: Sources,
 ) -> IndexReportAnswer:
-    """Store the outcomes of a job and return the current versions.
+    """Store the outcomes of a job, and what screening found, and return the current versions.
 
     Reports can be repeated, late or out of order: they never overwrite newer knowledge. If a unit has several outcomes,
-    the last one counts. If the returned version differs from the reported one, the unit has changed in the meantime:
-    index it again. If it is null, the unit was deleted: delete it from the index.
+    the last one counts. What screening found in another version than the current one is not stored. If the returned
+    version differs from the reported one, the unit has changed in the meantime: index it again. If it is null, the unit
+    was deleted: delete it from the index.
     """
     return await IndexStateService(session, sources).report(report)
 

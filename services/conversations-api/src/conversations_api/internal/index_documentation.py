@@ -15,7 +15,11 @@ _REPORT: Final = {
         {**_unit(17), "version": 2, "status": "indexed"},
         {**_unit(18), "version": 1, "status": "failed", "reason": "The embedder refused the text."},
         {**_unit(19), "version": 4, "status": "indexed"},
-    ]
+    ],
+    "screenings": [
+        {**_unit(17), "version": 2, "risk_level": "elevated", "screened_by": "lexicon-1"},
+        {**_unit(18), "version": 1, "risk_level": "none", "screened_by": "lexicon-1"},
+    ],
 }
 _ANSWER: Final = {
     "versions": [
@@ -26,8 +30,20 @@ _ANSWER: Final = {
 }
 _VERSIONS: Final = {
     "items": [
-        {**_unit(17), "version": 2, "status": "indexed", "queued_at": "2026-03-02T09:15:00.120000Z"},
-        {**_unit(18), "version": 1, "status": "pending", "queued_at": "2026-03-02T09:16:00.480000Z"},
+        {
+            **_unit(17),
+            "version": 2,
+            "status": "indexed",
+            "queued_at": "2026-03-02T09:15:00.120000Z",
+            "screened_by": "lexicon-1",
+        },
+        {
+            **_unit(18),
+            "version": 1,
+            "status": "pending",
+            "queued_at": "2026-03-02T09:16:00.480000Z",
+            "screened_by": None,
+        },
     ],
     "next_after": {"source_id": 18, "ordinal": 0},
 }

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple, cast
 
 from mh_common.batches import batched
+from mh_common.models import RiskLevel
 from mh_common.units import IndexStatus, UnitKey, status_of
 from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,23 +28,33 @@ class StoredState(NamedTuple):
     reason: str | None
     queued_at: datetime
     indexed_at: datetime | None
+    screened_by: str | None
 
 
 class QueuedState(NamedTuple):
-    """The part of an index state that tells how long it has been waiting."""
+    """The part of an index state that reconciliation compares: how long it has been waiting, and what screened it."""
 
     status: IndexStatus
     queued_at: datetime
+    screened_by: str | None
+
+
+class Screening(NamedTuple):
+    """What screening found; both are None if the unit is not screened."""
+
+    risk_level: RiskLevel | None
+    screened_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """The change that a report makes to an index state. None leaves the status or the indexed version unchanged."""
+    """The change that a report makes to an index state. None leaves what it is about unchanged."""
 
     attempts: int = 0
     status: IndexStatus | None = None
     reason: str | None = None
     indexed_version: int | None = None
+    screening: Screening | None = None
 
 
 _STATES: Final = cast(Table, IndexStateRow.__table__)
@@ -67,6 +78,7 @@ _QUEUE_AGAIN: Final = (
     .where(_MATCHES_KEYS)
     .values(status=IndexStatus.PENDING, attempts=0, reason=None, queued_at=bindparam("at"))
 )
+_QUEUE_CHANGED: Final = _QUEUE_AGAIN.values(risk_level=None, screened_by=None)
 _DELETE: Final = delete(_STATES).where(_MATCHES_KEYS)
 
 
@@ -84,14 +96,14 @@ class IndexStateRepository:
         return found
 
     async def queued_between(self, first: UnitKey, last: UnitKey) -> dict[UnitKey, QueuedState]:
-        """Return status and queueing time of all units of one kind from the source of `first` to that of `last`.
+        """Return what reconciliation compares, for all units of one kind from the source of `first` to that of `last`.
 
         For thousands of adjacent units this takes a tenth of the time of `find`.
         """
         kind, low, high = first.kind, first.source_id, last.source_id
-        query = select(_STATE.source_id, _STATE.ordinal, _STATE.status, _STATE.queued_at)
+        query = select(_STATE.source_id, _STATE.ordinal, *(_STATE[name] for name in QueuedState._fields))
         rows = await self._session.execute(query.where(_STATE.kind == kind, _STATE.source_id.between(low, high)))
-        return {UnitKey(kind, source_id, ordinal): QueuedState(status, at) for source_id, ordinal, status, at in rows}
+        return {UnitKey(kind, *row[:2]): QueuedState(*row[2:]) for row in rows}
 
     async def without_state(self, keys: Collection[UnitKey]) -> list[UnitKey]:
         """Return those of these units that have no state, sorted."""
@@ -117,6 +129,12 @@ class IndexStateRepository:
         rows = (await self._session.execute(query.distinct().order_by(_STATE.source_id))).all()
         return {key: status_of([row[1] for row in states]) for key, states in groupby(rows, lambda row: row[0])}
 
+    async def risk_levels(self, kind: str) -> dict[RiskLevel, int]:
+        """Return the number of screened units at each level, including 0; answered from the table's index alone."""
+        query = select(_STATE.risk_level, func.count()).where(_STATE.kind == kind).group_by(_STATE.risk_level)
+        found = {row[0]: row[1] for row in await self._session.execute(query)}
+        return {level: found.get(level, 0) for level in RiskLevel}
+
     async def oldest_pending(self, kind: str) -> datetime | None:
         """Return when the oldest pending unit of this kind was queued; None if there is none."""
         pending = (_STATE.kind == kind, _STATE.status == IndexStatus.PENDING)
@@ -137,9 +155,14 @@ class IndexStateRepository:
             await self._session.execute(_INSERT, [{**key._asdict(), **state} for key in keys])
 
     async def queue_again(self, keys: Sequence[UnitKey], at: datetime) -> None:
-        """Mark units as pending since `at`. The indexed version remains recorded."""
+        """Mark units as pending since `at`. The indexed version remains recorded, and what screening found."""
         for parameters in _key_parameters(keys):
             await self._session.execute(_QUEUE_AGAIN, {**parameters, "at": at})
+
+    async def queue_changed(self, keys: Sequence[UnitKey], at: datetime) -> None:
+        """Do as `queue_again` for units whose content has changed: what screening found does not apply to it."""
+        for parameters in _key_parameters(keys):
+            await self._session.execute(_QUEUE_CHANGED, {**parameters, "at": at})
 
     async def record(self, change: StateChange, keys: Collection[UnitKey], at: datetime) -> None:
         """Apply the same change to each of these states."""
@@ -150,6 +173,8 @@ class IndexStateRepository:
             values |= {"status": change.status, "reason": change.reason}
         if change.indexed_version is not None:
             values |= {"indexed_version": change.indexed_version, "indexed_at": at}
+        if change.screening is not None:
+            values |= change.screening._asdict()
         for parameters in _key_parameters(keys):
             await self._session.execute(update(_STATES).where(_MATCHES_KEYS).values(values), parameters)
 

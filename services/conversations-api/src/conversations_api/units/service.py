@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Final
@@ -18,6 +18,7 @@ from mh_common.models import (
     IndexReportAnswer,
     IndexSummary,
     UnitPosition,
+    UnitScreening,
     UnitVersion,
     UnitVersions,
 )
@@ -27,13 +28,19 @@ from conversations_api.clock import Clock, utc_now
 from conversations_api.database import AsyncSession, SessionFactory
 from conversations_api.database_errors import database_errors
 from conversations_api.outbox.repository import OutboxRepository
-from conversations_api.units.repository import IndexStateRepository, QueuedState, StateChange, StoredState
+from conversations_api.units.repository import (
+    IndexStateRepository,
+    QueuedState,
+    Screening,
+    StateChange,
+    StoredState,
+)
 from conversations_api.units.sources import UnitSource, UnitSources, source_of
 
 MAX_REASONS: Final = 20
 """Maximum number of failure reasons in a summary."""
 
-_NO_STATE: Final = QueuedState(IndexStatus.PENDING, datetime(1970, 1, 1, tzinfo=UTC))
+_NO_STATE: Final = QueuedState(IndexStatus.PENDING, datetime(1970, 1, 1, tzinfo=UTC), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +125,26 @@ class IndexStateService:
         return UnitVersions(items=items, next_after=UnitPosition(source_id=last.source_id, ordinal=last.ordinal))
 
     async def _queued(self, units: Sequence[Unit], *, dense: bool) -> dict[UnitKey, QueuedState]:
-        """Return status and queueing time of these sorted units; `dense`: no other units lie between them."""
+        """Return what reconciliation compares of these sorted units; `dense`: no other units lie between them."""
         if dense and units:
             return await self._states.queued_between(units[0].key, units[-1].key)
         states = await self._states.find([unit.key for unit in units])
-        return {key: QueuedState(state.status, state.queued_at) for key, state in states.items()}
+        return {key: QueuedState(state.status, state.queued_at, state.screened_by) for key, state in states.items()}
 
     async def report(self, report: IndexReport) -> IndexReportAnswer:
-        """Store the outcomes and return the current versions, in the order of the report.
+        """Store what is reported, and return the current versions of the units with an outcome, in their order.
 
-        If a unit has several outcomes, the last one counts. Raises `InvalidRequestError` for an unknown kind.
+        If a unit has several outcomes, the last one counts; likewise of its screenings. Raises `InvalidRequestError`
+        for an unknown kind.
         """
         outcomes = {outcome.key: outcome for outcome in report.outcomes}
-        versions = await self._lock(outcomes)
+        screenings = {screening.key: screening for screening in report.screenings}
+        versions = await self._lock([*outcomes, *screenings])
         changes: defaultdict[StateChange, list[UnitKey]] = defaultdict(list)
         for key, state in (await self._states.find(versions)).items():
-            changes[_change(outcomes[key], versions[key], state)].append(key)
+            change = _change(outcomes[key], versions[key], state) if key in outcomes else StateChange()
+            change = replace(change, screening=_current(screenings.get(key), versions[key]))
+            changes[change].append(key)
         now = self._clock()
         for change, keys in changes.items():
             if change != StateChange():
@@ -216,3 +227,10 @@ def _change(outcome: IndexOutcome, version: int, state: StoredState) -> StateCha
     if succeeded and (state.indexed_version or 0) < outcome.version < version:
         return StateChange(indexed_version=outcome.version)
     return StateChange()
+
+
+def _current(reported: UnitScreening | None, version: int) -> Screening | None:
+    """Return what was found in the current version; a report about another one says nothing about it."""
+    if reported is None or reported.version != version:
+        return None
+    return Screening(reported.risk_level, reported.screened_by)

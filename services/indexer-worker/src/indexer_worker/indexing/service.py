@@ -10,12 +10,13 @@ from uuid import uuid4
 import structlog
 from mh_client import MHError
 from mh_common.embeddings import Embedder, EmbedderError, VectorLengthError
-from mh_common.models import IndexOutcome, IndexReport
+from mh_common.models import IndexOutcome, IndexReport, UnitScreening
 from mh_common.units import IndexStatus, UnitKey, preceding_key
 
 from indexer_worker import metrics
 from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError, RowsRefusedError, VectorStoreError
+from indexer_worker.indexing.screening import Screening
 from indexer_worker.indexing.unit_source import LoadedUnit, UnitSource, Vector
 from indexer_worker.vector_store.layout import Row
 from indexer_worker.vector_store.repository import VectorRepository
@@ -37,9 +38,10 @@ the text is reported as failed: an embedder that fails occasionally must not mak
 
 @dataclass
 class WriteResult:
-    """The outcome of one write. `refused` and `unresolved` map units to reasons."""
+    """The outcome of one write, and what screening found. `refused` and `unresolved` map units to reasons."""
 
     units: Sequence[LoadedUnit]
+    screenings: Sequence[UnitScreening]
     refused: dict[UnitKey, str] = field(default_factory=dict)
     """Units that are not tried again until their text changes or somebody requests it."""
     unresolved: dict[UnitKey, str] = field(default_factory=dict)
@@ -50,16 +52,27 @@ class WriteResult:
         """The units whose outcome is known."""
         return [unit for unit in self.units if unit.key not in self.unresolved]
 
+    def report(self, outcomes: Sequence[IndexOutcome] = ()) -> IndexReport:
+        """Return the report of these outcomes, and of what screening found in the units whose outcome is known."""
+        screenings = [one for one in self.screenings if one.key not in self.unresolved]
+        return IndexReport(outcomes=list(outcomes), screenings=screenings)
+
 
 class IndexService:
-    """Reads units of one kind, embeds them, writes the index and reports to the API."""
+    """Reads units of one kind, screens and embeds them, writes the index and reports to the API."""
 
     def __init__(
-        self, api: ConversationsAPI, source: UnitSource, embedder: Embedder, repository: VectorRepository
+        self,
+        api: ConversationsAPI,
+        source: UnitSource,
+        embedder: Embedder,
+        screening: Screening,
+        repository: VectorRepository,
     ) -> None:
         self._api = api
         self._source = source
         self._embedder = embedder
+        self._screening = screening
         self._repository = repository
 
     async def index(self, keys: Sequence[UnitKey]) -> None:
@@ -91,11 +104,13 @@ class IndexService:
     async def write(self, keys: Sequence[UnitKey]) -> int:
         """Write the current version of these units (1 to 64) and return how many were written.
 
-        For filling a new collection: reports nothing; units that change in the meantime are found by the comparison
-        that follows. Raises the errors of `index`.
+        For filling a new collection: reports only what screening found; units that change in the meantime are found by
+        the comparison that follows. Raises the errors of `index`.
         """
         try:
             result = await self._write(keys)
+            if result.resolved:
+                await self._api.report(result.report())
         except (MHError, EmbedderError, VectorStoreError) as error:
             raise IndexingError(str(error), getattr(error, "retry_after", None)) from error
         return len(result.units) - len(result.refused) - len(result.unresolved)
@@ -118,19 +133,21 @@ class IndexService:
         """Read, write and report once; add to `unresolved` and return the units that changed in the meantime."""
         result = await self._write(keys)
         unresolved |= result.unresolved
-        return await self._report(result.resolved, result.refused)
+        return await self._report(result)
 
     async def _write(self, keys: Sequence[UnitKey]) -> WriteResult:
         present = await self._read(keys)
+        screenings = {one.key: one for one in await self._screening.screen(present)}
         texts = list(dict.fromkeys(chain.from_iterable(unit.texts for unit in present)))
         vectors, refusals = await self._embed(texts)
-        result = WriteResult(present)
+        result = WriteResult(present, list(screenings.values()))
         rows: list[tuple[UnitKey, Row]] = []
         for unit in present:
             if reasons := [refusals[text] for text in unit.texts if text in refusals]:
                 result.refused[unit.key] = reasons[0]
             else:
-                rows.append((unit.key, unit.make_row([vectors[text] for text in unit.texts])))
+                row = unit.make_row([vectors[text] for text in unit.texts], screenings[unit.key].risk_level)
+                rows.append((unit.key, row))
         if rows:
             await self._upsert(rows, result)
         # Refused rows are deleted too: search must not find an outdated version.
@@ -210,12 +227,12 @@ class IndexService:
             return False
         return True
 
-    async def _report(self, units: Sequence[LoadedUnit], refused: dict[UnitKey, str]) -> list[UnitKey]:
+    async def _report(self, result: WriteResult) -> list[UnitKey]:
         """Report the outcomes, delete units that no longer exist, and return the units that have changed."""
-        if not units:
+        if not (units := result.resolved):
             return []
-        outcomes = [_outcome(unit, refused.get(unit.key)) for unit in units]
-        answer = await self._api.report(IndexReport(outcomes=outcomes))
+        outcomes = [_outcome(unit, result.refused.get(unit.key)) for unit in units]
+        answer = await self._api.report(result.report(outcomes))
         current = {entry.key: entry.version for entry in answer.versions}
         if deleted := [unit.key for unit in units if current[unit.key] is None]:
             await self._repository.delete(deleted)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from mh_common.fields import RiskLevel
 from mh_common.units import UnitKey
 
 from indexer_worker.vector_store.layout import Row
@@ -18,13 +19,16 @@ class LoadedUnit:
     Attributes:
         key, version: the unit and its version.
         texts: the texts to embed.
-        make_row: builds the unit's row from the vectors of `texts`, in the same order.
+        screened_texts: the texts to screen for risk; the highest level that one of them has is the unit's.
+        make_row: builds the unit's row from the vectors of `texts`, in the same order, and the level (None: it is not
+            screened).
     """
 
     key: UnitKey
     version: int
     texts: Sequence[str]
-    make_row: Callable[[Sequence[Vector]], Row]
+    screened_texts: Sequence[str]
+    make_row: Callable[[Sequence[Vector], RiskLevel | None], Row]
 
 
 class UnitSource(Protocol):

@@ -40,13 +40,32 @@ class Reconciler:
 
     A pending unit counts as a difference only after it has waited for a long time: most are merely being processed.
     A unit whose indexing failed must be absent from the index.
+
+    An indexed unit that other rules have screened is queued as well. It does not count as a difference, since the index
+    has lost nothing.
+
+    Args:
+        api: client of the API.
+        inventory: reads the index.
+        kind: the kind of the units.
+        page: most units in one page of versions.
+        screened_by: the rules by which this worker screens units; None if it does not.
     """
 
-    def __init__(self, api: ConversationsAPI, inventory: MilvusInventory, kind: str, page: int = MAX_VERSIONS) -> None:
+    def __init__(
+        self,
+        api: ConversationsAPI,
+        inventory: MilvusInventory,
+        kind: str,
+        page: int = MAX_VERSIONS,
+        *,
+        screened_by: str | None,
+    ) -> None:
         self._api = api
         self._inventory = inventory
         self._kind = kind
         self._page = page
+        self._screened_by = screened_by
 
     async def step(
         self, run: IndexRun, checkpoint: RunCheckpoint, overdue_before: datetime | None
@@ -105,12 +124,14 @@ class Reconciler:
 
     async def _queue(self, found: Comparison, *, everything: bool) -> int:
         keys = set(found.differences)
-        if everything:
-            keys.update(row.key for row in found.rows)
+        keys.update(row.key for row in found.rows if everything or self._is_to_be_screened(row))
         queued = 0
         for batch in batched(sorted(keys), MAX_BULK_ROWS):
             queued += await self._api.queue(batch)
         return queued
+
+    def _is_to_be_screened(self, row: CurrentVersion) -> bool:
+        return row.status is IndexStatus.INDEXED and row.screened_by != self._screened_by
 
 
 def differences(

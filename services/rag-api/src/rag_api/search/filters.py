@@ -197,7 +197,7 @@ def _to_literal(name: str, value: FieldValue) -> str:
         return _quote(str(value))
     if field is None or field.kind is not Kind.CHOICE:
         return f"{_to_integer(name, value):d}"
-    if value not in list(field.choices):
+    if value not in list(field.choices) and not (field.optional and value == to_index_value(field, None)):
         raise ValueError(f"{name} does not have this value")
     return f'"{value}"'
 

@@ -150,7 +150,7 @@ def _text_condition(field: ConversationField, operator: str, value: str, *, nega
 
 def _choice_condition(field: ConversationField, operator: str, value: str, *, negated: bool) -> Condition:
     if operator not in (":", "="):
-        raise QuerySyntaxError(f"{field.name} must be followed by a colon: {field.name}:negative")
+        raise QuerySyntaxError(f"{field.name} must be followed by a colon: {field.example}")
     return In(field.name, [_validate_choice(field, one.lower()) for one in value.split(",")], negated)
 
 

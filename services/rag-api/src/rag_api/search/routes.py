@@ -26,6 +26,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
             "source_date": "2021-01-01",
             "category": "sleep",
             "author": "Jane Doe",
+            "risk_level": "none",
             "highlights": {"question": [[6, 11], [22, 30]], "answer": [[33, 40]]},
             "explanation": None,
         }

@@ -1,7 +1,8 @@
-"""Conversations: each is one unit, whose question and answer are embedded."""
+"""Conversations: each is one unit, whose question and answer are embedded, and screened for risk."""
 
 from collections.abc import Sequence
 
+from mh_common.fields import RISK_LEVEL, RiskLevel
 from mh_common.models import Conversation
 from mh_common.units import UnitKey, conversation_unit
 from mh_common.vector_index import embedded_text
@@ -27,9 +28,10 @@ def _loaded(stored: Conversation) -> LoadedUnit:
     # What is stored may be HTML; what is found and embedded is what a reader sees of it.
     row = stored.as_read()
 
-    def make_row(vectors: Sequence[Vector]) -> Row:
+    def make_row(vectors: Sequence[Vector], risk_level: RiskLevel | None) -> Row:
         question, text = vectors
-        return vector_row(row, question, text)
+        # The level that was read is that of the last screening, of other rules perhaps.
+        return vector_row(row.model_copy(update={RISK_LEVEL.name: risk_level}), question, text)
 
     texts = (row.question, embedded_text(row.question, row.answer))
-    return LoadedUnit(conversation_unit(row.id), row.version, texts, make_row)
+    return LoadedUnit(conversation_unit(row.id), row.version, texts, (row.question, row.answer), make_row)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from mh_common.fields import NAMES, join_names
 from mh_common.models import (
     AtMost,
-    ConversationDetails,
+    ConversationMetadata,
     QueryText,
     RequestModel,
     Risk,
@@ -180,7 +180,7 @@ class _Metadata(BaseModel):
     )
 
 
-class RecordMetadata(ConversationDetails, _Metadata):
+class RecordMetadata(ConversationMetadata, _Metadata):
     """Metadata of a conversation, and the risk in the query. Fields without a value are omitted."""
 
 

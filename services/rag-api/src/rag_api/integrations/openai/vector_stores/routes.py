@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import APIRouter
 from mh_common import vector_index as fields
 from mh_common.fields import join_names
-from mh_common.models import AnswerRisk, ConversationDetails, SearchHit, SearchRequest
+from mh_common.models import AnswerRisk, ConversationMetadata, SearchHit, SearchRequest
 
 from rag_api.dependencies import State
 from rag_api.integrations.links import PublicUrl, conversation_link
@@ -93,7 +93,7 @@ def _result(hit: SearchHit, public_url: str) -> StoreSearchResult:
             answer_sentiment=hit.answer_sentiment.value,
             created_at=int(hit.created_at.timestamp() // 1),
             updated_at=int(hit.updated_at.timestamp() // 1),
-            **{name: getattr(hit, name) for name in ConversationDetails.model_fields},
+            **{name: getattr(hit, name) for name in ConversationMetadata.model_fields},
             url=conversation_link(public_url, hit.id),
         ),
         content=[ResultContent(text=f"Question: {hit.question}\nAnswer: {hit.answer}")],
