@@ -9,11 +9,12 @@ from typing import Final
 
 # Unicode's property Default_Ignorable_Code_Point (DerivedCoreProperties.txt) and the blank Braille cell: letters, marks
 # and symbols by their category, but nothing that a reader sees.
-_INVISIBLE: Final = (
+INVISIBLE: Final = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_UNSEEN: Final = re.compile(rf"[\s\x00-\x1f\x7f-\x9f{_INVISIBLE}]+")
+"""Ranges of characters that show nothing, as in a regular expression's brackets."""
+_UNSEEN: Final = re.compile(rf"[\s\x00-\x1f\x7f-\x9f{INVISIBLE}]+")
 
 _PARAGRAPH: Final = "\n\n"
 _BLOCKS: Final = """
