@@ -28,7 +28,7 @@ def set_feedback(answer_id: UUID, feedback: FeedbackCreate, user_id: str | None)
     return Call(
         method="PUT",
         path=f"{INTERNAL_HISTORY}/{answer_id}/feedback",
-        content=feedback.model_dump_json().encode(),
+        content=feedback.model_dump_json(exclude_none=True).encode(),
         headers={} if user_id is None else {USER_ID_HEADER: user_id},
         parse=Feedback.model_validate_json,
     )

@@ -324,6 +324,7 @@ async def test_a_disconnect_stops_the_model(
     served: ServeApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
 ) -> None:
     stub.add_faults(Fault(stall=True, path=CHAT))
+    stub.reply = "One. Two three four."
     patient = {
         "answers": AnswersSettings(time_limit=100, max_retries=0, heartbeat=100),
         "openai": with_model.openai.model_copy(update={"timeout": 100}),

@@ -1,6 +1,7 @@
 """Risk noticed in a question or query: what each integration shows first, from the shipped app."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from rag_api.settings import SafetySettings, Settings
 ASKED = "My patient says: I will kill myself tonight. How do I help him?"
 NOTHING_NOTICED = {"level": "none", "categories": [], "spans": [], "screened": True}
 SUMMARY = "Acute risk noticed: suicide"
-IN_ERRORS = "Risk was noticed in the question (acute: suicide): follow your crisis protocol."
+IN_ERRORS = r"Risk was noticed in the question \(acute: suicide[^)]*\): follow your crisis protocol\. "
 UNSCREENED = "[Notice] This question was not screened for risk."
 REPLY = "Ask him directly about suicide, and stay with him [1]. Follow your crisis protocol [2]."
 
@@ -125,7 +126,7 @@ async def test_an_error_comes_after_the_notice(
     assert response.text.endswith("\n\n[Error: The language model answered 500.]\n")
     assert 0 < streamed.index(SUMMARY) < streamed.index("The language model answered 500.")
     assert whole.status_code == 502
-    assert whole.json()["error"]["message"].startswith(f"{IN_ERRORS} The language model answered 500.")
+    assert re.match(f"{IN_ERRORS}The language model answered 500", whole.json()["error"]["message"])
 
 
 async def test_an_error_before_the_search_says_that_risk_was_noticed(
@@ -142,7 +143,7 @@ async def test_an_error_before_the_search_says_that_risk_was_noticed(
     for path, body in bodies.items():
         response = await client.post(path, json=body)
         assert response.status_code == 503
-        assert f'"{IN_ERRORS} The embedding model is unavailable' in response.text
+        assert re.search(f'"{IN_ERRORS}The embedding model is unavailable', response.text)
         # Error messages end up in logs.
         assert "kill" not in response.text
 
@@ -207,7 +208,7 @@ async def test_vector_store_searches_say_what_was_noticed_in_any_query(
             page = await client.vector_stores.search("conversations", query=queries)
             harmless = await client.vector_stores.search("conversations", query=queries[0])
     risk, notice = risk_of(page).values()
-    assert (risk["level"], risk["categories"]) == ("acute", ["suicide"])
+    assert (risk["level"], risk["categories"][0]) == ("acute", "suicide")
     marked = [str.join("\n", queries)[span["start"] : span["end"]] for span in risk["spans"]]
     assert any("kill" in words and words in ASKED for words in marked)
     assert notice["summary"].startswith(SUMMARY)

@@ -46,7 +46,7 @@ class Screening:
         for text in dict.fromkeys(chain.from_iterable(unit.screened_texts for unit in units)):
             [risk] = await self._screener.screen([text[:MAX_SCREENED]])
             levels[text] = risk.level
-            # Long texts take a while: the lease of a run is renewed meanwhile.
+            # Embedding goes on meanwhile, and so does the lease of a run.
             await asyncio.sleep(0)
         return [
             _screening(unit, _highest([levels[text] for text in unit.screened_texts]), self._rules) for unit in units

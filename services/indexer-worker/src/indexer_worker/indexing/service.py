@@ -1,10 +1,10 @@
 """Updates the index for some units of one kind, even if they change in the meantime."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Final
+from typing import Final, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -22,6 +22,9 @@ from indexer_worker.vector_store.layout import Row
 from indexer_worker.vector_store.repository import VectorRepository
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 ROW_REFUSED: Final = "index_row_refused"
 """Logged for each row that the embedder or Milvus permanently rejects; it is reported as failed."""
@@ -136,11 +139,13 @@ class IndexService:
         return await self._report(result)
 
     async def _write(self, keys: Sequence[UnitKey]) -> WriteResult:
-        present = await self._read(keys)
-        screenings = {one.key: one for one in await self._screening.screen(present)}
+        # Checked before embedding anything: as long as the collection does not match, jobs are retried over and over.
+        _, present = await _both(self._repository.prepare(), self._source.load(keys))
         texts = list(dict.fromkeys(chain.from_iterable(unit.texts for unit in present)))
-        vectors, refusals = await self._embed(texts)
-        result = WriteResult(present, list(screenings.values()))
+        # Screened meanwhile, as the embedder computes in another thread or on another machine.
+        embedded, screened = await _both(self._embed(texts), self._screening.screen(present))
+        vectors, refusals = embedded
+        result, screenings = WriteResult(present, screened), {one.key: one for one in screened}
         rows: list[tuple[UnitKey, Row]] = []
         for unit in present:
             if reasons := [refusals[text] for text in unit.texts if text in refusals]:
@@ -158,21 +163,6 @@ class IndexService:
         indexed = len(present) - refused - unresolved
         metrics.count_rows(indexed=indexed, failed=refused, deleted=len(absent) - refused)
         return result
-
-    async def _read(self, keys: Sequence[UnitKey]) -> list[LoadedUnit]:
-        units: list[LoadedUnit] | BaseException
-        prepared, units = await asyncio.gather(
-            # Before embedding anything: as long as the collection does not match, jobs are retried over and over.
-            self._repository.prepare(),
-            self._source.load(keys),
-            # Wait for both before raising: nothing of this attempt may still be running when the next one starts.
-            return_exceptions=True,
-        )
-        if isinstance(prepared, BaseException):
-            raise prepared
-        if isinstance(units, BaseException):
-            raise units
-        return units
 
     async def _upsert(self, rows: list[tuple[UnitKey, Row]], result: WriteResult) -> None:
         """Write the rows; record those that Milvus rejects even when sent alone."""
@@ -238,6 +228,16 @@ class IndexService:
             await self._repository.delete(deleted)
             metrics.count_rows(deleted=len(deleted))
         return [unit.key for unit in units if current[unit.key] not in (None, unit.version)]
+
+
+async def _both(one: Awaitable[T], other: Awaitable[U]) -> tuple[T, U]:
+    """Return both results. Raises only when both have ended: nothing may still be running at the next attempt."""
+    first, second = await asyncio.gather(one, other, return_exceptions=True)
+    if isinstance(first, BaseException):
+        raise first
+    if isinstance(second, BaseException):
+        raise second
+    return first, second
 
 
 def _outcome(unit: LoadedUnit, refusal: str | None) -> IndexOutcome:
