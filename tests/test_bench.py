@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mh_devtools.bench import data, documents, growth, report, soak
+from mh_devtools.bench import data, documents, files, growth, report, soak
 from mh_devtools.bench.growth import Size
 from mh_devtools.bench.measuring import QUICK, Bench, Figure, at_least, at_most, in_turn, percentile
 from mh_devtools.bench.plots import draw
@@ -146,6 +146,23 @@ def test_the_soak_checks_what_everybody_gets(tmp_path: Path) -> None:
     failed = figures["requests that failed"]
     assert failed.value == 0, failed.note
     assert any(name.startswith("memory of worker") for name in figures)
+
+
+@pytest.mark.mysql
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.xdist_group("load")
+def test_files_are_measured_in_every_format(tmp_path: Path) -> None:
+    figures = list(files.measure(bench(tmp_path)))
+    for what, forms in (
+        ("export", ("JSON Lines", "Parquet")),
+        ("import", ("JSON Lines", "Parquet", "an Excel workbook")),
+    ):
+        assert [figure.name.split(", ")[1] for figure in figures if figure.name.startswith(f"{what} of")] == [
+            f"{form} / CSV" for form in forms
+        ]
+    assert sum("most memory of mh" in figure.name for figure in figures) == 6
+    assert all(value > 0 for figure in figures for values in figure.sides.values() for value in values)
 
 
 @pytest.mark.mysql

@@ -155,7 +155,7 @@ def filled(demo: Path, tmp_path: Path) -> Path:
 def test_after_the_demo_a_second_start_on_the_same_data_then_sigterm(filled: Path) -> None:
     with running(filled) as stack:
         stack.wait_for("Serving at")
-        assert "imported" not in stack.output
+        assert "rows added" not in stack.output
         processes = stack.descendants()
         assert len(processes) >= 4
         assert stack.stop(signal.SIGTERM) == 0
@@ -168,7 +168,7 @@ def test_an_index_whose_file_was_deleted_is_filled_again_at_the_next_start(fille
     shutil.rmtree(filled / "milvus")
     with running(filled, "--demo") as stack:
         assert stack.wait(150) == 0, stack.output
-    assert "imported" not in stack.output
+    assert "rows added" not in stack.output
     assert "[1] conversation" in stack.output
 
 
@@ -197,7 +197,7 @@ def test_an_index_of_another_release_is_built_anew_at_the_start(filled: Path) ->
 @pytest.mark.timeout(200)
 def test_ctrl_c_in_the_middle_of_the_import_leaves_nothing_and_the_next_start_goes_on(tmp_path: Path) -> None:
     with running(tmp_path) as stack:
-        stack.wait_for("mport")
+        stack.wait_for("rows added")
         processes = stack.descendants()
         assert stack.stop(signal.SIGINT) == 0, stack.output
     assert alive(processes) == []

@@ -7,6 +7,7 @@ import pytest
 from mh_client import AsyncClient, Conversation, ConversationCreate, Sentiment, SentimentPairCount
 from mh_client.importing import ImportOptions, import_file
 from mh_client.resources.conversations import ExportFormat, Sort
+from mh_devtools.stack.server_stack import until_indexed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis, pytest.mark.timeout(300)]
 
@@ -89,11 +90,35 @@ async def test_an_export_can_be_imported_again(api: AsyncClient, tmp_path: Path,
 
     progress = await import_file(api, path, ImportOptions(state_dir=tmp_path, concurrency=1))
 
-    assert (progress.imported, progress.rejected) == (255, 0)
+    assert (progress.added, progress.rejected) == (255, 0)
     after = await stored(api)
     assert [one.model_dump(include=FIELDS) for one in after] == [one.model_dump(include=FIELDS) for one in before]
     again = await import_file(api, path, ImportOptions(state_dir=tmp_path))
-    assert (again.imported, again.skipped) == (0, 255)
+    assert (again.added, again.skipped) == (0, 255)
+
+
+async def test_an_import_is_searched_by_its_tag_and_taken_back(
+    api: AsyncClient, rag: AsyncClient, tmp_path: Path
+) -> None:
+    [old] = await api.conversations.bulk_create([row("A lantern in the fog")])
+    path = tmp_path / "file.csv"
+    lines = "".join(
+        f"{one},a,neutral,neutral\n" for one in ("A bell in the fog", "A lantern at sea", "A bell in the fog")
+    )
+    path.write_text(f"question,answer,question_sentiment,answer_sentiment\n{lines}")
+    options = ImportOptions(state_dir=tmp_path, tag="fog")
+    done = await import_file(api, path, options)
+    assert (done.added, done.skipped, done.tag) == (2, 1, "fog")
+    bell, sea = [one.id for one in await stored(api, import_tag="fog")]
+    await until_indexed(api)
+    assert {hit.id for hit in (await rag.search("fog", import_tag="fog")).hits} == {bell, sea}
+    assert {hit.id for hit in (await rag.search("lantern -import_tag:*")).hits} == {old}
+
+    await api.conversations.update(sea, answer="Another")
+    undone = await api.conversations.undo_import("fog")
+    assert (undone.deleted, undone.edited_ids) == (1, [sea])
+    await until_indexed(api)
+    assert {hit.id for hit in (await rag.search("fog", import_tag="fog")).hits} == {sea}
 
 
 async def test_an_export_takes_filters_and_writes_json_lines(api: AsyncClient) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from mh_client import _import_command
+from mh_client import _import_run
 from mh_client.cli import main
 from mh_devtools.stubs.platform_stub import StubPlatform
 from mh_devtools.testing.fixtures import RunCommand
@@ -46,12 +46,17 @@ def numbered(count: int) -> list[list[str]]:
 def test_import_prints_its_progress_and_waits_for_the_index(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
     stub.pending = [9, 0]
     stub.failed = 2
-    code, output, errors = mh("import", file, "--wait", "--batch-size", 10)
-    assert (code, output, len(stub.rows)) == (0, "", 25)
-    assert "25 rows imported, 0 rejected" in errors
-    assert "search index: 25 of 25 rows, 2 failed" in errors
-    code, _, errors = mh("import", file)
+    code, output, errors = mh("import", file, "--wait", "--batch-size", 10, "--tag", "spring term")
     assert (code, len(stub.rows)) == (0, 25)
+    assert output.splitlines() == [
+        "25 rows added, 0 updated, 0 skipped, 0 rejected.",
+        "Import tag: spring term. To take this import back: mh import --undo 'spring term'",
+    ]
+    assert "25 rows added, 0 rejected" in errors
+    assert "search index: 25 of 25 rows, 2 failed" in errors
+    code, output, errors = mh("import", file)
+    assert (code, len(stub.rows)) == (0, 25)
+    assert output == "0 rows added, 0 updated, 25 skipped (25 imported earlier), 0 rejected.\n"
     assert "25 imported earlier" in errors
     assert "--again" not in errors
 
@@ -64,14 +69,14 @@ def test_import_on_a_terminal_shows_a_bar(
     assert code == 0
     assert "{odd} [bold].csv" in errors
     assert "100%" in errors
-    assert "25 rows imported" in errors
+    assert "25 rows added" in errors
 
 
 def test_import_with_rejects_names_their_file_and_exits_with_1(stub: StubPlatform, file: Path, mh: RunCommand) -> None:
     write_csv(file, [*numbered(2), ["", "a", "positive", "negative"]])
     code, _, errors = mh("import", file)
     assert code == 1
-    assert f"1 rows rejected; {file}.rejects.csv has line and reason of each" in errors
+    assert f"1 row rejected; {file}.rejects.csv has line and reason of each" in errors
     assert len(stub.rows) == 2
 
 
@@ -99,7 +104,7 @@ def test_import_suggests_again_after_the_data_was_deleted(stub: StubPlatform, fi
 def test_import_resumes_after_a_server_crash(
     stub: StubPlatform, file: Path, mh: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_import_command, "MAX_RETRIES", 0)
+    monkeypatch.setattr(_import_run, "MAX_RETRIES", 0)
     stub.break_after = 2
     code, _, errors = mh("import", file, "--batch-size", 5)
     assert code == 3
@@ -130,7 +135,7 @@ def test_an_import_resumes_after_ctrl_c(stub: StubPlatform, file: Path, mh: RunC
 def test_a_stalled_index_is_reported(
     stub: StubPlatform, file: Path, mh: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_import_command, "STALL_WARNING_SECONDS", 0.0)
+    monkeypatch.setattr(_import_run, "STALL_WARNING_SECONDS", 0.0)
     stub.pending = [5, 5, 0]
     code, _, errors = mh("import", file, "--wait")
     assert code == 0
@@ -162,7 +167,11 @@ def test_no_server_is_one_clear_line_and_exit_code_3(
         (("--url", "nonsense", "stats"), "base_url: must look like http://host:8080"),
         (("export", "-o", "absent/out.csv"), "absent/out.csv cannot be written: No such file or directory"),
         (("export", "--created-after", "soon"), "'soon' is not a time such as 2026-03-01"),
-        (("import",), "Missing argument"),
+        (("import",), "name the file to import, or the tag of the import to take back: --undo TAG"),
+        (("import", "FILE", "--undo", "t"), "name the file to import, or the tag"),
+        (("import", "FILE", "--on-duplicate", "replace"), "'replace'"),
+        (("import", "FILE", "--tag", " "), "the tag must have 1 to 128 characters"),
+        (("import", "FILE", "--batch-size", "1_0"), "'1_0' must be a whole number of the digits 0 to 9"),
     ],
 )
 def test_invalid_arguments_are_one_clear_line_and_exit_code_2(
@@ -265,7 +274,7 @@ def test_an_export_is_written_as_the_name_of_the_file_says(stub: StubPlatform, m
     [first, second] = pyarrow.parquet.read_table(target).to_pylist()
     assert first == second
     assert (first["id"], first["question"], first["source_date"]) == (7, "q\u2028", date(2021, 1, 1))
-    code, _, errors = mh("import", target)
+    code, _, errors = mh("import", target, "--on-duplicate", "add")
     assert code == 0, errors
     assert [row.answer for row in stub.rows] == ["=1+1"] * 2
 

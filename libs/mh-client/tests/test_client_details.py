@@ -101,7 +101,7 @@ def test_a_file_of_json_lines_is_imported_once(stub: StubPlatform, tmp_path: Pat
         options = ImportOptions(batch_rows=10, state_dir=tmp_path / "state")
         async with AsyncClient(stub.base_url) as client:
             done = await import_file(client, path, options)
-        return done.imported, done.skipped, done.rejected
+        return done.added, done.skipped, done.rejected
 
     assert asyncio.run(run()) == (25, 0, 1)
     assert asyncio.run(run()) == (0, 25, 1)

@@ -1,6 +1,7 @@
 """Files as people have them: `mh import` recognises them, says so, and stores what they hold."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,9 @@ def test_delimiter_encoding_and_common_names_are_recognised_and_said(
     code, _, errors = mh("import", path)
     assert code == 0, errors
     assert stored(stub) == [("Café?", "Oui, bien", "positive", "negative"), ("q", "a", "neutral", "positive")]
-    told = [line for line in errors.splitlines() if line.startswith("file.csv: ") and "imported" not in line]
+    told = [line for line in errors.splitlines() if line.startswith("file.csv: ") and "rows added" not in line]
     assert told[0] == (
-        "file.csv: CSV, with semicolons between the cells, in windows-1252. Columns: question from Context, "
+        "file.csv: CSV, with semicolons between the cells, in Windows-1252. Columns: question from Context, "
         "answer from Response, question_sentiment, answer_sentiment. Not read: remark."
     )
     assert len(told) == 2
@@ -64,8 +65,8 @@ def test_zero_can_mean_neutral(stub: StubPlatform, mh: RunCommand, tmp_path: Pat
     code, _, errors = mh("import", path)
     assert code == 0
     assert "both 0 and -1 as sentiments" in errors
-    assert mh("import", path, "--zero", "neutral", "--again")[0] == 0
-    assert [row[2:] for row in stored(stub)] == [("negative", "negative"), ("neutral", "negative")]
+    assert mh("import", path, "--zero", "neutral", "--on-duplicate", "update")[0] == 0
+    assert [row[2:] for row in stored(stub)] == [("neutral", "negative")]
 
 
 @pytest.mark.parametrize(
@@ -124,24 +125,63 @@ async def test_an_interrupted_import_is_not_resumed_with_other_readings(
             await import_file(client, path, ImportOptions(state_dir=options.state_dir))
 
 
-def test_a_dry_run_says_what_would_be_imported_and_sends_nothing(
+def test_a_dry_run_says_what_would_become_of_the_rows_and_stores_nothing(
     stub: StubPlatform, mh: RunCommand, tmp_path: Path
 ) -> None:
     path = tmp_path / "file.csv"
-    rows = "".join(f"q{number},a,{'pos' if number else 'happy'},neg,secret\n" for number in range(30))
+    rows = "".join(f"q{number % 25},a,{'pos' if number else 'happy'},neg,secret\n" for number in range(30))
     path.write_text(f"Question,Answer,question_sentiment,answer_sentiment,note\n{rows}")
-    code, output, _ = mh("import", path, "--dry-run", "--url", "http://127.0.0.1:9")
+    code, output, _ = mh("import", path, "--dry-run", "--batch-size", 7)
     assert code == 1
     lines = output.splitlines()
     assert lines[0] == (
-        "CSV, in utf-8. Columns: question, answer, question_sentiment, answer_sentiment. Not read: note."
+        "CSV, in UTF-8. Columns: question, answer, question_sentiment, answer_sentiment. Not read: note."
     )
     assert lines[1].startswith("line 2: question_sentiment must be positive, negative or neutral")
-    assert lines[2] == ("29 rows would be imported, 1 rejected. Nothing was sent; the platform may reject more.")
-    assert (stub.bulks, sorted(one.name for one in tmp_path.iterdir())) == ([], ["file.csv"])
-    assert mh("import", path)[0] == 1
-    assert "0 rows would be imported, 1 rejected, 29 were imported earlier." in mh("import", path, "--dry-run")[1]
-    assert "29 rows would be imported, 1 rejected." in mh("import", path, "--dry-run", "--again")[1]
+    assert lines[2] == "25 rows would be added, 0 updated, 4 skipped, 1 rejected. Nothing was stored."
+    assert (stub.bulks, stub.rows, sorted(one.name for one in tmp_path.iterdir())) == ([], [], ["file.csv"])
+    # The platform is asked what it has, and what it would reject.
+    (tmp_path / "part.csv").write_text(path.read_text().partition("\n")[0] + "\nq7,a,pos,pos,x\n")
+    assert mh("import", tmp_path / "part.csv")[0] == 0
+    stub.refuse = lambda row: "is not wanted" if row.question == "q8" else None
+    for options, told in (
+        ((), "23 rows would be added, 0 updated, 5 skipped, 2 rejected."),
+        (("--on-duplicate", "update"), "23 rows would be added, 1 updated, 4 skipped, 2 rejected."),
+        (("--on-duplicate", "add"), "28 rows would be added, 0 updated, 0 skipped, 2 rejected."),
+    ):
+        output = mh("import", path, "--dry-run", *options)[1]
+        assert told in output
+        assert "line 10: question: is not wanted" in output
+    assert len(stub.rows) == 1
+
+
+def test_a_dry_run_leaves_out_what_was_imported_earlier(stub: StubPlatform, mh: RunCommand, tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_text("question,answer,question_sentiment,answer_sentiment\nq,a,pos,neg\n")
+    assert mh("import", path)[0] == 0
+    told = "0 rows would be added, 0 updated, 1 skipped (1 imported earlier), 0 rejected. Nothing was stored."
+    assert told in mh("import", path, "--dry-run")[1]
+    stub.rows.clear()
+    assert "1 row would be added, 0 updated, 0 skipped, 0 rejected." in mh("import", path, "--dry-run", "--again")[1]
+    found = json.loads(mh("import", path, "--dry-run", "--again", "--json")[1])
+    assert found == {
+        **dict.fromkeys(("updated", "skipped", "rejected"), 0),
+        "dry_run": True,
+        "added": 1,
+        "rejects": [],
+        "unasked": None,
+    }
+
+
+def test_a_dry_run_without_a_platform_looks_at_the_file_alone(
+    stub: StubPlatform, mh: RunCommand, tmp_path: Path
+) -> None:
+    path = tmp_path / "file.csv"
+    path.write_text("question,answer,question_sentiment,answer_sentiment\nq,a,pos,neg\nq,a,pos,neg\n")
+    code, output, _ = mh("import", path, "--dry-run", "--url", "http://127.0.0.1:9")
+    assert code == 0
+    assert "The platform could not be asked what it has already: POST http://127.0.0.1:9/" in output
+    assert "1 row would be added, 0 updated, 1 skipped, 0 rejected. Nothing was stored." in output
     code, _, errors = mh("import", tmp_path / "absent.csv", "--dry-run")
     assert (code, errors) == (2, f"mh: {tmp_path}/absent.csv: there is no such file\n")
 

@@ -34,11 +34,13 @@ from mh_client._errors import (
 )
 from mh_client._eval_command import evaluate
 from mh_client._experiment_commands import app as experiments_app
+from mh_client._export_command import export
 from mh_client._feedback_command import feedback
-from mh_client._file_commands import export, import_
 from mh_client._history_commands import app as history_app
+from mh_client._import_command import import_
 from mh_client._index_commands import app as index_app
 from mh_client._mcp_command import serve
+from mh_client._numbers import read_numbers_strictly
 from mh_client._search_commands import search, similar
 from mh_client._terminal import print_error, print_notice
 
@@ -136,3 +138,6 @@ def _tables(stats: ConversationStats) -> dict[str, dict[str, int]]:
             "not screened": max(stats.total - sum(stats.risk_level.values()), 0),
         },
     }
+
+
+read_numbers_strictly(app)

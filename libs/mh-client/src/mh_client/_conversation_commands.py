@@ -4,7 +4,7 @@ from typing import Annotated, Any, Unpack, cast
 
 import typer
 from mh_common.fields import Sentiment
-from mh_common.models import MAX_BULK_ROWS, Conversation, ConversationDetails, ConversationMetadata
+from mh_common.models import EDITABLE_DETAILS, MAX_BULK_ROWS, Conversation, ConversationMetadata
 from mh_common.sentiments import parse_sentiment
 
 from mh_client._cli_common import EXIT_FAILURE, AsJson, Url, print_json, print_text
@@ -24,7 +24,7 @@ def _sentiment(text: str) -> Sentiment:
 
 _SENTIMENT: Any = {"parser": _sentiment, "metavar": "SENTIMENT"}
 _HELP = "positive, negative or neutral."
-_DETAILS = ", ".join(ConversationDetails.model_fields)
+_DETAILS = ", ".join(EDITABLE_DETAILS)
 
 Id = Annotated[int, typer.Argument(min=1, metavar="ID", help="The conversation's id.")]
 
@@ -76,7 +76,7 @@ def edit(
 ) -> None:
     """Change the given fields of a conversation and print it."""
     cleared = [name.replace("-", "_") for name in clear or ()]
-    if unknown := set(cleared) - ConversationDetails.model_fields.keys():
+    if unknown := set(cleared) - set(EDITABLE_DETAILS):
         raise typer.BadParameter(f"{min(unknown)!r} cannot be removed; these can: {_DETAILS}")
     given = {
         "question": question,

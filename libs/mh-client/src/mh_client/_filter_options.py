@@ -1,52 +1,33 @@
 """Options of commands, one for each filter or each optional field of a conversation in `mh_common.fields`."""
 
-import inspect
 from collections.abc import Callable, Mapping
-from functools import wraps
 from typing import Annotated, Any
 
 import typer
 from mh_common.fields import FIELDS, FILTERS, Filter, Kind, Operator, RiskLevel, Sentiment
+from mh_common.models import EDITABLE_DETAILS
 
 from mh_client._cli_common import Day, Time
+from mh_client._typed_options import with_options
 
 _REPEATED = "repeatable."
 _SEVERAL_CHOICES: Mapping[type, Any] = {Sentiment: list[Sentiment] | None, RiskLevel: list[RiskLevel] | None}
 
 
 def with_filters(command: Callable[..., None]) -> Callable[..., None]:
-    """Add an option for each filter to a command, which receives those given as its `**filters`.
-
-    Typer derives options from the signature, so they are added to the signature.
-    """
-    return _with_options(command, {name: _option(one) for name, one in FILTERS.items()})
+    """Add an option for each filter to a command, which receives those given as its `**filters`."""
+    return with_options(command, {name: _option(one) for name, one in FILTERS.items()})
 
 
 def with_details(command: Callable[..., None]) -> Callable[..., None]:
-    """Add an option for each optional field that users set to a command, which receives them as its `**details`."""
+    """Add an option for each detail that can be written to a command, which receives those given as its `**details`."""
     options = {}
     for field in FIELDS:
-        if field.optional and not field.derived:
+        if field.name in EDITABLE_DETAILS:
             is_day = field.kind is Kind.DATE
             kind: Any = Day if is_day else Annotated[str | None, typer.Option(help=f"The conversation's {field.name}.")]
             options[field.name] = kind
-    return _with_options(command, options)
-
-
-def _with_options(command: Callable[..., None], kinds: Mapping[str, Any]) -> Callable[..., None]:
-    signature = inspect.signature(command)
-    own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
-    options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in kinds.items()
-    ]
-
-    @wraps(command)
-    def with_options(*args: Any, **kwargs: Any) -> None:
-        command(*args, **kwargs)
-
-    with_options.__dict__["__signature__"] = signature.replace(parameters=[*own, *options])
-    return with_options
+    return with_options(command, options)
 
 
 def _option(one: Filter) -> Any:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import typer
 from mh_common.models import HistoryEntry
+from mh_common.wording import counted
 
 from mh_client._cli_common import EXIT_USAGE, AsJson, MaybeUser, Url, print_json, print_text
 from mh_client._client import Client
@@ -67,7 +68,7 @@ def _lines(entry: HistoryEntry) -> list[str]:
         f"[{number}] conversation {hit.id}, version {hit.version}, score {hit.score:.3f}"
         for number, hit in enumerate(entry.hits, start=1)
     ]
-    written = f"{entry.model}, {entry.latency_ms:,.0f} ms, {entry.usage.total_tokens:,} tokens"
+    written = f"{entry.model}, {entry.latency_ms:,.0f} ms, {counted(entry.usage.total_tokens, 'token')}"
     asked = [f"{entry.created_at:%Y-%m-%d %H:%M} UTC", f"Q: {entry.question}"]
     return [*asked, *searched, *filters, f"A: {entry.answer}", f"({written})", *hits, *rating]
 

@@ -1,125 +1,68 @@
-"""`mh import` around the import itself: progress, waiting for the index, hints."""
+"""The command `mh import`."""
 
 import asyncio
-import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Unpack
 
-from mh_common.models import ConversationStats, IndexStatus
+import typer
+from mh_common.wording import counted
 
-from mh_client._cli_common import print_text
-from mh_client._client import AsyncClient
-from mh_client._errors import APIConnectionError, RateLimitError, ServerError
-from mh_client._import_facts import FactsShown
-from mh_client._terminal import print_error, progress_reporter
-from mh_client.importing import (
-    FileCheck,
-    ImportOptions,
-    ImportProgress,
-    check_file,
-    import_file,
-    wait_until_indexed,
-)
-
-MAX_RETRIES: Final = 6
-"""Enough to survive a restart of the server: about half a minute."""
-
-STALL_WARNING_SECONDS: Final = 60.0
+from mh_client._cli_common import EXIT_FAILURE, EXIT_INTERRUPTED, AsJson, Url
+from mh_client._errors import ImportRefusedError
+from mh_client._import_arguments import Arguments, import_options, state_dir, with_arguments
+from mh_client._import_run import check_with_progress, import_with_progress
+from mh_client._import_summary import print_check, print_done
+from mh_client._import_undo import undo_import
+from mh_client._terminal import print_error
 
 
-async def import_with_progress(url: str | None, file: Path, options: ImportOptions, *, wait: bool) -> ImportProgress:
-    """Import the file and, with `wait`, return only when no conversation is pending in the index.
+@with_arguments
+def import_(
+    ctx: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV, JSON, JSON Lines, Parquet or Excel; recognised by itself.")
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Only say what would be added, updated, skipped, rejected or, with --undo, deleted."
+        ),
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until all conversations are searchable.")] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+    **given: Unpack[Arguments],
+) -> None:
+    """Import a file of conversations, or take an import back with --undo.
 
-    If the import is interrupted, print how to resume it and raise the error.
+    What is there already is skipped, unless --on-duplicate says otherwise. After an interruption run the command again.
     """
-    async with AsyncClient(url, max_retries=1) as client:
-        # Fail fast on a wrong URL, instead of after all the retries of a running import.
-        await client.conversations.list(limit=1)
-    async with AsyncClient(url, max_retries=MAX_RETRIES) as client:
-        try:
-            done = await _import(client, file, options)
-        except (APIConnectionError, RateLimitError, ServerError, asyncio.CancelledError):
-            print_error("mh: the import was interrupted. Progress is saved: run the same command again to resume.")
-            raise
-        if done.skipped and not done.imported:
-            await _hint_at_again(client, done)
-        if wait:
-            await _wait(client)
-    return done
+    address = url or ctx.obj
+    tag = given["undo"]
+    if (file is None) == (tag is None):
+        raise ImportRefusedError("name the file to import, or the tag of the import to take back: --undo TAG")
+    if tag is not None:
+        undo_import(address, tag, given, state_dir(given), dry_run=dry_run, as_json=as_json)
+    elif file is not None and dry_run:
+        _check(address, file, given, as_json=as_json)
+    elif file is not None:
+        _import(address, file, given, wait=wait, as_json=as_json)
 
 
-async def _import(client: AsyncClient, file: Path, options: ImportOptions) -> ImportProgress:
-    started = time.monotonic()
-    told = FactsShown()
-    with progress_reporter(file.name) as show:
-
-        def on_progress(progress: ImportProgress) -> None:
-            _tell(file, told.lines(progress.facts))
-            speed = progress.imported / max(time.monotonic() - started, 0.001)
-            text = f"{progress.imported:,} rows imported, {progress.rejected:,} rejected, {speed:,.0f} rows/s"
-            if progress.skipped:
-                text += f", {progress.skipped:,} imported earlier"
-            show(progress.done_bytes, progress.total_bytes, text)
-
-        done = await import_file(client, file, options, on_progress)
-    _tell(file, told.lines(done.facts, is_end=True))
-    return done
+def _check(url: str | None, file: Path, given: Arguments, *, as_json: bool) -> None:
+    check = asyncio.run(check_with_progress(url, file, import_options(given)))
+    print_check(check, as_json=as_json)
+    if check.rejected:
+        raise typer.Exit(EXIT_FAILURE)
 
 
-def check_with_progress(url: str | None, file: Path, options: ImportOptions) -> FileCheck:
-    """Print what an import of the file would do, and return it."""
-    told = FactsShown()
-    total = file.stat().st_size if file.is_file() else 0
-    with progress_reporter(file.name) as show:
-        check = check_file(
-            file, options, url, lambda done, check: show(done, total, f"{check.rows + check.rejected:,} rows read")
-        )
-    for line in told.lines(check.facts, is_end=True):
-        print_text(line)
-    for at, reason in check.rejects:
-        print_text(f"line {at}: {reason}")
-    if check.rejected > len(check.rejects):
-        print_text(f"and {check.rejected - len(check.rejects):,} more rows that cannot be imported")
-    earlier = f", {check.skipped:,} were imported earlier" if check.skipped else ""
-    print_text(
-        f"{check.rows:,} rows would be imported, {check.rejected:,} rejected{earlier}. "
-        "Nothing was sent; the platform may reject more."
-    )
-    return check
-
-
-def _tell(file: Path, lines: Sequence[str]) -> None:
-    for line in lines:
-        print_error(f"{file.name}: {line}")
-
-
-async def _hint_at_again(client: AsyncClient, done: ImportProgress) -> None:
-    total = (await client.conversations.stats()).total
-    if total < done.skipped:
-        print_error(
-            f"mh: {done.skipped:,} rows of this file were imported earlier, but the platform has only {total:,} "
-            "conversations. If its data was deleted, import the file with --again."
-        )
-
-
-async def _wait(client: AsyncClient) -> None:
-    pending_before = -1
-    moved = time.monotonic()
-
-    with progress_reporter("search index") as show:
-
-        def on_progress(stats: ConversationStats) -> None:
-            nonlocal pending_before, moved
-            pending, failed = stats.index_status[IndexStatus.PENDING], stats.index_status[IndexStatus.FAILED]
-            text = f"{stats.total - pending:,} of {stats.total:,} rows"
-            show(stats.total - pending, stats.total, f"{text}, {failed:,} failed" if failed else text)
-            if pending != pending_before:
-                pending_before, moved = pending, time.monotonic()
-            elif time.monotonic() - moved > STALL_WARNING_SECONDS:
-                print_error(
-                    "mh: the index is making no progress; is the indexer worker running? Still waiting; Ctrl-C stops."
-                )
-                moved = time.monotonic()
-
-        await wait_until_indexed(client, on_progress)
+def _import(url: str | None, file: Path, given: Arguments, *, wait: bool, as_json: bool) -> None:
+    try:
+        done = asyncio.run(import_with_progress(url, file, import_options(given), wait=wait))
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    print_done(file, url, done, as_json=as_json)
+    if done.rejects:
+        told = counted(done.rejected, "row")
+        print_error(f"mh: {told} rejected; {done.rejects} has line and reason of each. Correct and import it.")
+        raise typer.Exit(EXIT_FAILURE)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from mh_common.formats import Facts, Format
+from mh_common.formats import Facts, Format, encoding_name
 
 _KINDS: Final = {Format.CSV: "CSV", Format.JSON: "JSON", Format.PARQUET: "Parquet", Format.XLSX: "an Excel workbook"}
 _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
@@ -27,7 +27,7 @@ class FactsShown:
         if facts.delimiter and facts.delimiter != ",":
             how.append(f"with {_DELIMITERS.get(facts.delimiter, facts.delimiter)} between the cells")
         if facts.encoding:
-            how.append(f"in {facts.encoding}")
+            how.append(f"in {encoding_name(facts.encoding)}")
         if facts.sheet:
             how.append(f"sheet {facts.sheet}")
         columns = ", ".join(

@@ -4,9 +4,10 @@ One JSON Lines file for each imported file (by content) and platform (by name if
 append-only; a last line truncated by a crash is ignored. It contains no text of a conversation.
 
     {"journal": "<id>"}                                             written once; part of every Idempotency-Key
-    {"plan": {"batch_rows": 500, "label_missing": false, ...}}      a run starts
+    {"plan": {"batch_rows": 500, "tag": "...", ...}}                a run starts
     {"batch": "<key>", "line": 2, "count": 500, "records": [[0, 499]]}   the server has stored these records
     {"complete": true}                                              the run reached the end of the file
+    {"undone": "<tag>"}                                             what runs with this tag stored was taken back
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mh_common.models import Sentiment
+from mh_common.models import OnDuplicate, Sentiment
 
 from mh_client._import_rows import Row
 from mh_client._state import state_folder
@@ -27,7 +28,10 @@ from mh_client._state import state_folder
 
 @dataclass(frozen=True)
 class Plan:
-    """The options that determine the boundaries and the content of batches; those of reading as they were given."""
+    """The options that determine the boundaries and the content of batches; those of reading as they were given.
+
+    The defaults are what a release did that did not know the option.
+    """
 
     batch_rows: int
     label_missing: bool
@@ -37,6 +41,8 @@ class Plan:
     sheet: str | None = None
     raw: bool = False
     zero: str = Sentiment.NEGATIVE.value
+    on_duplicate: str = OnDuplicate.ADD.value
+    tag: str | None = None
 
     @property
     def reading(self) -> tuple[object, ...]:
@@ -44,10 +50,11 @@ class Plan:
         return self.encoding, self.delimiter, self.columns, self.sheet, self.raw, self.zero
 
     def told(self) -> str:
-        """Say in options of `mh import` how the file is read."""
+        """Say in options of `mh import` how the file is read and stored."""
         given = [f"--column {name}={column}" for name, column in self.columns.items()]
         given += [f"--{name} {value}" for name in ("encoding", "delimiter", "sheet") if (value := getattr(self, name))]
         given += ["--raw"] * self.raw + [f"--zero {self.zero}"] * (self.zero != Sentiment.NEGATIVE)
+        given += [f"--on-duplicate {self.on_duplicate}"] * (self.on_duplicate != OnDuplicate.SKIP)
         given.insert(0, "with --label-missing" if self.label_missing else "without --label-missing")
         return " and ".join(given[:1] + [f"with {' '.join(given[1:])}"] * (len(given) > 1))
 
@@ -55,17 +62,22 @@ class Plan:
 class Journal:
     """The journal of one file and platform.
 
-    `unfinished` is the plan of a run that did not complete, `finished` that of the last one that did.
+    `unfinished` is the plan of a run that did not complete, `finished` that of the last one that did. With
+    `ignores_finished` the records count as stored only if that run stored them which did not complete.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, ignores_finished: bool = False) -> None:
         self._path = path
         entries = _read(path)
         if not entries or "journal" not in entries[0]:
             entries = []
         self.id: str = entries[0]["journal"] if entries else uuid.uuid4().hex
-        self.unfinished, self.finished = _plans(entries)
-        self._done = _merge_spans(span for entry in entries if "batch" in entry for span in entry["records"])
+        runs = _runs(entries)
+        open_run = runs[-1] if runs and not runs[-1].is_complete else None
+        self.unfinished = open_run.plan if open_run else None
+        self.finished = next((run.plan for run in reversed(runs) if run.is_complete), None)
+        counted = [run for run in runs if run is open_run or not ignores_finished]
+        self._done = _merge_spans(span for run in counted for span in run.spans)
         self._starts = [first for first, _ in self._done]
         self._is_new = not entries
 
@@ -85,9 +97,14 @@ class Journal:
         place = bisect_right(self._starts, row.number) - 1
         return place >= 0 and row.number <= self._done[place][1]
 
-    def key(self, rows: Sequence[Row]) -> str:
-        """Return the Idempotency-Key of a batch: the same for the same rows at the same positions in this journal."""
+    def key(self, rows: Sequence[Row], plan: Plan) -> str:
+        """Return the Idempotency-Key of a batch: the same for the same rows at the same positions in this journal.
+
+        It depends on what else the request says, since a key is for one request.
+        """
         digest = hashlib.sha256(self.id.encode())
+        if plan.tag is not None or plan.on_duplicate != OnDuplicate.ADD:
+            digest.update(f"\n{plan.on_duplicate} {plan.tag}".encode())
         for row in rows:
             digest.update(f"\n{row.number} {row.conversation.model_dump_json(exclude_none=True)}".encode())
         return digest.hexdigest()
@@ -144,14 +161,42 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def _plans(entries: Iterable[dict[str, Any]]) -> tuple[Plan | None, Plan | None]:
-    begun = finished = None
+@dataclass
+class _RunNoted:
+    """A run and what it stored, as the journal has them. A run that was resumed counts as one."""
+
+    plan: Plan
+    spans: list[Sequence[int]] = field(default_factory=list)
+    is_complete: bool = False
+
+
+def _runs(entries: Iterable[dict[str, Any]]) -> list[_RunNoted]:
+    runs: list[_RunNoted] = []
     for entry in entries:
         if "plan" in entry:
-            begun = Plan(**entry["plan"])
-        elif "complete" in entry:
-            begun, finished = None, begun
-    return begun, finished
+            plan = Plan(**entry["plan"])
+            if runs and not runs[-1].is_complete:
+                runs[-1].plan = plan
+            else:
+                runs.append(_RunNoted(plan))
+        elif "batch" in entry and runs:
+            runs[-1].spans += entry["records"]
+        elif "complete" in entry and runs:
+            runs[-1].is_complete = True
+        elif "undone" in entry:
+            runs = [run for run in runs if run.plan.tag != entry["undone"]]
+    return runs
+
+
+def forget_import(tag: str, state_dir: Path | None = None) -> None:
+    """Note in the journals that what the import with this tag stored was taken back: its file may be imported again.
+
+    Raises OSError if a journal cannot be written.
+    """
+    for path in sorted((state_dir or default_state_dir()).glob("*.jsonl")):
+        if any(run.plan.tag == tag for run in _runs(_read(path))):
+            with path.open("a", encoding="utf-8") as file:
+                file.write("\n" + json.dumps({"undone": tag}) + "\n")
 
 
 def _merge_spans(spans: Iterable[Sequence[int]]) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 from mh_common.models import IndexFailurePage, IndexRun, IndexRunStatus, IndexSummary
+from mh_common.wording import counted
 
 from mh_client._cli_common import EXIT_FAILURE, EXIT_INTERRUPTED, AsJson, Time, Url, print_json, print_text
 from mh_client._client import Client
@@ -73,7 +74,7 @@ def _retry(ctx: typer.Context, as_json: AsJson = False, url: Url = None) -> None
     if as_json:
         print_json(done)
     else:
-        print_text(f"{done.queued:,} conversations queued.")
+        print_text(f"{counted(done.queued, 'conversation')} queued.")
 
 
 @app.command("sync")

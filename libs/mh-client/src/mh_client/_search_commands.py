@@ -4,7 +4,7 @@ from typing import Annotated, Final, Unpack
 
 import typer
 from mh_common.fields import RiskLevel
-from mh_common.models import ConversationDetails, Explanation, GroupBy, SearchHit, SearchMode, SearchResult
+from mh_common.models import EDITABLE_DETAILS, Explanation, GroupBy, SearchHit, SearchMode, SearchResult
 
 from mh_client._cli_common import AsJson, Url, print_json, print_text
 from mh_client._client import Client
@@ -87,7 +87,7 @@ def _print_hit(hit: SearchHit) -> None:
         print_text(f"  {_explained(hit.explanation)}")
     print_text(f"  Q: {truncate(hit.question, MAX_DISPLAY_LENGTH)}")
     print_text(f"  A: {truncate(hit.answer, MAX_DISPLAY_LENGTH)}")
-    details = [str(value) for name in ConversationDetails.model_fields if (value := getattr(hit, name))]
+    details = [str(value) for name in EDITABLE_DETAILS if (value := getattr(hit, name))]
     if hit.risk_level not in (None, RiskLevel.NONE):
         details.append(f"risk: {hit.risk_level}")
     if details:

@@ -2,27 +2,29 @@
 
 The formats are those of `mh_common.formats`: CSV, JSON, Parquet and Excel workbooks, recognised by their content.
 
-Importing the same file into the same server again adds nothing twice: finished batches are recorded in a journal on
-disk, and a batch interrupted between the server's commit and the journal is sent again with the same Idempotency-Key,
-which the server stores for 24 hours. If the file's content changes, its rows count as new. Duplicate rows in one file
-are all imported.
+A conversation that the platform has already, with the same question and answer, is skipped unless the options say
+otherwise. Besides, finished batches are recorded in a journal on disk, by the content of the file: what an import of it
+stored is not sent again, and a batch interrupted between the server's commit and the journal is sent again with the
+same Idempotency-Key, which the server stores for 24 hours.
+
+What an import adds carries its tag, and `client.conversations.undo_import(tag)` takes it back.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
-from mh_common.formats import Facts, Reader, Reject
-from mh_common.models import MAX_BULK_ROWS, ConversationStats, IndexStatus
+from mh_common.formats import Facts, Reject
+from mh_common.models import BulkCreated, BulkOptions, ConversationStats, IndexStatus, OnDuplicate, RowOutcome
 
 from mh_client._client import AsyncClient
 from mh_client._errors import ImportRefusedError, UnprocessableError
 from mh_client._import_check import FileCheck, check_file
-from mh_client._import_journal import Journal, Plan, journal_path
-from mh_client._import_options import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions
-from mh_client._import_rows import Labeller, Row, conversations, opened
+from mh_client._import_chunks import BATCH_BYTES, Chunk, chunks, refused, without
+from mh_client._import_journal import Journal, Plan, forget_import, journal_path
+from mh_client._import_options import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions, make_tag
+from mh_client._import_rows import opened
 from mh_client._rejects import RejectsFile
 from mh_client.resources._bulk import bulk_piece
 
@@ -34,37 +36,46 @@ __all__ = [
     "ImportOptions",
     "ImportProgress",
     "check_file",
+    "forget_import",
     "import_file",
     "wait_until_indexed",
 ]
 
-BATCH_BYTES: Final = 4_000_000
-"""Maximum size of the texts in one request, in UTF-8; a single row may be larger."""
-
 
 @dataclass
 class ImportProgress:
-    """Progress of an import. `skipped` rows were stored by an earlier run. Bytes are those of the file.
+    """Progress of an import. Bytes are those of the file.
 
     `facts` says how the file is read, and at the end what only the whole file showed.
+
+    Attributes:
+        tag: carried by the conversations that are added.
+        added: rows that made a new conversation.
+        updated: rows that changed one that was there.
+        skipped: rows that were there already; of these an earlier run stored the `earlier`, as its journal says.
+        rejected: rows that cannot be stored, of which `rejects` is the file.
     """
 
     total_bytes: int
     facts: Facts
+    tag: str | None = None
     done_bytes: int = 0
-    imported: int = 0
+    added: int = 0
+    updated: int = 0
     skipped: int = 0
+    earlier: int = 0
     rejected: int = 0
     rejects: Path | None = None
 
-
-@dataclass(frozen=True)
-class _Chunk:
-    """The rows of one request, and the rejects read in between."""
-
-    rows: list[Row]
-    rejects: list[Reject]
-    read_bytes: int
+    def count(self, outcomes: Iterable[RowOutcome]) -> None:
+        """Count what became of rows that were sent."""
+        for outcome in outcomes:
+            if outcome is RowOutcome.ADDED:
+                self.added += 1
+            elif outcome is RowOutcome.UPDATED:
+                self.updated += 1
+            else:
+                self.skipped += 1
 
 
 async def import_file(
@@ -76,7 +87,7 @@ async def import_file(
     """Import a file of conversations and return the counts. `on_progress` is first called before anything is sent.
 
     Invalid rows are written to `<file>.rejects.csv`. Memory is bounded by `concurrency` batches. After an interruption
-    at any point, the same call resumes the import.
+    at any point, the same call resumes the import, with its tag.
 
     Raises ImportRefusedError if the file or the options cannot be used, and otherwise MHError like every call.
     """
@@ -92,11 +103,13 @@ async def _import(
 ) -> ImportProgress:
     with opened(path, options.read, options.labeller) as reader:
         journal, plan = await asyncio.to_thread(_prepare, client.base_url, path, options, reader.facts)
-        progress = ImportProgress((await asyncio.to_thread(path.stat)).st_size, reader.facts)
+        progress = ImportProgress((await asyncio.to_thread(path.stat)).st_size, reader.facts, plan.tag)
         on_progress(progress)
         with RejectsFile(options.rejects or path.with_name(f"{path.name}.rejects.csv"), reader.header) as rejects:
-            run = _Run(client, journal, rejects, progress, on_progress)
-            await _send_all(run, _chunks(reader, options.labeller, plan.batch_rows), options.concurrency)
+            run = _Run(client, journal, plan, rejects, progress, on_progress)
+            # Of rows that are the same in the file, the last one shall decide.
+            concurrency = 1 if plan.on_duplicate == OnDuplicate.UPDATE else options.concurrency
+            await _send_all(run, chunks(reader, options.labeller, plan.batch_rows), concurrency)
     journal.complete()
     progress.rejects = rejects.path if progress.rejected else None
     return progress
@@ -107,58 +120,41 @@ def _prepare(server: str, path: Path, options: ImportOptions, facts: Facts) -> t
     place = journal_path(options.state_dir, path, options.platform or server, facts.sheet)
     if options.again:
         place.unlink(missing_ok=True)
-    journal = Journal(place)
-    plan = _plan(options, journal)
-    if journal.finished and journal.finished.reading != plan.reading:
+    journal = Journal(place, ignores_finished=options.on_duplicate is OnDuplicate.UPDATE)
+    plan = _plan(options, journal, path)
+    if journal.finished and journal.finished.reading != plan.reading and options.on_duplicate is not OnDuplicate.UPDATE:
         facts.notes.append(
             "This file was imported before and read with other options. What was stored then is skipped and stays as "
-            "it is; to read it anew, delete it on the platform and use --again."
+            "it is; to read it anew, use --on-duplicate update, or delete it on the platform and use --again."
         )
     journal.begin(plan)
     return journal, plan
 
 
-def _plan(options: ImportOptions, journal: Journal) -> Plan:
+def _plan(options: ImportOptions, journal: Journal, path: Path) -> Plan:
     """Return this run's plan. An interrupted run is resumed with its own plan, so that its batches are the same."""
-    plan = options.plan()
-    unfinished = journal.unfinished
-    if unfinished is None:
-        return plan
-    # Only the size of the batches may differ: with other options the same rows would have another content.
-    if unfinished != replace(plan, batch_rows=unfinished.batch_rows):
+    wanted = options.plan()
+    before = journal.unfinished
+    if before is None:
+        return replace(wanted, tag=wanted.tag or make_tag(path.name))
+    if before.tag is not None and wanted.tag not in (None, before.tag):
         raise ImportRefusedError(
-            f"an import of this file {unfinished.told()} was interrupted; finish it that way first, or use --again, "
-            "which may add rows twice"
+            f"an import of this file with the tag {before.tag} was interrupted; finish it without --tag, or use --again"
         )
-    return unfinished
+    # Only the size of the batches may differ: with other options the same rows would have another content.
+    same = replace(wanted, batch_rows=before.batch_rows, tag=before.tag)
+    if same == before:
+        return before
+    if options.on_duplicate is OnDuplicate.SKIP and replace(same, on_duplicate=before.on_duplicate) == before:
+        # What the interrupted run stored without noting it is there, and is skipped.
+        return replace(wanted, tag=before.tag or wanted.tag or make_tag(path.name))
+    twice = "" if options.on_duplicate is OnDuplicate.SKIP else ", which may add rows twice"
+    raise ImportRefusedError(
+        f"an import of this file {before.told()} was interrupted; finish it that way first, or use --again{twice}"
+    )
 
 
-def _chunks(reader: Reader, labeller: Labeller | None, batch_rows: int) -> Iterator[_Chunk]:
-    """Split the file into requests, always at the same places for the same file and `batch_rows`."""
-    rows: list[Row] = []
-    rejects: list[Reject] = []
-    size = position = 0
-    for record in conversations(reader, labeller):
-        if isinstance(record, Reject):
-            rejects.append(record)
-            if len(rejects) == MAX_BULK_ROWS:
-                yield _Chunk([], rejects, 0)
-                rejects = []
-            continue
-        text = _text_bytes(record)
-        if rows and (len(rows) == batch_rows or size + text > BATCH_BYTES):
-            yield _Chunk(rows, rejects, reader.position - position)
-            rows, rejects, size, position = [], [], 0, reader.position
-        rows.append(record)
-        size += text
-    yield _Chunk(rows, rejects, reader.position - position)
-
-
-def _text_bytes(row: Row) -> int:
-    return sum(len(value.encode()) for _, value in row.conversation if isinstance(value, str))
-
-
-async def _send_all(run: "_Run", chunks: Iterator[_Chunk], concurrency: int) -> None:
+async def _send_all(run: "_Run", chunks: Iterator[Chunk], concurrency: int) -> None:
     """Send the chunks, `concurrency` at a time. The first error cancels the others and is raised."""
     free = asyncio.Semaphore(concurrency)
     try:
@@ -176,40 +172,33 @@ async def _send_all(run: "_Run", chunks: Iterator[_Chunk], concurrency: int) -> 
 class _Run:
     client: AsyncClient
     journal: Journal
+    plan: Plan
     rejects: RejectsFile
     progress: ImportProgress
     on_progress: Callable[[ImportProgress], None]
 
-    async def send(self, chunk: _Chunk) -> None:
+    async def send(self, chunk: Chunk) -> None:
         """Store the chunk's rows, except those that an earlier run stored and those that the server rejects."""
         self._reject(chunk.rejects)
         rows = [row for row in chunk.rows if not self.journal.has(row)]
+        self.progress.earlier += len(chunk.rows) - len(rows)
         self.progress.skipped += len(chunk.rows) - len(rows)
+        options = BulkOptions(on_duplicate=OnDuplicate(self.plan.on_duplicate), import_tag=self.plan.tag)
         while rows:
-            key = self.journal.key(rows)
+            key = self.journal.key(rows, self.plan)
+            items = [row.conversation for row in rows]
             try:
-                await self.client.send(bulk_piece([row.conversation for row in rows], idempotency_key=key))
+                stored: BulkCreated = await self.client.send(bulk_piece(items, idempotency_key=key, options=options))
             except UnprocessableError as error:
-                rows = self._without_refused(rows, error)
+                rejects = refused(rows, error)
+                self._reject(rejects)
+                rows = without(rows, rejects)
                 continue
             self.journal.add(key, rows)
-            self.progress.imported += len(rows)
+            self.progress.count(stored.outcomes or [RowOutcome.ADDED] * len(rows))
             break
         self.progress.done_bytes += chunk.read_bytes
         self.on_progress(self.progress)
-
-    def _without_refused(self, rows: list[Row], error: UnprocessableError) -> list[Row]:
-        """Reject the rows that the server names and return the others. Raises `error` if it names none."""
-        reasons: dict[int, list[str]] = {}
-        for fault in (error.problem and error.problem.errors) or ():
-            if fault.row is not None and 0 <= fault.row < len(rows):
-                field_name = fault.field.rpartition(".")[2]
-                reasons.setdefault(fault.row, []).append(f"{field_name}: {fault.message}")
-        if not reasons:
-            raise error
-        refused = ((rows[at], "; ".join(found)) for at, found in sorted(reasons.items()))
-        self._reject(Reject(row.number, row.line, reason, row.cells) for row, reason in refused)
-        return [row for at, row in enumerate(rows) if at not in reasons]
 
     def _reject(self, rejects: Iterable[Reject]) -> None:
         for reject in rejects:

@@ -187,6 +187,14 @@ CATEGORY: Final = ConversationField(
 AUTHOR: Final = ConversationField(
     name="author", kind=Kind.TEXT, filter_prefix="author", example='author:"Jane Doe"', max_length=128, optional=True
 )
+IMPORT_TAG: Final = ConversationField(
+    name="import_tag",
+    kind=Kind.TEXT,
+    filter_prefix="import_tag",
+    example="import_tag:clinic-2026",
+    max_length=128,
+    optional=True,
+)
 RISK_LEVEL: Final = ConversationField(
     name="risk_level",
     kind=Kind.CHOICE,
@@ -207,6 +215,7 @@ FIELDS: Final = (
     SOURCE_DATE,
     CATEGORY,
     AUTHOR,
+    IMPORT_TAG,
     RISK_LEVEL,
     ID,
 )

@@ -1,5 +1,6 @@
-"""Text as a reader sees it: its normal form, whether anything of it is visible, and the plain text of HTML."""
+"""Text as a reader sees it: its normal form, what shows of it, the plain text of HTML, and what counts as the same."""
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -58,6 +59,21 @@ def normalized(text: str) -> str:
 def is_blank(text: str) -> bool:
     """Say whether a reader sees nothing of the text: it has white space, control and invisible characters alone."""
     return not text or _UNSEEN.fullmatch(text) is not None
+
+
+def content_hash(question: str, answer: str) -> bytes:
+    """Return 32 bytes that are the same for the same question and answer, and for no others.
+
+    Same means: equal in Unicode's normal form C, without the blanks around each text, however lines end. Letter case,
+    the blanks inside a text and mark-up count.
+    """
+    texts = [_comparable(question), _comparable(answer)]
+    # The length keeps the two apart: what moves from one to the other makes another conversation.
+    return hashlib.sha256(f"{len(texts[0])}:{''.join(texts)}".encode("utf-8", "surrogatepass")).digest()
+
+
+def _comparable(text: str) -> str:
+    return normalized(text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 def as_read(text: str) -> str:

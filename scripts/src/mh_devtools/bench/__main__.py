@@ -31,7 +31,7 @@ from mh_devtools.bench.plots import draw
 from mh_devtools.bench.record import Record, read
 from mh_devtools.paths import ROOT
 
-SECTIONS = ("api", "importing", "indexing", "answering", "footprint", "growth", "soak")
+SECTIONS = ("api", "importing", "files", "indexing", "answering", "footprint", "growth", "soak")
 DOCS = ROOT / "docs"
 OUTPUT = ROOT / "var" / "bench"
 HIGHLIGHTS = (

@@ -14,12 +14,13 @@ from typing import Any, Final
 
 import aiomysql
 from fastapi import FastAPI, Request
+from mh_common.text import content_hash
 from pydantic import BaseModel
 from sqlalchemy import create_engine, make_url, text
 
 COLUMNS: Final = (
     "c.id, c.version, c.created_at, c.updated_at, c.question, c.answer, c.question_sentiment, c.answer_sentiment, "
-    "s.status AS index_status, c.source_url, c.source_date, c.category, c.author, s.risk_level"
+    "s.status AS index_status, c.source_url, c.source_date, c.category, c.author, c.import_tag, s.risk_level"
 )
 SELECT: Final = (
     f"SELECT {COLUMNS} FROM mental_health_conversations c JOIN index_states s ON s.kind = 'conversation' "  # noqa: S608 - constants
@@ -30,9 +31,9 @@ LIST: Final = SELECT + "ORDER BY c.id LIMIT %(limit)s"
 LOCK: Final = GET + " FOR UPDATE"
 INSERT: Final = (
     "INSERT INTO mental_health_conversations (question, answer, question_sentiment, answer_sentiment, version, "
-    "created_at, updated_at, source_url, source_date, category, author) VALUES (%(question)s, %(answer)s, "
-    "%(question_sentiment)s, %(answer_sentiment)s, 1, %(now)s, %(now)s, %(source_url)s, %(source_date)s, %(category)s, "
-    "%(author)s)"
+    "created_at, updated_at, source_url, source_date, category, author, content_hash) VALUES (%(question)s, "
+    "%(answer)s, %(question_sentiment)s, %(answer_sentiment)s, 1, %(now)s, %(now)s, %(source_url)s, %(source_date)s, "
+    "%(category)s, %(author)s, UNHEX(%(content_hash)s))"
 )
 INSERT_STATE: Final = (
     "INSERT INTO index_states (kind, source_id, ordinal, status, attempts, queued_at) "
@@ -68,6 +69,10 @@ class Body(BaseModel):
     source_date: date | None = None
     category: str | None = None
     author: str | None = None
+
+    def stored(self) -> dict[str, Any]:
+        """Return the columns that the body determines; the hash in hexadecimal, as aiomysql writes no bytes."""
+        return {**self.model_dump(), "content_hash": content_hash(self.question, self.answer).hex()}
 
 
 class Change(BaseModel):
@@ -117,7 +122,7 @@ def create_app() -> FastAPI:
         """Add a conversation."""
         now = _now()
         async with request.app.state.writes.acquire() as connection, connection.cursor() as cursor:
-            await cursor.execute(INSERT, {**body.model_dump(), "now": now})
+            await cursor.execute(INSERT, {**body.stored(), "now": now})
             parameters = {"id": cursor.lastrowid, "job": JOBS[0], "now": now}
             await cursor.execute(INSERT_STATE, parameters)
             await cursor.execute(INSERT_OUTBOX, parameters)
@@ -164,7 +169,7 @@ def create_sync_app() -> FastAPI:
         """Add a conversation."""
         now = _now()
         with engine.begin() as connection:
-            inserted = connection.execute(_BOUND[INSERT], {**body.model_dump(), "now": now})
+            inserted = connection.execute(_BOUND[INSERT], {**body.stored(), "now": now})
             parameters = {"id": inserted.lastrowid, "job": JOBS[0], "now": now}
             connection.execute(_BOUND[INSERT_STATE], parameters)
             connection.execute(_BOUND[INSERT_OUTBOX], parameters)

@@ -1,6 +1,7 @@
 """An import through client and HTTP, compared with the database's maximum rate, and with one POST per row."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -12,12 +13,13 @@ from typing import Final
 import pymysql
 from mh_client import Client, ConversationCreate
 from mh_client.importing import DEFAULT_BATCH_ROWS
+from mh_common.text import content_hash
 from mh_common.units import conversation_units
 from pymysql.cursors import Cursor
 
 from mh_devtools.bench.bare_api import JOBS
 from mh_devtools.bench.data import import_whole
-from mh_devtools.bench.measuring import Bench, Figure, at_least, in_turn, ratios, timed
+from mh_devtools.bench.measuring import Bench, Figure, Side, at_least, in_turn, ratios, timed
 from mh_devtools.bench.texts import variants, write_rows
 from mh_devtools.stack.server_stack import NO_MILVUS, ServerStack
 
@@ -29,15 +31,16 @@ OURS, LIMIT, NAIVE = "mh import", "executemany", "one POST a row"
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """Measure committed rows per second. No worker is running, but the relay is."""
-    path, rows = bench.folder / "rows.csv", variants(bench.rows, 0, bench.scale.import_rows)
-    write_rows(rows, path)
+    count = bench.scale.import_rows
+    # An import skips rows that are there already, so that each round needs others.
+    starts, rows = itertools.count(0, count), variants(bench.rows, 0, count)
     with (
         ServerStack(bench.folder, durable=True, deployed=True, rag_app=None, milvus_uri=NO_MILVUS) as stack,
         Client(stack.api_url, timeout=60) as client,
         closing(stack.connect_to_mysql(stack.add_database())) as connection,
     ):
-        sides = {
-            OURS: partial(_import, client, path, len(rows)),
+        sides: dict[str, Side] = {
+            OURS: lambda: _import(client, bench.folder / "rows.csv", variants(bench.rows, next(starts), count)),
             LIMIT: partial(_execute_many, connection, rows),
             NAIVE: partial(_one_by_one, client, rows[:NAIVE_ROWS]),
         }
@@ -47,16 +50,17 @@ def measure(bench: Bench) -> Iterator[Figure]:
         yield Figure(f"import / {side}", "times", at_least(goal), ratios(rates[OURS], rates[side]), shown)
 
 
-def _import(client: Client, path: Path, count: int) -> float:
+def _import(client: Client, path: Path, rows: Sequence[ConversationCreate]) -> float:
+    write_rows(rows, path)
     seconds = timed(lambda: asyncio.run(import_whole(client.base_url, path)))
     # So that the relay is idle while the others are measured.
     while client.index.summary().outbox_depth:
         time.sleep(0.05)
-    return count / seconds
+    return len(rows) / seconds
 
 
 def _execute_many(connection: pymysql.Connection, rows: Sequence[ConversationCreate]) -> float:
-    contents = [row.model_dump(mode="json") for row in rows]
+    contents = [{**row.model_dump(mode="json"), "content_hash": content_hash(row.question, row.answer)} for row in rows]
 
     def write() -> None:
         with connection.cursor() as cursor:

@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from typing import Annotated, Final
 
+from conversations_api.column_types import Sha256
 from fastapi import Depends, FastAPI, HTTPException
+from mh_common.text import content_hash
 from mh_common.units import CONVERSATION
 from pydantic import ConfigDict
 from sqlalchemy import Text, and_, select
@@ -60,6 +62,8 @@ class Conversation(Base):
     source_date: Mapped[date | None]
     category: Mapped[str | None]
     author: Mapped[str | None]
+    import_tag: Mapped[str | None]
+    content_hash: Mapped[bytes] = mapped_column(Sha256)
     state: Mapped[IndexState] = relationship(
         lazy="joined",
         innerjoin=True,
@@ -103,6 +107,7 @@ class Shown(Body):
     created_at: datetime
     updated_at: datetime
     index_status: str
+    import_tag: str | None
     risk_level: str | None
 
 
@@ -140,7 +145,8 @@ def create_app() -> FastAPI:
     async def add(session: SessionDep, body: Body) -> Conversation:
         """Add a conversation."""
         now = _now()
-        row = Conversation(**body.model_dump(), version=1, created_at=now, updated_at=now)
+        same = content_hash(body.question, body.answer)
+        row = Conversation(**body.model_dump(), content_hash=same, version=1, created_at=now, updated_at=now)
         row.state = IndexState(status="pending", attempts=0, queued_at=now)
         session.add(row)
         await session.flush()

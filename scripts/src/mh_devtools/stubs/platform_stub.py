@@ -11,11 +11,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 from typing import Any, Final, Self
 from uuid import UUID
 
+from conversations_api.conversations.merging import merge
 from mh_common.models import (
     ANSWER_EVENTS,
+    MAX_BULK_ROWS,
     Answer,
     AnswerDone,
     AnswerEvent,
@@ -36,12 +39,15 @@ from mh_common.models import (
     FieldProblem,
     Helpline,
     HistoryEntry,
+    ImportUndo,
+    ImportUndone,
     IndexFailurePage,
     IndexQueued,
     IndexRun,
     IndexState,
     IndexStatus,
     IndexSummary,
+    OnDuplicate,
     PartScore,
     QueryOrigin,
     Risk,
@@ -55,6 +61,7 @@ from mh_common.models import (
     Source,
     Usage,
 )
+from mh_common.text import content_hash
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -120,7 +127,10 @@ class StubPlatform:
     """The server's state. All attributes can be read and set from any thread while it is running.
 
     Attributes:
-        rows: the stored conversations in the order of arrival.
+        rows: the stored conversations in the order of arrival. Their ids count from 1, and change when one is deleted.
+        tags: the tag of the import that added each of them.
+        edited: the ids of those that count as edited.
+        updated: the ids of those that an import updated, by its tag.
         listed: the conversations that a list by ids searches.
         bulks: the number of rows of each bulk request, in order.
         at_once: the maximum number of bulk requests processed concurrently.
@@ -145,12 +155,15 @@ class StubPlatform:
         feedback: the bodies of all requests with feedback.
         stored_after: the first requests with feedback that find no answer, as if it were not stored yet.
         answered: the history, by answer; None means that it is disabled.
-        done: body and ids of every stored bulk request, by its key.
+        done: body and response of every stored bulk request, by its key.
         base_url: set by `running`.
     """
 
     def __init__(self) -> None:
         self.rows: list[ConversationCreate] = []
+        self.tags: list[str | None] = []
+        self.edited: set[int] = set()
+        self.updated: dict[str, set[int]] = {}
         self.listed: list[Conversation] = []
         self.bulks: list[int] = []
         self.at_once = 0
@@ -175,12 +188,13 @@ class StubPlatform:
         self.stream_breaks = False
         self.answered: dict[UUID, HistoryEntry] | None = {}
         self.base_url = ""
-        self.done: dict[str, tuple[bytes, list[int]]] = {}
+        self.done: dict[str, tuple[bytes, BulkCreated]] = {}
         self._in_progress = 0
         self.app = Starlette(
             routes=[
                 Route("/api/v1/conversations", self._list),
                 Route("/api/v1/conversations/bulk", self._bulk, methods=["POST"]),
+                Route("/api/v1/conversations/undo-import", self._undo, methods=["POST"]),
                 Route("/api/v1/conversations/stats", self._stats),
                 Route("/api/v1/conversations/export", self._export),
                 Route("/api/v1/index/summary", self._summary),
@@ -211,6 +225,9 @@ class StubPlatform:
     async def _bulk(self, request: Request) -> Response:
         body = await request.body()
         bulk = BulkCreate.model_validate_json(body)
+        if bulk.dry_run:
+            faults = self._faults(bulk)
+            return problem_response(422, faults) if faults else json_response(self._merge(bulk, store=False), 200)
         self.bulks.append(len(bulk.items))
         self._in_progress += 1
         self.at_once = max(self.at_once, self._in_progress)
@@ -224,22 +241,61 @@ class StubPlatform:
     def _store(self, key: str, body: bytes, bulk: BulkCreate) -> Response:
         if self.break_after is not None and len(self.done) >= self.break_after:
             return _CutResponse()
-        faults = [
-            FieldProblem(field=f"items.{row}.question", message=reason, row=row)
-            for row, item in enumerate(bulk.items)
-            if (reason := self.refuse(item))
-        ]
-        if faults:
+        if faults := self._faults(bulk):
             return problem_response(422, faults)
         if key not in self.done:
-            self.done[key] = (body, list(range(len(self.rows) + 1, len(self.rows) + 1 + len(bulk.items))))
-            self.rows.extend(bulk.items)
-        stored, ids = self.done[key]
+            self.done[key] = (body, self._merge(bulk, store=True))
+        stored, response = self.done[key]
         if stored != body:
             return problem_response(422)
         if self.break_after is not None and len(self.done) >= self.break_after:
             return _CutResponse()
-        return json_response(BulkCreated(ids=ids), 201)
+        return json_response(response, 201)
+
+    def _faults(self, bulk: BulkCreate) -> list[FieldProblem]:
+        return [
+            FieldProblem(field=f"items.{row}.question", message=reason, row=row)
+            for row, item in enumerate(bulk.items)
+            if (reason := self.refuse(item))
+        ]
+
+    def _merge(self, bulk: BulkCreate, *, store: bool) -> BulkCreated:
+        # A test may have emptied the list.
+        del self.tags[len(self.rows) :]
+        known = {}
+        if bulk.on_duplicate is not OnDuplicate.ADD:
+            for place in reversed(range(len(self.rows))):
+                row = self.rows[place]
+                known[content_hash(row.question, row.answer)] = SimpleNamespace(id=place + 1, **dict(row))
+            hashes = [content_hash(item.question, item.answer) for item in bulk.items]
+        else:
+            hashes = [bytes([number // 256, number % 256]) for number in range(len(bulk.items))]
+        work = merge(bulk.items, hashes, known, update=bulk.on_duplicate is OnDuplicate.UPDATE)
+        if not store:
+            return BulkCreated(ids=[], outcomes=work.outcomes)
+        new_ids = range(len(self.rows) + 1, len(self.rows) + 1 + len(work.added))
+        for key, values in work.changed.items():
+            self.rows[key - 1] = self.rows[key - 1].model_copy(update=values)
+            if bulk.import_tag is not None:
+                self.updated.setdefault(bulk.import_tag, set()).add(key)
+        self.rows.extend(work.added)
+        self.tags.extend([bulk.import_tag] * len(work.added))
+        return BulkCreated(ids=work.ids(new_ids), outcomes=work.outcomes)
+
+    async def _undo(self, request: Request) -> Response:
+        del self.tags[len(self.rows) :]
+        undo = ImportUndo.model_validate_json(await request.body())
+        of_import = [place + 1 for place, tag in enumerate(self.tags) if tag == undo.import_tag]
+        kept = [] if undo.edited else [key for key in of_import if key in self.edited]
+        deletable = [key for key in of_import if key not in kept]
+        updated = sorted(self.updated.get(undo.import_tag, set()) - set(of_import))
+        if not of_import and not updated:
+            return problem_response(404)
+        deleted = [] if undo.dry_run else deletable[:MAX_BULK_ROWS]
+        for key in reversed(deleted):
+            del self.rows[key - 1], self.tags[key - 1]
+        counts = {"deleted": len(deleted), "remaining": len(deletable) - len(deleted), "edited": len(kept)}
+        return json_response(ImportUndone(**counts, edited_ids=kept, updated=len(updated), updated_ids=updated))
 
     async def _list(self, request: Request) -> Response:
         ids = request.query_params.getlist("ids")

@@ -1,10 +1,11 @@
 """Column types that differ between MySQL, MariaDB and SQLite."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Enum, Integer, String, Text, TypeDecorator
+from sqlalchemy import BigInteger, DateTime, Dialect, Enum, Integer, LargeBinary, String, Text, TypeDecorator
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
@@ -36,6 +37,30 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Add the time zone, which the database does not store."""
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Sha256(TypeDecorator[bytes]):
+    """A SHA-256: 32 bytes, which MySQL can index."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Use a fixed length on MySQL, which cannot index a BLOB as a whole."""
+        return dialect.type_descriptor(mysql.BINARY(32) if dialect.name == "mysql" else LargeBinary(32))
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[bytes | None], bytearray | None] | None:
+        """Pass a bytearray to aiomysql, which writes it in hexadecimal.
+
+        For `bytes` it calls a function that PyMySQL no longer has; whatever else it does not know, it looks up in
+        PyMySQL's encoders.
+        """
+        if dialect.driver != "aiomysql":
+            return None
+        from aiomysql.connection import encoders  # only where that driver is in use
+
+        encoders.setdefault(bytearray, lambda value, _: f"X'{value.hex()}'")
+        return lambda value: None if value is None else bytearray(value)
 
 
 def exact(length: int) -> TypeEngine[str]:

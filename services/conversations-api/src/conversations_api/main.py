@@ -15,6 +15,8 @@ from mh_common.web.application import make_application, run_in_background
 from mh_common.web.health import Check
 from redis.asyncio import Redis
 
+from conversations_api.conversations.completion import complete_regularly
+from conversations_api.conversations.duplicates import LOCK_LIFETIME, ImportLockRepository
 from conversations_api.conversations.index_routes import router as conversations_index
 from conversations_api.conversations.routes import router as conversations
 from conversations_api.conversations.unit_source import ConversationUnitSource
@@ -92,8 +94,10 @@ async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExit
     retention = timedelta(days=settings.history.retention_days)
     for work in (
         relay.run(),
+        complete_regularly(sessions),
         purge_regularly(sessions, IdempotencyRepository, KEY_LIFETIME),
         purge_regularly(sessions, HistoryRepository, retention),
+        purge_regularly(sessions, ImportLockRepository, LOCK_LIFETIME),
     ):
         await stack.enter_async_context(run_in_background(work))
     checks: dict[str, Check] = {"database": partial(ping, read_engine), "redis": partial(_ping_redis, redis)}

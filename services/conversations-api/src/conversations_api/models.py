@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from mh_common.fields import AUTHOR, CATEGORY, SOURCE_URL
+from mh_common.fields import AUTHOR, CATEGORY, IMPORT_TAG, SOURCE_URL
 from mh_common.models import (
     MAX_SCREENED_BY,
     IndexRunKind,
@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from conversations_api.column_types import Key, MediumText, UtcDateTime, enum_column, exact
+from conversations_api.column_types import Key, MediumText, Sha256, UtcDateTime, enum_column, exact
 
 # utf8mb4 for emoji; a case-insensitive collation, for full-text search, that both MySQL and MariaDB have.
 _TABLE = {
@@ -83,7 +83,11 @@ class IndexStateRow(Base):
 
 
 class ConversationRow(Base):
-    """A question and its answer."""
+    """A question and its answer.
+
+    `content_hash` and `markup_words` are computed from the texts (`conversations/contents.py`) and null where they
+    still have to be. The index of `content_hash` is not unique: conversations may be the same.
+    """
 
     __tablename__ = "mental_health_conversations"
     __table_args__ = (
@@ -94,6 +98,8 @@ class ConversationRow(Base):
         Index("ix_mental_health_conversations_source_date", "source_date"),
         Index("ix_mental_health_conversations_category", "category"),
         Index("ix_mental_health_conversations_author", "author"),
+        Index("ix_mental_health_conversations_import_tag", "import_tag"),
+        Index("ix_mental_health_conversations_content_hash", "content_hash"),
         Index("ft_mental_health_conversations_question_answer", "question", "answer", mysql_prefix="FULLTEXT").ddl_if(
             dialect="mysql"
         ),
@@ -113,6 +119,34 @@ class ConversationRow(Base):
     source_date: Mapped[date | None] = mapped_column(Date)
     category: Mapped[str | None] = mapped_column(exact(CATEGORY.max_length))
     author: Mapped[str | None] = mapped_column(exact(AUTHOR.max_length))
+    import_tag: Mapped[str | None] = mapped_column(exact(IMPORT_TAG.max_length))
+    content_hash: Mapped[bytes | None] = mapped_column(Sha256)
+    markup_words: Mapped[str | None] = mapped_column(Text)
+
+
+class ImportLockRow(Base):
+    """A content that a transaction is about to add, so that another one waits before it adds the same.
+
+    What counts is the lock on the row, until the commit. Rows are deleted only some time later, as transactions that
+    wait for a row which is deleted may deadlock. SQLite does not use them.
+    """
+
+    __tablename__ = "import_locks"
+    __table_args__ = (_TABLE,)
+
+    content_hash: Mapped[bytes] = mapped_column(Sha256, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ImportUpdateRow(Base):
+    """A conversation that an import updated instead of adding it once more, and the version that this made."""
+
+    __tablename__ = "import_updates"
+    __table_args__ = (_TABLE,)
+
+    import_tag: Mapped[str] = mapped_column(exact(IMPORT_TAG.max_length), primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(Integer)
 
 
 class OutboxRow(Base):
@@ -228,7 +262,10 @@ class HistoryRow(Base):
 
 
 class IdempotencyKeyRow(Base):
-    """A processed POST, without its body: its response is rebuilt from the repeated request and these ids (JSON)."""
+    """A processed POST, without its body: its response is rebuilt from the repeated request and `result_ids`.
+
+    These are JSON: the ids, or an object with them and what happened to each.
+    """
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"), _TABLE)

@@ -1,4 +1,4 @@
-"""Deletes expired rows: idempotency keys after their lifetime, history entries after their retention."""
+"""Deletes expired rows: idempotency keys and locks after their lifetime, history entries after their retention."""
 
 import asyncio
 from datetime import datetime, timedelta

@@ -79,11 +79,13 @@ FILTERS = st.fixed_dictionaries(
     optional={
         "category": lists,
         "author": lists,
+        "import_tag": lists,
         "source_url": st.lists(st.sampled_from((*URLS, "https://example.org/b")), min_size=1, max_size=4),
         "source_date_after": days,
         "source_date_before": st.one_of(days, st.sampled_from(["2021.01.01", "2021/01/01"])),
         "category_empty": st.booleans(),
         "author_empty": st.booleans(),
+        "import_tag_empty": st.booleans(),
         "source_url_empty": st.booleans(),
         "source_date_empty": st.booleans(),
         "question_sentiment": st.lists(st.sampled_from(list(Sentiment)), min_size=1, max_size=2),
@@ -114,8 +116,9 @@ def make_rows() -> list[Conversation]:
             source_url=some(URLS),
             source_date=some(DAYS),
             # Each text once at least.
-            category=TEXTS[key] if key < len(TEXTS) else some(TEXTS),
+            category=TEXTS[key - 1] if key <= len(TEXTS) else some(TEXTS),
             author=some(TEXTS),
+            import_tag=some(TEXTS),
             risk_level=(None, *RiskLevel)[key % 5],
         )
         for key in range(1, ROWS + 1)

@@ -46,13 +46,24 @@ async def test_words_in_another_normal_form_are_found(client: httpx.AsyncClient)
         assert await find(client, q) == [id_], q
 
 
-@pytest.mark.parametrize("migrated_database", ["sqlite"], indirect=True)
-async def test_mark_up_of_html_is_not_found_on_sqlite(client: httpx.AsyncClient) -> None:
-    id_ = await add(client, "<div>Why&nbsp;me?</div>")
+async def test_mark_up_of_html_is_not_found(client: httpx.AsyncClient) -> None:
+    id_ = await add(client, '<div class="Intro-Text">Why&nbsp;me?<br>At work</div>', "<p>Rest. <b>Share</b> it.</p>")
 
-    assert await find(client, "why me") == [id_]
+    for q in ("why me", "WORK", "share rest", "me at"):
+        assert await find(client, q) == [id_], q
+    for q in ("nbsp", "NBSP", "div", "class", "intro", "intro-text", "why nbsp", "br", "rest br"):
+        assert await find(client, q) == [], q
+
+    await client.patch(f"{PATH}/{id_}", json={"question": "<p>My class</p>"})
+    assert await find(client, "class") == [id_]
     assert await find(client, "nbsp") == []
-    assert await find(client, "div") == []
+
+
+async def test_words_of_texts_that_only_look_like_mark_up_are_found(client: httpx.AsyncClient) -> None:
+    id_ = await add(client, "I <3 you & mean <jo@example.org>; a < b", "nbsp")
+
+    for q in ("mean", "example", "nbsp", "3"):
+        assert await find(client, q) == [id_], q
 
 
 async def test_no_word_is_lost(client: httpx.AsyncClient) -> None:

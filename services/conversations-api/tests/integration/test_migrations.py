@@ -20,6 +20,8 @@ from sqlalchemy import create_engine, insert, inspect, text
 
 TABLES = {
     "mental_health_conversations",
+    "import_locks",
+    "import_updates",
     "index_states",
     "index_outbox",
     "index_runs",

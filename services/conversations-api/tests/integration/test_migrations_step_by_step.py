@@ -18,6 +18,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from conversations_api.settings import DatabaseSettings
 from sqlalchemy import (
+    BINARY,
     JSON,
     Boolean,
     Column,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     Enum,
     Float,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -122,17 +124,24 @@ class FormerRelease:
                 found[name.group()] = values
         return found
 
+    def _key(self, column: Column[Any]) -> object:
+        if isinstance(column.type, BINARY | LargeBinary):
+            return self._written.to_bytes(32)
+        return self._written if isinstance(column.type, Integer) else str(self._written)
+
     def _value(self, column: Column[Any], number: int) -> object:
         table = column.table
         if values := self._allowed[table.name].get(column.name):
             return values[number % len(values)]
         if column.primary_key or column.foreign_keys:
-            return self._written if isinstance(column.type, Integer) else str(self._written)
+            return self._key(column)
         match column.type:
             case Boolean():
                 return True
             case Integer() | Float():
                 return number
+            case BINARY() | LargeBinary():
+                return number.to_bytes(32)
             case JSON():
                 return {"number": number}
             case Date():

@@ -49,6 +49,7 @@ def test_a_row_holds_what_search_needs_and_every_field_of_the_contract() -> None
         "source_date": 0,
         "category": "",
         "author": "",
+        "import_tag": "",
         "risk_level": "",
     }
 
@@ -68,6 +69,7 @@ def test_the_same_question_in_another_normal_form_has_the_same_hash() -> None:
 
 def test_details_are_kept_to_filter_by() -> None:
     details = {"source_url": "https://example.org", "source_date": "2021-01-01", "category": "sleep", "author": "é"}
+    details["import_tag"] = "clinic-2026"
     details["risk_level"] = "acute"
     row = vector_row(conversation(**details), [1.0], [1.0])
     assert {name: row[name] for name in details} == {**details, "source_date": 737_791}

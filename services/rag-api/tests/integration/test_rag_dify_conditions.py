@@ -148,7 +148,7 @@ async def test_no_conditions_filter_nothing(client: httpx.AsyncClient, rows: lis
             one("mood", "is", "low"),
             "name",
             "use one of question_sentiment, answer_sentiment, created_at, updated_at, source_url, source_date, "
-            "category, author, risk_level, id",
+            "category, author, import_tag, risk_level, id",
         ),
         (one("mood", "empty"), "name", "is not a filterable field"),
         (one([QUESTION, "mood"], "is", "negative"), "name", "is not a filterable field"),
@@ -251,7 +251,8 @@ async def test_every_invalid_condition_is_reported_and_misspelt_filters_are_neve
     response = await post(client, [one("mood", "is", 1), one(ID, "=", 1), one(ID, "=")])
     assert response.json()["error_msg"] == (
         "metadata_condition.conditions.0.name: is not a filterable field; use one of question_sentiment, "
-        "answer_sentiment, created_at, updated_at, source_url, source_date, category, author, risk_level, id; "
+        "answer_sentiment, created_at, updated_at, source_url, source_date, category, author, import_tag, "
+        "risk_level, id; "
         "metadata_condition.conditions.2.value: is required for this operator"
     )
     many = await post(client, [one("mood", "is", 1)] * 12)

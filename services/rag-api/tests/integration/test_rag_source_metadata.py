@@ -18,6 +18,7 @@ DETAILS: dict[str, Any] = {
     "source_date": "2021-01-01",
     "category": "panic, at 100%",
     "author": 'J. "Joe" O\'Neil',
+    "import_tag": "clinic-2026",
     "risk_level": "acute",
 }
 NONE = dict.fromkeys(DETAILS)
@@ -67,6 +68,8 @@ async def test_hits_include_source_metadata(client: httpx.AsyncClient, rows: lis
         ({"category_empty": False}, {1, 2}),
         ({"author": [DETAILS["author"]]}, {1}),
         ({"author_empty": True}, {2, 3}),
+        ({"import_tag": ["clinic-2026", "other"]}, {1}),
+        ({"import_tag_empty": True}, {2, 3}),
         ({"source_url": [DETAILS["source_url"]]}, {1}),
         ({"source_url_empty": False}, {1}),
         ({"source_date_after": "2021.01.01"}, {1}),

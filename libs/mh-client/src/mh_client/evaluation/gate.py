@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from mh_common.models import ExperimentCreate, Sha256
+from mh_common.models.parameters import decimal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mh_client._errors import EvaluationRefusedError
@@ -57,7 +58,7 @@ def parse_limits(limits: Sequence[str]) -> dict[str, float]:
     for limit in limits:
         name, _, text = limit.partition("=")
         try:
-            found[name] = float(text)
+            found[name] = decimal(text)
         except ValueError:
             raise EvaluationRefusedError(f"{limit!r} is not of the form MEASURE=VALUE, such as hit@3=0.6") from None
     return found

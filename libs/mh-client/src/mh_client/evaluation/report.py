@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mh_common.models import ExperimentCreate, ExperimentDetail
+from mh_common.wording import counted
 from pydantic import BaseModel
 
 from mh_client.evaluation.measures import Difference, difference
@@ -79,8 +80,9 @@ def _legend(comparison: Comparison) -> Iterator[str]:
         data_set = one.experiment.data_set
         other = "" if data_set.sha256 == first.sha256 else ", ANOTHER DATA SET: no differences"
         yield (
-            f"{column_label(place)}  {one.experiment.name} ({kept}; {data_set.name}, {data_set.cases:,} cases, "
-            f"{data_set.sha256[:8]}; {one.experiment.duration_seconds:,.1f} s{other})"
+            f"{column_label(place)}  {one.experiment.name} ({kept}; {data_set.name}, "
+            f"{counted(data_set.cases, 'case')}, {data_set.sha256[:8]}; "
+            f"{one.experiment.duration_seconds:,.1f} s{other})"
         )
 
 

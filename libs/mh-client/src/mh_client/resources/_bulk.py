@@ -5,9 +5,17 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from mh_common.models import MAX_BULK_ROWS, BulkCreate, BulkCreated, ConversationCreate, FieldProblem
+from mh_common.models import (
+    MAX_BULK_ROWS,
+    BulkCreate,
+    BulkCreated,
+    BulkOptions,
+    ConversationCreate,
+    FieldProblem,
+    OnDuplicate,
+)
 
 from mh_client._base import IDEMPOTENCY_KEY, Call, validated
 from mh_client._errors import APIStatusError, InvalidInputError
@@ -19,15 +27,27 @@ PIECE_BYTES: Final = 4_000_000
 
 Item = ConversationCreate | Mapping[str, Any]
 Items = Iterable[Item] | DataFrame
+OnDuplicateName = Literal["add", "skip", "update"]
+
+_USUAL: Final = BulkOptions()
 
 
-def bulk_piece(items: Sequence[ConversationCreate], *, idempotency_key: str | None = None) -> Call[list[int]]:
-    """Create 1 to 1000 conversations in one request, all or none; return their ids in the same order."""
+def bulk_options(
+    on_duplicate: OnDuplicate | OnDuplicateName, import_tag: str | None, *, dry_run: bool = False
+) -> BulkOptions:
+    """Return checked options. Raises InvalidInputError."""
+    return validated(BulkOptions, {"on_duplicate": on_duplicate, "import_tag": import_tag, "dry_run": dry_run})
+
+
+def bulk_piece(
+    items: Sequence[ConversationCreate], *, idempotency_key: str | None = None, options: BulkOptions = _USUAL
+) -> Call[BulkCreated]:
+    """Send 1 to 1000 conversations in one request, all or none; return what became of each, in the same order."""
     texts = [item.model_dump_json(exclude_none=True).encode() for item in items]
-    return _call(texts, idempotency_key or str(uuid.uuid4()))
+    return _call(texts, idempotency_key or str(uuid.uuid4()), options)
 
 
-def bulk_calls(items: Items, idempotency_key: str | None) -> Iterator[Call[list[int]]]:
+def bulk_calls(items: Items, idempotency_key: str | None, options: BulkOptions = _USUAL) -> Iterator[Call[BulkCreated]]:
     """Yield the requests. Raises InvalidInputError, which names the rows, for what can be sent in none.
 
     A sequence or a data frame is checked as a whole before the first request, other iterables a request at a time.
@@ -38,7 +58,7 @@ def bulk_calls(items: Items, idempotency_key: str | None) -> Iterator[Call[list[
     number = 0
     for piece in pieces:
         for texts in _cut(piece):
-            yield _call(texts, _key(idempotency_key, number))
+            yield _call(texts, _key(idempotency_key, number), options)
             number += 1
 
 
@@ -85,13 +105,14 @@ def _cut(piece: Sequence[ConversationCreate]) -> Iterator[list[bytes]]:
     yield texts
 
 
-def _call(texts: Sequence[bytes], key: str) -> Call[list[int]]:
+def _call(texts: Sequence[bytes], key: str, options: BulkOptions) -> Call[BulkCreated]:
+    said = options.model_dump_json(exclude_defaults=True)[1:-1].encode()
     return Call(
         method="POST",
         path=PATH,
-        content=b'{"items":[' + b",".join(texts) + b"]}",
+        content=b'{"items":[' + b",".join(texts) + b"]" + (b"," + said if said else b"") + b"}",
         headers={IDEMPOTENCY_KEY: key},
-        parse=lambda body: BulkCreated.model_validate_json(body).ids,
+        parse=BulkCreated.model_validate_json,
     )
 
 

@@ -31,13 +31,15 @@ class FieldFilters(TypedDict, total=False):
     category_empty: bool | None
     author: str | Sequence[str] | None
     author_empty: bool | None
+    import_tag: str | Sequence[str] | None
+    import_tag_empty: bool | None
     risk_level: RiskLevel | RiskLevelName | Sequence[RiskLevel | RiskLevelName] | None
     risk_level_empty: bool | None
     ids: Sequence[int] | None
 
 
 class Details(TypedDict, total=False):
-    """Optional metadata of a conversation that users set; None means no value."""
+    """Optional metadata of a conversation that can be written; None means no value."""
 
     source_url: str | None
     source_date: date | None

@@ -14,7 +14,10 @@ from mh_common.models import (
     ConversationPage,
     ConversationStats,
     ConversationUpdate,
+    ImportUndo,
+    ImportUndone,
     IndexState,
+    OnDuplicate,
     Sentiment,
 )
 
@@ -22,7 +25,7 @@ from mh_client._base import IDEMPOTENCY_KEY, Call, validated
 from mh_client._export_parquet import parquet, parquet_async
 from mh_client._pagination import pages, pages_async
 from mh_client.resources._binding import AsyncResource, Resource, async_method, sync_method
-from mh_client.resources._bulk import Items, bulk_calls, rows_counted_from
+from mh_client.resources._bulk import Items, OnDuplicateName, bulk_calls, bulk_options, rows_counted_from
 from mh_client.resources._fields import Details, FieldFilters, SentimentName
 from mh_client.resources._frames import frame_of, load_pandas
 from mh_client.resources._params import query_params
@@ -183,6 +186,20 @@ def bulk_delete(ids: Sequence[int], *, idempotency_key: str | None = None) -> Ca
     )
 
 
+def undo_piece(
+    import_tag: str, *, edited: bool = False, dry_run: bool = False, idempotency_key: str | None = None
+) -> Call[ImportUndone]:
+    """Delete at most 1000 conversations that an import added. Raises NotFoundError."""
+    undo = validated(ImportUndo, {"import_tag": import_tag, "edited": edited, "dry_run": dry_run})
+    return Call(
+        method="POST",
+        path=f"{PATH}/undo-import",
+        content=undo.model_dump_json(exclude_defaults=True).encode(),
+        headers=_key(idempotency_key),
+        parse=ImportUndone.model_validate_json,
+    )
+
+
 def list_page(**query: Unpack[ListQuery]) -> Call[ConversationPage]:
     """Return one page (`limit` 1 to 200, default 50); pass its `next_cursor` as `cursor` for the next one."""
     return Call(method="GET", path=PATH, params=query_params(query), parse=ConversationPage.model_validate_json)
@@ -218,21 +235,48 @@ class Conversations(Resource):
     stats = sync_method(stats)
     index_state = sync_method(index_state)
 
-    def bulk_create(self, items: Items, *, idempotency_key: str | None = None) -> builtins.list[int]:
+    def bulk_create(
+        self,
+        items: Items,
+        *,
+        on_duplicate: OnDuplicate | OnDuplicateName = OnDuplicate.ADD,
+        import_tag: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> builtins.list[int]:
         """Create any number of conversations, in requests of up to 1000; return their ids in the same order.
 
         `items` is any iterable of conversations or of dictionaries, or a data frame of pandas or polars, whose columns
         may have the names that a file may have. A list or a data frame is checked as a whole before anything is sent.
 
+        A conversation whose question and answer are stored already is added once more, or left out ("skip"), or gives
+        the stored one its sentiments and details ("update"); the id is then that of the stored one. Those that are
+        added carry the `import_tag`, and `undo_import` takes them back.
+
         Each request stores all of its conversations or none. After an error in a later one the earlier are stored: with
         an `idempotency_key`, the same call again within 24 hours stores none of them twice.
         """
         ids: builtins.list[int] = []
-        for call in bulk_calls(items, idempotency_key):
+        for call in bulk_calls(items, idempotency_key, bulk_options(on_duplicate, import_tag)):
             with rows_counted_from(len(ids)):
                 stored = self._sender.send(call)
-            ids += stored
+            ids += stored.ids
         return ids
+
+    def undo_import(self, import_tag: str, *, edited: bool = False, dry_run: bool = False) -> ImportUndone:
+        """Take an import back: delete the conversations that it added, in requests of up to 1000.
+
+        Those that were edited since are kept unless `edited`, and those that the import updated keep what it gave them;
+        the result counts both. With `dry_run` nothing is deleted, and `remaining` says how many would be. After an
+        error the same call goes on. Raises NotFoundError if nothing is known of the import.
+        """
+        call = undo_piece(import_tag, edited=edited, dry_run=dry_run)
+        done = self._sender.send(call)
+        deleted = done.deleted
+        while done.remaining and not dry_run:
+            call = undo_piece(import_tag, edited=edited)
+            done = self._sender.send(call)
+            deleted += done.deleted
+        return done.model_copy(update={"deleted": deleted})
 
     @named_arguments
     def iterate(self, **query: Unpack[IterateQuery]) -> Iterator[Conversation]:
@@ -272,21 +316,48 @@ class AsyncConversations(AsyncResource):
     stats = async_method(stats)
     index_state = async_method(index_state)
 
-    async def bulk_create(self, items: Items, *, idempotency_key: str | None = None) -> builtins.list[int]:
+    async def bulk_create(
+        self,
+        items: Items,
+        *,
+        on_duplicate: OnDuplicate | OnDuplicateName = OnDuplicate.ADD,
+        import_tag: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> builtins.list[int]:
         """Create any number of conversations, in requests of up to 1000; return their ids in the same order.
 
         `items` is any iterable of conversations or of dictionaries, or a data frame of pandas or polars, whose columns
         may have the names that a file may have. A list or a data frame is checked as a whole before anything is sent.
 
+        A conversation whose question and answer are stored already is added once more, or left out ("skip"), or gives
+        the stored one its sentiments and details ("update"); the id is then that of the stored one. Those that are
+        added carry the `import_tag`, and `undo_import` takes them back.
+
         Each request stores all of its conversations or none. After an error in a later one the earlier are stored: with
         an `idempotency_key`, the same call again within 24 hours stores none of them twice.
         """
         ids: builtins.list[int] = []
-        for call in bulk_calls(items, idempotency_key):
+        for call in bulk_calls(items, idempotency_key, bulk_options(on_duplicate, import_tag)):
             with rows_counted_from(len(ids)):
                 stored = await self._sender.send(call)
-            ids += stored
+            ids += stored.ids
         return ids
+
+    async def undo_import(self, import_tag: str, *, edited: bool = False, dry_run: bool = False) -> ImportUndone:
+        """Take an import back: delete the conversations that it added, in requests of up to 1000.
+
+        Those that were edited since are kept unless `edited`, and those that the import updated keep what it gave them;
+        the result counts both. With `dry_run` nothing is deleted, and `remaining` says how many would be. After an
+        error the same call goes on. Raises NotFoundError if nothing is known of the import.
+        """
+        call = undo_piece(import_tag, edited=edited, dry_run=dry_run)
+        done = await self._sender.send(call)
+        deleted = done.deleted
+        while done.remaining and not dry_run:
+            call = undo_piece(import_tag, edited=edited)
+            done = await self._sender.send(call)
+            deleted += done.deleted
+        return done.model_copy(update={"deleted": deleted})
 
     @named_arguments
     async def iterate(self, **query: Unpack[IterateQuery]) -> AsyncIterator[Conversation]:

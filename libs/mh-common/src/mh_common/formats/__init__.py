@@ -11,6 +11,7 @@ CSV and JSON need nothing but pydantic; the extras `parquet` and `xlsx` bring wh
 """
 
 from mh_common.formats.columns import parse_columns
+from mh_common.formats.encodings import encoding_name
 from mh_common.formats.guards import guard, unguard
 from mh_common.formats.opening import open_rows
 from mh_common.formats.rows import (
@@ -23,7 +24,6 @@ from mh_common.formats.rows import (
     Reject,
     Row,
 )
-from mh_common.formats.texts import content_hash, is_visible
 from mh_common.formats.writers import Writer, make_writer, written
 from mh_common.sentiments import parse_sentiment
 
@@ -37,9 +37,8 @@ __all__ = [
     "Reject",
     "Row",
     "Writer",
-    "content_hash",
+    "encoding_name",
     "guard",
-    "is_visible",
     "make_writer",
     "open_rows",
     "parse_columns",

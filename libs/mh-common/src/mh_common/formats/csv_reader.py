@@ -15,6 +15,7 @@ from mh_common.formats.guards import GUARD, unguard
 from mh_common.formats.records import RecordMaker, values_of
 from mh_common.formats.rows import LONGEST_RECORD, Facts, FileRefusedError, Format, ReadOptions, Reject, Row
 from mh_common.formats.text_lines import TextLines
+from mh_common.wording import counted
 
 _NOT_CLOSED: Final = "a quote that opens in this row is never closed; close it, or double it if it belongs to the text"
 _AFTER_QUOTE: Final = "text follows a closing quote; double each quote that belongs to the text"
@@ -87,7 +88,7 @@ class CsvReader:
 
 
 def _miscounted(found: int, width: int, delimiter: str) -> str:
-    told = f"the row has {found} {'cell' if found == 1 else 'cells'} where the header has {width}"
+    told = f"the row has {counted(found, 'cell')} where the header has {width}"
     if found < width:
         return f"{told}; add the missing ones, empty or not, and put texts with line breaks in double quotes"
     mark = next((f"a {name}" for name, one in DELIMITERS.items() if one == delimiter), delimiter)

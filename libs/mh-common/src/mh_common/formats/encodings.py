@@ -9,6 +9,8 @@ from mh_common.formats.rows import FileRefusedError
 
 UTF_8: Final = "utf-8"
 WINDOWS_1252: Final = "windows-1252"
+_BYTE_ORDER: Final = re.compile("-[lb]e$")
+_WINDOWS: Final = re.compile(r"(?:cp|windows-)(?=[0-9]{4}$)")
 # Longest first: the mark of UTF-32 begins with that of UTF-16.
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -36,9 +38,16 @@ _FEW: Final = 200
 _NOT_WINDOWS_1252: Final = b"\x81\x8d\x8f\x90\x9d"
 
 _UNKNOWN: Final = (
-    "the file is neither UTF-8 nor Windows-1252. Save it as CSV UTF-8, or say its encoding, such as windows-1251, "
-    "shift_jis or gb18030"
+    "the file is neither UTF-8 nor Windows-1252. Save it as CSV UTF-8, or say its encoding, such as Windows-1251, "
+    "Shift_JIS or GB18030"
 )
+
+
+def encoding_name(name: str) -> str:
+    """Return what people call an encoding that Python knows by this name: UTF-8, UTF-16, Windows-1252, KOI8-R."""
+    if _WINDOWS.match(name):
+        return _WINDOWS.sub("Windows-", name)
+    return _BYTE_ORDER.sub("", name).upper()
 
 
 @dataclass(frozen=True)
@@ -70,8 +79,7 @@ def find_encoding(file: BinaryIO, head: bytes, chosen: str | None) -> Encoding:
         return _chosen(chosen, marked, start, head)
     name = marked or _wide_without_mark(head)
     if name in _WIDE:
-        family = name[:6].upper()
-        return Encoding(name, start, note=f"The file is in {family}, not in UTF-8, and was read as that.")
+        return Encoding(name, start, note=f"The file is in {encoding_name(name)}, not in UTF-8, and was read as that.")
     if _is_sound(file, start):
         return Encoding(UTF_8, start, is_sound=True)
     return _utf_8_or_windows(file, start)
@@ -93,11 +101,12 @@ def _chosen(chosen: str, marked: str | None, start: int, head: bytes) -> Encodin
         # An empty text is decoded without asking whether this is an encoding of texts at all.
         b"a".decode(name, "replace")
     except (LookupError, ValueError):
-        example = "utf-8, windows-1252 or utf-16"
+        example = "UTF-8, Windows-1252 or UTF-16"
         raise FileRefusedError(f"there is no encoding {chosen}; name one such as {example}") from None
     name = UTF_8 if name == "utf-8-sig" else name
     if marked and not marked.startswith(name):
-        note = f"The file begins with the mark of {marked.upper()} and was read as that, not as {name}."
+        named, given = encoding_name(marked), encoding_name(name)
+        note = f"The file begins with the mark of {named} and was read as that, not as {given}."
         return Encoding(marked, start, note=note)
     if name in ("utf-16", "utf-32"):
         # Without a mark the order of bytes is seen from the text; else it is that of nearly every file.

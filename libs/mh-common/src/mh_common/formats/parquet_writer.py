@@ -1,4 +1,4 @@
-"""Writes Parquet by pyarrow, a row group at a time."""
+"""Writes Parquet by pyarrow, a row group at a time: of rows, or of JSON Lines, which pyarrow parses itself."""
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,21 +12,54 @@ _GROUP_ROWS: Final = 10_000
 _GROUP_CHARACTERS: Final = 8_000_000
 
 
-class ParquetWriter:
-    """Columns have the type of the field of their name; `version` is a number; others are texts.
+class _Groups:
+    """Writes tables as row groups. Columns have the type of the field of their name; `version` is a number; others are
+    texts.
 
-    Keeps up to 10,000 rows or eight million characters until they make a row group. Raises FileRefusedError where
-    pyarrow is missing.
+    Raises FileRefusedError where pyarrow is missing.
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.arrow = load("pyarrow", what="writing Parquet", extra="parquet")
+        parquet = load("pyarrow.parquet", what="writing Parquet", extra="parquet")
+        self.schema = self.arrow.schema([(name, self._type(name)) for name in columns])
+        self._pieces = _Pieces()
+        self._file = parquet.ParquetWriter(self._pieces, self.schema, compression="zstd")
+
+    def write(self, columns: Sequence[Any]) -> None:
+        """Write a row group of these columns, which are in the order of the schema and have its types."""
+        self._file.write_table(self.arrow.Table.from_arrays(columns, schema=self.schema))
+
+    def take(self) -> bytes:
+        """Return what was written since the last time."""
+        return self._pieces.take()
+
+    def end(self) -> bytes:
+        """Return the rest, with the index that makes the file readable."""
+        self._file.close()
+        return self._pieces.take()
+
+    def _type(self, name: str) -> Any:
+        field = BY_NAME.get(name)
+        if name == "version" or (field and field.kind is Kind.ID):
+            return self.arrow.int64()
+        if field and field.kind is Kind.DATE:
+            return self.arrow.date32()
+        if field and field.kind is Kind.TIMESTAMP:
+            return self.arrow.timestamp("us", tz="UTC")
+        return self.arrow.string()
+
+
+class ParquetWriter:
+    """Keeps up to 10,000 rows or eight million characters until they make a row group.
+
+    Raises FileRefusedError where pyarrow is missing.
     """
 
     media_type = "application/vnd.apache.parquet"
 
     def __init__(self, columns: Sequence[str]) -> None:
-        self._arrow = load("pyarrow", what="writing Parquet", extra="parquet")
-        parquet = load("pyarrow.parquet", what="writing Parquet", extra="parquet")
-        self._schema = self._arrow.schema([(name, self._type(name)) for name in columns])
-        self._pieces = _Pieces()
-        self._file = parquet.ParquetWriter(self._pieces, self._schema, compression="zstd")
+        self._groups = _Groups(columns)
         self._columns: dict[str, list[object]] = {name: [] for name in columns}
         self._rows = self._characters = 0
 
@@ -43,31 +76,65 @@ class ParquetWriter:
             self._rows += 1
             if self._rows == _GROUP_ROWS or self._characters >= _GROUP_CHARACTERS:
                 self._write_group()
-        return self._pieces.take()
+        return self._groups.take()
 
     def end(self) -> bytes:
         """Return the last row group, and the index that makes the file readable."""
         if self._rows:
             self._write_group()
-        self._file.close()
-        return self._pieces.take()
+        return self._groups.end()
 
     def _write_group(self) -> None:
-        arrays = [self._arrow.array(_values(one.name, self._columns[one.name]), one.type) for one in self._schema]
-        self._file.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
+        arrow = self._groups.arrow
+        self._groups.write(
+            [arrow.array(_values(one.name, self._columns[one.name]), one.type) for one in self._groups.schema]
+        )
         for column in self._columns.values():
             column.clear()
         self._rows = self._characters = 0
 
-    def _type(self, name: str) -> Any:
-        field = BY_NAME.get(name)
-        if name == "version" or (field and field.kind is Kind.ID):
-            return self._arrow.int64()
-        if field and field.kind is Kind.DATE:
-            return self._arrow.date32()
-        if field and field.kind is Kind.TIMESTAMP:
-            return self._arrow.timestamp("us", tz="UTC")
-        return self._arrow.string()
+
+class ParquetOfLines:
+    """Makes Parquet of JSON Lines that come in pieces, cut anywhere, without an object for each row.
+
+    Keeps the lines of up to 10,000 rows, or somewhat more than eight million bytes, until they make a row group. Keys
+    that are no columns are left out. Raises FileRefusedError where pyarrow is missing.
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._groups = _Groups(columns)
+        self._json = load("pyarrow.json", what="writing Parquet", extra="parquet")
+        arrow = self._groups.arrow
+        # Days and times come as texts.
+        texts = [(one.name, one.type if one.type == arrow.int64() else arrow.string()) for one in self._groups.schema]
+        self._parse = self._json.ParseOptions(
+            explicit_schema=arrow.schema(texts), unexpected_field_behavior="ignore", newlines_in_values=False
+        )
+        self._pieces: list[bytes] = []
+        self._rows = self._size = 0
+
+    def take(self, piece: bytes) -> bytes:
+        """Take a piece, and return the row groups that are full."""
+        self._pieces.append(piece)
+        self._rows += piece.count(b"\n")
+        self._size += len(piece)
+        if self._rows and (self._rows >= _GROUP_ROWS or self._size >= _GROUP_CHARACTERS):
+            lines, _, rest = b"".join(self._pieces).rpartition(b"\n")
+            self._write_group(lines + b"\n")
+            self._pieces, self._rows, self._size = [rest], 0, len(rest)
+        return self._groups.take()
+
+    def end(self) -> bytes:
+        """Return the last row group, and the index that makes the file readable."""
+        if lines := b"".join(self._pieces):
+            self._write_group(lines)
+        return self._groups.end()
+
+    def _write_group(self, lines: bytes) -> None:
+        # A block must hold a whole line at least; with a single one the rows keep their order.
+        options = self._json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
+        table = self._json.read_json(self._groups.arrow.BufferReader(lines), options, self._parse)
+        self._groups.write([table[one.name].cast(one.type) for one in self._groups.schema])
 
 
 def _values(name: str, values: Iterable[object]) -> list[object]:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
-from mh_common.formats.encodings import UTF_8, Encoding
+from mh_common.formats.encodings import UTF_8, Encoding, encoding_name
 from mh_common.formats.rows import LONGEST_RECORD, FileRefusedError
 
 _BUFFER: Final = 64 * 1024
@@ -115,7 +115,7 @@ class TextLines(Iterator[str]):
         if match and self.fault is None:
             name, byte = self._encoding.fallback or self._encoding.name, ord(match[0]) & 0xFF
             self.fault = (
-                f"line {self.number} is not {name.upper()}: byte 0x{byte:02X} at character {match.start() + 1}. "
+                f"line {self.number} is not {encoding_name(name)}: byte 0x{byte:02X} at character {match.start() + 1}. "
                 "Write the character anew, or say the encoding of the file"
             )
         return line

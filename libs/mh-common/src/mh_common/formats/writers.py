@@ -2,10 +2,11 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Final, Protocol
+
+from pydantic_core import to_json
 
 from mh_common.formats.guards import guard
 from mh_common.formats.parquet_writer import ParquetWriter
@@ -15,7 +16,7 @@ Record = Mapping[str, object]
 """The values of a conversation by column: texts, numbers, dates, times, None, or none at all."""
 
 # Characters that end a line for some readers of JSON Lines, though not for JSON.
-_LINE_ENDS: Final = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_LINE_ENDS: Final = {end.encode(): f"\\u{ord(end):04x}".encode() for end in "\x85\u2028\u2029"}
 
 
 class Writer(Protocol):
@@ -96,11 +97,10 @@ class JsonLinesWriter:
 
     def rows(self, page: Iterable[Record]) -> bytes:
         """Return the lines of these rows."""
-        lines = (json.dumps({one: plain(row.get(one)) for one in self._columns}, ensure_ascii=False) for row in page)
-        text = "".join(f"{line}\n" for line in lines)
+        lines = b"".join(to_json({one: row.get(one) for one in self._columns}) + b"\n" for row in page)
         for character, escaped in _LINE_ENDS.items():
-            text = text.replace(character, escaped)
-        return text.encode()
+            lines = lines.replace(character, escaped)
+        return lines
 
     def end(self) -> bytes:
         """Return nothing: every line is complete."""

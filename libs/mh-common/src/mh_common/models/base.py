@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from mh_common.fields import AUTHOR, CATEGORY, SOURCE_URL, parse_date, validate_text
+from mh_common.fields import AUTHOR, CATEGORY, IMPORT_TAG, SOURCE_URL, parse_date, validate_text
 from mh_common.text import is_blank, normalized, plain_text
 from mh_common.units import SourceId
 
@@ -203,6 +203,12 @@ Author = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=AUTHOR.max_length),
     AfterValidator(partial(validate_text, AUTHOR)),
+    NORMAL_FORM,
+]
+ImportTag = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=IMPORT_TAG.max_length),
+    AfterValidator(partial(validate_text, IMPORT_TAG)),
     NORMAL_FORM,
 ]
 

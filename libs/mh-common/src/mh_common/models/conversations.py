@@ -1,7 +1,8 @@
 """Conversations, lists of them and statistics."""
 
 from datetime import date
-from typing import Annotated, Any, ClassVar, Self
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -15,6 +16,8 @@ from mh_common.models.base import (
     ConversationId,
     ConversationText,
     Day,
+    ImportTag,
+    OneOf,
     SourceUrl,
     WireModel,
 )
@@ -34,6 +37,7 @@ class ConversationDetails(BaseModel):
     source_date: date | None = Field(default=None, description="Date of the source.")
     category: str | None = Field(default=None, description="Topic.")
     author: str | None = Field(default=None, description="Author.")
+    import_tag: str | None = Field(default=None, description="Tag of the import that added it; no edit changes it.")
 
 
 class ConversationMetadata(ConversationDetails):
@@ -47,7 +51,7 @@ class ConversationMetadata(ConversationDetails):
 
 
 class _DetailsInput(WireModel):
-    """`ConversationDetails` as sent by a client; null means no value."""
+    """`ConversationDetails` as sent by a client, except the tag of an import; null means no value."""
 
     source_url: SourceUrl | None = Field(
         default=None, description="URL of the source, http or https; up to 2,048 characters."
@@ -57,6 +61,10 @@ class _DetailsInput(WireModel):
     )
     category: Category | None = Field(default=None, description="Topic: up to 64 characters on one line.")
     author: Author | None = Field(default=None, description="Author: up to 128 characters on one line.")
+
+
+EDITABLE_DETAILS: Final = tuple(_DetailsInput.model_fields)
+"""The `ConversationDetails` that a client can send."""
 
 
 class _Content(WireModel):
@@ -101,7 +109,7 @@ class ConversationUpdate(_DetailsInput, _ContentUpdate):
     null clears `source_url`, `source_date`, `category` or `author`; for the others it is the same as leaving them out.
     """
 
-    null_is_a_value: ClassVar[frozenset[str]] = frozenset(ConversationDetails.model_fields)
+    null_is_a_value: ClassVar[frozenset[str]] = frozenset(EDITABLE_DETAILS)
 
     model_config = ConfigDict(
         extra="forbid",
@@ -149,16 +157,77 @@ class ConversationPage(BaseModel):
     )
 
 
-class BulkCreate(WireModel):
-    """Conversations to create: all of them or, if one is invalid, none."""
+class OnDuplicate(StrEnum):
+    """What becomes of a row whose question and answer are there already."""
 
+    ADD = "add"
+    SKIP = "skip"
+    UPDATE = "update"
+
+
+class RowOutcome(StrEnum):
+    """What became of a row of a bulk request."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    SKIPPED = "skipped"
+
+
+class BulkOptions(WireModel):
+    """How the conversations of a bulk request are stored."""
+
+    on_duplicate: OneOf[OnDuplicate] = Field(
+        default=OnDuplicate.ADD,
+        description="What becomes of a row whose question and answer are stored already, or stand in an earlier row of "
+        "this request. They are the same in Unicode's normal form C, whatever their line ends and the blanks around "
+        "them; letter case and mark-up count. add: it is added all the same. skip: it is left out. update: the stored "
+        "conversation takes the sentiments and details that the row gives, where they differ.",
+    )
+    import_tag: ImportTag | None = Field(
+        default=None,
+        description="Name of the import that these rows belong to: up to 128 characters on one line. The conversations "
+        "that are added carry it, and `/undo-import` takes them back.",
+    )
+    dry_run: bool = Field(default=False, description="Only say what would become of each row; answered with 200.")
+
+
+class _BulkItems(WireModel):
     items: Annotated[list[ConversationCreate], AtMost(MAX_BULK_ROWS, least=1)]
 
 
-class BulkCreated(BaseModel):
-    """The new ids, in the order of the request."""
+class BulkCreate(BulkOptions, _BulkItems):
+    """Conversations to create: all of them or, if one is invalid, none."""
 
-    ids: list[int]
+
+class BulkCreated(BaseModel):
+    """What became of each row, in the order of the request."""
+
+    ids: list[int] = Field(
+        description="Id of the new conversation or, for a duplicate that was not added, of the one that was there. "
+        "Empty in a dry run."
+    )
+    outcomes: list[RowOutcome] = Field(default=[], description="What became of the row.")
+
+
+class ImportUndo(WireModel):
+    """An import to take back."""
+
+    import_tag: ImportTag = Field(description="Tag of the import.")
+    edited: bool = Field(default=False, description="Delete conversations that were edited since, too.")
+    dry_run: bool = Field(default=False, description="Only count; delete nothing.")
+
+
+class ImportUndone(BaseModel):
+    """What a request to take an import back has done, and what it left."""
+
+    deleted: int = Field(description="Conversations that this request deleted.")
+    remaining: int = Field(description="Conversations still to be deleted, by the same request again.")
+    edited: int = Field(description="Conversations of the import that are kept because they were edited since.")
+    edited_ids: list[int] = Field(description="Their ids; at most the first 100.")
+    updated: int = Field(
+        description="Conversations that were there before and that the import updated. They keep what it gave them."
+    )
+    updated_ids: list[int] = Field(description="Their ids; at most the first 100.")
 
 
 class BulkDelete(WireModel):

@@ -14,6 +14,7 @@ from mh_common.models.base import (
     Category,
     ConversationId,
     Day,
+    ImportTag,
     OneOf,
     QueryText,
     SourceUrl,
@@ -67,6 +68,8 @@ class SearchFilters(WireModel):
     category_empty: bool | None = _filter("category_empty")
     author: AnyOf[Author] | None = _filter("author")
     author_empty: bool | None = _filter("author_empty")
+    import_tag: AnyOf[ImportTag] | None = _filter("import_tag")
+    import_tag_empty: bool | None = _filter("import_tag_empty")
     risk_level: AnyOf[OneOf[RiskLevel]] | None = _filter("risk_level")
     risk_level_empty: bool | None = _filter("risk_level_empty")
     ids: Annotated[list[ConversationId], AtMost(MAX_BULK_ROWS, least=1)] | None = _filter("ids")

@@ -17,18 +17,19 @@ from mh_common.formats import (
     ReadOptions,
     Row,
     guard,
-    is_visible,
     make_writer,
     open_rows,
     unguard,
     written,
 )
+from mh_common.formats.parquet_writer import ParquetOfLines
+from mh_common.text import is_blank
 
 WRITTEN = [Format.CSV, Format.JSON, Format.PARQUET]
 anything = st.text(st.characters(codec="utf-8"), max_size=60)
 formulas = st.text(st.sampled_from("'=+-@\t\r\n \u00a0\u200b\uff1d\uff0ba\"1,;|"), max_size=8)
 texts = (anything | formulas | st.tuples(formulas, anything).map("".join)).filter(
-    lambda text: is_visible(text) and "\x00" not in text
+    lambda text: not is_blank(text) and "\x00" not in text
 )
 optional = texts | st.none()
 conversations = st.fixed_dictionaries(
@@ -157,6 +158,32 @@ def test_parquet_comes_in_row_groups_while_it_is_written() -> None:
     content = b"".join([*pieces, writer.end()])
     assert len(read(content)) == 25_000
     assert pyarrow.parquet.ParquetFile(io.BytesIO(content)).num_row_groups >= 3
+
+
+@settings(max_examples=150)
+@given(rows=st.lists(conversations, max_size=5), size=st.integers(1, 400))
+def test_json_lines_that_come_in_any_pieces_make_the_same_parquet(rows: list[dict[str, Any]], size: int) -> None:
+    lines = file_of(Format.JSON, [rows])
+    converter = ParquetOfLines(FIELDS)
+    made = b"".join(converter.take(lines[at : at + size]) for at in range(0, len(lines), size)) + converter.end()
+    assert read(made) == [expected(row) for row in rows]
+    assert pyarrow.parquet.read_schema(io.BytesIO(made)) == pyarrow.parquet.read_schema(
+        io.BytesIO(file_of(Format.PARQUET, [rows]))
+    )
+
+
+def test_parquet_of_json_lines_comes_in_row_groups_in_their_order() -> None:
+    converter = ParquetOfLines(("id", "question", "created_at"))
+    moment = "2026-03-01T12:00:00.000005Z"
+    lines = [json.dumps({"id": at, "question": "q" * 1000, "created_at": moment}).encode() for at in range(25_000)]
+    # One line may be longer than a row group is kept.
+    lines[7] = json.dumps({"question": "x" * 9_000_000, "id": 7, "strange": {}}).encode()
+    pieces = [converter.take(b"\n".join(lines[at : at + 1000]) + b"\n") for at in range(0, 25_000, 1000)]
+    assert sum(map(bool, pieces)) >= 3
+    table = pyarrow.parquet.read_table(io.BytesIO(b"".join([*pieces, converter.end()])))
+    assert table["id"].to_pylist() == list(range(25_000))
+    assert (len(table["question"][7].as_py()), table["created_at"][7].as_py()) == (9_000_000, None)
+    assert table["created_at"][8].as_py() == datetime.fromisoformat(moment)
 
 
 def test_lines_of_json_end_only_where_a_record_ends() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from mh_common.models import BulkCreated
 from mh_common.web.documentation import Responses, answers, problems
 
 from conversations_api.conversations.export import MEDIA_TYPES
@@ -20,6 +21,7 @@ CONVERSATION: Final = {
     "source_date": "2021-01-01",
     "category": "sleep",
     "author": "Jane Doe",
+    "import_tag": "clinic-2026",
     "risk_level": None,
 }
 _CONTENT: Final = {
@@ -42,9 +44,16 @@ STATS: Final = {
 }
 
 NEW: Final = {"conversation": {"summary": "A question and its answer", "value": _CONTENT}}
-NEW_ROWS: Final = {"two": {"summary": "Two conversations", "value": {"items": [_CONTENT, _CONTENT]}}}
+NEW_ROWS: Final = {
+    "two": {"summary": "Two conversations", "value": {"items": [_CONTENT, _CONTENT]}},
+    "import": {
+        "summary": "A part of an import",
+        "value": {"items": [_CONTENT, _CONTENT], "on_duplicate": "skip", "import_tag": "clinic-2026"},
+    },
+}
 CHANGE: Final = {"sentiment": {"summary": "Change one field", "value": {"question_sentiment": "neutral"}}}
 IDS: Final = {"two": {"summary": "Two conversations", "value": {"ids": [17, 18]}}}
+TAG: Final = {"import": {"summary": "An import", "value": {"import_tag": "clinic-2026"}}}
 
 _ETAG: Final = {
     "ETag": {
@@ -69,8 +78,19 @@ CHANGED: Final = answers(CONVERSATION, 400, 404, 412, 422, headers=_ETAG)
 DELETED: Final = problems(400, 404, 412)
 LISTED: Final = answers(PAGE, 400)
 COUNTED: Final = answers(STATS)
-BULK_CREATED: Final = answers({"ids": [17, 18]}, 400, 409, 422, status=201, headers=_REPLAYED)
+BULK_CREATED: Final[Responses] = {
+    **answers({"ids": [17, 18], "outcomes": ["added", "skipped"]}, 400, 409, 422, status=201, headers=_REPLAYED),
+    200: {
+        "description": "The answer to a dry run.",
+        "model": BulkCreated,
+        "content": {"application/json": {"example": {"ids": [], "outcomes": ["added", "skipped"]}}},
+    },
+}
 BULK_DELETED: Final = answers({"deleted": 2}, 400, 409, 422, headers=_REPLAYED)
+UNDONE: Final = answers(
+    {"deleted": 900, "remaining": 0, "edited": 1, "edited_ids": [17], "updated": 0, "updated_ids": []},
+    *(400, 404, 409, 422),
+)
 EXPORTED: Final[Responses] = {
     200: {"content": {media.partition(";")[0]: {"schema": {"type": "string"}} for media in MEDIA_TYPES.values()}},
     **problems(400),

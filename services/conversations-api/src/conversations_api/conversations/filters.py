@@ -11,6 +11,7 @@ from mh_common.models import (
     Category,
     Day,
     FlagParameter,
+    ImportTag,
     NumberParameter,
     OneOf,
     QueryText,
@@ -81,6 +82,8 @@ class ConversationFilters(WireModel):
     category_empty: FlagParameter | None = _bound("category_empty")
     author: AnyOf[Author] = _any_of("author")
     author_empty: FlagParameter | None = _bound("author_empty")
+    import_tag: AnyOf[ImportTag] = _any_of("import_tag")
+    import_tag_empty: FlagParameter | None = _bound("import_tag_empty")
     risk_level: AnyOf[OneOf[RiskLevel]] = _any_of("risk_level")
     risk_level_empty: FlagParameter | None = _bound("risk_level_empty")
     ids: Annotated[list[Annotated[NumberParameter, Field(ge=1, le=MAX_ID)]], AtMost(MAX_IDS)] = Field(
@@ -89,9 +92,9 @@ class ConversationFilters(WireModel):
     )
     q: Annotated[QueryText, Field(max_length=500)] | None = Field(
         default=None,
-        description="Words that must all occur in the question or the answer; case-insensitive. MySQL matches most "
-        "words as a whole, with a full-text index of the stored texts, mark-up of HTML included; SQLite reads every "
-        "row as plain text and also finds words inside other words.",
+        description="Words that must all occur in the question or the answer, as a reader sees them; case-insensitive. "
+        "MySQL matches most words as a whole, with a full-text index; SQLite reads every row and also finds words "
+        "inside other words.",
     )
 
     @property

@@ -1,13 +1,16 @@
 """Splits a text query into words that MySQL's full-text index contains and words that must be found without it.
 
 Words that the InnoDB index omits (short words, stop words, scripts that it does not split into words) must still be
-found, and the operators of its query language must have no effect.
+found, and the operators of its query language must have no effect. The index holds the stored texts. Of those that are
+HTML, the words that only their mark-up has are stored as well, to leave them out.
 """
 
 import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Final
+
+from mh_common.text import as_read
 
 # Letters that are parts of words under utf8mb4_unicode_ci on both MySQL and MariaDB.
 _LATIN: Final = r"0-9A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
@@ -23,6 +26,10 @@ _STOP_WORDS: Final = frozenset(
         *("und", "was", "what", "when", "where", "who", "will", "with", "www"),
     }
 )
+
+MAX_MARKUP_WORDS: Final = 10_000
+"""Most characters of `markup_words`. What is beyond, as of an image inside of a text, is found as if it were shown."""
+_TOKEN: Final = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,36 @@ def split(query: str) -> Words:
         if parts is None or parts != [core] or not _is_indexed(core):
             others[core] = None
     return Words(tuple(indexed), tuple(others))
+
+
+def markup_words(*texts: str) -> str | None:
+    """Return the words that the mark-up of these texts has and a reader does not see, with a blank around each.
+
+    None if there are none. Under MySQL's collation they are equal to the words of a query as words of a text are.
+    """
+    if not any("<" in text or "&" in text for text in texts):
+        return None
+    shown = _folded(" ".join(map(as_read, texts)))
+    seen = set(_TOKEN.findall(shown))
+    kept: list[str] = []
+    room = MAX_MARKUP_WORDS
+    for word in dict.fromkeys(_TOKEN.findall(_folded(" ".join(texts)))):
+        # Words that are not in the index are also found inside other words.
+        if word in seen if _is_indexed(word) else word in shown:
+            continue
+        room -= len(word) + 1
+        if room < 0:
+            break
+        kept.append(word)
+    return f" {' '.join(kept)} " if kept else None
+
+
+def _folded(text: str) -> str:
+    """Return a text in which letters are the same that the collation takes for the same: without case and accents."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    if decomposed.isascii():
+        return decomposed
+    return "".join(one for one in decomposed if unicodedata.category(one) != "Mn")
 
 
 def _is_punctuation(character: str) -> bool:

@@ -40,6 +40,7 @@ from sqlalchemy.dialects.mysql import match
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations_api.conversations import full_text
+from conversations_api.conversations.contents import computed
 from conversations_api.conversations.cursor import Position
 from conversations_api.conversations.filters import ConversationFilters, Sort
 from conversations_api.models import ConversationRow, IndexStateRow
@@ -58,8 +59,9 @@ _UNIT: Final = and_(_STATES.c.kind == CONVERSATION, _STATES.c.source_id == _ROW.
 _WITH_STATE: Final = _TABLE.outerjoin(_STATES, _UNIT)
 _COLUMNS: Final = {**{column.name: column for column in _ROW}, RISK_LEVEL.name: _STATES.c.risk_level}
 """What filters compare, by the name of the field: what the platform finds out is with the state, not in the row."""
+_SHOWN: Final = [_ROW[name] for name in Conversation.model_fields if name in _ROW]
 _CONVERSATION: Final = select(
-    *_ROW, func.coalesce(_STATES.c.status, IndexStatus.PENDING).label("index_status"), _STATES.c.risk_level
+    *_SHOWN, func.coalesce(_STATES.c.status, IndexStatus.PENDING).label("index_status"), _STATES.c.risk_level
 ).select_from(_WITH_STATE)
 _BY_ID: Final = _CONVERSATION.where(_ROW.id == bindparam("id"))
 _LOCKED: Final = select(ConversationRow).where(ConversationRow.id == bindparam("id")).with_for_update()
@@ -139,13 +141,18 @@ class ConversationRepository:
             yield match(question, answer, against=required).in_boolean_mode()
         for word in words.others:
             yield or_(question.contains(word, autoescape=True), answer.contains(word, autoescape=True))
+        hidden = _ROW.markup_words
+        yield or_(hidden.is_(None), ~or_(*(hidden.contains(f" {word} ", autoescape=True) for word in words.all)))
 
-    async def add(self, items: Sequence[ConversationCreate], at: datetime) -> Sequence[int]:
+    async def add(
+        self, items: Sequence[ConversationCreate], at: datetime, import_tag: str | None = None
+    ) -> Sequence[int]:
         """Insert conversations with version 1; return their ids in the order of the items."""
-        return [key for chunk in _chunks(items) for key in await self._insert(chunk, at)]
+        same = {"version": 1, "created_at": at, "updated_at": at, "import_tag": import_tag}
+        rows = [{**dict(item), **computed(item.question, item.answer), **same} for item in items]
+        return [key for chunk in _chunks(rows) for key in await self._insert(chunk)]
 
-    async def _insert(self, items: Sequence[ConversationCreate], at: datetime) -> Sequence[int]:
-        rows = [{**dict(item), "version": 1, "created_at": at, "updated_at": at} for item in items]
+    async def _insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
         if self._dialect == "sqlite" and len(rows) > 1:
             # SQLite's driver would send one statement for each row and not return the ids.
             inserted = await self._session.execute(insert(_TABLE).values(rows))
@@ -243,16 +250,17 @@ def _after_position(sort: Sort, key: Column[Any]) -> ColumnElement[bool]:
     return and_(column >= after_at, or_(column > after_at, later_id))
 
 
-def _chunks(items: Sequence[ConversationCreate]) -> Iterator[Sequence[ConversationCreate]]:
-    """Split items into chunks that fit into one statement each."""
+def _chunks(rows: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
+    """Split rows into chunks that fit into one statement each."""
     start, size = 0, 0
-    for index, item in enumerate(items):
-        item_size = sum(len(value.encode()) for _, value in item if isinstance(value, str))
-        if index > start and size + item_size > MAX_STATEMENT_BYTES:
-            yield items[start:index]
+    for index, row in enumerate(rows):
+        row_size = sum(len(value.encode()) for value in row.values() if isinstance(value, str))
+        if index > start and size + row_size > MAX_STATEMENT_BYTES:
+            yield rows[start:index]
             start, size = index, 0
-        size += item_size
-    yield items[start:]
+        size += row_size
+    if rows:
+        yield rows[start:]
 
 
 def _sum_up(

@@ -15,13 +15,17 @@ from mh_common.models import (
     ConversationPage,
     ConversationStats,
     ConversationUpdate,
+    ImportUndo,
+    ImportUndone,
     IndexStatus,
     NumberParameter,
+    RowOutcome,
 )
 
 from conversations_api.conversations import documentation, export
 from conversations_api.conversations.etags import etag_of, is_unmodified
 from conversations_api.conversations.filters import ExportQuery, ListQuery
+from conversations_api.conversations.import_service import ImportService
 from conversations_api.conversations.service import ConversationService, export_pages
 from conversations_api.dependencies import IdempotencyKey, ReadSession, ReadSessions, WriteSession
 from conversations_api.idempotency.repository import IdempotentResult, KeyedRequest
@@ -75,11 +79,18 @@ async def create_many(
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> BulkCreated:
-    """Add up to 1,000 conversations: all of them or, if one is invalid, none."""
+    """Add up to 1,000 conversations: all of them or, if one is invalid, none.
+
+    `on_duplicate` says what becomes of rows that are there already. `dry_run` only says what would become of each row.
+    """
+    if bulk.dry_run:
+        response.status_code = 200
+        return BulkCreated(ids=[], outcomes=list(await ImportService(session).preview(bulk)))
     request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk", bulk)
-    result = await ConversationService(session).add(bulk.items, request)
+    result = await ImportService(session).add(bulk, request)
     _set_replayed_header(response, result)
-    return BulkCreated(ids=list(result.ids))
+    outcomes = result.outcomes or [RowOutcome.ADDED] * len(result.ids)
+    return BulkCreated(ids=list(result.ids), outcomes=[RowOutcome(one) for one in outcomes])
 
 
 @router.post("/bulk-delete", responses=documentation.BULK_DELETED)
@@ -94,6 +105,21 @@ async def delete_many(
     result = await ConversationService(session).delete_many(bulk.ids, request)
     _set_replayed_header(response, result)
     return BulkDeleted(deleted=len(result.ids))
+
+
+@router.post("/undo-import", responses=documentation.UNDONE)
+async def undo_import(
+    undo: Annotated[ImportUndo, Body(openapi_examples=documentation.TAG)],
+    session: WriteSession,
+    idempotency_key: IdempotencyKey = None,
+) -> ImportUndone:
+    """Take an import back: delete up to 1,000 of the conversations that it added. Repeat it until none is remaining.
+
+    Conversations that were edited since are kept unless `edited` is true. Those that the import updated keep what it
+    gave them. The answer names both.
+    """
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/undo-import", undo)
+    return await ImportService(session).undo(undo, request)
 
 
 @router.get("/export", response_class=StreamingResponse, responses=documentation.EXPORTED)

@@ -1,14 +1,9 @@
-"""Operations on conversations.
-
-Every change writes three things in its request's transaction: the conversation, its index state and a job in the
-outbox. They are committed together; the relay then publishes the job.
-"""
+"""Operations on conversations, one by one and many at once. What concerns imports is in `import_service`."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from mh_common.jobs import IndexJob
 from mh_common.models import (
     Conversation,
     ConversationCreate,
@@ -17,17 +12,18 @@ from mh_common.models import (
     ConversationUpdate,
     IndexStatus,
 )
-from mh_common.units import CONVERSATION, conversation_units
+from mh_common.units import CONVERSATION
 
 from conversations_api.clock import Clock, utc_now
 from conversations_api.conversations import cursor
+from conversations_api.conversations.contents import computed
 from conversations_api.conversations.etags import require_version
 from conversations_api.conversations.filters import ConversationFilters, ListQuery, Sort
 from conversations_api.conversations.repository import ConversationRepository
+from conversations_api.conversations.writer import ConversationWriter
 from conversations_api.database import AsyncSession, SessionFactory
 from conversations_api.database_errors import database_errors
 from conversations_api.idempotency.repository import IdempotencyRepository, IdempotentResult, KeyedRequest
-from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.units.repository import IndexStateRepository
 
 _STORED: Final = Conversation.model_fields.keys() - {"index_status", "risk_level"}
@@ -41,8 +37,8 @@ class ConversationService:
 
     def __init__(self, session: AsyncSession, clock: Clock = utc_now) -> None:
         self._conversations = ConversationRepository(session)
+        self._writer = ConversationWriter(session)
         self._states = IndexStateRepository(session)
-        self._outbox = OutboxRepository(session)
         self._keys = IdempotencyRepository(session)
         self._clock = clock
 
@@ -75,11 +71,7 @@ class ConversationService:
         now = self._clock()
         if request and (result := await self._keys.claim(request, now)):
             return result
-        ids = await self._conversations.add(items, now)
-        units = conversation_units(ids)
-        await self._states.queue_new(units, now)
-        await self._outbox.add(IndexJob.CREATED, units)
-        return await self._save_result(request, ids, now)
+        return await self._save_result(request, await self._writer.add(items, now), now)
 
     async def replace(
         self, conversation_id: int, content: ConversationCreate, if_match: Sequence[str] | None
@@ -100,14 +92,12 @@ class ConversationService:
         require_version(if_match, row.version)
         if all(getattr(row, name) == value for name, value in values.items()):
             return await self._conversations.get(conversation_id)
-        for name, value in values.items():
+        for name, value in {**values, **_recomputed(row, values)}.items():
             setattr(row, name, value)
         row.version += 1
         # Strictly increasing, even if the clock was set back.
         row.updated_at = max(self._clock(), row.updated_at + timedelta(microseconds=1))
-        units = conversation_units([conversation_id])
-        await self._states.queue_changed(units, row.updated_at)
-        await self._outbox.add(IndexJob.UPDATED, units)
+        await self._writer.queue_changed([conversation_id], row.updated_at)
         stored = {name: getattr(row, name) for name in _STORED}
         return Conversation(index_status=IndexStatus.PENDING, **stored)
 
@@ -115,28 +105,27 @@ class ConversationService:
         """Delete a conversation. Raises `NotFoundError`, `VersionConflictError`."""
         row = await self._conversations.lock(conversation_id)
         require_version(if_match, row.version)
-        await self._delete([conversation_id])
+        await self._writer.delete([conversation_id])
 
     async def delete_many(self, ids: Sequence[int], request: KeyedRequest | None) -> IdempotentResult:
         """Delete conversations; the result lists the ids of those that existed."""
         now = self._clock()
         if request and (result := await self._keys.claim(request, now)):
             return result
-        return await self._save_result(request, await self._delete(ids), now)
-
-    async def _delete(self, ids: Sequence[int]) -> Sequence[int]:
-        deleted = await self._conversations.delete(ids)
-        units = conversation_units(deleted)
-        # No foreign key cascades to the states, as they belong to units of any kind.
-        await self._states.delete(units)
-        await self._outbox.add(IndexJob.DELETED, units)
-        return deleted
+        return await self._save_result(request, await self._writer.delete(ids), now)
 
     async def _save_result(self, request: KeyedRequest | None, ids: Sequence[int], at: datetime) -> IdempotentResult:
         result = IdempotentResult(ids, at)
         if request:
             await self._keys.save_result(request, result)
         return result
+
+
+def _recomputed(row: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the computed columns of a row that gets these values, if its texts are among them."""
+    if not values.keys() & {"question", "answer"}:
+        return {}
+    return computed(values.get("question", row.question), values.get("answer", row.answer))
 
 
 async def export_pages(sessions: SessionFactory, filters: ConversationFilters) -> AsyncIterator[Sequence[Conversation]]:

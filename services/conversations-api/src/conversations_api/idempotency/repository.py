@@ -32,17 +32,34 @@ class KeyedRequest:
         """Return the key with the digest of the request; None if the request has no key."""
         if key is None:
             return None
-        # Null fields are excluded, so that a release with additional fields computes the same digest.
-        return cls(key, hashlib.sha256(f"{route}\n{body.model_dump_json(exclude_none=True)}".encode()).hexdigest())
+        # What is not said is left out, so that a release with additional fields computes the same digest.
+        sent = body.model_dump_json(exclude_none=True, exclude_defaults=True)
+        return cls(key, hashlib.sha256(f"{route}\n{sent}".encode()).hexdigest())
 
 
 @dataclass(frozen=True)
 class IdempotentResult:
-    """The result of a request: the ids of the rows it created or deleted, and when."""
+    """The result of a request: the ids of the rows it created or deleted, and when.
+
+    `outcomes` says for each id what happened, if that is not the same for all.
+    """
 
     ids: Sequence[int]
     at: datetime
     replayed: bool = False
+    outcomes: Sequence[str] = ()
+
+    def to_json(self) -> str:
+        """Return what is stored of it. Ids alone are a list, as releases without outcomes read and write it."""
+        ids = list(self.ids)
+        return json.dumps({"ids": ids, "outcomes": list(self.outcomes)} if self.outcomes else ids)
+
+    @classmethod
+    def from_json(cls, text: str, at: datetime) -> "IdempotentResult":
+        """Return a result that was stored, to be repeated."""
+        stored = json.loads(text)
+        parts = stored if isinstance(stored, dict) else {"ids": stored}
+        return cls(at=at, replayed=True, **parts)
 
 
 class IdempotencyRepository:
@@ -67,14 +84,12 @@ class IdempotencyRepository:
             return None
         if row.request_hash != request.digest:
             raise IdempotencyMismatchError("The Idempotency-Key was already used for another request. Use a new key.")
-        return IdempotentResult(json.loads(row.result_ids), row.created_at, replayed=True)
+        return IdempotentResult.from_json(row.result_ids, row.created_at)
 
     async def save_result(self, request: KeyedRequest, result: IdempotentResult) -> None:
         """Save the result under the key claimed before."""
         await self._session.execute(
-            update(IdempotencyKeyRow)
-            .where(IdempotencyKeyRow.key == request.key)
-            .values(result_ids=json.dumps(list(result.ids)))
+            update(IdempotencyKeyRow).where(IdempotencyKeyRow.key == request.key).values(result_ids=result.to_json())
         )
 
     async def delete_before(self, cutoff: datetime, limit: int) -> int:

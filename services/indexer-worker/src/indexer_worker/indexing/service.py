@@ -12,6 +12,7 @@ from mh_client import MHError
 from mh_common.embeddings import Embedder, EmbedderError, VectorLengthError
 from mh_common.models import IndexOutcome, IndexReport, UnitScreening
 from mh_common.units import IndexStatus, UnitKey, preceding_key
+from mh_common.wording import counted
 
 from indexer_worker import metrics
 from indexer_worker.api_calls import ConversationsAPI
@@ -99,7 +100,9 @@ class IndexService:
         except (MHError, EmbedderError, VectorStoreError) as error:
             raise IndexingError(str(error), getattr(error, "retry_after", None)) from error
         if remaining:
-            message = f"{len(remaining)} units of kind {remaining[0].kind} changed in each of {MAX_ROUNDS} rounds"
+            message = (
+                f"{counted(len(remaining), 'unit')} of kind {remaining[0].kind} changed in each of {MAX_ROUNDS} rounds"
+            )
             raise IndexingError(message, remaining=[*remaining, *unresolved])
         if unresolved:
             raise IndexingError(next(iter(unresolved.values())), remaining=list(unresolved))

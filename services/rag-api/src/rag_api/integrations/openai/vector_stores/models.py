@@ -82,6 +82,7 @@ class ResultAttributes(BaseModel):
     source_date: date | None = Field(default=None, exclude_if=_absent)
     category: str | None = Field(default=None, exclude_if=_absent)
     author: str | None = Field(default=None, exclude_if=_absent)
+    import_tag: str | None = Field(default=None, exclude_if=_absent)
     risk_level: str | None = Field(default=None, exclude_if=_absent)
     url: str
 
