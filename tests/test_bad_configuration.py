@@ -88,6 +88,19 @@ def refusal(service: str, folder: Path, **variables: str) -> str:
         ("conversations-api", {"DATABASE_PASWORD": SECRET}, "did you mean DATABASE_PASSWORD?"),
         ("rag-api", {"ANSWERS_MODE": "model"}, "ANSWERS_MODE=model needs OPENAI_API_KEY"),
         ("rag-api", {"EMBEDDING_PROVIDER": "openai"}, "EMBEDDING_PROVIDER=openai needs OPENAI_API_KEY"),
+        (
+            "rag-api",
+            {"EMBEDDING_PROVIDER": "openai", "OPENAI_API_KEY": SECRET},
+            "at api.openai.com: set EMBEDDING_DATA_EGRESS=allowed",
+        ),
+        (
+            "rag-api",
+            {"ANSWERS_MODE": "model", "OPENAI_API_KEY": SECRET},
+            "ANSWERS_MODE=model needs LLM_DATA_EGRESS=allowed to send texts to api.openai.com",
+        ),
+        ("rag-api", {"LLM_DATA_EGRESS": "yes"}, "LLM_DATA_EGRESS: Input should be 'allowed'"),
+        ("worker", {"EGRESS_TRUSTED_HOSTS": f"http://{SECRET}"}, "EGRESS_TRUSTED_HOSTS: must be host names"),
+        ("rag-api", {"PHI_MODE": "on"}, "PHI_MODE: Input should be 'off', 'pseudonymise' or 'refuse'"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(

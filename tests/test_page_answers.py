@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from mh_client import AnswerRisk
+from mh_common.models import ModelInfo, PhiMode
 from mh_devtools import servers
 from mh_devtools.servers import browser as browser_of_this_machine
 from mh_devtools.servers import nginx
@@ -69,6 +70,27 @@ def ask(page: Chrome, question: str) -> None:
     find(page, "#question").clear()
     find(page, "#question").send_keys(question)
     find(page, "#ask button").click()
+
+
+def test_who_gets_a_question_is_said_before_it_is_asked(page: Chrome, stub: StubPlatform) -> None:
+    wait_for(page, "#ask-recipient", "No language model is asked. What you type stays on this platform.")
+    here, former = stub.about.embedding, stub.about
+    remote = ModelInfo(name="gpt", recipient="api.openai.com", remote=True, phi_mode=PhiMode.PSEUDONYMISE)
+    try:
+        stub.about = former.model_copy(update={"answers": "model", "language_model": remote})
+        page.refresh()
+        wait_for(page, "#ask-recipient", "are sent to api.openai.com (gpt), with pseudonyms in place of the names")
+        assert "stay in them" in find(page, "#ask-recipient").text
+        local = remote.model_copy(update={"recipient": "this machine", "remote": False, "phi_mode": PhiMode.OFF})
+        elsewhere = here.model_copy(update={"recipient": "tei.example", "remote": True, "phi_mode": PhiMode.REFUSE})
+        stub.about = former.model_copy(update={"language_model": local, "embedding": elsewhere})
+        page.refresh()
+        told = "Answers are written by gpt (this machine). What you type is sent to tei.example"
+        wait_for(page, "#ask-recipient", told)
+        find(page, "nav [data-view=search]").click()
+        wait_for(page, "#search-recipient", "for the search, unless names or other identifiers are recognised")
+    finally:
+        stub.about = former
 
 
 def test_sources_and_words_are_shown_while_the_answer_is_written(page: Chrome, stub: StubPlatform) -> None:

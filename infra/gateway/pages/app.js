@@ -418,6 +418,37 @@ async function run(work) {
   }
 }
 
+const IDENTIFIERS = {
+  off: "as they are, with names and whatever else identifies somebody",
+  pseudonymise: "with pseudonyms in place of the names and other identifiers that are recognised; others stay in them",
+  refuse: "unless names or other identifiers are recognised in them",
+};
+
+// Who gets a question is said before it is asked.
+function askRecipient({ language_model: model, embedding }) {
+  if (!model) return `No language model is asked. ${searchRecipient({ embedding })}`;
+  if (!model.remote) return `Answers are written by ${model.name} (${model.recipient}). ${searchRecipient({ embedding })}`;
+  const sent = `Your question, its history and the conversations found are sent to ${model.recipient} (${model.name}), `;
+  return `${sent}${IDENTIFIERS[model.phi_mode]}.${embedding.remote ? ` ${searchRecipient({ embedding })}` : ""}`;
+}
+
+function searchRecipient({ embedding }) {
+  if (!embedding.remote) return "What you type stays on this platform.";
+  return `What you type is sent to ${embedding.recipient} (${embedding.name}) for the search, ${IDENTIFIERS[embedding.phi_mode]}.`;
+}
+
+async function showRecipients() {
+  let about;
+  try {
+    about = await request("/api/v1/about");
+  } catch {
+    find("ask-recipient").textContent = "The platform does not say where questions are sent.";
+    return;
+  }
+  find("ask-recipient").textContent = askRecipient(about);
+  find("search-recipient").textContent = searchRecipient(about);
+}
+
 const WORK = {
   ask: runAsk,
   search: (fields) => run(() => search(fields)),
@@ -451,3 +482,4 @@ find("more").addEventListener("click", () => nextPage?.());
 find("question").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find("ask").requestSubmit();
 });
+showRecipients();

@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from mh_client import HistoryEntry, RiskNotice
+from mh_client import HistoryEntry, RiskNotice, SentMessage, SentTexts
 from mh_devtools.stubs.platform_stub import ACUTE, StubPlatform
 from mh_devtools.testing.fixtures import RunCommand
 
@@ -60,6 +60,22 @@ def test_what_was_not_screened_is_said(stub: StubPlatform, ask: RunCommand) -> N
     stub.noticed = None
     assert ask("bus")[1].startswith("[Notice] This question was not screened for risk.")
     assert json.loads(ask("bus", "--json")[1])["risk"]["screened"] is False
+
+
+def test_what_was_sent_is_shown_to_those_who_ask(stub: StubPlatform, ask: RunCommand) -> None:
+    asked = ("bus", "--show-sent")
+    nothing = "Nothing was sent to a server: search and answer were made within the platform.\n"
+    assert ask(*asked) == (0, f"At the same hour [1].\n\n{SOURCES}\n{nothing}", "")
+    assert stub.queries == [{"question": "bus", "top_k": 3, "show_sent": True}]
+    user = SentMessage(role="user", content="[PERSON_1]\x1b[31m?")
+    messages = [SentMessage(role="system", content="You help."), user]
+    stub.sent = [SentTexts(recipient="api.openai.com", remote=True, model="gpt", messages=messages)]
+    shown = ask(*asked)[1].partition(SOURCES)[2]
+    assert shown == "\nSent to api.openai.com (gpt):\n--- system ---\nYou help.\n--- user ---\n[PERSON_1][31m?\n"
+    assert json.loads(ask(*asked, "--json")[1])["sent"][0]["recipient"] == "api.openai.com"
+    assert ask("bus")[1] == f"At the same hour [1].\n\n{SOURCES}"
+    stub.sent = None
+    assert ask(*asked)[1].endswith("This platform does not tell what it sends.\n")
 
 
 def test_sentences_without_a_source_are_listed(stub: StubPlatform, ask: RunCommand) -> None:

@@ -36,13 +36,16 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters() -> None:
         "conversations.export",
         "index.sync",
         "history.list",
+        "identifiers.preview",
+        "about",
         "send",
     } <= sync.keys()
 
 
 def test_every_method_is_documented() -> None:
     for client in (Client(), AsyncClient()):
-        for noun in (client, client.conversations, client.index, client.experiments, client.history):
+        nouns = (client.conversations, client.index, client.experiments, client.history, client.identifiers)
+        for noun in (client, *nouns):
             for name, method in inspect.getmembers(noun, inspect.ismethod):
                 assert name.startswith("_") or inspect.getdoc(method), name
 

@@ -22,6 +22,9 @@ def ask(
         ),
     ] = None,
     user: MaybeUser = None,
+    show_sent: Annotated[
+        bool, typer.Option("--show-sent", help="Show what was sent to which server for the answer.")
+    ] = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
@@ -34,10 +37,10 @@ def ask(
     with Client(url or ctx.obj) as client:
         turns = followed.turns(client, user) if followed else []
         if as_json:
-            answer = client.answer(question, top_k, turns, user)
+            answer = client.answer(question, top_k, turns, user, show_sent)
             answer_id = answer.answer_id
             print_json(answer)
         else:
-            answer_id = print_answer(client.answer_stream(question, top_k, turns, user))
+            answer_id = print_answer(client.answer_stream(question, top_k, turns, user, show_sent), show_sent=show_sent)
     if followed and answer_id is not None:
         followed.add(answer_id)

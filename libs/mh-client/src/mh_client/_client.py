@@ -12,10 +12,12 @@ from mh_common.models import AnswerEvent
 from mh_client._base import Call, RetryPolicy, resolve_base_url, resolve_timeout, status_error, transport_error
 from mh_client._errors import MHError
 from mh_client.resources._binding import AsyncResource, Resource, async_method, sync_method
+from mh_client.resources.about import about
 from mh_client.resources.answers import Turns, answer, answer_events, read_events, read_events_async
 from mh_client.resources.conversations import AsyncConversations, Conversations
 from mh_client.resources.experiments import AsyncExperiments, Experiments
 from mh_client.resources.history import AsyncHistory, History
+from mh_client.resources.identifiers import AsyncIdentifiers, Identifiers
 from mh_client.resources.index import AsyncIndex, Index
 from mh_client.resources.search import search, similar
 
@@ -157,10 +159,12 @@ class Client(Resource):
         self.index = Index(self._sender)
         self.experiments = Experiments(self._sender)
         self.history = History(self._sender)
+        self.identifiers = Identifiers(self._sender)
 
     search = sync_method(search)
     similar = sync_method(similar)
     answer = sync_method(answer)
+    about = sync_method(about)
 
     def answer_stream(
         self,
@@ -168,13 +172,16 @@ class Client(Resource):
         top_k: int = 3,
         conversation_history: Turns = (),
         user_id: str | None = None,
+        show_sent: bool = False,
     ) -> Generator[AnswerEvent]:
         """Stream an answer: its sources, the parts of its text, token usage, and how it was generated.
 
+        The arguments are those of `answer`.
         Closing the iterator or leaving the loop stops the language model. A stream cannot be resumed:
         APIConnectionError means that the answer is incomplete, APIStatusError says why the server stopped.
         """
-        return read_events(self._sender.stream(answer_events(question, top_k, conversation_history, user_id)))
+        call = answer_events(question, top_k, conversation_history, user_id, show_sent)
+        return read_events(self._sender.stream(call))
 
     def send(self, call: Call[T]) -> T:
         """Send a call that has no method of its own, and return its result. Raises MHError."""
@@ -217,10 +224,12 @@ class AsyncClient(AsyncResource):
         self.index = AsyncIndex(self._sender)
         self.experiments = AsyncExperiments(self._sender)
         self.history = AsyncHistory(self._sender)
+        self.identifiers = AsyncIdentifiers(self._sender)
 
     search = async_method(search)
     similar = async_method(similar)
     answer = async_method(answer)
+    about = async_method(about)
 
     def answer_stream(
         self,
@@ -228,14 +237,17 @@ class AsyncClient(AsyncResource):
         top_k: int = 3,
         conversation_history: Turns = (),
         user_id: str | None = None,
+        show_sent: bool = False,
     ) -> AsyncGenerator[AnswerEvent]:
         """Stream an answer: its sources, the parts of its text, token usage, and how it was generated.
 
+        The arguments are those of `answer`.
         Closing the iterator stops the language model: use `contextlib.aclosing` if the loop may be left early. A
         stream cannot be resumed: APIConnectionError means that the answer is incomplete, APIStatusError says why the
         server stopped.
         """
-        return read_events_async(self._sender.stream(answer_events(question, top_k, conversation_history, user_id)))
+        call = answer_events(question, top_k, conversation_history, user_id, show_sent)
+        return read_events_async(self._sender.stream(call))
 
     async def send(self, call: Call[T]) -> T:
         """Send a call that has no method of its own, and return its result. Raises MHError."""

@@ -37,6 +37,7 @@ from mh_client._experiment_commands import app as experiments_app
 from mh_client._export_command import export
 from mh_client._feedback_command import feedback
 from mh_client._history_commands import app as history_app
+from mh_client._identifier_commands import app as identifiers_app
 from mh_client._import_command import import_
 from mh_client._index_commands import app as index_app
 from mh_client._mcp_command import serve
@@ -52,6 +53,7 @@ app = typer.Typer(
 app.add_typer(index_app, name="index")
 app.add_typer(history_app, name="history")
 app.add_typer(experiments_app, name="experiments")
+app.add_typer(identifiers_app, name="identifiers")
 app.command("import")(import_)
 app.command("export")(export)
 app.command("ask")(ask)

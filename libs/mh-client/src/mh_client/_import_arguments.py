@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, TypedDict, get_type_hints
 
 import typer
 from mh_common.formats import ReadOptions, parse_columns
+from mh_common.identifiers import make_recognizer
 from mh_common.models import OnDuplicate, Sentiment
 
 from mh_client._import_journal import default_state_dir
@@ -62,6 +63,10 @@ class Storing(TypedDict):
         typer.Option(help="Name of the platform in the journal, if its URL may change (default: the URL)."),
     ]
     rejects: Annotated[Path | None, typer.Option(help="File for rejected rows (default: FILE.rejects.csv).")]
+    identifiers: Annotated[
+        Path | None,
+        typer.Option(help="CSV file for a report: in which row and column what kind of identifier was recognised."),
+    ]
 
 
 class Undoing(TypedDict):
@@ -105,6 +110,8 @@ def import_options(given: Arguments) -> ImportOptions:
         state_dir=state_dir(given),
         platform=given["platform"],
         rejects=given["rejects"],
+        recognizer=make_recognizer(),
+        identifiers=given["identifiers"],
         read=ReadOptions(
             encoding=given["encoding"],
             delimiter=given["delimiter"],

@@ -15,9 +15,10 @@ from mh_client._base import resolve_base_url
 from mh_client._client import AsyncClient
 from mh_client._errors import APIConnectionError, ImportRefusedError, RateLimitError, ServerError, UnprocessableError
 from mh_client._import_chunks import Chunk, chunks, refused, without
+from mh_client._import_identifiers import IdentifierCheck, IdentifierCounts
 from mh_client._import_journal import Journal, journal_path
 from mh_client._import_options import ImportOptions
-from mh_client._import_rows import Row, opened
+from mh_client._import_rows import Row, conversations, opened
 from mh_client.resources._bulk import bulk_piece
 
 SHOWN_REJECTS: Final = 20
@@ -34,6 +35,7 @@ class FileCheck:
         skipped: rows that are there already, or twice in the file; of these an earlier import stored the `earlier`.
         rejected: rows that cannot be stored.
         rejects: line and reason of the first 20 of those, without their text.
+        identifiers: what was recognised in the rows; None if nobody looked.
         unasked: why the platform could not be asked. Rows that it has are then counted as if it had not.
     """
 
@@ -45,6 +47,7 @@ class FileCheck:
     rejected: int = 0
     rejects: list[tuple[int, str]] = field(default_factory=list)
     unasked: str | None = None
+    identifiers: IdentifierCounts | None = None
 
     @property
     def rows(self) -> int:
@@ -77,10 +80,11 @@ async def _check(
     client: AsyncClient | None, path: Path, options: ImportOptions, on_progress: Callable[[int, FileCheck], None]
 ) -> FileCheck:
     server = options.platform or (client.base_url if client else resolve_base_url(None))
-    with opened(path, options.read, options.labeller) as reader:
-        check = FileCheck(reader.facts)
+    identifiers = IdentifierCheck(options.recognizer, options.identifiers)
+    with opened(path, options.read, options.labeller) as reader, identifiers:
+        check = FileCheck(reader.facts, identifiers=identifiers.counts)
         look = _Look(client, options, check, await asyncio.to_thread(_journal, server, path, options, reader.facts))
-        parts = chunks(reader, options.labeller, options.batch_rows)
+        parts = chunks(reader, identifiers.watch(conversations(reader, options.labeller)), options.batch_rows)
         done = 0
         while chunk := await asyncio.to_thread(next, parts, None):
             await look.at(chunk)

@@ -9,6 +9,7 @@ from typing import Final
 
 from mh_common.fields import IMPORT_TAG, validate_text
 from mh_common.formats import ReadOptions
+from mh_common.identifiers import Recognizer
 from mh_common.models import MAX_BULK_ROWS, OnDuplicate
 
 from mh_client._errors import ImportRefusedError
@@ -31,6 +32,7 @@ class ImportOptions:
     as another one. `on_duplicate` says what becomes of a row whose question and answer the platform has: "skip",
     "update" (it takes the other fields that the file gives), or "add". `tag` is carried by what is added; by default it
     is made of the file's name and the time.
+    `recognizer` finds identifiers in the texts, to be counted; `identifiers` is the file for a report of them.
     """
 
     batch_rows: int = DEFAULT_BATCH_ROWS
@@ -43,6 +45,8 @@ class ImportOptions:
     read: ReadOptions = field(default_factory=ReadOptions)
     on_duplicate: OnDuplicate | OnDuplicateName = OnDuplicate.SKIP
     tag: str | None = None
+    recognizer: Recognizer | None = None
+    identifiers: Path | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_rows <= MAX_BULK_ROWS:
@@ -63,6 +67,8 @@ class ImportOptions:
                 object.__setattr__(self, "tag", validate_text(IMPORT_TAG, self.tag))
             except ValueError as error:
                 raise ImportRefusedError(f"the tag {error}") from None
+        if self.identifiers is not None and self.recognizer is None:
+            raise ImportRefusedError("a report of identifiers needs a recognizer")
 
     def plan(self) -> Plan:
         """Return what the journal keeps of these options."""

@@ -12,6 +12,7 @@ from mh_common.wording import counted
 from mh_client._client import AsyncClient
 from mh_client._errors import APIConnectionError, RateLimitError, ServerError
 from mh_client._import_facts import FactsShown
+from mh_client._import_identifiers import describe
 from mh_client._terminal import print_error, progress_reporter
 from mh_client.importing import (
     FileCheck,
@@ -69,6 +70,8 @@ async def _import(client: AsyncClient, file: Path, options: ImportOptions) -> Im
 
         done = await import_file(client, file, options, on_progress)
     _tell(file, told.lines(done.facts, is_end=True))
+    if done.identifiers and (warning := describe(done.identifiers, options.identifiers)):
+        _tell(file, [warning])
     return done
 
 

@@ -22,9 +22,10 @@ from mh_client._client import AsyncClient
 from mh_client._errors import ImportRefusedError, UnprocessableError
 from mh_client._import_check import FileCheck, check_file
 from mh_client._import_chunks import BATCH_BYTES, Chunk, chunks, refused, without
+from mh_client._import_identifiers import IdentifierCheck, IdentifierCounts
 from mh_client._import_journal import Journal, Plan, forget_import, journal_path
 from mh_client._import_options import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions, make_tag
-from mh_client._import_rows import opened
+from mh_client._import_rows import conversations, opened
 from mh_client._rejects import RejectsFile
 from mh_client.resources._bulk import bulk_piece
 
@@ -33,6 +34,7 @@ __all__ = [
     "DEFAULT_BATCH_ROWS",
     "DEFAULT_CONCURRENCY",
     "FileCheck",
+    "IdentifierCounts",
     "ImportOptions",
     "ImportProgress",
     "check_file",
@@ -54,6 +56,7 @@ class ImportProgress:
         updated: rows that changed one that was there.
         skipped: rows that were there already; of these an earlier run stored the `earlier`, as its journal says.
         rejected: rows that cannot be stored, of which `rejects` is the file.
+        identifiers: what was recognised in the rows read so far, with `ImportOptions.recognizer`.
     """
 
     total_bytes: int
@@ -66,6 +69,7 @@ class ImportProgress:
     earlier: int = 0
     rejected: int = 0
     rejects: Path | None = None
+    identifiers: IdentifierCounts | None = None
 
     def count(self, outcomes: Iterable[RowOutcome]) -> None:
         """Count what became of rows that were sent."""
@@ -101,15 +105,19 @@ async def import_file(
 async def _import(
     client: AsyncClient, path: Path, options: ImportOptions, on_progress: Callable[[ImportProgress], None]
 ) -> ImportProgress:
-    with opened(path, options.read, options.labeller) as reader:
+    identifiers = IdentifierCheck(options.recognizer, options.identifiers)
+    with opened(path, options.read, options.labeller) as reader, identifiers:
         journal, plan = await asyncio.to_thread(_prepare, client.base_url, path, options, reader.facts)
-        progress = ImportProgress((await asyncio.to_thread(path.stat)).st_size, reader.facts, plan.tag)
+        progress = ImportProgress(
+            (await asyncio.to_thread(path.stat)).st_size, reader.facts, plan.tag, identifiers=identifiers.counts
+        )
         on_progress(progress)
         with RejectsFile(options.rejects or path.with_name(f"{path.name}.rejects.csv"), reader.header) as rejects:
             run = _Run(client, journal, plan, rejects, progress, on_progress)
             # Of rows that are the same in the file, the last one shall decide.
             concurrency = 1 if plan.on_duplicate == OnDuplicate.UPDATE else options.concurrency
-            await _send_all(run, chunks(reader, options.labeller, plan.batch_rows), concurrency)
+            records = identifiers.watch(conversations(reader, options.labeller))
+            await _send_all(run, chunks(reader, records, plan.batch_rows), concurrency)
     journal.complete()
     progress.rejects = rejects.path if progress.rejected else None
     return progress

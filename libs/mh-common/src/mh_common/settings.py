@@ -5,8 +5,10 @@ precedence over the file that `MILVUS_URI_FILE` names, then `.env.local`, then `
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 from itertools import takewhile
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -14,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from mh_common.models import PhiMode
 from mh_common.settings_files import SettingsFileError, file_settings
 
 
@@ -185,6 +188,75 @@ def _checked_url(url: str, schemes: Sequence[str], form: str) -> str:
     except ValueError:  # also raised by urlsplit, for an invalid port
         raise ValueError(message) from None
     return url
+
+
+DataEgress = Annotated[Literal["allowed"] | None, BLANK_IS_NONE]
+"""A permission, in words, to send texts to another machine. Nothing else counts as one."""
+
+_HOST_NAME: Final = re.compile(r"(?=.{1,253}$)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
+
+
+def normal_host(host: str) -> str:
+    """Return a host in the form in which hosts are compared.
+
+    An IP address in its shortest form and without brackets; a name in lower case, without the dot that ends an absolute
+    one.
+    """
+    try:
+        return ip_address(host.strip("[]")).compressed
+    except ValueError:
+        return host.lower().removesuffix(".")
+
+
+class EgressSettings(SettingsGroup):
+    """Which machines count as this one's own when texts are sent. How that is used: docs/privacy.md."""
+
+    trusted_hosts: str = Field(
+        default="",
+        description="Hosts that may get texts like this machine itself, without a permission and without pseudonyms: "
+        "names or IP addresses, separated by commas. Without scheme, port or wildcard; a name does not include those "
+        "below it. They are reached without a proxy.",
+    )
+
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _are_hosts(cls, value: str) -> str:
+        for host in _parts(value):
+            if not _is_host(host):
+                raise ValueError(
+                    "must be host names or IP addresses separated by commas, without scheme, port or wildcard"
+                )
+        return value
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The trusted hosts, each in its `normal_host` form."""
+        return frozenset(normal_host(host) for host in _parts(self.trusted_hosts))
+
+
+def _parts(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _is_host(host: str) -> bool:
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return _HOST_NAME.fullmatch(host) is not None
+    return True
+
+
+class PHISettings(SettingsGroup):
+    """Protected health information: what happens to identifiers in texts for a model at a server."""
+
+    mode: Annotated[PhiMode | None, BLANK_IS_NONE] = Field(
+        default=None,
+        description="off: they are sent as they are. pseudonymise: in their place pseudonyms such as [PERSON_1] are "
+        "sent, and undone in answers. refuse: a text with identifiers is not sent. Empty: pseudonymise for a server "
+        "that is neither this machine nor in EGRESS_TRUSTED_HOSTS, else off. What is not recognised is sent: this is "
+        "not de-identification. The worker and rag-api need the same value; after a change, and with an embedding "
+        "server, the index must be rebuilt.",
+    )
 
 
 class HistorySettings(SettingsGroup):

@@ -35,6 +35,8 @@ ROUTES = {
     "/api/v1/history": CONVERSATIONS,
     "/api/v1/search": RAG,
     "/api/v1/answers": RAG,
+    "/api/v1/identifiers": RAG,
+    "/api/v1/about": RAG,
     "/api/chat": RAG,
     "/api/health": RAG,
     "/documents": RAG,

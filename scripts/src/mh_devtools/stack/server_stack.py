@@ -24,8 +24,9 @@ DATABASE = "legacy_development"
 NO_MILVUS = "http://127.0.0.1:9"
 """Pass this as `milvus_uri` if no index is needed, so that none is started."""
 SETTINGS = (
-    *("ANSWERS_", "CONVERSATIONS_", "DATABASE_", "DOORS_", "EMBEDDING_", "ENVIRONMENT", "HISTORY_", "LOG_", "METRICS_"),
-    *("MILVUS_", "OPENAI_", "OTEL_", "PROMETHEUS_", "REDIS_", "RELAY_", "SEARCH_", "STARTUP_", "WEB_", "WORKER_"),
+    *("ANSWERS_", "CONVERSATIONS_", "DATABASE_", "DOORS_", "EGRESS_", "EMBEDDING_", "ENVIRONMENT", "HISTORY_", "LLM_"),
+    *("LOG_", "METRICS_", "MILVUS_", "OPENAI_", "OTEL_", "PHI_", "PROMETHEUS_", "REDIS_", "RELAY_", "SEARCH_"),
+    *("STARTUP_", "WEB_", "WORKER_"),
 )
 """Prefixes of the services' environment variables."""
 

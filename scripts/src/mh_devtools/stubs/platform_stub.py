@@ -16,9 +16,11 @@ from typing import Any, Final, Self
 from uuid import UUID
 
 from conversations_api.conversations.merging import merge
+from mh_common.identifiers import IdentifierKind
 from mh_common.models import (
     ANSWER_EVENTS,
     MAX_BULK_ROWS,
+    About,
     Answer,
     AnswerDone,
     AnswerEvent,
@@ -39,6 +41,9 @@ from mh_common.models import (
     FieldProblem,
     Helpline,
     HistoryEntry,
+    IdentifierSpan,
+    IdentifiersPreview,
+    IdentifiersPreviewRequest,
     ImportUndo,
     ImportUndone,
     IndexFailurePage,
@@ -47,8 +52,10 @@ from mh_common.models import (
     IndexState,
     IndexStatus,
     IndexSummary,
+    ModelInfo,
     OnDuplicate,
     PartScore,
+    PhiMode,
     QueryOrigin,
     Risk,
     RiskCategory,
@@ -58,6 +65,7 @@ from mh_common.models import (
     SearchHit,
     SearchResult,
     Sentiment,
+    SentTexts,
     Source,
     Usage,
 )
@@ -116,6 +124,15 @@ def _split(text: str) -> Iterator[bytes]:
         yield data[start : start + 99]
 
 
+def _model(name: str, recipient: str, *, remote: bool = False) -> ModelInfo:
+    return ModelInfo(
+        name=name,
+        recipient=recipient,
+        remote=remote,
+        phi_mode=PhiMode.PSEUDONYMISE if remote else PhiMode.OFF,
+    )
+
+
 class _CutResponse(Response):
     """Starts a response and never completes it, so that the connection breaks."""
 
@@ -148,6 +165,8 @@ class StubPlatform:
         tokens: the parts of the answer's text.
         uncited: the sentences of the answer that cite no source.
         noticed: the risk noticed in any question; None as by platforms that screen nothing.
+        sent: what was sent for an answer, for those who ask to see it; None: not told, as by an older platform.
+        about: what answers on the platform.
         stream_end: replaces the rest of a streamed answer after its first two tokens.
         risk_pauses: pause a streamed answer after its risk while this is true.
         stream_pauses: pause a streamed answer after its first two tokens while this is true.
@@ -182,6 +201,14 @@ class StubPlatform:
         self.noticed: AnswerRisk | None = AnswerRisk(risk=Risk())
         self.feedback: list[Mapping[str, Any]] = []
         self.stored_after = 0
+        self.sent: list[SentTexts] | None = []
+        self.about = About(
+            version="1",
+            answers="quotes",
+            language_model=None,
+            embedding=_model("all-MiniLM-L6-v2", "this machine"),
+            safety_screening=True,
+        )
         self.stream_end: str | None = None
         self.risk_pauses = False
         self.stream_pauses = False
@@ -208,6 +235,8 @@ class StubPlatform:
                 Route("/api/v1/answers", self._answer, methods=["POST"]),
                 Route("/api/v1/answers/{id:uuid}/feedback", self._rate, methods=["POST"]),
                 Route("/api/v1/history/{id:uuid}", self._entry),
+                Route("/api/v1/about", self._about),
+                Route("/api/v1/identifiers/preview", self._preview, methods=["POST"]),
             ]
         )
 
@@ -421,6 +450,16 @@ class StubPlatform:
         found = self.answered.get(request.path_params["id"])
         return json_response(found) if found else problem_response(404)
 
+    async def _about(self, request: Request) -> Response:
+        return json_response(self.about)
+
+    async def _preview(self, request: Request) -> Response:
+        text = IdentifiersPreviewRequest.model_validate_json(await request.body()).text
+        start = text.find("Okafor")
+        spans = [IdentifierSpan(start=start, end=start + 6, kind=IdentifierKind.PERSON)] if start >= 0 else []
+        hidden = text.replace("Okafor", "[PERSON_1]")
+        return json_response(IdentifiersPreview(text=hidden, identifiers=spans, phi_mode=PhiMode.PSEUDONYMISE))
+
     async def _answer_events(self) -> AsyncIterator[bytes]:
         """Yield the answer as events, split anywhere."""
         sources, usage, done = self._answer_parts()
@@ -457,5 +496,6 @@ class StubPlatform:
             query_origin=QueryOrigin.QUESTION,
         )
         latency = AnswerLatency(condense=0, search=1, generate=1, total=2)
-        done = AnswerDone(model="extractive", grounded=not self.uncited, uncited_sentences=self.uncited)
+        sent = self.sent if self.queries[-1].get("show_sent") else None
+        done = AnswerDone(model="extractive", grounded=not self.uncited, uncited_sentences=self.uncited, sent=sent)
         return sources, AnswerUsage(usage=Usage(), latency_ms=latency), done

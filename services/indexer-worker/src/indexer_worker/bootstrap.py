@@ -66,9 +66,11 @@ async def build_services(settings: Settings, stack: AsyncExitStack, kinds: Seque
     """Build the services and register each client's clean-up on `stack`.
 
     Raises:
-        EmbedderError, ValueError: the configured embedder does not exist.
+        EmbedderError, ValueError: the configured embedder does not exist, or texts may not be sent to it.
     """
-    embedder = make_embedder(settings.embedding, settings.openai, store=_store(settings.worker))
+    embedder = make_embedder(
+        settings.embedding, settings.openai, settings.egress, settings.phi, store=_store(settings.worker)
+    )
     stack.push_async_callback(embedder.close)
     screening = make_screening(settings.safety)
     stack.push_async_callback(screening.close)

@@ -6,7 +6,7 @@ They run in a process of their own, because the libraries they load (gRPC, onnxr
 import sys
 from contextlib import closing
 
-from mh_common.embeddings import EmbedderError
+from mh_common.embeddings import EmbedderError, plan_embedder
 from mh_common.settings import load_settings
 from mh_common.startup import milvus_store, redis_store, run_or_exit, wait_for_stores
 
@@ -36,6 +36,9 @@ def run_checks(settings: Settings, *, beat: bool) -> None:
         return
     with closing(Runtime(settings)) as runtime:
         try:
+            plan = plan_embedder(settings.embedding, settings.openai, settings.egress, settings.phi)
+            if plan.note:
+                print(f"The indexer worker starts. {plan.note}.", file=sys.stderr)
             runtime.prepare()
         except (VectorStoreError, IndexMismatchError) as error:
             print(f"The indexer worker starts, but its jobs will be postponed: {error}.", file=sys.stderr)

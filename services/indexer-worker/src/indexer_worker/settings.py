@@ -11,7 +11,9 @@ from mh_common.metrics import FOLDER_VARIABLE
 from mh_common.settings import (
     BLANK_IS_NONE,
     ConversationsSettings,
+    EgressSettings,
     MilvusSettings,
+    PHISettings,
     RedisSettings,
     SafetySettings,
     ServiceSettings,
@@ -137,6 +139,8 @@ class Settings(ServiceSettings):
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
     openai: OpenAISettings = Field(default_factory=OpenAISettings)
     safety: SafetySettings = Field(default_factory=SafetySettings)
+    egress: EgressSettings = Field(default_factory=EgressSettings)
+    phi: PHISettings = Field(default_factory=PHISettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)

@@ -75,6 +75,11 @@ def test_a_mismatched_collection_postpones_jobs_and_says_what_to_do(
         ({"WORKER_TIME_LIMIT": "-1"}, "Invalid settings. WORKER_TIME_LIMIT: "),
         ({"METRICS_PORT": "9100"}, "Invalid settings. METRICS: METRICS_PORT needs PROMETHEUS_"),
         ({"EMBEDDING_DIMENSION": ""}, "The indexer worker cannot start. Set EMBEDDING_DIMENSION"),
+        (
+            {"EMBEDDING_BASE_URL": "http://tei.example/v1"},
+            "The indexer worker cannot start. Texts may not be sent to the embedding server at tei.example: set "
+            "EMBEDDING_DATA_EGRESS=allowed",
+        ),
     ],
 )
 def test_invalid_settings_are_reported_in_one_line(

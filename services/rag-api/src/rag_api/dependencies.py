@@ -6,11 +6,14 @@ from typing import Annotated, Final, cast
 
 from fastapi import Depends, Request
 from mh_client import AsyncClient
+from mh_common.models import About
 from mh_common.web.health import Check
 
+from rag_api.answers.background import BackgroundWriter
 from rag_api.answers.language_models import LanguageModels
 from rag_api.answers.service import AnswerService
 from rag_api.feedback.service import FeedbackService
+from rag_api.identifiers.service import IdentifierService
 from rag_api.safety.screening import ScreeningService
 from rag_api.search.service import SearchService
 from rag_api.settings import IntegrationSettings
@@ -24,6 +27,8 @@ class AppState:
     """Objects that live as long as the application.
 
     Attributes:
+        about: what answers and searches here.
+        background: answers background prompts of chat programs.
         heartbeat: seconds without an event after which a streamed answer sends a keep-alive comment.
         integrations: settings of the integrations.
         checks: readiness checks by name of the dependency.
@@ -32,8 +37,11 @@ class AppState:
     search: SearchService
     answers: AnswerService
     language_models: LanguageModels
+    background: BackgroundWriter
     feedback: FeedbackService
     screening: ScreeningService
+    identifiers: IdentifierService
+    about: About
     conversations: AsyncClient
     heartbeat: float
     integrations: IntegrationSettings

@@ -10,12 +10,15 @@ import httpx
 import structlog
 from fastapi import FastAPI
 from mh_client import AsyncClient, MHError
-from mh_common.embeddings import Embedder, EmbedderError, make_embedder
+from mh_common.egress import EgressNotAllowedError
+from mh_common.embeddings import Embedder, EmbedderError, EmbeddingPlan, make_embedder, plan_embedder
 from mh_common.embeddings.redis_vectors import RedisVectors
 from mh_common.errors import UnavailableError
+from mh_common.identifiers import Recognizer, make_recognizer
 from mh_common.logging import configure_logging
 from mh_common.milvus import make_client as make_milvus_client
-from mh_common.models import MAX_ID
+from mh_common.models import MAX_ID, PhiMode
+from mh_common.outgoing import RecognizerOnDemand
 from mh_common.risk import LexiconScreener, make_screener
 from mh_common.settings import load_settings
 from mh_common.tracing import inject_trace_headers
@@ -25,13 +28,18 @@ from redis.asyncio import Redis
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from rag_api.answers.language_models import LanguageModels, extractive_backends, make_client
+from rag_api.about.routes import router as about
+from rag_api.about.service import describe
+from rag_api.answers.background import BackgroundWriter
+from rag_api.answers.language_models import LanguageModels, make_client
 from rag_api.answers.records import AnswerRecorder, HistoryRecorder, RecordQueue
 from rag_api.answers.routes import router as answers
 from rag_api.answers.service import AnswerService
 from rag_api.dependencies import STATE, AppState, state_of
 from rag_api.feedback.routes import router as feedback
 from rag_api.feedback.service import FeedbackService
+from rag_api.identifiers.routes import router as identifiers
+from rag_api.identifiers.service import IdentifierService
 from rag_api.integrations.chat.routes import router as chat
 from rag_api.integrations.dify.routes import router as dify
 from rag_api.integrations.documents.routes import router as documents
@@ -51,7 +59,12 @@ from rag_api.settings import IntegrationSettings, SafetySettings, Settings
 
 log = structlog.get_logger(__name__)
 
+log = structlog.get_logger(__name__)
+
 SERVICE: Final = "rag-api"
+
+EGRESS_NOT_ALLOWED: Final = "egress_not_allowed"
+"""Logged at start if there is a key for a server that may not get texts; `hint` says what is used, and what to set."""
 
 DESCRIPTION: Final = (
     "Semantic search over counselling conversations, and suggestions for counselors grounded in the most similar ones. "
@@ -82,10 +95,10 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
         description=DESCRIPTION,
         checks=lambda request: state_of(request).checks,
         statuses=STATUS_OF,
-        startup_errors=(EmbedderError,),
+        startup_errors=(EmbedderError, EgressNotAllowedError),
         middleware=_cors_middleware(settings.doors),
     )
-    for router in (search, answers, feedback, search_for_tools, documents, healthcheck, dify):
+    for router in (search, answers, feedback, identifiers, about, search_for_tools, documents, healthcheck, dify):
         app.include_router(router)
     mount_openai(app)
     for router in (chat, mcp):
@@ -111,7 +124,16 @@ def _cors_middleware(settings: IntegrationSettings) -> list[Middleware]:
 
 async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: AsyncExitStack) -> Mapping[str, Any]:
     """Create everything that lives as long as the application, and register its clean-up on the stack."""
-    embedder = make_embedder(settings.embedding, settings.openai, store=_query_vector_store(settings, stack))
+    plan = plan_embedder(settings.embedding, settings.openai, settings.egress, settings.phi)
+    recognizer = _recognizer(settings, plan)
+    embedder = make_embedder(
+        settings.embedding,
+        settings.openai,
+        settings.egress,
+        settings.phi,
+        store=_query_vector_store(settings, stack),
+        recognizer=recognizer,
+    )
     stack.push_async_callback(embedder.close)
     milvus = make_milvus_client(settings.milvus.uri, settings.milvus.token, settings.milvus.timeout)
     stack.push_async_callback(milvus.close)
@@ -140,15 +162,18 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
         await stack.enter_async_context(records.running())
     client = make_client(settings)
     stack.push_async_callback(client.close)
-    language_models = LanguageModels(settings, client)
-    configured = language_models.configured
-    backends = language_models.backends(configured) if configured else extractive_backends(embedder, screening)
+    models = LanguageModels(settings, client, embedder, plan.recipient, recognizer, screening)
+    for hint in filter(None, (plan.note, _unused_key(settings))):
+        log.warning(EGRESS_NOT_ALLOWED, hint=hint)
     state = AppState(
         search=search,
-        answers=AnswerService(search, backends, screening, settings.answers, records),
-        language_models=language_models,
+        answers=AnswerService(search, models.default_backends, screening, settings.answers, records),
+        language_models=models,
+        background=BackgroundWriter(models),
         feedback=FeedbackService(conversations),
         screening=screening,
+        identifiers=IdentifierService(recognizer, plan.phi_mode if models.configured is None else models.phi_mode),
+        about=describe(SERVICE, models, embedder, plan, settings.safety.screening == "on"),
         conversations=conversations,
         heartbeat=settings.answers.heartbeat,
         integrations=settings.doors,
@@ -171,6 +196,26 @@ def _screening(settings: SafetySettings, stack: AsyncExitStack) -> ScreeningServ
 
 def _today() -> date:
     return datetime.now(UTC).date()
+
+
+def _recognizer(settings: Settings, plan: EmbeddingPlan) -> Recognizer:
+    """Return the recognizer: made at once if texts need it before they are sent, else for the first preview."""
+    phi_mode = settings.language_model_server.phi_mode(settings.phi)
+    has_key = settings.openai.api_key is not None or settings.doors.request_keys
+    is_asked = has_key and settings.may_ask_language_model and phi_mode is not PhiMode.OFF
+    if is_asked or plan.phi_mode is not PhiMode.OFF:
+        return make_recognizer()
+    return RecognizerOnDemand(make_recognizer)
+
+
+def _unused_key(settings: Settings) -> str | None:
+    """Return a hint for the operator if there is a key for a language model that may not get texts; else None."""
+    if settings.openai.api_key is None or settings.answers.mode == "quotes" or settings.may_ask_language_model:
+        return None
+    return (
+        "Answers quote the conversations, although there is OPENAI_API_KEY: set LLM_DATA_EGRESS=allowed to send "
+        f"questions and conversations to {settings.language_model_server.name}, or ANSWERS_MODE=quotes to leave it so"
+    )
 
 
 def _query_vector_store(settings: Settings, stack: AsyncExitStack) -> RedisVectors | None:

@@ -67,6 +67,13 @@ ANSWERS_WITHHELD: Final = Counter(
 )
 
 
+BACKGROUND_PROMPTS: Final = Counter(
+    "mh_background_prompts_total",
+    "Background prompts of chat programs that are for the language model, by task and outcome: written, or why not.",
+    ("task", "outcome"),
+)
+
+
 @contextmanager
 def search_part(part: Literal["embed", "search", "fetch"]) -> Iterator[None]:
     """Record the block as one part of a search."""

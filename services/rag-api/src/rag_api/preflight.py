@@ -13,7 +13,7 @@ async def wait_until_usable(settings: Settings) -> None:
     Embedding server and language model are not called: they cost money, and parts of the service work without them.
     """
     try:
-        embedder = make_embedder(settings.embedding, settings.openai)
+        embedder = make_embedder(settings.embedding, settings.openai, settings.egress, settings.phi)
     except (EmbedderError, ValueError) as error:
         raise StoreRefusedError(str(error)) from error
     await embedder.close()

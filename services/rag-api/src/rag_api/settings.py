@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
+from mh_common.egress import OPENAI_URL, Recipient, recipient_at
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 from mh_common.settings import (
     BLANK_IS_NONE,
     ConversationsSettings,
+    DataEgress,
+    EgressSettings,
     HistorySettings,
     MilvusSettings,
+    PHISettings,
     ServiceSettings,
     SettingsGroup,
     WebSettings,
@@ -69,8 +73,9 @@ class AnswersSettings(SettingsGroup):
 
     mode: Literal["auto", "model", "quotes"] = Field(
         default="auto",
-        description="model: a language model generates answers; needs OPENAI_API_KEY. quotes: answers quote the "
-        "conversations, without a language model. auto: model if there is a key, else quotes.",
+        description="model: a language model generates answers; needs OPENAI_API_KEY and, unless OPENAI_BASE_URL is "
+        "this machine or trusted, LLM_DATA_EGRESS. quotes: answers quote the conversations, without a language model. "
+        "auto: model if there is what it needs, else quotes.",
     )
     time_limit: float = Field(
         default=60.0,
@@ -137,6 +142,17 @@ class SafetySettings(_Screening):
         return self.country.split(",") if self.country else []
 
 
+class LLMSettings(SettingsGroup):
+    """Permission to use a language model on another machine."""
+
+    data_egress: DataEgress = Field(
+        default=None,
+        description="allowed: questions, their history and the conversations found may be sent to the language model, "
+        "although OPENAI_BASE_URL is neither this machine nor in EGRESS_TRUSTED_HOSTS. Empty: they may not, and "
+        "answers quote the conversations even if there is a key.",
+    )
+
+
 class IntegrationSettings(SettingsGroup):
     """Integrations with other programs: Dify, OpenAI-compatible clients, MCP clients, web pages of other origins."""
 
@@ -155,9 +171,10 @@ class IntegrationSettings(SettingsGroup):
         description="URL at which users reach the platform, for links to conversations; empty: that of the request.",
     )
     request_keys: bool = Field(
-        default=True,
-        description="Whether callers of /api/chat may send their own key for the language model at OPENAI_BASE_URL, "
-        "even with ANSWERS_MODE=quotes. false: only the configured key is used.",
+        default=False,
+        description="Whether callers of /api/chat may use a key of their own for the language model at "
+        "OPENAI_BASE_URL, even with ANSWERS_MODE=quotes; LLM_DATA_EGRESS and PHI_MODE hold for them too. false: who "
+        "sends a key is answered by quotes, and told so.",
     )
 
     @property
@@ -167,12 +184,15 @@ class IntegrationSettings(SettingsGroup):
 
 
 class Settings(ServiceSettings):
-    """All settings of rag-api. Without OPENAI_API_KEY, answers quote the conversations, without a language model."""
+    """All settings of rag-api. Answers quote the conversations unless a language model has a key and may get texts."""
 
     milvus: MilvusSettings = Field(default_factory=MilvusSettings)
     conversations: ConversationsSettings = Field(default_factory=ConversationsSettings)
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
     openai: OpenAISettings = Field(default_factory=OpenAISettings)
+    llm: LLMSettings = Field(default_factory=LLMSettings)
+    egress: EgressSettings = Field(default_factory=EgressSettings)
+    phi: PHISettings = Field(default_factory=PHISettings)
     search: SearchSettings = Field(default_factory=SearchSettings)
     answers: AnswersSettings = Field(default_factory=AnswersSettings)
     safety: SafetySettings = Field(default_factory=SafetySettings)
@@ -188,8 +208,22 @@ class Settings(ServiceSettings):
             missing.append("OPENAI_API_KEY, or ANSWERS_MODE=quotes to run without a language model")
         return missing
 
+    @property
+    def language_model_server(self) -> Recipient:
+        """The server of the language model, which may not be allowed to get texts."""
+        return recipient_at(self.openai.base_url or OPENAI_URL, self.egress)
+
+    @property
+    def may_ask_language_model(self) -> bool:
+        """Whether questions and conversations may be sent to that server."""
+        return self.language_model_server.may_get_texts(self.llm.data_egress)
+
     @model_validator(mode="after")
-    def _model_has_a_key(self) -> Self:
+    def _model_can_be_used(self) -> Self:
         if self.answers.mode == "model" and self.openai.api_key is None:
             raise ValueError("ANSWERS_MODE=model needs OPENAI_API_KEY")
+        if self.answers.mode == "model" and not self.may_ask_language_model:
+            raise ValueError(
+                f"ANSWERS_MODE=model needs LLM_DATA_EGRESS=allowed to send texts to {self.language_model_server.name}"
+            )
         return self

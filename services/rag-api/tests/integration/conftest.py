@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from indexer_worker.vector_store.collection import ensure_collection
 from indexer_worker.vector_store.rows import vector_row
 from mh_common import vector_index as fields
-from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder
+from mh_common.embeddings import CachedEmbedder, EmbeddingSettings, OpenAISettings, make_embedder
 from mh_common.logging import configure_logging
 from mh_common.models import Conversation, IndexStatus, Sentiment
 from mh_common.settings import ConversationsSettings, MilvusSettings
@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from pymilvus import AsyncMilvusClient
 from rag_api.answers.records import AnswerRecorder
 from rag_api.main import SERVICE, create_app
-from rag_api.settings import AnswersSettings, SearchSettings, Settings
+from rag_api.settings import AnswersSettings, LLMSettings, SearchSettings, Settings
 
 DIMENSION = 64
 CREATED = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
@@ -95,6 +95,18 @@ def with_model(settings: Settings, stub: StubOpenAI) -> Settings:
     """Settings with a language model: the stub."""
     openai = OpenAISettings(api_key=SecretStr(stub.api_key), base_url=stub.base_url, model="stub-chat", timeout=5)
     return settings.model_copy(update={"openai": openai})
+
+
+@pytest.fixture
+def with_remote_model(with_model: Settings) -> Settings:
+    """Settings with the stub as a language model on another machine, which may get texts.
+
+    Systems look up 127.1 as 127.0.0.1, but this notation does not count as an address of this machine.
+    """
+    openai = with_model.openai.model_copy(
+        update={"base_url": (with_model.openai.base_url or "").replace("127.0.0.1", "127.1")}
+    )
+    return with_model.model_copy(update={"openai": openai, "llm": LLMSettings(data_egress="allowed")})
 
 
 @pytest.fixture
@@ -180,10 +192,16 @@ def conversation() -> MakeConversation:
 @pytest.fixture
 async def index(milvus_client: AsyncMilvusClient, settings: Settings, table: ConversationTable) -> WriteIndex:
     """Write conversations to the API's table and, like the worker, to the index, which is empty at first."""
-    await _empty(milvus_client, fields.describe("stub-embedding", DIMENSION))
+
+    def made() -> CachedEmbedder:
+        return make_embedder(settings.embedding, settings.openai, settings.egress, settings.phi)
+
+    described = made()
+    await described.close()
+    await _empty(milvus_client, fields.describe(described.model, described.dimension))
 
     async def write(rows: Sequence[Conversation]) -> None:
-        embedder = make_embedder(settings.embedding, settings.openai)
+        embedder = made()
         if not await milvus_client.has_collection(fields.COLLECTION):
             await ensure_collection(milvus_client, embedder.model, embedder.dimension)
         read = [row.as_read() for row in rows]

@@ -34,9 +34,15 @@ async def indexed(index: WriteIndex, conversation: MakeConversation) -> None:
 
 @pytest.fixture
 def keyless(settings: Settings, stub: StubOpenAI) -> Settings:
-    """Settings with the URL of a language model, but without a key."""
+    """Settings with the URL of a language model, but without a key; callers may use theirs."""
     openai = settings.openai.model_copy(update={"base_url": stub.base_url, "model": "stub-chat"})
-    return settings.model_copy(update={"openai": openai})
+    return settings.model_copy(update={"openai": openai, "doors": IntegrationSettings(request_keys=True)})
+
+
+@pytest.fixture
+def open_with_model(with_model: Settings) -> Settings:
+    """Settings with a language model, where callers may use keys of their own."""
+    return with_model.model_copy(update={"doors": IntegrationSettings(request_keys=True)})
 
 
 @pytest.fixture
@@ -153,9 +159,9 @@ async def test_the_callers_key_is_used_for_that_request_only(
 
 
 async def test_the_callers_key_takes_precedence(
-    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, open_with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
-    with served(with_model) as url:
+    with served(open_with_model) as url:
         refused = await ask(http, url, api_key=OWN_KEY)
         assert (await ask(http, url)).text == stub.reply
     assert refused.status_code == 502
@@ -164,15 +170,15 @@ async def test_the_callers_key_takes_precedence(
 
 
 async def test_calls_with_the_callers_key_are_not_counted_as_cost(
-    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
+    served: ServeApp, open_with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
-    openai = with_model.openai.model_copy(update={"prompt_price": 1000.0})
+    openai = open_with_model.openai.model_copy(update={"prompt_price": 1000.0})
 
     async def cost(url: str) -> list[str]:
         metrics = (await http.get(f"{url}/metrics")).text
         return [line for line in metrics.splitlines() if line.startswith("mh_llm_cost")]
 
-    with served(with_model.model_copy(update={"openai": openai})) as url:
+    with served(open_with_model.model_copy(update={"openai": openai})) as url:
         before = await cost(url)
         await ask(http, url, api_key=stub.api_key)
         assert await cost(url) == before
@@ -180,13 +186,21 @@ async def test_calls_with_the_callers_key_are_not_counted_as_cost(
         assert await cost(url) != before
 
 
-async def test_callers_keys_can_be_disabled(
-    served: ServeApp, keyless: Settings, stub: StubOpenAI, http: httpx.AsyncClient
+async def test_by_default_who_sends_a_key_is_answered_by_quotes_and_told_so(
+    served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
-    with served(keyless.model_copy(update={"doors": IntegrationSettings(request_keys=False)})) as url:
+    assert not IntegrationSettings().request_keys
+    with served(with_model) as url:
         response = await ask(http, url, api_key=OWN_KEY)
-    assert response.status_code == 403
-    assert "DOORS_REQUEST_KEYS" in response.json()["error"]
+        other = await ask(http, url, api_key=OWN_KEY, model="another-model")
+    assert response.status_code == other.status_code == 200
+    first, second = response.text.split("\n\n")[:2]
+    assert first.startswith("No language model was asked: your key was not used")
+    assert "DOORS_REQUEST_KEYS" in first
+    assert second.startswith("Quotes from")
+    assert "“Rise at the same hour every day.” [1]" in response.text
+    assert "\n\nSources:\n[1] My patient cannot fall asleep " in response.text
+    assert OWN_KEY not in response.text
     assert stub.chats() == []
 
 

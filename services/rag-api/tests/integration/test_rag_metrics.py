@@ -8,27 +8,11 @@ import httpx
 import pytest
 from mh_common.metrics import exposition
 from mh_devtools.stubs.openai_stub import Fault, StubOpenAI
-from mh_devtools.testing.exposition import metric_value
+from mh_devtools.testing.exposition import MetricDeltas, metric_value
 from mh_devtools.testing.fixtures import ConversationTable, MakeConversation, RunApp, WriteIndex
 from rag_api.answers.instrumented import InstrumentedLanguageModel
 from rag_api.answers.llm import SERVER_DEFAULTS, Completion, Message, SamplingParams
 from rag_api.settings import Settings
-
-
-class MetricDeltas:
-    """How much metrics have increased since this object was created."""
-
-    def __init__(self, client: httpx.AsyncClient, before: str) -> None:
-        self._client = client
-        self._before = before
-
-    @classmethod
-    async def since_now(cls, client: httpx.AsyncClient) -> "MetricDeltas":
-        return cls(client, (await client.get("/metrics")).text)
-
-    async def __call__(self, name: str, **labels: str) -> float:
-        current = (await self._client.get("/metrics")).text
-        return metric_value(current, name, **labels) - metric_value(self._before, name, **labels)
 
 
 async def test_the_parts_of_a_search_are_timed(
@@ -141,6 +125,7 @@ class SilentLanguageModel:
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
+        self.name = "silent"
 
     async def complete(
         self, messages: Sequence[Message], deadline: float, sampling: SamplingParams = SERVER_DEFAULTS

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from mh_common.models import ConversationTurn, Source
-from rag_api.answers.prompts import Prompt, Prompts, make_environment
+from rag_api.answers.prompts import BackgroundTask, Prompt, Prompts, make_environment
 from rag_api.answers.tokens import EstimatingTokenCounter
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
@@ -51,7 +51,14 @@ RENDERED = {
     "answer_instructions.txt": text_of(
         PROMPTS.answer("And at night?", SOURCES[:1], instructions="Answer in French. Leave the citations out.")
     ),
+    "answer_placeholders.txt": text_of(
+        PROMPTS.answer("How do I help Ada?", SOURCES[:1], prepare=lambda text: text.replace("Ada", "[PERSON_1]"))
+    ),
     "condense.txt": text_of(PROMPTS.rewrite_query("And at night?", TURNS)),
+    "condense_placeholders.txt": text_of(
+        PROMPTS.rewrite_query("And Ada?", TURNS, prepare=lambda text: text.replace("Ada", "[PERSON_1]"))
+    ),
+    **{f"background_{task}.txt": text_of(PROMPTS.background(task, TURNS)) for task in BackgroundTask},
     "version.txt": f"{PROMPTS.identity.version} {PROMPTS.identity.template_hash}\n",
 }
 

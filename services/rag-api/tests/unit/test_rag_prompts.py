@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from mh_common.models import ConversationTurn, Source
-from rag_api.answers.prompts import Prompt, Prompts, QuestionTooLongError, make_environment, sanitize_input
+from rag_api.answers.prompts import (
+    MAX_BACKGROUND_TURNS,
+    BackgroundTask,
+    Prompt,
+    Prompts,
+    QuestionTooLongError,
+    make_environment,
+    sanitize_input,
+)
 from rag_api.answers.tokens import EstimatingTokenCounter, count_tokens
 
 ENVIRONMENT = make_environment()
@@ -116,6 +124,76 @@ def test_no_turn_can_close_its_fence(question: str, turns: list[tuple[str, str]]
     assert match is not None
     assert len(re.findall(rf"^<<<{match[1]} .*>>>$", prompt.user, re.MULTILINE)) == 2 * len(turns) + 2
     assert prompt.user.count("<<<") == 2 * len(turns) + 2
+
+
+@given(
+    st.sampled_from(BackgroundTask),
+    st.lists(st.tuples(st.sampled_from(["user", "assistant"]), hostile.filter(str.strip)), max_size=9),
+)
+def test_no_text_of_a_chat_can_close_its_fence(task: BackgroundTask, turns: list[tuple[str, str]]) -> None:
+    given_turns = [
+        ConversationTurn.model_construct(role=role, content=content)  # type: ignore[arg-type]
+        for role, content in turns
+    ]
+    prompt = Prompts(ENVIRONMENT, COUNTER, 100_000).background(task, given_turns)
+    match = re.search(r"<<<([0-9a-f]{16}) and end with", prompt.system)
+    assert match is not None
+    fences = 2 * min(len(turns), MAX_BACKGROUND_TURNS)
+    assert len(re.findall(rf"^<<<{match[1]} .*>>>$", prompt.user, re.MULTILINE)) == fences
+    assert prompt.user.count("<<<") == fences
+
+
+def test_every_text_but_our_own_is_prepared_after_it_is_cleaned() -> None:
+    seen: list[str] = []
+
+    def prepare(text: str) -> str:
+        seen.append(text)
+        return text.replace("Ada", "[PERSON_1]")
+
+    turns = [ConversationTurn(role="user", content="A\u200bda <b>")]
+    prompts = prompts_with_fixed_nonce()
+    asked = [
+        prompts.answer("A\u200bda?", [source("A\u00adda", "Ada.")], "Ada!", "Ask Ada.", prepare),
+        prompts.rewrite_query("Ada?", turns, prepare),
+        *(prompts.background(task, turns, prepare) for task in BackgroundTask),
+    ]
+    for prompt in asked:
+        assert "Ada" not in prompt.system + prompt.user
+        assert "[PERSON_1]" in prompt.user
+        assert "placeholders such as [PERSON_1]" in prompt.system
+    assert set(seen) == {"Ada?", "Ada!", "Ask Ada.", "Ada", "Ada.", "Ada < b>"}
+    assert "placeholders" not in prompts.answer("q", [source()], prepare=prepare).system
+
+
+def test_an_error_of_preparing_is_raised() -> None:
+    def prepare(text: str) -> str:
+        raise PermissionError
+
+    prompts = prompts_with_fixed_nonce()
+    with pytest.raises(PermissionError):
+        prompts.answer("q", [source()], prepare=prepare)
+    with pytest.raises(PermissionError):
+        prompts.rewrite_query("q", [], prepare)
+    with pytest.raises(PermissionError):
+        prompts.background(BackgroundTask.TITLE, [ConversationTurn(role="user", content="q")], prepare)
+
+
+def test_prompts_with_pseudonyms_keep_to_the_budget_and_no_name_is_cut_in_two() -> None:
+    prompts = prompts_with_fixed_nonce(2048)
+    long = "Zorblax met Zorblax. " * 20_000
+    turns = [ConversationTurn(role="user", content="Zorblax met Zorblax. " * 380)] * 9
+
+    def prepare(text: str) -> str:
+        return re.sub(r"\bZorblax\b", "[PERSON_1]", text)
+
+    for prompt in (
+        prompts.answer("Zorblax?", [source("Zorblax?", long), source("q", long, 2)], prepare=prepare),
+        prompts.rewrite_query("Zorblax?", turns, prepare),
+        prompts.background(BackgroundTask.TAGS, turns, prepare),
+    ):
+        assert count_tokens(COUNTER, prompt.system) + count_tokens(COUNTER, prompt.user) <= 2048
+        assert "Zo" not in prompt.user
+        assert "[PERSON_1]" in prompt.user
 
 
 def test_each_prompt_has_a_new_nonce() -> None:

@@ -1,6 +1,7 @@
 """Settings from the environment."""
 
 import pytest
+from mh_common.models import PhiMode
 from mh_common.settings import load_settings
 from rag_api.settings import Settings
 
@@ -11,16 +12,42 @@ def test_variable_names_follow_the_settings_path(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("ANSWERS_TIME_LIMIT", "20")
     monkeypatch.setenv("ANSWERS_CONTEXT_WINDOW", "9000")
     monkeypatch.setenv("OPENAI_MODEL", "gpt-5")
+    monkeypatch.setenv("LLM_DATA_EGRESS", "allowed")
+    monkeypatch.setenv("EMBEDDING_DATA_EGRESS", "allowed")
+    monkeypatch.setenv("EGRESS_TRUSTED_HOSTS", "tei, 10.0.0.7")
+    monkeypatch.setenv("PHI_MODE", "refuse")
     settings = Settings(_env_file=None)
     assert settings.milvus.uri == "http://milvus:19530"
     assert settings.search.embed_timeout == 3
     assert (settings.answers.time_limit, settings.answers.context_window) == (20, 9000)
     assert settings.openai.model == "gpt-5"
+    assert (settings.llm.data_egress, settings.embedding.data_egress) == ("allowed", "allowed")
+    assert settings.egress.hosts == {"tei", "10.0.0.7"}
+    assert settings.phi.mode is PhiMode.REFUSE
 
 
 def test_an_empty_key_counts_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "")
     assert Settings(_env_file=None).openai.api_key is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("LLM_DATA_EGRESS", "yes"), ("EMBEDDING_DATA_EGRESS", "true"), ("PHI_MODE", "on"), ("EGRESS_TRUSTED_HOSTS", "*")],
+)
+def test_nothing_but_the_word_lets_texts_out(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit, match=variable):
+        load_settings(Settings)
+
+
+def test_what_compose_passes_on_unset_lets_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LLM_DATA_EGRESS", "EMBEDDING_DATA_EGRESS", "PHI_MODE", "EGRESS_TRUSTED_HOSTS"):
+        monkeypatch.setenv(variable, "")
+    settings = Settings(_env_file=None)
+    assert not settings.may_ask_language_model
+    assert settings.language_model_server.name == "api.openai.com"
+    assert (settings.phi.mode, settings.egress.hosts) == (None, frozenset())
 
 
 def test_an_invalid_variable_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,22 +38,33 @@ Turns = Sequence[ConversationTurn | Mapping[str, str]]
 """The conversation history, oldest first: `role` is user or assistant, `content` the text."""
 
 
-def answer(question: str, top_k: int = 3, conversation_history: Turns = (), user_id: str | None = None) -> Call[Answer]:
+def answer(
+    question: str,
+    top_k: int = 3,
+    conversation_history: Turns = (),
+    user_id: str | None = None,
+    show_sent: bool = False,
+) -> Call[Answer]:
     """Suggest how to help a patient, grounded in the `top_k` (1 to 20) best matching conversations.
 
-    `conversation_history` has the earlier turns of a follow-up question; `user_id` is the user who asks. Waits up to
-    60 s. Retried only if the server cannot have processed it, because each call of a language model costs money.
+    `conversation_history` has the earlier turns of a follow-up question; `user_id` is the user who asks. With
+    `show_sent` the answer has in `sent` what was sent to which server for it. Waits up to 60 s. Retried only if the
+    server cannot have processed it, because each call of a language model costs money.
     """
-    return _call(question, top_k, conversation_history, user_id, "application/json")
+    return _call(question, top_k, conversation_history, user_id, show_sent, "application/json")
 
 
-def answer_events(question: str, top_k: int, conversation_history: Turns, user_id: str | None) -> Call[Answer]:
+def answer_events(
+    question: str, top_k: int, conversation_history: Turns, user_id: str | None, show_sent: bool
+) -> Call[Answer]:
     """Return the call for a streamed answer, for `read_events`."""
-    return _call(question, top_k, conversation_history, user_id, "text/event-stream")
+    return _call(question, top_k, conversation_history, user_id, show_sent, "text/event-stream")
 
 
-def _call(question: str, top_k: int, history: Turns, user_id: str | None, accept: str) -> Call[Answer]:
+def _call(question: str, top_k: int, history: Turns, user_id: str | None, show_sent: bool, accept: str) -> Call[Answer]:
     values: dict[str, Any] = {"question": question, "top_k": top_k}
+    if show_sent:
+        values["show_sent"] = True
     if history:
         values["conversation_history"] = [
             turn.model_dump() if isinstance(turn, ConversationTurn) else turn for turn in history

@@ -7,8 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from mh_common.embeddings.cache import CachedEmbedder
-from mh_common.embeddings.factory import make_embedder
-from mh_common.embeddings.protocol import Embedder, EmbedderError, TextUse, VectorLengthError
+from mh_common.embeddings.factory import EmbeddingPlan, make_embedder, plan_embedder
+from mh_common.embeddings.protocol import Embedder, EmbedderError, TextUse, TextWithheldError, VectorLengthError
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 
 if TYPE_CHECKING:
@@ -20,14 +20,17 @@ __all__ = [
     "CachedEmbedder",
     "Embedder",
     "EmbedderError",
+    "EmbeddingPlan",
     "EmbeddingSettings",
     "LocalEmbedder",
     "OpenAICompatibleEmbedder",
     "OpenAISettings",
     "TextEmbeddingsInferenceEmbedder",
     "TextUse",
+    "TextWithheldError",
     "VectorLengthError",
     "make_embedder",
+    "plan_embedder",
 ]
 
 # Since 1.29 onnxruntime sends telemetry unless this is set before it is imported. Nothing here may send data that the

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Unpack
 
-from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, omit
+from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, DefaultAsyncHttpxClient, omit
 from openai.types import CreateEmbeddingResponse
 
+from mh_common.egress import LOCAL, OPENAI_URL, ClientOptions
 from mh_common.embeddings.protocol import EmbedderError
 from mh_common.embeddings.remote import (
     REFUSED,
@@ -37,15 +38,29 @@ class OpenAICompatibleEmbedder(RemoteEmbedder):
         base_url: URL including `/v1`; None for OpenAI itself.
         model, dimension: as in `RemoteEmbedder`. The dimension is sent to the server only if it differs from the
             native length of one of OpenAI's models, because other servers reject the parameter.
+        client_options: `Recipient.client_options` of the server.
         options: as in `RemoteEmbedder`; OpenAI accepts 2,048 texts in one request.
     """
 
     def __init__(
-        self, *, api_key: str, base_url: str | None, model: str, dimension: int, **options: Unpack[RemoteOptions]
+        self,
+        *,
+        api_key: str,
+        base_url: str | None,
+        model: str,
+        dimension: int,
+        client_options: ClientOptions = LOCAL.client_options,
+        **options: Unpack[RemoteOptions],
     ) -> None:
         super().__init__(model=model, dimension=dimension, **options)
-        # RemoteEmbedder does the retries, with a bound on the total wait.
-        self._client = AsyncOpenAI(api_key=api_key, base_url=base_url, timeout=self._timeout, max_retries=0)
+        self._client = AsyncOpenAI(
+            api_key=api_key,
+            base_url=base_url or OPENAI_URL,
+            timeout=self._timeout,
+            # RemoteEmbedder does the retries, with a bound on the total wait.
+            max_retries=0,
+            http_client=DefaultAsyncHttpxClient(**client_options),
+        )
         shortened = NATIVE_DIMENSIONS.get(model, dimension) != dimension
         self._dimensions = dimension if shortened else omit
 

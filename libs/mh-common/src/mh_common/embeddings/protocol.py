@@ -76,3 +76,17 @@ class VectorLengthError(EmbedderError):
 
     def __init__(self, message: str, *, transient: bool = True, retry_after: float | None = None) -> None:
         super().__init__(message, transient=transient, retry_after=retry_after)
+
+
+class TextWithheldError(EmbedderError):
+    """A text was not sent to the embedding server, because of the identifiers in it. Retrying is useless.
+
+    Args:
+        reason: why, in words that complete "It was not sent: it …".
+    """
+
+    def __init__(self, reason: str, *, transient: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(reason, transient=transient, retry_after=retry_after)
+
+    def __str__(self) -> str:
+        return f"The text was not sent to the embedding server: it {self.args[0]}"

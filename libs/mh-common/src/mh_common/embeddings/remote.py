@@ -13,6 +13,7 @@ from typing import TypedDict
 
 from mh_common.embeddings import metrics
 from mh_common.embeddings.protocol import EmbedderError, TextUse, VectorLengthError
+from mh_common.embeddings.sent import record
 from mh_common.retries import Backoff, retry_after_from_headers
 
 MAX_TEXT_BYTES = 24_000
@@ -129,7 +130,9 @@ class RemoteEmbedder(ABC):
 
     async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         """See `Embedder.embed`; prefixes for the use are already part of the texts."""
-        batches = _batches([self._prepare(text) for text in texts], self._batch_size)
+        prepared = [self._prepare(text) for text in texts]
+        record(prepared)
+        batches = _batches(prepared, self._batch_size)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._embed_batch(batch)) for batch in batches]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, SecretStr
 
-from mh_common.settings import BLANK_IS_NONE, SettingsGroup
+from mh_common.settings import BLANK_IS_NONE, DataEgress, SettingsGroup
 
 # An empty key must not count as a key.
 _Key = Annotated[SecretStr | None, BLANK_IS_NONE]
@@ -14,10 +14,17 @@ _Url = Annotated[Annotated[str, Field(pattern=r"^https?://")] | None, BLANK_IS_N
 
 
 class OpenAISettings(SettingsGroup):
-    """OpenAI or an OpenAI-compatible server."""
+    """OpenAI or a server with its API. If it is remote, it needs LLM_DATA_EGRESS or EMBEDDING_DATA_EGRESS as well."""
 
-    api_key: _Key = Field(default=None, description="API key. Without one, nothing is sent to OpenAI.")
-    base_url: _Url = Field(default=None, description="URL including /v1; empty for OpenAI itself.")
+    api_key: _Key = Field(
+        default=None,
+        description="API key. With it a language model writes the answers, and the same server embeds all queries and "
+        "conversations unless EMBEDDING_PROVIDER, EMBEDDING_BASE_URL or EMBEDDING_API_KEY says otherwise.",
+    )
+    base_url: _Url = Field(
+        default=None,
+        description="URL including /v1; empty for OpenAI itself. Redirects are not followed.",
+    )
     model: str = Field(default="gpt-4o-mini", description="Model that answers questions.")
     timeout: float = Field(default=60.0, gt=0, description="Timeout of a call, in seconds.")
     prompt_price: float = Field(
@@ -27,6 +34,11 @@ class OpenAISettings(SettingsGroup):
         "reported.",
     )
     completion_price: float = Field(default=0.0, ge=0, description="The same for completion tokens.")
+    store_false: Annotated[bool | None, BLANK_IS_NONE] = Field(
+        default=None,
+        description="Whether calls of the language model say `store: false`, so that the provider does not keep them "
+        "for its dashboard. Empty: only calls to OpenAI itself, since other servers may reject the parameter.",
+    )
 
 
 class EmbeddingSettings(SettingsGroup):
@@ -38,8 +50,13 @@ class EmbeddingSettings(SettingsGroup):
         default="auto",
         description="local: all-MiniLM-L6-v2 on this machine. openai: OpenAI or an OpenAI-compatible server. "
         "tei: Hugging Face's text-embeddings-inference at EMBEDDING_BASE_URL. "
-        "auto: openai if EMBEDDING_API_KEY, EMBEDDING_BASE_URL or OPENAI_API_KEY is set, else local. "
-        "After a change the index must be rebuilt.",
+        "auto: openai if EMBEDDING_API_KEY, EMBEDDING_BASE_URL or OPENAI_API_KEY is set, else local; also local if "
+        "there is OPENAI_API_KEY alone and its server may not get texts. After a change the index must be rebuilt.",
+    )
+    data_egress: DataEgress = Field(
+        default=None,
+        description="allowed: the texts of all queries and conversations may be sent to the embedding server, although "
+        "it is neither this machine nor in EGRESS_TRUSTED_HOSTS. Empty: they may not.",
     )
     model: _Text = Field(
         default=None, description="Embedding model; empty for text-embedding-3-small or the local model."

@@ -6,6 +6,7 @@ from typing import Unpack
 
 import httpx
 
+from mh_common.egress import LOCAL, ClientOptions
 from mh_common.embeddings.remote import (
     Failure,
     RemoteEmbedder,
@@ -31,15 +32,23 @@ class TextEmbeddingsInferenceEmbedder(RemoteEmbedder):
     Args:
         base_url: URL without `/embed`.
         api_key: sent as bearer token; None if the server needs none.
+        client_options: `Recipient.client_options` of the server.
         model, dimension, options: as in `RemoteEmbedder`.
     """
 
     def __init__(
-        self, *, base_url: str, api_key: str | None, model: str, dimension: int, **options: Unpack[RemoteOptions]
+        self,
+        *,
+        base_url: str,
+        api_key: str | None,
+        model: str,
+        dimension: int,
+        client_options: ClientOptions = LOCAL.client_options,
+        **options: Unpack[RemoteOptions],
     ) -> None:
         super().__init__(model=model, dimension=dimension, **options)
         headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
-        self._client = httpx.AsyncClient(timeout=self._timeout, headers=headers)
+        self._client = httpx.AsyncClient(timeout=self._timeout, headers=headers, **client_options)
         self._url = f"{base_url.rstrip('/')}/embed"
 
     async def close(self) -> None:

@@ -1,6 +1,7 @@
 """The request and response models of the APIs, shared by the services and the client."""
 
 from mh_common.fields import Sentiment
+from mh_common.models.about import NOT_A_MEDICAL_DEVICE, About, ModelInfo
 from mh_common.models.answers import (
     ANSWER_EVENTS,
     MAX_HISTORY_LENGTH,
@@ -15,6 +16,8 @@ from mh_common.models.answers import (
     AnswerUsage,
     ConversationTurn,
     QueryOrigin,
+    SentMessage,
+    SentTexts,
     Source,
     Usage,
 )
@@ -82,6 +85,14 @@ from mh_common.models.history import (
     HistoryPage,
     Rating,
     UserId,
+)
+from mh_common.models.identifiers import (
+    MAX_PREVIEW_LENGTH,
+    NOT_DE_IDENTIFIED,
+    IdentifierSpan,
+    IdentifiersPreview,
+    IdentifiersPreviewRequest,
+    PhiMode,
 )
 from mh_common.models.index_runs import (
     IndexRun,
@@ -155,14 +166,18 @@ __all__ = [
     "MAX_BULK_ROWS",
     "MAX_HISTORY_LENGTH",
     "MAX_ID",
+    "MAX_PREVIEW_LENGTH",
     "MAX_SCREENED_BY",
     "MAX_TEXT_LENGTH",
     "MAX_TURNS",
     "MAX_VALUES",
     "MAX_VERSIONS",
+    "NOT_A_MEDICAL_DEVICE",
+    "NOT_DE_IDENTIFIED",
     "NOT_SCREENED",
     "USER_ID_HEADER",
     "USER_ID_PATTERN",
+    "About",
     "Answer",
     "AnswerDone",
     "AnswerEvent",
@@ -215,6 +230,9 @@ __all__ = [
     "HistoryEntryCreate",
     "HistoryHit",
     "HistoryPage",
+    "IdentifierSpan",
+    "IdentifiersPreview",
+    "IdentifiersPreviewRequest",
     "ImportTag",
     "ImportUndo",
     "ImportUndone",
@@ -235,11 +253,13 @@ __all__ = [
     "IndexStatus",
     "IndexSummary",
     "IndexSyncRequest",
+    "ModelInfo",
     "MonthCount",
     "NumberParameter",
     "OnDuplicate",
     "OneOf",
     "PartScore",
+    "PhiMode",
     "Problem",
     "QueryOrigin",
     "QueryRisk",
@@ -264,6 +284,8 @@ __all__ = [
     "SearchMode",
     "SearchRequest",
     "SearchResult",
+    "SentMessage",
+    "SentTexts",
     "Sentiment",
     "SentimentPairCount",
     "Sha256",

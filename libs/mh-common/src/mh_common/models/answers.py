@@ -49,6 +49,9 @@ class AnswerRequest(WireModel):
         description="The conversation that this question follows up on, oldest turn first. At most "
         f"{MAX_TURNS} turns and {MAX_HISTORY_LENGTH:,} characters.",
     )
+    show_sent: bool = Field(
+        default=False, description="Whether to return what was sent to which server for this answer, in `sent`."
+    )
 
 
 class Source(BaseModel):
@@ -134,6 +137,24 @@ class AnswerUsage(BaseModel):
     latency_ms: AnswerLatency
 
 
+class SentMessage(BaseModel):
+    """A text as it was sent, with pseudonyms if there are any."""
+
+    role: Literal["system", "user", "input"] = Field(
+        description="system and user: the messages to a language model. input: a text to embed."
+    )
+    content: str
+
+
+class SentTexts(BaseModel):
+    """The texts of one call of a server."""
+
+    recipient: str = Field(description="The host that they were sent to, or `this machine`.")
+    remote: bool = Field(description="Whether that host is neither this machine nor one that the operator trusts.")
+    model: str
+    messages: list[SentMessage]
+
+
 class AnswerDone(BaseModel):
     """How the answer was generated. Last event of a stream, named `done`: without it a stream is incomplete."""
 
@@ -168,6 +189,11 @@ class AnswerDone(BaseModel):
     answer_risk: Risk = Field(
         default=NOT_SCREENED,
         description="What screening noticed in the answer's own text; not screened for a fixed text.",
+    )
+    sent: list[SentTexts] | None = Field(
+        default=None,
+        description="With `show_sent`: what was sent to a server for this answer, in order; empty if nothing was. "
+        "Models within the service get no texts by network and are not listed.",
     )
 
 

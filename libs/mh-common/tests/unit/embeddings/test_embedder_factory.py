@@ -5,22 +5,27 @@ from typing import Any
 import pytest
 import redis.asyncio
 from mh_common import embeddings
-from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder
+from mh_common.egress import LOCAL, EgressNotAllowedError, Recipient
+from mh_common.embeddings import EmbeddingSettings, OpenAISettings, make_embedder, plan_embedder
 from mh_common.embeddings.cache import CachedEmbedder
 from mh_common.embeddings.local import LocalEmbedder
 from mh_common.embeddings.openai_compatible import OpenAICompatibleEmbedder
 from mh_common.embeddings.protocol import TextUse
 from mh_common.embeddings.redis_vectors import RedisVectors
-from mh_common.settings import ServiceSettings
+from mh_common.models import PhiMode
+from mh_common.settings import EgressSettings, PHISettings, ServiceSettings
 from mh_devtools.stubs.openai_stub import StubOpenAI
 from pydantic import ValidationError
 
 KEY = {"api_key": "key"}
 OTHER = {"base_url": "http://other/v1", "model": "m", "dimension": 3}
+ALLOWED = {"data_egress": "allowed"}
+AS_THEY_ARE = PHISettings(mode=PhiMode.OFF)
 
 
 def make(embedding: dict[str, Any], openai: dict[str, Any]) -> Any:
-    cached = make_embedder(EmbeddingSettings(**embedding), OpenAISettings(**openai))
+    settings = EmbeddingSettings(**ALLOWED, **embedding), OpenAISettings(**openai)
+    cached = make_embedder(*settings, EgressSettings(), AS_THEY_ARE)
     assert isinstance(cached, CachedEmbedder)
     return cached._inner
 
@@ -123,10 +128,55 @@ async def test_text_embeddings_inference_uses_only_the_embedding_settings() -> N
     for name in needed:
         values = {key: value for key, value in needed.items() if key != name}
         with pytest.raises(ValueError, match=f"EMBEDDING_{name.upper()}"):
-            make_embedder(EmbeddingSettings(provider="tei", **values), openai)
-    embedder = make_embedder(EmbeddingSettings(provider="tei", **needed), openai)
+            make_embedder(EmbeddingSettings(provider="tei", **ALLOWED, **values), openai)
+    trusting = EgressSettings(trusted_hosts="tei")
+    embedder = make_embedder(EmbeddingSettings(provider="tei", **needed), openai, trusting)
     assert (embedder.model, embedder.dimension) == ("e5", 384)
     await embedder.close()
+
+
+@pytest.mark.parametrize(
+    ("embedding", "openai", "host"),
+    [
+        ({"provider": "openai"}, KEY, "api.openai.com"),
+        ({"provider": "openai"}, KEY | {"base_url": "http://one/v1"}, "one"),
+        ({"api_key": "own"}, {}, "api.openai.com"),
+        (OTHER, {}, "other"),
+        ({"model": "text-embedding-3-large"}, KEY, "api.openai.com"),
+        ({"provider": "tei", "base_url": "http://tei:80", "model": "e5", "dimension": 3}, {}, "tei"),
+        ({"provider": "openai", "base_url": "http://127.0.0.1@evil.example/v1"}, KEY, "evil.example"),
+    ],
+)
+def test_a_server_elsewhere_that_was_chosen_needs_a_permission(
+    embedding: dict[str, Any], openai: dict[str, Any], host: str
+) -> None:
+    settings = EmbeddingSettings(**embedding), OpenAISettings(**openai)
+    with pytest.raises(EgressNotAllowedError, match=f"at {host}: set EMBEDDING_DATA_EGRESS=allowed"):
+        make_embedder(*settings)
+    allowed = EmbeddingSettings(**embedding, **ALLOWED), settings[1]
+    plan = plan_embedder(*allowed)
+    assert (plan.recipient, plan.phi_mode, plan.note) == (Recipient(host, True), PhiMode.PSEUDONYMISE, None)
+    trusting = plan_embedder(*settings, EgressSettings(trusted_hosts=host))
+    assert (trusting.recipient, trusting.phi_mode) == (Recipient(host, False), PhiMode.OFF)
+
+
+async def test_a_key_alone_is_no_permission_for_embeddings() -> None:
+    plan = plan_embedder(EmbeddingSettings(), OpenAISettings(**KEY))
+    assert (plan.provider, plan.recipient, plan.phi_mode) == ("local", LOCAL, PhiMode.OFF)
+    assert plan.note is not None
+    for words in ("on this machine", "EMBEDDING_DATA_EGRESS=allowed", "api.openai.com", "EMBEDDING_PROVIDER=local"):
+        assert words in plan.note
+    embedder = make_embedder(EmbeddingSettings(), OpenAISettings(**KEY))
+    assert isinstance(embedder._inner, LocalEmbedder)
+    await embedder.close()
+    assert plan_embedder(EmbeddingSettings(provider="local"), OpenAISettings(**KEY)).note is None
+
+
+def test_a_permission_is_the_word_alone() -> None:
+    for word in ("yes", "true", "Allowed", "allow"):
+        with pytest.raises(ValidationError, match="'allowed'"):
+            EmbeddingSettings(data_egress=word)
+    assert EmbeddingSettings(data_egress=" ").data_egress is None
 
 
 async def test_prefixes_are_sent_and_make_another_embedding_space() -> None:

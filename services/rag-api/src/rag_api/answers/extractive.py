@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mh_common.embeddings import Embedder
+from mh_common.embeddings import Embedder, TextWithheldError
 from mh_common.models import NOT_SCREENED, Risk, Source
 from mh_common.sentences import sentence_spans
 
@@ -88,6 +88,8 @@ class ExtractiveAnswerer:
         advice is never quoted. If the question has elevated or acute `risk`, the quotes are sentences about safety
         from sources that speak of that risk; there may be none.
 
+        If the embedder's server must not get the texts, the sentences are chosen by the words of the question.
+
         Raises:
             EmbedderError: the sentences cannot be embedded.
         """
@@ -96,8 +98,12 @@ class ExtractiveAnswerer:
         candidates = _shortlist(question, found, may_be_quoted_at_risk if at_risk else may_be_quoted)
         if not candidates:
             return [_NOTHING_TO_QUOTE_AT_RISK if at_risk else _NOTHING_TO_QUOTE]
-        vectors = await self._embedder.embed([question, *(candidate.text for candidate in candidates)])
-        return _render(_choose(candidates, vectors[0], vectors[1:]), _RISK_INTRO if at_risk else _INTRO)
+        intro = _RISK_INTRO if at_risk else _INTRO
+        try:
+            vectors = await self._embedder.embed([question, *(candidate.text for candidate in candidates)])
+        except TextWithheldError:
+            return _render(sorted(candidates[:MAX_QUOTES], key=lambda one: (one.source, one.position)), intro)
+        return _render(_choose(candidates, vectors[0], vectors[1:]), intro)
 
     async def _candidates_at_risk(self, sources: Sequence[Source], risk: Risk) -> list[Sentence]:
         texts = [f"{source.question}\n\n{source.answer}"[:MAX_SCANNED] for source in sources]

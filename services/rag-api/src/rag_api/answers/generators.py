@@ -4,11 +4,13 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from mh_common.embeddings import EmbedderError
+from mh_common.embeddings.sent import recorded_texts
 from mh_common.models import Risk, Source, UnsafeAdvice, Usage, Withheld
+from mh_common.outgoing import OutgoingTexts, TextNotSentError
 
 from rag_api.answers.extractive import EXTRACTIVE_MODEL, ExtractiveAnswerer
 from rag_api.answers.grounding import Grounding, check_grounding
@@ -24,6 +26,7 @@ from rag_api.answers.llm import (
 )
 from rag_api.answers.markup import extract_urls
 from rag_api.answers.prompts import Prompt, PromptIdentity, Prompts
+from rag_api.answers.sent import SentRecord
 from rag_api.answers.stream_sanitizer import StreamSanitizer
 from rag_api.safety.answer_check import make_check
 
@@ -33,6 +36,9 @@ NOTHING_FITS_MESSAGE: Final = (
     "generated. Read them in the sources."
 )
 
+
+NOT_ASKED: Final = "No language model was asked: {reason}."
+WITHHELD: Final = "the question, its history or a conversation that was found {reason}"
 
 UNGROUNDED: Final = Grounding(grounded=False)
 
@@ -116,23 +122,50 @@ class Generator(Protocol):
 
 
 class LLMGenerator:
-    """Generates answers with a language model."""
+    """Generates answers with a language model.
 
-    def __init__(self, language_model: LanguageModel, prompts: Prompts) -> None:
+    Args:
+        language_model: the language model.
+        prompts: renders the prompts.
+        outgoing: the texts of this request on their way to the language model.
+        quotes: answers if a text must not be sent.
+    """
+
+    def __init__(
+        self, language_model: LanguageModel, prompts: Prompts, outgoing: OutgoingTexts, quotes: "ExtractiveGenerator"
+    ) -> None:
         self._language_model = language_model
         self._prompts = prompts
+        self._outgoing = outgoing
+        self._quotes = quotes
 
     async def prepare(
         self, question: Question, sources: Sequence[Source], options: GenerationOptions = DEFAULT_OPTIONS
     ) -> Generation:
         """See `Generator.prepare`."""
-        # In a thread, since counting the tokens of long texts is slow.
-        prompt = await asyncio.to_thread(
-            self._prompts.answer, question.text, sources, question.standalone, options.instructions
-        )
+        prepare = self._outgoing.prepare if self._outgoing.are_checked else None
+        try:
+            # In a thread, since counting the tokens of long texts is slow.
+            prompt = await asyncio.to_thread(
+                self._prompts.answer, question.text, sources, question.standalone, options.instructions, prepare
+            )
+            sampling = _with_prepared_stop(options.sampling, self._outgoing)
+        except TextNotSentError as error:
+            quotes = await self._quotes.prepare(question, sources, options)
+            reason = WITHHELD.format(reason=error)
+            return ExplainedGeneration(NOT_ASKED.format(reason=reason), quotes)
         if not prompt.excerpts:
             return FixedGeneration(NOTHING_FITS_MESSAGE)
-        return LLMGeneration(self._language_model, prompt, self._prompts.identity, question, options.sampling)
+        return LLMGeneration(self._language_model, prompt, self._prompts.identity, question, self._outgoing, sampling)
+
+
+def _with_prepared_stop(sampling: SamplingParams, outgoing: OutgoingTexts) -> SamplingParams:
+    """Return the parameters as they may be sent: stop sequences are texts of the caller."""
+    if sampling.stop is None:
+        return sampling
+    stop = sampling.stop
+    prepared = outgoing.prepare(stop) if isinstance(stop, str) else [outgoing.prepare(one) for one in stop]
+    return replace(sampling, stop=prepared)
 
 
 class LLMGeneration:
@@ -144,6 +177,7 @@ class LLMGeneration:
         prompt: Prompt,
         identity: PromptIdentity,
         question: Question,
+        outgoing: OutgoingTexts,
         sampling: SamplingParams = SERVER_DEFAULTS,
     ) -> None:
         self._language_model = language_model
@@ -151,12 +185,16 @@ class LLMGeneration:
         self._prompt = prompt
         self._identity = identity
         self._question = question
+        self._outgoing = outgoing
 
     async def run(self, deadline: float, *, streamed: bool) -> AsyncGenerator[str | GenerationResult]:
         """See `Generation.run`."""
         excerpts = self._prompt.excerpts
-        allowed_urls = extract_urls(itertools.chain.from_iterable((one.question, one.answer) for one in excerpts))
+        shown_texts = itertools.chain.from_iterable((one.question, one.answer) for one in excerpts)
+        allowed_urls = extract_urls(map(self._outgoing.restore, shown_texts))
         text = StreamSanitizer([one.number for one in excerpts], allowed_urls)
+        # First, so that the original of a pseudonym is sanitized and checked like everything else.
+        restorer = self._outgoing.restorer()
         question = self._question
         check = make_check(f"{question.text}\n{question.standalone or ''}", question.risk)
         is_empty = True
@@ -165,9 +203,10 @@ class LLMGeneration:
             async for piece in pieces:
                 if isinstance(piece, Completion):
                     completion = piece
-                    given = check.feed(text.feed(piece.text) + text.finish()) + check.finish()
+                    given = text.feed(restorer.feed(piece.text) + restorer.finish()) + text.finish()
+                    given = check.feed(given) + check.finish()
                 else:
-                    given = check.feed(text.feed(piece))
+                    given = check.feed(text.feed(restorer.feed(piece)))
                 if given:
                     is_empty = False
                     yield given
@@ -195,25 +234,37 @@ class LLMGeneration:
 
 
 class ExtractiveGenerator:
-    """Answers with quotes, without a language model."""
+    """Answers with quotes, without a language model.
 
-    def __init__(self, extractive: ExtractiveAnswerer) -> None:
+    Args:
+        extractive: selects the quotes.
+        sent: gets the texts that an embedding server is sent for that.
+        reason: why there is no language model, to be said before the quotes; empty if nobody expected one.
+    """
+
+    def __init__(self, extractive: ExtractiveAnswerer, sent: SentRecord, reason: str = "") -> None:
         self._extractive = extractive
+        self._sent = sent
+        self._reason = reason
 
     async def prepare(
         self, question: Question, sources: Sequence[Source], options: GenerationOptions = DEFAULT_OPTIONS
     ) -> Generation:
         """See `Generator.prepare`."""
-        return ExtractiveGeneration(self._extractive, question, sources)
+        generation: Generation = ExtractiveGeneration(self._extractive, question, sources, self._sent)
+        return ExplainedGeneration(NOT_ASKED.format(reason=self._reason), generation) if self._reason else generation
 
 
 class ExtractiveGeneration:
     """An answer of quotes that are still to be selected."""
 
-    def __init__(self, extractive: ExtractiveAnswerer, question: Question, sources: Sequence[Source]) -> None:
+    def __init__(
+        self, extractive: ExtractiveAnswerer, question: Question, sources: Sequence[Source], sent: SentRecord
+    ) -> None:
         self._extractive = extractive
         self._question = question
         self._sources = sources
+        self._sent = sent
 
     async def run(self, deadline: float, *, streamed: bool) -> AsyncGenerator[str | GenerationResult]:
         """See `Generation.run`."""
@@ -227,15 +278,38 @@ class ExtractiveGeneration:
 
     async def _quotes(self, deadline: float) -> list[str]:
         try:
-            async with asyncio.timeout_at(deadline):
-                query = self._question.standalone or self._question.text
-                return await self._extractive.answer(query, self._sources, self._question.risk)
+            query = self._question.standalone or self._question.text
+            with recorded_texts() as texts:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        return await self._extractive.answer(query, self._sources, self._question.risk)
+                finally:
+                    self._sent.add_embedded(texts)
         except TimeoutError as error:
             message = "The embedding model, which selects the quotes, did not answer in time."
             raise LanguageModelError(FailureKind.TIMEOUT, message) from error
         except EmbedderError as error:
             message = "The embedding model, which selects the quotes, is unavailable."
             raise LanguageModelError(FailureKind.UNAVAILABLE, message) from error
+
+
+class ExplainedGeneration:
+    """An answer that is preceded by a sentence."""
+
+    def __init__(self, sentence: str, inner: Generation) -> None:
+        self._sentence = sentence
+        self._inner = inner
+
+    async def run(self, deadline: float, *, streamed: bool) -> AsyncGenerator[str | GenerationResult]:
+        """See `Generation.run`."""
+        sentence = f"{self._sentence}\n\n"
+        async with aclosing(self._inner.run(deadline, streamed=streamed)) as pieces:
+            async for piece in pieces:
+                # Only now, so that an error before the first word comes before this sentence too.
+                if sentence:
+                    yield sentence
+                    sentence = ""
+                yield piece
 
 
 class FixedGeneration:

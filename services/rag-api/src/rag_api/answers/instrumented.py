@@ -26,6 +26,11 @@ class InstrumentedLanguageModel:
         self._inner = inner
         self._prices = prompt_price, completion_price
 
+    @property
+    def name(self) -> str:
+        """See `LanguageModel.name`."""
+        return self._inner.name
+
     async def complete(
         self, messages: Sequence[Message], deadline: float, sampling: SamplingParams = SERVER_DEFAULTS
     ) -> Completion:

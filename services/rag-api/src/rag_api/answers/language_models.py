@@ -3,16 +3,21 @@
 import asyncio
 from dataclasses import dataclass
 
+from mh_common.egress import OPENAI_URL, Recipient
 from mh_common.embeddings import Embedder
-from openai import AsyncOpenAI
+from mh_common.identifiers import Recognizer
+from mh_common.models import PhiMode
+from mh_common.outgoing import OutgoingTexts
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from pydantic import SecretStr
 
 from rag_api.answers.extractive import ExtractiveAnswerer
 from rag_api.answers.generators import ExtractiveGenerator, Generator, LLMGenerator
 from rag_api.answers.instrumented import InstrumentedLanguageModel
-from rag_api.answers.llm import LanguageModel, OpenAILanguageModel
+from rag_api.answers.llm import LanguageModel, OpenAILanguageModel, SamplingParams
 from rag_api.answers.prompts import Prompts, make_environment
 from rag_api.answers.query_rewriting import LLMQueryRewriter, QueryRewriter, RuleBasedQueryRewriter
+from rag_api.answers.sent import RecordingLanguageModel, SentRecord
 from rag_api.answers.tokens import make_token_counter
 from rag_api.safety.screening import ScreeningService
 from rag_api.settings import Settings
@@ -26,36 +31,59 @@ PLACEHOLDER_KEY = "none"
 
 @dataclass(frozen=True)
 class AnswerBackends:
-    """What rewrites follow-up questions, and what generates answers."""
+    """What rewrites a follow-up question and generates the answer of one request.
+
+    `sent`: what they send to servers for it.
+    """
 
     query_rewriter: QueryRewriter
     generator: Generator
-
-
-def extractive_backends(embedder: Embedder, screening: ScreeningService) -> AnswerBackends:
-    """Return backends that need no language model."""
-    return AnswerBackends(RuleBasedQueryRewriter(), ExtractiveGenerator(ExtractiveAnswerer(embedder, screening)))
+    sent: SentRecord
 
 
 class LanguageModels:
-    """The configured language model, if any, and language models for callers with their own key.
+    """The configured language model, if any, language models for callers with their own key, and quotes without one.
 
     Args:
         settings: the service's settings.
         client: made by `make_client`; the caller closes it.
+        embedder: selects quotes; the one used for search, whose cache has the question.
+        embedding_server: who gets the texts that it embeds.
+        recognizer: finds identifiers in texts for the language model.
+        screening: tells which conversations speak of a risk.
+
+    Attributes:
+        recipient: the language model's server.
+        phi_mode: what happens to identifiers in texts for it.
+        prompts: renders the prompts.
+        configured: the configured language model; None if there is no key, or if its server may not get texts.
     """
 
-    def __init__(self, settings: Settings, client: AsyncOpenAI) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        client: AsyncOpenAI,
+        embedder: Embedder,
+        embedding_server: Recipient,
+        recognizer: Recognizer,
+        screening: ScreeningService,
+    ) -> None:
         self._settings = settings.openai
         self._time_limit = settings.answers.time_limit
         self._client = client
+        self._extractive = ExtractiveAnswerer(embedder, screening)
+        self._embedding = embedding_server, embedder.model
+        self._recognizer = recognizer
+        self.recipient = settings.language_model_server
+        self.may_be_asked = settings.may_ask_language_model
+        self.phi_mode: PhiMode = self.recipient.phi_mode(settings.phi)
         counter = make_token_counter(settings.embedding.model_dir)
         budget = settings.answers.context_window - settings.answers.reserved_tokens
-        self._prompts = Prompts(make_environment(), counter, budget)
+        self.prompts = Prompts(make_environment(), counter, budget)
         self.configured: LanguageModel | None = None
-        if self._settings.api_key is not None and settings.answers.mode != "quotes":
+        if self._settings.api_key is not None and settings.answers.mode != "quotes" and self.may_be_asked:
             self.configured = InstrumentedLanguageModel(
-                OpenAILanguageModel(client, model=self._settings.model),
+                self._openai(client, self._settings.model),
                 prompt_price=self._settings.prompt_price,
                 completion_price=self._settings.completion_price,
             )
@@ -69,18 +97,52 @@ class LanguageModels:
         """Return the deadline of a call that starts now, as a time of the event loop."""
         return asyncio.get_running_loop().time() + self._time_limit
 
+    def at_most(self, tokens: int) -> SamplingParams:
+        """Return the parameters that limit an answer of the server to this many tokens."""
+        # OpenAI's newer models reject the older parameter, which is the only one that many other servers know.
+        if self.recipient.is_openai:
+            return SamplingParams(max_completion_tokens=tokens)
+        return SamplingParams(max_tokens=tokens)
+
+    def outgoing(self) -> OutgoingTexts:
+        """Return the way out for the texts of one request for the language model."""
+        return OutgoingTexts(self.phi_mode, self._recognizer)
+
     def for_caller(self, key: SecretStr, name: str | None) -> LanguageModel:
-        """Return a language model on the same server that uses the caller's key, which is stored nowhere else."""
+        """Return a language model on the same server that uses the caller's key, which is stored nowhere else.
+
+        Only if the server `may_be_asked`.
+        """
         client = self._client.with_options(api_key=key.get_secret_value())
         # The caller pays, so it does not count as a cost of this service.
         return InstrumentedLanguageModel(
-            OpenAILanguageModel(client, model=name or self.name), prompt_price=0.0, completion_price=0.0
+            self._openai(client, name or self.name), prompt_price=0.0, completion_price=0.0
         )
 
+    def default_backends(self) -> AnswerBackends:
+        """Return backends for one request that brings none: the configured language model, or quotes."""
+        return self.backends(self.configured) if self.configured else self.quotes()
+
     def backends(self, language_model: LanguageModel) -> AnswerBackends:
-        """Return backends that use this language model."""
+        """Return backends for one request that use this language model."""
+        sent, outgoing = SentRecord(self._embedding), self.outgoing()
+        recorded = RecordingLanguageModel(language_model, self.recipient, sent)
+        quotes = ExtractiveGenerator(self._extractive, sent)
         return AnswerBackends(
-            LLMQueryRewriter(language_model, self._prompts), LLMGenerator(language_model, self._prompts)
+            LLMQueryRewriter(recorded, self.prompts, outgoing),
+            LLMGenerator(recorded, self.prompts, outgoing, quotes),
+            sent,
+        )
+
+    def quotes(self, reason: str = "") -> AnswerBackends:
+        """Return backends for one request that need no language model; the answer says the reason, if there is one."""
+        sent = SentRecord(self._embedding)
+        return AnswerBackends(RuleBasedQueryRewriter(), ExtractiveGenerator(self._extractive, sent, reason), sent)
+
+    def _openai(self, client: AsyncOpenAI, name: str) -> OpenAILanguageModel:
+        store_false = self._settings.store_false
+        return OpenAILanguageModel(
+            client, model=name, store_false=self.recipient.is_openai if store_false is None else store_false
         )
 
 
@@ -89,7 +151,8 @@ def make_client(settings: Settings) -> AsyncOpenAI:
     key = settings.openai.api_key
     return AsyncOpenAI(
         api_key=key.get_secret_value() if key else PLACEHOLDER_KEY,
-        base_url=settings.openai.base_url,
+        base_url=settings.openai.base_url or OPENAI_URL,
         timeout=settings.openai.timeout,
         max_retries=settings.answers.max_retries,
+        http_client=DefaultAsyncHttpxClient(**settings.language_model_server.client_options),
     )

@@ -74,6 +74,11 @@ class LanguageModelError(Exception):
 class LanguageModel(Protocol):
     """A chat model. `deadline` is a time of the event loop, in seconds, by which the whole call must be done."""
 
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        ...
+
     async def complete(
         self, messages: Sequence[Message], deadline: float, sampling: SamplingParams = SERVER_DEFAULTS
     ) -> Completion:
@@ -113,11 +118,18 @@ class OpenAILanguageModel:
     Args:
         client: retries calls that fail before the answer begins; the caller closes it.
         model: name of the model.
+        store_false: tell the server not to keep the calls; some servers reject the parameter.
     """
 
-    def __init__(self, client: AsyncOpenAI, *, model: str) -> None:
+    def __init__(self, client: AsyncOpenAI, *, model: str, store_false: bool = False) -> None:
         self._client = client
         self._model = model
+        self._always: dict[str, Any] = {"store": False} if store_false else {}
+
+    @property
+    def name(self) -> str:
+        """See `LanguageModel.name`."""
+        return self._model
 
     async def complete(
         self, messages: Sequence[Message], deadline: float, sampling: SamplingParams = SERVER_DEFAULTS
@@ -125,7 +137,7 @@ class OpenAILanguageModel:
         """See `LanguageModel.complete`."""
         params = [_to_openai_message(message) for message in messages]
         create = self._client.chat.completions.create(
-            model=self._model, messages=params, extra_body=sampling.parameters()
+            model=self._model, messages=params, extra_body=self._always | sampling.parameters()
         )
         part = _parse(await _call_until(deadline, create))
         if part.refused:
@@ -144,7 +156,7 @@ class OpenAILanguageModel:
             messages=params,
             stream=True,
             stream_options={"include_usage": True},
-            extra_body=sampling.parameters(),
+            extra_body=self._always | sampling.parameters(),
         )
         answer = await _call_until(deadline, create)
         try:

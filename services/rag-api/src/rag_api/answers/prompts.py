@@ -5,17 +5,18 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from mh_common.errors import DomainError
 from mh_common.models import ConversationTurn, Source
 
-from rag_api.answers.context import BOUNDARY_TOKENS, Excerpt, pack_context
+from rag_api.answers.context import BOUNDARY_TOKENS, CHARACTERS_PER_TOKEN, Excerpt, pack_context
 from rag_api.answers.markup import strip_invisible
 from rag_api.answers.tokens import TokenCounter, count_tokens, utf8_size
 
-VERSION: Final = "2"
+VERSION: Final = "3"
 """Version of all templates; increase it when a template changes after a release."""
 
 MESSAGE_TOKENS: Final = 16
@@ -33,7 +34,20 @@ SHORT_TEXT_BYTES: Final = 512
 # The nonce with the most tokens: one per character.
 _LONGEST_NONCE: Final = "," * 16
 
-_TEMPLATES: Final = ("answer_system", "answer_user", "condense_system", "condense_user")
+_TEMPLATES: Final = (
+    *("answer_system", "answer_user", "condense_system", "condense_user"),
+    *("background_system", "background_user"),
+)
+
+MAX_BACKGROUND_TURNS: Final = 6
+MAX_BACKGROUND_TURN_LENGTH: Final = 2000
+"""The latest turns of a chat, and the first characters of each, that a background prompt is about."""
+
+SPARE_CHARACTERS: Final = 4000
+"""What is prepared beyond the longest text that can fit, so that nothing which is cut there is in a prompt."""
+
+Prepare = Callable[[str], str]
+"""Makes a text fit to be sent, such as `OutgoingTexts.prepare`; raises an error if it must not be."""
 
 # What looks like a fence, or like the role markers that chat templates of open models use in plain text.
 _FENCES = re.compile(r"<{2,}|>{2,}")
@@ -59,6 +73,34 @@ class Prompt:
     system: str
     user: str
     excerpts: tuple[Excerpt, ...] = ()
+
+
+class BackgroundTask(StrEnum):
+    """What a chat program wants for a chat, by the field of its JSON."""
+
+    TITLE = "title"
+    TAGS = "tags"
+    FOLLOW_UPS = "follow_ups"
+
+
+class _Cleaner:
+    """Cleans the untrusted texts of one prompt, and prepares them for sending.
+
+    Only then: an invisible character could hide a name from the recognizer.
+    """
+
+    def __init__(self, prepare: Prepare | None) -> None:
+        self._prepare = prepare
+        self.has_placeholders = False
+
+    def clean(self, text: str) -> str:
+        """Return the text as it may stand in the prompt."""
+        cleaned = sanitize_input(text)
+        if self._prepare is None or not cleaned:
+            return cleaned
+        prepared = self._prepare(cleaned)
+        self.has_placeholders = self.has_placeholders or prepared != cleaned
+        return prepared
 
 
 class Prompts:
@@ -87,43 +129,58 @@ class Prompts:
         self._budget = budget - MESSAGE_TOKENS
         self._make_nonce = make_nonce
         self.identity = PromptIdentity(VERSION, _hash(environment))
-        bare = {"mark": _LONGEST_NONCE, "question": "", "standalone": "", "instructions": "", "conversations": []}
+        texts = dict.fromkeys(("question", "standalone", "instructions"), "")
+        bare: dict[str, Any] = {"mark": _LONGEST_NONCE, **texts, "conversations": [], "placeholders": False}
         self._answer_tokens = self._count("answer", **bare)
         empty = Excerpt(number=20, question="", answer="", is_cut=True)
         self._excerpt_tokens = self._count("answer", **{**bare, "conversations": [empty]}) - self._answer_tokens
         self._instruction_tokens = self._count("answer", **{**bare, "instructions": "."}) - self._answer_tokens
         self._standalone_tokens = self._count("answer", **{**bare, "standalone": "."}) - self._answer_tokens
-        self._rewrite_tokens = self._count("condense", mark=_LONGEST_NONCE, question="", turns=[])
+        self._placeholder_tokens = self._count("answer", **{**bare, "placeholders": True}) - self._answer_tokens
+        empty_rewrite = {"mark": _LONGEST_NONCE, "question": "", "turns": [], "placeholders": False}
+        self._rewrite_tokens = self._count("condense", **empty_rewrite)
         turn = {"role": "assistant", "content": ""}
-        one_turn = self._count("condense", mark=_LONGEST_NONCE, question="", turns=[turn])
-        self._turn_tokens = one_turn - self._rewrite_tokens
+        self._turn_tokens = self._count("condense", **{**empty_rewrite, "turns": [turn]}) - self._rewrite_tokens
+        empty_background = {"mark": _LONGEST_NONCE, "turns": [], "placeholders": True}
+        self._background_tokens = max(
+            self._count("background", task=task, **empty_background) for task in BackgroundTask
+        )
 
     def answer(
-        self, question: str, sources: Sequence[Source], standalone: str | None = None, instructions: str = ""
+        self,
+        question: str,
+        sources: Sequence[Source],
+        standalone: str | None = None,
+        instructions: str = "",
+        prepare: Prepare | None = None,
     ) -> Prompt:
         """Render the prompt for an answer grounded in `sources`, most similar first.
 
         `standalone` is the rewritten query if the question is a follow-up; `instructions` come from the client program
         that the counselor uses. There are no excerpts if every source begins with a sentence too long for the context
-        window.
+        window. `prepare` is applied to every text but our own; its errors are raised.
 
         Raises:
             QuestionTooLongError: the question leaves no room for sources.
         """
-        question, standalone, instructions = (
-            sanitize_input(question),
-            sanitize_input(standalone or ""),
-            sanitize_input(instructions),
-        )
+        cleaner = _Cleaner(prepare)
+        question, standalone, instructions = map(cleaner.clean, (question, standalone or "", instructions))
         source_budget = self.source_budget(question, standalone, instructions)
+        if prepare is not None:
+            source_budget -= self._placeholder_tokens
         if source_budget < MIN_SOURCE_TOKENS:
             raise QuestionTooLongError(
                 "The question is too long for the language model: it leaves no room for conversations in the context "
                 "window. Shorten the question" + (" or the instructions." if instructions else ".")
             )
+        # More than can fit: looking through the rest would take long, and it is left out anyway.
+        length = CHARACTERS_PER_TOKEN * self._budget + SPARE_CHARACTERS if prepare is not None else None
         cleaned = [
             source.model_copy(
-                update={"question": sanitize_input(source.question), "answer": sanitize_input(source.answer)}
+                update={
+                    "question": cleaner.clean(source.question[:length]),
+                    "answer": cleaner.clean(source.answer[:length]),
+                }
             )
             for source in sources
         ]
@@ -134,6 +191,7 @@ class Prompts:
             "standalone": standalone,
             "instructions": instructions,
             "conversations": excerpts,
+            "placeholders": cleaner.has_placeholders,
         }
         return replace(self._render("answer", texts, **values), excerpts=tuple(excerpts))
 
@@ -143,24 +201,53 @@ class Prompts:
         standalone_tokens = self._standalone_tokens + self._token_bound(standalone) if standalone else 0
         return self._budget - self._answer_tokens - self._token_bound(question) - standalone_tokens - instruction_tokens
 
-    def rewrite_query(self, question: str, turns: Sequence[ConversationTurn]) -> Prompt:
+    def rewrite_query(self, question: str, turns: Sequence[ConversationTurn], prepare: Prepare | None = None) -> Prompt:
         """Render the prompt for rewriting a follow-up question; the oldest turns are dropped if not all fit.
+
+        `prepare` as in `answer`.
 
         Raises:
             QuestionTooLongError: the question alone fills the context window.
         """
-        question = sanitize_input(question)
+        cleaner = _Cleaner(prepare)
+        question = cleaner.clean(question)
         remaining = self._budget - REWRITTEN_QUERY_TOKENS - self._rewrite_tokens - self._token_bound(question)
+        if prepare is not None:
+            remaining -= self._placeholder_tokens
         if remaining < 0:
             raise QuestionTooLongError("The question is too long for the language model. Shorten the question.")
+        kept = self._latest_turns(((turn.role, cleaner.clean(turn.content)) for turn in reversed(turns)), remaining)
+        texts = [question, *(one["content"] for one in kept)]
+        placeholders = cleaner.has_placeholders
+        return self._render("condense", texts, question=question, turns=kept, placeholders=placeholders)
+
+    def background(
+        self, task: BackgroundTask, turns: Sequence[ConversationTurn], prepare: Prepare | None = None
+    ) -> Prompt:
+        """Render the prompt for a title, tags or follow-up questions of a chat, from its latest turns that fit.
+
+        `prepare` as in `answer`.
+        """
+        cleaner = _Cleaner(prepare)
+        length = MAX_BACKGROUND_TURN_LENGTH
+        # Cut twice, so that what is cut in the middle of a name is not sent.
+        latest = (
+            (turn.role, cleaner.clean(turn.content[: 2 * length])[:length])
+            for turn in reversed(turns[-MAX_BACKGROUND_TURNS:])
+        )
+        kept = self._latest_turns(latest, self._budget - self._background_tokens)
+        texts, placeholders = [one["content"] for one in kept], cleaner.has_placeholders
+        return self._render("background", texts, task=task.value, turns=kept, placeholders=placeholders)
+
+    def _latest_turns(self, latest_first: Iterable[tuple[str, str]], remaining: int) -> list[dict[str, str]]:
+        """Return the turns (role and content) that fit into this many tokens, the oldest first."""
         kept: list[dict[str, str]] = []
-        for turn in reversed(turns):
-            content = sanitize_input(turn.content)
+        for role, content in latest_first:
             remaining -= self._turn_tokens + self._token_bound(content)
             if remaining < 0:
                 break
-            kept.insert(0, {"role": turn.role, "content": content})
-        return self._render("condense", [question, *(one["content"] for one in kept)], question=question, turns=kept)
+            kept.insert(0, {"role": role, "content": content})
+        return kept
 
     def _render(self, name: str, texts: Iterable[str], **values: Any) -> Prompt:
         values["mark"] = self._unused_nonce(list(texts))

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 import structlog
 from mh_common.models import ConversationTurn, QueryOrigin, SearchRequest, Usage
+from mh_common.outgoing import OutgoingTexts, TextNotSentError
 from mh_common.sentences import truncate_at_sentence
 from pydantic import ValidationError
 
@@ -46,23 +47,36 @@ class QueryRewriter(Protocol):
 
 
 class LLMQueryRewriter:
-    """Rewrites with a language model; if that fails, the question is used unchanged."""
+    """Rewrites with a language model; if that fails, the question is used unchanged.
 
-    def __init__(self, language_model: LanguageModel, prompts: Prompts) -> None:
+    If the texts must not be sent, it rewrites without one.
+
+    Args:
+        language_model: the language model.
+        prompts: renders the prompt.
+        outgoing: the texts of this request on their way to the language model.
+    """
+
+    def __init__(self, language_model: LanguageModel, prompts: Prompts, outgoing: OutgoingTexts) -> None:
         self._language_model = language_model
         self._prompts = prompts
+        self._outgoing = outgoing
 
     async def rewrite(self, question: str, turns: Sequence[ConversationTurn], deadline: float) -> StandaloneQuery:
         """See `QueryRewriter.rewrite`."""
         try:
             # In a thread, since counting the tokens of long texts is slow.
-            prompt = await asyncio.to_thread(self._prompts.rewrite_query, question, turns)
+            prepare = self._outgoing.prepare if self._outgoing.are_checked else None
+            prompt = await asyncio.to_thread(self._prompts.rewrite_query, question, turns, prepare)
             messages = [Message("system", prompt.system), Message("user", prompt.user)]
             completion = await self._language_model.complete(messages, deadline)
+        except TextNotSentError:
+            return await RuleBasedQueryRewriter().rewrite(question, turns, deadline)
         except (LanguageModelError, QuestionTooLongError) as error:
             log.warning(CONDENSE_FAILED, error=type(error).__name__, kind=getattr(error, "kind", None))
             return StandaloneQuery(question, QueryOrigin.FALLBACK)
-        text = " ".join(sanitize(strip_invisible(completion.text)).split()).strip("\"'“”«»„‟ ")
+        restored = self._outgoing.restore(completion.text)
+        text = " ".join(sanitize(strip_invisible(restored)).split()).strip("\"'“”«»„‟ ")
         if len(text) > MAX_REWRITTEN_LENGTH or not _is_valid_query(text):
             log.warning(CONDENSE_FAILED, error="unusable", characters=len(text))
             return StandaloneQuery(question, QueryOrigin.FALLBACK, completion.usage)

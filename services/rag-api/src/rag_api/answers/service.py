@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 import structlog
+from mh_common.embeddings.sent import recorded_texts
 from mh_common.errors import DomainError
 from mh_common.models import (
     NOT_SCREENED,
@@ -27,6 +28,7 @@ from mh_common.models import (
     SearchHit,
     SearchRequest,
     SearchResult,
+    SentTexts,
     Source,
 )
 
@@ -110,6 +112,8 @@ class PendingAnswer:
     started: float
     rewrite_ms: float
     search_ms: float
+    sent: Sequence[SentTexts] | None
+    """What was sent to servers so far, if the caller wants to see it."""
 
     @property
     def sources(self) -> AnswerSources:
@@ -129,7 +133,7 @@ class AnswerService:
 
     Args:
         search: finds the conversations.
-        backends: used unless a request brings its own.
+        make_backends: makes the backends of a request that brings none of its own.
         screening: screens questions and answers for risk.
         settings: time limits.
         records: receives complete answers; None: nothing is recorded.
@@ -138,13 +142,13 @@ class AnswerService:
     def __init__(
         self,
         search: SearchService,
-        backends: AnswerBackends,
+        make_backends: Callable[[], AnswerBackends],
         screening: ScreeningService,
         settings: AnswersSettings,
         records: RecordQueue | None = None,
     ) -> None:
         self._search = search
-        self._backends = backends
+        self._make_backends = make_backends
         self._screening = screening
         self._settings = settings
         self._records = records
@@ -178,7 +182,7 @@ class AnswerService:
 
         `backends` are used for this answer only.
         """
-        backends = backends or self._backends
+        backends = backends or self._make_backends()
         started = time.perf_counter()
         deadline = asyncio.get_running_loop().time() + self._settings.time_limit
         # Before anything that can fail or take long.
@@ -186,7 +190,9 @@ class AnswerService:
         query = await self._standalone_query(request, deadline, backends.query_rewriter)
         rewritten = time.perf_counter()
         search = self._search_request(query.text, request.top_k)
-        result = await self._search.search(search, screened=risk)
+        with recorded_texts() as embedded:
+            result = await self._search.search(search, screened=risk)
+        backends.sent.add_embedded(embedded)
         question = Question(request.question, query.text if query.text != request.question else None, risk.risk)
         with notice_in_errors(risk):
             generation = await _prepare_generation(backends.generator, question, result.hits, options)
@@ -204,6 +210,7 @@ class AnswerService:
             started=started,
             rewrite_ms=_ms(rewritten - started),
             search_ms=_ms(time.perf_counter() - rewritten),
+            sent=backends.sent.calls if request.show_sent else None,
         )
 
     async def stream(self, pending: PendingAnswer) -> AsyncGenerator[AnswerEvent]:
@@ -298,6 +305,7 @@ class AnswerService:
             withheld=generated.withheld,
             left_out=list(generated.left_out),
             answer_risk=answer_risk,
+            sent=None if pending.sent is None else list(pending.sent),
         )
         metrics.count_left_out(done.left_out, done.withheld)
         metrics.ANSWERS.labels(done.model if done.model in (NO_MODEL, EXTRACTIVE_MODEL) else "llm").inc()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import structlog
-from mh_common.embeddings import Embedder, EmbedderError, TextUse
+from mh_common.embeddings import Embedder, EmbedderError, TextUse, TextWithheldError
 from mh_common.errors import DomainError, UnavailableError
 from mh_common.models import SearchMode
 
@@ -21,7 +21,7 @@ EMBEDDER_FAILED: Final = "embedder_failed"
 
 
 class QueryRejectedError(DomainError):
-    """The embedding model rejects this text, and would reject it again."""
+    """The embedding model rejects this text, or must not get it, and so it would be again."""
 
 
 class Retriever:
@@ -47,7 +47,7 @@ class Retriever:
         """Return the query for the index; keyword mode needs no embedding.
 
         Raises:
-            QueryRejectedError: the embedding model rejects the text.
+            QueryRejectedError: the embedding model rejects the text, or must not get it.
             UnavailableError: the embedder is down.
         """
         return IndexQuery(mode, text, None if mode is SearchMode.KEYWORD else await self._embed(text))
@@ -70,7 +70,9 @@ class Retriever:
         except TimeoutError:
             failure: DomainError = UnavailableError("The embedding model did not answer in time.", retry_after=5)
         except EmbedderError as error:
-            if error.transient:
+            if isinstance(error, TextWithheldError):
+                failure = QueryRejectedError(f"{error}. Leave names out, or search with the mode keyword.")
+            elif error.transient:
                 retry_after = math.ceil(error.retry_after or 5)
                 failure = UnavailableError(f"The embedding model is unavailable: {error}.", retry_after)
             else:

@@ -3,8 +3,9 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Final
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from mh_common.errors import InvalidRequestError
 from mh_common.models import AnswerEvent, AnswerRequest, AnswerRisk, AnswerToken, Problem, Source
@@ -45,7 +46,7 @@ async def health() -> Health:
     "/chat",
     summary="Ask how to help a patient (plain text)",
     response_class=PlainTextResponse,
-    responses={status: {"model": ChatError} for status in (400, 403, 422, 502, 503, 504)},
+    responses={status: {"model": ChatError} for status in (400, 422, 502, 503, 504)},
 )
 async def chat(
     body: PlainChatRequest, request: Request, state: State, public_url: PublicUrl, user: UserId = None
@@ -55,7 +56,7 @@ async def chat(
     If risk was noticed, the text begins with the notice: from `[Notice]` to the line that begins with `[End of notice`.
     If nothing was screened, one line with `[Notice]` says so. An error before the first word is returned with its
     status; after a later one the text ends with a line that begins with `[Error`. Without a language model the answer
-    consists of quotes, and `developer_message` is ignored.
+    consists of quotes, and `developer_message` is ignored; if `api_key` cannot be used here, it says so before them.
     """
     backends = _caller_backends(body, state)
     try:
@@ -75,8 +76,12 @@ class StartedAnswer:
     others: AsyncGenerator[AnswerEvent]
 
 
+KEYS_OFF: Final = "your key was not used, since this platform does not take keys of callers (DOORS_REQUEST_KEYS)"
+NO_EGRESS: Final = "this platform may not send texts to {recipient} (LLM_DATA_EGRESS)"
+
+
 def _caller_backends(body: PlainChatRequest, state: AppState) -> AnswerBackends | None:
-    """Return backends that use the caller's key; None if the caller sent none."""
+    """Return backends that use the caller's key, or say why they do not; None if the caller sent none."""
     models = state.language_models
     name = None if body.model in (PLATFORM_MODEL, models.name) else body.model
     if body.api_key is None:
@@ -84,7 +89,9 @@ def _caller_backends(body: PlainChatRequest, state: AppState) -> AnswerBackends 
             raise InvalidRequestError("Choosing a model requires your own key: send api_key, or omit model.")
         return None
     if not state.integrations.request_keys:
-        raise HTTPException(403, "Callers' own keys are disabled (DOORS_REQUEST_KEYS). Omit api_key.")
+        return models.quotes(KEYS_OFF)
+    if not models.may_be_asked:
+        return models.quotes(NO_EGRESS.format(recipient=models.recipient.name))
     return models.backends(models.for_caller(body.api_key, name))
 
 

@@ -37,6 +37,14 @@ def message_text(message: ChatMessage) -> str:
     return "\n".join(part.text for part in message.content if part.text)
 
 
+def turn_text(role: str, text: str) -> str:
+    """Return an earlier message's text as it may stand in a history: an answer without its notice; it may be blank."""
+    text = normalized(text.replace("\0", ""))
+    if role == "assistant":
+        text = without_notices(text)
+    return text.strip()[:MAX_TURN_LENGTH].rstrip()
+
+
 def answer_request(messages: Sequence[ChatMessage]) -> AnswerRequest:
     """Return the last user message as the question, and the messages before it as its history.
 
@@ -66,11 +74,11 @@ def generation_options(request: ChatRequest) -> GenerationOptions:
             "messages",
             "context_length_exceeded",
         )
-    return GenerationOptions(instructions, sampling_params(request))
+    return GenerationOptions(instructions, _sampling_params(request))
 
 
-def sampling_params(request: ChatRequest) -> SamplingParams:
-    """Return the parameters that are passed to the language model unchanged."""
+def _sampling_params(request: ChatRequest) -> SamplingParams:
+    """Return the parameters that are passed to the language model."""
     return SamplingParams(
         temperature=request.temperature,
         top_p=request.top_p,
@@ -92,10 +100,7 @@ def _turns(messages: Sequence[ChatMessage]) -> list[ConversationTurn]:
     turns: list[ConversationTurn] = []
     room = MAX_HISTORY_LENGTH
     for message in reversed(messages):
-        text = normalized(message_text(message).replace("\0", ""))
-        if message.role == "assistant":
-            text = without_notices(text)
-        content = text.strip()[:MAX_TURN_LENGTH].rstrip()
+        content = turn_text(message.role, message_text(message))
         room -= len(content)
         if len(turns) == MAX_TURNS or room < 0:
             break

@@ -9,11 +9,10 @@ from uuid import uuid4
 
 from fastapi import Request
 from fastapi.sse import format_sse_event
-from mh_common.errors import UnavailableError
 from mh_common.models import AnswerDone, AnswerRisk, AnswerToken, AnswerUsage, Source, Usage
 
-from rag_api.answers.language_models import PLATFORM_MODEL, LanguageModels
-from rag_api.answers.llm import Completion, LanguageModelError, SamplingParams
+from rag_api.answers.background import BackgroundWriter
+from rag_api.answers.language_models import PLATFORM_MODEL
 from rag_api.answers.service import AnswerService, PendingAnswer
 from rag_api.integrations.citations import cited_sources, markdown_list, source_title
 from rag_api.integrations.links import conversation_link
@@ -78,9 +77,9 @@ def answer_reply(service: AnswerService, pending: PendingAnswer) -> Reply:
     return Reply(_answer(service, pending), f"chatcmpl-{pending.answer_id}", pending.sources.sources, pending.risk)
 
 
-def background_reply(models: LanguageModels, background_prompt: BackgroundPrompt, sampling: SamplingParams) -> Reply:
-    """Return the reply to a background prompt: the language model's or, without one, the fallback."""
-    return Reply(_background_reply(models, background_prompt, sampling))
+def background_reply(writer: BackgroundWriter, background_prompt: BackgroundPrompt) -> Reply:
+    """Return the reply to a background prompt: with what the writer wrote or, without that, the fallback."""
+    return Reply(_background_reply(writer, background_prompt))
 
 
 async def to_completion(reply: Reply, options: ReplyOptions) -> ChatCompletion:
@@ -195,20 +194,12 @@ async def _answer(service: AnswerService, pending: PendingAnswer) -> AsyncGenera
 
 
 async def _background_reply(
-    models: LanguageModels, background_prompt: BackgroundPrompt, sampling: SamplingParams
+    writer: BackgroundWriter, background_prompt: BackgroundPrompt
 ) -> AsyncGenerator[str | ReplyEnd]:
-    if models.configured is None:
-        yield background_prompt.fallback
-        yield ReplyEnd(Usage(), "stop")
-        return
-    try:
-        async with aclosing(
-            models.configured.stream(background_prompt.messages, models.deadline(), sampling)
-        ) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, Completion):
-                    yield ReplyEnd(piece.usage, "length" if piece.cut_short else "stop")
-                else:
-                    yield piece
-    except LanguageModelError as error:
-        raise UnavailableError(str(error)) from error
+    items: Sequence[str] = ()
+    usage = Usage()
+    if background_prompt.task is not None:
+        written = await writer.write(background_prompt.task, background_prompt.turns)
+        items, usage = written.items, written.usage
+    yield background_prompt.response(items)
+    yield ReplyEnd(usage, "stop")

@@ -13,7 +13,7 @@ from rag_api.answers.routes import CLIENT_CLOSED_REQUEST, UserId
 from rag_api.dependencies import AppState, State
 from rag_api.integrations.links import PublicUrl
 from rag_api.integrations.openai.chat.background_prompts import find_background_prompt
-from rag_api.integrations.openai.chat.conversation import answer_request, generation_options, sampling_params
+from rag_api.integrations.openai.chat.conversation import answer_request, generation_options
 from rag_api.integrations.openai.chat.models import ChatCompletion, ChatRequest
 from rag_api.integrations.openai.chat.replies import (
     Reply,
@@ -51,9 +51,10 @@ async def complete(
     If risk was noticed, the text begins with the notice, from `[Notice]` to the line that begins with `[End of notice`,
     and `risk` and `risk_notice` have the same as data. Earlier answers may be sent back with their notices.
     `citations` has the links to all sources; the first is the link of [1]. With `stream`, the first chunk has these,
-    and the last but one has the annotations. Background prompts of chat programs, for titles, tags and the like, are
-    passed to the language model without a search; without a language model they get an empty response, or the first
-    words of the chat as title. Without a language model, temperature, top_p, token limits and stop are ignored.
+    and the last but one has the annotations. Background prompts of chat programs are recognised, and not passed on: for
+    a chat's title, tags and follow-up questions the language model gets a prompt of this platform, and the others get
+    an empty response. Without a language model the title is the first words of the chat, and temperature, top_p, token
+    limits and stop are ignored.
     """
     check_model(body.model)
     include_usage = bool(body.stream_options and body.stream_options.include_usage)
@@ -76,7 +77,7 @@ def _fallback_user(request: Request, body: ChatRequest) -> str | None:
 
 async def _prepare_reply(state: AppState, body: ChatRequest, user: str | None) -> Reply:
     if background_prompt := find_background_prompt(body.messages):
-        return background_reply(state.language_models, background_prompt, sampling_params(body))
+        return background_reply(state.background, background_prompt)
     pending = await state.answers.prepare(answer_request(body.messages), user, generation_options(body))
     return answer_reply(state.answers, pending)
 

@@ -1,0 +1,1 @@
+"""What answers and searches here, and who gets the texts for it."""

@@ -1,0 +1,38 @@
+"""GET /api/v1/about."""
+
+from typing import Any, Final
+
+from fastapi import APIRouter
+from mh_common.models import About
+
+from rag_api.dependencies import State
+
+router = APIRouter(prefix="/api/v1", tags=["about"])
+
+_EXAMPLE: Final[dict[str, Any]] = {
+    "version": "0.1.0",
+    "answers": "model",
+    "language_model": {
+        "name": "gpt-4o-mini",
+        "recipient": "api.openai.com",
+        "remote": True,
+        "phi_mode": "pseudonymise",
+    },
+    "embedding": {"name": "all-MiniLM-L6-v2", "recipient": "this machine", "remote": False, "phi_mode": "off"},
+    "safety_screening": True,
+    "notice": "For professionals. …",
+}
+
+
+@router.get(
+    "/about",
+    summary="What answers here, and who gets the texts",
+    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}},
+)
+async def about(state: State) -> About:
+    """Return the models in use and the hosts that questions and conversations are sent to, to be shown before asking.
+
+    `this machine` means that texts do not leave it. `phi_mode` says what happens to names and other identifiers that
+    are recognised; others are sent as they are.
+    """
+    return state.about

@@ -1,0 +1,1 @@
+"""What would be hidden of a text before it is sent to a server."""
