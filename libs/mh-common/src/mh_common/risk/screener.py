@@ -1,22 +1,26 @@
 """The screeners."""
 
-import re
 from collections.abc import Sequence
-from typing import Final
 
-from mh_common.models.risk import Risk, RiskCategory, RiskLevel, RiskSpan
+from mh_common.models.risk import Risk
+from mh_common.risk.lexicon import Lexicon, load_lexicon
 from mh_common.risk.protocol import RiskScreener
-
-_ACUTE: Final = re.compile(r"\b(?:kill (?:my|him|her|them)sel(?:f|ves)|take them all)\b.*\btonight\b", re.IGNORECASE)
-_ELEVATED: Final = re.compile(r"\b(?:kill (?:my|him|her|them)sel(?:f|ves)|suicidal)\b", re.IGNORECASE)
+from mh_common.risk.screening import risk_of, screen_by_lexicon, spans_of
 
 
 class LexiconScreener:
-    """Screens by the lexicon alone."""
+    """Screens by the lexicon alone; a `RiskScreener`."""
+
+    def __init__(self, lexicon: Lexicon | None = None) -> None:
+        self._lexicon = lexicon or load_lexicon()
 
     async def screen(self, texts: Sequence[str]) -> list[Risk]:
         """See `RiskScreener.screen`."""
-        return [_screen(text) for text in texts]
+        return [self.screen_now(text) for text in texts]
+
+    def screen_now(self, text: str) -> Risk:
+        """Return what is noticed in a text, without an event loop."""
+        return risk_of(spans_of(screen_by_lexicon(text, self._lexicon)))
 
     async def close(self) -> None:
         """See `RiskScreener.close`."""
@@ -25,11 +29,3 @@ class LexiconScreener:
 def make_screener() -> RiskScreener:
     """Return the screener of this installation."""
     return LexiconScreener()
-
-
-def _screen(text: str) -> Risk:
-    for level, pattern in ((RiskLevel.ACUTE, _ACUTE), (RiskLevel.ELEVATED, _ELEVATED)):
-        if match := pattern.search(text):
-            span = RiskSpan(start=match.start(), end=match.end(), category=RiskCategory.SUICIDE, level=level)
-            return Risk(level=level, categories=[RiskCategory.SUICIDE], spans=[span])
-    return Risk()
