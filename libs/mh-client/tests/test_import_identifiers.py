@@ -86,6 +86,7 @@ async def test_every_kind_in_every_text_is_counted(stub: StubPlatform, file: Pat
     options = ImportOptions(state_dir=tmp_path, recognizer=StubRecognizer(NAMES), identifiers=report, batch_rows=1)
     async with AsyncClient(stub.base_url) as client:
         done = await import_file(client, file, options)
+        assert read(report) == REPORT
         check = await check_file(client, file, options)
     assert done.identifiers is not None
     assert (done.identifiers.rows, done.identifiers.naming_people, done.identifiers.unreadable) == (3, 1, 0)

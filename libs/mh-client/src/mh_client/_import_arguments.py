@@ -110,8 +110,6 @@ def import_options(given: Arguments) -> ImportOptions:
         state_dir=state_dir(given),
         platform=given["platform"],
         rejects=given["rejects"],
-        recognizer=make_recognizer(),
-        identifiers=given["identifiers"],
         read=ReadOptions(
             encoding=given["encoding"],
             delimiter=given["delimiter"],
@@ -122,6 +120,8 @@ def import_options(given: Arguments) -> ImportOptions:
         ),
         on_duplicate=given["on_duplicate"],
         tag=given["tag"],
+        recognizer=make_recognizer(),
+        identifiers=given["identifiers"],
     )
 
 

@@ -18,7 +18,7 @@ from mh_client._import_chunks import Chunk, chunks, refused, without
 from mh_client._import_identifiers import IdentifierCheck, IdentifierCounts
 from mh_client._import_journal import Journal, journal_path
 from mh_client._import_options import ImportOptions
-from mh_client._import_rows import Row, conversations, opened
+from mh_client._import_rows import Row, opened
 from mh_client.resources._bulk import bulk_piece
 
 SHOWN_REJECTS: Final = 20
@@ -35,8 +35,8 @@ class FileCheck:
         skipped: rows that are there already, or twice in the file; of these an earlier import stored the `earlier`.
         rejected: rows that cannot be stored.
         rejects: line and reason of the first 20 of those, without their text.
-        identifiers: what was recognised in the rows; None if nobody looked.
         unasked: why the platform could not be asked. Rows that it has are then counted as if it had not.
+        identifiers: what was recognised in the rows; None if nobody looked.
     """
 
     facts: Facts
@@ -84,7 +84,7 @@ async def _check(
     with opened(path, options.read, options.labeller) as reader, identifiers:
         check = FileCheck(reader.facts, identifiers=identifiers.counts)
         look = _Look(client, options, check, await asyncio.to_thread(_journal, server, path, options, reader.facts))
-        parts = chunks(reader, identifiers.watch(conversations(reader, options.labeller)), options.batch_rows)
+        parts = identifiers.watch(chunks(reader, options.labeller, options.batch_rows))
         done = 0
         while chunk := await asyncio.to_thread(next, parts, None):
             await look.at(chunk)

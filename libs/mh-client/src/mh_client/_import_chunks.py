@@ -1,6 +1,6 @@
 """Cuts the rows of a file into requests, and reads what the platform says against a row."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +8,7 @@ from mh_common.formats import Reader, Reject
 from mh_common.models import MAX_BULK_ROWS
 
 from mh_client._errors import UnprocessableError
-from mh_client._import_rows import Row
+from mh_client._import_rows import Labeller, Row, conversations
 
 BATCH_BYTES: Final = 4_000_000
 """Maximum size of the texts in one request, in UTF-8; a single row may be larger."""
@@ -23,12 +23,12 @@ class Chunk:
     read_bytes: int
 
 
-def chunks(reader: Reader, records: Iterable[Row | Reject], batch_rows: int) -> Iterator[Chunk]:
-    """Split the rows of a file into requests, always at the same places for the same file and `batch_rows`."""
+def chunks(reader: Reader, labeller: Labeller | None, batch_rows: int) -> Iterator[Chunk]:
+    """Split the file into requests, always at the same places for the same file and `batch_rows`."""
     rows: list[Row] = []
     rejects: list[Reject] = []
     size = position = 0
-    for record in records:
+    for record in conversations(reader, labeller):
         if isinstance(record, Reject):
             rejects.append(record)
             if len(rejects) == MAX_BULK_ROWS:

@@ -51,7 +51,7 @@ def import_(
 
 def _check(url: str | None, file: Path, given: Arguments, *, as_json: bool) -> None:
     check = asyncio.run(check_with_progress(url, file, import_options(given)))
-    print_check(check, given["identifiers"], as_json=as_json)
+    print_check(check, as_json=as_json)
     if check.rejected:
         raise typer.Exit(EXIT_FAILURE)
 

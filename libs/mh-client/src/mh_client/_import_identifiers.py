@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from mh_common.formats import Reject
 from mh_common.formats.rows import TEXTS
 from mh_common.identifiers import IdentifierKind, Recognizer
 
+from mh_client._import_chunks import Chunk
 from mh_client._import_rows import Row
 
 COLUMNS: Final = ("row", "line", "column", "kind", "count")
@@ -59,12 +59,13 @@ class IdentifierCheck:
         self._closing = ExitStack()
         self._write: Callable[[Iterable[object]], object] | None = None
 
-    def watch(self, records: Iterable[Row | Reject]) -> Iterator[Row | Reject]:
-        """Yield the records unchanged, and look through each row on the way. Raises OSError."""
-        for record in records:
-            if isinstance(record, Row) and self._recognizer and self.counts:
-                self._look_through(record, self._recognizer, self.counts)
-            yield record
+    def watch(self, parts: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Yield the parts of a file unchanged, and look through each row on the way. Raises OSError."""
+        for chunk in parts:
+            if self._recognizer and self.counts:
+                for row in chunk.rows:
+                    self._look_through(row, self._recognizer, self.counts)
+            yield chunk
 
     def _look_through(self, row: Row, recognizer: Recognizer, counts: IdentifierCounts) -> None:
         if self._report is None and self._looked_at >= SAMPLE_LENGTH:

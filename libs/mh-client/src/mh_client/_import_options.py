@@ -31,8 +31,8 @@ class ImportOptions:
     `platform` identifies the platform in the journal, by default its URL: the same platform at another URL then counts
     as another one. `on_duplicate` says what becomes of a row whose question and answer the platform has: "skip",
     "update" (it takes the other fields that the file gives), or "add". `tag` is carried by what is added; by default it
-    is made of the file's name and the time.
-    `recognizer` finds identifiers in the texts, to be counted; `identifiers` is the file for a report of them.
+    is made of the file's name and the time. `recognizer` finds identifiers in the texts, to be counted; `identifiers`
+    is the file for a report of them.
     """
 
     batch_rows: int = DEFAULT_BATCH_ROWS

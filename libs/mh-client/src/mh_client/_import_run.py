@@ -76,13 +76,16 @@ async def _import(client: AsyncClient, file: Path, options: ImportOptions) -> Im
 
 
 async def check_with_progress(url: str | None, file: Path, options: ImportOptions) -> FileCheck:
-    """Return what an import of the file would do, showing progress."""
+    """Return what an import of the file would do, showing progress. Say how many rows seem to name people."""
     total = await asyncio.to_thread(lambda: file.stat().st_size if file.is_file() else 0)
     async with AsyncClient(url, max_retries=1) as client:
         with progress_reporter(file.name) as show:
-            return await check_file(
+            check = await check_file(
                 client, file, options, lambda done, check: show(done, total, f"{counted(check.rows, 'row')} read")
             )
+    if check.identifiers and (warning := describe(check.identifiers, options.identifiers)):
+        _tell(file, [warning])
+    return check
 
 
 def _tell(file: Path, lines: Sequence[str]) -> None:

@@ -8,7 +8,6 @@ from mh_common.wording import counted
 
 from mh_client._cli_common import print_text
 from mh_client._import_facts import FactsShown
-from mh_client._import_identifiers import describe
 from mh_client.importing import FileCheck, ImportProgress
 
 
@@ -25,8 +24,8 @@ def print_done(file: Path, url: str | None, done: ImportProgress, *, as_json: bo
         print_text(f"Import tag: {done.tag}. To take this import back: {undo}")
 
 
-def print_check(check: FileCheck, report: Path | None, *, as_json: bool) -> None:
-    """Print what an import would do; `report` is the file for a report of identifiers, if one was asked for."""
+def print_check(check: FileCheck, *, as_json: bool) -> None:
+    """Print what an import would do."""
     if as_json:
         counts = {name: getattr(check, name) for name in ("added", "updated", "skipped", "rejected")}
         rejects = [{"line": line, "reason": reason} for line, reason in check.rejects]
@@ -38,8 +37,6 @@ def print_check(check: FileCheck, report: Path | None, *, as_json: bool) -> None
         print_text(f"line {at}: {reason}")
     if check.rejected > len(check.rejects):
         print_text(f"and {counted(check.rejected - len(check.rejects), 'more row')} that cannot be imported")
-    if check.identifiers and (warning := describe(check.identifiers, report)):
-        print_text(warning)
     if check.unasked is not None:
         print_text(f"The platform could not be asked what it has already: {check.unasked}")
     print_text(f"{_counts(check, 'would be ')}. Nothing was stored.")

@@ -25,7 +25,7 @@ from mh_client._import_chunks import BATCH_BYTES, Chunk, chunks, refused, withou
 from mh_client._import_identifiers import IdentifierCheck, IdentifierCounts
 from mh_client._import_journal import Journal, Plan, forget_import, journal_path
 from mh_client._import_options import DEFAULT_BATCH_ROWS, DEFAULT_CONCURRENCY, ImportOptions, make_tag
-from mh_client._import_rows import conversations, opened
+from mh_client._import_rows import opened
 from mh_client._rejects import RejectsFile
 from mh_client.resources._bulk import bulk_piece
 
@@ -108,16 +108,15 @@ async def _import(
     identifiers = IdentifierCheck(options.recognizer, options.identifiers)
     with opened(path, options.read, options.labeller) as reader, identifiers:
         journal, plan = await asyncio.to_thread(_prepare, client.base_url, path, options, reader.facts)
-        progress = ImportProgress(
-            (await asyncio.to_thread(path.stat)).st_size, reader.facts, plan.tag, identifiers=identifiers.counts
-        )
+        size = (await asyncio.to_thread(path.stat)).st_size
+        progress = ImportProgress(size, reader.facts, plan.tag, identifiers=identifiers.counts)
         on_progress(progress)
         with RejectsFile(options.rejects or path.with_name(f"{path.name}.rejects.csv"), reader.header) as rejects:
             run = _Run(client, journal, plan, rejects, progress, on_progress)
             # Of rows that are the same in the file, the last one shall decide.
             concurrency = 1 if plan.on_duplicate == OnDuplicate.UPDATE else options.concurrency
-            records = identifiers.watch(conversations(reader, options.labeller))
-            await _send_all(run, chunks(reader, records, plan.batch_rows), concurrency)
+            parts = identifiers.watch(chunks(reader, options.labeller, plan.batch_rows))
+            await _send_all(run, parts, concurrency)
     journal.complete()
     progress.rejects = rejects.path if progress.rejected else None
     return progress

@@ -60,16 +60,14 @@ def test_a_danger_is_noticed(screener: LexiconScreener, text: str, level: RiskLe
         "How do I explain suicide prevention to trainees?",
     ],
 )
-def test_what_is_denied_past_general_or_a_figure_of_speech_gets_no_notice(
-    screener: LexiconScreener, text: str
-) -> None:
+def test_what_is_denied_past_general_or_a_figure_of_speech_gets_no_notice(screener: LexiconScreener, text: str) -> None:
     assert not screener.screen_now(text).level.needs_notice
 
 
 def test_a_denial_ends_at_but(screener: LexiconScreener) -> None:
-    assert screener.screen_now("She denies suicidal thoughts, but she has been saving up pills to kill herself").level is (
-        RiskLevel.ACUTE
-    )
+    assert screener.screen_now(
+        "She denies suicidal thoughts, but she has been saving up pills to kill herself"
+    ).level is (RiskLevel.ACUTE)
 
 
 @given(st.lists(st.sampled_from(WORDS) | st.text(max_size=8), max_size=40).map(" ".join))

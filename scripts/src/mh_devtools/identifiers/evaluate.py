@@ -11,7 +11,6 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from math import sqrt
 from pathlib import Path
 from typing import Final
 
@@ -20,40 +19,9 @@ from mh_common.identifiers.built_in import BuiltInRecognizer
 from mh_common.identifiers.recognizers import JoinedRecognizer
 
 from mh_devtools.identifiers.notes import Mark, Note, NotesError, read_notes, words_of
-
-_Z: Final = 1.959964
-"""Standard deviations of a normal distribution to each side of its mean that hold 95 % of it."""
+from mh_devtools.shares import Share
 
 RECOGNIZERS: Final = ("built-in", "presidio", "presidio-alone")
-
-
-@dataclass(frozen=True)
-class Share:
-    """Some of all, with the bounds of Wilson's interval."""
-
-    some: int
-    all: int
-
-    @property
-    def value(self) -> float | None:
-        """The share, None of nothing."""
-        return self.some / self.all if self.all else None
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """The bounds that hold the true share in 95 of 100 samples."""
-        if not self.all:
-            return None
-        share, count = self.some / self.all, self.all
-        middle = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
-        half = _Z / (1 + _Z**2 / count) * sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
-        return max(0.0, middle - half), min(1.0, middle + half)
-
-    def __str__(self) -> str:
-        if self.value is None or self.interval is None:
-            return "none"
-        low, high = self.interval
-        return f"{self.value:.3f} [{low:.3f}, {high:.3f}] ({self.some} of {self.all})"
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ async def test_no_conditions_filter_nothing(client: httpx.AsyncClient, rows: lis
         ),
         (one("mood", "empty"), "name", "is not a filterable field"),
         (one([QUESTION, "mood"], "is", "negative"), "name", "is not a filterable field"),
-        (one([], "is", "negative"), "name", "a list of 1 to 10"),
+        (one([], "is", "negative"), "name", "a list of 1 to 11"),
         (one(7, "is", "negative"), "name", "must be the name of a field"),  # type: ignore[arg-type]
         (one(QUESTION, "like", "neg%"), "comparison_operator", "Input should be 'contains', 'not contains'"),
         (

@@ -224,7 +224,7 @@ async def test_without_screening_every_answer_says_so_and_rules_of_advice_stay(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     if not off:
-        monkeypatch.setattr("rag_api.main.make_screener", BrokenScreener)
+        monkeypatch.setattr("rag_api.main.make_screener", lambda **options: BrokenScreener())
     stub.reply = "Keep fixed hours [1]. It is fine, tell him to rest."
     async with running(with_safety(with_model, screening="off" if off else "on")) as client:
         answer = await ask(client, SUICIDE)

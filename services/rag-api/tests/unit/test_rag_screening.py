@@ -19,14 +19,16 @@ ACUTE = "I want to kill myself tonight"
 
 
 class BrokenScreener:
-    """Raises, or never answers."""
+    """Raises, never answers, or answers for fewer texts."""
 
-    def __init__(self, *, hangs: bool = False) -> None:
-        self._hangs = hangs
+    def __init__(self, how: str = "raises") -> None:
+        self._how = how
 
     async def screen(self, texts: Sequence[str]) -> list[Risk]:
-        if self._hangs:
+        if self._how == "hangs":
             await asyncio.Event().wait()
+        if self._how == "forgets":
+            return []
         raise RuntimeError(f"zebra {texts}")
 
     async def close(self) -> None: ...
@@ -106,11 +108,11 @@ async def test_the_highest_level_counts_with_its_categories_the_most_frequent_fi
     assert found.spans == [span]
 
 
-@pytest.mark.parametrize("hangs", [False, True])
-async def test_a_failure_is_counted_and_said_and_ends_nothing(hangs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("how", ["raises", "hangs", "forgets"])
+async def test_a_failure_is_counted_and_said_and_ends_nothing(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(screening, "SCREENING_LIMIT", 0.01)
     before = count("mh_risk_screenings_total", text="question", level="failed")
-    broken = service(BrokenScreener(hangs=hangs))
+    broken = service(BrokenScreener(how))
     with capture_logs() as logs:
         found = await broken.screen_question(ACUTE)
         answer = await broken.screen_answer("text")

@@ -188,7 +188,8 @@ class AnswerDone(BaseModel):
     )
     answer_risk: Risk = Field(
         default=NOT_SCREENED,
-        description="What screening noticed in the answer's own text; not screened for a fixed text.",
+        description="What screening noticed in what the language model wrote, or in the quotes, without spans; not "
+        "screened for a fixed text.",
     )
     sent: list[SentTexts] | None = Field(
         default=None,

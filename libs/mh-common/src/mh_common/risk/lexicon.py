@@ -1,7 +1,7 @@
 """The lexicon: what is noticed, in files that a clinician can read and review.
 
-`lexicon/LANGUAGE.toml` has lists of words, and tables of patterns (see `mh_common.risk.patterns`), each with an example. A
-table's name says what its patterns mean:
+`lexicon/LANGUAGE.toml` has lists of words, and tables of patterns (see `mh_common.risk.patterns`) with examples.
+A table's name says what its patterns mean:
 
 - `suicide.elevated` and the like: this category of risk at this level;
 - `signs.means` and the like: no risk alone, but together with others (see `mh_common.risk.screening`);
@@ -197,9 +197,7 @@ def _entries(language: str, tables: dict[str, Any], lists: WordLists) -> Iterato
             for level, patterns in table.items():
                 for text, example in patterns.items():
                     pattern = _pattern(text, lists, language)
-                    yield Entry(
-                        language, Kind.RISK, pattern, text, example, RiskCategory(name), RiskLevel(level)
-                    )
+                    yield Entry(language, Kind.RISK, pattern, text, example, RiskCategory(name), RiskLevel(level))
 
 
 def _pattern(text: str, lists: WordLists, language: str) -> Pattern:

@@ -2,9 +2,9 @@
 
     want|wants to ~ {die}
 
-A pattern is a row of words. `a|b` is either word, `{die}` any word of that list, `suicid*` any word that begins so, `#` a
-number, `##` a year; a word with `?` may be missing. Between two words may stand: `~` up to four of the language's filler words
-("really", "just"), `..` up to three words, `...` up to seven. All words of a match are in one sentence.
+A pattern is a row of words. `a|b` is either word, `{die}` any word of that list, `suicid*` any word that begins so, `#`
+a number, `##` a year; a word with `?` may be missing. Between two words may stand: `~` up to four of the language's
+filler words ("really", "just"), `..` up to three words, `...` up to seven. All words of a match are in one sentence.
 """
 
 import re

@@ -200,7 +200,8 @@ class _Screener:
     def _is_denied_inside(self, hit: Hit, grammar: Grammar) -> bool:
         between = set(range(hit.first, hit.last)).difference(hit.places)
         return any(
-            self._words.text[place] in grammar.negations or self._words.text[place] in grammar.lists for place in between
+            self._words.text[place] in grammar.negations or self._words.text[place] in grammar.lists
+            for place in between
         )
 
     def _is_denied_after(self, hit: Hit, grammar: Grammar) -> bool:

@@ -20,20 +20,41 @@ _WORD: Final = re.compile(
 )
 _APOSTROPHES: Final = re.compile("['\u2019\u02bc`\u00b4]")
 _UNSEEN: Final = re.compile(f"[{INVISIBLE}{_MARKS}*]")
-_LETTERS_APART: Final = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "ı": "i"})
+_LETTERS_APART: Final = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "\u0131": "i"})
 _LONG_RUN: Final = re.compile(r"(.)\1{2,}")
 _MAX_WORD: Final = 40
 """Characters of a word that are looked at; no word of the lexicon is longer."""
 
 # People in a hurry end a sentence without a capital after it; after an abbreviation it goes on.
 _HASTY_END: Final = re.compile(r"(?<=[^\W\d_]{3})[.!?…]+[\s\"'”\u2019)]+(?=[^\W_])")
-_ABBREVIATION: Final = re.compile(r"\b(?:approx|resp|incl|ca|bzw|etc|esp|prof|max|min|mrs|hist|psych|dept|hrs|yrs)\Z", re.I)
+_ABBREVIATION: Final = re.compile(
+    r"\b(?:approx|resp|incl|ca|bzw|etc|esp|prof|max|min|mrs|hist|psych|dept|hrs|yrs)\Z", re.IGNORECASE
+)
 _CLAUSE: Final = re.compile(r"[,;:()\[\]\u2013\u2014/\n]| - ")
 
 # What stands after an apostrophe in English, and before one in French.
 _ENDINGS: Final = {"t": "not", "m": "am", "re": "are", "ve": "have", "ll": "will", "d": "would"}
 _IS_BEFORE_S: Final = frozenset(
-    "he she it that there what who how where here everything nothing everyone everybody someone nobody this let".split()
+    [
+        "he",
+        "she",
+        "it",
+        "that",
+        "there",
+        "what",
+        "who",
+        "how",
+        "where",
+        "here",
+        "everything",
+        "nothing",
+        "everyone",
+        "everybody",
+        "someone",
+        "nobody",
+        "this",
+        "let",
+    ]
 )
 _ELISIONS: Final = {
     "j": "je",
@@ -77,7 +98,7 @@ class Speller:
     Args:
         spellings: short forms and typos, each with the words that it stands for.
         known: all words of the lexicon, which are never taken for a typo of another.
-        distinctive: words so long and rare that a word with one wrong, missing, additional or swapped letter means them.
+        distinctive: words so long and rare that a word with one letter wrong, missing, added or swapped means them.
     """
 
     def __init__(self, spellings: Mapping[str, str], known: frozenset[str], distinctive: Iterable[str]) -> None:

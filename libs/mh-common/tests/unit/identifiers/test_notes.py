@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from mh_common.identifiers import Identifier, IdentifierKind
-from mh_devtools.identifiers.evaluate import Share, false_alarms, main, measure, misses
+from mh_devtools.identifiers.evaluate import false_alarms, main, measure, misses
 from mh_devtools.identifiers.notes import NotesError, read_notes
+from mh_devtools.shares import Share
 
 
 class Finds:

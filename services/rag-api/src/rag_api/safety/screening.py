@@ -56,9 +56,9 @@ class ScreeningService:
         return AnswerRisk(risk=risk, risk_notice=self._notices.notice(risk, texts))
 
     async def screen_answer(self, text: str) -> Risk:
-        """Return what is noticed in an answer. Never raises."""
+        """Return what is noticed in an answer, without where it stands. Never raises."""
         found = await self._screen("answer", self._screener, [text])
-        return NOT_SCREENED if found is None else found[0]
+        return NOT_SCREENED if found is None else found[0].model_copy(update={"spans": []})
 
     async def speak_of(self, categories: Sequence[RiskCategory], texts: Sequence[str]) -> list[bool]:
         """Return for each text whether it speaks of one of these dangers, even as past or denied. Never raises.
@@ -81,11 +81,12 @@ class ScreeningService:
         try:
             async with asyncio.timeout(SCREENING_LIMIT):
                 found = await screener.screen(texts)
+            level = _merged([risk for risk, _ in zip(found, texts, strict=True)]).level
         except Exception as error:  # whatever it is, an unscreened answer is better than none
             metrics.RISK_SCREENINGS.labels(kind, "failed").inc()
             log.error(SCREENING_FAILED, screened=kind, error=type(error).__name__)
             return None
-        metrics.RISK_SCREENINGS.labels(kind, _merged(found).level).inc()
+        metrics.RISK_SCREENINGS.labels(kind, level).inc()
         return found
 
     def _failure(self) -> RiskNotice | None:

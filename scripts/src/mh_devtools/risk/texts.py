@@ -1,0 +1,50 @@
+"""Labelled messages about risk, in four languages, written for this project.
+
+All people are invented. Several authors wrote them without seeing each other's. Each level is one author's judgement;
+no clinician has labelled them.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mh_common.models import RiskCategory, RiskLevel
+
+FOLDER: Final = Path(__file__).with_name("texts")
+TRAINING: Final = (FOLDER / "training-1.jsonl", FOLDER / "training-2.jsonl")
+"""To learn from while writing rules or training a model."""
+
+HELD_OUT: Final = FOLDER / "held-out.jsonl"
+"""Sentences by the first author of the training texts, to choose between alternatives with."""
+
+EVALUATION: Final = FOLDER / "evaluation.jsonl"
+"""Messages by two further authors, for figures alone. Whoever changes the lexicon must not read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledText:
+    """A message with what its author says of it."""
+
+    text: str
+    language: str
+    level: RiskLevel
+    categories: Sequence[RiskCategory]
+
+
+def read_texts(*paths: Path) -> Iterator[LabelledText]:
+    """Yield the texts of JSON Lines files with `text`, `language`, `level` and `category` or `categories`.
+
+    Raises:
+        ValueError: a line is not such an object; the message names file and line.
+    """
+    for path in paths:
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+            try:
+                entry = json.loads(line)
+                named = entry.get("categories") or [entry.get("category")]
+                categories = [RiskCategory(name) for name in named if name not in (None, "none")]
+                yield LabelledText(entry["text"], entry["language"], RiskLevel(entry["level"]), categories)
+            except (AttributeError, KeyError, ValueError) as error:
+                raise ValueError(f"{path}:{number}: {type(error).__name__}: {error}") from error
