@@ -6,7 +6,8 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from mh_devtools.database.backup import backup, restore
 from mh_devtools.database.backup_file import BackupError
 from mh_devtools.stack.server_stack import migrate
 from mh_devtools.testing.fixtures import MySQL
-from sqlalchemy import URL, Connection, create_engine, delete, func, insert, select
+from sqlalchemy import URL, Column, Connection, TypeDecorator, create_engine, delete, func, insert, select
 
 ENGINES = ["sqlite", pytest.param("mysql", marks=pytest.mark.mysql)]
 TEXTS = ["plain", "tab\tand\nlines\r\n", "quotes \" ' \\ and %s :name", "emoji 🙂 and \u2028 separators", "x" * 70_000]
@@ -94,9 +95,32 @@ def add_rows(connection: Connection, first: int = 1) -> None:
     connection.execute(insert(HistoryRow), {**answer, **texts_of, **found})
 
 
+def add_a_row_with_every_column(connection: Connection) -> None:
+    """Write one row to each table, with a value in every column, also in those that are added later."""
+    for table in ConversationRow.metadata.sorted_tables:
+        row = {column.name: a_value(column) for column in table.columns}
+        connection.execute(insert(table), row | {name: 50 for name in ("id", "source_id") if name in row})
+
+
+def a_value(column: Column[Any]) -> Any:
+    """A value of the column's type."""
+    stored = column.type
+    kind = (stored.impl_instance if isinstance(stored, TypeDecorator) else stored).python_type
+    if issubclass(kind, StrEnum):
+        return next(iter(kind))
+    values = {bool: True, bytes: bytes(range(224, 256)), date: AT.date(), datetime: AT, float: 0.1 + 0.2, int: 7}
+    return values.get(kind, "é🙂")
+
+
 def texts(connection: Connection) -> list[tuple[int, str, str]]:
     query = select(ConversationRow.id, ConversationRow.question, ConversationRow.answer).order_by(ConversationRow.id)
     return [(row.id, row.question, row.answer) for row in connection.execute(query)]
+
+
+def contents(connection: Connection) -> dict[str, list[Any]]:
+    """Every row of the tables to which a restore adds nothing."""
+    tables = [table for table in ConversationRow.metadata.sorted_tables if not table.name.startswith("index_")]
+    return {table.name: list(connection.execute(select(table).order_by(*table.primary_key))) for table in tables}
 
 
 @pytest.fixture
@@ -124,11 +148,13 @@ def test_what_was_saved_comes_back_on_either_engine(
     file = tmp_path / "saved.gz"
     empty = make_database(target, "backup_target")
 
+    connected(filled, add_a_row_with_every_column)
+
     saved = backup(filled, file)
     assert restore(empty, file) == saved
 
-    assert saved["mental_health_conversations"].rows == 2 * len(TEXTS) - 1
-    assert connected(empty, texts) == connected(filled, texts)
+    assert saved["mental_health_conversations"].rows == 2 * len(TEXTS)
+    assert connected(empty, contents) == connected(filled, contents)
     again = tmp_path / "again.gz"
     assert backup(empty, again)["mental_health_conversations"] == saved["mental_health_conversations"]
 

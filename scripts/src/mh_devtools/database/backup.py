@@ -25,12 +25,14 @@ from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus, RunCount
 from mh_common.settings import load_settings
 from mh_common.units import CONVERSATION, UnitKey
 from sqlalchemy import (
+    BINARY,
     URL,
     Connection,
     Date,
     DateTime,
     Engine,
     Float,
+    LargeBinary,
     MetaData,
     Table,
     create_engine,
@@ -179,6 +181,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat(timespec="microseconds")
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
     # Engines without a boolean type store 0 and 1.
     return int(value) if isinstance(value, bool) else value
 
@@ -201,6 +205,8 @@ def _typed(kind: TypeEngine[Any], value: Any) -> Any:
         return None
     if isinstance(kind, DateTime):
         return datetime.fromisoformat(value)
+    if isinstance(kind, LargeBinary | BINARY):
+        return bytes.fromhex(value)
     return date.fromisoformat(value) if isinstance(kind, Date) else value
 
 
