@@ -1,4 +1,4 @@
-"""Risk screening: notices words that often mean danger, by a lexicon and a classifier, sentence by sentence."""
+"""Risk screening: notices words that often mean danger, by a lexicon, sentence by sentence."""
 
 from mh_common.risk.protocol import RiskScreener
 from mh_common.risk.screener import LexiconScreener, make_screener

@@ -14,5 +14,5 @@ class RiskScreener(Protocol):
         ...
 
     async def close(self) -> None:
-        """Release the model's thread. The screener must not be used afterwards."""
+        """Release what the screener holds. It must not be used afterwards."""
         ...

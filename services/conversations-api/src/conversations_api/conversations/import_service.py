@@ -47,11 +47,13 @@ class ImportService:
         if request and (result := await self._keys.claim(request, now)):
             return result
         if bulk.on_duplicate is OnDuplicate.ADD:
-            return await self._save_result(request, await self._writer.add(bulk.items, now, bulk.import_tag), now)
+            ids = await self._writer.add(bulk.items, now, bulk.import_tag)
+            return await self._keys.save_result(request, IdempotentResult(ids, now))
         work, stored = await self._merge(bulk, now)
         new_ids = await self._writer.add(work.added, now, bulk.import_tag)
         await self._update(work, stored, now, bulk.import_tag)
-        return await self._save_result(request, work.ids(new_ids), now, work.outcomes)
+        result = IdempotentResult(work.ids(new_ids), now, outcomes=work.outcomes)
+        return await self._keys.save_result(request, result)
 
     async def preview(self, bulk: BulkCreate) -> Sequence[RowOutcome]:
         """Return what would become of each row, and change none. Raises `UnavailableError`."""
@@ -73,7 +75,7 @@ class ImportService:
         else:
             ids = await self._imports.lock_added(undo.import_tag, edited=undo.edited, limit=MAX_BULK_ROWS)
             deleted = await self._writer.delete(ids) if ids else ()
-            await self._save_result(request, deleted, now)
+            await self._keys.save_result(request, IdempotentResult(deleted, now))
         return await self._left(undo, len(deleted))
 
     async def _merge(self, bulk: BulkCreate, at: datetime | None = None) -> tuple[Merge, dict[int, Found]]:
@@ -129,11 +131,3 @@ class ImportService:
             updated=updated[0],
             updated_ids=list(updated[1]),
         )
-
-    async def _save_result(
-        self, request: KeyedRequest | None, ids: Sequence[int], at: datetime, outcomes: Sequence[RowOutcome] = ()
-    ) -> IdempotentResult:
-        result = IdempotentResult(ids, at, outcomes=outcomes)
-        if request:
-            await self._keys.save_result(request, result)
-        return result

@@ -1,7 +1,7 @@
 """Operations on conversations, one by one and many at once. What concerns imports is in `import_service`."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from mh_common.models import (
@@ -71,7 +71,7 @@ class ConversationService:
         now = self._clock()
         if request and (result := await self._keys.claim(request, now)):
             return result
-        return await self._save_result(request, await self._writer.add(items, now), now)
+        return await self._keys.save_result(request, IdempotentResult(await self._writer.add(items, now), now))
 
     async def replace(
         self, conversation_id: int, content: ConversationCreate, if_match: Sequence[str] | None
@@ -112,13 +112,7 @@ class ConversationService:
         now = self._clock()
         if request and (result := await self._keys.claim(request, now)):
             return result
-        return await self._save_result(request, await self._writer.delete(ids), now)
-
-    async def _save_result(self, request: KeyedRequest | None, ids: Sequence[int], at: datetime) -> IdempotentResult:
-        result = IdempotentResult(ids, at)
-        if request:
-            await self._keys.save_result(request, result)
-        return result
+        return await self._keys.save_result(request, IdempotentResult(await self._writer.delete(ids), now))
 
 
 def _recomputed(row: Any, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,9 +37,7 @@ class ExperimentService:
         if request and (result := await self._keys.claim(request, now)):
             return result
         result = IdempotentResult([await self._experiments.add(content, now)], now)
-        if request:
-            await self._keys.save_result(request, result)
-        return result
+        return await self._keys.save_result(request, result)
 
     async def delete(self, experiment_id: int) -> None:
         """Delete an experiment. Raises `NotFoundError`."""

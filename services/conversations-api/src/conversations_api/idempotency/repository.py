@@ -86,11 +86,14 @@ class IdempotencyRepository:
             raise IdempotencyMismatchError("The Idempotency-Key was already used for another request. Use a new key.")
         return IdempotentResult.from_json(row.result_ids, row.created_at)
 
-    async def save_result(self, request: KeyedRequest, result: IdempotentResult) -> None:
-        """Save the result under the key claimed before."""
-        await self._session.execute(
-            update(IdempotencyKeyRow).where(IdempotencyKeyRow.key == request.key).values(result_ids=result.to_json())
-        )
+    async def save_result(self, request: KeyedRequest | None, result: IdempotentResult) -> IdempotentResult:
+        """Save the result under the key claimed before, if the request has one; return it."""
+        if request is not None:
+            values = {"result_ids": result.to_json()}
+            await self._session.execute(
+                update(IdempotencyKeyRow).where(IdempotencyKeyRow.key == request.key).values(values)
+            )
+        return result
 
     async def delete_before(self, cutoff: datetime, limit: int) -> int:
         """Delete at most `limit` of the keys claimed before `cutoff`; return how many."""

@@ -74,8 +74,8 @@ def make_check(question: str, risk: Risk) -> TextCheck:
     return WholeCheck(excluding) if risk.level.needs_notice else SentenceCheck(excluding)
 
 
-class SentenceCheck:
-    """Checks sentence by sentence, each before it is shown, and says at the end what was left out.
+class _Check:
+    """What both checks find out.
 
     Args:
         excluding: kinds of unsafe advice that are not looked for.
@@ -86,6 +86,13 @@ class SentenceCheck:
         self.left_out: list[UnsafeAdvice] = []
         self.withheld: Withheld | None = None
         self._excluding = excluding
+
+
+class SentenceCheck(_Check):
+    """Checks sentence by sentence, each before it is shown, and says at the end what was left out."""
+
+    def __init__(self, excluding: Collection[UnsafeAdvice] = ()) -> None:
+        super().__init__(excluding)
         self._waiting = ""
         self._follows_omission = False
 
@@ -143,18 +150,11 @@ class SentenceCheck:
         return shown
 
 
-class WholeCheck:
-    """Shows nothing before all of it is checked: where there is danger, one sentence can spoil the others.
-
-    Args:
-        excluding: kinds of unsafe advice that are not looked for.
-    """
+class WholeCheck(_Check):
+    """Shows nothing before all of it is checked: where there is danger, one sentence can spoil the others."""
 
     def __init__(self, excluding: Collection[UnsafeAdvice] = ()) -> None:
-        self.passed = ""
-        self.left_out: list[UnsafeAdvice] = []
-        self.withheld: Withheld | None = None
-        self._excluding = excluding
+        super().__init__(excluding)
         self._text = ""
 
     def feed(self, chunk: str) -> str:
