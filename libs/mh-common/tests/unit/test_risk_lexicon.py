@@ -1,11 +1,14 @@
 """What the lexicon notices: each entry by its own example, and what negation, time and persons make of it."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mh_common.models import RiskCategory, RiskLevel
 from mh_common.risk import LexiconScreener
-from mh_common.risk.lexicon import LANGUAGES, Entry, Kind, load_lexicon
+from mh_common.risk.lexicon import FOLDER, LANGUAGES, Entry, Kind, load_lexicon, rules_name
 
 ENTRIES = load_lexicon().entries
 WORDS = sorted({word for entry in ENTRIES for word in entry.example.split()})
@@ -77,3 +80,14 @@ def test_spans_lie_in_the_text_in_order(text: str) -> None:
     assert spans == sorted(spans)
     assert all(0 <= start < end <= len(text) for start, end in spans)
     assert risk.level is max((span.level for span in risk.spans), key=lambda level: level.rank, default=risk.level)
+
+
+def test_rules_have_another_name_after_any_change_of_the_lexicon(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
+    assert rules_name(tmp_path) == rules_name()
+    names = {rules_name()}
+    for language in LANGUAGES:
+        with (tmp_path / f"{language}.toml").open("a", encoding="utf-8") as file:
+            file.write("# another word\n")
+        names.add(rules_name(tmp_path))
+    assert len(names) == 1 + len(LANGUAGES)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError
-from indexer_worker.indexing.screening import RULES, make_screening
+from indexer_worker.indexing.screening import make_screening
 from indexer_worker.indexing.service import IndexService
 from indexer_worker.indexing.sources.conversations import ConversationSource
 from indexer_worker.liveness.queue_depth import JobQueue
@@ -31,6 +31,7 @@ from mh_common.batches import batched
 from mh_common.embeddings import TextUse
 from mh_common.metrics import exposition
 from mh_common.models import CurrentVersion, IndexOutcome, IndexRun, IndexRunStatus, IndexStatus, RunCounts
+from mh_common.risk.lexicon import rules_name
 from mh_common.settings import RedisSettings, SafetySettings
 from mh_common.units import CONVERSATION, conversation_unit, conversation_units
 from mh_devtools.stubs.index_stub import StubIndex
@@ -78,7 +79,7 @@ class Setting:
             self.repository,
         )
         inventory = MilvusInventory(milvus, CONVERSATIONS, timeout=10, max_rows=50)
-        reconciler = Reconciler(conversations, inventory, CONVERSATION, page=20, screened_by=RULES)
+        reconciler = Reconciler(conversations, inventory, CONVERSATION, page=20, screened_by=rules_name())
         rebuilder = Rebuilder(
             conversations,
             CollectionReplacement(milvus, CONVERSATIONS, model="fake", dimension=2, timeout=10),

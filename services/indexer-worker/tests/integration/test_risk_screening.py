@@ -18,6 +18,7 @@ from indexer_worker.vector_store.rows import vector_row
 from mh_common import vector_index as fields
 from mh_common.fields import RISK_LEVEL, RiskLevel
 from mh_common.models import IndexOutcome, IndexRun, IndexRunKind, IndexRunStatus, IndexStatus, UnitScreening
+from mh_common.risk.lexicon import rules_name
 from mh_common.settings import SafetySettings
 from mh_common.units import CONVERSATION, conversation_unit, conversation_units
 from mh_devtools.stubs.index_stub import StubIndex
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.redis
 
 DANGER = "I want to kill myself tonight."
 QUIET = "I lie awake and count the hours."
-RULES = screening.RULES
+RULES = rules_name()
 
 Start = Callable[..., Awaitable[Services]]
 

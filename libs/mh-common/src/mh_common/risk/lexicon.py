@@ -10,6 +10,7 @@ A table's name says what its patterns mean:
   what is denied.
 """
 
+import hashlib
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ from mh_common.risk.words import Speller, Words, fold
 
 FOLDER: Final = Path(__file__).with_name("lexicon")
 LANGUAGES: Final = ("en", "es", "de", "fr")
+RULES: Final = 1
+"""To be raised when the code reads the same words in another way: rows are then screened again."""
+
 _PREFIX: Final = 3
 
 
@@ -177,6 +181,14 @@ class Lexicon:
 def load_lexicon() -> Lexicon:
     """Return the lexicon; it is read once, in about a tenth of a second."""
     return Lexicon()
+
+
+def rules_name(folder: Path = FOLDER) -> str:
+    """Return a name for what the lexicon notices: another one after any change of its files."""
+    digest = hashlib.sha256()
+    for language in LANGUAGES:
+        digest.update((folder / f"{language}.toml").read_bytes())
+    return f"lexicon-{RULES}-{digest.hexdigest()[:12]}"
 
 
 def _grammar(table: dict[str, str], lists: WordLists) -> Grammar:

@@ -9,13 +9,11 @@ from typing import Final
 from mh_common.fields import RiskLevel
 from mh_common.models import UnitScreening
 from mh_common.risk import LexiconScreener, RiskScreener
+from mh_common.risk.lexicon import rules_name
 from mh_common.settings import SafetySettings
 from mh_common.vector_index import MAX_VARCHAR_BYTES
 
 from indexer_worker.indexing.unit_source import LoadedUnit
-
-RULES: Final = "lexicon-1"
-"""Name of the rules of `LexiconScreener`. With another name, reconciliation has every unit screened again."""
 
 MAX_SCREENED: Final = MAX_VARCHAR_BYTES
 """Characters of a text that are screened: as many as the index holds for the search by words."""
@@ -26,10 +24,10 @@ class Screening:
 
     Args:
         screener: reads the texts; None: nothing is screened.
-        rules: name of the screener's rules.
+        rules: name of the screener's rules. With another name, reconciliation has every unit screened again.
     """
 
-    def __init__(self, screener: RiskScreener | None, rules: str = RULES) -> None:
+    def __init__(self, screener: RiskScreener | None, rules: str) -> None:
         self._screener = screener
         self._rules = rules
 
@@ -60,7 +58,7 @@ class Screening:
 
 def make_screening(settings: SafetySettings) -> Screening:
     """Return the screening of this installation: by the lexicon alone, or none."""
-    return Screening(LexiconScreener() if settings.screening == "on" else None)
+    return Screening(LexiconScreener() if settings.screening == "on" else None, rules_name())
 
 
 def _screening(unit: LoadedUnit, risk_level: RiskLevel | None = None, screened_by: str | None = None) -> UnitScreening:
