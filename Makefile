@@ -7,6 +7,9 @@ IS_SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 
 VENV := .venv
 PEERS := .venv-peers
 BIN := $(VENV)/bin
+# Python keeps what it compiled, whatever the environment says: tests start hundreds of processes, and pytest rewrites
+# the assertions of every test file in each of its own.
+unexport PYTHONDONTWRITEBYTECODE
 # Run tests in several processes, all tests of a file in the same one.
 PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadgroup
 
