@@ -24,6 +24,11 @@ ESTIMATE = EstimatingTokenCounter()
 WORD_PIECE = make_token_counter(None)
 COUNTERS = [ESTIMATE, WORD_PIECE]
 BUDGET = 1400
+# Nonces with the maximum number of tokens; shorter ones would leave slack that hides miscounting.
+PROMPTS = {
+    counter: Prompts(make_environment(), counter, BUDGET, make_nonce=lambda: "".join(random.choices(",.;:", k=16)))
+    for counter in COUNTERS
+}
 
 both = pytest.mark.parametrize("counter", COUNTERS, ids=["estimate", "word_piece"])
 
@@ -112,8 +117,7 @@ def whole_sentences(kept: str, text: str) -> bool:
 def test_prompts_stay_within_the_budget(
     counter: TokenCounter, question: str, given_sources: list[Source], more: bool, instructions: str
 ) -> None:
-    # Nonces with the maximum number of tokens; shorter ones would leave slack that hides miscounting.
-    prompts = Prompts(make_environment(), counter, BUDGET, make_nonce=lambda: "".join(random.choices(",.;:", k=16)))
+    prompts = PROMPTS[counter]
     assume(prompts.source_budget(question, question if more else "", instructions) >= 256)
     prompt = prompts.answer(question, given_sources, question if more else None, instructions)
     assert count_tokens(counter, prompt.system) + count_tokens(counter, prompt.user) + MESSAGE_TOKENS <= BUDGET

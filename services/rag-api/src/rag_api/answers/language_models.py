@@ -2,6 +2,8 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from mh_common.egress import OPENAI_URL, Recipient
 from mh_common.embeddings import Embedder
@@ -77,9 +79,8 @@ class LanguageModels:
         self.recipient = settings.language_model_server
         self.may_be_asked = settings.may_ask_language_model
         self.phi_mode: PhiMode = self.recipient.phi_mode(settings.phi)
-        counter = make_token_counter(settings.embedding.model_dir)
         budget = settings.answers.context_window - settings.answers.reserved_tokens
-        self.prompts = Prompts(make_environment(), counter, budget)
+        self.prompts = _prompts(settings.embedding.model_dir, budget)
         self.configured: LanguageModel | None = None
         if self._settings.api_key is not None and settings.answers.mode != "quotes" and self.may_be_asked:
             self.configured = InstrumentedLanguageModel(
@@ -144,6 +145,15 @@ class LanguageModels:
         return OpenAILanguageModel(
             client, model=name, store_false=self.recipient.is_openai if store_false is None else store_false
         )
+
+
+@lru_cache(maxsize=8)
+def _prompts(model_dir: Path | None, budget: int) -> Prompts:
+    """Return prompts of at most `budget` tokens, counted with the tokenizer in this folder (`make_token_counter`).
+
+    All applications of a process share them: to read the tokenizer and to compile the templates takes a while.
+    """
+    return Prompts(make_environment(), make_token_counter(model_dir), budget)
 
 
 def make_client(settings: Settings) -> AsyncOpenAI:
