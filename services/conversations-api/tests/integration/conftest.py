@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from conversations_api.outbox.publisher import Publisher
 from conversations_api.outbox.relay import Relay
 from conversations_api.outbox.repository import OutboxRepository
 from conversations_api.settings import DatabaseSettings, Settings
+from fastapi import FastAPI
 from mh_common.jobs import IndexJob, RunJob
 from mh_common.settings import RedisSettings
 from mh_common.units import UnitKey, conversation_units
@@ -251,9 +253,18 @@ def settings(database: DatabaseSettings, redis_url: str) -> Settings:
     return Settings(database=database, redis=RedisSettings(url=redis_url.removesuffix("/0") + "/9"))
 
 
+@lru_cache(maxsize=16)
+def _app_of(settings: Settings) -> FastAPI:
+    """Return one application for equal settings: building its routes takes longer than most tests.
+
+    All that an application works with is made anew at each startup.
+    """
+    return create_app(settings)
+
+
 @asynccontextmanager
 async def _run_app(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    async with LifespanManager(create_app(settings), startup_timeout=60, shutdown_timeout=60) as manager:
+    async with LifespanManager(_app_of(settings), startup_timeout=60, shutdown_timeout=60) as manager:
         transport = httpx.ASGITransport(manager.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             yield client

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import httpx
 import pytest
@@ -228,10 +229,19 @@ async def indexed(index: WriteIndex, conversation: MakeConversation) -> list[Con
     return rows
 
 
+@lru_cache(maxsize=16)
+def _app_of(settings: Settings) -> FastAPI:
+    """Return one app for equal settings: building its routes takes longer than most tests.
+
+    All that an app works with is made anew at each startup.
+    """
+    return create_app(settings)
+
+
 def _app(settings: Settings, recorder: AnswerRecorder | None = None) -> FastAPI:
     """Return the app with logging configured, as the app does itself with settings from the environment."""
     configure_logging(settings.log, SERVICE)
-    return create_app(settings, recorder)
+    return create_app(settings, recorder) if recorder else _app_of(settings)
 
 
 async def _empty(client: AsyncMilvusClient, description: str) -> None:
