@@ -16,6 +16,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import NoReturn
 
+import httpcore2
 import hypothesis
 import pymysql
 import pytest
@@ -183,6 +184,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Every HTTP client creates one, which takes longer than everything else at an application's startup.
     ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
+    # The same for the clients of OpenAI's SDK.
+    httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
     structlog.configure = _configure_structlog  # type: ignore[assignment]
     # By default structlog renders tracebacks with all local variables, which takes seconds.
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer()])
