@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -123,11 +124,24 @@ def contents(connection: Connection) -> dict[str, list[Any]]:
     return {table.name: list(connection.execute(select(table).order_by(*table.primary_key))) for table in tables}
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database that the migrations made; a copy of it is there at once."""
+    file = tmp_path_factory.mktemp("migrated") / "migrated.db"
+    bring_up_to_date(DatabaseSettings(url=f"sqlite+aiosqlite:///{file}").address)
+    return file
+
+
 @pytest.fixture
-def filled(make_database: MakeDatabase, request: pytest.FixtureRequest) -> URL:
+def filled(make_database: MakeDatabase, migrated_file: Path, request: pytest.FixtureRequest) -> URL:
     """A database with conversations, one of which was deleted: the last."""
-    address = make_database(getattr(request, "param", "sqlite"), "backup_source")
-    bring_up_to_date(address)
+    engine = getattr(request, "param", "sqlite")
+    address = make_database(engine, "backup_source")
+    if engine == "sqlite":
+        assert address.database is not None
+        shutil.copyfile(migrated_file, address.database)
+    else:
+        bring_up_to_date(address)
 
     def fill(connection: Connection) -> None:
         add_rows(connection)
