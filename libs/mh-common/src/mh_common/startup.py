@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
-from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, ResponseError
-
 from mh_common import vector_index
 from mh_common.settings import MilvusSettings, RedisSettings
 
@@ -127,6 +124,10 @@ def _run_and_exit(check: Callable[[], None]) -> NoReturn:
 
 def redis_store(settings: RedisSettings) -> Store:
     """Return Redis as a store to wait for."""
+    # Imported late: it takes a tenth of a second, and migrations need none.
+    from redis.asyncio import Redis
+    from redis.exceptions import AuthenticationError, ResponseError
+
     parts = urlsplit(settings.url)
     place = f"{parts.hostname}:{parts.port or 6379}"
 
