@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Sequence
+from functools import cache
 from io import TextIOWrapper
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from mh_common.formats import FileRefusedError
@@ -74,7 +75,7 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        typer.main.get_command(app)(args=args, prog_name="mh")
+        _command()(args=args, prog_name="mh")
     except APIStatusError as error:
         if error.noticed:
             print_notice(error.noticed.as_text(), stderr=True)
@@ -88,6 +89,12 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
     except MHError as error:
         _fail(EXIT_FAILURE, str(error))
     sys.exit(0)
+
+
+@cache
+def _command() -> Any:
+    """Return the command with all its options, which Typer takes a while to read from the functions."""
+    return typer.main.get_command(app)
 
 
 def _fail(code: int, message: str) -> NoReturn:

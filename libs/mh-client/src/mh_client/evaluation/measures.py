@@ -10,7 +10,6 @@ from typing import Any, Final
 import ir_measures
 import numpy as np
 from mh_common.models import ExperimentMetrics, Figure, ThemeMetrics
-from scipy import stats
 
 from mh_client.evaluation.cases import Case, LabelledQueries
 
@@ -75,6 +74,9 @@ def difference(reference: Sequence[float], other: Sequence[float]) -> Difference
     """Compare two experiments on the same cases, in the same order. For a single case p is 1."""
     if len(reference) == 1:
         return Difference(_rounded(other[0] - reference[0]), -1, 1, 1)
+    # Imported late, here and below: it takes a second, and most programs that import this compute no intervals.
+    from scipy import stats
+
     pairs = np.asarray(other), np.asarray(reference)
     test = stats.permutation_test(
         pairs,
@@ -91,6 +93,8 @@ def difference(reference: Sequence[float], other: Sequence[float]) -> Difference
 
 
 def _interval(values: Any) -> tuple[float, float]:
+    from scipy import stats
+
     found = stats.bootstrap(
         (values,),
         np.mean,
