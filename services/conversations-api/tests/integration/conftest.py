@@ -2,9 +2,9 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,7 +29,7 @@ from mh_common.units import UnitKey, conversation_units
 from mh_common.web import health
 from mh_devtools.testing.fixtures import RunApp, RunQuery
 from mh_devtools.testing.waiting import eventually
-from sqlalchemy import CursorResult, delete, func, select, text
+from sqlalchemy import CursorResult, create_engine, delete, func, select, text
 
 SERVICE = Path(__file__).resolve().parents[2]
 EVERY_DATABASE = [pytest.param("mysql", marks=pytest.mark.mysql), "sqlite"]
@@ -37,10 +37,10 @@ SERVERS = {"mysql": "mariadb", "mysql9": "mysql9"}
 """Fixture of each server that a test can ask for."""
 
 
-def _new_database(request: pytest.FixtureRequest, folder: Path) -> DatabaseSettings:
-    if request.param == "sqlite":
+def _new_database(kind: str, request: pytest.FixtureRequest, folder: Path) -> DatabaseSettings:
+    if kind == "sqlite":
         return DatabaseSettings(url=f"sqlite+aiosqlite:///{folder}/test.db", lock_timeout=30)
-    server = request.getfixturevalue(SERVERS[request.param])
+    server = request.getfixturevalue(SERVERS[kind])
     name = f"test_{uuid.uuid4().hex}"
     with pymysql.connect(host="127.0.0.1", port=server.port, user="root") as connection:
         connection.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
@@ -62,25 +62,52 @@ def _alembic_config(database: DatabaseSettings) -> Config:
 @pytest.fixture(params=EVERY_DATABASE)
 def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseSettings:
     """Settings of a database without tables."""
-    return _new_database(request, tmp_path)
+    return _new_database(request.param, request, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def migrated(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], DatabaseSettings]:
+    """Return the database of a kind, which the migrations make at its first use.
+
+    Pytest makes a fixture with parameters anew whenever the parameter is another, so twice a test file.
+    """
+
+    @cache
+    def database_of(kind: str) -> DatabaseSettings:
+        settings = _new_database(kind, request, tmp_path_factory.mktemp("database"))
+        command.upgrade(_alembic_config(settings), "head")
+        return settings
+
+    return database_of
 
 
 @pytest.fixture(scope="session", params=EVERY_DATABASE)
-def migrated_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DatabaseSettings:
+def migrated_database(request: pytest.FixtureRequest, migrated: Callable[[str], DatabaseSettings]) -> DatabaseSettings:
     """Settings of a database that the migrations made; shared, so use `database`."""
-    settings = _new_database(request, tmp_path_factory.mktemp("database"))
-    command.upgrade(_alembic_config(settings), "head")
-    return settings
+    return migrated(request.param)
+
+
+@pytest.fixture(scope="session")
+def empty_tables(migrated_database: DatabaseSettings) -> Iterator[Callable[[], None]]:
+    """Deletes all rows of that database. It keeps its connection, since opening one takes longer than the deletion."""
+    driver = {"mysql": "mysql+pymysql", "sqlite": "sqlite"}[migrated_database.address.get_backend_name()]
+    engine = create_engine(migrated_database.address.set(drivername=driver), pool_pre_ping=True)
+
+    def empty() -> None:
+        with engine.begin() as connection:
+            for table in reversed(Base.metadata.sorted_tables):
+                connection.execute(delete(table))
+
+    yield empty
+    engine.dispose()
 
 
 @pytest.fixture
-async def database(migrated_database: DatabaseSettings) -> DatabaseSettings:
+def database(migrated_database: DatabaseSettings, empty_tables: Callable[[], None]) -> DatabaseSettings:
     """Settings of a database with empty tables."""
-    engine = make_engine(migrated_database)
-    async with engine.begin() as connection:
-        for table in reversed(Base.metadata.sorted_tables):
-            await connection.execute(delete(table))
-    await engine.dispose()
+    empty_tables()
     return migrated_database
 
 
