@@ -92,8 +92,12 @@ def migrated_database(request: pytest.FixtureRequest, migrated: Callable[[str], 
 @pytest.fixture(scope="session")
 def empty_tables(migrated_database: DatabaseSettings) -> Iterator[Callable[[], None]]:
     """Deletes all rows of that database. It keeps its connection, since opening one takes longer than the deletion."""
-    driver = {"mysql": "mysql+pymysql", "sqlite": "sqlite"}[migrated_database.address.get_backend_name()]
-    engine = create_engine(migrated_database.address.set(drivername=driver), pool_pre_ping=True)
+    driver, options = {
+        "mysql": ("mysql+pymysql", {}),
+        "sqlite": ("sqlite", {"timeout": migrated_database.lock_timeout}),
+    }[migrated_database.address.get_backend_name()]
+    address = migrated_database.address.set(drivername=driver)
+    engine = create_engine(address, pool_pre_ping=True, connect_args=options)
 
     def empty() -> None:
         with engine.begin() as connection:
