@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mh_common.models import Risk
-from mh_common.risk import RiskScreener, make_screener
+from mh_common.risk import RiskScreener
+from mh_common.risk_classifier import make_screener
 
 from mh_devtools.risk.texts import EVALUATION, LabelledText, read_texts
 from mh_devtools.shares import Share
@@ -58,8 +59,7 @@ class Figures:
 async def measure(texts: Sequence[LabelledText], screener: RiskScreener) -> Figures:
     """Screen each text by itself and compare with its label."""
     figures = Figures()
-    for text in texts:
-        [risk] = await screener.screen([text.text])
+    for text, risk in zip(texts, await screener.screen([text.text for text in texts]), strict=True):
         _count(figures, text, risk)
     return figures
 
@@ -99,7 +99,7 @@ async def _run(paths: Sequence[Path]) -> Figures:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", nargs="*", type=Path, default=[EVALUATION], help="labelled messages, as JSON Lines")
+    parser.add_argument("file", nargs="*", type=Path, default=EVALUATION, help="labelled messages, as JSON Lines")
     parser.add_argument("--misses", action="store_true", help="print messages with risk that get no notice")
     parser.add_argument("--false", action="store_true", help="print messages without risk that get one")
     parser.add_argument("--json", action="store_true", help="print counts as JSON")

@@ -13,13 +13,15 @@ from mh_client import AsyncClient, MHError
 from mh_common.egress import EgressNotAllowedError
 from mh_common.embeddings import Embedder, EmbedderError, EmbeddingPlan, make_embedder, plan_embedder
 from mh_common.embeddings.redis_vectors import RedisVectors
+from mh_common.embeddings.settings import EmbeddingSettings
 from mh_common.errors import UnavailableError
 from mh_common.identifiers import Recognizer, make_recognizer
 from mh_common.logging import configure_logging
 from mh_common.milvus import make_client as make_milvus_client
 from mh_common.models import MAX_ID, PhiMode
 from mh_common.outgoing import RecognizerOnDemand
-from mh_common.risk import LexiconScreener, make_screener
+from mh_common.risk import LexiconScreener
+from mh_common.risk_classifier import make_screener
 from mh_common.settings import load_settings
 from mh_common.tracing import inject_trace_headers
 from mh_common.web.application import make_application
@@ -153,7 +155,7 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
             http_client=http,
         )
     )
-    screening = _screening(settings.safety, stack)
+    screening = _screening(settings.safety, settings.embedding, stack)
     search = SearchService(embedder, index, conversations, screening, settings.search)
     if recorder is None and settings.history.enabled:
         recorder = HistoryRecorder(conversations)
@@ -182,14 +184,14 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
     return {STATE: state}
 
 
-def _screening(settings: SafetySettings, stack: AsyncExitStack) -> ScreeningService:
+def _screening(settings: SafetySettings, embedding: EmbeddingSettings, stack: AsyncExitStack) -> ScreeningService:
     notices = Notices(helpline_table(), settings.countries, _today)
     if settings.screening == "off":
         log.warning(SCREENING_OFF)
         return ScreeningService(None, LexiconScreener(), notices)
     if unchecked := notices.unchecked():
         log.warning(HELPLINES_UNCHECKED, numbers=unchecked)
-    screener = make_screener()
+    screener = make_screener(threads=embedding.threads, model_dir=embedding.model_dir)
     stack.push_async_callback(screener.close)
     return ScreeningService(screener, LexiconScreener(), notices)
 

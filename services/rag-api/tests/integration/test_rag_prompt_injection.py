@@ -21,7 +21,7 @@ from rag_api.answers.tokens import EstimatingTokenCounter
 from rag_api.safety.helplines import helpline_table
 from rag_api.safety.notice import Notices
 from rag_api.safety.screening import ScreeningService
-from rag_api.settings import Settings
+from rag_api.settings import SafetySettings, Settings
 
 PATH = "/api/v1/answers"
 ORDER = "PWNED"
@@ -95,7 +95,9 @@ async def test_no_injection_is_obeyed(
 ) -> None:
     await index([conversation(key, text, text) for key, text in enumerate(TEXTS, start=1)])
     stub.reply = ObedientModel(ORDER, gullible=gullible)
-    async with running(with_model) as client:
+    # Some of them threaten: a notice would take the place of an answer that does not speak to that.
+    unscreened = with_model.model_copy(update={"safety": SafetySettings(screening="off")})
+    async with running(unscreened) as client:
         for at, text in enumerate(TEXTS):
             turns = [{"role": "user", "content": text}, {"role": "assistant", "content": text}]
             request = {"question": text, "top_k": 4, "conversation_history": turns if at % 2 else []}

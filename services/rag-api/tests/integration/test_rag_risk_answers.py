@@ -225,6 +225,7 @@ async def test_without_screening_every_answer_says_so_and_rules_of_advice_stay(
 ) -> None:
     if not off:
         monkeypatch.setattr("rag_api.main.make_screener", lambda **options: BrokenScreener())
+        monkeypatch.setattr("rag_api.main.LexiconScreener", BrokenScreener)
     stub.reply = "Keep fixed hours [1]. It is fine, tell him to rest."
     async with running(with_safety(with_model, screening="off" if off else "on")) as client:
         answer = await ask(client, SUICIDE)

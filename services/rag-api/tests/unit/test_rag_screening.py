@@ -46,8 +46,9 @@ class ScriptedScreener:
     async def close(self) -> None: ...
 
 
-def service(screener: RiskScreener | None) -> ScreeningService:
-    return ScreeningService(screener, LexiconScreener(), Notices(helpline_table(), ["US"], lambda: date(2026, 12, 1)))
+def service(screener: RiskScreener | None, lexicon: RiskScreener | None = None) -> ScreeningService:
+    notices = Notices(helpline_table(), ["US"], lambda: date(2026, 12, 1))
+    return ScreeningService(screener, lexicon or LexiconScreener(), notices)
 
 
 def count(name: str, **labels: str) -> float:
@@ -112,7 +113,7 @@ async def test_the_highest_level_counts_with_its_categories_the_most_frequent_fi
 async def test_a_failure_is_counted_and_said_and_ends_nothing(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(screening, "SCREENING_LIMIT", 0.01)
     before = count("mh_risk_screenings_total", text="question", level="failed")
-    broken = service(BrokenScreener(how))
+    broken = service(BrokenScreener(how), BrokenScreener(how))
     with capture_logs() as logs:
         found = await broken.screen_question(ACUTE)
         answer = await broken.screen_answer("text")

@@ -69,7 +69,7 @@ class LocalEmbedder:
         folder = model_dir or find_model_dir()
         verify_model(folder)
         self._token_budget = token_budget
-        self._session = _open_session(folder, threads or min(os.cpu_count() or 1, MAX_THREADS))
+        self._session = open_session(GRAPH, folder, threads)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.enable_truncation(MAX_TOKENS)  # the file says 128
         self._tokenizer.no_padding()  # the file fills every text up to 128
@@ -81,7 +81,7 @@ class LocalEmbedder:
         vectors = np.empty((len(texts), DIMENSION), np.float32)
         try:
             tokens = await loop.run_in_executor(self._executor, self._tokenize, texts)
-            for batch in _batches([len(ids) for ids in tokens], self._token_budget):
+            for batch in batches_of([len(ids) for ids in tokens], self._token_budget):
                 inputs = [tokens[position] for position in batch]
                 vectors[batch] = await loop.run_in_executor(self._executor, self._run, inputs)
         except Exception as error:  # onnxruntime has no common base class for its errors
@@ -145,17 +145,18 @@ def verify_model(folder: Path) -> None:
             raise EmbedderError(message, transient=True)
 
 
-def _open_session(folder: Path, threads: int) -> ort.InferenceSession:
+def open_session(graph: Path, folder: Path, threads: int = 0) -> ort.InferenceSession:
+    """Open a graph that refers to the weights in `folder`; with 0 threads, on all CPUs, at most `MAX_THREADS`."""
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or min(os.cpu_count() or 1, MAX_THREADS)
     options.inter_op_num_threads = 1
     # Spinning threads would take CPU time from the rest of the service.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    return ort.InferenceSession(GRAPH.read_bytes(), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(graph.read_bytes(), options, providers=["CPUExecutionProvider"])
 
 
-def _batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
+def batches_of(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
     """Yield positions of texts, shortest first, in batches whose padded size fits the budget; at least one each."""
     batch: list[int] = []
     for position in sorted(range(len(lengths)), key=lengths.__getitem__):

@@ -1,10 +1,9 @@
-"""The screeners."""
+"""The screener that needs nothing but the lexicon."""
 
 from collections.abc import Sequence
 
-from mh_common.models.risk import Risk
+from mh_common.models.risk import Risk, RiskSpan
 from mh_common.risk.lexicon import Lexicon, load_lexicon
-from mh_common.risk.protocol import RiskScreener
 from mh_common.risk.screening import risk_of, screen_by_lexicon, spans_of
 
 
@@ -20,12 +19,11 @@ class LexiconScreener:
 
     def screen_now(self, text: str) -> Risk:
         """Return what is noticed in a text, without an event loop."""
-        return risk_of(spans_of(screen_by_lexicon(text, self._lexicon)))
+        return risk_of(self.spans(text))
+
+    def spans(self, text: str) -> list[RiskSpan]:
+        """Return where in a text something is noticed."""
+        return spans_of(screen_by_lexicon(text, self._lexicon))
 
     async def close(self) -> None:
         """See `RiskScreener.close`."""
-
-
-def make_screener() -> RiskScreener:
-    """Return the screener of this installation."""
-    return LexiconScreener()

@@ -158,10 +158,15 @@ def fold(text: str) -> str:
     return _UNSEEN.sub("", folded).translate(_LETTERS_APART)
 
 
+def folded_words(text: str, start: int = 0, end: int | None = None) -> list[str]:
+    """Return the words of a text, or of a part of it, as `fold` leaves them."""
+    return [fold(match[0][:_MAX_WORD]) for match in _WORD.finditer(text, start, len(text) if end is None else end)]
+
+
 def words_of(text: str, speller: Speller) -> Words:
     """Return the words of a text and its sentences, in time proportional to its length."""
     words = Words([], [], [], [], [])
-    for start, end in _sentences(text):
+    for start, end in risk_sentences(text):
         first, at = len(words.text), start
         for match in _WORD.finditer(text, start, end):
             divider = "," if _CLAUSE.search(text, at, match.start()) else ""
@@ -178,7 +183,8 @@ def words_of(text: str, speller: Speller) -> Words:
     return words
 
 
-def _sentences(text: str) -> list[tuple[int, int]]:
+def risk_sentences(text: str) -> list[tuple[int, int]]:
+    """Return start and end of each sentence, also of those that people in a hurry end without a capital after it."""
     spans = []
     for start, end in sentence_spans(text):
         for mark in _HASTY_END.finditer(text, start, end):

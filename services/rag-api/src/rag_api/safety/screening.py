@@ -29,7 +29,7 @@ class ScreeningService:
 
     Args:
         screener: None if screening is switched off.
-        lexicon: for texts that are many and long.
+        lexicon: for answers and sources: the screener is made for what people ask, these speak in another voice.
         notices: makes the notices.
     """
 
@@ -57,7 +57,7 @@ class ScreeningService:
 
     async def screen_answer(self, text: str) -> Risk:
         """Return what is noticed in an answer, without where it stands. Never raises."""
-        found = await self._screen("answer", self._screener, [text])
+        found = await self._screen("answer", self._screener and self._lexicon, [text])
         return NOT_SCREENED if found is None else found[0].model_copy(update={"spans": []})
 
     async def speak_of(self, categories: Sequence[RiskCategory], texts: Sequence[str]) -> list[bool]:
