@@ -45,7 +45,7 @@ class SearchSettings(SettingsGroup):
         "similarity to question and answer together.",
     )
     keyword_weight: float = Field(
-        default=0.6, ge=0, description="Weight of the keyword score, relative to 1 for the semantic score."
+        default=0.3, ge=0, description="Weight of the keyword score, relative to 1 for the semantic score."
     )
     slope: _Number = Field(
         default=None,

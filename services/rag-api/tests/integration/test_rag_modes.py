@@ -52,6 +52,47 @@ async def test_keyword_mode_matches_stems_without_the_embedder(
     assert ids(await search(client, "xylophone", mode="keyword")) == []
 
 
+async def test_words_for_client_and_counselor_find_nothing_by_themselves(
+    client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation], conversation: MakeConversation
+) -> None:
+    await index(
+        [*rows, conversation(6, "I am a doctor and lost a patient", "Tell your therapist in the next session.")]
+    )
+    for query in ("My patient has panic on the bus", "How can a therapist help a client with panic on the bus?"):
+        assert 6 not in ids(await search(client, query, mode="keyword")), query
+    assert ids(await search(client, "my therapist", mode="keyword")) == [6]
+
+
+async def test_keyword_mode_finds_words_of_the_same_meaning(
+    client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation]
+) -> None:
+    await index(rows)
+    assert ids(await search(client, "mum", mode="keyword")) == [3]
+    [hit] = (await search(client, "mum", mode="keyword", explain=True)).hits
+    assert hit.explanation is not None
+    assert "mother" in hit.explanation.searched[0].split()
+
+
+async def test_a_quotation_in_a_long_question_is_no_condition(
+    client: httpx.AsyncClient, index: WriteIndex, rows: list[Conversation]
+) -> None:
+    await index(rows)
+    quoting = 'My client says "I am so nervous" whenever the dogs bark at him in the street. What can I say?'
+    assert ids(await search(client, quoting))[0] == 5
+    assert ids(await search(client, 'dogs "I am so nervous"')) == []
+
+
+async def test_a_question_about_a_client_is_searched_as_the_client_would_put_it(
+    client: httpx.AsyncClient, index: WriteIndex, conversation: MakeConversation
+) -> None:
+    await index([conversation(1, "I had to leave the tram"), conversation(2, "How do I help a patient who cries?")])
+    question = "How do I help a patient who had to leave the tram?"
+    result = await search(client, question, mode="semantic", explain=True)
+    assert ids(result) == [1, 2]
+    assert result.hits[0].explanation is not None
+    assert result.hits[0].explanation.searched == [question, "I had to leave the tram?"]
+
+
 async def test_query_vectors_are_shared_by_all_processes(
     running: RunApp, settings: Settings, index: WriteIndex, rows: list[Conversation], stub: StubOpenAI, redis_url: str
 ) -> None:
@@ -195,11 +236,13 @@ async def test_explanations_list_rank_and_score_of_each_part(
     assert [hit.score for hit in result.hits] == sorted((hit.score for hit in result.hits), reverse=True)
     for hit in result.hits:
         parts = _parts(hit)
-        assert set(parts) == {"question", "text", "keywords", "fusion"}
+        assert set(parts) == {"question", "text", "keywords", "words", "pairs", "crowding", "fusion"}
         assert hit.explanation is not None
-        meaning = 0.25 * parts["question"][1] + 0.75 * parts["text"][1]
-        words = parts["keywords"][1] / (parts["keywords"][1] + 20)
-        assert hit.explanation.evidence == pytest.approx(meaning + 0.6 * words, abs=1e-5)
+        assert hit.explanation.searched == ["panic on the bus"]
+        meaning = 0.25 * parts["question"][1] + 0.75 * parts["text"][1] - 0.3 * parts["crowding"][1]
+        keywords = parts["keywords"][1] / (parts["keywords"][1] + 20)
+        words = 0.3 * keywords + 0.1 * parts["words"][1] + 0.1 * parts["pairs"][1]
+        assert hit.explanation.evidence == pytest.approx(meaning + words, abs=1e-5)
     best, last = _parts(result.hits[0]), _parts(result.hits[-1])
     assert {best["question"][0], best["text"][0]} <= {1, 2}
     assert last["keywords"] == (None, 0.0)

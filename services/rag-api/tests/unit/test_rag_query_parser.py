@@ -86,6 +86,7 @@ def test_phrases_excluded_words_and_filters(query: str, text: str, conditions: l
         "follow-up, self-harm - and 5-10 times",
         "a -- b",
         'an unclosed "quote of hers',
+        'My client says "I am lost", "so lost" and looks at me as if I knew the way',
         "5<6 and x=y",
         "minus -5 degrees",
         "  kept   as it is ",

@@ -80,8 +80,8 @@ class _SearchOptions(WireModel):
 
     query: QueryText = Field(
         description='1 to 8,000 characters after trimming. Besides free text it may contain `"a phrase"` that must '
-        "occur, `-word` that must not, and filters: "
-        f"{', '.join(f'`{field.example}`' for field in FIELDS)}."
+        "occur (in a query of more than five other words it is a quotation and need not), `-word` that must not, and "
+        f"filters: {', '.join(f'`{field.example}`' for field in FIELDS)}."
     )
     plain_query: bool = Field(
         default=False, description="Treat the query as free text only, without phrases, excluded words or filters."
@@ -89,7 +89,8 @@ class _SearchOptions(WireModel):
     mode: OneOf[SearchMode] = Field(
         default=SearchMode.HYBRID,
         description="semantic: by meaning. keyword: by words; needs no embedding model and finds only conversations "
-        "that share a word with the query. hybrid: both.",
+        "that have a word of the query, or one that means the same. hybrid: both. A question about a client is also "
+        "searched by meaning as the client would put it.",
     )
     group_by: OneOf[GroupBy] = Field(
         default=GroupBy.QUESTION,
@@ -128,16 +129,26 @@ class PartScore(BaseModel):
     """The score of a hit in one part of the search."""
 
     part: str = Field(
-        description="question: cosine of query and question. text: cosine of query and question with answer. "
-        "keywords: BM25 over question and answer. fusion: reciprocal rank fusion of those the mode uses."
+        description="question: cosine of query and question, the mean over what was searched. text: the same for "
+        "question and answer together. keywords: BM25 over question and answer. words, pairs: share of the query's "
+        "words, and of its pairs of adjacent words, that occur; rare ones weigh more. crowding: how much closer than "
+        "average it lies to other matches; counts against it. fusion: reciprocal rank fusion of question, text and "
+        "keywords."
     )
-    rank: int | None = Field(description="Rank among conversations, from 1; null if below the search depth.")
+    rank: int | None = Field(
+        description="Rank among conversations, from 1; null if below the search depth, and for words, pairs, crowding."
+    )
     score: float
 
 
 class Explanation(BaseModel):
     """How a hit was found and how its score is computed."""
 
+    searched: list[str] = Field(
+        default=[],
+        description="The texts that were searched: the query as typed and, of a question about a client, as the client "
+        "would put it; in keyword mode the words.",
+    )
     parts: list[PartScore]
     evidence: float = Field(description="Weighted sum of the parts. Hits are ordered by it, and therefore by score.")
 

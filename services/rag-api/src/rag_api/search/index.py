@@ -15,11 +15,18 @@ MAX_MATCHES: Final = 1000
 
 @dataclass(frozen=True)
 class IndexQuery:
-    """A query: its `text` for keyword search and its unit-length `vector` for semantic search, None in keyword mode."""
+    """A query: its `text` for keyword search, and its `vector` for semantic search, None in keyword mode.
+
+    The vector is a mean of unit vectors: its products with the vectors of the index are means of cosines.
+    """
 
     mode: SearchMode
     text: str
     vector: Sequence[float] | None = None
+
+
+NEIGHBOURS: Final = 10
+"""Nearest other matches that make a match crowded."""
 
 
 class ComponentScores(NamedTuple):
@@ -28,11 +35,15 @@ class ComponentScores(NamedTuple):
     Attributes:
         question, text: cosine similarity of the query to the question, and to question and answer together.
         keywords: BM25 score, 0 when no word is shared.
+        crowding: how much closer it lies to other matches than the average match does: the mean cosine with its
+            NEIGHBOURS nearest, less the mean over all matches. High for texts that resemble everything, and for
+            questions with many answers.
     """
 
     question: float | None = None
     text: float | None = None
     keywords: float | None = None
+    crowding: float | None = None
 
 
 class Match(NamedTuple):
@@ -43,12 +54,14 @@ class Match(NamedTuple):
         question_hash: equal for equal questions.
         scores: its score in each part of the search.
         fusion_score: the score by which Milvus fused the parts (reciprocal rank fusion).
+        words: the stems of its texts, as `mh_common.stemming.indexed_words` returns them; only in hybrid mode.
     """
 
     unit: Unit
     question_hash: int
     scores: ComponentScores
     fusion_score: float
+    words: str = ""
 
 
 class VectorIndexError(Exception):

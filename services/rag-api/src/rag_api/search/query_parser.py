@@ -6,6 +6,9 @@ stays text: a capital (`Re: my mother`), a space after the colon, a time (`10:30
 followed directly by a colon and a value is a filter, and an error if no such field exists: ignoring it or searching
 for it would return hits that the user believes to be filtered.
 
+A phrase in quotation marks must occur, unless it stands in more than MAX_WORDS_BESIDE_PHRASE other words: `My client
+says "I'm so OCD" because she likes things neat` quotes somebody and is not a demand for these words.
+
 Values with spaces or commas are quoted: `category:"panic attacks",sleep`. `category:*` matches any value, `-category:*`
 none.
 """
@@ -52,6 +55,9 @@ _OPERATORS: Final[dict[str, ComparisonOperator]] = {"<": "<", "<=": "<=", ">": "
 MAX_CONDITIONS: Final = 50
 """Maximum number of phrases, excluded words and filters in one query."""
 
+MAX_WORDS_BESIDE_PHRASE: Final = 5
+"""Maximum number of other words in a query whose phrases must occur."""
+
 
 class QuerySyntaxError(DomainError):
     """The query has a syntax error; the message says what to change."""
@@ -76,9 +82,11 @@ def parse_query(query: str) -> ParsedQuery:
         QuerySyntaxError: a filter or its value is invalid, or no text is left to search for.
     """
     conditions: list[Condition] = []
+    beside = sum(1 for _ in words_of(_TOKEN.sub(" ", query)))
+    quotes = beside > MAX_WORDS_BESIDE_PHRASE
 
     def replace_token(match: re.Match[str]) -> str:
-        condition, text = _parse_token(match)
+        condition, text = _parse_token(match, quotes=quotes)
         conditions.extend(condition)
         return text
 
@@ -93,9 +101,14 @@ def parse_query(query: str) -> ParsedQuery:
     return ParsedQuery(text, And(conditions))
 
 
-def _parse_token(match: re.Match[str]) -> tuple[list[Condition], str]:
-    """Return the conditions of a matched token, and the text that remains to be searched for."""
+def _parse_token(match: re.Match[str], *, quotes: bool) -> tuple[list[Condition], str]:
+    """Return the conditions of a matched token, and the text that remains to be searched for.
+
+    If `quotes`, a phrase in quotation marks is text like any other.
+    """
     found = match.groupdict()
+    if found["phrase"] is not None and quotes and not found["without"]:
+        return [], match[0]
     if found["phrase"] is not None:
         return _phrase_condition(found["phrase"], excluded=bool(found["without"]))
     if found["word"] is not None:

@@ -1,11 +1,12 @@
-"""Retrieval: embed the query, then search the index."""
+"""Retrieval: embed the views of a query, then search the index for all of them at once."""
 
 import asyncio
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+import numpy as np
 import structlog
 from mh_common.embeddings import Embedder, EmbedderError, TextUse, TextWithheldError
 from mh_common.errors import DomainError, UnavailableError
@@ -14,10 +15,14 @@ from mh_common.models import SearchMode
 from rag_api import metrics
 from rag_api.search.filters import Condition
 from rag_api.search.index import MAX_MATCHES, IndexQuery, Match, VectorIndex, VectorIndexError
+from rag_api.search.views import QueryViews
 
 log = structlog.get_logger(__name__)
 
 EMBEDDER_FAILED: Final = "embedder_failed"
+
+TYPED_WEIGHT: Final = 0.15
+"""Weight of the query as typed, if there is a view of it as the client would put it, which has the rest."""
 
 
 class QueryRejectedError(DomainError):
@@ -43,14 +48,22 @@ class Retriever:
         """See `VectorIndex.rebuilding`."""
         return self._index.rebuilding
 
-    async def query(self, text: str, mode: SearchMode) -> IndexQuery:
+    async def query(self, views: QueryViews, mode: SearchMode) -> IndexQuery:
         """Return the query for the index; keyword mode needs no embedding.
+
+        The vector is the weighted mean of those of the views. Its products with the vectors of the index are the means
+        of the views' cosines, so one search fuses them.
 
         Raises:
             QueryRejectedError: the embedding model rejects the text, or must not get it.
             UnavailableError: the embedder is down.
         """
-        return IndexQuery(mode, text, None if mode is SearchMode.KEYWORD else await self._embed(text))
+        if mode is SearchMode.KEYWORD:
+            return IndexQuery(mode, views.keywords)
+        vectors = await self._embed(views.texts)
+        weights = [1.0] if len(vectors) == 1 else [TYPED_WEIGHT, 1 - TYPED_WEIGHT]
+        mean: list[float] = (np.asarray(weights) @ np.asarray(vectors)).tolist()
+        return IndexQuery(mode, views.keywords, mean)
 
     async def matches(self, query: IndexQuery, limit: int, condition: Condition) -> list[Match]:
         """Return the best matches, see `VectorIndex.search`. Raises UnavailableError: the index is down."""
@@ -62,11 +75,11 @@ class Retriever:
         with _search_part():
             return await self._index.ranks(query, MAX_MATCHES, condition)
 
-    async def _embed(self, text: str) -> list[float]:
+    async def _embed(self, texts: Sequence[str]) -> list[list[float]]:
         try:
             with metrics.search_part("embed"):
                 async with asyncio.timeout(self._embed_timeout):
-                    return (await self._embedder.embed([text], TextUse.QUERY))[0]
+                    return await self._embedder.embed(texts, TextUse.QUERY)
         except TimeoutError:
             failure: DomainError = UnavailableError("The embedding model did not answer in time.", retry_after=5)
         except EmbedderError as error:

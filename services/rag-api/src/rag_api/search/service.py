@@ -1,10 +1,10 @@
-"""Search: parse the query, retrieve matches, rank, hydrate and highlight them, each once and in this order.
+"""Search: parse the query, view it in several ways, retrieve matches, rank, hydrate and highlight them, in this order.
 
 Only stale matches cause another iteration, to find replacements.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +35,7 @@ from rag_api.search.query_parser import ParsedQuery, parse_query
 from rag_api.search.ranking import Ranker
 from rag_api.search.retrieval import Retriever
 from rag_api.search.selection import Selection
+from rag_api.search.views import QueryViews, query_views
 from rag_api.settings import SearchSettings
 
 log = structlog.get_logger(__name__)
@@ -147,9 +148,10 @@ class SearchService:
 
     async def _run(self, parameters: SearchParameters) -> SearchResult:
         started = time.perf_counter()
-        query = await self._retriever.query(parameters.text, parameters.mode)
+        views = query_views(parameters.text)
+        query = await self._retriever.query(views, parameters.mode)
         embedded = time.perf_counter()
-        found = await self._collect_hits(query, parameters)
+        found = await self._collect_hits(views, query, parameters)
         metrics.count_search([one.candidate.score for one in found])
         ranks = await self._retriever.ranks(query, parameters.condition) if parameters.explain else None
         log.info(
@@ -161,7 +163,8 @@ class SearchService:
             find_ms=round((time.perf_counter() - embedded) * 1000, 1),
         )
         stems = query_stems(parameters.text)
-        hits = [_hit(one, stems, ranks) for one in found]
+        searched = (views.keywords,) if query.vector is None else views.texts
+        hits = [_hit(one, stems, None if ranks is None else _explanation(one, ranks, searched)) for one in found]
         return SearchResult(
             hits=hits,
             total_hits=len(hits),
@@ -170,7 +173,9 @@ class SearchService:
             index_rebuilding=self._retriever.index_rebuilding,
         )
 
-    async def _collect_hits(self, query: IndexQuery, parameters: SearchParameters) -> list[HydratedHit]:
+    async def _collect_hits(
+        self, views: QueryViews, query: IndexQuery, parameters: SearchParameters
+    ) -> list[HydratedHit]:
         """Return the best hits for the parameters, best first.
 
         A conversation that was changed or deleted since it was indexed is replaced by the next best one, which may have
@@ -183,7 +188,7 @@ class SearchService:
                 condition = And([parameters.condition, *selection.exclusions])
                 matches = await self._retriever.matches(query, selection.match_limit, condition)
                 selection.set_candidates(
-                    self._ranker.rank(matches, query.mode, threshold=parameters.threshold, rank_offset=retrieved)
+                    self._ranker.rank(matches, views, query.mode, threshold=parameters.threshold, rank_offset=retrieved)
                 )
                 retrieved, exhausted = retrieved + len(matches), len(matches) < selection.match_limit
             batch = selection.next_batch(iteration)
@@ -195,24 +200,35 @@ class SearchService:
         return selection.best()
 
 
-def _hit(found: HydratedHit, stems: frozenset[str], ranks: Ranks | None) -> SearchHit:
+def _hit(found: HydratedHit, stems: frozenset[str], explanation: Explanation | None) -> SearchHit:
     row = found.row
     return SearchHit(
         **{name: value for name, value in row if name in SearchHit.model_fields},
         score=found.candidate.score,
         highlights=highlights(stems, row.question, row.answer),
-        explanation=None if ranks is None else _explanation(found, ranks),
+        explanation=explanation,
     )
 
 
-def _explanation(found: HydratedHit, ranks: Ranks) -> Explanation:
+def _explanation(found: HydratedHit, ranks: Ranks, searched: Sequence[str]) -> Explanation:
     candidate = found.candidate
-    found_scores = candidate.match.scores
-    scores = {"question": found_scores.question, "text": found_scores.text, "keywords": found_scores.keywords}
+    found_scores, words = candidate.match.scores, candidate.words
+    scores = {
+        "question": found_scores.question,
+        "text": found_scores.text,
+        "keywords": found_scores.keywords,
+        "words": words and words.words,
+        "pairs": words and words.pairs,
+        "crowding": found_scores.crowding,
+    }
     parts = [
         PartScore(part=part, rank=ranks.get(part, {}).get(found.row.id), score=score)
         for part, score in scores.items()
         if score is not None
     ]
     fusion = PartScore(part="fusion", rank=candidate.fusion_rank, score=candidate.match.fusion_score)
-    return Explanation(parts=[*parts, fusion] if len(parts) > 1 else parts, evidence=candidate.evidence)
+    return Explanation(
+        searched=list(searched),
+        parts=[*parts, fusion] if len(parts) > 1 else parts,
+        evidence=candidate.evidence,
+    )

@@ -169,7 +169,7 @@ class MilvusIndex:
             requests,
             RRFRanker(RRF_K),
             limit,
-            output_fields=[*_MATCH_FIELDS, *VECTORS],
+            output_fields=[*_MATCH_FIELDS, *VECTORS, *([fields.WORDS] if query.mode is SearchMode.HYBRID else [])],
             **self._options,
         )
         hits: HybridHits = answer[0]

@@ -9,7 +9,7 @@ from mh_common import vector_index as fields
 from mh_common.units import Unit, conversation_unit
 from pymilvus.client.search_result import HybridHits
 
-from rag_api.search.index import ComponentScores, Match
+from rag_api.search.index import NEIGHBOURS, ComponentScores, Match
 
 VECTORS: Final = [fields.EMBEDDING, fields.TEXT_EMBEDDING]
 """The vector fields that a result must include: of the question, and of question and answer together."""
@@ -18,7 +18,7 @@ VECTORS: Final = [fields.EMBEDDING, fields.TEXT_EMBEDDING]
 def component_scores(
     hits: HybridHits, vector: Sequence[float], keywords: Mapping[int, float] | None
 ) -> list[ComponentScores]:
-    """Return the scores of each hit: cosine similarities of its vectors to the query's, and its BM25 score.
+    """Return the scores of each hit: cosine similarities of its vectors to the query's, its BM25 score, its crowding.
 
     `keywords` holds BM25 scores by id, 0 for ids that are missing; None if the mode does not use keywords.
     """
@@ -28,10 +28,23 @@ def component_scores(
     vectors = _vectors(hits)
     questions, texts = ((vectors[field] @ query).tolist() for field in VECTORS)
     shared = [None if keywords is None else keywords.get(key, 0.0) for key in hits.ids]
+    crowding = _crowding(vectors[fields.TEXT_EMBEDDING])
     return [
-        ComponentScores(_cosine(question), _cosine(text), score)
-        for question, text, score in zip(questions, texts, shared, strict=True)
+        ComponentScores(_cosine(question), _cosine(text), score, _cosine(crowded))
+        for question, text, score, crowded in zip(questions, texts, shared, crowding, strict=True)
     ]
+
+
+def _crowding(vectors: npt.NDArray[np.float32]) -> list[float]:
+    """Return the crowding of each hit, see `ComponentScores`."""
+    count = min(NEIGHBOURS, len(vectors) - 1)
+    if count == 0:
+        return [0.0]
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -np.inf)
+    nearest = np.partition(cosines, -count, axis=1)[:, -count:].mean(axis=1)
+    crowding: list[float] = (nearest - nearest.mean()).tolist()
+    return crowding
 
 
 def _vectors(hits: HybridHits) -> dict[str, npt.NDArray[np.float32]]:
@@ -54,5 +67,5 @@ def to_matches(hits: HybridHits, evidence: Sequence[ComponentScores]) -> list[Ma
         # By index: iterating over hits would first convert all vectors to Python floats.
         entity = hits.get_raw_item(place)["entity"]
         unit = Unit(conversation_unit(key), entity[fields.VERSION])
-        matches.append(Match(unit, entity[fields.QUESTION_HASH], found, fusion))
+        matches.append(Match(unit, entity[fields.QUESTION_HASH], found, fusion, entity.get(fields.WORDS, "")))
     return matches
