@@ -129,7 +129,8 @@ class QueryViews:
 def query_views(text: str) -> QueryViews:
     """Return the views of a query."""
     words = [(text[word.start : word.end], word.stem) for word in words_of(text)]
-    telling = [(word, stem) for word, stem in words if stem not in STOP_STEMS and stem not in ROLE_STEMS] or words
+    others = [(word, stem) for word, stem in words if stem not in STOP_STEMS]
+    telling = [(word, stem) for word, stem in others if stem not in ROLE_STEMS] or others or words
     stems = tuple(dict.fromkeys(stem for _, stem in telling))
     alike = {other: word for stem in stems for other, word in SYNONYMS.get(stem, {}).items() if other not in stems}
     following = itertools.pairwise(words)
