@@ -1,4 +1,4 @@
-"""Whether there is anything about a question: on the whole platform, with the sample and questions out of place."""
+"""What is found for a question, and whether there is anything: on the whole platform, with the sample."""
 
 from pathlib import Path
 
@@ -38,3 +38,19 @@ def test_scores_tell_what_is_about_a_question_from_what_is_not(rag: Client) -> N
     assert sum(score >= threshold for score in in_place) >= 0.93 * len(in_place)
     assert sum(score >= threshold for score in out_of_place) <= 0.15 * len(out_of_place)
     assert (answer.model, answer.sources) == ("none", [])
+
+
+def test_counselors_find_what_their_clients_wrote(rag: Client) -> None:
+    """Each question brought, first or second, a conversation about a therapist or a patient, or nothing."""
+    wanted = {
+        "My patient panics on the bus": "I had a panic attack on the bus",
+        "How do I help a client who panics on the bus?": "I had a panic attack on the bus",
+        "A 15-year-old client cuts her arms and does not want her parents to know": "she cuts herself",
+        'A client says "I\'m so OCD" because she likes things neat. How do I explain it?': "very tidy and having OCD",
+        "How do I help a patient who lies awake at night?": "I've been awake at this time every night",
+    }
+    with rag:
+        for query, question in wanted.items():
+            best, *others = rag.search(query, limit=3).hits
+            assert question in best.question, query
+            assert not any("we lost a patient" in hit.question for hit in others), query

@@ -89,7 +89,7 @@ class _SearchOptions(WireModel):
     mode: OneOf[SearchMode] = Field(
         default=SearchMode.HYBRID,
         description="semantic: by meaning. keyword: by words; needs no embedding model and finds only conversations "
-        "that have a word of the query, or one that means the same. hybrid: both. A question about a client is also "
+        "that have a word of the query, or one that means the same. hybrid: both. A question about a client is "
         "searched by meaning as the client would put it.",
     )
     group_by: OneOf[GroupBy] = Field(
@@ -129,7 +129,7 @@ class PartScore(BaseModel):
     """The score of a hit in one part of the search."""
 
     part: str = Field(
-        description="question: cosine of query and question, the mean over what was searched. text: the same for "
+        description="question: cosine of query and question. text: the same for "
         "question and answer together. keywords: BM25 over question and answer. words, pairs: share of the query's "
         "words, and of its pairs of adjacent words, that occur; rare ones weigh more. crowding: how much closer than "
         "average it lies to other matches; counts against it. fusion: reciprocal rank fusion of question, text and "
@@ -146,8 +146,8 @@ class Explanation(BaseModel):
 
     searched: list[str] = Field(
         default=[],
-        description="The texts that were searched: the query as typed and, of a question about a client, as the client "
-        "would put it; in keyword mode the words.",
+        description="The texts that were searched, as the mode needs them: by meaning the query, as the client would "
+        "put it if it is about one; by keywords its words and words that mean the same.",
     )
     parts: list[PartScore]
     evidence: float = Field(description="Weighted sum of the parts. Hits are ordered by it, and therefore by score.")

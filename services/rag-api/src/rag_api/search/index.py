@@ -15,10 +15,7 @@ MAX_MATCHES: Final = 1000
 
 @dataclass(frozen=True)
 class IndexQuery:
-    """A query: its `text` for keyword search, and its `vector` for semantic search, None in keyword mode.
-
-    The vector is a mean of unit vectors: its products with the vectors of the index are means of cosines.
-    """
+    """A query: its `text` for keyword search and its unit-length `vector` for semantic search, None in keyword mode."""
 
     mode: SearchMode
     text: str

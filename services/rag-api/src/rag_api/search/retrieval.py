@@ -1,12 +1,11 @@
-"""Retrieval: embed the views of a query, then search the index for all of them at once."""
+"""Retrieval: embed the query as the client would put it, then search the index for all of its views at once."""
 
 import asyncio
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-import numpy as np
 import structlog
 from mh_common.embeddings import Embedder, EmbedderError, TextUse, TextWithheldError
 from mh_common.errors import DomainError, UnavailableError
@@ -20,9 +19,6 @@ from rag_api.search.views import QueryViews
 log = structlog.get_logger(__name__)
 
 EMBEDDER_FAILED: Final = "embedder_failed"
-
-TYPED_WEIGHT: Final = 0.15
-"""Weight of the query as typed, if there is a view of it as the client would put it, which has the rest."""
 
 
 class QueryRejectedError(DomainError):
@@ -51,8 +47,7 @@ class Retriever:
     async def query(self, views: QueryViews, mode: SearchMode) -> IndexQuery:
         """Return the query for the index; keyword mode needs no embedding.
 
-        The vector is the weighted mean of those of the views. Its products with the vectors of the index are the means
-        of the views' cosines, so one search fuses them.
+        The search by meaning is for the query as the client would put it; the one by words is for the words typed.
 
         Raises:
             QueryRejectedError: the embedding model rejects the text, or must not get it.
@@ -60,10 +55,7 @@ class Retriever:
         """
         if mode is SearchMode.KEYWORD:
             return IndexQuery(mode, views.keywords)
-        vectors = await self._embed(views.texts)
-        weights = [1.0] if len(vectors) == 1 else [TYPED_WEIGHT, 1 - TYPED_WEIGHT]
-        mean: list[float] = (np.asarray(weights) @ np.asarray(vectors)).tolist()
-        return IndexQuery(mode, views.keywords, mean)
+        return IndexQuery(mode, views.keywords, await self._embed(views.as_client))
 
     async def matches(self, query: IndexQuery, limit: int, condition: Condition) -> list[Match]:
         """Return the best matches, see `VectorIndex.search`. Raises UnavailableError: the index is down."""
@@ -75,11 +67,11 @@ class Retriever:
         with _search_part():
             return await self._index.ranks(query, MAX_MATCHES, condition)
 
-    async def _embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def _embed(self, text: str) -> list[float]:
         try:
             with metrics.search_part("embed"):
                 async with asyncio.timeout(self._embed_timeout):
-                    return await self._embedder.embed(texts, TextUse.QUERY)
+                    return (await self._embedder.embed([text], TextUse.QUERY))[0]
         except TimeoutError:
             failure: DomainError = UnavailableError("The embedding model did not answer in time.", retry_after=5)
         except EmbedderError as error:

@@ -4,7 +4,7 @@ Only stale matches cause another iteration, to find replacements.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -163,7 +163,8 @@ class SearchService:
             find_ms=round((time.perf_counter() - embedded) * 1000, 1),
         )
         stems = query_stems(parameters.text)
-        searched = (views.keywords,) if query.vector is None else views.texts
+        searched = [] if parameters.mode is SearchMode.KEYWORD else [views.as_client]
+        searched += [] if parameters.mode is SearchMode.SEMANTIC else [views.keywords]
         hits = [_hit(one, stems, None if ranks is None else _explanation(one, ranks, searched)) for one in found]
         return SearchResult(
             hits=hits,
@@ -210,7 +211,7 @@ def _hit(found: HydratedHit, stems: frozenset[str], explanation: Explanation | N
     )
 
 
-def _explanation(found: HydratedHit, ranks: Ranks, searched: Sequence[str]) -> Explanation:
+def _explanation(found: HydratedHit, ranks: Ranks, searched: list[str]) -> Explanation:
     candidate = found.candidate
     found_scores, words = candidate.match.scores, candidate.words
     scores = {
@@ -228,7 +229,7 @@ def _explanation(found: HydratedHit, ranks: Ranks, searched: Sequence[str]) -> E
     ]
     fusion = PartScore(part="fusion", rank=candidate.fusion_rank, score=candidate.match.fusion_score)
     return Explanation(
-        searched=list(searched),
+        searched=searched,
         parts=[*parts, fusion] if len(parts) > 1 else parts,
         evidence=candidate.evidence,
     )

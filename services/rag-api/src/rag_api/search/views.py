@@ -2,7 +2,7 @@
 
 Conversations begin with what a client wrote: "I can't get on a bus". A counselor asks about that client: "How do I help
 a patient who cannot get on a bus?" Both the frame of the question and the third person draw its vector to conversations
-about patients and therapists. So a counselor's question is also searched as the client would put it, by rules: without
+about patients and therapists. So a counselor's question is searched as the client would put it, by rules: without
 the frame, with "I" for the client, and in plain words. The grammar need not be right: the vector of "I refuses to ride
 the bus" is close enough.
 """
@@ -107,23 +107,16 @@ class QueryViews:
     """What is searched for one query.
 
     Attributes:
-        typed: the query as typed.
-        as_client: as the client would put it; equal to `typed` if a client seems to have written it.
+        as_client: for the search by meaning: as the client would put it, or as typed if a client seems to do so.
         keywords: for the search by words: the words that say something, with those that mean the same.
         concepts: for each of these words, in order and once, the stems of which one must occur; its own is the first.
         pairs: the stems of words that say something and are adjacent.
     """
 
-    typed: str
     as_client: str
     keywords: str
     concepts: tuple[tuple[str, ...], ...]
     pairs: tuple[tuple[str, str], ...]
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The texts to embed, each once."""
-        return tuple(dict.fromkeys((self.typed, self.as_client)))
 
 
 def query_views(text: str) -> QueryViews:
@@ -135,7 +128,6 @@ def query_views(text: str) -> QueryViews:
     alike = {other: word for stem in stems for other, word in SYNONYMS.get(stem, {}).items() if other not in stems}
     following = itertools.pairwise(words)
     return QueryViews(
-        typed=text,
         as_client=as_client(text),
         keywords=" ".join([*(word for word, _ in telling), *alike.values()]) or text,
         concepts=tuple((stem, *SYNONYMS.get(stem, ())) for stem in stems),

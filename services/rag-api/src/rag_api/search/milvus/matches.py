@@ -13,6 +13,8 @@ from rag_api.search.index import NEIGHBOURS, ComponentScores, Match
 
 VECTORS: Final = [fields.EMBEDDING, fields.TEXT_EMBEDDING]
 """The vector fields that a result must include: of the question, and of question and answer together."""
+_BLAS_THREADS_FROM: Final = 200_000
+"""Multiplications of a matrix product that OpenBLAS still does in one thread (its limit is 262,144)."""
 
 
 def component_scores(
@@ -40,7 +42,9 @@ def _crowding(vectors: npt.NDArray[np.float32]) -> list[float]:
     count = min(NEIGHBOURS, len(vectors) - 1)
     if count == 0:
         return [0.0]
-    cosines = vectors @ vectors.T
+    # In blocks so small that BLAS uses one thread: several would spin while other requests wait for the processor.
+    step = max(1, _BLAS_THREADS_FROM // vectors.size)
+    cosines = np.concatenate([vectors[row : row + step] @ vectors.T for row in range(0, len(vectors), step)])
     np.fill_diagonal(cosines, -np.inf)
     nearest = np.partition(cosines, -count, axis=1)[:, -count:].mean(axis=1)
     crowding: list[float] = (nearest - nearest.mean()).tolist()
