@@ -14,14 +14,7 @@ import onnx
 from mh_common.risk_classifier.classifier import CATEGORIES
 from onnx import TensorProto, helper, numpy_helper
 
-from mh_devtools.search.build_minilm_graph import (
-    IR_VERSION,
-    MASKED,
-    OPSET,
-    GraphBuilder,
-    add_embeddings,
-    add_layer,
-)
+from mh_devtools.search.build_minilm_graph import IR_VERSION, OPSET, GraphBuilder, add_encoder
 
 OUTPUTS = 2 + len(CATEGORIES)
 """Of each sentence: danger, whether it is pressing, and each category; each as a logit."""
@@ -65,13 +58,7 @@ def build(model_dir: Path, learned: Weights) -> onnx.ModelProto:
     """
     config = json.loads((model_dir / "config.json").read_text())
     b = AdaptedGraphBuilder(model_dir / "model.safetensors", learned)
-    shape = b.node("Shape", "input_ids")
-    mask = b.node("Cast", "attention_mask", to=TensorProto.FLOAT)
-    mask_bias = b.node("Mul", b.node("Sub", mask, b.number(1.0)), b.number(MASKED))
-    mask_bias = b.node("Unsqueeze", mask_bias, b.integers(1, 2))
-    x = add_embeddings(b, config, shape)
-    for layer in range(config["num_hidden_layers"]):
-        x = add_layer(b, config, x, layer, shape, mask_bias)
+    x, shape, _ = add_encoder(b, config)
     x = b.node("Reshape", x, b.node("Concat", shape, b.integers(config["hidden_size"]), axis=0))
     sentences = b.node("MatMul", "shares", x)
     scores = b.node("MatMul", sentences, b.small("decision.weight"))

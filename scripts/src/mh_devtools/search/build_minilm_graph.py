@@ -123,10 +123,11 @@ def add_pooling(b: GraphBuilder, config: dict[str, Any], x: str, shape: str, mas
     b.node("LpNormalization", mean, output="embedding", axis=1, p=2)
 
 
-def build(model_dir: Path) -> onnx.ModelProto:
-    """Return the model: inputs `input_ids` and `attention_mask` (B, S) int64, output `embedding` (B, 384) float32."""
-    config = json.loads((model_dir / "config.json").read_text())
-    b = GraphBuilder(model_dir / "model.safetensors")
+def add_encoder(b: GraphBuilder, config: dict[str, Any]) -> tuple[str, str, str]:
+    """Add the layers on `input_ids` and `attention_mask`.
+
+    Return the token vectors (B·S, hidden), the shape of `input_ids` and the mask as float32.
+    """
     shape = b.node("Shape", "input_ids")
     mask = b.node("Cast", "attention_mask", to=TensorProto.FLOAT)
     mask_bias = b.node("Mul", b.node("Sub", mask, b.number(1.0)), b.number(MASKED))
@@ -134,6 +135,14 @@ def build(model_dir: Path) -> onnx.ModelProto:
     x = add_embeddings(b, config, shape)
     for layer in range(config["num_hidden_layers"]):
         x = add_layer(b, config, x, layer, shape, mask_bias)
+    return x, shape, mask
+
+
+def build(model_dir: Path) -> onnx.ModelProto:
+    """Return the model: inputs `input_ids` and `attention_mask` (B, S) int64, output `embedding` (B, 384) float32."""
+    config = json.loads((model_dir / "config.json").read_text())
+    b = GraphBuilder(model_dir / "model.safetensors")
+    x, shape, mask = add_encoder(b, config)
     add_pooling(b, config, x, shape, mask)
     ids = [helper.make_tensor_value_info(n, TensorProto.INT64, ["B", "S"]) for n in ("input_ids", "attention_mask")]
     out = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["B", config["hidden_size"]])
