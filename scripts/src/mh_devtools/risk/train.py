@@ -1,7 +1,7 @@
 """Trains the classifier of `mh_common.risk_classifier`. Only needed for development.
 
     pip install torch onnx safetensors               # beside the development packages; torch for the CPU is enough
-    python -m mh_devtools.risk.train                 # half an hour on two CPUs; writes the graph
+    python -m mh_devtools.risk.train                 # twenty minutes on one CPU; writes the graph
 
 Adapters of all-MiniLM-L6-v2 and a decision about each sentence are learned from whole messages: a message is as
 dangerous as its most dangerous sentence, and its label does not say which one that is (multiple-instance learning).
