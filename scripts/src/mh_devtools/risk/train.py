@@ -20,9 +20,8 @@ import numpy as np
 import torch
 from mh_common.embeddings.local import find_model_dir
 from mh_common.models import RiskLevel
-from mh_common.risk.words import folded_words, risk_sentences
 from mh_common.risk_classifier.classifier import CATEGORIES, GRAPH, MAX_SENTENCE
-from mh_common.risk_classifier.english import ENGLISH, in_english, language_of
+from mh_common.risk_classifier.english import sentences_in_english
 from tokenizers import Tokenizer
 from torch.nn import functional
 
@@ -73,10 +72,7 @@ class Reader:
         return [self._message(text) for text in texts]
 
     def _message(self, labelled: LabelledText) -> Message:
-        text = labelled.text
-        language = language_of(text)
-        words = [(text[start:end], folded_words(text, start, end)) for start, end in risk_sentences(text)]
-        shown = [part if language == ENGLISH else in_english(folded, language) for part, folded in words if folded]
+        shown = [sentence for _, _, sentence in sentences_in_english(labelled.text)]
         encoded = self._tokenizer.encode_batch(shown, add_special_tokens=False)
         return Message(
             [encoding.ids[:MAX_SENTENCE] for encoding in encoded],

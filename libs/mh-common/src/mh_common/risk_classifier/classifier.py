@@ -18,8 +18,7 @@ from tokenizers import Tokenizer
 
 from mh_common.embeddings.local import batches_of, find_model_dir, open_session, verify_model
 from mh_common.models.risk import RiskCategory, RiskLevel
-from mh_common.risk.words import folded_words, risk_sentences
-from mh_common.risk_classifier.english import ENGLISH, in_english, language_of
+from mh_common.risk_classifier.english import sentences_in_english
 
 GRAPH: Final = Path(__file__).with_name("minilm_risk.onnx")
 CATEGORIES: Final = tuple(RiskCategory)
@@ -105,11 +104,9 @@ class RiskClassifier:
     def _sentences(self, texts: Sequence[str]) -> list[_Sentence]:
         places, inputs = [], []
         for number, text in enumerate(texts):
-            language = language_of(text)
-            for start, end in risk_sentences(text):
-                if words := folded_words(text, start, end):
-                    places.append((number, start, end))
-                    inputs.append(text[start:end] if language == ENGLISH else in_english(words, language))
+            for start, end, shown in sentences_in_english(text):
+                places.append((number, start, end))
+                inputs.append(shown)
         # The tokenizer does not accept lone surrogates.
         clean = [text.encode("utf-8", "replace").decode() for text in inputs]
         encoded = self._tokenizer.encode_batch(clean, add_special_tokens=False)

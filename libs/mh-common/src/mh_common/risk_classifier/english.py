@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mh_common.risk.lexicon import load_lexicon
-from mh_common.risk.words import folded_words
+from mh_common.risk.words import folded_words, risk_sentences
 
 FOLDER: Final = Path(__file__).with_name("english")
 ENGLISH: Final = "en"
@@ -41,6 +41,17 @@ def in_english(words: Sequence[str], language: str) -> str:
         found.append(meanings.get(phrase, phrase))
         at += length
     return " ".join(found)
+
+
+def sentences_in_english(text: str) -> list[tuple[int, int, str]]:
+    """Return start and end of each sentence that has words, and it as the model reads it; English stays as it is."""
+    language = language_of(text)
+    parts = ((start, end, folded_words(text, start, end)) for start, end in risk_sentences(text))
+    return [
+        (start, end, text[start:end] if language == ENGLISH else in_english(words, language))
+        for start, end, words in parts
+        if words
+    ]
 
 
 @cache
