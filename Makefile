@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadgroup
 
 # The stamps are phony too: whether the environments are up to date is checked every time, in a tenth of a second.
 .PHONY: $(VENV)/run.stamp $(VENV)/dev.stamp $(PEERS)/peers.stamp
-.PHONY: help run demo stack smoke rolling-restart test test-slow test-all bench bench-quick eval rates chaos backup restore lint format dist lock clean
+.PHONY: help run demo stack smoke rolling-restart test test-slow test-all bench bench-quick eval eval-answers rates chaos backup restore lint format dist lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench-quick: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## Run smaller benchmarks, w
 
 eval: $(VENV)/dev.stamp ## Evaluate search and compare with the baseline (EVAL_QUERIES, EVAL_ARGS; MH_URL: a running platform)
 	@EVAL_QUERIES="$(EVAL_QUERIES)" $(BIN)/python -m mh_devtools.search.evaluate $(EVAL_ARGS)
+
+eval-answers: $(VENV)/dev.stamp ## Evaluate answers, by the language model of OPENAI_* or by quotes (EVAL_QUESTIONS, EVAL_ARGS; MH_URL)
+	@EVAL_QUESTIONS="$(EVAL_QUESTIONS)" $(BIN)/python -m mh_devtools.answers.evaluate $(EVAL_ARGS)
 
 rates: $(VENV)/dev.stamp ## Measure the rates that docs/scaling.md is based on, and recompute it (5 minutes)
 	@$(BIN)/python -m mh_devtools.servers

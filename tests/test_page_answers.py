@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from mh_client import AnswerRisk
-from mh_common.models import ModelInfo, PhiMode
+from mh_common.models import CheckedSentence, Doubt, ModelInfo, PhiMode, SentenceSupport
 from mh_devtools import servers
 from mh_devtools.servers import browser as browser_of_this_machine
 from mh_devtools.servers import nginx
@@ -20,6 +20,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 MISSING = f"{nginx.MISSING}; or {browser_of_this_machine.MISSING}"
 HERE = nginx.find_nginx() and browser_of_this_machine.find_browser()
+
+TOKENS = ["At the", " same hour", " [1]."]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not HERE and os.environ.get("CI") != "true", reason=MISSING)]
 
@@ -47,6 +49,7 @@ def stub(running: tuple[Chrome, StubPlatform, str]) -> Iterator[StubPlatform]:
     before = stub.noticed
     yield stub
     stub.risk_pauses, stub.stream_pauses, stub.stream_end, stub.uncited = False, False, None, []
+    stub.checked, stub.languages, stub.tokens = [], (None, None), TOKENS
     stub.noticed, stub.stored_after = before, 0
 
 
@@ -109,6 +112,30 @@ def test_sources_and_words_are_shown_while_the_answer_is_written(page: Chrome, s
     assert find(page, "#answer").get_attribute("aria-busy") == "false"
     assert "not written by a language model" in find(page, "#answer small").text
     find(page, "#answer a").click()
+    assert page.current_url.endswith("#source-1")
+
+
+def test_sentences_that_sources_do_not_support_are_marked_with_the_reason(page: Chrome, stub: StubPlatform) -> None:
+    stub.tokens = ["At the same hour. [1]", " Take three", "\npills [1].", " Rise early [1]."]
+    stub.checked = [
+        CheckedSentence(text="At the same hour [1].", support=SentenceSupport.SUPPORTED, cites=[1], supported_by=[1]),
+        CheckedSentence(
+            text="Take three\npills [1].", support=SentenceSupport.UNSUPPORTED, cites=[1], doubt=Doubt.NUMBER
+        ),
+        CheckedSentence(text="Rise early [1].", support=SentenceSupport.NOT_CHECKED, cites=[1]),
+    ]
+    stub.languages = ("en", "de")
+    ask(page, "How do I help a patient who cannot sleep?")
+    wait_for(page, "#answer .doubts", "Read these sentences in their sources before you rely on them.")
+    marks = page.find_elements(By.CSS_SELECTOR, "#answer mark.doubt")
+    assert [" ".join(mark.text.split()) for mark in marks] == ["Take three pills [1].", "Rise early [1]."]
+    assert marks[0].get_attribute("title") == "it has a number that is not in the source that it cites"
+    told = find(page, "#answer .doubts").text
+    assert "it has a number that is not in the source" in told
+    assert "it could not be compared" in told
+    assert find(page, "#answer").text.startswith("At the same hour. [1] Take three")
+    assert "It is in German, although the question is in English." in find(page, "#answer > small").text
+    marks[0].find_element(By.CSS_SELECTOR, "a").click()
     assert page.current_url.endswith("#source-1")
 
 

@@ -243,18 +243,73 @@ function show(conversations) {
   }
 }
 
+const DOUBTS = {
+  unlike: "nothing like it was found in the source that it cites",
+  number: "it has a number that is not in the source that it cites",
+  name: "it has a name that is not in the source that it cites",
+  negation: "it may say the opposite of the source that it cites",
+};
+const UNCHECKED = "it could not be compared with the source that it cites";
+
 // Turns citations such as [2] into links to their sources. The server never splits a citation between two tokens.
-function addText(text, count) {
+function addText(text, count, parent = find("answer")) {
   for (const part of text.split(/(\[\d+\])/)) {
     const number = /^\[(\d+)\]$/.exec(part)?.[1];
     if (number && Number(number) >= 1 && Number(number) <= count) {
       const link = element("a", "", part);
       link.href = `#source-${number}`;
-      find("answer").append(link);
+      parent.append(link);
     } else {
-      find("answer").append(part);
+      parent.append(part);
     }
   }
+}
+
+// Why a sentence of a language model is to be read in its source; undefined if it is not.
+function doubt({ support, doubt: reason }) {
+  if (support === "not_checked") return UNCHECKED;
+  return support === "unsupported" ? (DOUBTS[reason] ?? "its source does not seem to say so") : undefined;
+}
+
+// Where sentences stand in a text. They have their citations in another place, so these and blanks are passed over.
+function* places(text, sentences) {
+  const bare = [];
+  for (const { 0: part, index } of text.matchAll(/\[\d+\]|\S/g)) if (part.length === 1) bare.push([part, index]);
+  const letters = bare.map(([letter]) => letter).join("");
+  let from = 0;
+  for (const sentence of sentences) {
+    const sought = sentence.text.replace(/\[\d+\]|\s/g, "");
+    const start = letters.indexOf(sought, from);
+    if (!sought || start < 0) continue;
+    from = start + sought.length;
+    yield { sentence, start: bare[start][1], end: bare[from - 1][1] + 1 };
+  }
+}
+
+// Marks what the sources do not seem to support, in the text and in a list that says why.
+function addDoubts(text, count, checked) {
+  const doubtful = checked.filter(doubt);
+  if (!doubtful.length) return;
+  find("answer").replaceChildren();
+  let end = 0;
+  for (const place of places(text, doubtful)) {
+    addText(text.slice(end, place.start), count);
+    const mark = element("mark", "doubt");
+    mark.title = doubt(place.sentence);
+    addText(text.slice(place.start, place.end), count, mark);
+    find("answer").append(mark);
+    end = place.end;
+  }
+  addText(text.slice(end), count);
+  const list = element("ul");
+  list.append(...doubtful.map((one) => element("li", "", `“${one.text}”: ${doubt(one)}.`)));
+  const box = element("div", "doubts", "Read these sentences in their sources before you rely on them. A program compared the two, and it can be wrong:");
+  box.append(list);
+  find("answer").append(box);
+}
+
+function languageName(code) {
+  return new Intl.DisplayNames("en", { type: "language" }).of(code);
 }
 
 function addOrigin(done) {
@@ -264,6 +319,8 @@ function addOrigin(done) {
   const written = done.withheld ? "" : `Written by ${done.model} from the conversations below. Check it against them.`;
   const parts = [origin[done.model] ?? written];
   if (uncited) parts.push(`${uncited === 1 ? "One sentence cites" : `${uncited} sentences cite`} no source.`);
+  const { answer_language: written_in, question_language: asked_in } = done;
+  if (written_in && asked_in && written_in !== asked_in) parts.push(`It is in ${languageName(written_in)}, although the question is in ${languageName(asked_in)}.`);
   find("answer").append(element("small", "", parts.join(" ")));
   if (done.model === "none") return;
   for (const [rating, text] of [["up", "Helpful"], ["down", "Not helpful"]]) {
@@ -322,6 +379,7 @@ async function ask(fields, isLatest) {
       text += data.text;
       addText(data.text, count);
     } else if (name === "done") {
+      addDoubts(text, count, data.checked_sentences ?? []);
       addOrigin(data);
       remember(body.question, text);
       feedback.isComplete = true;

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 from mh_client import HistoryEntry, RiskNotice, SentMessage, SentTexts
+from mh_common.models import CheckedSentence, Doubt, SentenceSupport
 from mh_devtools.stubs.platform_stub import ACUTE, StubPlatform
 from mh_devtools.testing.fixtures import RunCommand
 
@@ -164,3 +165,21 @@ def test_a_thread_has_a_plain_name(stub: StubPlatform, ask: RunCommand, state: P
     assert (code, errors.count("\n")) == (2, 1)
     assert "must be 1 to 64 letters" in errors
     assert stub.queries == []
+
+
+def test_sentences_to_doubt_are_printed_with_the_reason(stub: StubPlatform, ask: RunCommand) -> None:
+    stub.checked = [
+        CheckedSentence(text="Rise [1].", support=SentenceSupport.SUPPORTED, cites=[1], supported_by=[1]),
+        CheckedSentence(
+            text="Wait \x1b[2Jtwo years [1].", support=SentenceSupport.UNSUPPORTED, cites=[1], doubt=Doubt.NUMBER
+        ),
+        CheckedSentence(text="Schlafen Sie [1].", support=SentenceSupport.NOT_CHECKED, cites=[1]),
+    ]
+    stub.languages = ("en", "de")
+    doubts = (
+        "Sentences that their sources do not seem to support; read them there:\n"
+        "- Wait [2Jtwo years [1]. (It has a number that is not in its source.)\n\n"
+        "Sentences that could not be compared with their sources:\n- Schlafen Sie [1].\n\n"
+        "The answer is in German, although the question is in English.\n"
+    )
+    assert ask("bus") == (0, f"At the same hour [1].\n\n{doubts}\n{SOURCES}", "")

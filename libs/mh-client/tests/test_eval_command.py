@@ -184,7 +184,7 @@ def test_experiments_are_listed_shown_and_deleted(stub: StubRecords, queries: Pa
     code, output, _ = mh("experiments", "list")
     sha256 = stub.experiments[0].data_set.sha256
     assert code == 0
-    assert output.splitlines()[0].split()[3:] == [sha256[:8], "hit@3", "0.800", "ndcg@10", "0.505", "default"]
+    assert output.splitlines()[0].split()[3:] == [sha256[:8], "search", "hit@3", "0.800", "ndcg@10", "0.505", "default"]
     assert output.splitlines()[2] == "There are more: --cursor 2"
     assert len(mh("experiments", "list", "--cursor", 2)[1].splitlines()) == 1
     assert mh("experiments", "list", "--data-set", "0a" * 32)[1] == ""

@@ -39,8 +39,8 @@ def experiment(queries: LabelledQueries, found: list[list[str]], name: str = "de
         name=name,
         configuration={},
         data_set=queries.data_set,
-        metrics=summarise(queries, values),
-        per_case=values,
+        metrics=summarise(values, queries.by_theme()),
+        per_case={name: list(each) for name, each in values.items()},
         duration_seconds=1.5,
     )
 

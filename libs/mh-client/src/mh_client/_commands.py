@@ -33,6 +33,7 @@ from mh_client._errors import (
     RateLimitError,
     ServerError,
 )
+from mh_client._eval_answers_command import evaluate_answers
 from mh_client._eval_command import evaluate
 from mh_client._experiment_commands import app as experiments_app
 from mh_client._export_command import export
@@ -64,6 +65,7 @@ app.command("create")(create)
 app.command("edit")(edit)
 app.command("delete")(delete)
 app.command("eval")(evaluate)
+app.command("eval-answers")(evaluate_answers)
 app.command("search")(search)
 app.command("similar")(similar)
 app.command("mcp")(serve)

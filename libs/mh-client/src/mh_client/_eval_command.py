@@ -81,7 +81,7 @@ def evaluate(
     url: Url = None,
 ) -> None:
     """Run labelled queries for each combination of search parameters, measure the results, and compare experiments."""
-    run, report = _import_extra("eval", "run"), _import_extra("eval", "report")
+    run, report = import_extra("eval", "run"), import_extra("eval", "report")
     if queries is None and (fail_below or baseline or not compare):
         raise EvaluationRefusedError("give a file of labelled queries, or --compare with ids of saved experiments")
     gate = Gate(fail_below or (), baseline, tolerance, write_baseline)
@@ -93,15 +93,15 @@ def evaluate(
         columns = [report.saved_column(client.experiments.get(key)) for key in compare or ()]
         runs = _run(run, client, labelled, configurations, options, save) if labelled else []
         ids = [client.experiments.add(one).id if save else None for one in runs]
-    _show([*columns, *map(report.Column, ids, runs)], as_json, plot)
+    show([*columns, *map(report.Column, ids, runs)], as_json, plot)
     if failures := gate.failures(runs):
         print_error("\n".join(f"mh: {failure}" for failure in failures))
         raise typer.Exit(EXIT_FAILURE)
 
 
-def _show(columns: "Sequence[Column]", as_json: bool, plot: Path | None) -> None:
+def show(columns: "Sequence[Column]", as_json: bool, plot: Path | None) -> None:
     """Print the experiments side by side, and plot them if requested."""
-    report = _import_extra("eval", "report")
+    report = import_extra("eval", "report")
     comparison = report.compare(columns)
     if as_json:
         print_json(comparison)
@@ -111,7 +111,7 @@ def _show(columns: "Sequence[Column]", as_json: bool, plot: Path | None) -> None
         drawn = [
             (f"{report.column_label(at)}  {one.experiment.name}", one.experiment) for at, one in enumerate(columns)
         ]
-        files = _import_extra("plot", "plot").plot(plot, drawn)
+        files = import_extra("plot", "plot").plot(plot, drawn)
         print_error(f"mh: plotted to {' and '.join(map(str, files))}")
 
 
@@ -152,7 +152,7 @@ async def _run_one(
     return experiment
 
 
-def _import_extra(extra: str, module: str) -> ModuleType:
+def import_extra(extra: str, module: str) -> ModuleType:
     """Import an evaluation module lazily: its dependencies are an extra and take seconds to import."""
     try:
         return importlib.import_module(f"mh_client.evaluation.{module}")

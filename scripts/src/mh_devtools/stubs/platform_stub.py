@@ -31,6 +31,7 @@ from mh_common.models import (
     AnswerUsage,
     BulkCreate,
     BulkCreated,
+    CheckedSentence,
     Conversation,
     ConversationCreate,
     ConversationPage,
@@ -164,6 +165,9 @@ class StubPlatform:
         users: the X-User-Id of each question.
         tokens: the parts of the answer's text.
         uncited: the sentences of the answer that cite no source.
+        model: what wrote the answer.
+        checked: its sentences, held against their sources.
+        languages: those of the question and of the answer.
         noticed: the risk noticed in any question; None as by platforms that screen nothing.
         sent: what was sent for an answer, for those who ask to see it; None: not told, as by an older platform.
         about: what answers on the platform.
@@ -198,6 +202,9 @@ class StubPlatform:
         self.users: list[str | None] = []
         self.tokens = ["At the", " same hour", " [1]."]
         self.uncited: list[str] = []
+        self.model = "extractive"
+        self.checked: list[CheckedSentence] = []
+        self.languages: tuple[str | None, str | None] = (None, None)
         self.noticed: AnswerRisk | None = AnswerRisk(risk=Risk())
         self.feedback: list[Mapping[str, Any]] = []
         self.stored_after = 0
@@ -497,5 +504,13 @@ class StubPlatform:
         )
         latency = AnswerLatency(condense=0, search=1, generate=1, total=2)
         sent = self.sent if self.queries[-1].get("show_sent") else None
-        done = AnswerDone(model="extractive", grounded=not self.uncited, uncited_sentences=self.uncited, sent=sent)
+        done = AnswerDone(
+            model=self.model,
+            grounded=not self.uncited,
+            uncited_sentences=self.uncited,
+            checked_sentences=self.checked,
+            question_language=self.languages[0],
+            answer_language=self.languages[1],
+            sent=sent,
+        )
         return sources, AnswerUsage(usage=Usage(), latency_ms=latency), done

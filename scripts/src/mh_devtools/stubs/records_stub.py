@@ -72,7 +72,8 @@ class StubRecords(StubPlatform):
         before = int(request.query_params.get("cursor", 2**31))
         sha256 = request.query_params.get("data_set_sha256")
         older = [one for one in reversed(self.experiments) if one.id < before]
-        found = [one for one in older if sha256 in (None, one.data_set.sha256)]
+        kind = request.query_params.get("kind")
+        found = [one for one in older if sha256 in (None, one.data_set.sha256) and kind in (None, one.kind)]
         page = found[:PAGE]
         more = len(found) > PAGE
         return json_response(ExperimentPage(items=list(page), next_cursor=str(page[-1].id) if more else None))

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from mh_common.fields import AUTHOR, CATEGORY, IMPORT_TAG, SOURCE_URL
 from mh_common.models import (
     MAX_SCREENED_BY,
+    ExperimentKind,
     IndexRunKind,
     IndexRunStatus,
     IndexStatus,
@@ -203,7 +204,7 @@ class IndexRunRow(Base):
 
 
 class ExperimentRow(Base):
-    """A retrieval evaluation. `configuration`, `metrics` and `per_case` are JSON and contain no texts of queries."""
+    """An evaluation of search or of answers. `configuration`, `metrics` and `per_case` are JSON, without texts."""
 
     __tablename__ = "experiments"
     __table_args__ = (
@@ -213,6 +214,7 @@ class ExperimentRow(Base):
 
     id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    kind: Mapped[str] = mapped_column(String(16), server_default=ExperimentKind.SEARCH.value)
     name: Mapped[str] = mapped_column(String(200))
     configuration: Mapped[str] = mapped_column(MediumText)
     data_set_name: Mapped[str] = mapped_column(String(200))

@@ -9,6 +9,7 @@ PATH = "/api/v1/experiments"
 HASH, OTHER_HASH = "0a" * 32, "0b" * 32
 FIGURES = {"hit@3": {"value": 0.5, "low": 0.0, "high": 1.0}}
 NEW: dict[str, Any] = {
+    "kind": "search",
     "name": "mode=hybrid",
     "configuration": {"mode": "hybrid", "filters": {"question_sentiment": ["negative"]}, "umlaut": "ä 🙂"},
     "data_set": {"name": "queries.jsonl", "sha256": HASH, "cases": 2},
@@ -55,6 +56,20 @@ async def test_pages_are_newest_first_and_of_one_data_set_where_asked(client: ht
 
     only = (await client.get(PATH, params={"data_set_sha256": OTHER_HASH})).json()
     assert [item["id"] for item in only["items"]] == [ids[2]]
+
+
+async def test_experiments_of_answers_are_told_apart(client: httpx.AsyncClient) -> None:
+    answers = {**NEW, "kind": "answers", "per_case": {"hit@3": [None, 0.0]}}
+    kept = [(await client.post(PATH, json=one)).json() for one in (NEW, answers)]
+    for number, kind in enumerate(("search", "answers")):
+        page = (await client.get(PATH, params={"kind": kind})).json()
+        assert page["items"] == [kept[number]]
+        assert kept[number]["kind"] == kind
+    assert (await client.get(f"{PATH}/{kept[1]['id']}")).json()["per_case"] == {"hit@3": [None, 0.0]}
+    assert (await client.get(PATH, params={"kind": "other"})).status_code in (400, 422)
+    # As clients of the release before send it.
+    former = {name: value for name, value in NEW.items() if name != "kind"}
+    assert (await client.post(PATH, json=former)).json()["kind"] == "search"
 
 
 async def test_the_same_request_again_keeps_one(client: httpx.AsyncClient, row_counts: Any) -> None:

@@ -37,6 +37,8 @@ from rag_api.answers.language_models import LanguageModels, make_client
 from rag_api.answers.records import AnswerRecorder, HistoryRecorder, RecordQueue
 from rag_api.answers.routes import router as answers
 from rag_api.answers.service import AnswerService
+from rag_api.answers.similarity_judge import SimilarityJudge
+from rag_api.answers.support import SupportCheck
 from rag_api.dependencies import STATE, AppState, state_of
 from rag_api.feedback.routes import router as feedback
 from rag_api.feedback.service import FeedbackService
@@ -169,7 +171,14 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
         log.warning(EGRESS_NOT_ALLOWED, hint=hint)
     state = AppState(
         search=search,
-        answers=AnswerService(search, models.default_backends, screening, settings.answers, records),
+        answers=AnswerService(
+            search,
+            models.default_backends,
+            screening,
+            SupportCheck(SimilarityJudge(embedder)),
+            settings.answers,
+            records,
+        ),
         language_models=models,
         background=BackgroundWriter(models),
         feedback=FeedbackService(conversations),

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Final, Literal
 
 from mh_common.metrics import FAST_BUCKETS, SLOW_BUCKETS, Counter, Histogram
-from mh_common.models import UnsafeAdvice, Usage, Withheld
+from mh_common.models import CheckedSentence, UnsafeAdvice, Usage, Withheld
 from mh_common.tracing import span
 
 _MILLION: Final = 1_000_000
@@ -65,6 +65,19 @@ ANSWERS_WITHHELD: Final = Counter(
     "Answers of the language model that were withheld, by reason: unsafe_advice or risk_not_addressed.",
     ("reason",),
 )
+CHECK_SECONDS: Final = Histogram(
+    "mh_answer_check_duration_seconds",
+    "Duration of holding an answer's sentences against the sources that they cite.",
+    buckets=FAST_BUCKETS,
+)
+CHECK_FAILURES: Final = Counter(
+    "mh_answer_check_failures_total", "Answers whose sentences could not be checked, as the embedding model failed."
+)
+SENTENCES: Final = Counter(
+    "mh_answer_sentences_total",
+    "Sentences of the language model by support: supported, unsupported, uncited or not_checked.",
+    ("support",),
+)
 
 
 BACKGROUND_PROMPTS: Final = Counter(
@@ -90,6 +103,19 @@ def count_search(scores: Sequence[float]) -> None:
     HITS.observe(len(scores))
     if scores:
         TOP_SCORE.observe(scores[0])
+
+
+@contextmanager
+def answer_check() -> Iterator[None]:
+    """Record the block as the check of one answer."""
+    with span("check answer"), CHECK_SECONDS.time():
+        yield
+
+
+def count_sentences(checked: Sequence[CheckedSentence]) -> None:
+    """Count the sentences of an answer by whether their sources support them."""
+    for sentence in checked:
+        SENTENCES.labels(sentence.support.value).inc()
 
 
 def count_left_out(left_out: Sequence[UnsafeAdvice], withheld: Withheld | None) -> None:

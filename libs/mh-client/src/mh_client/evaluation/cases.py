@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 from mh_common.models import ConversationId, DataSet, QueryText, SearchHit
 from mh_common.models.experiments import MAX_CASES, MAX_THEMES, Name
@@ -16,16 +16,24 @@ from mh_client._errors import EvaluationRefusedError
 QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
-class Case(BaseModel):
-    """A query and its relevant results: one or more questions, by their text, or conversations, by their ids."""
+class ThemedCase(BaseModel):
+    """A case that may belong to a theme."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    theme: Name | None = None
+
+
+C = TypeVar("C", bound=ThemedCase)
+
+
+class Case(ThemedCase):
+    """A query and its relevant results: one or more questions, by their text, or conversations, by their ids."""
 
     query: QueryText
     relevant_question: QuestionText | None = None
     relevant_questions: Annotated[list[QuestionText], Field(min_length=1)] | None = None
     relevant_ids: Annotated[list[ConversationId], Field(min_length=1)] | None = None
-    theme: Name | None = None
 
     @model_validator(mode="after")
     def _says_what_is_relevant(self) -> Self:
@@ -56,11 +64,16 @@ class LabelledQueries:
 
     def by_theme(self) -> dict[str, list[int]]:
         """Return the indexes of the cases of each theme, by name; cases without a theme are left out."""
-        themes: dict[str, list[int]] = {}
-        for index, case in enumerate(self.cases):
-            if case.theme is not None:
-                themes.setdefault(case.theme, []).append(index)
-        return dict(sorted(themes.items()))
+        return indexes_by_theme(self.cases)
+
+
+def indexes_by_theme(cases: Sequence[ThemedCase]) -> dict[str, list[int]]:
+    """Return the indexes of the cases of each theme, by name; cases without a theme are left out."""
+    themes: dict[str, list[int]] = {}
+    for index, case in enumerate(cases):
+        if case.theme is not None:
+            themes.setdefault(case.theme, []).append(index)
+    return dict(sorted(themes.items()))
 
 
 def read_queries(path: Path) -> LabelledQueries:
@@ -69,6 +82,12 @@ def read_queries(path: Path) -> LabelledQueries:
     Raises:
         EvaluationRefusedError: the file cannot be read, or a line is invalid; the message has its number, not its text.
     """
+    data_set, cases = read_lines(path, Case)
+    return LabelledQueries(data_set, cases)
+
+
+def read_lines(path: Path, kind: type[C]) -> tuple[DataSet, tuple[C, ...]]:
+    """Read a file of cases of this kind, one a line. Raises EvaluationRefusedError as `read_queries` does."""
     try:
         content = path.read_bytes()
         lines = content.decode("utf-8").split("\n")
@@ -76,19 +95,18 @@ def read_queries(path: Path) -> LabelledQueries:
         raise EvaluationRefusedError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise EvaluationRefusedError(f"{path} is not UTF-8 (byte {error.start})") from None
-    cases = tuple(_case(path, number, line) for number, line in enumerate(lines, start=1) if line.strip())
+    cases = tuple(_case(path, number, line, kind) for number, line in enumerate(lines, start=1) if line.strip())
     if not 1 <= len(cases) <= MAX_CASES:
         raise EvaluationRefusedError(f"{path} has {len(cases):,} queries; 1 to {MAX_CASES:,} are allowed")
     data_set = DataSet(name=path.name[-200:], sha256=hashlib.sha256(content).hexdigest(), cases=len(cases))
-    queries = LabelledQueries(data_set, cases)
-    if len(queries.by_theme()) > MAX_THEMES:
+    if len(indexes_by_theme(cases)) > MAX_THEMES:
         raise EvaluationRefusedError(f"{path} has more than {MAX_THEMES} themes")
-    return queries
+    return data_set, cases
 
 
-def _case(path: Path, number: int, line: str) -> Case:
+def _case(path: Path, number: int, line: str, kind: type[C]) -> C:
     try:
-        return Case.model_validate_json(line)
+        return kind.model_validate_json(line)
     except ValidationError as error:
         problem = field_problems(error)[0]
         where = f"{problem.field}: " if problem.field else ""

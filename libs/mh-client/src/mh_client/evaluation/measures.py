@@ -11,7 +11,7 @@ import ir_measures
 import numpy as np
 from mh_common.models import ExperimentMetrics, Figure, ThemeMetrics
 
-from mh_client.evaluation.cases import Case, LabelledQueries
+from mh_client.evaluation.cases import Case
 
 DEPTH: Final = 10
 """Cutoff rank of reciprocal rank and nDCG."""
@@ -48,18 +48,29 @@ def per_case(cases: Sequence[Case], found: Sequence[Sequence[str]], ks: Sequence
     return values
 
 
-def summarise(queries: LabelledQueries, values: Mapping[str, Sequence[float]]) -> ExperimentMetrics:
-    """Return the means with their intervals, over all cases and by theme."""
+def summarise(values: Mapping[str, Sequence[float | None]], themes: Mapping[str, Sequence[int]]) -> ExperimentMetrics:
+    """Return the means with their intervals, over all cases that have a value and by theme.
+
+    `themes` has the indexes of the cases of each theme. A theme without any value is left out.
+    """
+    by_theme = {
+        theme: {name: [each[index] for index in indexes] for name, each in values.items()}
+        for theme, indexes in themes.items()
+    }
     return ExperimentMetrics(
-        figures={name: figure(each) for name, each in values.items()},
+        figures=_figures(values),
         themes={
-            theme: ThemeMetrics(
-                cases=len(indexes),
-                figures={name: figure([each[index] for index in indexes]) for name, each in values.items()},
-            )
-            for theme, indexes in queries.by_theme().items()
+            theme: ThemeMetrics(cases=len(themes[theme]), figures=figures)
+            for theme, each in by_theme.items()
+            if (figures := _figures(each))
         },
     )
+
+
+def _figures(values: Mapping[str, Sequence[float | None]]) -> dict[str, Figure]:
+    """Return the figure of each measure that has a value at all."""
+    known = {name: [value for value in each if value is not None] for name, each in values.items()}
+    return {name: figure(each) for name, each in known.items() if each}
 
 
 def figure(values: Sequence[float]) -> Figure:

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from mh_client.evaluation.measures import Difference, difference
 
-THEME_MEASURE: Final = "ndcg@10"
+THEME_MEASURES: Final = ("ndcg@10", "citation_recall")
+"""The measure by theme: the first of these that was measured."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,16 @@ def compare(columns: Sequence[Column]) -> Comparison:
 def _differences(first: ExperimentCreate, other: ExperimentCreate) -> dict[str, Difference]:
     if first.data_set.sha256 != other.data_set.sha256:
         return {}
-    shared = [name for name in first.per_case if name in other.per_case]
-    return {name: difference(first.per_case[name], other.per_case[name]) for name in shared}
+    pairs = {
+        name: [
+            (one, two)
+            for one, two in zip(first.per_case[name], other.per_case[name], strict=True)
+            if one is not None and two is not None
+        ]
+        for name in first.per_case
+        if name in other.per_case
+    }
+    return {name: difference(*zip(*values, strict=True)) for name, values in pairs.items() if values}
 
 
 def column_label(place: int) -> str:
@@ -88,12 +97,15 @@ def _legend(comparison: Comparison) -> Iterator[str]:
 
 def _figures(comparison: Comparison) -> Iterator[str]:
     differ = len(comparison.experiments) > 1
-    yield f"{'measure':<12}   value  95 % interval" + ("       versus A  95 % interval          p" if differ else "")
+    width = max(10, *map(len, _measures(comparison)))
+    yield f"{'measure':<{width + 2}}   value  95 % interval" + (
+        "       versus A  95 % interval          p" if differ else ""
+    )
     for name in _measures(comparison):
         for place, one in enumerate(comparison.experiments):
             if (figure := one.experiment.metrics.figures.get(name)) is None:
                 continue
-            line = f"{name:<10} {column_label(place):>1}   {figure.value:.3f}  {figure.low:.3f} to {figure.high:.3f}"
+            line = f"{name:<{width}} {column_label(place)}   {figure.value:.3f}  {figure.low:.3f} to {figure.high:.3f}"
             if (found := one.differences.get(name)) is not None:
                 line += f"     {found.mean:+.3f}     {found.low:+.3f} to {found.high:+.3f}  {_p(found.p)}"
             yield line
@@ -104,11 +116,13 @@ def _themes(comparison: Comparison) -> Iterator[str]:
     counts = {theme: found.cases for table in reversed(tables) for theme, found in table.items()}
     if not counts:
         return
-    title = f"{THEME_MEASURE} by theme"
+    measured = _measures(comparison)
+    measure = next((name for name in THEME_MEASURES if name in measured), measured[0])
+    title = f"{measure} by theme"
     width = max(len(theme) for theme in (*counts, title)) + 2
     yield f"{title:<{width}}cases" + "".join(f"{column_label(place):>8}" for place in range(len(tables)))
     for theme, cases in sorted(counts.items()):
-        found = [table[theme].figures.get(THEME_MEASURE) if theme in table else None for table in tables]
+        found = [table[theme].figures.get(measure) if theme in table else None for table in tables]
         figures = "".join(f"{figure.value:8.3f}" if figure else " " * 8 for figure in found)
         yield f"{theme:<{width}}{cases:5,}{figures}"
 

@@ -46,8 +46,8 @@ async def evaluate(
         name=configuration.name,
         configuration={**options.labels, **configuration.parameters, "k": list(options.ks)},
         data_set=queries.data_set,
-        metrics=summarise(queries, values),
-        per_case=values,
+        metrics=summarise(values, queries.by_theme()),
+        per_case={name: list(each) for name, each in values.items()},
         duration_seconds=round(duration, 3),
         note=options.note,
     )

@@ -112,6 +112,10 @@ class AskOutput(AnswerRisk):
     relevant: bool = Field(description="False: nothing relevant was found, and the answer says so.")
     grounded: bool = Field(description="Every sentence of the answer cites a source.")
     uncited_sentences: list[str] = Field(description="Sentences that cite no source and may be unsupported.")
+    unsupported_sentences: list[str] = Field(
+        description="Sentences that cite a source which does not seem to say so, by a rough comparison. Tell the user "
+        "to read the source before relying on them."
+    )
     model: str = Field(
         description="The language model; `extractive`: sentences of the sources are quoted; `none`: nothing relevant "
         "was found."

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from mh_common.models import Answer, Conversation, ConversationMetadata, FieldProblem, SearchFilters, SearchResult
+from mh_common.models import (
+    Answer,
+    Conversation,
+    ConversationMetadata,
+    FieldProblem,
+    SearchFilters,
+    SearchResult,
+    SentenceSupport,
+)
 from pydantic import BaseModel
 
 from mh_client._base import validated
@@ -125,6 +133,9 @@ async def _ask(platform: Platform, asked: AskInput) -> AskOutput:
         relevant=bool(sources),
         grounded=answer.grounded,
         uncited_sentences=answer.uncited_sentences,
+        unsupported_sentences=[
+            one.text for one in answer.checked_sentences if one.support is SentenceSupport.UNSUPPORTED
+        ],
         model=answer.model,
         notice=answer.notice,
         index_rebuilding=answer.index_rebuilding,

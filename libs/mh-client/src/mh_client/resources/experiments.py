@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Final
 
-from mh_common.models import Experiment, ExperimentCreate, ExperimentDetail, ExperimentPage
+from mh_common.models import Experiment, ExperimentCreate, ExperimentDetail, ExperimentKind, ExperimentPage
 
 from mh_client._base import IDEMPOTENCY_KEY, Call
 from mh_client._pagination import pages, pages_async
@@ -32,10 +32,13 @@ def get(experiment_id: int) -> Call[ExperimentDetail]:
 
 
 def list_page(
-    data_set_sha256: str | None = None, cursor: str | None = None, limit: int | None = None
+    data_set_sha256: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    kind: ExperimentKind | None = None,
 ) -> Call[ExperimentPage]:
-    """Return one page (`limit` 1 to 200, default 50), newest first, optionally of one data set."""
-    query = {"data_set_sha256": data_set_sha256, "cursor": cursor, "limit": limit}
+    """Return one page (`limit` 1 to 200, default 50), newest first, optionally of one data set or kind."""
+    query = {"data_set_sha256": data_set_sha256, "cursor": cursor, "limit": limit, "kind": kind}
     return Call(method="GET", path=PATH, params=query_params(query), parse=ExperimentPage.model_validate_json)
 
 
@@ -52,9 +55,9 @@ class Experiments(Resource):
     list = sync_method(list_page)
     delete = sync_method(delete)
 
-    def iterate(self, data_set_sha256: str | None = None) -> Iterator[Experiment]:
-        """Iterate over all experiments, or those of one data set, newest first, requesting pages as needed."""
-        for page in pages(self._sender, partial(list_page, data_set_sha256)):
+    def iterate(self, data_set_sha256: str | None = None, kind: ExperimentKind | None = None) -> Iterator[Experiment]:
+        """Iterate over all experiments, or those of one data set or kind, newest first, requesting pages as needed."""
+        for page in pages(self._sender, partial(list_page, data_set_sha256, kind=kind)):
             yield from page.items
 
 
@@ -66,8 +69,10 @@ class AsyncExperiments(AsyncResource):
     list = async_method(list_page)
     delete = async_method(delete)
 
-    async def iterate(self, data_set_sha256: str | None = None) -> AsyncIterator[Experiment]:
-        """Iterate over all experiments, or those of one data set, newest first, requesting pages as needed."""
-        async for page in pages_async(self._sender, partial(list_page, data_set_sha256)):
+    async def iterate(
+        self, data_set_sha256: str | None = None, kind: ExperimentKind | None = None
+    ) -> AsyncIterator[Experiment]:
+        """Iterate over all experiments, or those of one data set or kind, newest first, requesting pages as needed."""
+        async for page in pages_async(self._sender, partial(list_page, data_set_sha256, kind=kind)):
             for experiment in page.items:
                 yield experiment

@@ -100,6 +100,7 @@ class AnswerLatency(BaseModel):
     condense: float = Field(description="Rewriting a follow-up question as a standalone query.")
     search: float
     generate: float = Field(description="Generating the complete answer.")
+    check: float = Field(default=0.0, description="Comparing its sentences with the sources that they cite.")
     total: float
 
 
@@ -155,6 +156,67 @@ class SentTexts(BaseModel):
     messages: list[SentMessage]
 
 
+class SentenceSupport(StrEnum):
+    """Whether the texts that a sentence cites say what it says, as far as vectors and words can tell."""
+
+    SUPPORTED = "supported"
+
+    UNSUPPORTED = "unsupported"
+    """It cites a source, but nothing like it was found there; `doubt` says what is missing."""
+
+    UNCITED = "uncited"
+    """It cites no source."""
+
+    NOT_CHECKED = "not_checked"
+    """It cites a source, but could not be compared with it."""
+
+
+class Doubt(StrEnum):
+    """Why a sentence counts as unsupported."""
+
+    UNLIKE = "unlike"
+    """Nothing similar stands in the sources that it cites."""
+
+    NUMBER = "number"
+    """It has a number that stands neither there nor in the question."""
+
+    NAME = "name"
+    """It has a name, or what looks like one, that stands neither there nor in the question."""
+
+    NEGATION = "negation"
+    """It denies what the most similar words there say, or says what they deny."""
+
+    def as_text(self) -> str:
+        """Return it in words that complete "This sentence …"."""
+        return _DOUBTS[self]
+
+
+_DOUBTS: Final = {
+    Doubt.UNLIKE: "says nothing that was found in its source",
+    Doubt.NUMBER: "has a number that is not in its source",
+    Doubt.NAME: "has a name that is not in its source",
+    Doubt.NEGATION: "may say the opposite of its source",
+}
+
+
+class CheckedSentence(BaseModel):
+    """A sentence of a language model, held against the sources that it cites."""
+
+    text: str = Field(description="With its citations.")
+    support: SentenceSupport = Field(
+        description="supported: its sources say something very similar. unsupported: they do not, see `doubt`. "
+        "uncited: it cites none. not_checked: it could not be compared, as the embedding model failed or must not get "
+        "the text, or since it is in another language than its sources."
+    )
+    cites: list[int] = Field(default=[], description="Numbers of the sources that it cites.")
+    supported_by: list[int] = Field(default=[], description="Those of them that support it, each taken alone.")
+    doubt: Doubt | None = Field(
+        default=None,
+        description="Why it is unsupported. unlike: nothing similar is there. number, name: it has one that is neither "
+        "there nor in the question. negation: it may say the opposite.",
+    )
+
+
 class AnswerDone(BaseModel):
     """How the answer was generated. Last event of a stream, named `done`: without it a stream is incomplete."""
 
@@ -163,12 +225,26 @@ class AnswerDone(BaseModel):
         "if nothing relevant was found."
     )
     grounded: bool = Field(
-        description="Every sentence cites a source. Whether the source supports it is for the reader to judge."
+        description="Every sentence cites a source. Whether the source supports it: see `checked_sentences`."
     )
     uncited_sentences: list[str] = Field(
         default=[],
         description="Sentences of a language model that cite no source: an introduction or a reference to the crisis "
         "protocol, or an unsupported claim.",
+    )
+    checked_sentences: list[CheckedSentence] = Field(
+        default=[],
+        description="The sentences of a language model, in order, each with whether the sources that it cites support "
+        "it, judged by similarity and words. A hint and no proof: sentences that twist a source can pass. "
+        "Empty for quotes and fixed texts.",
+    )
+    question_language: str | None = Field(
+        default=None, description="Language of the question (ISO 639-1); null if it is not known."
+    )
+    answer_language: str | None = Field(
+        default=None,
+        description="Language of what a language model wrote (ISO 639-1); null if it is not known, and for quotes and "
+        "fixed texts. It should be that of the question.",
     )
     prompt_version: str | None = Field(default=None, description="Version of the prompts; null if none was used.")
     template_hash: str | None = Field(

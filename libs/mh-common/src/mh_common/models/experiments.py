@@ -1,5 +1,6 @@
-"""Experiments: evaluations of retrieval on a labelled data set, saved for comparison."""
+"""Experiments: evaluations of search or of answers on a labelled data set, saved for comparison."""
 
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import (
@@ -13,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from mh_common.models.base import NORMAL_FORM, AtMost, WireModel, max_json_bytes, reject_blank, reject_nul
+from mh_common.models.base import NORMAL_FORM, AtMost, OneOf, WireModel, max_json_bytes, reject_blank, reject_nul
 
 MAX_CASES = 10_000
 """Most cases of a data set."""
@@ -32,10 +33,18 @@ Name = Annotated[
     NORMAL_FORM,
 ]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+ValuesPerCase = Annotated[list[Fraction | None], AtMost(MAX_CASES)]
+
+
+class ExperimentKind(StrEnum):
+    """What was evaluated."""
+
+    SEARCH = "search"
+    ANSWERS = "answers"
 
 
 class DataSet(WireModel):
-    """The labelled queries that were run. Only experiments with the same hash can be compared case by case."""
+    """The queries or questions that were run. Only experiments with the same hash can be compared case by case."""
 
     name: Name = Field(description="The file's name.")
     sha256: Sha256 = Field(description="SHA-256 of the file, in lower-case hexadecimal.")
@@ -43,7 +52,7 @@ class DataSet(WireModel):
 
 
 class Figure(WireModel):
-    """A mean over cases and its 95 % confidence interval."""
+    """A mean over the cases that have a value, and its 95 % confidence interval."""
 
     value: Fraction
     low: Fraction
@@ -69,11 +78,14 @@ class ThemeMetrics(WireModel):
 class ExperimentMetrics(WireModel):
     """The figures over all cases and by theme."""
 
-    figures: Figures = Field(description="By measure, for example hit@3 or ndcg@10.")
+    figures: Figures = Field(description="By measure, for example hit@3 or citation_recall.")
     themes: Annotated[dict[Name, ThemeMetrics], AtMost(MAX_THEMES)] = Field(default={}, description="By theme.")
 
 
 class _ExperimentFields(WireModel):
+    kind: OneOf[ExperimentKind] = Field(
+        default=ExperimentKind.SEARCH, description="What was evaluated. Kinds have different measures."
+    )
     name: Name = Field(description="A descriptive name, for example mode=hybrid.")
     configuration: Annotated[dict[str, JsonValue], AfterValidator(max_json_bytes(MAX_CONFIGURATION_BYTES))] = Field(
         description="What was evaluated: mode, model, fusion, filters, k …; up to 16 KiB of JSON."
@@ -87,8 +99,9 @@ class _ExperimentFields(WireModel):
 class ExperimentCreate(_ExperimentFields):
     """An experiment to save."""
 
-    per_case: Annotated[dict[MeasureName, Annotated[list[Fraction], AtMost(MAX_CASES)]], AtMost(MAX_MEASURES)] = Field(
-        default={}, description="Each measure's value for every case, in the data set's order."
+    per_case: Annotated[dict[MeasureName, ValuesPerCase], AtMost(MAX_MEASURES)] = Field(
+        default={},
+        description="Each measure's value for every case, in the data set's order; null if it is not about the case.",
     )
 
     @model_validator(mode="after")
@@ -112,8 +125,9 @@ class Experiment(_ExperimentFields):
 class ExperimentDetail(Experiment):
     """An experiment with its values per case, for paired significance tests."""
 
-    per_case: dict[str, list[float]] = Field(
-        description="Each measure's value for every case, in the data set's order; empty if none were sent."
+    per_case: dict[str, list[float | None]] = Field(
+        description="Each measure's value for every case, in the data set's order, null if it is not about the case; "
+        "empty if none were sent."
     )
 
 

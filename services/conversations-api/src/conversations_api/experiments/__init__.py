@@ -1,1 +1,1 @@
-"""Experiments: stored retrieval evaluations, for comparison."""
+"""Experiments: stored evaluations of search and of answers, for comparison."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from mh_common.errors import NotFoundError
-from mh_common.models import Experiment, ExperimentCreate, ExperimentDetail
+from mh_common.models import Experiment, ExperimentCreate, ExperimentDetail, ExperimentKind
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
@@ -28,6 +28,7 @@ class ExperimentRepository:
         row = ExperimentRow(
             **content.model_dump(include={"name", "duration_seconds", "note"}),
             created_at=at,
+            kind=content.kind.value,
             configuration=json.dumps(content.configuration, ensure_ascii=False),
             data_set_name=content.data_set.name,
             data_set_sha256=content.data_set.sha256,
@@ -44,13 +45,17 @@ class ExperimentRepository:
         row = await self._find(experiment_id)
         return ExperimentDetail.model_validate({**_values(row), "per_case": json.loads(row.per_case)})
 
-    async def list(self, before: int | None, limit: int, data_set_sha256: str | None) -> list[Experiment]:
+    async def list(
+        self, before: int | None, limit: int, data_set_sha256: str | None, kind: ExperimentKind | None
+    ) -> list[Experiment]:
         """Return at most `limit` experiments with ids below `before`, newest first."""
         query = _LISTED.order_by(ExperimentRow.id.desc()).limit(limit)
         if before is not None:
             query = query.where(ExperimentRow.id < before)
         if data_set_sha256 is not None:
             query = query.where(ExperimentRow.data_set_sha256 == data_set_sha256)
+        if kind is not None:
+            query = query.where(ExperimentRow.kind == kind.value)
         return [Experiment.model_validate(_values(row)) for row in await self._session.scalars(query)]
 
     async def delete(self, experiment_id: int) -> None:
@@ -68,6 +73,7 @@ def _values(row: ExperimentRow) -> Mapping[str, Any]:
     return {
         "id": row.id,
         "created_at": row.created_at,
+        "kind": row.kind,
         "name": row.name,
         "configuration": json.loads(row.configuration),
         "data_set": {"name": row.data_set_name, "sha256": row.data_set_sha256, "cases": row.data_set_cases},

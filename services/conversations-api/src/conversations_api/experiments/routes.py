@@ -8,6 +8,7 @@ from mh_common.models import (
     Experiment,
     ExperimentCreate,
     ExperimentDetail,
+    ExperimentKind,
     ExperimentPage,
     NumberParameter,
     Sha256,
@@ -27,6 +28,7 @@ _FIGURES: Final = {
     "ndcg@10": {"value": 0.561, "low": 0.52, "high": 0.6},
 }
 _NEW: Final = {
+    "kind": "search",
     "name": "mode=semantic",
     "configuration": {"mode": "semantic", "model": "all-MiniLM-L6-v2", "limit": 100},
     "data_set": {"name": "queries.jsonl", "sha256": "9f" * 32, "cases": 2},
@@ -48,6 +50,7 @@ _HEADERS: Final = {
 
 Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The experiment's id.")]
 Cursor = Annotated[NumberParameter | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the previous page.")]
+Kind = Annotated[ExperimentKind | None, Query(description="Only evaluations of search, or only those of answers.")]
 DataSetHash = Annotated[Sha256 | None, Query(description="Only experiments on the data set with this SHA-256 hash.")]
 
 
@@ -73,9 +76,10 @@ async def list_experiments(
     cursor: Cursor = None,
     limit: Annotated[NumberParameter, Query(ge=1, le=200)] = 50,
     data_set_sha256: DataSetHash = None,
+    kind: Kind = None,
 ) -> ExperimentPage:
     """List experiments, newest first, one page at a time, without their values per case."""
-    return await ExperimentService(session).list(cursor, limit, data_set_sha256)
+    return await ExperimentService(session).list(cursor, limit, data_set_sha256, kind)
 
 
 @router.get("/{experiment_id}", responses=answers({**_EXPERIMENT, "per_case": _PER_CASE}, 400, 404))

@@ -1,6 +1,6 @@
 """Operations on experiments: store, read, delete."""
 
-from mh_common.models import ExperimentCreate, ExperimentDetail, ExperimentPage
+from mh_common.models import ExperimentCreate, ExperimentDetail, ExperimentKind, ExperimentPage
 
 from conversations_api.clock import Clock, utc_now
 from conversations_api.database import AsyncSession
@@ -20,9 +20,11 @@ class ExperimentService:
         """Return an experiment. Raises `NotFoundError`."""
         return await self._experiments.get(experiment_id)
 
-    async def list(self, before: int | None, limit: int, data_set_sha256: str | None) -> ExperimentPage:
+    async def list(
+        self, before: int | None, limit: int, data_set_sha256: str | None, kind: ExperimentKind | None = None
+    ) -> ExperimentPage:
         """Return one page, newest first; `before` is the cursor of the previous page."""
-        found = await self._experiments.list(before, limit + 1, data_set_sha256)
+        found = await self._experiments.list(before, limit + 1, data_set_sha256, kind)
         items = found[:limit]
         return ExperimentPage(items=items, next_cursor=str(items[-1].id) if len(found) > limit else None)
 

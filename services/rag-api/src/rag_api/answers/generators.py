@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
@@ -78,6 +78,7 @@ class GenerationResult:
         cut_short: the language model reached a token limit before the end.
         withheld, left_out: see `AnswerDone`.
         own_text: what the model wrote of the text, or the quotes; empty for a fixed text.
+        cited_texts: what the model was given to cite, by number; empty for quotes and fixed texts.
     """
 
     model: str
@@ -88,6 +89,7 @@ class GenerationResult:
     withheld: Withheld | None = None
     left_out: tuple[UnsafeAdvice, ...] = ()
     own_text: str = ""
+    cited_texts: Mapping[int, str] = field(default_factory=dict)
 
 
 class Generation(Protocol):
@@ -221,6 +223,7 @@ class LLMGeneration:
             withheld=check.withheld,
             left_out=tuple(check.left_out),
             own_text=check.passed,
+            cited_texts={one.number: self._outgoing.restore(f"{one.question}\n\n{one.answer}") for one in excerpts},
         )
 
     async def _pieces(self, deadline: float, streamed: bool) -> AsyncGenerator[str | Completion]:

@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 from mh_common.sentences import sentence_spans
 
 from rag_api.answers.extractive import is_substantive
 
-_CITATION = re.compile(r"\[\d+\]")
+CITATION: Final = re.compile(r"\[\d+\]")
 # "… at night. [1] Then …": the citation belongs to the sentence before it.
 _AFTER_ITS_SENTENCE = re.compile(r"([.!?…。\uff01\uff1f]+[\"'”\u2019»)*_]*)((?:[^\S\n]*\[\d+\])+)")
 
@@ -22,7 +23,12 @@ class Grounding:
 
 def check_grounding(text: str) -> Grounding:
     """Check every sentence except greetings, headings and the like. Citations must have the form [1][2]."""
+    uncited = tuple(one for one in cited_sentences(text) if not CITATION.search(one))
+    return Grounding(grounded=not uncited and CITATION.search(text) is not None, uncited_sentences=uncited)
+
+
+def cited_sentences(text: str) -> list[str]:
+    """Return the sentences that say something or cite a source, each with its citations before its full stop."""
     joined = _AFTER_ITS_SENTENCE.sub(r"\2\1 ", text)
     sentences = [joined[start:end] for start, end in sentence_spans(joined)]
-    uncited = tuple(one for one in sentences if is_substantive(one) and not _CITATION.search(one))
-    return Grounding(grounded=not uncited and _CITATION.search(text) is not None, uncited_sentences=uncited)
+    return [one for one in sentences if is_substantive(one) or CITATION.search(one)]

@@ -26,10 +26,28 @@ EXAMPLE: Final[dict[str, Any]] = {
     "index_rebuilding": False,
     "notice": "A suggestion for a professional …",
     "usage": {"prompt_tokens": 612, "completion_tokens": 48, "total_tokens": 660},
-    "latency_ms": {"condense": 0.0, "search": 21.4, "generate": 1893.2, "total": 1915.0},
+    "latency_ms": {"condense": 0.0, "search": 21.4, "generate": 1893.2, "check": 84.5, "total": 1999.5},
     "model": "gpt-4o-mini",
     "grounded": True,
     "uncited_sentences": [],
+    "checked_sentences": [
+        {
+            "text": "Practise slow breathing at home first, then on short rides [1].",
+            "support": "supported",
+            "cites": [1],
+            "supported_by": [1],
+            "doubt": None,
+        },
+        {
+            "text": "Plan the ride together [2].",
+            "support": "unsupported",
+            "cites": [2],
+            "supported_by": [],
+            "doubt": "unlike",
+        },
+    ],
+    "question_language": "en",
+    "answer_language": "en",
     "prompt_version": "2",
     "template_hash": "3f1c…",
     "cut_short": False,
@@ -51,9 +69,9 @@ event: token
 data: {"text": " at home first [1]."}
 
 event: usage
-data: {"usage": {"total_tokens": 660, …}, "latency_ms": {"total": 1915.0, …}}
+data: {"usage": {"total_tokens": 660, …}, "latency_ms": {"total": 1999.5, …}}
 
 event: done
-data: {"model": "gpt-4o-mini", "grounded": true, "uncited_sentences": [], "prompt_version": "2", …}
+data: {"model": "gpt-4o-mini", "grounded": true, "checked_sentences": […], "prompt_version": "2", …}
 
 """

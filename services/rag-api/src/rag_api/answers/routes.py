@@ -60,6 +60,9 @@ async def answer(body: AnswerRequest, request: Request, state: State, user: User
     `error` with the problem document as data. A stream that ends with neither `done` nor `error` was interrupted. Lines
     that begin with a colon keep the connection alive. Closing the connection stops the language model.
 
+    When a language model's text is complete, each of its sentences is compared with the sources that it cites:
+    `checked_sentences` in `done` says which ones they do not seem to support. The comparison is rough.
+
     Without an API key for a language model, the answer quotes sentences of the conversations (`model` is `extractive`).
     If nothing relevant is found, the answer says so (`model` is `none`). If the language model is down (502), too slow
     (504) or refuses to answer (503), the problem document includes the `sources`. A notice of risk is in every problem

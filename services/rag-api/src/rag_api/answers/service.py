@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid4
@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import structlog
 from mh_common.embeddings.sent import recorded_texts
 from mh_common.errors import DomainError
+from mh_common.languages import language_of
 from mh_common.models import (
     NOT_SCREENED,
     Answer,
@@ -23,12 +24,13 @@ from mh_common.models import (
     AnswerSources,
     AnswerToken,
     AnswerUsage,
+    CheckedSentence,
     QueryOrigin,
     Risk,
     SearchHit,
     SearchRequest,
     SearchResult,
-    SentTexts,
+    SentenceSupport,
     Source,
 )
 
@@ -48,6 +50,8 @@ from rag_api.answers.language_models import AnswerBackends
 from rag_api.answers.llm import FailureKind, LanguageModelError
 from rag_api.answers.query_rewriting import QueryRewriter, StandaloneQuery
 from rag_api.answers.records import AnswerRecord, RecordedHit, RecordQueue
+from rag_api.answers.sent import SentRecord
+from rag_api.answers.support import SupportCheck
 from rag_api.safety.notice import risk_remark
 from rag_api.safety.screening import ScreeningService, notice_in_errors
 from rag_api.search.service import SearchService
@@ -112,8 +116,10 @@ class PendingAnswer:
     started: float
     rewrite_ms: float
     search_ms: float
-    sent: Sequence[SentTexts] | None
-    """What was sent to servers so far, if the caller wants to see it."""
+    sent: SentRecord
+    """What was sent to servers so far."""
+    show_sent: bool
+    """Whether the caller wants to see it."""
 
     @property
     def sources(self) -> AnswerSources:
@@ -128,6 +134,23 @@ class PendingAnswer:
         )
 
 
+@dataclass(frozen=True)
+class Review:
+    """What was found in a text when it was complete.
+
+    Attributes:
+        risk: noticed in it, without where.
+        sentences: those of a language model, held against what they cite.
+        language: that in which a language model wrote; None if it is not known, and for other texts.
+        check_ms: how long the sentences took.
+    """
+
+    risk: Risk = field(default_factory=lambda: NOT_SCREENED)
+    sentences: Sequence[CheckedSentence] = ()
+    language: str | None = None
+    check_ms: float = 0.0
+
+
 class AnswerService:
     """Suggests how to help a patient, grounded in the most similar conversations.
 
@@ -135,6 +158,7 @@ class AnswerService:
         search: finds the conversations.
         make_backends: makes the backends of a request that brings none of its own.
         screening: screens questions and answers for risk.
+        support: holds the sentences of a language model against what they cite.
         settings: time limits.
         records: receives complete answers; None: nothing is recorded.
     """
@@ -144,12 +168,14 @@ class AnswerService:
         search: SearchService,
         make_backends: Callable[[], AnswerBackends],
         screening: ScreeningService,
+        support: SupportCheck,
         settings: AnswersSettings,
         records: RecordQueue | None = None,
     ) -> None:
         self._search = search
         self._make_backends = make_backends
         self._screening = screening
+        self._support = support
         self._settings = settings
         self._records = records
 
@@ -210,7 +236,8 @@ class AnswerService:
             started=started,
             rewrite_ms=_ms(rewritten - started),
             search_ms=_ms(time.perf_counter() - rewritten),
-            sent=backends.sent.calls if request.show_sent else None,
+            sent=backends.sent,
+            show_sent=request.show_sent,
         )
 
     async def stream(self, pending: PendingAnswer) -> AsyncGenerator[AnswerEvent]:
@@ -262,11 +289,11 @@ class AnswerService:
                         yield AnswerToken(text=piece)
                     else:
                         generate_ms = _ms(time.perf_counter() - started)
-                        answer_risk = await self._answer_risk(piece)
-                        if piece.model != EXTRACTIVE_MODEL and (remark := risk_remark(pending.risk.risk, answer_risk)):
+                        review = await self._review(pending, piece)
+                        if piece.model != EXTRACTIVE_MODEL and (remark := risk_remark(pending.risk.risk, review.risk)):
                             text += remark
                             yield AnswerToken(text=remark)
-                        for event in self._finish(pending, text, piece, answer_risk, generate_ms):
+                        for event in self._finish(pending, text, piece, review, generate_ms):
                             yield event
         except LanguageModelError as error:
             sources = pending.sources.sources
@@ -276,36 +303,53 @@ class AnswerService:
             with notice_in_errors(pending.risk):
                 raise _ERRORS[error.kind](str(error), sources) from error
 
-    async def _answer_risk(self, generated: GenerationResult) -> Risk:
-        """Return what is noticed in what a language model wrote, or in the quotes."""
-        return await self._screening.screen_answer(generated.own_text) if generated.own_text else NOT_SCREENED
+    async def _review(self, pending: PendingAnswer, generated: GenerationResult) -> Review:
+        """Return what is found in what a language model wrote, or in the quotes. Never raises."""
+        if not generated.own_text:
+            return Review()
+        risk = await self._screening.screen_answer(generated.own_text)
+        if not generated.cited_texts:
+            return Review(risk)
+        started = time.perf_counter()
+        known = f"{pending.question}\n{pending.query.text}"
+        with recorded_texts() as embedded:
+            sentences = await self._support.check(generated.own_text, generated.cited_texts, known)
+        pending.sent.add_embedded(embedded)
+        return Review(risk, sentences, language_of(generated.own_text), check_ms=_ms(time.perf_counter() - started))
 
     def _finish(
         self,
         pending: PendingAnswer,
         text: str,
         generated: GenerationResult,
-        answer_risk: Risk,
+        review: Review,
         generate_ms: float,
     ) -> tuple[AnswerUsage, AnswerDone]:
         total_ms = _ms(time.perf_counter() - pending.started)
         usage_event = AnswerUsage(
             usage=pending.query.usage + generated.usage,
             latency_ms=AnswerLatency(
-                condense=pending.rewrite_ms, search=pending.search_ms, generate=generate_ms, total=total_ms
+                condense=pending.rewrite_ms,
+                search=pending.search_ms,
+                generate=generate_ms,
+                check=review.check_ms,
+                total=total_ms,
             ),
         )
         done = AnswerDone(
             model=generated.model,
             grounded=generated.grounding.grounded,
             uncited_sentences=list(generated.grounding.uncited_sentences),
+            checked_sentences=list(review.sentences),
+            question_language=language_of(pending.question),
+            answer_language=review.language,
             prompt_version=generated.prompt.version if generated.prompt else None,
             template_hash=generated.prompt.template_hash if generated.prompt else None,
             cut_short=generated.cut_short,
             withheld=generated.withheld,
             left_out=list(generated.left_out),
-            answer_risk=answer_risk,
-            sent=None if pending.sent is None else list(pending.sent),
+            answer_risk=review.risk,
+            sent=list(pending.sent.calls) if pending.show_sent else None,
         )
         metrics.count_left_out(done.left_out, done.withheld)
         metrics.ANSWERS.labels(done.model if done.model in (NO_MODEL, EXTRACTIVE_MODEL) else "llm").inc()
@@ -320,6 +364,8 @@ class AnswerService:
             left_out=len(done.left_out),
             withheld=done.withheld,
             generate_ms=generate_ms,
+            check_ms=review.check_ms,
+            unsupported=sum(one.support is SentenceSupport.UNSUPPORTED for one in review.sentences),
             total_tokens=usage_event.usage.total_tokens,
         )
         if self._records is not None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from mh_common.models import AtMost, RequestModel, Risk, RiskNotice, Usage
+from mh_common.models import AtMost, CheckedSentence, RequestModel, Risk, RiskNotice, Usage
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 MAX_MESSAGES: Final = 1000
@@ -22,6 +22,14 @@ RiskMember = Annotated[
         exclude_if=_absent,
         description="What screening for risk noticed in the question and its history. Absent from responses to "
         "background prompts.",
+    ),
+]
+CheckedMember = Annotated[
+    list[CheckedSentence] | None,
+    Field(
+        exclude_if=_absent,
+        description="The sentences of a language model, each with whether the sources that it cites support it; in a "
+        "stream, in the chunk with the finish reason. Absent from responses without any. Not part of OpenAI's API.",
     ),
 ]
 RiskNoticeMember = Annotated[
@@ -148,6 +156,7 @@ class ChatCompletion(BaseModel):
     citations: list[str] = Field(description="Links to the sources; the first is the link of [1].")
     risk: RiskMember = None
     risk_notice: RiskNoticeMember = None
+    checked_sentences: CheckedMember = None
 
 
 class Delta(BaseModel):
@@ -182,3 +191,4 @@ class ChatChunk(BaseModel):
     citations: list[str] | None = None
     risk: RiskMember = None
     risk_notice: RiskNoticeMember = None
+    checked_sentences: CheckedMember = None

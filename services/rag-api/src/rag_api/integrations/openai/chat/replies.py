@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from fastapi import Request
 from fastapi.sse import format_sse_event
-from mh_common.models import AnswerDone, AnswerRisk, AnswerToken, AnswerUsage, Source, Usage
+from mh_common.models import AnswerDone, AnswerRisk, AnswerToken, AnswerUsage, CheckedSentence, Source, Usage
 
 from rag_api.answers.background import BackgroundWriter
 from rag_api.answers.language_models import PLATFORM_MODEL
@@ -36,10 +36,11 @@ DONE = format_sse_event(data_str="[DONE]")
 
 @dataclass(frozen=True)
 class ReplyEnd:
-    """Usage and finish reason at the end of a reply."""
+    """Usage and finish reason at the end of a reply, and the sentences that were held against their sources."""
 
     usage: Usage
     finish_reason: FinishReason
+    checked: Sequence[CheckedSentence] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ async def to_completion(reply: Reply, options: ReplyOptions) -> ChatCompletion:
         choices=[Choice(message=message, finish_reason=end.finish_reason)],
         usage=end.usage,
         citations=_citation_urls(reply, options),
+        checked_sentences=list(end.checked) or None,
         **_risk_members(reply),
     )
 
@@ -135,7 +137,7 @@ async def _chunks(reply: Reply, options: ReplyOptions) -> AsyncGenerator[ChatChu
         yield _chunk(reply, Delta(content=source_list))
     if annotations := _annotations(text, reply, options):
         yield _chunk(reply, Delta(annotations=annotations))
-    yield _chunk(reply, Delta(), end.finish_reason)
+    yield _chunk(reply, Delta(), end.finish_reason).model_copy(update={"checked_sentences": list(end.checked) or None})
     if options.include_usage:
         yield ChatChunk(id=reply.id, created=reply.created, model=PLATFORM_MODEL, choices=[], usage=end.usage)
 
@@ -190,7 +192,7 @@ async def _answer(service: AnswerService, pending: PendingAnswer) -> AsyncGenera
             elif isinstance(event, AnswerUsage):
                 usage = event.usage
             elif isinstance(event, AnswerDone):
-                yield ReplyEnd(usage, "length" if event.cut_short else "stop")
+                yield ReplyEnd(usage, "length" if event.cut_short else "stop", event.checked_sentences)
 
 
 async def _background_reply(

@@ -1,0 +1,1 @@
+"""Tools for the quality of answers: the check of support, and evaluations."""
