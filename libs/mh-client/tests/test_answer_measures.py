@@ -77,6 +77,8 @@ def test_quotes_are_compared_letter_by_letter() -> None:
         (answer(text="Nothing relevant was found", model="none", sources=[]), 1),
         (answer(sentence("uncited", []), text="The conversations do not address this question."), 1),
         (answer(sentence("uncited", []), text="I cannot answer this from the conversations."), 1),
+        (answer(sentence("uncited", []), text="Die Gespräche passen nicht; keines der Gespräche behandelt das."), 1),
+        (answer(sentence("uncited", []), text="Ninguna de las conversaciones trata de esto."), 1),
         (answer(sentence("uncited", []), text="Use a mixture of vinegar and soda."), 0),
         (answer(sentence("supported", [1]), text="They do not fit. Rise early [1]."), 0),
         (answer(text="“Rise at the same hour.” [1]", model="extractive"), 0),

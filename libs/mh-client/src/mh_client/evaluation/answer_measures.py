@@ -42,11 +42,13 @@ NO_MODEL: Final = "none"
 _QUOTE: Final = re.compile(r"^\u201c(.+?)\u201d\s*((?:\[\d+\])+)\s*$", re.DOTALL | re.MULTILINE)
 _CITATION: Final = re.compile(r"\[(\d+)\]")
 _BLANKS: Final = re.compile(r"\s+")
-# How a language model says that the conversations are about something else, in the language of most questions.
+# How a language model says that the conversations are about something else, in English, German and Spanish.
 _SAYS_NOTHING_FITS: Final = re.compile(
     r"\b(?:not|don't|doesn't|didn't|cannot|can't|none of|no|nothing|unable|outside|unrelated|irrelevant)\b"
     r"[^.!?]{0,120}\b(?:fit|relate|related|relevant|address|cover|contain|mention|concern|about|discuss|provide|answer|"
-    r"help with|scope|conversations?)\b",
+    r"help with|scope|conversations?)\b|"
+    r"\b(?:nicht|keine?[rsmn]?|nichts)\b[^.!?]{0,120}\b(?:passen|passt|behandeln|enthalten|beantworten|gespräche\w*|relevant\w*)\b|"
+    r"\b(?:no|ninguna?|nada)\b[^.!?]{0,120}\b(?:tratan?|abordan?|contienen?|responder|relacionad\w*|conversaci\w+)\b",
     re.IGNORECASE,
 )
 

@@ -4,6 +4,7 @@ The threshold was chosen with `python -m mh_devtools.answers.measure_support`, o
 `scripts/sample/support.jsonl`.
 """
 
+import asyncio
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -114,28 +115,41 @@ class SimilarityJudge:
             return found
 
     async def _judge(self, claims: Sequence[Claim]) -> list[Verdict | None]:
-        compared = [claim for claim in claims if not _is_verbatim(claim) and not _is_foreign(claim)]
-        sentences = sentences_to_compare(compared)
+        # In threads, since to read the words of long sources takes a while.
+        at_once, sentences = await asyncio.to_thread(_prepared, claims)
+        compared = [claim for claim in claims if claim not in at_once]
         wanted = list(dict.fromkeys([*(claim.sentence for claim in compared), *itertools.chain(*sentences.values())]))
         vectors = dict(zip(wanted, await self._embedder.embed(wanted), strict=True)) if wanted else {}
-        texts = {text: ComparedText.of(text, chosen, vectors) for text, chosen in sentences.items()}
-        return [self._verdict(claim, texts, vectors) for claim in claims]
+        judged = await asyncio.to_thread(_verdicts, compared, sentences, vectors)
+        return [at_once[claim] if claim in at_once else judged[claim] for claim in claims]
 
-    def _verdict(
-        self, claim: Claim, texts: Mapping[str, ComparedText], vectors: Mapping[str, Vector]
-    ) -> Verdict | None:
-        if _is_verbatim(claim):
-            return Verdict(None, tuple(_contains(text, claim.sentence) for text in claim.texts))
-        if _is_foreign(claim):
-            return None
-        claimed = vectors[claim.sentence]
-        found = [evidence(claim.sentence, claimed, [texts[text]]) for text in claim.texts]
-        alone = [doubt_of(claim, [text], one) for text, one in zip(claim.texts, found, strict=True)]
-        together = alone[0]
-        if len(alone) > 1:
-            every = evidence(claim.sentence, claimed, [texts[text] for text in claim.texts])
-            together = None if None in alone else doubt_of(claim, claim.texts, every)
-        return Verdict(together, tuple(doubt is None for doubt in alone))
+
+def _prepared(claims: Sequence[Claim]) -> tuple[dict[Claim, Verdict | None], dict[str, list[str]]]:
+    """Return the verdicts that need no vectors, and the sentences to compare for the other claims."""
+    at_once: dict[Claim, Verdict | None] = {}
+    for claim in claims:
+        if any(verbatim := [_contains(text, claim.sentence) for text in claim.texts]):
+            at_once[claim] = Verdict(None, tuple(verbatim))
+        elif _is_foreign(claim):
+            at_once[claim] = None
+    return at_once, sentences_to_compare([claim for claim in claims if claim not in at_once])
+
+
+def _verdicts(
+    claims: Sequence[Claim], sentences: Mapping[str, Sequence[str]], vectors: Mapping[str, Vector]
+) -> dict[Claim, Verdict]:
+    texts = {text: ComparedText.of(text, chosen, vectors) for text, chosen in sentences.items()}
+    return {claim: _verdict(claim, texts, vectors[claim.sentence]) for claim in claims}
+
+
+def _verdict(claim: Claim, texts: Mapping[str, ComparedText], claimed: Vector) -> Verdict:
+    found = [evidence(claim.sentence, claimed, [texts[text]]) for text in claim.texts]
+    alone = [doubt_of(claim, [text], one) for text, one in zip(claim.texts, found, strict=True)]
+    together = alone[0]
+    if len(alone) > 1:
+        every = evidence(claim.sentence, claimed, [texts[text] for text in claim.texts])
+        together = None if None in alone else doubt_of(claim, claim.texts, every)
+    return Verdict(together, tuple(doubt is None for doubt in alone))
 
 
 def sentences_to_compare(claims: Sequence[Claim]) -> dict[str, list[str]]:
@@ -178,10 +192,6 @@ def doubt_of(claim: Claim, texts: Sequence[str], found: Evidence) -> Doubt | Non
 def _sentences(text: str) -> list[str]:
     read = text[:MAX_READ]
     return list(dict.fromkeys(read[start:end] for start, end in sentence_spans(read)))
-
-
-def _is_verbatim(claim: Claim) -> bool:
-    return any(_contains(text, claim.sentence) for text in claim.texts)
 
 
 def _contains(text: str, sentence: str) -> bool:
