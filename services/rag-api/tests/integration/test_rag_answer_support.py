@@ -111,3 +111,24 @@ async def test_a_sentence_with_identifiers_is_not_sent_to_an_embedding_server_no
         answer = await ask(client)
     assert [one.support for one in answer.checked_sentences] == ["not_checked", "supported"]
     assert "Okafor" not in str([one.body for one in stub.requests if one.path == EMBEDDINGS])
+
+
+async def test_programs_that_show_text_alone_get_the_doubts_before_the_sources(
+    running: RunApp, with_model: Settings, indexed: list[Conversation], stub: StubOpenAI
+) -> None:
+    stub.reply = "Rise at the same hour every day [1]. Buy a very expensive mattress of wool [2]."
+    doubts = (
+        "Read in their sources before you rely on them:\n\n"
+        "- Buy a very expensive mattress of wool [2]. (It says nothing that was found in its source.)\n\nSources:"
+    )
+    async with running(with_model) as client:
+        plain = await client.post("/api/chat", json={"user_message": QUESTION})
+        assert doubts in plain.text
+        body = {"model": "mental-health", "messages": [{"role": "user", "content": QUESTION}]}
+        listed = (await client.post("/v1/chat/completions", json={**body, "source_list": True})).json()
+        other = (await client.post("/v1/chat/completions", json=body)).json()
+        streamed = await client.post("/v1/chat/completions", json={**body, "stream": True})
+    assert doubts in listed["choices"][0]["message"]["content"]
+    assert "rely on them" not in other["choices"][0]["message"]["content"]
+    assert [one["support"] for one in other["checked_sentences"]][1] == "unsupported"
+    assert streamed.text.count('"checked_sentences":[') == 1

@@ -67,7 +67,7 @@ async def test_health_reports_ok(client: httpx.AsyncClient) -> None:
 async def test_the_answer_is_plain_text_followed_by_its_sources(
     served: ServeApp, with_model: Settings, indexed: None, stub: StubOpenAI, http: httpx.AsyncClient
 ) -> None:
-    stub.reply = "Rise at the same hour [1]. So be it [1]."
+    stub.reply = "Rise at the same hour [1]. Rise every day [1]."
     with served(with_model) as url:
         response = await ask(http, url, model="stub-chat")
         other = Answer.model_validate((await http.post(f"{url}/api/v1/answers", json={"question": QUESTION})).json())

@@ -147,7 +147,7 @@ async def test_the_source_list_is_safe_markdown(
     served: ServeApp, with_model: Settings, index: WriteIndex, conversation: MakeConversation, stub: StubOpenAI
 ) -> None:
     question = "I cannot fall asleep](https://evil.example/) ![x](https://evil.example/p) <b> *now*"
-    await index([conversation(1, question, "Rise early."), conversation(2, "asleep " * 40, "Read.")])
+    await index([conversation(1, question, "Rise early. Read."), conversation(2, "asleep " * 40, "Read. Rise early.")])
     stub.reply = "Rise early [1]. Read [2]."
     integrations = IntegrationSettings(public_url="https://help.example.org/")
     with served(with_model.model_copy(update={"doors": integrations})) as url:

@@ -1,11 +1,11 @@
-"""The sources that an answer cites, with links, for display in other programs."""
+"""The sources that an answer cites, with links, and the sentences to doubt, for display in other programs."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mh_common.models import Source
+from mh_common.models import CheckedSentence, SentenceSupport, Source
 
 from rag_api.answers.markup import sanitize, strip_invisible
 from rag_api.integrations.links import conversation_link
@@ -62,6 +62,19 @@ def plain_list(cited: Iterable[CitedSource]) -> str:
     """Return the sources as plain text to append to an answer; empty if there are none."""
     lines = [f"[{one.number}] {one.title} {one.url}" for one in cited]
     return "\n".join(["\n\nSources:", *lines]) if lines else ""
+
+
+def doubts_list(checked: Iterable[CheckedSentence]) -> str:
+    """Return what to append to an answer about sentences that their sources do not support; empty if there are none.
+
+    It reads alike as plain text and as Markdown: the sentences are sanitized already.
+    """
+    lines = [
+        f"- {' '.join(one.text.split())} (It {one.doubt.as_text()}.)"
+        for one in checked
+        if one.support is SentenceSupport.UNSUPPORTED and one.doubt is not None
+    ]
+    return "\n".join(["\n\nRead in their sources before you rely on them:\n", *lines]) if lines else ""
 
 
 def _escape_markdown(title: str) -> str:

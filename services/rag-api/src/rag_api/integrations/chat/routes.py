@@ -8,7 +8,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from mh_common.errors import InvalidRequestError
-from mh_common.models import AnswerEvent, AnswerRequest, AnswerRisk, AnswerToken, Problem, Source
+from mh_common.models import AnswerDone, AnswerEvent, AnswerRequest, AnswerRisk, AnswerToken, Problem, Source
 from mh_common.web.event_streams import CancellableStreamingResponse, cancel_on_disconnect
 from starlette.requests import ClientDisconnect
 
@@ -18,7 +18,7 @@ from rag_api.answers.routes import CLIENT_CLOSED_REQUEST, UserId
 from rag_api.answers.service import AnswerService
 from rag_api.dependencies import AppState, State
 from rag_api.integrations.chat.models import ChatError, Health, PlainChatRequest
-from rag_api.integrations.citations import cited_sources, plain_list
+from rag_api.integrations.citations import cited_sources, doubts_list, plain_list
 from rag_api.integrations.error_formats import IntegrationRoute, one_line_message
 from rag_api.integrations.links import PublicUrl
 from rag_api.problems import problem_of
@@ -51,7 +51,8 @@ async def health() -> Health:
 async def chat(
     body: PlainChatRequest, request: Request, state: State, public_url: PublicUrl, user: UserId = None
 ) -> Response:
-    """Stream the answer of `/api/v1/answers` as plain text, followed by the sources it cites.
+    """Stream the answer of `/api/v1/answers` as plain text, followed by the sentences to doubt and the sources
+    it cites.
 
     If risk was noticed, the text begins with the notice: from `[Notice]` to the line that begins with `[End of notice`.
     If nothing was screened, one line with `[Notice]` says so. An error before the first word is returned with its
@@ -117,7 +118,7 @@ async def _wait_for_first_event(
 
 
 async def _text(request: Request, started: StartedAnswer, public_url: str) -> AsyncGenerator[bytes]:
-    text = ""
+    text, doubts = "", ""
     try:
         if notice := started.risk.as_text():
             yield f"{notice}\n\n".encode()
@@ -126,7 +127,9 @@ async def _text(request: Request, started: StartedAnswer, public_url: str) -> As
                 if isinstance(event, AnswerToken):
                     text += event.text
                     yield event.text.encode()
-        yield plain_list(cited_sources(text, started.sources, public_url)).encode()
+                elif isinstance(event, AnswerDone):
+                    doubts = doubts_list(event.checked_sentences)
+        yield (doubts + plain_list(cited_sources(text, started.sources, public_url))).encode()
     except Exception as error:  # the text has started, so any error can only be reported in it
         problem, _ = problem_of(request, error)
         yield f"\n\n[Error: {one_line_message(problem)}]\n".encode()

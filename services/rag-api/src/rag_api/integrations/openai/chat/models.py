@@ -102,8 +102,8 @@ class ChatRequest(RequestModel):
     )
     source_list: bool = Field(
         default=False,
-        description="Whether to append a Markdown list of the cited sources to the text, for programs that do not show "
-        "annotations. Not part of OpenAI's API.",
+        description="Whether to append to the text which sentences their sources do not seem to support, and a "
+        "Markdown list of the cited sources, for programs that do not show annotations. Not part of OpenAI's API.",
     )
 
 

@@ -14,7 +14,7 @@ from mh_common.models import AnswerDone, AnswerRisk, AnswerToken, AnswerUsage, C
 from rag_api.answers.background import BackgroundWriter
 from rag_api.answers.language_models import PLATFORM_MODEL
 from rag_api.answers.service import AnswerService, PendingAnswer
-from rag_api.integrations.citations import cited_sources, markdown_list, source_title
+from rag_api.integrations.citations import cited_sources, doubts_list, markdown_list, source_title
 from rag_api.integrations.links import conversation_link
 from rag_api.integrations.openai.chat.background_prompts import BackgroundPrompt
 from rag_api.integrations.openai.chat.models import (
@@ -94,7 +94,7 @@ async def to_completion(reply: Reply, options: ReplyOptions) -> ChatCompletion:
                 else:
                     text += piece
     annotations = _annotations(text, reply, options)
-    content = reply.notice + text + _source_list(text, reply, options)
+    content = reply.notice + text + _source_list(text, end, reply, options)
     message = AssistantMessage(content=content, annotations=annotations)
     return ChatCompletion(
         id=reply.id,
@@ -133,7 +133,7 @@ async def _chunks(reply: Reply, options: ReplyOptions) -> AsyncGenerator[ChatChu
             else:
                 text += piece
                 yield _chunk(reply, Delta(content=piece))
-    if source_list := _source_list(text, reply, options):
+    if source_list := _source_list(text, end, reply, options):
         yield _chunk(reply, Delta(content=source_list))
     if annotations := _annotations(text, reply, options):
         yield _chunk(reply, Delta(annotations=annotations))
@@ -161,8 +161,10 @@ def _risk_members(reply: Reply) -> dict[str, Any]:
     return dict(reply.risk) if reply.risk else {}
 
 
-def _source_list(text: str, reply: Reply, options: ReplyOptions) -> str:
-    return markdown_list(cited_sources(text, reply.sources, options.public_url)) if options.source_list else ""
+def _source_list(text: str, end: ReplyEnd, reply: Reply, options: ReplyOptions) -> str:
+    if not options.source_list:
+        return ""
+    return doubts_list(end.checked) + markdown_list(cited_sources(text, reply.sources, options.public_url))
 
 
 def _annotations(text: str, reply: Reply, options: ReplyOptions) -> list[Annotation]:
