@@ -92,3 +92,11 @@ def test_an_invalid_file_is_refused(stub: StubRecords, tmp_path: Path, mh: RunCo
 def test_nothing_to_do_is_said(stub: StubRecords, mh: RunCommand) -> None:
     code, _, errors = mh("eval-answers")
     assert (code, "give a file of questions" in errors) == (2, True)
+
+
+def test_answers_that_fail_are_told(stub: StubRecords, tmp_path: Path, mh: RunCommand) -> None:
+    path = tmp_path / "questions.jsonl"
+    path.write_text('{"question": "bus"}\n{"question": "too much"}\n')
+    code, output, errors = mh("eval-answers", path)
+    assert (code, "mh: 1 of 2 answers failed; they count as none" in errors) == (0, True)
+    assert ["answered", "A", "0.500"] in [line.split()[:3] for line in output.splitlines()]

@@ -73,11 +73,18 @@ def evaluate_answers(
             # Fail before the work, not after it, if experiments cannot be saved.
             client.experiments.list(limit=1)
         runs = [_run(run, client.base_url, read, options)] if read else []
+        _tell_failures(runs)
         ids = [client.experiments.add(one).id if save else None for one in runs]
     show([*columns, *map(report.Column, ids, runs)], as_json, plot)
     if failures := gate.failures(runs):
         print_error("\n".join(f"mh: {failure}" for failure in failures))
         raise typer.Exit(EXIT_FAILURE)
+
+
+def _tell_failures(runs: list[ExperimentCreate]) -> None:
+    for one in runs:
+        if failed := one.configuration["failed"]:
+            print_error(f"mh: {failed} of {one.data_set.cases:,} answers failed; they count as none")
 
 
 def _run(run: Any, url: str, questions: Questions, options: Any) -> ExperimentCreate:
