@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 # Run tests in several processes, all tests of a file in the same one.
 PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadgroup
+# See tool.coverage.run in pyproject.toml.
+COVERAGE_ENVIRONMENT = $(shell $(BIN)/python -c 'import sys; sys.version_info < (3, 12) or print("COVERAGE_GREENLETS=thread")')
 
 # The stamps are phony too: whether the environments are up to date is checked every time, in a tenth of a second.
 .PHONY: $(VENV)/run.stamp $(VENV)/dev.stamp $(PEERS)/peers.stamp
@@ -38,7 +40,8 @@ rolling-restart: $(VENV)/dev.stamp ## Restart every replica of the running stack
 
 test: $(VENV)/dev.stamp ## Run all but the slow tests, against a real MariaDB or MySQL and a real Redis (ARGS, COVERAGE=1)
 	@$(BIN)/python -m mh_devtools.servers
-	@$(PYTEST) -m "not slow" $(if $(COVERAGE),--cov --cov-report=term-missing:skip-covered) $(ARGS)
+	@$(if $(COVERAGE),$(COVERAGE_ENVIRONMENT)) $(PYTEST) -m "not slow" \
+		$(if $(COVERAGE),--cov --cov-report=term-missing:skip-covered) $(ARGS)
 
 test-slow: $(VENV)/dev.stamp ## Run the slow tests: full stacks, installation, images, MySQL 9, a Milvus server (ARGS)
 	@$(BIN)/python -m mh_devtools.servers
