@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
+from mh_common.advice import unsafe_advice
 from mh_common.models import ConversationTurn, Usage
 from mh_common.outgoing import OutgoingTexts, TextNotSentError
 
@@ -21,7 +22,6 @@ from rag_api.answers.language_models import LanguageModels
 from rag_api.answers.llm import Completion, LanguageModelError, Message
 from rag_api.answers.markup import LINK_REMOVED, sanitize, strip_invisible
 from rag_api.answers.prompts import BackgroundTask
-from rag_api.safety.unsafe_advice import unsafe_advice
 
 log = structlog.get_logger(__name__)
 

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Final, Protocol
 
+from mh_common.advice import MAX_SENTENCE, names_a_disorder, unsafe_advice, unsafe_sentences
 from mh_common.models import Risk, UnsafeAdvice, Withheld
 from mh_common.sentences import Span, sentence_spans
 
 from rag_api.safety.crisis_words import points_to_safety
-from rag_api.safety.unsafe_advice import MAX_SENTENCE, names_a_disorder, unsafe_advice, unsafe_sentences
 
 _REASONS: Final[dict[UnsafeAdvice, str]] = {
     UnsafeAdvice.MEDICATION: "stopping, changing or refusing medication without who prescribes it",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from rag_api.safety.patterns import SELF, any_of
+from mh_common.advice.patterns import SELF, any_of
 
 _POINTS_TO_SAFETY: Final = any_of(
     # Who helps.

@@ -3,9 +3,10 @@
 import re
 from typing import Final
 
+from mh_common.advice import unsafe_advice
+from mh_common.advice.patterns import any_of
+
 from rag_api.safety.crisis_words import names_a_contact, points_to_safety
-from rag_api.safety.patterns import any_of
-from rag_api.safety.unsafe_advice import unsafe_advice
 
 # "You said you are alone": true of the person who asked then, and not of this patient.
 _OF_THE_OTHER: Final = any_of(

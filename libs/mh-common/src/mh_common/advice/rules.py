@@ -10,10 +10,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from mh_common.advice.patterns import SELF, any_of
 from mh_common.models import UnsafeAdvice
 from mh_common.sentences import sentence_spans
-
-from rag_api.safety.patterns import SELF, any_of
 
 MAX_SENTENCE: Final = 2000
 """Characters of a sentence that are read; a longer one is no sentence."""

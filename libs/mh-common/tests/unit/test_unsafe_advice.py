@@ -1,9 +1,8 @@
 """Sentences that are never passed on, and sensible ones that resemble them."""
 
 import pytest
+from mh_common.advice import MAX_SENTENCE, unsafe_advice, unsafe_sentences
 from mh_common.models import UnsafeAdvice
-from rag_api.safety.quotes import may_be_quoted, may_be_quoted_at_risk
-from rag_api.safety.unsafe_advice import MAX_SENTENCE, unsafe_advice, unsafe_sentences
 
 UNSAFE = {
     UnsafeAdvice.MEDICATION: [
@@ -206,8 +205,6 @@ SAFE_AT_RISK = [
 def test_unsafe_advice_is_recognised_whatever_the_question(kind: UnsafeAdvice, sentence: str) -> None:
     assert unsafe_advice(sentence) is kind
     assert unsafe_advice(sentence, at_risk=True) is kind
-    assert not may_be_quoted(sentence)
-    assert not may_be_quoted_at_risk(sentence)
 
 
 @pytest.mark.parametrize("sentence", [*SAFE, *SAFE_AT_RISK])
@@ -238,35 +235,3 @@ def test_the_unsafe_sentences_of_a_text_are_found_in_order() -> None:
 def test_a_text_without_end_costs_no_more_than_a_long_sentence() -> None:
     assert unsafe_advice("word " * 1_000_000 + "Stop taking your pills.") is None
     assert MAX_SENTENCE < 10_000
-
-
-@pytest.mark.parametrize(
-    "sentence",
-    ["You said you are alone.", "You mentioned that you have friends.", "As you\u2019ve described, he drinks."],
-)
-def test_what_another_person_said_of_themselves_is_not_quoted(sentence: str) -> None:
-    assert not may_be_quoted(sentence)
-    # In a language model's answer it may be true: the counselor said it.
-    assert unsafe_advice(sentence) is None
-
-
-@pytest.mark.parametrize(
-    ("sentence", "expected"),
-    [
-        ("Go to the nearest emergency room.", True),
-        ("Make a safety plan together.", True),
-        ("Ask whether she has a plan.", True),
-        ("Have you ever been to a women's shelter?", False),
-        ("Whether or not she decides to take medication is her decision.", False),
-        ("Support her in her decision to stay with her husband.", False),
-        ("Stay with her until help comes.", True),
-        ("We want you to be safe, and depression is treatable.", False),
-        ("I doubt that a child of seven can think of suicide.", False),
-        ("See https://example.org for a safety plan.", False),
-        ("Try doing something physical.", False),
-        ("Call 911 or go to the emergency room.", False),
-        ("The lifeline is at 1-800-273-TALK.", False),
-    ],
-)
-def test_at_risk_a_quote_points_to_safety_and_names_no_contact(sentence: str, expected: bool) -> None:
-    assert may_be_quoted_at_risk(sentence) is expected
