@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import httpx
 import pytest
@@ -114,6 +115,23 @@ def test_browsing_finds_words_and_filters_sentiments(page: Chrome) -> None:
     page.find_element(By.ID, "words").clear()
     submit(page, "browse", question_sentiment="positive")
     WebDriverWait(page, 30).until(lambda _: shown(page, "#conversations .question") == [ROWS[2][0]])
+    assert page.find_element(By.ID, "message").text == "1 of 1 conversations."
+
+
+def test_answers_with_harmful_advice_are_marked_and_can_be_browsed_alone(page: Chrome, gateway: str) -> None:
+    with Client(gateway) as client:
+        content: dict[str, Any] = {"question_sentiment": "negative", "answer_sentiment": "neutral"}
+        client.conversations.create(question="Pills?", answer="Sleep well. Stop taking your pills.", **content)
+        wait_until(lambda: client.conversations.stats().index_status[IndexStatus.PENDING] == 0)
+    page.find_element(By.CSS_SELECTOR, "[data-view=browse]").click()
+    submit(page, "browse")
+    assert len(shown(page, "#conversations .question")) == len(ROWS) + 1
+    [mark] = shown(page, "#conversations .review")
+    assert mark.startswith("For curators: this answer may give advice that can do harm (stopping, changing or refusing")
+
+    page.find_element(By.CSS_SELECTOR, "#browse [name=unsafe]").click()
+    submit(page, "browse")
+    WebDriverWait(page, 30).until(lambda _: shown(page, "#conversations .question") == ["Pills?"])
     assert page.find_element(By.ID, "message").text == "1 of 1 conversations."
 
 

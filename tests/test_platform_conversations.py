@@ -10,6 +10,7 @@ from mh_client import (
     BadRequestError,
     ConflictError,
     ConversationCreate,
+    FoundAdvice,
     IndexStatus,
     InvalidInputError,
     NotFoundError,
@@ -48,7 +49,7 @@ async def test_a_conversation_lives_from_create_to_delete(api: AsyncClient) -> N
     assert replaced.version == 3
     assert ConversationCreate(**replaced.model_dump(include=set(CONTENT))) == ConversationCreate(**CONTENT)
     read = await api.conversations.get(created.id)
-    of_the_index = {"index_status", "risk_level"}
+    of_the_index = {"index_status", "risk_level", "unsafe_advice"}
     assert read.model_dump(exclude=of_the_index) == replaced.model_dump(exclude=of_the_index)
 
     await api.conversations.delete(created.id, if_match=3)
@@ -80,6 +81,22 @@ async def test_what_speaks_of_danger_is_found_by_its_level_in_lists_and_searches
     assert (changed.version, changed.risk_level) == (2, None)
     await eventually(is_screened)
     assert (await api.conversations.list(**review)).items == []
+
+
+async def test_answers_that_give_harmful_advice_are_found_in_lists_and_searches(
+    api: AsyncClient, rag: AsyncClient
+) -> None:
+    harmful, sensible = await api.conversations.bulk_create([row(answer="Stop taking your pills."), row()])
+
+    async def is_screened() -> bool:
+        return None not in [one.unsafe_advice for one in (await api.conversations.list()).items]
+
+    await eventually(is_screened)
+    found = (await api.conversations.list(unsafe_advice=["medication", "delay"])).items
+    assert [(one.id, one.unsafe_advice) for one in found] == [(harmful, FoundAdvice.MEDICATION)]
+    assert [hit.id for hit in (await rag.search("why unsafe_advice:medication")).hits] == [harmful]
+    assert [hit.id for hit in (await rag.search("why", unsafe_advice="none")).hits] == [sensible]
+    assert (await api.conversations.stats()).unsafe_advice[FoundAdvice.MEDICATION] == 1
 
 
 async def test_a_change_meant_for_another_version_is_refused(api: AsyncClient) -> None:

@@ -11,6 +11,20 @@ const UNSCREENED = "This question was not screened for risk. Look for signs of r
 const FOR_PROFESSIONALS = "For professionals, not for patients. Words were noticed that often mean danger; it is no diagnosis.";
 // Characters shown around words in which risk was noticed.
 const CONTEXT = 80;
+// What `unsafe_advice` says of an answer.
+const ADVICE = {
+  medication: "stopping, changing or refusing medication without who prescribes it",
+  diagnosis: "giving a diagnosis",
+  minimising: "playing the matter down",
+  ultimatum: "a threat, an ultimatum or a rash separation",
+  frightening: "frightening, shaming or isolating somebody",
+  silence: "not asking about a danger",
+  secrecy: "keeping a danger secret",
+  leaving_alone: "leaving somebody alone who may be in danger",
+  delay: "waiting where there is danger",
+  no_harm_contract: "relying on a promise not to harm oneself",
+  encouraging_harm: "harm to oneself or to others",
+};
 // Milliseconds. An answer is stored shortly after it is complete.
 const STORED_AFTER = [300, 1000, 2000];
 let nextPage = null;
@@ -238,9 +252,17 @@ function show(conversations) {
     if (one.risk_level && one.risk_level !== "none") facts.push(`risk: ${one.risk_level}`);
     const line = element("p", "facts", facts.join(" · "));
     if (isWebAddress(one.source_url)) line.append(" · ", webLink(one.source_url, `source at ${new URL(one.source_url).host}`));
+    if (one.unsafe_advice in ADVICE) item.append(reviewMark(one.unsafe_advice));
     item.append(line, button("Similar questions", () => showSimilar(one.id)));
     find("conversations").append(item);
   }
+}
+
+function reviewMark(kind) {
+  const mark = element("p", "review", "For curators: ");
+  mark.append(element("strong", "", "this answer may give advice that can do harm"), ` (${ADVICE[kind]}). `);
+  mark.append("Rules of words marked it, which can be wrong. The platform does not quote such sentences.");
+  return mark;
 }
 
 const DOUBTS = {
@@ -452,6 +474,7 @@ async function browse(fields, cursor) {
   const query = new URLSearchParams({ limit: PAGE_SIZE, sort: fields.newest ? "-id" : "id", include_total: "true" });
   if (fields.q.trim()) query.set("q", fields.q.trim());
   if (fields.question_sentiment) query.set("question_sentiment", fields.question_sentiment);
+  if (fields.unsafe) for (const kind of Object.keys(ADVICE)) query.append("unsafe_advice", kind);
   if (cursor) query.set("cursor", cursor);
   const page = await request(`/api/v1/conversations?${query}`);
   return () => {

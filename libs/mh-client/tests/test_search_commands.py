@@ -9,9 +9,10 @@ from mh_devtools.testing.fixtures import RunCommand
 def test_search_sends_its_options_and_prints_explanations(stub: StubPlatform, mh: RunCommand) -> None:
     ways = ("--mode", "keyword", "--all-answers", "--plain", "--explain", "--created-after", "2026-03-01", "--id", 7)
     risk = ("--risk-level", "elevated", "--risk-level", "acute")
-    output = mh("search", "bus", *ways, *risk)[1]
+    advice = ("--unsafe-advice", "medication", "--unsafe-advice", "leaving_alone")
+    output = mh("search", "bus", *ways, *risk, *advice)[1]
     assert "  evidence 0.460: text 0.610 (rank 3), keywords 0.000 (rank none), fusion 0.300 (rank 1)\n" in output
-    assert "\n  risk: elevated\n" in output
+    assert "\n  risk: elevated · unsafe advice: medication\n" in output
     assert stub.queries[-1] == {
         "query": "bus",
         "limit": 10,
@@ -21,6 +22,7 @@ def test_search_sends_its_options_and_prints_explanations(stub: StubPlatform, mh
         "explain": True,
         "created_after": "2026-03-01T00:00:00Z",
         "risk_level": ["elevated", "acute"],
+        "unsafe_advice": ["medication", "leaving_alone"],
         "ids": [7],
     }
 

@@ -1,7 +1,7 @@
 """The commands of `mh`. Errors are printed as one line that says what to do."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn
@@ -123,7 +123,7 @@ def _main(
 
 @app.command("stats")
 def _stats(ctx: typer.Context, as_json: AsJson = False, url: Url = None) -> None:
-    """Show the number of conversations by sentiment, month, index status and risk level."""
+    """Show the number of conversations by sentiment, month, index status, risk level and unsafe advice."""
     with Client(url or ctx.obj) as client:
         result = client.conversations.stats()
     if as_json:
@@ -144,10 +144,15 @@ def _tables(stats: ConversationStats) -> dict[str, dict[str, int]]:
         "Question / answer": pairs,
         "Created in": {month.month: month.count for month in stats.per_month},
         "Search index": {str(name): count for name, count in stats.index_status.items()},
-        "Risk level": {
-            **{str(name): count for name, count in stats.risk_level.items()},
-            "not screened": max(stats.total - sum(stats.risk_level.values()), 0),
-        },
+        "Risk level": _screened(stats.risk_level, stats.total),
+        "Unsafe advice": _screened(stats.unsafe_advice, stats.total),
+    }
+
+
+def _screened(counts: Mapping[Any, int], total: int) -> dict[str, int]:
+    return {
+        **{str(name): count for name, count in counts.items()},
+        "not screened": max(total - sum(counts.values()), 0),
     }
 
 

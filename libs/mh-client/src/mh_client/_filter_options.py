@@ -4,14 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
-from mh_common.fields import FIELDS, FILTERS, Filter, Kind, Operator, RiskLevel, Sentiment
+from mh_common.fields import FIELDS, FILTERS, Filter, FoundAdvice, Kind, Operator, RiskLevel, Sentiment
 from mh_common.models import EDITABLE_DETAILS
 
 from mh_client._cli_common import Day, Time
 from mh_client._typed_options import with_options
 
 _REPEATED = "repeatable."
-_SEVERAL_CHOICES: Mapping[type, Any] = {Sentiment: list[Sentiment] | None, RiskLevel: list[RiskLevel] | None}
+_SEVERAL_CHOICES: Mapping[type, Any] = {
+    Sentiment: list[Sentiment] | None,
+    RiskLevel: list[RiskLevel] | None,
+    FoundAdvice: list[FoundAdvice] | None,
+}
 
 
 def with_filters(command: Callable[..., None]) -> Callable[..., None]:

@@ -3,7 +3,7 @@
 from typing import Annotated, Final, Unpack
 
 import typer
-from mh_common.fields import RiskLevel
+from mh_common.fields import FoundAdvice, RiskLevel
 from mh_common.models import EDITABLE_DETAILS, Explanation, GroupBy, SearchHit, SearchMode, SearchResult
 
 from mh_client._cli_common import AsJson, Url, print_json, print_text
@@ -90,6 +90,8 @@ def _print_hit(hit: SearchHit) -> None:
     details = [str(value) for name in EDITABLE_DETAILS if (value := getattr(hit, name))]
     if hit.risk_level not in (None, RiskLevel.NONE):
         details.append(f"risk: {hit.risk_level}")
+    if hit.unsafe_advice not in (None, FoundAdvice.NONE):
+        details.append(f"unsafe advice: {hit.unsafe_advice}")
     if details:
         print_text(f"  {' · '.join(details)}")
     print_text("")

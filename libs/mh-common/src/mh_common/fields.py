@@ -52,6 +52,62 @@ class RiskLevel(StrEnum):
         return self.rank >= RiskLevel.ELEVATED.rank
 
 
+class UnsafeAdvice(StrEnum):
+    """Why a sentence is never quoted, and left out of what a language model writes."""
+
+    MEDICATION = "medication"
+    """To stop, change or refuse medication without the person who prescribes it."""
+
+    DIAGNOSIS = "diagnosis"
+    """Tells somebody whom the writer never met what they have."""
+
+    MINIMISING = "minimising"
+    """That it is nothing, will pass, or is done for attention."""
+
+    ULTIMATUM = "ultimatum"
+    """Threats and ultimatums."""
+
+    FRIGHTENING = "frightening"
+    """To frighten, shame or isolate the person, or to convince them that it is hopeless."""
+
+    SILENCE = "silence"
+    """Not to ask or speak about a danger, as if that brought it about."""
+
+    SECRECY = "secrecy"
+    """To keep a danger secret."""
+
+    LEAVING_ALONE = "leaving_alone"
+    """To leave somebody alone, or to look away, who may be in danger."""
+
+    DELAY = "delay"
+    """To wait where there is danger."""
+
+    NO_HARM_CONTRACT = "no_harm_contract"
+    """That a promise not to harm oneself is enough."""
+
+    ENCOURAGING_HARM = "encouraging_harm"
+    """Speaks for harming oneself or others, or says how."""
+
+
+class FoundAdvice(StrEnum):
+    """What reading an answer for advice that can do harm has found: the kind of the first such sentence, or `none`."""
+
+    NONE = "none"
+    """Nothing was noticed."""
+
+    MEDICATION = UnsafeAdvice.MEDICATION.value
+    DIAGNOSIS = UnsafeAdvice.DIAGNOSIS.value
+    MINIMISING = UnsafeAdvice.MINIMISING.value
+    ULTIMATUM = UnsafeAdvice.ULTIMATUM.value
+    FRIGHTENING = UnsafeAdvice.FRIGHTENING.value
+    SILENCE = UnsafeAdvice.SILENCE.value
+    SECRECY = UnsafeAdvice.SECRECY.value
+    LEAVING_ALONE = UnsafeAdvice.LEAVING_ALONE.value
+    DELAY = UnsafeAdvice.DELAY.value
+    NO_HARM_CONTRACT = UnsafeAdvice.NO_HARM_CONTRACT.value
+    ENCOURAGING_HARM = UnsafeAdvice.ENCOURAGING_HARM.value
+
+
 class Kind(StrEnum):
     """The type of a field's values."""
 
@@ -204,6 +260,15 @@ RISK_LEVEL: Final = ConversationField(
     optional=True,
     derived=True,
 )
+UNSAFE_ADVICE: Final = ConversationField(
+    name="unsafe_advice",
+    kind=Kind.CHOICE,
+    filter_prefix="unsafe_advice",
+    example="unsafe_advice:medication,frightening",
+    choices=tuple(FoundAdvice),
+    optional=True,
+    derived=True,
+)
 ID: Final = ConversationField(name="id", kind=Kind.ID, filter_prefix="ids", example="id:1,2,3")
 
 FIELDS: Final = (
@@ -217,6 +282,7 @@ FIELDS: Final = (
     AUTHOR,
     IMPORT_TAG,
     RISK_LEVEL,
+    UNSAFE_ADVICE,
     ID,
 )
 BY_NAME: Final = {field.name: field for field in FIELDS}

@@ -2,7 +2,7 @@
 
 import pytest
 from mh_common import vector_index
-from mh_common.fields import FIELDS, FILTERS, NAMES, join_names, to_index_value
+from mh_common.fields import FIELDS, FILTERS, NAMES, FoundAdvice, UnsafeAdvice, join_names, to_index_value
 from mh_common.models import Conversation, ConversationCreate, ConversationUpdate, SearchHit, SearchRequest
 from mh_common.models.search import SearchFilters
 
@@ -19,8 +19,12 @@ def test_filterable_fields_are_returned() -> None:
 
 def test_what_the_platform_finds_out_is_sent_by_nobody() -> None:
     derived = {field.name for field in FIELDS if field.derived}
-    assert derived == {"risk_level"}
+    assert derived == {"risk_level", "unsafe_advice"}
     assert not derived & (ConversationCreate.model_fields.keys() | ConversationUpdate.model_fields.keys())
+
+
+def test_every_kind_of_unsafe_advice_can_be_found_in_a_conversation() -> None:
+    assert [one.value for one in FoundAdvice] == ["none", *UnsafeAdvice]
 
 
 def test_the_index_has_every_field() -> None:

@@ -20,7 +20,8 @@ from sqlalchemy import create_engine, make_url, text
 
 COLUMNS: Final = (
     "c.id, c.version, c.created_at, c.updated_at, c.question, c.answer, c.question_sentiment, c.answer_sentiment, "
-    "s.status AS index_status, c.source_url, c.source_date, c.category, c.author, c.import_tag, s.risk_level"
+    "s.status AS index_status, c.source_url, c.source_date, c.category, c.author, c.import_tag, s.risk_level, "
+    "s.unsafe_advice"
 )
 SELECT: Final = (
     f"SELECT {COLUMNS} FROM mental_health_conversations c JOIN index_states s ON s.kind = 'conversation' "  # noqa: S608 - constants
@@ -49,7 +50,7 @@ UPDATE: Final = (
 )
 UPDATE_STATE: Final = (
     "UPDATE index_states SET status = 'pending', attempts = 0, reason = NULL, queued_at = %(now)s, risk_level = NULL, "
-    "screened_by = NULL WHERE kind = 'conversation' AND source_id = %(id)s AND ordinal = 0"
+    "unsafe_advice = NULL, screened_by = NULL WHERE kind = 'conversation' AND source_id = %(id)s AND ordinal = 0"
 )
 JOBS: Final = ("CreatedMentalHealthConversationJob", "UpdatedMentalHealthConversationJob")
 

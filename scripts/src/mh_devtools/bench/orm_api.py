@@ -43,6 +43,7 @@ class IndexState(Base):
     queued_at: Mapped[datetime] = mapped_column(MOMENT)
     risk_level: Mapped[str | None]
     screened_by: Mapped[str | None]
+    unsafe_advice: Mapped[str | None]
 
 
 class Conversation(Base):
@@ -83,6 +84,11 @@ class Conversation(Base):
         """The conversation's risk level."""
         return self.state.risk_level
 
+    @property
+    def unsafe_advice(self) -> str | None:
+        """The kind of unsafe advice in its answer."""
+        return self.state.unsafe_advice
+
 
 class Outbox(Base):
     """An outbox row."""
@@ -109,6 +115,7 @@ class Shown(Body):
     index_status: str
     import_tag: str | None
     risk_level: str | None
+    unsafe_advice: str | None
 
 
 def _now() -> datetime:
@@ -161,7 +168,7 @@ def create_app() -> FastAPI:
         row = await session.get_one(Conversation, conversation_id, with_for_update=True)
         row.question_sentiment, row.version, row.updated_at = body.question_sentiment, row.version + 1, now
         row.state.status, row.state.attempts, row.state.reason, row.state.queued_at = "pending", 0, None, now
-        row.state.risk_level = row.state.screened_by = None
+        row.state.risk_level = row.state.unsafe_advice = row.state.screened_by = None
         session.add(Outbox(source_id=row.id, job=JOBS[1], created_at=now))
         await session.commit()
         return row

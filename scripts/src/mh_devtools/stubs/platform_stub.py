@@ -40,6 +40,7 @@ from mh_common.models import (
     FailureCount,
     Feedback,
     FieldProblem,
+    FoundAdvice,
     Helpline,
     HistoryEntry,
     IdentifierSpan,
@@ -355,6 +356,7 @@ class StubPlatform:
                     IndexStatus.FAILED: self.failed,
                 },
                 risk_level=dict.fromkeys(RiskLevel, 0),
+                unsafe_advice=dict.fromkeys(FoundAdvice, 0),
             )
         )
 
@@ -414,6 +416,7 @@ class StubPlatform:
                 question_sentiment=Sentiment.NEGATIVE,
                 answer_sentiment=Sentiment.NEUTRAL,
                 risk_level=RiskLevel.ELEVATED,
+                unsafe_advice=FoundAdvice.MEDICATION,
                 score=0.75,
             )
         ]

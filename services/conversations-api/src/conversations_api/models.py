@@ -6,6 +6,7 @@ from mh_common.fields import AUTHOR, CATEGORY, IMPORT_TAG, SOURCE_URL
 from mh_common.models import (
     MAX_SCREENED_BY,
     ExperimentKind,
+    FoundAdvice,
     IndexRunKind,
     IndexRunStatus,
     IndexStatus,
@@ -56,8 +57,8 @@ class Base(DeclarativeBase):
 class IndexStateRow(Base):
     """The index state of one unit. Kept apart from the source's table, so that indexing does not change `updated_at`.
 
-    `risk_level` is what screening by the rules `screened_by` found in the unit's current version; both are null while
-    nothing was found out about that version.
+    `risk_level` and `unsafe_advice` are what screening by the rules `screened_by` found in the unit's current version;
+    all are null while nothing was found out about that version.
 
     It has no foreign key, as each kind has a table of its own for its sources: code that deletes a source must delete
     its states.
@@ -67,6 +68,7 @@ class IndexStateRow(Base):
     __table_args__ = (
         Index("ix_index_states_kind_status_queued_at", "kind", "status", "queued_at"),
         Index("ix_index_states_kind_risk_level", "kind", "risk_level"),
+        Index("ix_index_states_kind_unsafe_advice", "kind", "unsafe_advice"),
         _TABLE,
     )
 
@@ -81,6 +83,7 @@ class IndexStateRow(Base):
     indexed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     risk_level: Mapped[RiskLevel | None] = mapped_column(enum_column(RiskLevel, "risk_level"))
     screened_by: Mapped[str | None] = mapped_column(exact(MAX_SCREENED_BY))
+    unsafe_advice: Mapped[FoundAdvice | None] = mapped_column(enum_column(FoundAdvice, "unsafe_advice"))
 
 
 class ConversationRow(Base):

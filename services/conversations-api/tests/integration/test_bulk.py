@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+from mh_common.models import FoundAdvice
 from mh_devtools.testing.fixtures import RunQuery
 
 PATH = "/api/v1/conversations"
@@ -83,6 +84,7 @@ async def test_stats_count_everything_and_name_what_is_absent(client: httpx.Asyn
     assert nothing["question_sentiment"] == {"positive": 0, "negative": 0, "neutral": 0}
     assert nothing["index_status"] == {"pending": 0, "indexed": 0, "failed": 0}
     assert nothing["risk_level"] == {"none": 0, "low": 0, "elevated": 0, "acute": 0}
+    assert nothing["unsafe_advice"] == dict.fromkeys(FoundAdvice, 0)
     assert nothing["per_month"] == []
 
     ids = (await client.post(f"{PATH}/bulk", json={"items": [row(number) for number in range(7)]})).json()["ids"]
@@ -96,6 +98,8 @@ async def test_stats_count_everything_and_name_what_is_absent(client: httpx.Asyn
     set_level = "UPDATE index_states SET risk_level = :level WHERE source_id BETWEEN :first AND :last"
     await query(set_level, level="acute", first=ids[4], last=ids[5])
     await query(set_level, level="none", first=ids[6], last=ids[6])
+    set_advice = "UPDATE index_states SET unsafe_advice = :kind WHERE source_id BETWEEN :first AND :last"
+    await query(set_advice, kind="delay", first=ids[4], last=ids[5])
     stats = (await client.get(f"{PATH}/stats")).json()
     assert stats["total"] == 7
     assert stats["question_sentiment"] == {"positive": 3, "negative": 2, "neutral": 2}
@@ -103,6 +107,7 @@ async def test_stats_count_everything_and_name_what_is_absent(client: httpx.Asyn
     assert stats["per_month"] == [{"month": "2025-12", "count": 1}, {"month": "2026-01", "count": 6}]
     assert stats["index_status"] == {"pending": 5, "indexed": 1, "failed": 1}
     assert stats["risk_level"] == {"none": 1, "low": 0, "elevated": 0, "acute": 2}
+    assert stats["unsafe_advice"] == {kind: 2 if kind == "delay" else 0 for kind in FoundAdvice}
     pairs = {(pair["question_sentiment"], pair["answer_sentiment"]): pair["count"] for pair in stats["pairs"]}
     assert len(pairs) == 9
     assert pairs["positive", "neutral"] == 3

@@ -26,6 +26,8 @@ from mh_common.fields import (
     RISK_LEVEL,
     SOURCE_DATE,
     SOURCE_URL,
+    UNSAFE_ADVICE,
+    FoundAdvice,
     Kind,
     RiskLevel,
     is_single_line,
@@ -91,6 +93,8 @@ FILTERS = st.fixed_dictionaries(
         "question_sentiment": st.lists(st.sampled_from(list(Sentiment)), min_size=1, max_size=2),
         "risk_level": st.lists(st.sampled_from(list(RiskLevel)), min_size=1, max_size=3),
         "risk_level_empty": st.booleans(),
+        "unsafe_advice": st.lists(st.sampled_from(list(FoundAdvice)), min_size=1, max_size=4),
+        "unsafe_advice_empty": st.booleans(),
     },
 )
 
@@ -120,6 +124,7 @@ def make_rows() -> list[Conversation]:
             author=some(TEXTS),
             import_tag=some(TEXTS),
             risk_level=(None, *RiskLevel)[key % 5],
+            unsafe_advice=chance.choice(list(FoundAdvice)) if key % 5 else None,
         )
         for key in range(1, ROWS + 1)
     ]
@@ -130,13 +135,15 @@ async def rows(sessions: SessionFactory) -> list[Conversation]:
     """The rows in the database."""
     made = make_rows()
     async with sessions.begin() as session:
-        contents = [row.model_dump(exclude={"index_status", "risk_level"}) for row in made]
+        contents = [row.model_dump(exclude={"index_status", "risk_level", "unsafe_advice"}) for row in made]
         await session.execute(insert(ConversationRow), contents)
         # Some rows without a level have no state either, as those that another program writes.
         stated = [row for row in made if row.risk_level or row.id % 2]
         state = {"kind": CONVERSATION, "ordinal": 0, "status": IndexStatus.INDEXED, "attempts": 1}
+        found = ("risk_level", "unsafe_advice")
         states = [
-            {**state, "source_id": row.id, "queued_at": row.created_at, "risk_level": row.risk_level} for row in stated
+            {**state, "source_id": row.id, "queued_at": row.created_at, **{name: getattr(row, name) for name in found}}
+            for row in stated
         ]
         await session.execute(insert(IndexStateRow), states)
     return made
@@ -186,8 +193,10 @@ spans = ordinals.map(lambda day: (day, day + 1))
 fields_of_text = st.sampled_from([CATEGORY.name, AUTHOR.name, SOURCE_URL.name])
 part_conditions = st.builds(Substring, fields_of_text, parts, st.sampled_from(["anywhere", "start", "end"]))
 levels = st.lists(st.sampled_from([*RiskLevel, ""]), max_size=3)
+advice = st.lists(st.sampled_from([*FoundAdvice, ""]), max_size=4)
 leaves: st.SearchStrategy[Condition] = st.one_of(
     st.builds(In, st.just(RISK_LEVEL.name), levels, st.booleans()),
+    st.builds(In, st.just(UNSAFE_ADVICE.name), advice, st.booleans()),
     st.builds(In, fields_of_text, st.lists(kept, max_size=3), st.booleans()),
     part_conditions,
     st.builds(Not, part_conditions),
@@ -196,7 +205,7 @@ leaves: st.SearchStrategy[Condition] = st.one_of(
     st.builds(outside, st.just(SOURCE_DATE.name), spans),
     st.builds(
         lambda name, negated: is_empty(name, negated=negated),
-        st.one_of(fields_of_text, st.sampled_from([SOURCE_DATE.name, RISK_LEVEL.name])),
+        st.one_of(fields_of_text, st.sampled_from([SOURCE_DATE.name, RISK_LEVEL.name, UNSAFE_ADVICE.name])),
         st.booleans(),
     ),
 )

@@ -17,7 +17,7 @@ from indexer_worker.vector_store.repository import MilvusRepository
 from mh_client import AsyncClient
 from mh_common import vector_index as fields
 from mh_common.embeddings import Embedder, EmbedderError, TextUse, VectorLengthError
-from mh_common.fields import RiskLevel
+from mh_common.fields import FoundAdvice, RiskLevel
 from mh_common.models import IndexStatus
 from mh_common.settings import SafetySettings
 from mh_common.units import conversation_unit, conversation_units
@@ -240,6 +240,7 @@ async def test_a_refused_text_is_screened_for_risk_all_the_same(
 
     assert [outcome.status for outcome in conversations.outcomes] == [IndexStatus.FAILED]
     assert [screening.risk_level for screening in conversations.screenings] == [RiskLevel.ACUTE]
+    assert [screening.unsafe_advice for screening in conversations.screenings] == [FoundAdvice.NONE]
 
 
 async def test_a_refused_new_text_takes_the_old_one_out_of_the_index(

@@ -17,8 +17,8 @@ from indexer_worker.settings import Settings
 from indexer_worker.vector_store.inventory import MilvusInventory
 from indexer_worker.vector_store.layout import Layout, Row
 from mh_common import vector_index as fields
-from mh_common.fields import RiskLevel
-from mh_common.models import IndexRun, IndexRunKind, IndexRunStatus
+from mh_common.fields import FoundAdvice, RiskLevel
+from mh_common.models import IndexRun, IndexRunKind, IndexRunStatus, UnitScreening
 from mh_common.units import IndexStatus, UnitKey, before_first, conversation_units, last_key
 from mh_devtools.stubs.index_stub import StubIndex
 from pymilvus import AsyncMilvusClient, CollectionSchema, DataType
@@ -58,13 +58,14 @@ class NoteSource:
         return [self._loaded(key, self._stub.units[key]) for key in keys if key in self._stub.units]
 
     def _loaded(self, key: UnitKey, version: int) -> LoadedUnit:
-        def make_row(vectors: Sequence[Vector], risk_level: RiskLevel | None) -> Row:
-            assert risk_level is RiskLevel.NONE
+        def make_row(vectors: Sequence[Vector], screening: UnitScreening) -> Row:
+            assert (screening.key, screening.risk_level) == (key, RiskLevel.NONE)
+            assert screening.unsafe_advice is FoundAdvice.NONE
             place = {"note_id": key.source_id, "place": key.ordinal, fields.VERSION: version}
             return {"id": key.source_id * 1000 + key.ordinal, **place, "embedding": vectors[0]}
 
         texts = (f"note {key.source_id} {key.ordinal}",)
-        return LoadedUnit(key, version, texts, texts, make_row)
+        return LoadedUnit(key, version, texts, texts, "", make_row)
 
 
 def note(source_id: int, count: int) -> list[UnitKey]:

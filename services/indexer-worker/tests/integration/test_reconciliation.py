@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from indexer_worker.api_calls import ConversationsAPI
 from indexer_worker.errors import IndexingError
-from indexer_worker.indexing.screening import make_screening
+from indexer_worker.indexing.screening import make_screening, rules_name
 from indexer_worker.indexing.service import IndexService
 from indexer_worker.indexing.sources.conversations import ConversationSource
 from indexer_worker.liveness.queue_depth import JobQueue
@@ -31,7 +31,6 @@ from mh_common.batches import batched
 from mh_common.embeddings import TextUse
 from mh_common.metrics import exposition
 from mh_common.models import CurrentVersion, IndexOutcome, IndexRun, IndexRunStatus, IndexStatus, RunCounts
-from mh_common.risk.lexicon import rules_name
 from mh_common.settings import RedisSettings, SafetySettings
 from mh_common.units import CONVERSATION, conversation_unit, conversation_units
 from mh_devtools.stubs.index_stub import StubIndex

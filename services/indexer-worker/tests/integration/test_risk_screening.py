@@ -1,4 +1,4 @@
-"""Conversations are screened for risk when they are indexed: what is reported, and what searches can filter by.
+"""Conversations are screened when they are indexed: what is reported, and what searches can filter by.
 
 With everything the worker assembles, on Milvus Lite.
 """
@@ -11,14 +11,16 @@ from indexer_worker import bootstrap
 from indexer_worker.bootstrap import Services
 from indexer_worker.errors import IndexMismatchError
 from indexer_worker.indexing import screening
+from indexer_worker.indexing.screening import rules_name
 from indexer_worker.maintenance.checkpoints import RunCheckpoint
 from indexer_worker.settings import Settings
 from indexer_worker.vector_store.collection import collection_schema
 from indexer_worker.vector_store.rows import vector_row
+from mh_common import advice
 from mh_common import vector_index as fields
-from mh_common.fields import RISK_LEVEL, RiskLevel
+from mh_common.fields import UNSAFE_ADVICE, FoundAdvice, RiskLevel
 from mh_common.models import IndexOutcome, IndexRun, IndexRunKind, IndexRunStatus, IndexStatus, UnitScreening
-from mh_common.risk.lexicon import rules_name
+from mh_common.risk import lexicon
 from mh_common.settings import SafetySettings
 from mh_common.units import CONVERSATION, conversation_unit, conversation_units
 from mh_devtools.stubs.index_stub import StubIndex
@@ -90,17 +92,40 @@ async def test_the_highest_level_of_question_and_answer_is_reported_and_can_be_f
     assert {rules for _, _, rules in reported(conversations).values()} == {RULES}
 
 
+async def test_the_first_harmful_advice_of_the_answer_is_reported_and_can_be_filtered_by(
+    start: Start, conversations: StubIndex, milvus: AsyncMilvusClient
+) -> None:
+    conversations.put(1, QUIET, answer="Sleep well. It is just a phase. Stop taking your pills.")
+    conversations.put(2, QUIET, answer="<p>Stop taking&nbsp;your <b>pills</b>.</p>")
+    conversations.put(3, QUIET, answer="Do not stop taking your pills without your doctor.")
+    # What the person who asks writes is no advice.
+    conversations.put(4, "Should I do this: stop taking your pills. He said so.", answer="Talk to your doctor first.")
+
+    await index(await start(), 1, 2, 3, 4)
+
+    assert await found(milvus, 'unsafe_advice in ["minimising"]') == [1]
+    assert await found(milvus, 'unsafe_advice in ["medication", "minimising"]') == [1, 2]
+    assert await found(milvus, 'unsafe_advice in ["none"]') == [3, 4]
+    kinds = {one.source_id: one.unsafe_advice for one in conversations.screenings}
+    assert kinds == {
+        1: FoundAdvice.MINIMISING,
+        2: FoundAdvice.MEDICATION,
+        3: FoundAdvice.NONE,
+        4: FoundAdvice.NONE,
+    }
+
+
 async def test_a_change_is_screened_again(start: Start, conversations: StubIndex, milvus: AsyncMilvusClient) -> None:
     services = await start()
     conversations.put(1, DANGER)
     await index(services, 1)
     # The level that the API has is that of the version before.
-    conversations.put(1, QUIET, risk_level=RiskLevel.ACUTE)
+    conversations.put(1, QUIET, risk_level=RiskLevel.ACUTE, unsafe_advice=FoundAdvice.DELAY)
 
     await index(services, 1)
 
     assert await found(milvus, 'risk_level in ["acute"]') == []
-    assert await found(milvus, 'risk_level in ["none"]') == [1]
+    assert await found(milvus, 'risk_level in ["none"] and unsafe_advice in ["none"]') == [1]
     assert reported(conversations) == {1: (2, RiskLevel.NONE, RULES)}
 
 
@@ -147,7 +172,7 @@ async def test_switched_off_nothing_is_screened_and_what_was_found_is_erased(
     conversations.put(2, DANGER)
 
     await index(services, 2)
-    assert await found(milvus, 'risk_level in [""]') == [2]
+    assert await found(milvus, 'risk_level in [""] and unsafe_advice in [""]') == [2]
     assert reported(conversations)[2] == (1, None, None)
 
     # The first one was screened before: a reconciliation queues it.
@@ -195,7 +220,7 @@ async def test_a_collection_without_the_field_is_refused_and_a_rebuild_screens_a
     with monkeypatch.context() as patch:
         await write_as_the_release_before(milvus, conversations, settings, patch)
     services = await start()
-    with pytest.raises(IndexMismatchError, match=r"different fields: risk_level\).*mh index rebuild"):
+    with pytest.raises(IndexMismatchError, match=r"different fields: unsafe_advice\).*mh index rebuild"):
         await index(services, 1)
     assert conversations.screenings == []
 
@@ -212,8 +237,8 @@ async def write_as_the_release_before(
 ) -> None:
     """Fill a collection without the field, and report its rows as a worker does that does not screen."""
     model, dimension = settings.embedding.model or "", settings.embedding.dimension or 0
-    patch.setattr(fields, "FILTERABLE", [field for field in fields.FILTERABLE if field is not RISK_LEVEL])
-    patch.setattr(fields, "SCHEMA", 4)
+    patch.setattr(fields, "FILTERABLE", [field for field in fields.FILTERABLE if field is not UNSAFE_ADVICE])
+    patch.setattr(fields, "SCHEMA", 5)
     await milvus.create_collection(fields.COLLECTION, schema=collection_schema(model, dimension))
     vector = [1.0] + [0.0] * (dimension - 1)
     await milvus.insert(fields.COLLECTION, [vector_row(row, vector, vector) for row in stub.rows.values()])
@@ -222,6 +247,7 @@ async def write_as_the_release_before(
         stub.outcomes.append(IndexOutcome.model_validate(outcome))
 
 
-def test_the_name_of_the_rules_can_be_reported() -> None:
+def test_the_name_of_the_rules_can_be_reported_and_names_all_of_them() -> None:
     values = {**conversation_unit(1)._asdict(), "version": 1, "risk_level": RiskLevel.LOW, "screened_by": RULES}
     assert UnitScreening.model_validate(values).screened_by == RULES
+    assert RULES.split("+") == [lexicon.rules_name(), advice.rules_name()]

@@ -51,6 +51,7 @@ def test_a_row_holds_what_search_needs_and_every_field_of_the_contract() -> None
         "author": "",
         "import_tag": "",
         "risk_level": "",
+        "unsafe_advice": "",
     }
 
 
@@ -71,6 +72,7 @@ def test_details_are_kept_to_filter_by() -> None:
     details = {"source_url": "https://example.org", "source_date": "2021-01-01", "category": "sleep", "author": "é"}
     details["import_tag"] = "clinic-2026"
     details["risk_level"] = "acute"
+    details["unsafe_advice"] = "leaving_alone"
     row = vector_row(conversation(**details), [1.0], [1.0])
     assert {name: row[name] for name in details} == {**details, "source_date": 737_791}
 

@@ -1,4 +1,4 @@
-"""Source URL, date, category, author and risk level: returned by every integration, and filterable in every syntax."""
+"""Source URL, date, category, author and what screening found: returned and filterable in every integration."""
 
 from datetime import date
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from mcp import Client
-from mh_common.fields import NAMES, RiskLevel
+from mh_common.fields import NAMES, FoundAdvice, RiskLevel
 from mh_common.models import Conversation
 from mh_devtools.testing.fixtures import MakeConversation, ServeApp, WriteIndex
 from rag_api.integrations.dify.models import RecordMetadata
@@ -20,6 +20,7 @@ DETAILS: dict[str, Any] = {
     "author": 'J. "Joe" O\'Neil',
     "import_tag": "clinic-2026",
     "risk_level": "acute",
+    "unsafe_advice": "leaving_alone",
 }
 NONE = dict.fromkeys(DETAILS)
 
@@ -28,7 +29,9 @@ NONE = dict.fromkeys(DETAILS)
 async def rows(index: WriteIndex, conversation: MakeConversation) -> list[Conversation]:
     """Conversations with all, some and no source metadata; each has its own question."""
     whole = {**DETAILS, "source_date": date(2021, 1, 1), "risk_level": RiskLevel.ACUTE}
+    whole["unsafe_advice"] = FoundAdvice.LEAVING_ALONE
     some = {"category": "sleep", "source_date": date(2020, 12, 31), "risk_level": RiskLevel.NONE}
+    some["unsafe_advice"] = FoundAdvice.NONE
     found = [
         conversation(1, "asleep one").model_copy(update=whole),
         conversation(2, "asleep two").model_copy(update=some),
@@ -53,7 +56,7 @@ async def test_hits_include_source_metadata(client: httpx.AsyncClient, rows: lis
     hits = await search(client)
     assert [{name: hits[key][name] for name in DETAILS} for key in (1, 2, 3)] == [
         DETAILS,
-        {**NONE, "category": "sleep", "source_date": "2020-12-31", "risk_level": "none"},
+        {**NONE, "category": "sleep", "source_date": "2020-12-31", "risk_level": "none", "unsafe_advice": "none"},
         NONE,
     ]
 
@@ -80,6 +83,9 @@ async def test_hits_include_source_metadata(client: httpx.AsyncClient, rows: lis
         ({"risk_level": ["elevated", "acute"]}, {1}),
         ({"risk_level": ["none", "acute"]}, {1, 2}),
         ({"risk_level_empty": True}, {3}),
+        ({"unsafe_advice": ["medication", "leaving_alone"]}, {1}),
+        ({"unsafe_advice": ["none"]}, {2}),
+        ({"unsafe_advice_empty": True}, {3}),
         ({"risk_level_empty": False}, {1, 2}),
     ],
 )
@@ -117,6 +123,9 @@ async def test_a_search_is_filtered(
         ("-risk_level:acute", {2, 3}),
         ("risk_level:*", {1, 2}),
         ("-risk_level:*", {3}),
+        ("unsafe_advice:medication,Leaving_Alone", {1}),
+        ("-unsafe_advice:none", {1, 3}),
+        ("-unsafe_advice:*", {3}),
         ("author: unknown", {1, 2, 3}),
         ("Category:sleep", {1, 2, 3}),
     ],
@@ -132,6 +141,7 @@ async def test_source_metadata_can_be_filtered_in_the_query(
     [
         ("category>sleep", "category must be followed by a colon"),
         ("risk_level>low", "risk_level must be followed by a colon: risk_level:elevated,acute"),
+        ("unsafe_advice:bad", "unsafe_advice must be one of none, medication, diagnosis"),
         ("risk_level:severe", "risk_level must be one of none, low, elevated, acute"),
         ('category:""', "category must have 1 to 64 characters"),
         ("source_url:example.org", "source_url must be a URL that begins with http"),
@@ -158,6 +168,8 @@ async def dify(client: httpx.AsyncClient, name: str, operator: str, value: Any =
     [
         ("risk_level", "is", "Acute", {1}),
         ("risk_level", "is not", "acute", {2, 3}),
+        ("unsafe_advice", "in", "medication,leaving_alone", {1}),
+        ("unsafe_advice", "empty", None, {3}),
         ("risk_level", "in", "elevated,acute", {1}),
         ("risk_level", "not empty", None, {1, 2}),
         ("category", "is", "sleep", {2}),
@@ -239,6 +251,7 @@ async def openai_search(client: httpx.AsyncClient, filters: dict[str, Any] | Non
     [
         ("in", "risk_level", ["elevated", "acute"], {1}),
         ("ne", "risk_level", "acute", {2, 3}),
+        ("in", "unsafe_advice", ["medication", "leaving_alone"], {1}),
         ("eq", "category", "sleep", {2}),
         ("ne", "category", "sleep", {1, 3}),
         ("in", "category", ["sleep", DETAILS["category"]], {1, 2}),
@@ -314,6 +327,7 @@ async def test_mcp_returns_and_filters_source_metadata(
             every = await mcp.call_tool("search", {"query": "asleep"})
             some = await mcp.call_tool("search", {"query": "asleep", "category": ["sleep"], "author_empty": True})
             acute = await mcp.call_tool("search", {"query": "asleep", "risk_level": ["acute"]})
+            alone = await mcp.call_tool("search", {"query": "asleep", "unsafe_advice": ["leaving_alone", "delay"]})
             refused = await mcp.call_tool("search", {"query": "asleep", "source_url": ["javascript:alert(1)"]})
             whole = await mcp.call_tool("fetch", {"id": "1"})
             bare = await mcp.call_tool("fetch", {"id": "3"})
@@ -326,6 +340,8 @@ async def test_mcp_returns_and_filters_source_metadata(
     assert [result["id"] for result in some.structured_content["results"]] == ["2"]
     assert acute.structured_content
     assert [result["id"] for result in acute.structured_content["results"]] == ["1"]
+    assert alone.structured_content
+    assert [result["id"] for result in alone.structured_content["results"]] == ["1"]
     assert refused.is_error
     assert DETAILS.items() <= whole.structured_content["metadata"].items()
     assert not DETAILS.keys() & bare.structured_content["metadata"].keys()

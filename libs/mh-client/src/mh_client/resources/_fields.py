@@ -4,10 +4,24 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Literal, TypedDict
 
-from mh_common.fields import RiskLevel, Sentiment
+from mh_common.fields import FoundAdvice, RiskLevel, Sentiment
 
 SentimentName = Literal["positive", "negative", "neutral"]
 RiskLevelName = Literal["none", "low", "elevated", "acute"]
+FoundAdviceName = Literal[
+    "none",
+    "medication",
+    "diagnosis",
+    "minimising",
+    "ultimatum",
+    "frightening",
+    "silence",
+    "secrecy",
+    "leaving_alone",
+    "delay",
+    "no_harm_contract",
+    "encouraging_harm",
+]
 
 
 class FieldFilters(TypedDict, total=False):
@@ -35,6 +49,8 @@ class FieldFilters(TypedDict, total=False):
     import_tag_empty: bool | None
     risk_level: RiskLevel | RiskLevelName | Sequence[RiskLevel | RiskLevelName] | None
     risk_level_empty: bool | None
+    unsafe_advice: FoundAdvice | FoundAdviceName | Sequence[FoundAdvice | FoundAdviceName] | None
+    unsafe_advice_empty: bool | None
     ids: Sequence[int] | None
 
 

@@ -138,6 +138,7 @@ from mh_common.models.problems import DependencyHealth, FieldProblem, Problem, R
 from mh_common.models.risk import (
     NOT_SCREENED,
     AnswerRisk,
+    FoundAdvice,
     Helpline,
     Risk,
     RiskCategory,
@@ -229,6 +230,7 @@ __all__ = [
     "FieldProblem",
     "Figure",
     "FlagParameter",
+    "FoundAdvice",
     "GroupBy",
     "Helpline",
     "Highlights",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from mh_common.fields import RiskLevel, Sentiment
+from mh_common.fields import FoundAdvice, RiskLevel, Sentiment
 from mh_common.models.base import (
     MAX_BULK_ROWS,
     UNSET,
@@ -47,6 +47,11 @@ class ConversationMetadata(ConversationDetails):
         default=None,
         description="Highest risk that screening noticed in question and answer when the current version was indexed. "
         "null: not screened, or not yet. For review; no diagnosis.",
+    )
+    unsafe_advice: FoundAdvice | None = Field(
+        default=None,
+        description="What kind of advice that can do harm the answer seems to give: that of the first such sentence. "
+        "none: nothing was noticed. null: not screened, or not yet. For review; it may be wrong.",
     )
 
 
@@ -258,7 +263,7 @@ class MonthCount(BaseModel):
 
 
 class ConversationStats(BaseModel):
-    """Counts over the whole data set. Every sentiment, status and level is listed, also with a count of 0."""
+    """Counts over the whole data set. Every sentiment, status, level and kind is listed, also with a count of 0."""
 
     total: int
     question_sentiment: dict[Sentiment, int]
@@ -267,3 +272,4 @@ class ConversationStats(BaseModel):
     per_month: list[MonthCount]
     index_status: dict[IndexStatus, int]
     risk_level: dict[RiskLevel, int] = Field(default={}, description="The rest of `total` is not screened.")
+    unsafe_advice: dict[FoundAdvice, int] = Field(default={}, description="The rest of `total` is not screened.")

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, model_validator
 
-from mh_common.fields import RiskLevel
+from mh_common.fields import FoundAdvice, RiskLevel
 from mh_common.models.base import MAX_BULK_ROWS, AtMost, ConversationId, OneOf, WireModel
 from mh_common.units import IndexStatus, Ordinal, SourceId, UnitKey, UnitKind
 
@@ -15,7 +15,7 @@ MAX_SCREENED_BY = 64
 """Longest name of the rules of a screening, in characters."""
 
 ScreenedBy = Annotated[str, StringConstraints(pattern=rf"^[\x21-\x7e]{{1,{MAX_SCREENED_BY}}}$")]
-"""Which rules screened a text for risk: other rules have another name."""
+"""Which rules screened a text for risk and unsafe advice: other rules have another name."""
 
 MAX_VERSIONS = 5000
 """Maximum number of units in one page of versions, for reconciliation."""
@@ -36,7 +36,8 @@ class IndexState(BaseModel):
         ge=0, description="Time from queued to indexed; while pending or failed, from queued until now."
     )
     screened_by: str | None = Field(
-        default=None, description="The rules that screened it for risk; null: not screened, or not yet."
+        default=None,
+        description="The rules that screened it for risk and unsafe advice; null: not screened, or not yet.",
     )
 
 
@@ -72,16 +73,22 @@ class IndexOutcome(WireUnit, WireModel):
 
 
 class UnitScreening(WireUnit, WireModel):
-    """What screening for risk found in one unit, as reported by the worker. Without values: it is not screened."""
+    """What screening found in one unit, as reported by the worker. Without values: it is not screened.
+
+    A worker of an earlier release reports no `unsafe_advice`: that is then not screened.
+    """
 
     version: int = Field(ge=1, description="The version that was screened.")
     risk_level: OneOf[RiskLevel] | None = None
+    unsafe_advice: OneOf[FoundAdvice] | None = None
     screened_by: ScreenedBy | None = Field(default=None, description="The rules that it was screened by.")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         if (self.risk_level is None) != (self.screened_by is None):
             raise ValueError("risk_level and screened_by belong together: send both or neither")
+        if self.unsafe_advice is not None and self.screened_by is None:
+            raise ValueError("unsafe_advice needs screened_by: the rules that found it")
         return self
 
 

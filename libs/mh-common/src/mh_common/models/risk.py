@@ -12,7 +12,9 @@ from typing import Final
 from pydantic import BaseModel, Field
 
 # Declared there as it is a field to filter by, and exported for those who deal with risk alone.
+from mh_common.fields import FoundAdvice as FoundAdvice
 from mh_common.fields import RiskLevel as RiskLevel
+from mh_common.fields import UnsafeAdvice as UnsafeAdvice
 
 UNSCREENED: Final = (
     "This question was not screened for risk. Look for signs of risk yourself, and follow your crisis protocol if "
@@ -166,43 +168,6 @@ def without_notices(text: str) -> str:
 
 def _list(title: str, items: list[str]) -> str:
     return "\n".join([title, *(f"- {item}" for item in items)]) if items else ""
-
-
-class UnsafeAdvice(StrEnum):
-    """Why a sentence is never quoted, and left out of what a language model writes."""
-
-    MEDICATION = "medication"
-    """To stop, change or refuse medication without the person who prescribes it."""
-
-    DIAGNOSIS = "diagnosis"
-    """Tells somebody whom the writer never met what they have."""
-
-    MINIMISING = "minimising"
-    """That it is nothing, will pass, or is done for attention."""
-
-    ULTIMATUM = "ultimatum"
-    """Threats and ultimatums."""
-
-    FRIGHTENING = "frightening"
-    """To frighten, shame or isolate the person, or to convince them that it is hopeless."""
-
-    SILENCE = "silence"
-    """Not to ask or speak about a danger, as if that brought it about."""
-
-    SECRECY = "secrecy"
-    """To keep a danger secret."""
-
-    LEAVING_ALONE = "leaving_alone"
-    """To leave somebody alone, or to look away, who may be in danger."""
-
-    DELAY = "delay"
-    """To wait where there is danger."""
-
-    NO_HARM_CONTRACT = "no_harm_contract"
-    """That a promise not to harm oneself is enough."""
-
-    ENCOURAGING_HARM = "encouraging_harm"
-    """Speaks for harming oneself or others, or says how."""
 
 
 class Withheld(StrEnum):

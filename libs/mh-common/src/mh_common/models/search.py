@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mh_common.fields import FIELDS, FILTERS, RiskLevel, Sentiment
+from mh_common.fields import FIELDS, FILTERS, FoundAdvice, RiskLevel, Sentiment
 from mh_common.models.base import (
     MAX_BULK_ROWS,
     MAX_VALUES,
@@ -72,6 +72,8 @@ class SearchFilters(WireModel):
     import_tag_empty: bool | None = _filter("import_tag_empty")
     risk_level: AnyOf[OneOf[RiskLevel]] | None = _filter("risk_level")
     risk_level_empty: bool | None = _filter("risk_level_empty")
+    unsafe_advice: AnyOf[OneOf[FoundAdvice]] | None = _filter("unsafe_advice")
+    unsafe_advice_empty: bool | None = _filter("unsafe_advice_empty")
     ids: Annotated[list[ConversationId], AtMost(MAX_BULK_ROWS, least=1)] | None = _filter("ids")
 
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from mh_common.fields import FoundAdvice
 from mh_common.models import BulkCreated
 from mh_common.web.documentation import Responses, answers, problems
 
@@ -23,6 +24,7 @@ CONVERSATION: Final = {
     "author": "Jane Doe",
     "import_tag": "clinic-2026",
     "risk_level": None,
+    "unsafe_advice": None,
 }
 _CONTENT: Final = {
     name: CONVERSATION[name]
@@ -41,6 +43,7 @@ STATS: Final = {
     "per_month": [{"month": "2026-03", "count": 1}],
     "index_status": {"pending": 1, "indexed": 0, "failed": 0},
     "risk_level": {"none": 0, "low": 0, "elevated": 0, "acute": 0},
+    "unsafe_advice": dict.fromkeys(FoundAdvice, 0),
 }
 
 NEW: Final = {"conversation": {"summary": "A question and its answer", "value": _CONTENT}}
@@ -57,7 +60,7 @@ TAG: Final = {"import": {"summary": "An import", "value": {"import_tag": "clinic
 
 _ETAG: Final = {
     "ETag": {
-        "description": "Version, index status and risk level, for If-Match and If-None-Match.",
+        "description": "Version, index status, risk level and unsafe advice, for If-Match and If-None-Match.",
         "schema": {"type": "string"},
     }
 }

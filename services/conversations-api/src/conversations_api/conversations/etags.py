@@ -1,4 +1,4 @@
-"""Entity tags: `"VERSION-INDEX_STATUS"` or `"VERSION-INDEX_STATUS-RISK_LEVEL"`, as a conversation shows them.
+"""Entity tags: `"VERSION-INDEX_STATUS"`, or `"VERSION-INDEX_STATUS-RISK_LEVEL-UNSAFE_ADVICE"` of what is screened.
 
 `If-Match` compares only the version.
 """
@@ -12,12 +12,13 @@ from mh_common.models import Conversation, FieldProblem
 
 _TAG: Final = re.compile(r'(?P<weak>W/)?"(?P<opaque>[\x21\x23-\x7e\x80-\xff]*)"')
 _SEPARATOR: Final = re.compile(r"[ \t]*(,[ \t]*)+")
-_VERSION: Final = re.compile(r"([0-9]+)(-[a-z]+){0,2}")
+_VERSION: Final = re.compile(r"([0-9]+)(-[a-z_]+){0,3}")
 
 
 def etag_of(conversation: Conversation) -> str:
     """Return the entity tag of this representation."""
-    parts = (str(conversation.version), conversation.index_status, conversation.risk_level)
+    found = (conversation.risk_level, conversation.unsafe_advice)
+    parts = (str(conversation.version), conversation.index_status, *found)
     return f'"{"-".join(part for part in parts if part)}"'
 
 

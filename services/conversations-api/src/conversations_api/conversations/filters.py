@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 
-from mh_common.fields import FILTERS, RiskLevel, Sentiment
+from mh_common.fields import FILTERS, FoundAdvice, RiskLevel, Sentiment
 from mh_common.models import (
     MAX_VALUES,
     AtMost,
@@ -86,6 +86,8 @@ class ConversationFilters(WireModel):
     import_tag_empty: FlagParameter | None = _bound("import_tag_empty")
     risk_level: AnyOf[OneOf[RiskLevel]] = _any_of("risk_level")
     risk_level_empty: FlagParameter | None = _bound("risk_level_empty")
+    unsafe_advice: AnyOf[OneOf[FoundAdvice]] = _any_of("unsafe_advice")
+    unsafe_advice_empty: FlagParameter | None = _bound("unsafe_advice_empty")
     ids: Annotated[list[Annotated[NumberParameter, Field(ge=1, le=MAX_ID)]], AtMost(MAX_IDS)] = Field(
         default=[],
         description="Only these ids; may be repeated. Ids that do not exist are ignored.",

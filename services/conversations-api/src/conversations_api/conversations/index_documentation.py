@@ -14,7 +14,7 @@ _STATE: Final = {
     "queued_at": "2026-03-02T09:15:00.120000Z",
     "indexed_at": "2026-03-02T09:15:00.480000Z",
     "lag_seconds": 0.36,
-    "screened_by": "lexicon-1",
+    "screened_by": "lexicon-1+advice-1",
 }
 _FAILED: Final = {
     **_STATE,

@@ -6,11 +6,12 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
 from mh_common.errors import NotFoundError
-from mh_common.fields import FILTERS, RISK_LEVEL, Operator
+from mh_common.fields import FIELDS, FILTERS, Operator
 from mh_common.models import (
     Conversation,
     ConversationCreate,
     ConversationStats,
+    FoundAdvice,
     IndexStatus,
     MonthCount,
     RiskLevel,
@@ -57,11 +58,12 @@ _STATES: Final = cast(Table, IndexStateRow.__table__)
 # program wrote to the database has no state yet.
 _UNIT: Final = and_(_STATES.c.kind == CONVERSATION, _STATES.c.source_id == _ROW.id, _STATES.c.ordinal == 0)
 _WITH_STATE: Final = _TABLE.outerjoin(_STATES, _UNIT)
-_COLUMNS: Final = {**{column.name: column for column in _ROW}, RISK_LEVEL.name: _STATES.c.risk_level}
+_DERIVED: Final = [_STATES.c[field.name] for field in FIELDS if field.derived]
+_COLUMNS: Final = {column.name: column for column in (*_ROW, *_DERIVED)}
 """What filters compare, by the name of the field: what the platform finds out is with the state, not in the row."""
 _SHOWN: Final = [_ROW[name] for name in Conversation.model_fields if name in _ROW]
 _CONVERSATION: Final = select(
-    *_SHOWN, func.coalesce(_STATES.c.status, IndexStatus.PENDING).label("index_status"), _STATES.c.risk_level
+    *_SHOWN, func.coalesce(_STATES.c.status, IndexStatus.PENDING).label("index_status"), *_DERIVED
 ).select_from(_WITH_STATE)
 _BY_ID: Final = _CONVERSATION.where(_ROW.id == bindparam("id"))
 _LOCKED: Final = select(ConversationRow).where(ConversationRow.id == bindparam("id")).with_for_update()
@@ -113,16 +115,23 @@ class ConversationRepository:
             query = query.where(*self._text_conditions(filters.q))
         return int((await self._session.execute(query, given)).scalar_one())
 
-    async def stats(self, indexed: int, failed: int, risk_levels: Mapping[RiskLevel, int]) -> ConversationStats:
+    async def stats(
+        self,
+        indexed: int,
+        failed: int,
+        risk_levels: Mapping[RiskLevel, int],
+        unsafe_advice: Mapping[FoundAdvice, int],
+    ) -> ConversationStats:
         """Count conversations by sentiments and month, in one pass over the table.
 
         `indexed` and `failed` are the numbers of conversations with that index status, the others are pending;
-        `risk_levels` those at each level, the others are not screened.
+        `risk_levels` and `unsafe_advice` those at each level and with each kind, the others are not screened.
         """
         question, answer = _ROW.question_sentiment, _ROW.answer_sentiment
         month = func.substr(_ROW.created_at, 1, 7, type_=String).label("month")
         query = select(question, answer, month, func.count()).group_by(question, answer, "month")
-        return _sum_up(await self._session.execute(query), indexed, failed, risk_levels)
+        counted = _sum_up(await self._session.execute(query), indexed, failed)
+        return counted.model_copy(update={"risk_level": dict(risk_levels), "unsafe_advice": dict(unsafe_advice)})
 
     @property
     def _dialect(self) -> str:
@@ -267,7 +276,6 @@ def _sum_up(
     groups: Iterable[tuple[Sentiment, Sentiment, str, int]],
     indexed: int,
     failed: int,
-    risk_levels: Mapping[RiskLevel, int],
 ) -> ConversationStats:
     pairs = {(question, answer): 0 for question in Sentiment for answer in Sentiment}
     months: dict[str, int] = {}
@@ -290,5 +298,4 @@ def _sum_up(
             IndexStatus.INDEXED: indexed,
             IndexStatus.FAILED: failed,
         },
-        risk_level=dict(risk_levels),
     )

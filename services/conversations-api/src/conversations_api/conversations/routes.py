@@ -137,7 +137,7 @@ async def export_conversations(query: Annotated[ExportQuery, Query()], sessions:
 
 @router.get("/stats", responses=documentation.COUNTED)
 async def stats(session: ReadSession) -> ConversationStats:
-    """Count conversations per sentiment, pair of sentiments, month, index status and risk level."""
+    """Count conversations per sentiment, pair of sentiments, month, index status, risk level and unsafe advice."""
     return await ConversationService(session).stats()
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+from mh_common.fields import FIELDS
 from mh_common.models import (
     Conversation,
     ConversationCreate,
@@ -26,7 +27,8 @@ from conversations_api.database_errors import database_errors
 from conversations_api.idempotency.repository import IdempotencyRepository, IdempotentResult, KeyedRequest
 from conversations_api.units.repository import IndexStateRepository
 
-_STORED: Final = Conversation.model_fields.keys() - {"index_status", "risk_level"}
+_DERIVED: Final = {field.name for field in FIELDS if field.derived}
+_STORED: Final = Conversation.model_fields.keys() - {"index_status"} - _DERIVED
 
 EXPORT_PAGE: Final = 100
 """Rows of an export that are read in one query."""
@@ -59,12 +61,13 @@ class ConversationService:
         return page
 
     async def stats(self) -> ConversationStats:
-        """Count conversations by sentiments, month, index status and risk level."""
+        """Count conversations by sentiments, month, index status, risk level and unsafe advice."""
         # Before counting the conversations: what is indexed in between still counts as pending.
         counts = await self._states.statuses(CONVERSATION)
         indexed, failed = counts[IndexStatus.INDEXED], counts[IndexStatus.FAILED]
         risk_levels = await self._states.risk_levels(CONVERSATION)
-        return await self._conversations.stats(indexed, failed, risk_levels)
+        unsafe_advice = await self._states.unsafe_advice(CONVERSATION)
+        return await self._conversations.stats(indexed, failed, risk_levels, unsafe_advice)
 
     async def add(self, items: Sequence[ConversationCreate], request: KeyedRequest | None) -> IdempotentResult:
         """Add conversations, all or none; a repeated request adds nothing and returns the first one's result."""

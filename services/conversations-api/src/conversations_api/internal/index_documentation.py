@@ -17,8 +17,20 @@ _REPORT: Final = {
         {**_unit(19), "version": 4, "status": "indexed"},
     ],
     "screenings": [
-        {**_unit(17), "version": 2, "risk_level": "elevated", "screened_by": "lexicon-1"},
-        {**_unit(18), "version": 1, "risk_level": "none", "screened_by": "lexicon-1"},
+        {
+            **_unit(17),
+            "version": 2,
+            "risk_level": "elevated",
+            "unsafe_advice": "none",
+            "screened_by": "lexicon-1+advice-1",
+        },
+        {
+            **_unit(18),
+            "version": 1,
+            "risk_level": "none",
+            "unsafe_advice": "medication",
+            "screened_by": "lexicon-1+advice-1",
+        },
     ],
 }
 _ANSWER: Final = {
@@ -35,7 +47,7 @@ _VERSIONS: Final = {
             "version": 2,
             "status": "indexed",
             "queued_at": "2026-03-02T09:15:00.120000Z",
-            "screened_by": "lexicon-1",
+            "screened_by": "lexicon-1+advice-1",
         },
         {
             **_unit(18),

@@ -4,16 +4,19 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from itertools import groupby
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from mh_common.batches import batched
-from mh_common.models import RiskLevel
+from mh_common.models import FoundAdvice, RiskLevel
 from mh_common.units import IndexStatus, UnitKey, status_of
-from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, Table, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations_api.models import IndexStateRow
+
+C = TypeVar("C", bound=StrEnum)
 
 MAX_SOURCES: Final = 1000
 """Maximum number of sources in one statement."""
@@ -40,9 +43,10 @@ class QueuedState(NamedTuple):
 
 
 class Screening(NamedTuple):
-    """What screening found; both are None if the unit is not screened."""
+    """What screening found; all are None if the unit is not screened."""
 
     risk_level: RiskLevel | None
+    unsafe_advice: FoundAdvice | None
     screened_by: str | None
 
 
@@ -78,7 +82,7 @@ _QUEUE_AGAIN: Final = (
     .where(_MATCHES_KEYS)
     .values(status=IndexStatus.PENDING, attempts=0, reason=None, queued_at=bindparam("at"))
 )
-_QUEUE_CHANGED: Final = _QUEUE_AGAIN.values(risk_level=None, screened_by=None)
+_QUEUE_CHANGED: Final = _QUEUE_AGAIN.values(dict.fromkeys(Screening._fields))
 _DELETE: Final = delete(_STATES).where(_MATCHES_KEYS)
 
 
@@ -119,9 +123,7 @@ class IndexStateRepository:
 
     async def statuses(self, kind: str) -> dict[IndexStatus, int]:
         """Return the number of units in each status, including 0; answered from the table's index alone."""
-        query = select(_STATE.status, func.count()).where(_STATE.kind == kind).group_by(_STATE.status)
-        found = {row[0]: row[1] for row in await self._session.execute(query)}
-        return {status: found.get(status, 0) for status in IndexStatus}
+        return await self._counts(kind, _STATE.status, IndexStatus)
 
     async def source_statuses(self, kind: str, source_ids: Collection[int]) -> dict[int, IndexStatus]:
         """Return the status of each of these sources that has units, derived from theirs; see `status_of`."""
@@ -131,9 +133,16 @@ class IndexStateRepository:
 
     async def risk_levels(self, kind: str) -> dict[RiskLevel, int]:
         """Return the number of screened units at each level, including 0; answered from the table's index alone."""
-        query = select(_STATE.risk_level, func.count()).where(_STATE.kind == kind).group_by(_STATE.risk_level)
+        return await self._counts(kind, _STATE.risk_level, RiskLevel)
+
+    async def unsafe_advice(self, kind: str) -> dict[FoundAdvice, int]:
+        """Return the number of screened units with each kind of advice, as `risk_levels` does."""
+        return await self._counts(kind, _STATE.unsafe_advice, FoundAdvice)
+
+    async def _counts(self, kind: str, column: Column[Any], choices: type[C]) -> dict[C, int]:
+        query = select(column, func.count()).where(_STATE.kind == kind).group_by(column)
         found = {row[0]: row[1] for row in await self._session.execute(query)}
-        return {level: found.get(level, 0) for level in RiskLevel}
+        return {choice: found.get(choice, 0) for choice in choices}
 
     async def oldest_pending(self, kind: str) -> datetime | None:
         """Return when the oldest pending unit of this kind was queued; None if there is none."""

@@ -233,4 +233,4 @@ def _current(reported: UnitScreening | None, version: int) -> Screening | None:
     """Return what was found in the current version; a report about another one says nothing about it."""
     if reported is None or reported.version != version:
         return None
-    return Screening(reported.risk_level, reported.screened_by)
+    return Screening(reported.risk_level, reported.unsafe_advice, reported.screened_by)

@@ -1,4 +1,4 @@
-"""Screens units for risk while they are indexed, so that curators can review what the data set contains."""
+"""Screens units while they are indexed, for risk and for advice that can do harm: curators review what is found."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from itertools import chain
 from operator import attrgetter
 from typing import Final
 
-from mh_common.fields import RiskLevel
+from mh_common import advice
+from mh_common.fields import FoundAdvice, RiskLevel
 from mh_common.models import UnitScreening
-from mh_common.risk import LexiconScreener, RiskScreener
-from mh_common.risk.lexicon import rules_name
+from mh_common.risk import LexiconScreener, RiskScreener, lexicon
 from mh_common.settings import SafetySettings
 from mh_common.vector_index import MAX_VARCHAR_BYTES
 
@@ -20,11 +20,11 @@ MAX_SCREENED: Final = MAX_VARCHAR_BYTES
 
 
 class Screening:
-    """Screens units by the lexicon.
+    """Screens units by the lexicon, and by the rules of unsafe advice.
 
     Args:
-        screener: reads the texts; None: nothing is screened.
-        rules: name of the screener's rules. With another name, reconciliation has every unit screened again.
+        screener: reads the texts for risk; None: nothing is screened.
+        rules: name of all these rules. With another name, reconciliation has every unit screened again.
     """
 
     def __init__(self, screener: RiskScreener | None, rules: str) -> None:
@@ -39,15 +39,26 @@ class Screening:
     async def screen(self, units: Sequence[LoadedUnit]) -> list[UnitScreening]:
         """Return what is found in these units, or that they are not screened, in their order."""
         if self._screener is None:
-            return [_screening(unit) for unit in units]
+            return [UnitScreening(**unit.key._asdict(), version=unit.version) for unit in units]
         levels: dict[str, RiskLevel] = {}
         for text in dict.fromkeys(chain.from_iterable(unit.screened_texts for unit in units)):
             [risk] = await self._screener.screen([text[:MAX_SCREENED]])
             levels[text] = risk.level
             # Embedding goes on meanwhile, and so does the lease of a run.
             await asyncio.sleep(0)
+        found: dict[str, FoundAdvice] = {}
+        for text in dict.fromkeys(unit.advice for unit in units):
+            found[text] = _first_unsafe(text[:MAX_SCREENED])
+            await asyncio.sleep(0)
         return [
-            _screening(unit, _highest([levels[text] for text in unit.screened_texts]), self._rules) for unit in units
+            UnitScreening(
+                **unit.key._asdict(),
+                version=unit.version,
+                risk_level=_highest([levels[text] for text in unit.screened_texts]),
+                unsafe_advice=found[unit.advice],
+                screened_by=self._rules,
+            )
+            for unit in units
         ]
 
     async def close(self) -> None:
@@ -57,14 +68,19 @@ class Screening:
 
 
 def make_screening(settings: SafetySettings) -> Screening:
-    """Return the screening of this installation: by the lexicon alone, or none."""
+    """Return the screening of this installation: by the lexicon and the rules of unsafe advice, or none."""
     return Screening(LexiconScreener() if settings.screening == "on" else None, rules_name())
 
 
-def _screening(unit: LoadedUnit, risk_level: RiskLevel | None = None, screened_by: str | None = None) -> UnitScreening:
-    key = unit.key._asdict()
-    return UnitScreening(**key, version=unit.version, risk_level=risk_level, screened_by=screened_by)
+def rules_name() -> str:
+    """Return a name for all that screening notices: another one after any change of the rules."""
+    return f"{lexicon.rules_name()}+{advice.rules_name()}"
 
 
 def _highest(levels: Sequence[RiskLevel]) -> RiskLevel:
     return max(levels, key=attrgetter("rank"), default=RiskLevel.NONE)
+
+
+def _first_unsafe(text: str) -> FoundAdvice:
+    kind = next(advice.unsafe_sentences(text), None)
+    return FoundAdvice.NONE if kind is None else FoundAdvice(kind)

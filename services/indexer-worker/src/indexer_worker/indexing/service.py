@@ -154,7 +154,7 @@ class IndexService:
             if reasons := [refusals[text] for text in unit.texts if text in refusals]:
                 result.refused[unit.key] = reasons[0]
             else:
-                row = unit.make_row([vectors[text] for text in unit.texts], screenings[unit.key].risk_level)
+                row = unit.make_row([vectors[text] for text in unit.texts], screenings[unit.key])
                 rows.append((unit.key, row))
         if rows:
             await self._upsert(rows, result)

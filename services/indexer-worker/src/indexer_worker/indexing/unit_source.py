@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from mh_common.fields import RiskLevel
+from mh_common.models import UnitScreening
 from mh_common.units import UnitKey
 
 from indexer_worker.vector_store.layout import Row
@@ -20,15 +20,16 @@ class LoadedUnit:
         key, version: the unit and its version.
         texts: the texts to embed.
         screened_texts: the texts to screen for risk; the highest level that one of them has is the unit's.
-        make_row: builds the unit's row from the vectors of `texts`, in the same order, and the level (None: it is not
-            screened).
+        advice: the text to screen for advice that can do harm; empty: the unit gives none.
+        make_row: builds the unit's row from the vectors of `texts`, in the same order, and what screening found.
     """
 
     key: UnitKey
     version: int
     texts: Sequence[str]
     screened_texts: Sequence[str]
-    make_row: Callable[[Sequence[Vector], RiskLevel | None], Row]
+    advice: str
+    make_row: Callable[[Sequence[Vector], UnitScreening], Row]
 
 
 class UnitSource(Protocol):

@@ -27,6 +27,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
             "category": "sleep",
             "author": "Jane Doe",
             "risk_level": "none",
+            "unsafe_advice": "none",
             "highlights": {"question": [[6, 11], [22, 30]], "answer": [[33, 40]]},
             "explanation": None,
         }

@@ -84,6 +84,7 @@ class ResultAttributes(BaseModel):
     author: str | None = Field(default=None, exclude_if=_absent)
     import_tag: str | None = Field(default=None, exclude_if=_absent)
     risk_level: str | None = Field(default=None, exclude_if=_absent)
+    unsafe_advice: str | None = Field(default=None, exclude_if=_absent)
     url: str
 
 
