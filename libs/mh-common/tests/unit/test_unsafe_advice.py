@@ -110,6 +110,7 @@ UNSAFE = {
     UnsafeAdvice.FRIGHTENING: [
         "Make her scared... keep her here alone...convince her it's hopeless.",
         "Convince her it\u2019s hopeless.",
+        "If you cannot trust, then you are fundamentally dishonest about something in yourself.",
         "You should make him feel guilty.",
         "Shame him into stopping.",
         "Tell him that nobody cares.",

@@ -51,6 +51,7 @@ from rag_api.integrations.mcp.routes import router as mcp
 from rag_api.integrations.openai.app import mount_openai
 from rag_api.integrations.search.healthcheck import router as healthcheck
 from rag_api.integrations.search.routes import router as search_for_tools
+from rag_api.passages.finder import PassageFinder
 from rag_api.problems import STATUS_OF
 from rag_api.safety.helplines import helpline_table
 from rag_api.safety.notice import Notices
@@ -166,13 +167,14 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
         await stack.enter_async_context(records.running())
     client = make_client(settings)
     stack.push_async_callback(client.close)
-    models = LanguageModels(settings, client, embedder, plan.recipient, recognizer, screening)
+    models = LanguageModels(settings, client, (plan.recipient, embedder.model), recognizer)
     for hint in filter(None, (plan.note, _unused_key(settings))):
         log.warning(EGRESS_NOT_ALLOWED, hint=hint)
     state = AppState(
         search=search,
         answers=AnswerService(
             search,
+            PassageFinder(embedder, screening),
             models.default_backends,
             screening,
             SupportCheck(SimilarityJudge(embedder)),

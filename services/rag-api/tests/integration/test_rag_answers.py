@@ -61,9 +61,15 @@ async def test_the_model_answers_from_the_three_most_similar_conversations(
     assert [message["role"] for message in chat["messages"]] == ["system", "user"]
     user = chat["messages"][1]["content"]
     assert QUESTION in user
+    excerpts = {
+        1: "Rise at the same hour every day. Leave the bed when awake.",
+        2: "Help the patient to write worries down before bed.",
+        3: "Read a dull book in another room until sleepy.",
+    }
     for number, source in enumerate(answer.sources, start=1):
         assert f"conversation [{number}]: question>>>\n{source.question}\n" in user
-        assert f"conversation [{number}]: answer>>>\n{source.answer}\n" in user
+        assert source.id in excerpts
+        assert f"conversation [{number}]: answer>>>\n{excerpts[source.id]}\n" in user
     assert "bone" not in user
 
 
@@ -195,7 +201,8 @@ async def test_instructions_in_a_question_stay_inside_the_fence(
         (mark,) = set(re.findall(r"^<<<([0-9a-f]{16}) ", user, re.MULTILINE))
         assert user.count(mark) == 5
         assert "<<<end of" not in user
-        assert user.count(poison) == 3
+        # The answer's sentences are on one line.
+        assert " ".join(user.split()).count(" ".join(poison.split())) == 3
         marks.add(mark)
     assert len(marks) == 2
 
@@ -206,7 +213,7 @@ async def test_without_a_key_the_answer_quotes_the_sources(
     answer = await ask(client)
     assert answer.model == "extractive"
     assert answer.usage.total_tokens == 0
-    assert answer.answer.startswith("Quotes from 3 similar conversations")
+    assert answer.answer.startswith("Passages from 3 similar conversations")
     assert "not advice for this patient" in answer.answer
     quotes = re.findall(r"^“(.*)” \[(\d)\]$", answer.answer, re.MULTILINE)
     assert {number for _, number in quotes} == {"1", "2", "3"}

@@ -147,7 +147,7 @@ async def test_the_callers_key_is_used_for_that_request_only(
     assert blank.status_code == 422
     assert "api_key: " in blank.text
     assert "model: " in blank.text
-    assert without.text.startswith("Quotes from 2 similar conversations")
+    assert without.text.startswith("Passages from 2 similar conversations")
     assert keys(stub) == [f"Bearer {OWN_KEY}"] * 2
     assert [chat["model"] for chat in stub.chats()] == ["stub-chat", "another-model"]
     kept = conversations_stub.history[before:]
@@ -197,7 +197,7 @@ async def test_by_default_who_sends_a_key_is_answered_by_quotes_and_told_so(
     first, second = response.text.split("\n\n")[:2]
     assert first.startswith("No language model was asked: your key was not used")
     assert "DOORS_REQUEST_KEYS" in first
-    assert second.startswith("Quotes from")
+    assert second.startswith("Passages from")
     assert "“Rise at the same hour every day.” [1]" in response.text
     assert "\n\nSources:\n[1] My patient cannot fall asleep " in response.text
     assert OWN_KEY not in response.text

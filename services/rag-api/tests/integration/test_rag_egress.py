@@ -133,7 +133,8 @@ async def test_show_sent_shows_word_for_word_what_each_server_got(
         plain = await http.post(url + PATH, json={**request, "show_sent": False})
     sent = json.loads(last)["sent"]
     received = [one for one in stub.requests if one.body is not None][: len(sent)]
-    assert [call["model"] for call in sent] == ["stub-chat", "stub-embedding", "stub-chat", "stub-embedding"]
+    # Embedded are the question, the question as a client would put it, sentences found, and sentences of the answer.
+    assert [call["model"] for call in sent] == ["stub-chat", *["stub-embedding"] * 3, "stub-chat", "stub-embedding"]
     assert {(call["recipient"], call["remote"]) for call in sent} == {("this machine", False)}
     for call, request_of_call in zip(sent, received, strict=True):
         assert request_of_call.body is not None
@@ -212,6 +213,6 @@ async def test_a_caller_s_key_needs_the_permission_too(
         response = await http.post(f"{url}/api/chat", json=body)
     assert response.status_code == 200
     assert response.text.startswith(
-        "No language model was asked: this platform may not send texts to 127.1 (LLM_DATA_EGRESS).\n\nQuotes from"
+        "No language model was asked: this platform may not send texts to 127.1 (LLM_DATA_EGRESS).\n\nPassages from"
     )
     assert stub.chats() == []

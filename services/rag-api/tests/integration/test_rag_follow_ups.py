@@ -216,8 +216,9 @@ async def test_a_question_longer_than_the_window_is_rejected_without_a_call(
 async def test_sources_that_do_not_fit_the_window_are_still_returned(
     running: RunApp, with_model: Settings, index: WriteIndex, conversation: MakeConversation, stub: StubOpenAI
 ) -> None:
-    await index([conversation(1, "sleep", "word " * 20_000)])
-    async with running(with_model) as client:
+    await index([conversation(1, "sleep", "word " * 3_000)])
+    small = AnswersSettings(time_limit=5, max_retries=0, context_window=2048, reserved_tokens=1024)
+    async with running(with_model.model_copy(update={"answers": small})) as client:
         answer = await ask(client, question="sleep", conversation_history=[])
     assert answer.answer.startswith("The conversations found have no sentence short enough")
     assert (answer.model, [source.id for source in answer.sources]) == ("none", [1])

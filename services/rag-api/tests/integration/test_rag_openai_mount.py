@@ -71,7 +71,7 @@ async def test_an_unexpected_error_uses_openais_format_and_is_logged_once(
     async def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("SELECT secret")
 
-    monkeypatch.setattr("rag_api.search.service.SearchService.search", broken)
+    monkeypatch.setattr("rag_api.search.service.SearchService.search_unscreened", broken)
     with capture_logs() as logs, caplog.at_level(logging.ERROR):
         response = await client.post(STORE, json={"query": "asleep"})
     assert (response.status_code, response.json()["error"]["type"]) == (500, "server_error")

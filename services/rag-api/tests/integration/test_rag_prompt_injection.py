@@ -14,10 +14,11 @@ from mh_common.risk import LexiconScreener
 from mh_devtools.stubs.obedient_model import ObedientModel
 from mh_devtools.stubs.openai_stub import StubOpenAI
 from mh_devtools.testing.fixtures import MakeConversation, RunApp, WriteIndex
-from rag_api.answers.extractive import ExtractiveAnswerer
 from rag_api.answers.prompts import Prompt, Prompts, make_environment
+from rag_api.answers.quoting import quoted
 from rag_api.answers.stream_sanitizer import StreamSanitizer
 from rag_api.answers.tokens import EstimatingTokenCounter
+from rag_api.passages.finder import PassageFinder
 from rag_api.safety.helplines import helpline_table
 from rag_api.safety.notice import Notices
 from rag_api.safety.screening import ScreeningService
@@ -159,6 +160,7 @@ class ConstantEmbedder:
 async def test_quotes_are_harmless(text: str) -> None:
     sources = [Source(id=1, question=text, answer=f"{text} Rise at the same hour each day.", score=0.5)]
     screening = ScreeningService(None, LexiconScreener(), Notices(helpline_table(), (), date.today))
-    quoted = "".join(await ExtractiveAnswerer(ConstantEmbedder(), screening).answer(text, sources))
-    assert not re.search(r"!\[|\]\(|<[A-Za-z/!]|[\u200b\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f]", quoted)
-    assert set(re.findall(r"\[(\d+)\]", quoted)) <= {"1"}
+    found = await PassageFinder(ConstantEmbedder(), screening).find(text, sources)
+    shown = "".join(quoted(found.quotes, text, at_risk=False))
+    assert not re.search(r"!\[|\]\(|<[A-Za-z/!]|[\u200b\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f]", shown)
+    assert set(re.findall(r"\[(\d+)\]", shown)) <= {"1"}

@@ -52,8 +52,8 @@ async def indexed(index: WriteIndex, conversation: MakeConversation) -> None:
         [
             conversation(
                 1,
-                "How do I help my patient, who cannot fall asleep?",
-                "Ask Ruiz in Arkham. See https://arkham.example/help now.",
+                "How do I help my patient, who cannot fall asleep and read https://arkham.example/help for it?",
+                "Ask Ruiz in Arkham about sleep.",
             ),
             conversation(2, "Grief after a loss", "Take a walk each day."),
         ]
@@ -91,7 +91,7 @@ def placeholders(body: dict[str, Any]) -> dict[str, str]:
     found = {"Okafor": PERSON.findall(question[1])[0]}
     if answer:
         found["Ruiz"] = PERSON.findall(answer[1])[0]
-        found["url"] = re.findall(r"\[URL_\d+\]", answer[1])[0]
+        found["url"] = re.findall(r"\[URL_\d+\]", user)[0]
     return found
 
 
@@ -292,7 +292,7 @@ async def test_refuse_quotes_if_a_conversation_or_an_instruction_names_somebody(
         instructed = (await http.post(f"{url}/api/chat", json=body)).text
     assert answer.startswith(WITHHELD)
     # Chosen without vectors, since the sentences must not be sent to the embedding server either.
-    assert "“Ask Ruiz in Arkham.” [1]" in answer
+    assert "“Ask Ruiz in Arkham about sleep.” [1]" in answer
     assert instructed.startswith(WITHHELD)
     assert stub.chats() == []
     texts = [text for one in stub.requests if one.body and one.path != CHAT for text in one.body["input"]]

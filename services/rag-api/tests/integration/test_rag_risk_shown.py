@@ -24,7 +24,8 @@ NOTHING_NOTICED = {"level": "none", "categories": [], "spans": [], "screened": T
 SUMMARY = "Acute risk noticed: suicide"
 IN_ERRORS = r"Risk was noticed in the question \(acute: suicide[^)]*\): follow your crisis protocol\. "
 UNSCREENED = "[Notice] This question was not screened for risk."
-REPLY = "Ask him directly about suicide, and stay with him [1]. Follow your crisis protocol [2]."
+# Each sentence stands in its source, so that no remark about unsupported ones follows.
+REPLY = "Please call a crisis line about these thoughts of suicide [1]. Rise at the same hour every day [2]."
 
 
 @pytest.fixture

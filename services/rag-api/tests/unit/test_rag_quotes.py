@@ -2,7 +2,7 @@
 
 import pytest
 from mh_common.advice import unsafe_advice
-from rag_api.safety.quotes import may_be_quoted, may_be_quoted_at_risk
+from rag_api.safety.quotes import may_be_passed_on, may_be_quoted_at_risk
 
 
 @pytest.mark.parametrize(
@@ -15,13 +15,13 @@ from rag_api.safety.quotes import may_be_quoted, may_be_quoted_at_risk
     ],
 )
 def test_unsafe_advice_is_never_quoted(sentence: str) -> None:
-    assert not may_be_quoted(sentence)
+    assert not may_be_passed_on(sentence)
     assert not may_be_quoted_at_risk(sentence)
 
 
 def test_some_advice_is_not_quoted_where_there_is_danger() -> None:
     sentence = "Make a safety plan, and wait until your next session."
-    assert may_be_quoted(sentence)
+    assert may_be_passed_on(sentence)
     assert not may_be_quoted_at_risk(sentence)
 
 
@@ -30,9 +30,24 @@ def test_some_advice_is_not_quoted_where_there_is_danger() -> None:
     ["You said you are alone.", "You mentioned that you have friends.", "As you\u2019ve described, he drinks."],
 )
 def test_what_another_person_said_of_themselves_is_not_quoted(sentence: str) -> None:
-    assert not may_be_quoted(sentence)
+    assert not may_be_passed_on(sentence)
     # In a language model's answer it may be true: the counselor said it.
     assert unsafe_advice(sentence) is None
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    ["The wish comes from a body in a previous life.", "Karma explains why people leave.", "Look at your horoscope."],
+)
+def test_what_no_counselor_can_rely_on_is_not_quoted(sentence: str) -> None:
+    assert not may_be_passed_on(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence", ["Her past life experiences shape how she trusts.", "Think of your former life together."]
+)
+def test_a_life_before_is_no_former_life(sentence: str) -> None:
+    assert may_be_passed_on(sentence)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ MEASURES: Final = (
 EXTRACTIVE: Final = "extractive"
 NO_MODEL: Final = "none"
 
-_QUOTE: Final = re.compile(r"^\u201c(.+?)\u201d\s*((?:\[\d+\])+)\s*$", re.DOTALL | re.MULTILINE)
+_QUOTE: Final = re.compile(r"^\u201c(.+?)\u201d\s*((?:\[\d+\])+)(?: \(in \w+\))?\s*$", re.DOTALL | re.MULTILINE)
 _CITATION: Final = re.compile(r"\[(\d+)\]")
 _BLANKS: Final = re.compile(r"\s+")
 # How a language model says that the conversations are about something else, in English, German and Spanish.
@@ -138,4 +138,4 @@ def _share(some: int, of: int) -> float | None:
 
 
 def _plain(text: str) -> str:
-    return _BLANKS.sub(" ", text).strip()
+    return _BLANKS.sub("", text)

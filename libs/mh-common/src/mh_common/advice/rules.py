@@ -283,6 +283,8 @@ _FRIGHTENING: Final = Rule(
         r"\b(?:nobody|no one) will (?:ever )?(?:love|want|believe|help|miss) (?:you|him|her|them)\b(?! (?:any )?"
         r"less\b)",
         r"\bno (?:point|use|sense) in (?:hoping|living|going on)\b",
+        rf"\b(?:you|{HE})(?: are|'re| is|'s) (?:fundamentally|basically|deeply|simply|just) (?:dishonest|selfish|lazy|"
+        r"weak|broken|flawed|damaged|crazy|unlovable)\b",
         r"\b(?:you|he|she|they) (?:deserved (?:it|that|this) for|deserves? to be (?:hit|beaten|punished|hurt))\b",
         rf"\b(?:you|{HE})(?:'ll| will) always be (?:broken|damaged|alone|sick|ill|unhappy|depressed|an? (?:addict|"
         rf"alcoholic|victim|failure)){_FULL_STOP}",

@@ -131,8 +131,9 @@ class RemoteEmbedder(ABC):
     async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         """See `Embedder.embed`; prefixes for the use are already part of the texts."""
         prepared = [self._prepare(text) for text in texts]
-        record(prepared)
-        batches = _batches(prepared, self._batch_size)
+        batches = list(_batches(prepared, self._batch_size))
+        for batch in batches:
+            record(batch)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._embed_batch(batch)) for batch in batches]

@@ -4,25 +4,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_recorded: ContextVar[list[str] | None] = ContextVar("mh_texts_sent_to_embedder", default=None)
+_recorded: ContextVar[list[list[str]] | None] = ContextVar("mh_texts_sent_to_embedder", default=None)
 
 
 @contextmanager
-def recorded_texts() -> Iterator[list[str]]:
-    """Yield a list to which each text is added that is sent to an embedding server while the block runs.
+def recorded_requests() -> Iterator[list[list[str]]]:
+    """Yield a list to which the texts of each request to an embedding server are added while the block runs.
 
     Texts whose vectors are cached are not sent. The block must not yield to other code, as a generator's does.
     """
-    texts: list[str] = []
-    token = _recorded.set(texts)
+    requests: list[list[str]] = []
+    token = _recorded.set(requests)
     try:
-        yield texts
+        yield requests
     finally:
         _recorded.reset(token)
 
 
 def record(texts: Sequence[str]) -> None:
-    """Add texts that are about to be sent."""
+    """Add the texts of a request that is about to be sent."""
     recorded = _recorded.get()
     if recorded is not None:
-        recorded.extend(texts)
+        recorded.append(list(texts))

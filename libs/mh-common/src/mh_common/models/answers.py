@@ -221,7 +221,7 @@ class AnswerDone(BaseModel):
     """How the answer was generated. Last event of a stream, named `done`: without it a stream is incomplete."""
 
     model: str = Field(
-        description="The language model; `extractive` if sentences of the sources are quoted without a model; `none` "
+        description="The language model; `extractive` if passages of the sources are quoted without a model; `none` "
         "if nothing relevant was found."
     )
     grounded: bool = Field(

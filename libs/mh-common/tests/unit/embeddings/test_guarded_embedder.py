@@ -18,7 +18,7 @@ from mh_common.embeddings import (
     make_embedder,
 )
 from mh_common.embeddings.guarded import GuardedEmbedder
-from mh_common.embeddings.sent import recorded_texts
+from mh_common.embeddings.sent import recorded_requests
 from mh_common.identifiers import IdentifierKind
 from mh_common.models import PhiMode
 from mh_common.settings import EgressSettings, PHISettings
@@ -156,12 +156,12 @@ async def test_what_is_sent_can_be_recorded_and_cached_texts_are_not_sent(
     stub: StubOpenAI, recognizer: StubRecognizer
 ) -> None:
     async with embedder_for(stub, recognizer, PhiMode.PSEUDONYMISE) as embedder:
-        with recorded_texts() as first:
+        with recorded_requests() as first:
             await embedder.embed([TEXT])
-        with recorded_texts() as second:
+        with recorded_requests() as second:
             await embedder.embed([TEXT, "Ruiz"])
         await embedder.embed(["not recorded"])
-    assert (first, second) == (["[PERSON_1] cannot sleep."], ["[PERSON_1]"])
+    assert (first, second) == ([["[PERSON_1] cannot sleep."]], [["[PERSON_1]"]])
 
 
 async def test_a_redirect_is_not_followed(stub: StubOpenAI, recognizer: StubRecognizer) -> None:

@@ -7,27 +7,23 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from mh_common.embeddings import EmbedderError
-from mh_common.embeddings.sent import recorded_texts
 from mh_common.models import Risk, Source, UnsafeAdvice, Usage, Withheld
 from mh_common.outgoing import OutgoingTexts, TextNotSentError
 
-from rag_api.answers.extractive import EXTRACTIVE_MODEL, ExtractiveAnswerer
 from rag_api.answers.grounding import Grounding, check_grounding
 from rag_api.answers.llm import (
     SERVER_DEFAULTS,
     Completion,
-    FailureKind,
     LanguageModel,
-    LanguageModelError,
     Message,
     SamplingParams,
     empty_answer_error,
 )
 from rag_api.answers.markup import extract_urls
 from rag_api.answers.prompts import Prompt, PromptIdentity, Prompts
-from rag_api.answers.sent import SentRecord
+from rag_api.answers.quoting import EXTRACTIVE_MODEL, quoted
 from rag_api.answers.stream_sanitizer import StreamSanitizer
+from rag_api.passages.finder import Passages
 from rag_api.safety.answer_check import make_check
 
 NO_MODEL: Final = "none"
@@ -35,7 +31,10 @@ NOTHING_FITS_MESSAGE: Final = (
     "The conversations found have no sentence short enough for the language model's context window, so no answer was "
     "generated. Read them in the sources."
 )
-
+NOTHING_TO_REST_ON: Final = (
+    "The conversations found have no sentence that may be passed on to a language model, so no answer was generated. "
+    "Read them in the sources."
+)
 
 NOT_ASKED: Final = "No language model was asked: {reason}."
 WITHHELD: Final = "the question, its history or a conversation that was found {reason}"
@@ -111,9 +110,13 @@ class Generator(Protocol):
     """Generates answers."""
 
     async def prepare(
-        self, question: Question, sources: Sequence[Source], options: GenerationOptions = DEFAULT_OPTIONS
+        self,
+        question: Question,
+        sources: Sequence[Source],
+        passages: Passages,
+        options: GenerationOptions = DEFAULT_OPTIONS,
     ) -> Generation:
-        """Prepare an answer from `sources`, which are not empty, most similar first.
+        """Prepare an answer from `sources`, which are not empty, most similar first, and their passages.
 
         Generators without a language model ignore `options`.
 
@@ -142,18 +145,29 @@ class LLMGenerator:
         self._quotes = quotes
 
     async def prepare(
-        self, question: Question, sources: Sequence[Source], options: GenerationOptions = DEFAULT_OPTIONS
+        self,
+        question: Question,
+        sources: Sequence[Source],
+        passages: Passages,
+        options: GenerationOptions = DEFAULT_OPTIONS,
     ) -> Generation:
         """See `Generator.prepare`."""
+        if not passages.excerpts:
+            return FixedGeneration(NOTHING_TO_REST_ON)
+        # An empty answer keeps a source out of the prompt, but not its number.
+        shown = [
+            source.model_copy(update={"answer": passages.excerpts.get(number, "")})
+            for number, source in enumerate(sources, 1)
+        ]
         prepare = self._outgoing.prepare if self._outgoing.are_checked else None
         try:
             # In a thread, since counting the tokens of long texts is slow.
             prompt = await asyncio.to_thread(
-                self._prompts.answer, question.text, sources, question.standalone, options.instructions, prepare
+                self._prompts.answer, question.text, shown, question.standalone, options.instructions, prepare
             )
             sampling = _with_prepared_stop(options.sampling, self._outgoing)
         except TextNotSentError as error:
-            quotes = await self._quotes.prepare(question, sources, options)
+            quotes = await self._quotes.prepare(question, sources, passages)
             reason = WITHHELD.format(reason=error)
             return ExplainedGeneration(NOT_ASKED.format(reason=reason), quotes)
         if not prompt.excerpts:
@@ -240,60 +254,40 @@ class ExtractiveGenerator:
     """Answers with quotes, without a language model.
 
     Args:
-        extractive: selects the quotes.
-        sent: gets the texts that an embedding server is sent for that.
         reason: why there is no language model, to be said before the quotes; empty if nobody expected one.
     """
 
-    def __init__(self, extractive: ExtractiveAnswerer, sent: SentRecord, reason: str = "") -> None:
-        self._extractive = extractive
-        self._sent = sent
+    def __init__(self, reason: str = "") -> None:
         self._reason = reason
 
     async def prepare(
-        self, question: Question, sources: Sequence[Source], options: GenerationOptions = DEFAULT_OPTIONS
+        self,
+        question: Question,
+        sources: Sequence[Source],
+        passages: Passages,
+        options: GenerationOptions = DEFAULT_OPTIONS,
     ) -> Generation:
         """See `Generator.prepare`."""
-        generation: Generation = ExtractiveGeneration(self._extractive, question, sources, self._sent)
+        generation: Generation = QuotesGeneration(
+            quoted(passages.quotes, question.text, at_risk=question.risk.level.needs_notice)
+        )
         return ExplainedGeneration(NOT_ASKED.format(reason=self._reason), generation) if self._reason else generation
 
 
-class ExtractiveGeneration:
-    """An answer of quotes that are still to be selected."""
+class QuotesGeneration:
+    """An answer of quotes: an introduction, and a part for each."""
 
-    def __init__(
-        self, extractive: ExtractiveAnswerer, question: Question, sources: Sequence[Source], sent: SentRecord
-    ) -> None:
-        self._extractive = extractive
-        self._question = question
-        self._sources = sources
-        self._sent = sent
+    def __init__(self, parts: Sequence[str]) -> None:
+        self._parts = parts
 
     async def run(self, deadline: float, *, streamed: bool) -> AsyncGenerator[str | GenerationResult]:
         """See `Generation.run`."""
-        parts = await self._quotes(deadline)
-        for part in parts if streamed else ["".join(parts)]:
+        for part in self._parts if streamed else ["".join(self._parts)]:
             yield part
         # Each quote is cited, and the introduction makes no claims.
         yield GenerationResult(
-            EXTRACTIVE_MODEL, grounding=Grounding(grounded=len(parts) > 1), own_text="".join(parts[1:])
+            EXTRACTIVE_MODEL, grounding=Grounding(grounded=len(self._parts) > 1), own_text="".join(self._parts[1:])
         )
-
-    async def _quotes(self, deadline: float) -> list[str]:
-        try:
-            query = self._question.standalone or self._question.text
-            with recorded_texts() as texts:
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        return await self._extractive.answer(query, self._sources, self._question.risk)
-                finally:
-                    self._sent.add_embedded(texts)
-        except TimeoutError as error:
-            message = "The embedding model, which selects the quotes, did not answer in time."
-            raise LanguageModelError(FailureKind.TIMEOUT, message) from error
-        except EmbedderError as error:
-            message = "The embedding model, which selects the quotes, is unavailable."
-            raise LanguageModelError(FailureKind.UNAVAILABLE, message) from error
 
 
 class ExplainedGeneration:

@@ -6,7 +6,7 @@ from typing import Final
 
 from mh_common.sentences import sentence_spans
 
-from rag_api.answers.extractive import is_substantive
+from rag_api.passages.stretches import is_substantive
 
 CITATION: Final = re.compile(r"\[\d+\]")
 # "… at night. [1] Then …": the citation belongs to the sentence before it.

@@ -6,14 +6,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from mh_common.egress import OPENAI_URL, Recipient
-from mh_common.embeddings import Embedder
 from mh_common.identifiers import Recognizer
 from mh_common.models import PhiMode
 from mh_common.outgoing import OutgoingTexts
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from pydantic import SecretStr
 
-from rag_api.answers.extractive import ExtractiveAnswerer
 from rag_api.answers.generators import ExtractiveGenerator, Generator, LLMGenerator
 from rag_api.answers.instrumented import InstrumentedLanguageModel
 from rag_api.answers.llm import LanguageModel, OpenAILanguageModel, SamplingParams
@@ -21,7 +19,6 @@ from rag_api.answers.prompts import Prompts, make_environment
 from rag_api.answers.query_rewriting import LLMQueryRewriter, QueryRewriter, RuleBasedQueryRewriter
 from rag_api.answers.sent import RecordingLanguageModel, SentRecord
 from rag_api.answers.tokens import make_token_counter
-from rag_api.safety.screening import ScreeningService
 from rag_api.settings import Settings
 
 PLATFORM_MODEL = "mental-health"
@@ -49,10 +46,8 @@ class LanguageModels:
     Args:
         settings: the service's settings.
         client: made by `make_client`; the caller closes it.
-        embedder: selects quotes; the one used for search, whose cache has the question.
-        embedding_server: who gets the texts that it embeds.
+        embedding: who gets the texts that are embedded, and the name of the embedding model.
         recognizer: finds identifiers in texts for the language model.
-        screening: tells which conversations speak of a risk.
 
     Attributes:
         recipient: the language model's server.
@@ -65,16 +60,13 @@ class LanguageModels:
         self,
         settings: Settings,
         client: AsyncOpenAI,
-        embedder: Embedder,
-        embedding_server: Recipient,
+        embedding: tuple[Recipient, str],
         recognizer: Recognizer,
-        screening: ScreeningService,
     ) -> None:
         self._settings = settings.openai
         self._time_limit = settings.answers.time_limit
         self._client = client
-        self._extractive = ExtractiveAnswerer(embedder, screening)
-        self._embedding = embedding_server, embedder.model
+        self._embedding = embedding
         self._recognizer = recognizer
         self.recipient = settings.language_model_server
         self.may_be_asked = settings.may_ask_language_model
@@ -128,7 +120,7 @@ class LanguageModels:
         """Return backends for one request that use this language model."""
         sent, outgoing = SentRecord(self._embedding), self.outgoing()
         recorded = RecordingLanguageModel(language_model, self.recipient, sent)
-        quotes = ExtractiveGenerator(self._extractive, sent)
+        quotes = ExtractiveGenerator()
         return AnswerBackends(
             LLMQueryRewriter(recorded, self.prompts, outgoing),
             LLMGenerator(recorded, self.prompts, outgoing, quotes),
@@ -137,8 +129,7 @@ class LanguageModels:
 
     def quotes(self, reason: str = "") -> AnswerBackends:
         """Return backends for one request that need no language model; the answer says the reason, if there is one."""
-        sent = SentRecord(self._embedding)
-        return AnswerBackends(RuleBasedQueryRewriter(), ExtractiveGenerator(self._extractive, sent, reason), sent)
+        return AnswerBackends(RuleBasedQueryRewriter(), ExtractiveGenerator(reason), SentRecord(self._embedding))
 
     def _openai(self, client: AsyncOpenAI, name: str) -> OpenAILanguageModel:
         store_false = self._settings.store_false

@@ -16,7 +16,7 @@ from rag_api.answers.context import BOUNDARY_TOKENS, CHARACTERS_PER_TOKEN, Excer
 from rag_api.answers.markup import strip_invisible
 from rag_api.answers.tokens import TokenCounter, count_tokens, utf8_size
 
-VERSION: Final = "3"
+VERSION: Final = "4"
 """Version of all templates; increase it when a template changes after a release."""
 
 MESSAGE_TOKENS: Final = 16

@@ -63,10 +63,15 @@ async def answer(body: AnswerRequest, request: Request, state: State, user: User
     When a language model's text is complete, each of its sentences is compared with the sources that it cites:
     `checked_sentences` in `done` says which ones they do not seem to support. The comparison is rough.
 
-    Without an API key for a language model, the answer quotes sentences of the conversations (`model` is `extractive`).
-    If nothing relevant is found, the answer says so (`model` is `none`). If the language model is down (502), too slow
-    (504) or refuses to answer (503), the problem document includes the `sources`. A notice of risk is in every problem
-    document that follows it, as `risk` and `risk_notice`.
+    Without an API key for a language model, the answer quotes passages of the conversations (`model` is `extractive`):
+    what counselors advised, and how they explained it. If no passage is close enough to the question, it says so, and
+    the sources may still be worth reading. If nothing relevant is found, the answer says so (`model` is `none`).
+
+    Passages are looked for in the `top_k` best hits and in further answers to the best questions. Such a further answer
+    is among the sources if it is quoted, so there can be more than `top_k` of them.
+
+    If the language model is down (502), too slow (504) or refuses to answer (503), the problem document includes the
+    `sources`. A notice of risk is in every problem document that follows it, as `risk` and `risk_notice`.
     """
     media_type = negotiate_media_type(request, (JSON, EVENT_STREAM))
     try:

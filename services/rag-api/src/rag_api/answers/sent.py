@@ -25,9 +25,9 @@ class SentRecord:
         texts = [SentMessage(role=message.role, content=message.content) for message in messages]
         self._add(recipient, model, texts)
 
-    def add_embedded(self, texts: Sequence[str]) -> None:
-        """Add the texts that an embedding server got; there may be none."""
-        if texts:
+    def add_embedded(self, requests: Sequence[Sequence[str]]) -> None:
+        """Add the texts of each request that an embedding server got; there may be none."""
+        for texts in requests:
             self._add(*self._embedding, [SentMessage(role="input", content=text) for text in texts])
 
     def _add(self, recipient: Recipient, model: str, messages: list[SentMessage]) -> None:

@@ -10,7 +10,8 @@ from typing import Final
 from uuid import UUID, uuid4
 
 import structlog
-from mh_common.embeddings.sent import recorded_texts
+from mh_common.embeddings import EmbedderError
+from mh_common.embeddings.sent import recorded_requests
 from mh_common.errors import DomainError
 from mh_common.languages import language_of
 from mh_common.models import (
@@ -35,7 +36,6 @@ from mh_common.models import (
 )
 
 from rag_api import metrics
-from rag_api.answers.extractive import EXTRACTIVE_MODEL
 from rag_api.answers.generators import (
     DEFAULT_OPTIONS,
     NO_MODEL,
@@ -49,11 +49,13 @@ from rag_api.answers.generators import (
 from rag_api.answers.language_models import AnswerBackends
 from rag_api.answers.llm import FailureKind, LanguageModelError
 from rag_api.answers.query_rewriting import QueryRewriter, StandaloneQuery
+from rag_api.answers.quoting import EXTRACTIVE_MODEL
 from rag_api.answers.records import AnswerRecord, RecordedHit, RecordQueue
 from rag_api.answers.sent import SentRecord
 from rag_api.answers.support import SupportCheck
+from rag_api.passages.finder import PassageFinder, Passages
 from rag_api.safety.notice import risk_remark
-from rag_api.safety.screening import ScreeningService, notice_in_errors
+from rag_api.safety.screening import ScreeningService, notice_in_errors, screened_beside
 from rag_api.search.service import SearchService
 from rag_api.settings import AnswersSettings
 
@@ -61,6 +63,11 @@ log = structlog.get_logger(__name__)
 
 ANSWER_COMPLETED: Final = "answer_completed"
 ANSWER_FAILED: Final = "answer_failed"
+
+BEST_QUESTIONS: Final = 3
+"""Hits whose further answers are looked through for passages."""
+OTHER_ANSWERS: Final = 10
+"""Further answers that are looked through."""
 
 NOTHING_FOUND: Final = (
     "Nothing relevant was found: no indexed conversation is similar to this question, so there is nothing to base an "
@@ -100,6 +107,16 @@ _ERRORS: Final[dict[FailureKind, type[AnswerError]]] = {
 
 
 @dataclass(frozen=True)
+class Found:
+    """What was searched for a question, when the search began (`time.perf_counter`), and what was found."""
+
+    query: StandaloneQuery
+    rewritten: float
+    search: SearchRequest
+    result: SearchResult
+
+
+@dataclass(frozen=True)
 class PendingAnswer:
     """An answer whose sources are found and whose text is still to be generated."""
 
@@ -108,9 +125,10 @@ class PendingAnswer:
     question: str
     risk: AnswerRisk
     disclaimer: str
-    query: StandaloneQuery
-    search: SearchRequest
-    result: SearchResult
+    found: Found
+    hits: Sequence[SearchHit]
+    """The sources: the hits of the search, and further answers to their questions that are quoted."""
+
     generation: Generation
     deadline: float
     started: float
@@ -126,10 +144,10 @@ class PendingAnswer:
         """What is known of the answer before it is generated."""
         return AnswerSources(
             answer_id=self.answer_id,
-            sources=[_source(hit) for hit in self.result.hits],
-            standalone_query=self.query.text,
-            query_origin=self.query.origin,
-            index_rebuilding=self.result.index_rebuilding,
+            sources=[_source(hit) for hit in self.hits],
+            standalone_query=self.found.query.text,
+            query_origin=self.found.query.origin,
+            index_rebuilding=self.found.result.index_rebuilding,
             notice=self.disclaimer,
         )
 
@@ -156,6 +174,7 @@ class AnswerService:
 
     Args:
         search: finds the conversations.
+        passages: finds what is worth reading in them.
         make_backends: makes the backends of a request that brings none of its own.
         screening: screens questions and answers for risk.
         support: holds the sentences of a language model against what they cite.
@@ -166,6 +185,7 @@ class AnswerService:
     def __init__(
         self,
         search: SearchService,
+        passages: PassageFinder,
         make_backends: Callable[[], AnswerBackends],
         screening: ScreeningService,
         support: SupportCheck,
@@ -173,6 +193,7 @@ class AnswerService:
         records: RecordQueue | None = None,
     ) -> None:
         self._search = search
+        self._passages = passages
         self._make_backends = make_backends
         self._screening = screening
         self._support = support
@@ -211,31 +232,31 @@ class AnswerService:
         backends = backends or self._make_backends()
         started = time.perf_counter()
         deadline = asyncio.get_running_loop().time() + self._settings.time_limit
-        # Before anything that can fail or take long.
-        risk = await self._screening.screen_question(request.question, request.conversation_history)
-        query = await self._standalone_query(request, deadline, backends.query_rewriter)
-        rewritten = time.perf_counter()
-        search = self._search_request(query.text, request.top_k)
-        with recorded_texts() as embedded:
-            result = await self._search.search(search, screened=risk)
-        backends.sent.add_embedded(embedded)
-        question = Question(request.question, query.text if query.text != request.question else None, risk.risk)
+        screening = self._screening.screen_question(request.question, request.conversation_history)
+        with recorded_requests() as embedded:
+            try:
+                risk, found = await screened_beside(screening, self._find(request, deadline, backends.query_rewriter))
+                with notice_in_errors(risk):
+                    hits, passages = await self._find_passages(found, risk.risk, deadline)
+            finally:
+                backends.sent.add_embedded(embedded)
+        standalone = found.query.text if found.query.text != request.question else None
+        question = Question(request.question, standalone, risk.risk)
         with notice_in_errors(risk):
-            generation = await _prepare_generation(backends.generator, question, result.hits, options)
+            generation = await _prepare_generation(backends.generator, question, hits, passages, options)
         return PendingAnswer(
             answer_id=uuid4(),
             user=user,
             question=request.question,
             risk=risk,
             disclaimer=self._screening.disclaimer(risk.risk),
-            query=query,
-            search=search,
-            result=result,
+            found=found,
+            hits=hits,
             generation=generation,
             deadline=deadline,
             started=started,
-            rewrite_ms=_ms(rewritten - started),
-            search_ms=_ms(time.perf_counter() - rewritten),
+            rewrite_ms=_ms(found.rewritten - started),
+            search_ms=_ms(time.perf_counter() - found.rewritten),
             sent=backends.sent,
             show_sent=request.show_sent,
         )
@@ -258,6 +279,38 @@ class AnswerService:
             # The risk and the sources were sent already.
             error.members, error.args = {}, (error.reason,)
             raise
+
+    async def _find(self, request: AnswerRequest, deadline: float, query_rewriter: QueryRewriter) -> Found:
+        query = await self._standalone_query(request, deadline, query_rewriter)
+        rewritten = time.perf_counter()
+        search = self._search_request(query.text, request.top_k)
+        return Found(query, rewritten, search, await self._search.search_unscreened(search))
+
+    async def _find_passages(self, found: Found, risk: Risk, deadline: float) -> tuple[list[SearchHit], Passages]:
+        """Return the sources and their passages.
+
+        Passages are looked for in all answers to the best questions; answers that are no hits are sources if quoted.
+
+        Raises:
+            AnswerError: a subclass of it; the embedding model, which chooses the passages, fails or takes too long.
+        """
+        query, hits = found.query.text, found.result.hits
+        if not hits:
+            return [], Passages()
+        try:
+            async with asyncio.timeout_at(deadline):
+                others = await self._search.other_answers(query, hits[:BEST_QUESTIONS], OTHER_ANSWERS)
+                candidates = [*hits, *others]
+                passages = await self._passages.find(query, [_source(hit) for hit in candidates], risk)
+        except TimeoutError as error:
+            message = "The embedding model, which chooses the passages, did not answer in time."
+            raise AnswerTimeoutError(message, [_source(hit) for hit in hits]) from error
+        except EmbedderError as error:
+            message = "The embedding model, which chooses the passages, is unavailable."
+            raise AnswerUnavailableError(message, [_source(hit) for hit in hits]) from error
+        quoted = {one.source for one in passages.quotes}
+        kept = [number for number in range(1, len(candidates) + 1) if number <= len(hits) or number in quoted]
+        return [candidates[number - 1] for number in kept], passages.renumbered(kept)
 
     def _search_request(self, query: str, limit: int) -> SearchRequest:
         return SearchRequest(
@@ -311,8 +364,8 @@ class AnswerService:
         if not generated.cited_texts:
             return Review(risk)
         started = time.perf_counter()
-        known = f"{pending.question}\n{pending.query.text}"
-        with recorded_texts() as embedded:
+        known = f"{pending.question}\n{pending.found.query.text}"
+        with recorded_requests() as embedded:
             sentences = await self._support.check(generated.own_text, generated.cited_texts, known)
         pending.sent.add_embedded(embedded)
         return Review(risk, sentences, language_of(generated.own_text), check_ms=_ms(time.perf_counter() - started))
@@ -327,7 +380,7 @@ class AnswerService:
     ) -> tuple[AnswerUsage, AnswerDone]:
         total_ms = _ms(time.perf_counter() - pending.started)
         usage_event = AnswerUsage(
-            usage=pending.query.usage + generated.usage,
+            usage=pending.found.query.usage + generated.usage,
             latency_ms=AnswerLatency(
                 condense=pending.rewrite_ms,
                 search=pending.search_ms,
@@ -357,8 +410,8 @@ class AnswerService:
             ANSWER_COMPLETED,
             answer_id=str(pending.answer_id),
             model=done.model,
-            sources=len(pending.result.hits),
-            query_origin=pending.query.origin,
+            sources=len(pending.hits),
+            query_origin=pending.found.query.origin,
             grounded=done.grounded,
             risk=pending.risk.risk.level.value,
             left_out=len(done.left_out),
@@ -374,11 +427,15 @@ class AnswerService:
 
 
 async def _prepare_generation(
-    generator: Generator, question: Question, hits: Sequence[SearchHit], options: GenerationOptions
+    generator: Generator,
+    question: Question,
+    hits: Sequence[SearchHit],
+    passages: Passages,
+    options: GenerationOptions,
 ) -> Generation:
     if not hits:
         return FixedGeneration(NOTHING_FOUND)
-    return await generator.prepare(question, [_source(hit) for hit in hits], options)
+    return await generator.prepare(question, [_source(hit) for hit in hits], passages, options)
 
 
 def _record(pending: PendingAnswer, text: str, usage_event: AnswerUsage, done: AnswerDone) -> AnswerRecord:
@@ -386,11 +443,11 @@ def _record(pending: PendingAnswer, text: str, usage_event: AnswerUsage, done: A
         answer_id=pending.answer_id,
         user=pending.user,
         question=pending.question,
-        standalone_query=pending.query.text,
-        filters=pending.search.model_dump(
+        standalone_query=pending.found.query.text,
+        filters=pending.found.search.model_dump(
             mode="json", exclude={"query", "limit", "plain_query"}, exclude_defaults=True
         ),
-        hits=tuple(RecordedHit(hit.id, hit.version, hit.score) for hit in pending.result.hits),
+        hits=tuple(RecordedHit(hit.id, hit.version, hit.score) for hit in pending.hits),
         answer=text,
         model=done.model,
         prompt_version=done.prompt_version,

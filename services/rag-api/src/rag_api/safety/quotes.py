@@ -1,6 +1,7 @@
 """Which sentences of a conversation may be quoted: they were written for another person, and stand alone."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from mh_common.advice import unsafe_advice
@@ -11,14 +12,24 @@ from rag_api.safety.crisis_words import names_a_contact, points_to_safety
 # "You said you are alone": true of the person who asked then, and not of this patient.
 _OF_THE_OTHER: Final = any_of(
     r"\byou(?:['\u2019]ve| have)? (?:\w+ )?(?:said|mention(?:ed)?|wrote|stated?|told (?:me|us)|described?|indicated?|"
-    r"noted|shared|reported?|posted|explained)\b(?! (?:no|yes|so|sorry|goodbye|hello|hi|anything|nothing)\b)"
+    r"noted|shared|reported?|posted|explained)\b(?! (?:no|yes|so|sorry|goodbye|hello|hi|anything|nothing)\b)",
+    r"\bin your (?:(?:specific|particular|own) )?(?:example|case|situation)\b",
+    r"\bby your own admission\b",
+)
+# Explanations that no counselor can rely on.
+_ESOTERIC: Final = any_of(
+    r"\b(?:previous|past|former|earlier) (?:life|lives|incarnations?)\b(?! (?:experience|event|stress|with|together))",
+    r"\b(?:reincarnat\w*|karm(?:a|ic)|horoscopes?|astrolog\w*|chakras?|your aura|spirit guides?)\b",
 )
 _QUESTION: Final = re.compile(r"[?\u00bf\uff1f]\W*$")
 
 
-def may_be_quoted(sentence: str) -> bool:
-    """Return whether a sentence may be quoted in an answer to any question."""
-    return unsafe_advice(sentence) is None and _OF_THE_OTHER.search(sentence.lower()) is None
+@lru_cache(maxsize=4096)
+def may_be_passed_on(sentence: str, *, at_risk: bool = False) -> bool:
+    """Return whether a sentence may be passed on: to a reader or, `at_risk` or not, to a language model."""
+    lower = sentence.lower()
+    is_idle = _OF_THE_OTHER.search(lower) or _ESOTERIC.search(lower)
+    return not is_idle and unsafe_advice(sentence, at_risk=at_risk) is None
 
 
 def may_be_quoted_at_risk(sentence: str) -> bool:

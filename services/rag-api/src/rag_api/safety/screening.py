@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import structlog
 from mh_common.errors import DomainError
@@ -14,6 +14,8 @@ from mh_common.risk import RiskScreener
 
 from rag_api import metrics
 from rag_api.safety.notice import Notices, ScreenedText, disclaimer
+
+Found = TypeVar("Found")
 
 log = structlog.get_logger(__name__)
 
@@ -91,6 +93,25 @@ class ScreeningService:
 
     def _failure(self) -> RiskNotice | None:
         return None if self._screener is None else self._notices.failure()
+
+
+async def screened_beside(
+    screening: Coroutine[Any, Any, AnswerRisk], work: Awaitable[Found]
+) -> tuple[AnswerRisk, Found]:
+    """Do the work while its question is screened; return what was noticed, and what the work returns.
+
+    Both take a model and some ten milliseconds, and the work also waits for others. Its errors get the notice of risk.
+    """
+    task = asyncio.create_task(screening)
+    try:
+        found = await work
+    except DomainError:
+        with notice_in_errors(await task):
+            raise
+    except BaseException:
+        task.cancel()
+        raise
+    return await task, found
 
 
 @contextmanager

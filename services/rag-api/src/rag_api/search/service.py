@@ -4,7 +4,7 @@ Only stale matches cause another iteration, to find replacements.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,6 @@ from mh_common import vector_index as fields
 from mh_common.embeddings import Embedder
 from mh_common.errors import NotFoundError
 from mh_common.models import (
-    AnswerRisk,
     Conversation,
     Explanation,
     GroupBy,
@@ -26,7 +25,7 @@ from mh_common.models import (
 )
 
 from rag_api import metrics
-from rag_api.safety.screening import ScreeningService, notice_in_errors
+from rag_api.safety.screening import ScreeningService, screened_beside
 from rag_api.search.filters import And, Condition, In, condition_from_request
 from rag_api.search.highlights import highlights, query_stems
 from rag_api.search.hydration import HydratedHit, Hydrator
@@ -89,36 +88,25 @@ class SearchService:
         """Hybrid-mode score below which even the best hit counts as irrelevant; None if it is unknown."""
         return self._ranker.threshold(SearchMode.HYBRID)
 
-    async def search(
-        self,
-        request: SearchRequest,
-        extra_condition: Condition = And(),  # noqa: B008 - frozen
-        screened: AnswerRisk | None = None,
-    ) -> SearchResult:
+    async def search(self, request: SearchRequest, extra_condition: Condition = And()) -> SearchResult:  # noqa: B008 - frozen
         """Return the best hits, highest score first, equal scores by id; all of them satisfy `extra_condition`.
 
-        The query is screened for risk first, unless `screened` says what was noticed in the question behind it.
+        The query is screened for risk meanwhile.
 
         Raises:
             QuerySyntaxError: the query has a syntax error.
             QueryRejectedError: the embedding model rejects the query.
             UnavailableError: the embedder, the index or the conversations API is down; the message says which. Errors
-                have the notice of risk, if there is one, as members.
+                but of syntax have the notice of risk, if there is one, as members.
         """
-        parsed = ParsedQuery(request.query, And()) if request.plain_query else parse_query(request.query)
-        noticed = screened or await self._screening.screen_question(request.query)
-        parameters = SearchParameters(
-            text=parsed.text,
-            condition=And([parsed.condition, condition_from_request(request), extra_condition]),
-            mode=request.mode,
-            limit=request.limit,
-            threshold=request.similarity_threshold or 0.0,
-            grouped=request.group_by is GroupBy.QUESTION,
-            explain=request.explain,
-        )
-        with notice_in_errors(noticed):
-            found = await self._run(parameters)
+        parameters = _parameters(request, extra_condition)
+        screening = self._screening.screen_question(request.query)
+        noticed, found = await screened_beside(screening, self._run(parameters))
         return found.model_copy(update=dict(noticed))
+
+    async def search_unscreened(self, request: SearchRequest, extra_condition: Condition = And()) -> SearchResult:  # noqa: B008 - frozen
+        """Return the best hits like `search`, for a caller who screens the question. Raises what `search` raises."""
+        return await self._run(_parameters(request, extra_condition))
 
     async def find(self, conversation_id: int) -> Conversation | None:
         """Return the current version of a conversation; None if it does not exist.
@@ -145,6 +133,19 @@ class SearchService:
         return await self._run(
             SearchParameters(text, same, SearchMode.HYBRID, limit, threshold, grouped=True, explain=False)
         )
+
+    async def other_answers(self, query: str, hits: Sequence[SearchHit], limit: int) -> list[SearchHit]:
+        """Return further answers to the questions of these hits, those closest to the query first.
+
+        Raises:
+            QueryRejectedError, UnavailableError: as in `search`.
+        """
+        questions = [fields.question_hash(hit.question) for hit in hits]
+        same = And([In(fields.QUESTION_HASH, questions), In(fields.ID, [hit.id for hit in hits], negated=True)])
+        found = await self._run(
+            SearchParameters(query, same, SearchMode.HYBRID, limit, 0.0, grouped=False, explain=False)
+        )
+        return found.hits
 
     async def _run(self, parameters: SearchParameters) -> SearchResult:
         started = time.perf_counter()
@@ -199,6 +200,19 @@ class SearchService:
             if selection.is_complete:
                 break
         return selection.best()
+
+
+def _parameters(request: SearchRequest, extra_condition: Condition = And()) -> SearchParameters:  # noqa: B008 - frozen
+    parsed = ParsedQuery(request.query, And()) if request.plain_query else parse_query(request.query)
+    return SearchParameters(
+        text=parsed.text,
+        condition=And([parsed.condition, condition_from_request(request), extra_condition]),
+        mode=request.mode,
+        limit=request.limit,
+        threshold=request.similarity_threshold or 0.0,
+        grouped=request.group_by is GroupBy.QUESTION,
+        explain=request.explain,
+    )
 
 
 def _hit(found: HydratedHit, stems: frozenset[str], explanation: Explanation | None) -> SearchHit:

@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import APIRouter
 from mh_common import vector_index as fields
 from mh_common.fields import join_names
-from mh_common.models import AnswerRisk, ConversationMetadata, SearchHit, SearchRequest
+from mh_common.models import ConversationMetadata, SearchHit, SearchRequest
 
 from rag_api.dependencies import State
 from rag_api.integrations.links import PublicUrl, conversation_link
@@ -20,6 +20,7 @@ from rag_api.integrations.openai.vector_stores.models import (
     StoreSearchRequest,
     StoreSearchResult,
 )
+from rag_api.safety.screening import screened_beside
 from rag_api.search.filters import And, Condition
 from rag_api.search.service import SearchService
 
@@ -55,14 +56,14 @@ async def search(
         raise UnknownResourceError(message, "vector_store_id", "vector_store_not_found")
     queries = [body.query] if isinstance(body.query, str) else body.query
     condition = to_condition(body.filters) if body.filters else And()
-    noticed = await state.screening.screen_question("\n".join(queries))
-    hits = await _hits(state.search, body, queries, condition, noticed)
+    screening = state.screening.screen_question("\n".join(queries))
+    noticed, hits = await screened_beside(screening, _hits(state.search, body, queries, condition))
     data = [_result(hit, public_url) for hit in hits]
     return StoreSearchPage(search_query=queries, data=data, **dict(noticed))
 
 
 async def _hits(
-    service: SearchService, body: StoreSearchRequest, queries: list[str], condition: Condition, noticed: AnswerRisk
+    service: SearchService, body: StoreSearchRequest, queries: list[str], condition: Condition
 ) -> list[SearchHit]:
     """Return the best hits of all queries, one for each distinct question; for a single query in its order."""
     found: list[SearchHit] = []
@@ -73,7 +74,7 @@ async def _hits(
             limit=body.max_num_results,
             similarity_threshold=body.ranking_options.score_threshold if body.ranking_options else None,
         )
-        found += (await service.search(request, condition, noticed)).hits
+        found += (await service.search_unscreened(request, condition)).hits
     if len(queries) > 1:
         found.sort(key=lambda hit: (-hit.score, hit.id))
     best: dict[int, SearchHit] = {}

@@ -1,0 +1,1 @@
+"""Development of the passages that answers quote."""

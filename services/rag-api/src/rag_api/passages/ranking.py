@@ -1,0 +1,155 @@
+"""Ranking of stretches: how likely it is that a counselor can use one for a question.
+
+The probability is a logistic function of the features below. `mh_devtools.passages.fit_weights` fits the weights to
+stretches that were rated.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import mul
+from typing import Final, NamedTuple
+
+import numpy as np
+from mh_common.stemming import words_of
+
+from rag_api.passages.kinds import Kind, Kinds, Vectors
+from rag_api.passages.relations import people_in, somebodys_people_in
+from rag_api.passages.stretches import Stretch
+from rag_api.search.views import query_views
+
+
+class Features(NamedTuple):
+    """What is known of a stretch and a question.
+
+    Attributes:
+        client: cosine similarity to the question as the client would put it.
+        words: share of the words of the question that say something and occur in it, or words that mean the same.
+        source: the score of its source for the question, from 0 to 1.
+        worth: probability that it is advice or an explanation, the mean of its sentences.
+        empty: highest probability of a sentence that it is filler or a question.
+        strangers: number of relations ("your husband") that it takes for granted and the question does not name.
+    """
+
+    client: float
+    words: float
+    source: float
+    worth: float
+    empty: float
+    strangers: float
+
+
+class Limits(NamedTuple):
+    """Which stretches may be quoted.
+
+    Attributes:
+        floor: the least usefulness, from 0 to 1.
+        below_best: how much less useful than the best one another one may be.
+    """
+
+    floor: float
+    below_best: float
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the features, what is added to them, and the limits for what may be quoted."""
+
+    of: Features
+    offset: float
+    limits: Limits
+
+    def usefulness(self, found: Features) -> float:
+        """Return the probability that a stretch with these features is useful."""
+        return 1 / (1 + math.exp(-(self.offset + sum(map(mul, self.of, found)))))
+
+
+UNKNOWN_MODEL: Final = Weights(
+    of=Features(client=8.0, words=0.0, source=0.0, worth=0.0, empty=0.0, strangers=-2.0),
+    offset=-4.0,
+    limits=Limits(floor=0.0, below_best=1.0),
+)
+"""For embedding models whose similarities are not known: it orders, and leaves nothing out."""
+
+MODEL_WEIGHTS: Final[Mapping[str, Weights]] = {
+    "all-MiniLM-L6-v2": Weights(
+        of=Features(client=0.4, words=2.2, source=1.6, worth=0.9, empty=-1.1, strangers=-1.5),
+        offset=-2.7,
+        limits=Limits(floor=0.3, below_best=0.2),
+    ),
+}
+"""By embedding model, whose cosine similarities are distributed in their own way."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question.
+
+    Attributes:
+        typed: the vector of it as typed.
+        as_client: the vector of it as the client would put it.
+        concepts: for each word that says something, the stems of which one must occur.
+        people: the relations that it names.
+    """
+
+    typed: Vectors
+    as_client: Vectors
+    concepts: tuple[tuple[str, ...], ...]
+    people: frozenset[str]
+
+    @classmethod
+    def of(cls, text: str, typed: Vectors, as_client: Vectors) -> "Query":
+        """Return the question with this text and these vectors."""
+        return cls(typed, as_client, query_views(text).concepts, people_in(text))
+
+
+def features(
+    query: Query,
+    found: Sequence[Stretch],
+    scores: Mapping[int, float],
+    vectors: Mapping[str, Vectors],
+    kinds: Mapping[str, Kinds],
+) -> list[Features]:
+    """Return the features of stretches.
+
+    Args:
+        query: the question.
+        found: the stretches.
+        scores: the score of each source, by number.
+        vectors: the vector of each sentence, of unit length.
+        kinds: the probability of each kind of sentence, by sentence.
+    """
+    return [_features(query, one, scores[one.source], vectors, kinds) for one in found]
+
+
+def _features(
+    query: Query,
+    stretch: Stretch,
+    score: float,
+    vectors: Mapping[str, Vectors],
+    kinds: Mapping[str, Kinds],
+) -> Features:
+    vector = stretch_vector(stretch, vectors)
+    stems = {word.stem for word in words_of(stretch.text)}
+    of = [kinds[sentence] for sentence in stretch.sentences]
+    return Features(
+        client=float(vector @ query.as_client),
+        words=sum(not stems.isdisjoint(one) for one in query.concepts) / max(1, len(query.concepts)),
+        source=score,
+        worth=float(np.mean([one[Kind.ADVICE] + one[Kind.EXPLANATION] for one in of])),
+        empty=max(one[Kind.FILLER] + one[Kind.QUESTION] for one in of),
+        strangers=float(len(somebodys_people_in(stretch.text) - query.people)),
+    )
+
+
+def stretch_vector(stretch: Stretch, vectors: Mapping[str, Vectors]) -> Vectors:
+    """Return the vector of a stretch: the mean of its sentences' by length, normalised."""
+    total = sum(
+        (len(sentence) * vectors[sentence] for sentence in stretch.sentences), start=np.zeros(1, dtype=np.float32)
+    )
+    return total / max(float(np.linalg.norm(total)), 1e-9)
+
+
+def weights_of(model: str) -> Weights:
+    """Return the weights for an embedding model; for one that is not known, without a floor."""
+    return MODEL_WEIGHTS.get(model, UNKNOWN_MODEL)
