@@ -236,6 +236,7 @@ def test_advice_with_such_words_can_be_quoted(sentence: str) -> None:
         ("It can help to write things down.", True),
         ("If your partner drinks, wait until morning.", True),
         ("Some people decide not to tell.", True),
+        ("professionals and the crisis line", False),
         ("Hi Jo, this is a common issue in couples who live far from each other.", False),
     ],
 )

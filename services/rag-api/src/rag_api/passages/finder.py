@@ -16,7 +16,7 @@ from rag_api.passages.choosing import ALIKE, PassageKind, RatedStretch, choose, 
 from rag_api.passages.kinds import Kind, Kinds, Vectors, kinds_of
 from rag_api.passages.ranking import Query, features, stretch_vector, weights_of
 from rag_api.passages.shortlist import MAX_EMBEDDED, shortlist
-from rag_api.passages.stretches import MAX_LENGTH, Stretch, can_be_quoted, is_substantive, sentences_of, stretches
+from rag_api.passages.stretches import MAX_LENGTH, Stretch, can_be_quoted, can_begin, sentences_of, stretches
 from rag_api.safety.quotes import may_be_passed_on, may_be_quoted_at_risk
 from rag_api.safety.screening import ScreeningService
 from rag_api.search.views import as_client
@@ -117,7 +117,7 @@ class PassageFinder:
             if speaking[number - 1]
             for one in sentences_of(number, source.answer)
             if len(one.text) <= MAX_LENGTH
-            and is_substantive(one.text)
+            and can_begin(one.text)
             and can_be_quoted(one.text)
             and may_be_quoted_at_risk(one.text)
         ][:MAX_EMBEDDED]

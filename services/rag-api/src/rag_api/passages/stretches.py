@@ -81,6 +81,7 @@ _REFERS_FORWARD: Final = re.compile(
     r"|(?:can |may |might |will )?helps?|takes?)\b",
     re.IGNORECASE,
 )
+_SMALL_LETTER: Final = re.compile(r"\W*[a-z\u00df-\u00f6\u00f8-\u00ff]")
 _QUESTION: Final = re.compile(r"[?\u00bf\uff1f]\W*$")
 # What ends a sentence in scripts that have no spaces.
 _NO_SPACE_AFTER: Final = re.compile(r"[\u3002\uff61\uff01\uff1f][」』】\uff09”]*$")
@@ -167,9 +168,13 @@ def can_be_quoted(sentence: str) -> bool:
 
 
 def can_begin(sentence: str) -> bool:
-    """Return whether a stretch can begin with it: it says something, and refers to nothing before it."""
+    """Return whether a stretch can begin with it: it says something, and refers to nothing before it.
+
+    What begins with a small letter is an item of a list, or goes on.
+    """
     refers_back = _REFERS_BACK.match(sentence) and not _REFERS_FORWARD.match(sentence)
-    return is_substantive(sentence) and not refers_back and not _GREETING.match(sentence)
+    goes_on = refers_back or _GREETING.match(sentence) or _SMALL_LETTER.match(sentence)
+    return is_substantive(sentence) and not goes_on
 
 
 def can_end(sentence: str) -> bool:
