@@ -119,26 +119,39 @@ def features(
         vectors: the vector of each sentence, of unit length.
         kinds: the probability of each kind of sentence, by sentence.
     """
-    return [_features(query, one, scores[one.source], vectors, kinds) for one in found]
+    read = {text: _read(query, text, kinds[text]) for text in vectors}
+    return [
+        _features([read[text] for text in one.sentences], stretch_vector(one, vectors), query, scores[one.source])
+        for one in found
+    ]
 
 
-def _features(
-    query: Query,
-    stretch: Stretch,
-    score: float,
-    vectors: Mapping[str, Vectors],
-    kinds: Mapping[str, Kinds],
-) -> Features:
-    vector = stretch_vector(stretch, vectors)
-    stems = {word.stem for word in words_of(stretch.text)}
-    of = [kinds[sentence] for sentence in stretch.sentences]
+@dataclass(frozen=True)
+class _Sentence:
+    """What counts of a sentence: by number the concepts of the question that it has, strangers, and its kinds."""
+
+    concepts: frozenset[int]
+    strangers: frozenset[str]
+    kinds: Kinds
+
+
+def _read(query: Query, text: str, kinds: Kinds) -> _Sentence:
+    stems = {word.stem for word in words_of(text)}
+    concepts = frozenset(number for number, one in enumerate(query.concepts) if not stems.isdisjoint(one))
+    return _Sentence(concepts, somebodys_people_in(text) - query.people, kinds)
+
+
+def _features(sentences: Sequence[_Sentence], vector: Vectors, query: Query, score: float) -> Features:
+    shared = frozenset[int]().union(*(one.concepts for one in sentences))
+    strangers = frozenset[str]().union(*(one.strangers for one in sentences))
+    worth = [one.kinds[Kind.ADVICE] + one.kinds[Kind.EXPLANATION] for one in sentences]
     return Features(
         client=float(vector @ query.as_client),
-        words=sum(not stems.isdisjoint(one) for one in query.concepts) / max(1, len(query.concepts)),
+        words=len(shared) / max(1, len(query.concepts)),
         source=score,
-        worth=float(np.mean([one[Kind.ADVICE] + one[Kind.EXPLANATION] for one in of])),
-        empty=max(one[Kind.FILLER] + one[Kind.QUESTION] for one in of),
-        strangers=float(len(somebodys_people_in(stretch.text) - query.people)),
+        worth=sum(worth) / len(worth),
+        empty=max(one.kinds[Kind.FILLER] + one.kinds[Kind.QUESTION] for one in sentences),
+        strangers=float(len(strangers)),
     )
 
 
