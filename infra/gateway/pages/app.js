@@ -454,7 +454,7 @@ async function search(fields) {
 
 function outcome({ hits, relevance_threshold: threshold }) {
   if (!hits.length) return "Nothing found.";
-  if (threshold !== null && hits[0].score < threshold) return "Nothing relevant found. The closest conversations:";
+  if (threshold !== null && hits[0].relevance < threshold) return "Nothing relevant found. The closest conversations:";
   return hits.length === 1 ? "One conversation found." : `The ${hits.length} closest conversations, best match first.`;
 }
 

@@ -10,8 +10,8 @@ from mh_common.models import Answer, AnswerLatency, CheckedSentence, Risk, RiskL
 
 NOTICE = RiskNotice(summary="Act first.", questions=[], helplines=[])
 SOURCES = [
-    Source(id=1, question="q", answer="Rise at the same\nhour. Do not nap.", score=0.5),
-    Source(id=2, question="q", answer="Write worries down.", score=0.4),
+    Source(id=1, question="q", answer="Rise at the same\nhour. Do not nap.", score=0.5, relevance=0.5),
+    Source(id=2, question="q", answer="Write worries down.", score=0.4, relevance=0.4),
 ]
 
 

@@ -38,7 +38,7 @@ ROW = Conversation(id=7, version=2, created_at=NOW, updated_at=NOW, index_status
 
 SUGGESTION = Answer(
     answer="Sleep [1].",
-    sources=[Source(id=7, question="q", answer="a", score=0.5)],
+    sources=[Source(id=7, question="q", answer="a", score=0.5, relevance=0.5)],
     model="extractive",
     usage=Usage(),
     answer_id=UUID(int=7),

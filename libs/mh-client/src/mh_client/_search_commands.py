@@ -77,7 +77,7 @@ def _print(result: SearchResult, *, as_json: bool) -> None:
         _print_hit(hit)
     if not result.hits:
         print_text("Nothing found.")
-    elif result.relevance_threshold is not None and result.hits[0].score < result.relevance_threshold:
+    elif result.relevance_threshold is not None and result.hits[0].relevance < result.relevance_threshold:
         print_text("None of these results seems relevant.")
 
 

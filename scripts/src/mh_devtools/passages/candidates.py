@@ -69,7 +69,7 @@ async def candidates(
     choice = random.Random(1)
     for question in questions:
         hits = (await client.search(question, plain_query=True, group_by=GroupBy.QUESTION, limit=QUESTIONS)).hits
-        sources = [Source(id=hit.id, question=hit.question, answer=hit.answer, score=hit.score) for hit in hits]
+        sources = [Source.model_validate(hit, from_attributes=True) for hit in hits]
         ranked = distinct(sorted(await finder.rate(question, sources), key=lambda one: -one.usefulness))
         others = ranked[BEST:FURTHER]
         for one in [*ranked[:BEST], *choice.sample(others, min(OTHERS, len(others)))]:

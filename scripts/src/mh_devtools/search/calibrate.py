@@ -1,125 +1,192 @@
-"""Measures the distribution of a running platform's scores, and prints the settings that turn them into likelihoods.
+"""Fits how evidence becomes a score, and measures how far the scores are from the truth.
 
-For an embedding model whose scores are unknown: import a data set, then
+    .venv/bin/python -m mh_devtools.search.calibrate
 
-    .venv/bin/python -m mh_devtools.search.calibrate --url http://127.0.0.1:8080 --queries scripts/sample/queries.jsonl
+starts a private platform with the sample and the embedding model of the environment, asks the sample's labelled queries
+and its queries off topic in every mode, and prints the calibration of each, the figures of docs/evaluation.md, and the
+settings for a model of your own. Queries about other conversations are added by
 
-It searches for each labelled query (JSON Lines with `query` and `relevant_question`) and each off-topic query
-(`--off-topic`, with `query`), and reads the evidence of the hits. The curve is a logistic regression of the relevant
-questions against the hits at ranks 11 to 30 of the same queries, with equal weight for both sides. The threshold is the
-score that the best hit reaches for all but the given share (`--lost`) of the labelled queries.
+    .venv/bin/python -m mh_devtools.search.calibrate --data conversations.csv labelled.jsonl more.jsonl
+
+(JSON Lines, with `relevant_question` or `relevant_questions`). Hits with other questions count as irrelevant, so name
+all relevant ones, or scores will be too low. `--figure docs/figures/scores` draws the reliability diagram. `--url` asks
+a running platform, which must have the sample, instead.
+
+Errors are those of scores by a calibration that was fitted to other queries. The threshold is the least relevance that
+accepts no more of the queries off topic than `--accepted`, on any of the data, unless it rejects more than `--rejected`
+of the labelled queries of a file. Half of the harder queries off topic are held out: neither fit nor threshold sees
+them.
 """
 
 import argparse
 import json
-import math
+import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
-from mh_client import Client, GroupBy, MHError, SearchHit, SearchMode
+from mh_client import Client, GroupBy, MHError, SearchMode
+from rag_api.search.calibration import RIVALS, Calibration
 
+from mh_devtools import servers
 from mh_devtools.paths import SAMPLE
+from mh_devtools.search import relevance
+from mh_devtools.search.calibration import (
+    SHOWN,
+    Array,
+    Asked,
+    Kind,
+    Reliability,
+    fit,
+    held_out_scores,
+    threshold,
+    wilson,
+)
+from mh_devtools.search.evaluate import private_platform
+from mh_devtools.search.reliability_plot import draw
 
-FURTHER = slice(10, 30)
-DEPTH = 100
-
-
-@dataclass(frozen=True)
-class QueryResult:
-    """The evidence of a query's hits, best first, and the position of the relevant question among them, if found."""
-
-    evidence: list[float]
-    place: int | None
-
-
-def ask(client: Client, query: str, relevant: str | None, mode: SearchMode) -> QueryResult:
-    """Search for a query without parsing filters from it."""
-    found = client.search(query, mode=mode, group_by=GroupBy.QUESTION, plain_query=True, explain=True, limit=DEPTH).hits
-    places = [place for place, hit in enumerate(found) if hit.question.strip() == (relevant or "").strip()]
-    return QueryResult([_evidence(hit) for hit in found] or [0.0], places[0] if places else None)
-
-
-def _evidence(hit: SearchHit) -> float:
-    if hit.explanation is None:
-        raise ValueError("The platform returned hits without explanations")
-    return hit.explanation.evidence
+LABELLED: Final = tuple(SAMPLE / name for name in relevance.ON_TOPIC)
+OFF_TOPIC: Final = tuple(SAMPLE / name for name in relevance.OFF_TOPIC)
+ACCEPTED: Final = (0.05, 0.2)
+"""The share of either file's queries that the threshold may accept, unless given."""
+REJECTED: Final = 0.1
+"""The share of a file's labelled queries that it may reject, unless given."""
 
 
-def logistic(positive: Sequence[float], negative: Sequence[float]) -> tuple[float, float]:
-    """Return slope and offset of the logistic regression of two equally weighted samples, by Newton's method."""
-    x = np.array([*positive, *negative])
-    y = np.repeat([1.0, 0.0], [len(positive), len(negative)])
-    weight = np.repeat([0.5 / len(positive), 0.5 / len(negative)], [len(positive), len(negative)])
-    design = np.stack([x, np.ones_like(x)])
-    beta = np.zeros(2)
-    for _ in range(100):
-        fitted = 1 / (1 + np.exp(-(beta @ design)))
-        gradient = design @ (weight * (y - fitted))
-        # Slight ridge regularisation, so that it also converges for samples that do not overlap.
-        hessian = (design * (weight * fitted * (1 - fitted))) @ design.T + 1e-6 * np.eye(2)
-        beta += np.linalg.solve(hessian, gradient)
-    return float(beta[0]), float(beta[1])
+def rows(path: Path) -> list[dict[str, Any]]:
+    """Read JSON Lines."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def auc(positive: Sequence[float], negative: Sequence[float]) -> float:
-    """Return the area under the ROC curve: how often a positive is above a negative."""
-    above = np.array(positive)[:, None] - np.array(negative)[None]
-    return float((above > 0).mean() + (above == 0).mean() / 2)
+def ask(client: Client, row: Mapping[str, Any], mode: SearchMode, data: str, file: Path) -> Asked:
+    """Search for a query without parsing filters from it. Raises MHError."""
+    hits = client.search(
+        row["query"], mode=mode, group_by=GroupBy.QUESTION, plain_query=True, explain=True, limit=RIVALS
+    ).hits
+    wanted = {question.strip() for question in row.get("relevant_questions") or [row.get("relevant_question", "")]}
+    return Asked(
+        data,
+        file.stem,
+        Kind.OFF_TOPIC if file in OFF_TOPIC else Kind.LABELLED,
+        np.array([hit.explanation.evidence for hit in hits if hit.explanation]),
+        np.array([hit.question.strip() in wanted for hit in hits], float),
+        row.get("part") == "heldout",
+    )
 
 
-def report(queries: Sequence[QueryResult], off_topic: Sequence[QueryResult], lost: float) -> Iterator[str]:
-    """Yield the results line by line; the settings come last."""
-    places = [asked.place for asked in queries]
-    for k in (1, 3, 10):
-        yield f"hit@{k}: {np.mean([place is not None and place < k for place in places]):.3f}"
-    gains = [0.0 if place is None or place >= 10 else 1 / math.log2(place + 2) for place in places]
-    yield f"nDCG@10: {np.mean(gains):.3f}"
-    halves = [np.mean(gains[half::2]) for half in (0, 1)]
-    yield f"nDCG@10 of either half: {halves[0]:.3f}, {halves[1]:.3f}"
-    best, best_off = [asked.evidence[0] for asked in queries], [asked.evidence[0] for asked in off_topic]
-    yield f"ROC AUC of the best hits, queries against off topic: {auc(best, best_off):.4f}"
-    sought = [asked.evidence[asked.place] for asked in queries if asked.place is not None]
-    further = [evidence for asked in queries for evidence in asked.evidence[FURTHER]]
-    if not sought or not further:
-        yield "Too few hits were found for a curve."
+def collect(client: Client, data: str, files: Sequence[Path]) -> dict[SearchMode, list[Asked]]:
+    """Ask the queries of the files, and those off topic, in every mode. Raises MHError, OSError and ValueError."""
+    asked = [(row, file) for file in (*files, *OFF_TOPIC) for row in rows(file)]
+    return {mode: [ask(client, row, mode, data, file) for row, file in asked] for mode in SearchMode}
+
+
+def collect_all(url: str | None, others: Sequence[Sequence[str]]) -> tuple[str, dict[SearchMode, list[Asked]]]:
+    """Return the embedding model and what was asked, of the sample and of other conversations with their queries.
+
+    Raises MHError, ServerError, OSError and ValueError.
+    """
+    model, found = "", {mode: list[Asked]() for mode in SearchMode}
+    for conversations, *files in [[str(SAMPLE / "conversations.csv"), *map(str, LABELLED)], *others]:
+        with ExitStack() as cleanup:
+            os.environ["MH_DATASET"] = conversations
+            here = url or private_platform(cleanup)
+            with Client(here, timeout=60) as client:
+                model = client.about().embedding.name
+                print(f"asking {Path(conversations).name}", file=sys.stderr)
+                for mode, asked in collect(client, Path(conversations).stem, [Path(file) for file in files]).items():
+                    found[mode] += asked
+    return model, found
+
+
+def calibrate(queries: Sequence[Asked], accepted: Sequence[float], rejected: float) -> Calibration:
+    """Return the calibration of a mode, rounded, with its threshold."""
+    fitted = fit(queries)
+    rounded = Calibration(round(fitted.slope, 1), round(fitted.offset, 1))
+    limits = {file.stem: share for file, share in zip(OFF_TOPIC, accepted, strict=True)}
+    return replace(rounded, threshold=threshold(queries, rounded, limits, rejected))
+
+
+def reliability(queries: Sequence[Asked], scored: Sequence[Array], depth: int, file: str | None = None) -> Reliability:
+    """Return that of the best hits, as many as `depth`, of the labelled queries of one file or of all."""
+    pairs = [
+        (scores[:depth], one.relevant[:depth])
+        for one, scores in zip(queries, scored, strict=True)
+        if one.kind is Kind.LABELLED and file in (None, one.file)
+    ]
+    return Reliability([scores for scores, _ in pairs], [relevant for _, relevant in pairs])
+
+
+def error_rows(mode: SearchMode, queries: Sequence[Asked], scored: Sequence[Array]) -> Iterator[str]:
+    """Yield the rows of the table of errors: of the hits shown and of the best hits."""
+    files = dict.fromkeys(one.file for one in queries if one.kind is Kind.LABELLED)
+    for file in (None, *files):
+        count = sum(one.kind is Kind.LABELLED and file in (None, one.file) for one in queries)
+        cells = []
+        for depth in (SHOWN, 1):
+            measured = reliability(queries, scored, depth, file)
+            low, high = measured.error_interval()
+            cells.append(f"{measured.error():.3f} ({low:.3f} to {high:.3f})")
+        best = reliability(queries, scored, 1, file)
+        yield f"| {mode} | {file or 'all'} | {count} | {' | '.join(cells)} | {best.score:.2f} | {best.share:.2f} |"
+
+
+def relevance_rows(mode: SearchMode, queries: Sequence[Asked], found: Calibration) -> Iterator[str]:
+    """Yield the rows of the table of the threshold: the queries of each file that it accepts and rejects wrongly."""
+    if found.threshold is None:
         return
-    slope, offset = logistic(sought, further)
-    bound = float(np.quantile(best, lost))
-    threshold = 1 / (1 + math.exp(-(slope * bound + offset)))
-    passed = np.mean([evidence >= bound for evidence in best_off])
-    yield f"threshold at evidence {bound:.3f}: {lost:.0%} of the queries below, {passed:.1%} of those off topic above"
-    yield f"SEARCH_SLOPE={slope:.2f}"
-    yield f"SEARCH_OFFSET={offset:.2f}"
-    yield f"SEARCH_RELEVANCE_THRESHOLD={threshold:.2f}"
+    for data, file, held_out in dict.fromkeys((one.data, one.file, one.held_out) for one in queries):
+        some = [one for one in queries if (one.data, one.file, one.held_out) == (data, file, held_out)]
+        off_topic = some[0].kind is Kind.OFF_TOPIC
+        wrong = sum((found.relevance(one.best) >= found.threshold) == off_topic for one in some)
+        low, high = wilson(wrong, len(some))
+        name = f"{file}, held out" if held_out else file
+        kind = "false accept" if off_topic else "false reject"
+        yield f"| {mode} | {data} | {name} | {len(some)} | {kind} | {wrong / len(some):.3f} ({low:.3f} to {high:.3f}) |"
 
 
 def main() -> None:
-    """Run all queries and print the report."""
+    """Ask, fit, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the platform, with the data set indexed")
-    parser.add_argument("--queries", type=Path, default=SAMPLE / "queries.jsonl")
-    parser.add_argument("--off-topic", type=Path, default=SAMPLE / "off_topic.jsonl")
-    parser.add_argument("--mode", type=SearchMode, choices=list(SearchMode), default=SearchMode.HYBRID)
-    parser.add_argument("--lost", type=float, default=0.05, help="share of the queries below the threshold")
+    parser.add_argument("--data", nargs="+", action="append", default=[], metavar="FILE", help="see above")
+    parser.add_argument("--url", help="a running platform with the sample; not with --data")
+    parser.add_argument("--accepted", nargs=2, type=float, default=ACCEPTED, metavar="SHARE")
+    parser.add_argument("--rejected", type=float, default=REJECTED, metavar="SHARE")
+    parser.add_argument("--figure", type=Path, help="draw the reliability diagram to FIGURE.png and FIGURE.svg")
     arguments = parser.parse_args()
+    if arguments.url and arguments.data:
+        parser.error("a running platform has one set of conversations: --url cannot be combined with --data")
     try:
-        with Client(arguments.url) as client:
-            queries, off_topic = (
-                [ask(client, row["query"], row.get("relevant_question"), arguments.mode) for row in rows(path)]
-                for path in (arguments.queries, arguments.off_topic)
-            )
-    except (MHError, OSError, ValueError) as error:
+        model, found = collect_all(arguments.url, arguments.data)
+    except (MHError, servers.ServerError, OSError, ValueError) as error:
         sys.exit(f"{error}")
-    for line in report(queries, off_topic, arguments.lost):
-        print(line)
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    """Read JSON Lines."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    fitted = {mode: calibrate(queries, arguments.accepted, arguments.rejected) for mode, queries in found.items()}
+    scored = {mode: held_out_scores(queries) for mode, queries in found.items()}
+    print(f"Embedding model: {model}\n")
+    print("| mode | queries | number | error of hits shown (95 % interval) | error of best hits | score | relevant |")
+    print("|---|---|---|---|---|---|---|")
+    for mode, queries in found.items():
+        print(*error_rows(mode, queries, scored[mode]), sep="\n")
+    print("\n| mode | conversations | queries | number | | share (95 % interval) |\n|---|---|---|---|---|---|")
+    for mode, queries in found.items():
+        for line in relevance_rows(mode, queries, fitted[mode]):
+            print(line)
+    print()
+    for mode, one in fitted.items():
+        print(f"{mode}: Calibration(slope={one.slope}, offset={one.offset}, threshold={one.threshold})")
+    hybrid = fitted[SearchMode.HYBRID]
+    print(f"\nSEARCH_SLOPE={hybrid.slope}\nSEARCH_OFFSET={hybrid.offset}")
+    print(f"SEARCH_RELEVANCE_THRESHOLD={hybrid.threshold or ''}")
+    if arguments.figure:
+        panels = {
+            f"{mode}, {name}": reliability(queries, scored[mode], depth)
+            for name, depth in (("hits shown", SHOWN), ("best hits", 1))
+            for mode, queries in found.items()
+        }
+        print(*draw(arguments.figure, f"Scores of {model}, and how many hits are relevant", panels), sep="\n")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 Evaluates the platform at MH_URL, or else a temporary one on free ports with the sample data (or MH_DATASET). The
 queries are those in EVAL_QUERIES, or else two files of the sample: the short queries and the first half of the
 counselors' questions. The metrics of these two must not drop below their committed baselines. All arguments are passed
-on to `mh eval`, which is run once for each file.
+on to `mh eval`, which is run once for each file. With the two files of the sample it also checks which queries on and
+off topic the threshold of relevance takes for what they are not.
 """
 
 import os
@@ -21,6 +22,7 @@ from mh_devtools.embedded.data import import_data, wait_until_searchable
 from mh_devtools.embedded.interrupts import Interrupts
 from mh_devtools.embedded.local_stack import Stack
 from mh_devtools.paths import SAMPLE
+from mh_devtools.search import relevance
 
 BASELINES = {
     SAMPLE / "queries.jsonl": SAMPLE / "eval-baseline.json",
@@ -32,13 +34,13 @@ BASELINES = {
 def main() -> None:
     """Run `mh eval` for each file and exit with its highest exit code.
 
-    Exits with 3, and one line on standard error, if the platform cannot be started.
+    Exits with 3, and one line on standard error, if the platform cannot be started or reached.
     """
     named = os.environ.get("EVAL_QUERIES")
     files = [Path(named)] if named else list(BASELINES)
-    if url := os.environ.get("MH_URL"):
-        sys.exit(evaluate(url, files, sys.argv[1:]))
     try:
+        if url := os.environ.get("MH_URL"):
+            sys.exit(evaluate(url, files, sys.argv[1:]))
         with ExitStack() as cleanup:
             url = private_platform(cleanup)
             # Results would be saved in the temporary platform, which is deleted.
@@ -64,7 +66,7 @@ def private_platform(cleanup: ExitStack) -> str:
 
 
 def evaluate(url: str, files: Sequence[Path], arguments: Sequence[str]) -> int:
-    """Run `mh eval` for each file on the platform at this URL; return the highest exit code."""
+    """Run `mh eval` for each file on the platform at this URL; return the highest exit code. Raises MHError."""
     # The baselines are for the default configuration.
     default = not any(argument.startswith(("--mode", "--param")) for argument in arguments)
     codes = []
@@ -75,6 +77,9 @@ def evaluate(url: str, files: Sequence[Path], arguments: Sequence[str]) -> int:
         held = ["--baseline", str(baseline)] if baseline else []
         command = [sys.executable, "-m", "mh_client.cli", "--url", url, "eval", str(file), *held, *arguments]
         codes.append(subprocess.run(command, check=False).returncode)
+    if default and list(files) == list(BASELINES):
+        print(flush=True)
+        codes.append(relevance.check(url, write="--write-baseline" in arguments))
     return max(codes)
 
 

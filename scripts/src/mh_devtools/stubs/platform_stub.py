@@ -418,6 +418,7 @@ class StubPlatform:
                 risk_level=RiskLevel.ELEVATED,
                 unsafe_advice=FoundAdvice.MEDICATION,
                 score=0.75,
+                relevance=0.75,
             )
         ]
         query = self.queries[-1]
@@ -501,7 +502,7 @@ class StubPlatform:
     def _answer_parts(self) -> tuple[AnswerSources, AnswerUsage, AnswerDone]:
         sources = AnswerSources(
             answer_id=UUID(int=7),
-            sources=[Source(id=7, question="How do I sleep?", answer="At the same hour.", score=0.75)],
+            sources=[Source(id=7, question="How do I sleep?", answer="At the same hour.", score=0.75, relevance=0.75)],
             standalone_query="How do I sleep?",
             query_origin=QueryOrigin.QUESTION,
         )

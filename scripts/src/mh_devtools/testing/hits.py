@@ -11,5 +11,5 @@ def search_hit(key: int, question: str, **values: Any) -> SearchHit:
     created = datetime(2026, 3, 1, tzinfo=UTC)
     times = {"created_at": created, "updated_at": created}
     sentiments = dict.fromkeys(("question_sentiment", "answer_sentiment"), Sentiment.NEUTRAL)
-    others = {"version": 1, "answer": "a", "score": 0.5}
+    others = {"version": 1, "answer": "a", "score": 0.5, "relevance": 0.5}
     return SearchHit.model_validate({"id": key, "question": question, **others, **times, **sentiments, **values})

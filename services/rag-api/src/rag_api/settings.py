@@ -50,15 +50,16 @@ class SearchSettings(SettingsGroup):
     slope: _Number = Field(
         default=None,
         gt=0,
-        description="With SEARCH_OFFSET: the curve that turns evidence into a score, in place of the built-in one.",
+        description="With SEARCH_OFFSET: how evidence becomes a score in hybrid mode, in place of what is known of the "
+        "embedding model.",
     )
     offset: _Number = Field(default=None, description="See SEARCH_SLOPE.")
     relevance_threshold: _Number = Field(
         default=None,
         ge=0,
         le=1,
-        description="If no hit reaches this score, answers say that nothing relevant was found; empty: the value "
-        "calibrated for the embedding model, if there is one.",
+        description="If no hit reaches this relevance in hybrid mode, answers say that nothing relevant was found; "
+        "empty: the value calibrated for the embedding model, if there is one.",
     )
 
     @model_validator(mode="after")

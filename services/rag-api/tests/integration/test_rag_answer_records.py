@@ -80,7 +80,7 @@ async def test_a_complete_answer_is_recorded(
     assert (first.standalone_query, first.answer, first.model) == (QUESTION, answer.answer, "stub-chat")
     assert (first.usage, first.latency_ms) == (answer.usage, answer.latency_ms)
     assert first.prompt_version == answer.prompt_version
-    assert first.filters == {"similarity_threshold": 0.01}
+    assert first.filters == {}
     assert [(hit.id, hit.score) for hit in first.hits] == [(source.id, source.score) for source in answer.sources]
     assert datetime.now(UTC) - first.created_at < timedelta(minutes=1)
     assert second.user is None

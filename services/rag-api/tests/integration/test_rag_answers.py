@@ -149,7 +149,7 @@ async def test_sources_are_returned_when_the_model_fails(
     by_id = {row.id: row for row in indexed}
     assert len(problem["sources"]) == 3
     for source in problem["sources"]:
-        assert set(source) == {"id", "question", "answer", "score"}
+        assert set(source) == {"id", "question", "answer", "score", "relevance"}
         assert source["answer"] == by_id[source["id"]].answer
 
 

@@ -243,7 +243,7 @@ REPLY = "[PERSON_1] and [PERSON_2] met [1] in [PLACE_1]. [PERSON_9] did not [1],
 @given(st.sets(st.integers(0, len(REPLY))))
 def test_wherever_a_stream_is_cut_the_answer_is_that_of_the_whole_text(cuts: set[int]) -> None:
     texts = OutgoingTexts(PhiMode.PSEUDONYMISE, StubRecognizer(NAMES))
-    sources = [Source(id=1, question="Ruiz?", answer="In Arkham.", score=0.5)]
+    sources = [Source(id=1, question="Ruiz?", answer="In Arkham.", score=0.5, relevance=0.5)]
     prompt = PROMPTS.answer("Okafor?", sources, prepare=texts.prepare)
     places = [0, *sorted(cuts), len(REPLY)]
     model = PiecewiseModel([REPLY[start:end] for start, end in pairwise(places)])

@@ -34,7 +34,7 @@ both = pytest.mark.parametrize("counter", COUNTERS, ids=["estimate", "word_piece
 
 
 def source(question: str, answer: str) -> Source:
-    return Source(id=1, question=question, answer=answer, score=0.5)
+    return Source(id=1, question=question, answer=answer, score=0.5, relevance=0.5)
 
 
 def shown(excerpts: list[Excerpt]) -> list[tuple[int, str, str, bool]]:

@@ -1,5 +1,6 @@
 """Passages: what is quoted without a language model, and what one may rest on."""
 
+import math
 import re
 from collections.abc import Sequence
 from datetime import date
@@ -19,7 +20,7 @@ from rag_api.answers.quoting import quoted
 from rag_api.passages import finder
 from rag_api.passages.choosing import MAX_QUOTES, PassageKind, RatedStretch, choose
 from rag_api.passages.finder import PassageFinder, Passages
-from rag_api.passages.ranking import Limits
+from rag_api.passages.ranking import Limits, weights_of
 from rag_api.passages.shortlist import MAX_EMBEDDED, shortlist
 from rag_api.passages.stretches import (
     MAX_LENGTH,
@@ -56,8 +57,15 @@ def screening() -> ScreeningService:
     return ScreeningService(LexiconScreener(), LexiconScreener(), Notices(helpline_table(), (), date.today))
 
 
+RELEVANT = 0.977
+"""Of a source that is as relevant as many."""
+
+
 def sources(*answers: str) -> list[Source]:
-    return [Source(id=n, question="q", answer=answer, score=0.5) for n, answer in enumerate(answers, start=10)]
+    return [
+        Source(id=n, question="q", answer=answer, score=0.5, relevance=RELEVANT)
+        for n, answer in enumerate(answers, start=10)
+    ]
 
 
 async def find(
@@ -122,13 +130,20 @@ SUICIDE = Risk(level=RiskLevel.ACUTE, categories=[RiskCategory.SUICIDE])
 
 async def test_at_risk_only_sentences_about_safety_from_rows_about_that_risk_are_quoted() -> None:
     about = [
-        Source(id=1, question="I want to kill my boss", answer="Call the police tonight in an emergency.", score=0.5),
+        Source(
+            id=1,
+            question="I want to kill my boss",
+            answer="Call the police tonight in an emergency.",
+            score=0.5,
+            relevance=RELEVANT,
+        ),
         Source(
             id=2,
             question="I feel suicidal and want to kill myself",
             answer="Try doing something physical tonight. Go to the emergency room of a hospital tonight. "
             "Call 1-800-273-8255, the lifeline. Let him be alone in a crisis. It is fine, safety first.",
             score=0.5,
+            relevance=RELEVANT,
         ),
     ]
     found = await find("kill myself tonight", *about, risk=SUICIDE)
@@ -331,3 +346,16 @@ def test_every_stretch_is_whole_sentences_in_a_row(parts: list[str]) -> None:
         assert 1 <= len(one.sentences) <= MAX_SENTENCES
         assert len(one.text) <= MAX_LENGTH
         assert can_begin(one.sentences[0])
+
+
+def test_a_source_counts_more_the_more_relevant_it_is_and_as_when_the_weights_were_fitted() -> None:
+    """They were fitted to the logistic function of 14.2 * evidence - 8.8."""
+    for model in ("all-MiniLM-L6-v2", "unheard-of"):
+        of = [weights_of(model).source(relevance) for relevance in (0.0, 0.3, 0.9, 0.99, 1.0)]
+        assert of == sorted(of)
+        assert all(0 < one < 1 for one in of)
+    for evidence in (0.3, 0.5, 0.7, 1.0):
+        relevance, fitted = (
+            1 / (1 + math.exp(-(slope * evidence + offset))) for slope, offset in ((20.4, -8.9), (14.2, -8.8))
+        )
+        assert weights_of("all-MiniLM-L6-v2").source(relevance) == pytest.approx(fitted, abs=0.002)

@@ -25,7 +25,7 @@ NONCE = "0123456789abcdef"
 
 
 def source(question: str = "Why?", answer: str = "Because.", key: int = 1) -> Source:
-    return Source(id=key, question=question, answer=answer, score=0.5)
+    return Source(id=key, question=question, answer=answer, score=0.5, relevance=0.5)
 
 
 def prompts_with_fixed_nonce(budget: int = 8192) -> Prompts:

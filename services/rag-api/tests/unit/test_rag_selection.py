@@ -15,7 +15,8 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def candidate(key: int, question: int, evidence: float = 1.0) -> Candidate:
-    return Candidate(Match(Unit(conversation_unit(key), 1), question, ComponentScores(), 0.0), evidence, evidence, key)
+    match = Match(Unit(conversation_unit(key), 1), question, ComponentScores(), 0.0)
+    return Candidate(match, evidence, score=evidence, relevance=evidence, fusion_rank=key)
 
 
 def found(one: Candidate) -> HydratedHit:

@@ -64,7 +64,7 @@ class Reference(BaseModel):
     id: str = Field(description="For `fetch`.")
     title: str = Field(description="The patient's question, shortened.")
     url: str = Field(description="URL of the full conversation as JSON; use it for citations.")
-    score: float = Field(ge=0, le=1, description="Probability that the conversation is relevant to the query.")
+    score: float = Field(ge=0, le=1, description="Probability that this is what the query asks for.")
     question: str = Field(description=f"What the patient asked. {_EXCERPT_NOTE}")
     answer: str = Field(description=f"What the counselor answered. {_EXCERPT_NOTE}")
 

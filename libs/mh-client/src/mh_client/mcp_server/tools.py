@@ -92,7 +92,7 @@ async def _search(platform: Platform, asked: SearchInput) -> SearchOutput:
         risk=result.risk,
         risk_notice=result.risk_notice,
         results=results,
-        relevant=bool(results) and results[0].score >= (result.relevance_threshold or 0),
+        relevant=bool(results) and result.hits[0].relevance >= (result.relevance_threshold or 0),
         scores_calibrated=result.scores_calibrated,
         index_rebuilding=result.index_rebuilding,
     )

@@ -61,6 +61,7 @@ class Source(BaseModel):
     question: str
     answer: str
     score: float = Field(ge=0, le=1)
+    relevance: float = Field(ge=0, le=1, description="What the score would be if nothing else had been found.")
 
 
 class QueryOrigin(StrEnum):

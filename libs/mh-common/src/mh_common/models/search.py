@@ -167,8 +167,14 @@ class _Hit(BaseModel):
     score: float = Field(
         ge=0,
         le=1,
-        description="Probability that the conversation is relevant to the query, calibrated for the embedding model "
-        "and the mode. Comparable between queries, unless `scores_calibrated` is false.",
+        description="Probability that this is what the query asks for, among everything found: low if nothing fits, or "
+        "others fit better. Hits of different questions sum up to at most 1. Calibrated for the embedding model and "
+        "the mode, and comparable between queries, unless `scores_calibrated` is false.",
+    )
+    relevance: float = Field(
+        ge=0,
+        le=1,
+        description="What the score would be if nothing else had been found. Several hits can have a high one.",
     )
     highlights: Highlights = Highlights()
     explanation: Explanation | None = Field(default=None, description="Only with `explain`.")
@@ -200,7 +206,8 @@ class SearchResult(QueryRisk):
     )
     relevance_threshold: float | None = Field(
         default=None,
-        description="If the best score is below this, nothing relevant was found; null if not calibrated.",
+        description="If the relevance of the best hit is below this, nothing relevant was found; null if not "
+        "calibrated.",
     )
     scores_calibrated: bool = Field(
         default=True,

@@ -284,7 +284,7 @@ class AnswerService:
         query = await self._standalone_query(request, deadline, query_rewriter)
         rewritten = time.perf_counter()
         search = self._search_request(query.text, request.top_k)
-        return Found(query, rewritten, search, await self._search.search_unscreened(search))
+        return Found(query, rewritten, search, await self._search.search_unscreened(search, relevant_only=True))
 
     async def _find_passages(self, found: Found, risk: Risk, deadline: float) -> tuple[list[SearchHit], Passages]:
         """Return the sources and their passages.
@@ -318,7 +318,6 @@ class AnswerService:
             # Quotation marks and colons in a patient's words are not query syntax.
             plain_query=True,
             limit=limit,
-            similarity_threshold=self._search.relevance_threshold,
         )
 
     async def _standalone_query(
@@ -460,7 +459,7 @@ def _record(pending: PendingAnswer, text: str, usage_event: AnswerUsage, done: A
 
 
 def _source(hit: SearchHit) -> Source:
-    return Source(id=hit.id, question=hit.question, answer=hit.answer, score=hit.score)
+    return Source(id=hit.id, question=hit.question, answer=hit.answer, score=hit.score, relevance=hit.relevance)
 
 
 def _ms(seconds: float) -> float:

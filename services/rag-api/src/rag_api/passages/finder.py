@@ -98,10 +98,11 @@ class PassageFinder:
             EmbedderError: the sentences cannot be embedded.
         """
         # In a thread, since long answers take a while.
-        found = await asyncio.to_thread(_candidates, question, sources)
+        scores = {number: self._weights.source(source.relevance) for number, source in enumerate(sources, 1)}
+        found = await asyncio.to_thread(_candidates, question, sources, scores)
         query, vectors = await self._embed(question, found)
         kinds = dict(zip(vectors, kinds_of(list(vectors.values()), self._embedder.model), strict=True))
-        known = features(query, found, _scores(sources), vectors, kinds)
+        known = features(query, found, scores, vectors, kinds)
         return [
             RatedStretch(one, stretch_vector(one, vectors), self._weights.usefulness(values), _kind(one, kinds), values)
             for one, values in zip(found, known, strict=True)
@@ -161,13 +162,9 @@ def _kind(stretch: Stretch, kinds: Mapping[str, Kinds]) -> PassageKind | None:
     return PassageKind.ADVICE if advice > explanation else PassageKind.EXPLANATION
 
 
-def _candidates(question: str, sources: Sequence[Source]) -> list[Stretch]:
+def _candidates(question: str, sources: Sequence[Source], scores: Mapping[int, float]) -> list[Stretch]:
     found = [one for number, source in enumerate(sources, 1) for one in stretches(number, source.answer)]
-    return shortlist(question, found, _scores(sources))
-
-
-def _scores(sources: Sequence[Source]) -> dict[int, float]:
-    return {number: source.score for number, source in enumerate(sources, 1)}
+    return shortlist(question, found, scores)
 
 
 def _long_words(text: str) -> set[str]:

@@ -25,7 +25,7 @@ class Features(NamedTuple):
     Attributes:
         client: cosine similarity to the question as the client would put it.
         words: share of the words of the question that say something and occur in it, or words that mean the same.
-        source: the score of its source for the question, from 0 to 1.
+        source: how relevant its source is to the question, from 0 to 1, on the curve of the weights.
         worth: probability that it is advice or an explanation, the mean of its sentences.
         empty: highest probability of a sentence that it is filler or a question.
         strangers: number of relations ("your husband") that it takes for granted and the question does not name.
@@ -51,13 +51,34 @@ class Limits(NamedTuple):
     below_best: float
 
 
+class Curve(NamedTuple):
+    """A logistic curve of log odds, which makes differences count where the sources of a question differ."""
+
+    slope: float
+    offset: float
+
+
+UNCHANGED: Final = Curve(1.0, 0.0)
+
+
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the features, what is added to them, and the limits for what may be quoted."""
+    """Weights of the features, what is added to them, and the limits for what may be quoted.
+
+    `source_curve` turns the log odds of a source's relevance into a feature: most sources are relevant, some more so.
+    """
 
     of: Features
     offset: float
     limits: Limits
+    source_curve: Curve = UNCHANGED
+
+    def source(self, relevance: float) -> float:
+        """Return the feature of a source with this relevance."""
+        # As if it were known to six digits, which are all that a search tells.
+        likely = min(max(relevance, 1e-6), 1 - 1e-6)
+        slope, offset = self.source_curve
+        return 1 / (1 + math.exp(-(slope * math.log(likely / (1 - likely)) + offset)))
 
     def usefulness(self, found: Features) -> float:
         """Return the probability that a stretch with these features is useful."""
@@ -76,6 +97,7 @@ MODEL_WEIGHTS: Final[Mapping[str, Weights]] = {
         of=Features(client=0.4, words=2.2, source=1.6, worth=0.9, empty=-1.1, strangers=-1.5),
         offset=-2.7,
         limits=Limits(floor=0.3, below_best=0.2),
+        source_curve=Curve(slope=0.696, offset=-2.605),
     ),
 }
 """By embedding model, whose cosine similarities are distributed in their own way."""
@@ -115,7 +137,7 @@ def features(
     Args:
         query: the question.
         found: the stretches.
-        scores: the score of each source, by number.
+        scores: the feature of each source, by number.
         vectors: the vector of each sentence, of unit length.
         kinds: the probability of each kind of sentence, by sentence.
     """

@@ -20,13 +20,13 @@ _LENGTH: Final = 400
 def shortlist(question: str, found: Sequence[Stretch], scores: Mapping[int, float]) -> list[Stretch]:
     """Return the stretches of which all sentences are among the MAX_EMBEDDED that are worth embedding.
 
-    Each source has sentences in proportion to its score (by the method of Sainte-Laguë), first those that share words
-    with the question, in themselves or beside them.
+    Each source has sentences in proportion to its relevance (by the method of Sainte-Laguë), first those that share
+    words with the question, in themselves or beside them.
 
     Args:
         question: what is asked.
         found: all stretches, by source.
-        scores: the score of each source, by number.
+        scores: how relevant each source is, from 0 to 1, by number.
     """
     concepts = query_views(question).concepts
     turns: list[tuple[float, int, str]] = []

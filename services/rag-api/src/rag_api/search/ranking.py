@@ -1,4 +1,4 @@
-"""Ranking: combine the scores of the parts of a search into one calibrated score from 0 to 1.
+"""Ranking: combine the scores of the parts of a search into the evidence of each match, and score it.
 
 The evidence is a weighted sum of
 
@@ -8,19 +8,18 @@ The evidence is a weighted sum of
   how few of the matches have it,
 - the crowding, which counts against a match.
 
-Hits are ordered by evidence. A logistic curve (Platt scaling) maps it to the score: the probability that a conversation
-with this evidence is relevant. Cosine similarities are distributed differently for each embedding model, so each model
-has its own curve, fitted by `mh_devtools.search.calibrate`; `mh_devtools.search.fit_weights` fits the weights.
+Hits are ordered by evidence; `calibration.py` turns it into the score, from 0 to 1.
+`mh_devtools.search.fit_weights` fits the weights.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from mh_common.models import SearchMode
 from mh_common.units import UnitKey
 
+from rag_api.search.calibration import Calibration, calibrations
 from rag_api.search.index import ComponentScores, Match
 from rag_api.search.views import QueryViews
 from rag_api.settings import SearchSettings
@@ -35,36 +34,6 @@ CROWDING_WEIGHT: Final = -0.3
 
 MAX_SCANNED: Final = 20_000
 """Characters of a conversation's stems in which words are looked for: a huge text must not block other requests."""
-
-
-@dataclass(frozen=True)
-class CalibrationCurve:
-    """A logistic curve.
-
-    Attributes:
-        slope, offset: the score is the logistic function of `slope * evidence + offset`.
-        threshold: even the best hit counts as irrelevant below this score; None if this evidence cannot tell.
-    """
-
-    slope: float
-    offset: float
-    threshold: float | None = None
-
-    def score(self, evidence: float) -> float:
-        """Return the score for this evidence."""
-        return 1 / (1 + math.exp(-min(max(self.slope * evidence + self.offset, -60.0), 60.0)))
-
-
-MODEL_CURVES: Final[Mapping[str, Mapping[SearchMode, CalibrationCurve]]] = {
-    "all-MiniLM-L6-v2": {
-        SearchMode.HYBRID: CalibrationCurve(slope=14.2, offset=-8.8, threshold=0.07),
-        SearchMode.SEMANTIC: CalibrationCurve(slope=15.4, offset=-7.2, threshold=0.1),
-    },
-}
-"""By embedding model. How they were fitted: docs/adr/0022-scores-are-calibrated-by-model.md."""
-
-KEYWORD_CURVE: Final = CalibrationCurve(slope=15.2, offset=-4.9)
-"""Used with every model, since keyword mode needs none. Shared words alone cannot reveal an off-topic question."""
 
 
 class WordScores(NamedTuple):
@@ -82,12 +51,13 @@ class WordScores(NamedTuple):
 class Candidate(NamedTuple):
     """A match with its evidence, its score, and its rank (from 1) in the fused result of the index.
 
-    `words` is None in modes other than hybrid.
+    `relevance` is what the score would be if nothing else had been found, `words` None in modes other than hybrid.
     """
 
     match: Match
     evidence: float
     score: float
+    relevance: float
     fusion_rank: int
     words: WordScores | None = None
 
@@ -102,55 +72,31 @@ class Ranker:
 
     Args:
         model: the embedding model.
-        settings: weights, and a curve and threshold that override the table in hybrid mode.
+        settings: weights, and a calibration and a threshold that override the model's in hybrid mode.
     """
 
     def __init__(self, model: str, settings: SearchSettings) -> None:
         self._question_weight = settings.question_weight
         self._keyword_weight = settings.keyword_weight
-        self._curves = {SearchMode.KEYWORD: KEYWORD_CURVE, **MODEL_CURVES.get(model, {})}
-        if settings.slope is not None and settings.offset is not None:
-            self._curves[SearchMode.HYBRID] = CalibrationCurve(settings.slope, settings.offset)
+        self._calibrations = calibrations(model, settings)
         self._threshold = settings.relevance_threshold
 
-    def is_calibrated(self, mode: SearchMode) -> bool:
-        """Whether there is a fitted curve for this mode, so that scores are probabilities."""
-        return mode in self._curves
-
     def threshold(self, mode: SearchMode) -> float | None:
-        """Return the score below which even the best hit counts as irrelevant; None if it is unknown."""
+        """Return the relevance below which even the best hit counts as irrelevant; None if it is unknown."""
         if self._threshold is not None and mode is SearchMode.HYBRID:
             return self._threshold
-        curve = self._curves.get(mode)
-        return curve.threshold if curve else None
+        calibration = self._calibrations.get(mode)
+        return calibration.threshold if calibration else None
 
-    def rank(
-        self,
-        matches: Sequence[Match],
-        views: QueryViews,
-        mode: SearchMode,
-        *,
-        threshold: float = 0.0,
-        rank_offset: int = 0,
-    ) -> list[Candidate]:
-        """Return the matches whose score reaches the threshold, best first, each version of a conversation once.
+    def ranking(
+        self, views: QueryViews, mode: SearchMode, *, min_score: float = 0.0, min_relevance: float = 0.0
+    ) -> "Ranking":
+        """Return the ranking of the matches of a query, without those whose score or relevance is below the minimum."""
+        return Ranking(self, views, mode, min_score, min_relevance)
 
-        Args:
-            matches: in the order of the index.
-            views: of the query that they match.
-            mode: the search mode.
-            threshold: the minimum score.
-            rank_offset: how many matches the index returned before these.
-        """
-        shares = word_scores(views, matches) if mode is SearchMode.HYBRID else [None] * len(matches)
-        candidates = []
-        for rank, (match, words) in enumerate(zip(matches, shares, strict=True), start=rank_offset + 1):
-            evidence = self.combine(match.scores, words)
-            if (score := self.score(evidence, mode)) >= threshold:
-                candidates.append(Candidate(match, round(evidence, 6), score, rank, words))
-        # Milvus Lite can hold a row twice (ADR 9); of two versions, one is current.
-        distinct = {one.match.unit: one for one in candidates}
-        return sorted(distinct.values(), key=lambda one: one.sort_key)
+    def calibration(self, mode: SearchMode) -> Calibration | None:
+        """Return the calibration of this mode; without one, scores are no probabilities."""
+        return self._calibrations.get(mode)
 
     def combine(self, found: ComponentScores, words: WordScores | None = None) -> float:
         """Return the evidence: the weighted sum of the scores that the mode has."""
@@ -165,12 +111,62 @@ class Ranker:
             evidence += WORDS_WEIGHT * words.words + PAIRS_WEIGHT * words.pairs
         return evidence
 
-    def score(self, evidence: float, mode: SearchMode) -> float:
-        """Return the calibrated score of this evidence or, without a curve, its share of the maximum evidence."""
-        if curve := self._curves.get(mode):
-            return round(curve.score(evidence), 6)
+    def share_of_most(self, evidence: float, mode: SearchMode) -> float:
+        """Return the share of the maximum evidence, which is the score without a calibration."""
         most = 1 + self._keyword_weight + WORDS_WEIGHT + PAIRS_WEIGHT if mode is SearchMode.HYBRID else 1
-        return round(min(max(evidence / most, 0.0), 1.0), 6)
+        return min(max(evidence / most, 0.0), 1.0)
+
+
+class Ranking:
+    """Ranks the matches of one query, as the index returns them.
+
+    The rivals of all hits are among the first matches, so that a hit's score does not depend on how many follow.
+    """
+
+    def __init__(
+        self, ranker: Ranker, views: QueryViews, mode: SearchMode, min_score: float, min_relevance: float
+    ) -> None:
+        self._ranker = ranker
+        self._views = views
+        self._mode = mode
+        self._min_score = min_score
+        self._min_relevance = min_relevance
+        self._calibration = ranker.calibration(mode)
+        self._rivals = 0.0
+        self._ranked = 0
+
+    def rank(self, matches: Sequence[Match]) -> list[Candidate]:
+        """Return the next matches, best first, each version of a conversation once."""
+        hybrid = self._mode is SearchMode.HYBRID
+        shares = word_scores(self._views, matches) if hybrid else [None] * len(matches)
+        evidence = [self._ranker.combine(match.scores, words) for match, words in zip(matches, shares, strict=True)]
+        if self._calibration and matches and not self._ranked:
+            self._rivals = self._calibration.rivals(_best_by_question(matches, evidence))
+        found = []
+        places = enumerate(zip(matches, evidence, shares, strict=True), start=self._ranked + 1)
+        for rank, (match, own, words) in places:
+            score, relevance = self._score(own)
+            if score >= self._min_score and relevance >= self._min_relevance:
+                found.append(Candidate(match, round(own, 6), score, relevance, rank, words))
+        self._ranked += len(matches)
+        # Milvus Lite can hold a row twice (ADR 9); of two versions, one is current.
+        distinct = {one.match.unit: one for one in found}
+        return sorted(distinct.values(), key=lambda one: one.sort_key)
+
+    def _score(self, evidence: float) -> tuple[float, float]:
+        """Return score and relevance."""
+        if self._calibration is None:
+            share = round(self._ranker.share_of_most(evidence, self._mode), 6)
+            return share, share
+        score = self._calibration.score(evidence, self._rivals)
+        return round(score, 6), round(self._calibration.relevance(evidence), 6)
+
+
+def _best_by_question(matches: Sequence[Match], evidence: Sequence[float]) -> Collection[float]:
+    best: dict[int, float] = {}
+    for match, own in zip(matches, evidence, strict=True):
+        best[match.question_hash] = max(own, best.get(match.question_hash, own))
+    return best.values()
 
 
 def word_scores(views: QueryViews, matches: Sequence[Match]) -> list[WordScores]:

@@ -31,10 +31,10 @@ from rag_api.search.highlights import highlights, query_stems
 from rag_api.search.hydration import HydratedHit, Hydrator
 from rag_api.search.index import IndexQuery, VectorIndex
 from rag_api.search.query_parser import ParsedQuery, parse_query
-from rag_api.search.ranking import Ranker
+from rag_api.search.ranking import Ranker, Ranking
 from rag_api.search.retrieval import Retriever
 from rag_api.search.selection import Selection
-from rag_api.search.views import QueryViews, query_views
+from rag_api.search.views import query_views
 from rag_api.settings import SearchSettings
 
 log = structlog.get_logger(__name__)
@@ -60,7 +60,8 @@ class SearchParameters:
     condition: Condition
     mode: SearchMode
     limit: int
-    threshold: float
+    min_score: float
+    relevant_only: bool
     grouped: bool
     explain: bool
 
@@ -80,13 +81,8 @@ class SearchService:
         self._retriever = Retriever(embedder, index, settings.embed_timeout)
         self._ranker = Ranker(embedder.model, settings)
         self._hydrator = Hydrator(conversations)
-        if not self._ranker.is_calibrated(SearchMode.HYBRID):
+        if self._ranker.calibration(SearchMode.HYBRID) is None:
             log.warning(SCORES_UNCALIBRATED, model=embedder.model)
-
-    @property
-    def relevance_threshold(self) -> float | None:
-        """Hybrid-mode score below which even the best hit counts as irrelevant; None if it is unknown."""
-        return self._ranker.threshold(SearchMode.HYBRID)
 
     async def search(self, request: SearchRequest, extra_condition: Condition = And()) -> SearchResult:  # noqa: B008 - frozen
         """Return the best hits, highest score first, equal scores by id; all of them satisfy `extra_condition`.
@@ -104,9 +100,18 @@ class SearchService:
         noticed, found = await screened_beside(screening, self._run(parameters))
         return found.model_copy(update=dict(noticed))
 
-    async def search_unscreened(self, request: SearchRequest, extra_condition: Condition = And()) -> SearchResult:  # noqa: B008 - frozen
-        """Return the best hits like `search`, for a caller who screens the question. Raises what `search` raises."""
-        return await self._run(_parameters(request, extra_condition))
+    async def search_unscreened(
+        self,
+        request: SearchRequest,
+        extra_condition: Condition = And(),  # noqa: B008 - frozen
+        *,
+        relevant_only: bool = False,
+    ) -> SearchResult:
+        """Return the best hits like `search`, for a caller who screens the question. Raises what `search` raises.
+
+        With `relevant_only`, those below the relevance threshold are left out, if there is one.
+        """
+        return await self._run(_parameters(request, extra_condition, relevant_only=relevant_only))
 
     async def find(self, conversation_id: int) -> Conversation | None:
         """Return the current version of a conversation; None if it does not exist.
@@ -131,7 +136,9 @@ class SearchService:
         same = In(fields.QUESTION_HASH, [fields.question_hash(question)], negated=True)
         text = question[:MAX_QUERY_LENGTH]
         return await self._run(
-            SearchParameters(text, same, SearchMode.HYBRID, limit, threshold, grouped=True, explain=False)
+            SearchParameters(
+                text, same, SearchMode.HYBRID, limit, threshold, relevant_only=False, grouped=True, explain=False
+            )
         )
 
     async def other_answers(self, query: str, hits: Sequence[SearchHit], limit: int) -> list[SearchHit]:
@@ -143,7 +150,9 @@ class SearchService:
         questions = [fields.question_hash(hit.question) for hit in hits]
         same = And([In(fields.QUESTION_HASH, questions), In(fields.ID, [hit.id for hit in hits], negated=True)])
         found = await self._run(
-            SearchParameters(query, same, SearchMode.HYBRID, limit, 0.0, grouped=False, explain=False)
+            SearchParameters(
+                query, same, SearchMode.HYBRID, limit, 0.0, relevant_only=False, grouped=False, explain=False
+            )
         )
         return found.hits
 
@@ -152,7 +161,10 @@ class SearchService:
         views = query_views(parameters.text)
         query = await self._retriever.query(views, parameters.mode)
         embedded = time.perf_counter()
-        found = await self._collect_hits(views, query, parameters)
+        threshold = self._ranker.threshold(parameters.mode)
+        min_relevance = threshold or 0.0 if parameters.relevant_only else 0.0
+        ranking = self._ranker.ranking(views, query.mode, min_score=parameters.min_score, min_relevance=min_relevance)
+        found = await self._collect_hits(ranking, query, parameters)
         metrics.count_search([one.candidate.score for one in found])
         ranks = await self._retriever.ranks(query, parameters.condition) if parameters.explain else None
         log.info(
@@ -170,13 +182,13 @@ class SearchService:
         return SearchResult(
             hits=hits,
             total_hits=len(hits),
-            relevance_threshold=self._ranker.threshold(parameters.mode),
-            scores_calibrated=self._ranker.is_calibrated(parameters.mode),
+            relevance_threshold=threshold,
+            scores_calibrated=self._ranker.calibration(parameters.mode) is not None,
             index_rebuilding=self._retriever.index_rebuilding,
         )
 
     async def _collect_hits(
-        self, views: QueryViews, query: IndexQuery, parameters: SearchParameters
+        self, ranking: Ranking, query: IndexQuery, parameters: SearchParameters
     ) -> list[HydratedHit]:
         """Return the best hits for the parameters, best first.
 
@@ -184,15 +196,13 @@ class SearchService:
         the same question.
         """
         selection = Selection(parameters.limit, grouped=parameters.grouped)
-        retrieved, exhausted = 0, False
+        exhausted = False
         for iteration in range(MAX_ITERATIONS):
             if not selection.has_candidates and not exhausted:
                 condition = And([parameters.condition, *selection.exclusions])
                 matches = await self._retriever.matches(query, selection.match_limit, condition)
-                selection.set_candidates(
-                    self._ranker.rank(matches, views, query.mode, threshold=parameters.threshold, rank_offset=retrieved)
-                )
-                retrieved, exhausted = retrieved + len(matches), len(matches) < selection.match_limit
+                selection.set_candidates(ranking.rank(matches))
+                exhausted = len(matches) < selection.match_limit
             batch = selection.next_batch(iteration)
             if not batch:
                 break
@@ -202,14 +212,15 @@ class SearchService:
         return selection.best()
 
 
-def _parameters(request: SearchRequest, extra_condition: Condition = And()) -> SearchParameters:  # noqa: B008 - frozen
+def _parameters(request: SearchRequest, extra_condition: Condition, *, relevant_only: bool = False) -> SearchParameters:
     parsed = ParsedQuery(request.query, And()) if request.plain_query else parse_query(request.query)
     return SearchParameters(
         text=parsed.text,
         condition=And([parsed.condition, condition_from_request(request), extra_condition]),
         mode=request.mode,
         limit=request.limit,
-        threshold=request.similarity_threshold or 0.0,
+        min_score=request.similarity_threshold or 0.0,
+        relevant_only=relevant_only,
         grouped=request.group_by is GroupBy.QUESTION,
         explain=request.explain,
     )
@@ -220,6 +231,7 @@ def _hit(found: HydratedHit, stems: frozenset[str], explanation: Explanation | N
     return SearchHit(
         **{name: value for name, value in row if name in SearchHit.model_fields},
         score=found.candidate.score,
+        relevance=found.candidate.relevance,
         highlights=highlights(stems, row.question, row.answer),
         explanation=explanation,
     )
