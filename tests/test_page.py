@@ -27,7 +27,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not HERE and os.environ.get("C
 # none of these, but a browser would run it.
 HOSTILE = 'My patient panics on the bus <svg onload="document.title=1">'
 ROWS = [
-    (HOSTILE, "Ride one stop with a friend first, then alone. Slow breathing helps in between.", Sentiment.NEGATIVE),
+    (
+        HOSTILE,
+        "After panic on the bus, ride one stop with a friend first, then alone. Slow breathing helps in between.",
+        Sentiment.NEGATIVE,
+    ),
     (
         "My mother died in spring and I cannot cry.",
         "Grief has no timetable. Ask what he misses most.",
@@ -148,7 +152,7 @@ def test_a_search_marks_the_words_that_it_found(page: Chrome) -> None:
     submit(page, "search", query="panic bus")
 
     assert shown(page, "#conversations .question")[0] == HOSTILE
-    assert shown(page, "#conversations li:first-child mark") == ["panics", "bus"]
+    assert shown(page, "#conversations li:first-child mark") == ["panics", "bus", "panic", "bus"]
 
 
 def test_a_source_is_a_link_and_a_hostile_text_is_a_text(page: Chrome) -> None:

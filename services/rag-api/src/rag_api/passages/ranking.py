@@ -18,13 +18,16 @@ from rag_api.passages.relations import people_in, somebodys_people_in
 from rag_api.passages.stretches import Stretch
 from rag_api.search.views import query_views
 
+MANY_WORDS: Final = 10
+"""Words of a question, of those that say something: no passage has more of a longer one."""
+
 
 class Features(NamedTuple):
     """What is known of a stretch and a question.
 
     Attributes:
         client: cosine similarity to the question as the client would put it.
-        words: share of the words of the question that say something and occur in it, or words that mean the same.
+        words: share of the words of the question that it has, or others that mean the same, of at most MANY_WORDS.
         source: how relevant its source is to the question, from 0 to 1, on the curve of the weights.
         worth: probability that it is advice or an explanation, the mean of its sentences.
         empty: highest probability of a sentence that it is filler or a question.
@@ -169,7 +172,7 @@ def _features(sentences: Sequence[_Sentence], vector: Vectors, query: Query, sco
     worth = [one.kinds[Kind.ADVICE] + one.kinds[Kind.EXPLANATION] for one in sentences]
     return Features(
         client=float(vector @ query.as_client),
-        words=len(shared) / max(1, len(query.concepts)),
+        words=min(1.0, len(shared) / max(1, min(len(query.concepts), MANY_WORDS))),
         source=score,
         worth=sum(worth) / len(worth),
         empty=max(one.kinds[Kind.FILLER] + one.kinds[Kind.QUESTION] for one in sentences),
