@@ -7,8 +7,8 @@ from fastapi import Request
 from mh_common.models import Problem
 from mh_common.web import problems
 
+from rag_api.answers.errors import AnswerRefusedError, AnswerTimeoutError, AnswerUnavailableError
 from rag_api.answers.prompts import QuestionTooLongError
-from rag_api.answers.service import AnswerRefusedError, AnswerTimeoutError, AnswerUnavailableError
 from rag_api.search.query_parser import QuerySyntaxError
 from rag_api.search.retrieval import QueryRejectedError
 

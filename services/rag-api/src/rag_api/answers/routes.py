@@ -12,7 +12,8 @@ from mh_common.web.problems import problem_responses
 from starlette.requests import ClientDisconnect
 
 from rag_api.answers.openapi_examples import EXAMPLE, STREAM_EXAMPLE
-from rag_api.answers.service import AnswerService, PendingAnswer
+from rag_api.answers.pending import PendingAnswer
+from rag_api.answers.service import AnswerService
 from rag_api.dependencies import State
 from rag_api.problems import problem_of
 

@@ -4,38 +4,31 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import structlog
 from mh_common.embeddings import EmbedderError
 from mh_common.embeddings.sent import recorded_requests
-from mh_common.errors import DomainError
 from mh_common.languages import language_of
 from mh_common.models import (
-    NOT_SCREENED,
     Answer,
     AnswerDone,
     AnswerEvent,
     AnswerLatency,
     AnswerRequest,
-    AnswerRisk,
-    AnswerSources,
     AnswerToken,
     AnswerUsage,
-    CheckedSentence,
     QueryOrigin,
     Risk,
     SearchHit,
     SearchRequest,
-    SearchResult,
     SentenceSupport,
-    Source,
 )
 
 from rag_api import metrics
+from rag_api.answers.errors import ERRORS, AnswerError, AnswerTimeoutError, AnswerUnavailableError
 from rag_api.answers.generators import (
     DEFAULT_OPTIONS,
     NO_MODEL,
@@ -47,11 +40,11 @@ from rag_api.answers.generators import (
     Question,
 )
 from rag_api.answers.language_models import AnswerBackends
-from rag_api.answers.llm import FailureKind, LanguageModelError
+from rag_api.answers.llm import LanguageModelError
+from rag_api.answers.pending import Found, PendingAnswer, Review, source_of
 from rag_api.answers.query_rewriting import QueryRewriter, StandaloneQuery
 from rag_api.answers.quoting import EXTRACTIVE_MODEL
 from rag_api.answers.records import AnswerRecord, RecordedHit, RecordQueue
-from rag_api.answers.sent import SentRecord
 from rag_api.answers.support import SupportCheck
 from rag_api.passages.finder import PassageFinder, Passages
 from rag_api.safety.notice import risk_remark
@@ -73,100 +66,6 @@ NOTHING_FOUND: Final = (
     "Nothing relevant was found: no indexed conversation is similar to this question, so there is nothing to base an "
     "answer on. If the patient may be at risk, follow your crisis protocol."
 )
-
-
-class AnswerError(DomainError):
-    """No answer could be generated. The member `sources` has the conversations found, useful on their own.
-
-    If risk was noticed in the question, `risk` and `risk_notice` are members, too.
-    """
-
-    def __init__(self, message: str, sources: Sequence[Source]) -> None:
-        self.reason = message
-        super().__init__(f"{message} The conversations that were found are in sources.")
-        self.members = {"sources": [source.model_dump(mode="json") for source in sources]}
-
-
-class AnswerUnavailableError(AnswerError):
-    """The language model, or the embedding model that selects quotes, is unavailable."""
-
-
-class AnswerTimeoutError(AnswerError):
-    """The language model, or the embedding model that selects quotes, took too long."""
-
-
-class AnswerRefusedError(AnswerError):
-    """The language model refuses to answer this question."""
-
-
-_ERRORS: Final[dict[FailureKind, type[AnswerError]]] = {
-    FailureKind.UNAVAILABLE: AnswerUnavailableError,
-    FailureKind.TIMEOUT: AnswerTimeoutError,
-    FailureKind.REFUSED: AnswerRefusedError,
-}
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was searched for a question, when the search began (`time.perf_counter`), and what was found."""
-
-    query: StandaloneQuery
-    rewritten: float
-    search: SearchRequest
-    result: SearchResult
-
-
-@dataclass(frozen=True)
-class PendingAnswer:
-    """An answer whose sources are found and whose text is still to be generated."""
-
-    answer_id: UUID
-    user: str | None
-    question: str
-    risk: AnswerRisk
-    disclaimer: str
-    found: Found
-    hits: Sequence[SearchHit]
-    """The sources: the hits of the search, and further answers to their questions that are quoted."""
-
-    generation: Generation
-    deadline: float
-    started: float
-    rewrite_ms: float
-    search_ms: float
-    sent: SentRecord
-    """What was sent to servers so far."""
-    show_sent: bool
-    """Whether the caller wants to see it."""
-
-    @property
-    def sources(self) -> AnswerSources:
-        """What is known of the answer before it is generated."""
-        return AnswerSources(
-            answer_id=self.answer_id,
-            sources=[_source(hit) for hit in self.hits],
-            standalone_query=self.found.query.text,
-            query_origin=self.found.query.origin,
-            index_rebuilding=self.found.result.index_rebuilding,
-            notice=self.disclaimer,
-        )
-
-
-@dataclass(frozen=True)
-class Review:
-    """What was found in a text when it was complete.
-
-    Attributes:
-        risk: noticed in it, without where.
-        sentences: those of a language model, held against what they cite.
-        language: that in which a language model wrote; None if it is not known, and for other texts.
-        check_ms: how long the sentences took.
-    """
-
-    risk: Risk = field(default_factory=lambda: NOT_SCREENED)
-    sentences: Sequence[CheckedSentence] = ()
-    language: str | None = None
-    check_ms: float = 0.0
 
 
 class AnswerService:
@@ -301,13 +200,13 @@ class AnswerService:
             async with asyncio.timeout_at(deadline):
                 others = await self._search.other_answers(query, hits[:BEST_QUESTIONS], OTHER_ANSWERS)
                 candidates = [*hits, *others]
-                passages = await self._passages.find(query, [_source(hit) for hit in candidates], risk)
+                passages = await self._passages.find(query, [source_of(hit) for hit in candidates], risk)
         except TimeoutError as error:
             message = "The embedding model, which chooses the passages, did not answer in time."
-            raise AnswerTimeoutError(message, [_source(hit) for hit in hits]) from error
+            raise AnswerTimeoutError(message, [source_of(hit) for hit in hits]) from error
         except EmbedderError as error:
             message = "The embedding model, which chooses the passages, is unavailable."
-            raise AnswerUnavailableError(message, [_source(hit) for hit in hits]) from error
+            raise AnswerUnavailableError(message, [source_of(hit) for hit in hits]) from error
         quoted = {one.source for one in passages.quotes}
         kept = [number for number in range(1, len(candidates) + 1) if number <= len(hits) or number in quoted]
         return [candidates[number - 1] for number in kept], passages.renumbered(kept)
@@ -353,7 +252,7 @@ class AnswerService:
             metrics.ANSWERS.labels("failed").inc()
             log.warning(ANSWER_FAILED, kind=error.kind, sources=len(sources), generate_ms=generate_ms)
             with notice_in_errors(pending.risk):
-                raise _ERRORS[error.kind](str(error), sources) from error
+                raise ERRORS[error.kind](str(error), sources) from error
 
     async def _review(self, pending: PendingAnswer, generated: GenerationResult) -> Review:
         """Return what is found in what a language model wrote, or in the quotes. Never raises."""
@@ -434,7 +333,7 @@ async def _prepare_generation(
 ) -> Generation:
     if not hits:
         return FixedGeneration(NOTHING_FOUND)
-    return await generator.prepare(question, [_source(hit) for hit in hits], passages, options)
+    return await generator.prepare(question, [source_of(hit) for hit in hits], passages, options)
 
 
 def _record(pending: PendingAnswer, text: str, usage_event: AnswerUsage, done: AnswerDone) -> AnswerRecord:
@@ -456,10 +355,6 @@ def _record(pending: PendingAnswer, text: str, usage_event: AnswerUsage, done: A
         risk=pending.risk.risk,
         withheld=done.withheld,
     )
-
-
-def _source(hit: SearchHit) -> Source:
-    return Source(id=hit.id, question=hit.question, answer=hit.answer, score=hit.score, relevance=hit.relevance)
 
 
 def _ms(seconds: float) -> float:

@@ -13,7 +13,8 @@ from mh_common.models import AnswerDone, AnswerRisk, AnswerToken, AnswerUsage, C
 
 from rag_api.answers.background import BackgroundWriter
 from rag_api.answers.language_models import PLATFORM_MODEL
-from rag_api.answers.service import AnswerService, PendingAnswer
+from rag_api.answers.pending import PendingAnswer
+from rag_api.answers.service import AnswerService
 from rag_api.integrations.citations import cited_sources, doubts_list, markdown_list, source_title
 from rag_api.integrations.links import conversation_link
 from rag_api.integrations.openai.chat.background_prompts import BackgroundPrompt
