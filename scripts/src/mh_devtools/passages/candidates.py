@@ -4,7 +4,7 @@
 
 Each line of the input has a `question`. For each of them there are the most useful passages by the present weights, and
 a few others, so that weights can be fitted (`mh_devtools.passages.fit_weights`) to more than what is shown today.
-The embedding model is the one that EMBEDDING_MODEL and so on name.
+The local embedding model is that of --model.
 """
 
 import argparse
@@ -41,17 +41,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="the platform")
+    parser.add_argument("--model", help="the local embedding model of the platform; all-MiniLM-L6-v2 unless given")
     arguments = parser.parse_args()
     questions = [json.loads(line)["question"] for line in arguments.file.read_text("utf-8").splitlines()]
     try:
-        asyncio.run(write(questions, arguments.url))
+        asyncio.run(write(questions, arguments.url, arguments.model))
     except MHError as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
 
-async def write(questions: Sequence[str], url: str) -> None:
+async def write(questions: Sequence[str], url: str, model: str | None) -> None:
     """Print a line of JSON for each candidate."""
-    embedder = make_embedder(EmbeddingSettings(), OpenAISettings())
+    embedder = make_embedder(EmbeddingSettings(provider="local", model=model), OpenAISettings())
     screening = ScreeningService(None, LexiconScreener(), Notices(helpline_table(), (), date.today))
     finder = PassageFinder(embedder, screening)
     try:

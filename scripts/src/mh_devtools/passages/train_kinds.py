@@ -2,7 +2,7 @@
 
 .venv/bin/python -m mh_devtools.passages.train_kinds
 
-The model is the one that EMBEDDING_MODEL and so on name. Every fifth sentence is measured by weights that were trained
+Every fifth sentence is measured by weights that were trained
 without it; the weights that are written are trained with all.
 
 Sentences of real answers are different from those that were written for this: longer, and of several kinds at once. Who
@@ -41,12 +41,13 @@ Numbers = npt.NDArray[np.int_]
 def main() -> None:
     """Measure by cross-validation, train, and write the weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="a local embedding model; all-MiniLM-L6-v2 unless given")
     parser.add_argument("--also", type=Path, help="other labelled sentences, in a file like ours")
     arguments = parser.parse_args()
-    model, vectors, truth = asyncio.run(read(SENTENCES))
+    model, vectors, truth = asyncio.run(read(SENTENCES, arguments.model))
     print("ours, cross-validated:", cross_validated(vectors, truth))
     if arguments.also:
-        _, others, their_truth = asyncio.run(read(arguments.also))
+        _, others, their_truth = asyncio.run(read(arguments.also, arguments.model))
         print(f"{arguments.also.name}, by ours alone:", report(their_truth, guess(others, train(vectors, truth))))
         print(f"{arguments.also.name}, cross-validated:", cross_validated(others, their_truth, (vectors, truth)))
         vectors, truth = joined(vectors, truth, others, their_truth)
@@ -81,10 +82,10 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-async def read(path: Path) -> tuple[str, Vectors, Numbers]:
+async def read(path: Path, name: str | None) -> tuple[str, Vectors, Numbers]:
     """Return the embedding model, and the vector and the number of the kind of each sentence of a file."""
     rows = read_rows(path)
-    embedder = make_embedder(EmbeddingSettings(), OpenAISettings())
+    embedder = make_embedder(EmbeddingSettings(provider="local", model=name), OpenAISettings())
     try:
         vectors = await embedder.embed([row["text"] for row in rows])
     finally:
