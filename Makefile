@@ -22,11 +22,11 @@ COVERAGE_ENVIRONMENT = $(shell $(BIN)/python -c 'import sys; sys.version_info < 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/run.stamp ## Set up and start the platform on this machine; Ctrl-C stops it (MH_PORT, MH_DATASET)
-	@exec $(BIN)/python -m mh_devtools.embedded
+run: $(VENV)/run.stamp ## Set up and start the platform on this machine; Ctrl-C stops it (MODEL=quality, MH_PORT, MH_DATASET)
+	@exec $(BIN)/python -m mh_devtools.embedded --model "$(MODEL)"
 
-demo: $(VENV)/run.stamp ## Like run, but exit after answering the sample question
-	@exec $(BIN)/python -m mh_devtools.embedded --demo
+demo: $(VENV)/run.stamp ## Like run, but exit after answering the sample question (MODEL=quality)
+	@exec $(BIN)/python -m mh_devtools.embedded --demo --model "$(MODEL)"
 
 stack: $(VENV)/dev.stamp ## Start the platform as deployed, but without Docker; Ctrl-C stops it (GATEWAY_PORT, MILVUS_URI)
 	@$(BIN)/python -m mh_devtools.servers
@@ -47,6 +47,7 @@ test-slow: $(VENV)/dev.stamp ## Run the slow tests: full stacks, installation, i
 	@$(BIN)/python -m mh_devtools.servers
 	@$(BIN)/python -m mh_devtools.servers.mysql9
 	@$(BIN)/python -m mh_devtools.servers.milvus_server
+	@$(BIN)/python -m mh_devtools.set_up.quality_model
 	@$(PYTEST) -m slow $(ARGS)
 
 test-all: ## Run every test
@@ -84,8 +85,8 @@ bench-quick: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## Run smaller benchmarks, w
 	@$(BIN)/python -m mh_devtools.servers
 	@$(BIN)/python -m mh_devtools.bench --quick $(BENCH_ARGS)
 
-eval: $(VENV)/dev.stamp ## Evaluate search and compare with the baseline (EVAL_QUERIES, EVAL_ARGS; MH_URL: a running platform)
-	@EVAL_QUERIES="$(EVAL_QUERIES)" $(BIN)/python -m mh_devtools.search.evaluate $(EVAL_ARGS)
+eval: $(VENV)/dev.stamp ## Evaluate search and compare with the baseline (MODEL=quality, EVAL_QUERIES, EVAL_ARGS; MH_URL: a running platform)
+	@EVAL_QUERIES="$(EVAL_QUERIES)" MODEL="$(MODEL)" $(BIN)/python -m mh_devtools.search.evaluate $(EVAL_ARGS)
 
 eval-answers: $(VENV)/dev.stamp ## Evaluate answers, by the language model of OPENAI_* or by quotes (EVAL_QUESTIONS, EVAL_ARGS; MH_URL)
 	@EVAL_QUESTIONS="$(EVAL_QUESTIONS)" $(BIN)/python -m mh_devtools.answers.evaluate $(EVAL_ARGS)

@@ -276,6 +276,19 @@ def test_options_do_what_they_say() -> None:
     assert len(of(objects, "ServiceMonitor", "PodMonitor", "Ingress")) == 3
 
 
+def test_one_value_gives_worker_and_rag_api_the_larger_model(tmp_path: Path) -> None:
+    values = yaml.safe_load((CHART / "ci" / "minimal.yaml").read_text(encoding="utf-8"))
+    values["index"]["qualityModel"] = True
+    done = run(yaml.safe_dump(values), tmp_path)
+    assert done.returncode == 0, done.stderr
+    objects = [document for document in yaml.safe_load_all(done.stdout) if document]
+    settings = {part(one): one["data"] for one in of(objects, "ConfigMap")}
+    for name in ("indexer-worker", "rag-api"):
+        assert settings[name]["EMBEDDING_MODEL"] == "all-mpnet-base-v2"
+        assert settings[name]["EMBEDDING_PROVIDER"] == "local"
+        assert f"/{name}-quality-model:" in container(pods(objects)[name])["image"]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

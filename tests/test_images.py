@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from mh_devtools import servers
-from mh_devtools.deployment.image_stages import Image, Stage, read_stages
+from mh_devtools.deployment.image_stages import Image, Stage, line_of, read_stages
 from mh_devtools.paths import ROOT
 from mh_devtools.stubs.openai_stub import StubOpenAI
 from mh_devtools.testing.waiting import wait_until
@@ -49,7 +49,7 @@ class Container:
         self._temporary.mkdir(exist_ok=True)
         self._work = folder / "srv"
         self._copy_to_work(image.stages[target])
-        self._stages = [image.stages[name] for name in ("runtime", target) if name in image.stages]
+        self._stages = list(line_of(image.stages, target))
         values = {name: value for stage in self._stages for name, value in stage.environment().items()}
         self.env = {name: image.here(value, self._temporary) for name, value in values.items()}
         path = f"{image.root}/opt/venv/bin{os.pathsep}{os.defpath}"
@@ -142,7 +142,7 @@ def test_an_image_is_pinned_takes_only_locked_packages_and_runs_as_nobody(servic
         for install in re.findall(r"pip (?:--python \S+ )?install ([^&]*)", run):
             assert "--no-deps" in install
             assert "--require-hashes" in install or "--no-index" in install
-    final = stages.get("runtime", stages[""])
+    final = stages["runtime"] if "runtime" in stages else stages[""]
     assert final.all("USER") == ["10001:10001"]
     assert len(final.all("HEALTHCHECK")) == 1
     # Without a shell between, SIGTERM reaches the process itself.
@@ -268,6 +268,17 @@ def test_rag_api_embeds_by_itself_in_the_image_with_the_model(start: Any) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.redis
+def test_rag_api_uses_the_larger_model_in_the_image_that_has_it(start: Any) -> None:
+    model = {"EMBEDDING_MODEL": "all-mpnet-base-v2", "WEB_CONCURRENCY": "1"}
+    container, _ = start("rag-api", "build-quality-model", "quality-model", **model)
+    ready = httpx.get(f"{container.url}/readyz", timeout=30).json()
+    assert ready["dependencies"]["embedder"] == {"ok": True, "detail": None}
+    about = httpx.get(f"{container.url}/api/v1/about", timeout=30).json()
+    assert about["embedding"]["name"] == "all-mpnet-base-v2"
+
+
+@pytest.mark.slow
 def test_the_small_image_of_rag_api_says_what_it_lacks(variables: dict[str, str], tmp_path: Path) -> None:
     container = Container(build("rag-api"), "", tmp_path, **variables)
     ended = container.run(container.command("CMD"))
@@ -280,6 +291,6 @@ def test_the_small_image_of_rag_api_says_what_it_lacks(variables: dict[str, str]
 @pytest.mark.redis
 def test_the_worker_runs_from_its_image_and_ends_when_told(start: Any) -> None:
     # Its HEALTHCHECK, which `start` waits for, passes only once the worker has looked at its queue.
-    _, process = start("indexer-worker")
+    _, process = start("indexer-worker", target="local-model")
     process.process.send_signal(signal.SIGTERM)
     assert_ended_well(process)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from mh_client import SearchHit
+from mh_devtools.paths import SAMPLE
 from mh_devtools.stubs.records_stub import StubRecords
 from mh_devtools.testing.fixtures import RunCommand
 from mh_devtools.testing.hits import search_hit
@@ -211,3 +212,16 @@ def test_without_a_named_file_the_script_holds_both_of_the_sample_to_their_basel
     assert done.returncode == 1, done.stderr
     assert [one.data_set.name for one in stub.experiments] == ["queries.jsonl", "counselor-dev.jsonl"]
     assert done.stderr.count("mh: default: ndcg@10 is 0.0000") == 2
+
+
+def test_the_script_holds_each_model_to_its_own_baselines(stub: StubRecords) -> None:
+    other = stub.about.embedding.model_copy(update={"name": "all-mpnet-base-v2"})
+    stub.about = stub.about.model_copy(update={"embedding": other})
+    env = {**os.environ, "MH_URL": stub.base_url, "EVAL_QUERIES": ""}
+    command = [sys.executable, "-m", "mh_devtools.search.evaluate"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    baselines = [SAMPLE / f"{name}-baseline-mpnet.json" for name in ("eval", "counselor-dev")]
+    values = [json.loads(file.read_text(encoding="utf-8"))["figures"]["default"]["ndcg@10"] for file in baselines]
+    for value in values:
+        assert f"{value:.4f}" in done.stderr

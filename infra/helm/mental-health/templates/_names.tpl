@@ -35,11 +35,12 @@ http://{{ include "mh.name" (list . "conversations-api") }}:8000
 {{- /* Services refuse to start with an empty secret. Beat is exempt: it gets only the Redis secret. */ -}}
 {{- $production := dict "ENVIRONMENT" "production" -}}
 {{- $answers := ternary (dict) (dict "ANSWERS_MODE" "quotes") (not (empty $values.secrets.openai.existingSecret)) -}}
+{{- $model := ternary (dict "EMBEDDING_PROVIDER" "local" "EMBEDDING_MODEL" "all-mpnet-base-v2") (dict) $values.index.qualityModel -}}
 {{- $own := dict
   "conversations-api" (list $values.conversationsApi.config $production)
-  "rag-api" (list $values.ragApi.config $values.index.config $url $answers $production)
-  "indexer-worker" (list $values.indexerWorker.config $values.index.config $url $production)
-  "indexer-beat" (list $values.indexerWorker.config $values.index.config $url)
+  "rag-api" (list $model $values.ragApi.config $values.index.config $url $answers $production)
+  "indexer-worker" (list $model $values.indexerWorker.config $values.index.config $url $production)
+  "indexer-beat" (list $model $values.indexerWorker.config $values.index.config $url)
 -}}
 {{- $merged := dict -}}
 {{- range (append (index $own (index . 1)) $values.config) -}}

@@ -1,6 +1,6 @@
 """Measures how well it is noticed that a source does not support a sentence.
 
-    python -m mh_devtools.answers.measure_support [--wrong] [--sweep]
+    python -m mh_devtools.answers.measure_support [--wrong] [--sweep] [--model all-mpnet-base-v2]
 
 It judges the labelled sentences of `scripts/sample/support.jsonl`, each about one conversation of the sample, as
 answers are checked. Precision is the share of the sentences called unsupported that are, recall the share of the
@@ -54,9 +54,10 @@ def read_pairs() -> list[Pair]:
     return found
 
 
-def local_embedder() -> Embedder:
-    """Return the local model, as the platform uses it."""
-    return make_embedder(EmbeddingSettings(provider="local"), OpenAISettings(), EgressSettings(), PHISettings())
+def local_embedder(model: str | None = None) -> Embedder:
+    """Return a local model, by default all-MiniLM-L6-v2, as the platform uses it."""
+    settings = EmbeddingSettings(provider="local", model=model)
+    return make_embedder(settings, OpenAISettings(), EgressSettings(), PHISettings())
 
 
 async def judge(pairs: Sequence[Pair], embedder: Embedder) -> list[Verdict | None]:
@@ -115,7 +116,7 @@ async def sweep(pairs: Sequence[Pair], embedder: Embedder) -> None:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    embedder, pairs = local_embedder(), read_pairs()
+    embedder, pairs = local_embedder(arguments.model), read_pairs()
     try:
         if arguments.sweep:
             await sweep(pairs, embedder)
@@ -135,6 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wrong", action="store_true", help="list the sentences of the dev half that are misjudged")
     parser.add_argument("--sweep", action="store_true", help="try other weights and thresholds on the dev half")
+    parser.add_argument("--model", help="the local embedding model (default: all-MiniLM-L6-v2)")
     asyncio.run(_run(parser.parse_args()))
 
 

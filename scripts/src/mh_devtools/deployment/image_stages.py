@@ -72,7 +72,7 @@ class Image:
     def built(cls, service: str, stage: str = "build") -> Self:
         """Return it, built now or before. Raises CalledProcessError when a step fails, which has said why."""
         stages = read_stages(service)
-        line = list(_line_of(stages, stage))
+        line = list(line_of(stages, stage))
         root = KEPT / f"{service}-{stage}-{_fingerprint(line)}"
         if not (root / "done").exists():
             for old in KEPT.glob(f"{service}-{stage}-????????????"):
@@ -94,10 +94,10 @@ class Image:
         return re.sub("|".join(places), lambda place: places[place[0]], text)
 
 
-def _line_of(stages: dict[str, Stage], name: str) -> Iterator[Stage]:
+def line_of(stages: dict[str, Stage], name: str) -> Iterator[Stage]:
     """The stage and those it goes on from, the first one first."""
     if stages[name].base in stages:
-        yield from _line_of(stages, stages[name].base)
+        yield from line_of(stages, stages[name].base)
     yield stages[name]
 
 

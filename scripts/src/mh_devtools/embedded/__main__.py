@@ -18,6 +18,7 @@ from mh_devtools.embedded.data import console, import_data, sync_or_rebuild_inde
 from mh_devtools.embedded.interrupts import Interrupts
 from mh_devtools.embedded.local_stack import Stack, exclusive_lock, port_from_environment
 from mh_devtools.paths import ROOT
+from mh_devtools.set_up import quality_model
 
 QUESTION = "My patient lies awake at night because of worries about work. How can I help?"
 
@@ -72,13 +73,15 @@ def main() -> None:
     """Parse the command line and run. Errors are one line on standard error and exit code 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--demo", action="store_true", help="exit after the sample question is answered")
+    parser.add_argument("--model", default="", help=f"{quality_model.QUALITY}: the larger embedding model")
     parser.add_argument("--var", type=Path, default=ROOT / "var", help="folder for data and logs")
     arguments = parser.parse_args()
     try:
+        quality_model.select(arguments.model)
         serve(arguments.var.resolve(), Interrupts(), demo=arguments.demo)
     except KeyboardInterrupt:
         console.print("Stopped; the data is kept in", str(arguments.var))
-    except (servers.ServerError, MHError) as error:
+    except (servers.ServerError, MHError, quality_model.UnavailableError) as error:
         sys.exit(f"{error}")
 
 

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from mh_common.batches import batched
 from mh_common.embeddings import metrics
 from mh_common.embeddings.protocol import Embedder, TextUse
 
@@ -22,6 +23,9 @@ STORE_TIMEOUT_S = 0.5
 """A slower store is skipped: embedding the text again may be faster."""
 STORE_PAUSE_S = 30.0
 """How long the store is not used after a failure, so that not every call waits for the timeout."""
+
+_QUERY_MARK = b"query\xff"
+"""Begins what the key of a query is made from; no text in UTF-8 contains it."""
 
 T = TypeVar("T")
 
@@ -54,6 +58,10 @@ class CachedEmbedder:
         memory_size: maximum number of vectors in memory (LRU; a vector of 1,536 dimensions takes 6 KB). 0: none.
         store: second level; closed with this one. Its failures and timeouts never make `embed` fail.
         prefixes: prefix that the model expects for each use, such as `query: ` for e5. It is part of the cached text.
+        separate_queries: whether `inner` embeds a query otherwise than a passage of the same text, so that neither may
+            get the other's vector.
+        texts_per_call: maximum number of texts in one call of `inner`. The vectors of each call are cached before the
+            next, so that a caller that gives up and comes again goes on from there. None: no maximum.
         clock: for tests.
 
     Attributes:
@@ -67,6 +75,8 @@ class CachedEmbedder:
         memory_size: int = 10_000,
         store: VectorStore | None = None,
         prefixes: Mapping[TextUse, str] | None = None,
+        separate_queries: bool = False,
+        texts_per_call: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inner = inner
@@ -74,6 +84,8 @@ class CachedEmbedder:
         self._memory_size = memory_size
         self._store = store
         self._prefixes = prefixes or {}
+        self._separate_queries = separate_queries
+        self._texts_per_call = texts_per_call
         self._clock = clock
         self._store_paused_until = float("-inf")
         self._store_failed = False
@@ -96,8 +108,9 @@ class CachedEmbedder:
     async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         """See `Embedder.embed`."""
         texts = [self._prefixes.get(use, "") + text for text in texts]
+        mark = _QUERY_MARK if self._separate_queries and use is TextUse.QUERY else b""
         # "surrogatepass" so that a text with a lone surrogate has a key too.
-        keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
+        keys = [hashlib.sha256(mark + text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         wanted = dict(zip(keys, texts, strict=True))
         found = self._from_memory(wanted)
         self.hits_memory += len(found)
@@ -106,9 +119,9 @@ class CachedEmbedder:
             stored = await self._from_store(unknown)
             self.hits_store += len(stored)
             metrics.count_cache("store", len(stored))
+            self._remember(stored)
             made = await self._embed_missing({key: wanted[key] for key in unknown if key not in stored}, use)
             found |= stored | made
-            self._remember(stored | made)
         return [list(self._format.unpack(found[key])) for key in keys]
 
     async def close(self) -> None:
@@ -129,13 +142,20 @@ class CachedEmbedder:
             self._memory.popitem(last=False)
 
     async def _embed_missing(self, texts: Mapping[bytes, str], use: TextUse) -> dict[bytes, bytes]:
-        if not texts:
-            return {}
+        made: dict[bytes, bytes] = {}
+        # Texts of similar length go into one call, since a model pads them to the longest.
+        keys = sorted(texts, key=lambda key: len(texts[key])) if self._texts_per_call else list(texts)
+        for some in batched(keys, self._texts_per_call or len(keys) or 1):
+            made |= await self._embed_and_cache({key: texts[key] for key in some}, use)
+        return made
+
+    async def _embed_and_cache(self, texts: Mapping[bytes, str], use: TextUse) -> dict[bytes, bytes]:
         self.misses += len(texts)
         metrics.count_cache("none", len(texts))
         with metrics.embedder_call(self.model, len(texts)):
             vectors = await self._inner.embed(list(texts.values()), use)
         made = {key: self._format.pack(*vector) for key, vector in zip(texts, vectors, strict=True)}
+        self._remember(made)
         await self._call_store(lambda store: store.put(self.model, made), None)
         return made
 

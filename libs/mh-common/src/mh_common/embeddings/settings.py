@@ -48,10 +48,11 @@ class EmbeddingSettings(SettingsGroup):
 
     provider: Literal["auto", "local", "openai", "tei"] = Field(
         default="auto",
-        description="local: all-MiniLM-L6-v2 on this machine. openai: OpenAI or an OpenAI-compatible server. "
+        description="local: a model on this machine, see EMBEDDING_MODEL. openai: OpenAI or a compatible server. "
         "tei: Hugging Face's text-embeddings-inference at EMBEDDING_BASE_URL. "
         "auto: openai if EMBEDDING_API_KEY, EMBEDDING_BASE_URL or OPENAI_API_KEY is set, else local; also local if "
-        "there is OPENAI_API_KEY alone and its server may not get texts. After a change the index must be rebuilt.",
+        "there is OPENAI_API_KEY alone and EMBEDDING_MODEL is a local one or the key's server may not get texts. After "
+        "a change the index must be rebuilt.",
     )
     data_egress: DataEgress = Field(
         default=None,
@@ -59,7 +60,10 @@ class EmbeddingSettings(SettingsGroup):
         "it is neither this machine nor in EGRESS_TRUSTED_HOSTS. Empty: they may not.",
     )
     model: _Text = Field(
-        default=None, description="Embedding model; empty for text-embedding-3-small or the local model."
+        default=None,
+        description="Embedding model; empty for text-embedding-3-small or, on this machine, all-MiniLM-L6-v2. There is "
+        "also all-mpnet-base-v2, which finds more, takes several times as long, and must be set up. After a change the "
+        "index must be rebuilt.",
     )
     dimension: Annotated[int | None, BLANK_IS_NONE] = Field(
         default=None,
@@ -112,7 +116,9 @@ class EmbeddingSettings(SettingsGroup):
     )
     threads: int = Field(default=0, ge=0, description="Threads of the local model; 0 for all CPUs, at most 4.")
     model_dir: Annotated[Path | None, BLANK_IS_NONE] = Field(
-        default=None, description="Folder with the local model's files; empty for the installed package."
+        default=None,
+        description="Folder with the files of all-MiniLM-L6-v2 and, in its subfolder of that name, those of "
+        "all-mpnet-base-v2; empty: where they were installed.",
     )
     cache_size: int = Field(default=10_000, ge=0, description="Vectors cached in memory, per process.")
     cache_ttl: int = Field(default=7 * 86_400, ge=1, description="Seconds that a vector is cached in Redis.")

@@ -30,10 +30,15 @@ class CountingEmbedder:
         self.asked: list[str] = []
         self.closed = False
         self.error: EmbedderError | None = None
+        self.error_after: int | None = None
+        """Fail once, after this many texts."""
 
     async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
         if self.error:
             raise self.error
+        if len(self.asked) == self.error_after:
+            self.error_after = None
+            raise EmbedderError("overloaded", transient=True)
         self.asked += texts
         return [self.vector(text) for text in texts]
 
@@ -70,6 +75,28 @@ async def test_a_known_text_is_not_embedded_again() -> None:
     assert first == near([inner.vector("a"), inner.vector("b")])
     assert again == [first[1], *near([inner.vector("c")]), first[0]]
     assert (cached.model, cached.dimension) == ("counting", 4)
+
+
+async def test_a_query_gets_the_vector_of_a_passage_only_where_they_are_embedded_alike() -> None:
+    alike, apart = CountingEmbedder(), CountingEmbedder()
+    for inner, separate in ((alike, False), (apart, True)):
+        cached = CachedEmbedder(inner, separate_queries=separate)
+        for use in (TextUse.PASSAGE, TextUse.QUERY, TextUse.PASSAGE, TextUse.QUERY):
+            await cached.embed(["a"], use)
+    assert alike.asked == ["a"]
+    assert apart.asked == ["a", "a"]
+
+
+async def test_what_was_embedded_before_a_call_failed_is_not_embedded_again() -> None:
+    inner = CountingEmbedder()
+    cached = CachedEmbedder(inner, texts_per_call=2)
+    texts = ["long", "a", "longest", "b", "longer"]
+    inner.error_after = 4
+    with pytest.raises(EmbedderError):
+        await cached.embed(texts)
+    assert inner.asked == ["a", "b", "long", "longer"]
+    assert await cached.embed(texts) == near([inner.vector(text) for text in texts])
+    assert inner.asked == ["a", "b", "long", "longer", "longest"]
 
 
 async def test_equal_texts_in_one_call_are_embedded_once() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mh_common.embeddings import local
 from mh_common.embeddings.local import LocalEmbedder
+from mh_common.embeddings.local_models import MINILM
 from mh_common.embeddings.protocol import Embedder, EmbedderError
 from tokenizers import Encoding, Tokenizer
 
@@ -97,7 +98,7 @@ def test_a_huge_text_costs_no_more_than_a_long_one(
     monkeypatch.setattr(embedder, "_tokenizer", read)
     assert len(embed(embedder, unit * (1_000_000 // len(unit)))) == 1
     assert read.characters <= local.MAX_CHARS
-    assert read.tokens <= local.MAX_TOKENS
+    assert read.tokens <= MINILM.max_tokens
 
 
 def test_truncating_by_characters_loses_no_token_of_ordinary_text(embedder: LocalEmbedder) -> None:
@@ -105,7 +106,7 @@ def test_truncating_by_characters_loses_no_token_of_ordinary_text(embedder: Loca
     text = "telecommunications " * 1000
     cut = embedder._tokenize([text])[0]
     assert cut == embedder._tokenizer.encode(text).ids
-    assert len(cut) == local.MAX_TOKENS
+    assert len(cut) == MINILM.max_tokens
     assert len("telecommunications") == max(map(len, embedder._tokenizer.get_vocab()))
 
 
@@ -159,7 +160,7 @@ async def test_closing_stops_the_thread() -> None:
 
 
 async def test_the_files_can_be_in_a_custom_folder(tmp_path: Path) -> None:
-    for name in local.SHA256:
+    for name in MINILM.sha256:
         os.link(local.find_model_dir() / name, tmp_path / name)
     embedder = LocalEmbedder(threads=1, model_dir=tmp_path)
     ((first, *_),) = await embedder.embed([REFERENCE_TEXT])
