@@ -2,8 +2,8 @@
 
 .venv/bin/python -m mh_devtools.passages.train_kinds
 
-Every fifth sentence is measured by weights that were trained
-without it; the weights that are written are trained with all.
+Every fifth sentence is measured by weights that were trained without it; the weights that are written are trained with
+all.
 
 Sentences of real answers are different from those that were written for this: longer, and of several kinds at once. Who
 has a data set labels some hundred of its sentences in the same form, and names the file with --also; each of them

@@ -6,7 +6,7 @@ stretches that were rated.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import mul
 from typing import Final, NamedTuple
 
@@ -95,13 +95,17 @@ UNKNOWN_MODEL: Final = Weights(
 )
 """For embedding models whose similarities are not known: it orders, and leaves nothing out."""
 
+_RATED: Final = Weights(
+    of=Features(client=0.4, words=2.2, source=1.6, worth=0.9, empty=-1.1, strangers=-1.5),
+    offset=-2.7,
+    limits=Limits(floor=0.3, below_best=0.2),
+    source_curve=Curve(slope=0.696, offset=-2.605),
+)
+
 MODEL_WEIGHTS: Final[Mapping[str, Weights]] = {
-    "all-MiniLM-L6-v2": Weights(
-        of=Features(client=0.4, words=2.2, source=1.6, worth=0.9, empty=-1.1, strangers=-1.5),
-        offset=-2.7,
-        limits=Limits(floor=0.3, below_best=0.2),
-        source_curve=Curve(slope=0.696, offset=-2.605),
-    ),
+    "all-MiniLM-L6-v2": _RATED,
+    # No passage was rated that it chose, and its scores are not calibrated: the same order, and no floor.
+    "all-mpnet-base-v2": replace(_RATED, limits=Limits(floor=0.0, below_best=0.2)),
 }
 """By embedding model, whose cosine similarities are distributed in their own way."""
 
