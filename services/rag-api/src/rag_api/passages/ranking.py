@@ -6,7 +6,7 @@ stretches that were rated.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import mul
 from typing import Final, NamedTuple
 
@@ -104,8 +104,8 @@ _RATED: Final = Weights(
 
 MODEL_WEIGHTS: Final[Mapping[str, Weights]] = {
     "all-MiniLM-L6-v2": _RATED,
-    # No passage was rated that it chose, and its scores are not calibrated: the same order, and no floor.
-    "all-mpnet-base-v2": replace(_RATED, limits=Limits(floor=0.0, below_best=0.2)),
+    # No passage was rated that it chose. The two features that are its own count little, and relevance means the same.
+    "all-mpnet-base-v2": _RATED,
 }
 """By embedding model, whose cosine similarities are distributed in their own way."""
 

@@ -73,6 +73,10 @@ MODEL_CALIBRATIONS: Final[Mapping[str, Mapping[SearchMode, Calibration]]] = {
         SearchMode.HYBRID: Calibration(slope=20.4, offset=-8.9, threshold=0.54),
         SearchMode.SEMANTIC: Calibration(slope=27.3, offset=-9.5, threshold=0.51),
     },
+    "all-mpnet-base-v2": {
+        SearchMode.HYBRID: Calibration(slope=20.2, offset=-8.7, threshold=0.38),
+        SearchMode.SEMANTIC: Calibration(slope=26.9, offset=-9.6, threshold=0.4),
+    },
 }
 """By embedding model."""
 
