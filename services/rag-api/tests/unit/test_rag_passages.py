@@ -266,15 +266,16 @@ def rated(source: int, usefulness: float, angle: float = 0.0, kind: PassageKind 
 
 def test_few_good_passages_are_chosen_and_none_that_is_much_worse() -> None:
     good = [rated(1, 0.9), rated(2, 0.8, 1.0), rated(3, 0.7, 2.0), rated(4, 0.3, 3.0)]
-    assert [one.stretch.source for one in choose(good, Limits(0.2, 0.3), lambda text: True)] == [1, 2, 3]
-    assert [one.stretch.source for one in choose(good, Limits(0.75, 0.3), lambda text: True)] == [1, 2]
-    assert choose(good, Limits(0.95, 0.3), lambda text: True) == []
-    assert [one.stretch.source for one in choose(good, Limits(0.2, 0.3), lambda text: " 1 " not in text)] == [2, 3]
+    assert [one.stretch.source for one in choose(good, Limits(0.2, 0.2, 0.3), lambda text: True)] == [1, 2, 3]
+    assert [one.stretch.source for one in choose(good, Limits(0.75, 0.75, 0.3), lambda text: True)] == [1, 2]
+    assert [one.stretch.source for one in choose(good, Limits(0.85, 0.95, 0.3), lambda text: True)] == [1]
+    assert choose(good, Limits(0.95, 0.95, 0.3), lambda text: True) == []
+    assert [one.stretch.source for one in choose(good, Limits(0.2, 0.2, 0.3), lambda text: " 1 " not in text)] == [2, 3]
 
 
 def test_an_answer_is_quoted_once_and_an_idea_too() -> None:
     alike = [rated(1, 0.9), rated(1, 0.85, 2.0), rated(2, 0.8, 0.1), rated(3, 0.75, 1.5)]
-    assert [one.stretch.source for one in choose(alike, Limits(0.2, 0.3), lambda text: True)] == [1, 3]
+    assert [one.stretch.source for one in choose(alike, Limits(0.2, 0.2, 0.3), lambda text: True)] == [1, 3]
 
 
 def test_passages_are_shown_by_kind() -> None:

@@ -41,7 +41,7 @@ def choose(rated: Sequence[RatedStretch], limits: Limits, may_be_quoted: Callabl
     """
     chosen: list[RatedStretch] = []
     for one in _ranked(rated):
-        lowest = max(limits.floor, chosen[0].usefulness - limits.below_best) if chosen else limits.floor
+        lowest = max(limits.others, chosen[0].usefulness - limits.below_best) if chosen else limits.best
         if len(chosen) == MAX_QUOTES or one.usefulness < lowest:
             break
         is_new = not any(_is_like(one, other) for other in chosen)

@@ -46,11 +46,14 @@ class Limits(NamedTuple):
     """Which stretches may be quoted.
 
     Attributes:
-        floor: the least usefulness, from 0 to 1.
-        below_best: how much less useful than the best one another one may be.
+        best: the least usefulness of the best one, from 0 to 1. It is lower than for others: one passage too many is
+            passed over sooner than an answer without any.
+        others: the least usefulness of the others.
+        below_best: how much less useful than the best one they may be.
     """
 
-    floor: float
+    best: float
+    others: float
     below_best: float
 
 
@@ -91,14 +94,14 @@ class Weights:
 UNKNOWN_MODEL: Final = Weights(
     of=Features(client=8.0, words=0.0, source=0.0, worth=0.0, empty=0.0, strangers=-2.0),
     offset=-4.0,
-    limits=Limits(floor=0.0, below_best=1.0),
+    limits=Limits(best=0.0, others=0.0, below_best=1.0),
 )
 """For embedding models whose similarities are not known: it orders, and leaves nothing out."""
 
 _RATED: Final = Weights(
     of=Features(client=0.4, words=2.2, source=1.6, worth=0.9, empty=-1.1, strangers=-1.5),
     offset=-2.7,
-    limits=Limits(floor=0.3, below_best=0.2),
+    limits=Limits(best=0.15, others=0.3, below_best=0.2),
     source_curve=Curve(slope=0.696, offset=-2.605),
 )
 
