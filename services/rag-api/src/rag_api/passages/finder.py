@@ -97,8 +97,8 @@ class PassageFinder:
         Raises:
             EmbedderError: the sentences cannot be embedded.
         """
-        # In a thread, since long answers take a while.
         scores = {number: self._weights.source(source.relevance) for number, source in enumerate(sources, 1)}
+        # In a thread, since long answers take a while.
         found = await asyncio.to_thread(_candidates, question, sources, scores)
         query, vectors = await self._embed(question, found)
         kinds = dict(zip(vectors, kinds_of(list(vectors.values()), self._embedder.model), strict=True))
