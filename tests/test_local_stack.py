@@ -115,8 +115,9 @@ def test_a_data_set_goes_in_and_answers_come_out(dataset: Path | None, tmp_path:
         assert dataset or stats.total == 2009
 
         answer = client.answer("How do I help a patient who panics in crowded places?")
-        assert len(answer.sources) == 3
-        assert "[1]" in answer.answer
+        assert len(answer.sources) >= 3
+        # Further answers to the questions found are sources only if they are quoted.
+        assert all(f"[{number}]" in answer.answer for number in [1, *range(4, len(answer.sources) + 1)])
         for source in answer.sources:
             assert client.conversations.get(source.id).answer == source.answer
 
