@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mh_common.embeddings import local
-from mh_common.embeddings.local import LocalEmbedder
+from mh_common.embeddings.local import LocalEmbedder, batches_of
 from mh_common.embeddings.local_models import MINILM
 from mh_common.embeddings.protocol import Embedder, EmbedderError
 from tokenizers import Encoding, Tokenizer
@@ -62,6 +62,20 @@ def test_order_is_kept_whatever_the_lengths(embedder: LocalEmbedder) -> None:
     together = embed(embedder, *texts)
     for position in (0, 13, 39):
         assert embed(embedder, texts[position])[0] @ together[position] >= 0.99999
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 300), max_size=60))
+def test_batches_have_every_text_once_and_fit_the_budget(lengths: list[int]) -> None:
+    batches = list(batches_of(lengths, 512))
+    assert [lengths[place] for batch in batches for place in batch] == sorted(lengths)
+    assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or len(batch) * max(lengths[place] for place in batch) <= 512 for batch in batches)
+
+
+def test_short_texts_are_not_padded_to_the_length_of_long_ones() -> None:
+    assert list(batches_of([40, 5, 6, 41, 5], 512)) == [[1, 4, 2], [0, 3]]
+    assert list(batches_of([10, 11, 12, 13], 512)) == [[0, 1, 2, 3]]
 
 
 def test_no_texts_give_no_vectors(embedder: LocalEmbedder) -> None:
