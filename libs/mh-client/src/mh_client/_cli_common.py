@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Final
 
 import typer
-from mh_common.fields import parse_date
+from mh_common.field_values import parse_date
 from pydantic import BaseModel
 
 from mh_client._terminal import printable

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from mh_common.fields import IMPORT_TAG, validate_text
+from mh_common.field_values import validate_text
+from mh_common.fields import IMPORT_TAG
 from mh_common.formats import ReadOptions
 from mh_common.identifiers import Recognizer
 from mh_common.models import MAX_BULK_ROWS, OnDuplicate

@@ -38,8 +38,8 @@ QUESTION_HASH: Final = "question_hash"
 VERSION: Final = "version"
 """INT64: the conversation's version that was embedded."""
 FILTERABLE: Final = tuple(field for field in fields.FIELDS if field is not fields.ID)
-"""The other fields, stored for filtering in the form of `fields.to_index_value`: choices, texts and URLs as VARCHAR,
-timestamps and dates as INT64."""
+"""The other fields, stored for filtering in the form of `field_values.to_index_value`: choices, texts and URLs as
+VARCHAR, timestamps and dates as INT64."""
 QUESTION_SENTIMENT: Final = fields.QUESTION_SENTIMENT.name
 ANSWER_SENTIMENT: Final = fields.ANSWER_SENTIMENT.name
 CREATED_AT: Final = fields.CREATED_AT.name

@@ -2,9 +2,11 @@
 
 import pytest
 from mh_common import vector_index
-from mh_common.fields import FIELDS, FILTERS, NAMES, FoundAdvice, UnsafeAdvice, join_names, to_index_value
+from mh_common.field_values import to_index_value
+from mh_common.fields import FIELDS, FILTERS, NAMES, FoundAdvice, UnsafeAdvice
 from mh_common.models import Conversation, ConversationCreate, ConversationUpdate, SearchHit, SearchRequest
 from mh_common.models.search import SearchFilters
+from mh_common.wording import join_names
 
 
 def test_a_search_accepts_every_filter() -> None:

@@ -8,7 +8,7 @@ from indexer_worker.vector_store.collection import CONVERSATIONS, ensure_collect
 from indexer_worker.vector_store.inventory import QUERY_LIMIT, InventoryPage, MilvusInventory
 from mh_common import vector_index as fields
 from mh_common.batches import batched
-from mh_common.fields import to_index_value
+from mh_common.field_values import to_index_value
 from mh_common.milvus import make_client
 from mh_common.units import CONVERSATION, UnitKey, before_first, conversation_unit, conversation_units, last_key
 from mh_devtools.testing.fixtures import EACH_MILVUS

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from indexer_worker.vector_store.collection import ensure_collection
 from mh_common import vector_index as fields
-from mh_common.fields import to_index_value, to_microseconds
+from mh_common.field_values import to_index_value, to_microseconds
 from mh_common.models import SearchMode, SearchRequest, Sentiment
 from mh_common.stemming import indexed_words, stem_of
 from pymilvus import AsyncMilvusClient

@@ -8,7 +8,7 @@ import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 from mh_common import vector_index as fields
-from mh_common.fields import to_microseconds
+from mh_common.field_values import to_microseconds
 from mh_common.models import Sentiment
 from rag_api.search.filters import (
     And,

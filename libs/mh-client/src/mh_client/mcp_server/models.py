@@ -7,8 +7,9 @@ id, title, text, url and metadata. Ids are strings there.
 import re
 from typing import Annotated, Final
 
-from mh_common.fields import CREATED_AT, ID, NAMES, Sentiment, join_names
+from mh_common.fields import CREATED_AT, ID, NAMES, Sentiment
 from mh_common.models import MAX_ID, AnswerRisk, ConversationMetadata, QueryRisk, QueryText, SearchFilters, WireModel
+from mh_common.wording import join_names
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 
 _ID_PATTERN: Final = "^[1-9][0-9]{0,18}$"

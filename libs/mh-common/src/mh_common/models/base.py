@@ -27,7 +27,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from mh_common.fields import AUTHOR, CATEGORY, IMPORT_TAG, SOURCE_URL, parse_date, validate_text
+from mh_common.field_values import parse_date, validate_text
+from mh_common.fields import AUTHOR, CATEGORY, IMPORT_TAG, SOURCE_URL
 from mh_common.text import is_blank, normalized, plain_text
 from mh_common.units import SourceId
 

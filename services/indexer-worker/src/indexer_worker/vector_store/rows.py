@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mh_common import vector_index as fields
-from mh_common.fields import to_index_value
+from mh_common.field_values import to_index_value
 from mh_common.models import Conversation
 from mh_common.stemming import indexed_words
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from mh_common import vector_index as fields
-from mh_common.fields import BY_NAME, FILTERS, TEXT_KINDS, Filter, Kind, Operator, is_single_line, to_index_value
+from mh_common.field_values import is_single_line, to_index_value
+from mh_common.fields import BY_NAME, FILTERS, TEXT_KINDS, Filter, Kind, Operator
 from mh_common.models import SearchRequest
 
 ComparisonOperator = Literal["<", "<=", ">", ">="]
@@ -31,7 +32,7 @@ class In:
     """The field has one of the values or, if `negated`, none of them.
 
     Without values it matches nothing or, if `negated`, everything. The values are as stored in the index, see
-    `mh_common.fields.to_index_value`.
+    `mh_common.field_values.to_index_value`.
     """
 
     field: str

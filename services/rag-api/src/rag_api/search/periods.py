@@ -4,7 +4,8 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from mh_common.fields import BY_NAME, Kind, to_microseconds
+from mh_common.field_values import to_microseconds
+from mh_common.fields import BY_NAME, Kind
 
 from rag_api.search.filters import And, Compare, ComparisonOperator, Condition, Or, is_empty
 

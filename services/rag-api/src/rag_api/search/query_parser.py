@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mh_common.errors import DomainError
-from mh_common.fields import BY_NAME, FIELDS, NAMES, ConversationField, Kind, validate_text
+from mh_common.field_values import validate_text
+from mh_common.fields import BY_NAME, FIELDS, NAMES, ConversationField, Kind
 from mh_common.models import MAX_ID, FieldProblem
 from mh_common.stemming import words_of
 

@@ -11,7 +11,8 @@ from datetime import date
 from typing import Final
 
 from mh_common.errors import InvalidRequestError
-from mh_common.fields import BY_NAME, NAMES, ConversationField, Kind, is_single_line, validate_text
+from mh_common.field_values import is_single_line, validate_text
+from mh_common.fields import BY_NAME, NAMES, ConversationField, Kind
 from mh_common.models import MAX_ID, FieldProblem
 from mh_common.text import is_blank, normalized
 

@@ -6,7 +6,7 @@ version of Dify may add, are ignored, except in filters: ignoring part of a filt
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from mh_common.fields import NAMES, join_names
+from mh_common.fields import NAMES
 from mh_common.models import (
     AtMost,
     ConversationMetadata,
@@ -20,6 +20,7 @@ from mh_common.models import (
     UtcTime,
     WireModel,
 )
+from mh_common.wording import join_names
 from pydantic import (
     BaseModel,
     ConfigDict,

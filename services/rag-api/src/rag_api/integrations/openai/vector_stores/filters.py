@@ -8,7 +8,8 @@ string attributes such as 2026-03-01. A conversation without an attribute matche
 import math
 from typing import Any, Final
 
-from mh_common.fields import BY_NAME, ConversationField, Kind, parse_date, to_index_value, validate_text
+from mh_common.field_values import parse_date, to_index_value, validate_text
+from mh_common.fields import BY_NAME, ConversationField, Kind
 from mh_common.models import MAX_ID
 
 from rag_api.integrations.openai.errors import InvalidParamError

@@ -3,8 +3,9 @@
 from datetime import date
 from typing import Annotated, Any, Final, Literal
 
-from mh_common.fields import ID, NAMES, join_names
+from mh_common.fields import ID, NAMES
 from mh_common.models import AtMost, QueryRisk, QueryText, RequestModel, Risk
+from mh_common.wording import join_names
 from pydantic import BaseModel, ConfigDict, Field
 
 KEYS: Final = (ID.name, *(name for name in NAMES if name != ID.name))

@@ -5,8 +5,8 @@ from typing import Final
 
 from fastapi import APIRouter
 from mh_common import vector_index as fields
-from mh_common.fields import join_names
 from mh_common.models import ConversationMetadata, SearchHit, SearchRequest
+from mh_common.wording import join_names
 
 from rag_api.dependencies import State
 from rag_api.integrations.links import PublicUrl, conversation_link
