@@ -33,6 +33,8 @@ from starlette.middleware.cors import CORSMiddleware
 from rag_api.about.routes import router as about
 from rag_api.about.service import describe
 from rag_api.answers.background import BackgroundWriter
+from rag_api.answers.finding import SourceFinder
+from rag_api.answers.finishing import Finisher
 from rag_api.answers.language_models import LanguageModels, make_client
 from rag_api.answers.records import AnswerRecorder, HistoryRecorder, RecordQueue
 from rag_api.answers.routes import router as answers
@@ -61,8 +63,6 @@ from rag_api.search.milvus.index import MilvusIndex
 from rag_api.search.routes import router as search
 from rag_api.search.service import SearchService
 from rag_api.settings import IntegrationSettings, SafetySettings, Settings
-
-log = structlog.get_logger(__name__)
 
 log = structlog.get_logger(__name__)
 
@@ -173,13 +173,11 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
     state = AppState(
         search=search,
         answers=AnswerService(
-            search,
-            PassageFinder(embedder, screening),
+            SourceFinder(search, PassageFinder(embedder, screening), settings.answers),
             models.default_backends,
             screening,
-            SupportCheck(SimilarityJudge(embedder)),
+            Finisher(screening, SupportCheck(SimilarityJudge(embedder)), records),
             settings.answers,
-            records,
         ),
         language_models=models,
         background=BackgroundWriter(models),

@@ -10,18 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
-from mh_common.embeddings import Embedder, TextUse
+from mh_common.embeddings import Embedder, TextUse, TextWithheldError
 from mh_common.models import NOT_SCREENED, Risk, RiskCategory, RiskLevel, Source
 from mh_common.risk import LexiconScreener
 from mh_common.sentences import sentence_spans
 from mh_devtools.stubs.openai_stub import embedding
-from rag_api.answers.markup import strip_invisible
 from rag_api.answers.quoting import quoted
 from rag_api.passages import finder
 from rag_api.passages.choosing import MAX_QUOTES, PassageKind, RatedStretch, choose
 from rag_api.passages.finder import PassageFinder, Passages
 from rag_api.passages.ranking import Limits, weights_of
-from rag_api.passages.shortlist import MAX_EMBEDDED, shortlist
+from rag_api.passages.shortlist import MAX_EMBEDDED, MAX_EMBEDDED_FOR_QUOTES, shortlist
 from rag_api.passages.stretches import (
     MAX_LENGTH,
     MAX_SENTENCES,
@@ -34,15 +33,19 @@ from rag_api.passages.stretches import (
 from rag_api.safety.helplines import helpline_table
 from rag_api.safety.notice import Notices
 from rag_api.safety.screening import ScreeningService
+from rag_api.texts.markup import strip_invisible
+
+KNOWN_MODEL = "all-MiniLM-L6-v2"
+"""One with weights."""
 
 
 class WordEmbedder:
     """An embedder for which texts that share words are similar; records the texts it is given."""
 
-    model = "words"
-    dimension = 256
+    dimension = 384
 
-    def __init__(self) -> None:
+    def __init__(self, model: str = "words") -> None:
+        self.model = model
         self.texts: list[str] = []
 
     async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
@@ -68,11 +71,23 @@ def sources(*answers: str) -> list[Source]:
     ]
 
 
+class WithheldEmbedder(WordEmbedder):
+    """An embedder that must not get any text."""
+
+    async def embed(self, texts: Sequence[str], use: TextUse = TextUse.PASSAGE) -> list[list[float]]:
+        raise TextWithheldError("names somebody")
+
+
 async def find(
-    question: str, *answers: str | Source, embedder: Embedder | None = None, risk: Risk = NOT_SCREENED
+    question: str,
+    *answers: str | Source,
+    embedder: Embedder | None = None,
+    risk: Risk = NOT_SCREENED,
+    excerpts: bool = True,
 ) -> Passages:
     found = [one if isinstance(one, Source) else sources(one)[0] for one in answers]
-    return await PassageFinder(embedder or WordEmbedder(), screening()).find(question, found, risk)
+    finder = PassageFinder(embedder or WordEmbedder(), screening())
+    return await finder.find(question, found, risk, excerpts=excerpts)
 
 
 def quotes(found: Passages) -> list[tuple[str, int]]:
@@ -152,6 +167,53 @@ async def test_at_risk_only_sentences_about_safety_from_rows_about_that_risk_are
     assert quoted(found.quotes, "kill myself tonight", at_risk=True)[0].startswith("Read the notice of risk first.")
     nothing = await find("kill myself tonight", about[0], risk=SUICIDE)
     assert "No sentence is quoted" in quoted(nothing.quotes, "kill myself tonight", at_risk=True)[0]
+
+
+LONG_ANSWERS = [
+    " ".join(f"Panic on the {place} {number} passes with slow breathing and with time." for number in range(30))
+    for place in ("bus", "tram", "train")
+]
+
+
+async def test_for_quotes_alone_fewer_sentences_are_embedded_and_the_same_are_chosen() -> None:
+    asked = "How can panic on the tram be calmed by slow breathing?"
+    all_of_it, for_quotes = WordEmbedder(KNOWN_MODEL), WordEmbedder(KNOWN_MODEL)
+    found = await find(asked, *LONG_ANSWERS, embedder=all_of_it)
+    alone = await find(asked, *LONG_ANSWERS, embedder=for_quotes, excerpts=False)
+    assert found.quotes
+    assert (alone.quotes, alone.excerpts) == (found.quotes, {})
+    assert (len(all_of_it.texts), len(for_quotes.texts)) == (MAX_EMBEDDED, MAX_EMBEDDED_FOR_QUOTES)
+
+
+async def test_with_a_model_that_is_not_known_all_are_compared_for_quotes_too() -> None:
+    embedder = WordEmbedder()
+    await find("panic on the tram", *LONG_ANSWERS, embedder=embedder, excerpts=False)
+    assert len(embedder.texts) == MAX_EMBEDDED
+
+
+async def test_at_risk_only_what_may_be_quoted_is_embedded_unless_a_language_model_needs_more() -> None:
+    about = Source(
+        id=1,
+        question="I want to kill myself",
+        answer=f"Go to the emergency room of a hospital tonight. {LONG_ANSWERS[0]}",
+        score=0.5,
+        relevance=RELEVANT,
+    )
+    embedder = WordEmbedder(KNOWN_MODEL)
+    found = await find("kill myself tonight", about, embedder=embedder, risk=SUICIDE, excerpts=False)
+    assert quotes(found) == [("Go to the emergency room of a hospital tonight.", 1)]
+    assert embedder.texts == ["Go to the emergency room of a hospital tonight."]
+    assert found.excerpts == {}
+    assert (await find("kill myself tonight", about, embedder=embedder, risk=SUICIDE)).excerpts
+
+
+async def test_texts_that_must_not_be_sent_are_compared_by_words_whatever_the_model_is_called() -> None:
+    for model in ("words", KNOWN_MODEL):
+        found = await find(
+            "slow breathing against panic", *LONG_ANSWERS, embedder=WithheldEmbedder(model), excerpts=False
+        )
+        assert found.quotes
+        assert {one.kind for one in found.quotes} == {None}
 
 
 async def test_huge_answers_cost_no_more_than_long_ones() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rag_api.answers.grounding import check_grounding
-from rag_api.answers.markup import extract_urls
 from rag_api.answers.stream_sanitizer import StreamSanitizer
+from rag_api.texts.markup import extract_urls
 
 NUMBERS = (1, 2, 3, 12)
 KNOWN = extract_urls(["See https://help.example.org/a?b=1, or (www.example.org)."])

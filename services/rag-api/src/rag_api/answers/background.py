@@ -17,11 +17,11 @@ from mh_common.models import ConversationTurn, Usage
 from mh_common.outgoing import OutgoingTexts, TextNotSentError
 
 from rag_api import metrics
-from rag_api.answers.citations import normalize_citations
 from rag_api.answers.language_models import LanguageModels
 from rag_api.answers.llm import Completion, LanguageModelError, Message
-from rag_api.answers.markup import LINK_REMOVED, sanitize, strip_invisible
 from rag_api.answers.prompts import BackgroundTask
+from rag_api.texts.citations import normalize_citations
+from rag_api.texts.markup import LINK_REMOVED, sanitize, strip_invisible
 
 log = structlog.get_logger(__name__)
 

@@ -19,12 +19,12 @@ from rag_api.answers.llm import (
     SamplingParams,
     empty_answer_error,
 )
-from rag_api.answers.markup import extract_urls
 from rag_api.answers.prompts import Prompt, PromptIdentity, Prompts
 from rag_api.answers.quoting import EXTRACTIVE_MODEL, quoted
 from rag_api.answers.stream_sanitizer import StreamSanitizer
 from rag_api.passages.finder import Passages
 from rag_api.safety.answer_check import make_check
+from rag_api.texts.markup import extract_urls
 
 NO_MODEL: Final = "none"
 NOTHING_FITS_MESSAGE: Final = (
@@ -109,6 +109,11 @@ class Generation(Protocol):
 class Generator(Protocol):
     """Generates answers."""
 
+    @property
+    def reads_excerpts(self) -> bool:
+        """Whether it needs excerpts of the sources besides the passages to quote."""
+        ...
+
     async def prepare(
         self,
         question: Question,
@@ -135,6 +140,8 @@ class LLMGenerator:
         outgoing: the texts of this request on their way to the language model.
         quotes: answers if a text must not be sent.
     """
+
+    reads_excerpts = True
 
     def __init__(
         self, language_model: LanguageModel, prompts: Prompts, outgoing: OutgoingTexts, quotes: "ExtractiveGenerator"
@@ -256,6 +263,8 @@ class ExtractiveGenerator:
     Args:
         reason: why there is no language model, to be said before the quotes; empty if nobody expected one.
     """
+
+    reads_excerpts = False
 
     def __init__(self, reason: str = "") -> None:
         self._reason = reason

@@ -87,3 +87,8 @@ class Review:
 def source_of(hit: SearchHit) -> Source:
     """Return a hit as a source of an answer."""
     return Source(id=hit.id, question=hit.question, answer=hit.answer, score=hit.score, relevance=hit.relevance)
+
+
+def milliseconds(seconds: float) -> float:
+    """Return a duration as it is shown: in milliseconds, to a tenth."""
+    return round(seconds * 1000, 1)

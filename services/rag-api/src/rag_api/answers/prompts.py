@@ -13,8 +13,8 @@ from mh_common.errors import DomainError
 from mh_common.models import ConversationTurn, Source
 
 from rag_api.answers.context import BOUNDARY_TOKENS, CHARACTERS_PER_TOKEN, Excerpt, pack_context
-from rag_api.answers.markup import strip_invisible
 from rag_api.answers.tokens import TokenCounter, count_tokens, utf8_size
+from rag_api.texts.markup import strip_invisible
 
 VERSION: Final = "4"
 """Version of all templates; increase it when a template changes after a release."""

@@ -12,8 +12,8 @@ from mh_common.sentences import truncate_at_sentence
 from pydantic import ValidationError
 
 from rag_api.answers.llm import LanguageModel, LanguageModelError, Message
-from rag_api.answers.markup import sanitize, strip_invisible
 from rag_api.answers.prompts import Prompts, QuestionTooLongError
+from rag_api.texts.markup import sanitize, strip_invisible
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Set
 
-from rag_api.answers import citations, markup
+from rag_api.texts import citations, markup
 
 
 class StreamSanitizer:

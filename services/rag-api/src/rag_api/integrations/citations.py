@@ -7,9 +7,9 @@ from typing import Final
 
 from mh_common.models import CheckedSentence, SentenceSupport, Source
 
-from rag_api.answers.markup import sanitize, strip_invisible
 from rag_api.integrations.links import conversation_link
 from rag_api.integrations.titles import make_title
+from rag_api.texts.markup import sanitize, strip_invisible
 
 MAX_TITLE: Final = 100
 """Maximum characters of a conversation's title, which is the beginning of its question."""

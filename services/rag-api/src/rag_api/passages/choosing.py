@@ -34,17 +34,25 @@ class RatedStretch:
     features: Features | None = None
 
 
-def choose(rated: Sequence[RatedStretch], limits: Limits, may_be_quoted: Callable[[str], bool]) -> list[RatedStretch]:
-    """Return up to MAX_QUOTES stretches, the most useful first.
+def choose(
+    rated: Sequence[RatedStretch],
+    limits: Limits,
+    may_be_quoted: Callable[[str], bool] = lambda _: True,
+    *,
+    most: int = MAX_QUOTES,
+    several_of_answer: bool = False,
+) -> list[RatedStretch]:
+    """Return up to `most` stretches within the limits, the most useful first.
 
-    No two are from the same answer, none is like one before it, and each of their sentences may be quoted.
+    None is like one before it, each of their sentences may be quoted, and no two are from the same answer unless
+    `several_of_answer` may be.
     """
     chosen: list[RatedStretch] = []
     for one in _ranked(rated):
-        lowest = max(limits.others, chosen[0].usefulness - limits.below_best) if chosen else limits.best
-        if len(chosen) == MAX_QUOTES or one.usefulness < lowest:
+        if len(chosen) == most or one.usefulness < limits.lowest(chosen[0].usefulness if chosen else None):
             break
-        is_new = not any(_is_like(one, other) for other in chosen)
+        is_from_another = several_of_answer or all(one.stretch.source != other.stretch.source for other in chosen)
+        is_new = is_from_another and all(float(one.vector @ other.vector) < ALIKE for other in chosen)
         # The rules come last, since they are slow.
         if is_new and all(map(may_be_quoted, one.stretch.sentences)):
             chosen.append(one)
@@ -67,7 +75,3 @@ def choose_of_source(
 
 def _ranked(rated: Sequence[RatedStretch]) -> list[RatedStretch]:
     return sorted(rated, key=lambda one: (-one.usefulness, one.stretch.source, one.stretch.first))
-
-
-def _is_like(one: RatedStretch, other: RatedStretch) -> bool:
-    return one.stretch.source == other.stretch.source or float(one.vector @ other.vector) >= ALIKE

@@ -2,29 +2,26 @@
 
 import asyncio
 import itertools
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-import numpy as np
-from mh_common.embeddings import Embedder, TextUse, TextWithheldError
+from mh_common.embeddings import Embedder
 from mh_common.models import NOT_SCREENED, Risk, Source
 
-from rag_api.passages.choosing import ALIKE, PassageKind, RatedStretch, choose, choose_of_source
-from rag_api.passages.kinds import Kind, Kinds, Vectors, kinds_of
-from rag_api.passages.ranking import Query, features, stretch_vector, weights_of
-from rag_api.passages.shortlist import MAX_EMBEDDED, shortlist
-from rag_api.passages.stretches import MAX_LENGTH, Stretch, can_be_quoted, can_begin, sentences_of, stretches
+from rag_api.passages.choosing import PassageKind, RatedStretch, choose
+from rag_api.passages.excerpts import excerpts_of
+from rag_api.passages.ranking import NO_LIMITS, weights_of
+from rag_api.passages.rating import candidates, rate
+from rag_api.passages.shortlist import MAX_EMBEDDED
+from rag_api.passages.stretches import MAX_LENGTH, Stretch, can_be_quoted, can_begin, sentences_of
+from rag_api.passages.vectors import embed
 from rag_api.safety.quotes import may_be_passed_on, may_be_quoted_at_risk
 from rag_api.safety.screening import ScreeningService
 from rag_api.search.views import as_client
 
 MAX_QUOTES_AT_RISK: Final = 5
-OMISSION: Final = " […] "
-
-_WORD: Final = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,8 @@ class Passages:
 
     Attributes:
         quotes: the passages to quote, the most useful first; none if nothing is close enough to the question.
-        excerpts: by number of the source, what of its answer a language model may rest on. A source of which nothing
-            may be passed on has none.
+        excerpts: if they were asked for: by number of the source, what of its answer a language model may rest on. A
+            source of which nothing may be passed on has none.
     """
 
     quotes: tuple[Passage, ...] = ()
@@ -71,11 +68,13 @@ class PassageFinder:
         self._screening = screening
         self._weights = weights_of(embedder.model)
 
-    async def find(self, question: str, sources: Sequence[Source], risk: Risk = NOT_SCREENED) -> Passages:
+    async def find(
+        self, question: str, sources: Sequence[Source], risk: Risk = NOT_SCREENED, *, excerpts: bool = True
+    ) -> Passages:
         """Find the passages of `sources`, most similar first, for a question with this risk.
 
         Unsafe advice is in none of them. With elevated or acute risk only sentences about safety are quoted, from
-        sources that speak of that risk; there may be none.
+        sources that speak of that risk; there may be none. Without `excerpts`, only quotes are looked for.
 
         If the embedder's server must not get the texts, passages are chosen by the words of the question.
 
@@ -84,121 +83,59 @@ class PassageFinder:
         """
         at_risk = risk.level.needs_notice
         allowed = partial(may_be_passed_on, at_risk=at_risk)
-        rated = await self.rate(question, sources)
+        rated = await self.rate(question, sources, for_quotes=not excerpts) if excerpts or not at_risk else []
         if at_risk:
             quotes = await self._about_safety(question, sources, risk)
         else:
-            quotes = choose(rated, self._weights.limits, allowed)
-        return Passages(tuple(map(_passage, quotes)), _excerpts(sources, rated, quotes, allowed))
+            quotes = await asyncio.to_thread(choose, rated, self._weights.limits, allowed)
+        passed_on = await asyncio.to_thread(excerpts_of, sources, rated, quotes, allowed) if excerpts else {}
+        return Passages(tuple(map(_passage, quotes)), passed_on)
 
-    async def rate(self, question: str, sources: Sequence[Source]) -> list[RatedStretch]:
+    async def rate(self, question: str, sources: Sequence[Source], *, for_quotes: bool = False) -> list[RatedStretch]:
         """Return the stretches of these sources with how useful they are for a question.
+
+        `for_quotes`: only those that may be among the most useful.
 
         Raises:
             EmbedderError: the sentences cannot be embedded.
         """
-        scores = {number: self._weights.source(source.relevance) for number, source in enumerate(sources, 1)}
-        # In a thread, since long answers take a while.
-        found = await asyncio.to_thread(_candidates, question, sources, scores)
-        query, vectors = await self._embed(question, found)
-        kinds = dict(zip(vectors, kinds_of(list(vectors.values()), self._embedder.model), strict=True))
-        known = features(query, found, scores, vectors, kinds)
-        return [
-            RatedStretch(one, stretch_vector(one, vectors), self._weights.usefulness(values), _kind(one, kinds), values)
-            for one, values in zip(found, known, strict=True)
-        ]
+        # In threads, since long answers take a while.
+        found = await asyncio.to_thread(candidates, question, sources, self._weights, for_quotes=for_quotes)
+        sentences = [sentence for one in found for sentence in one.stretch.sentences]
+        embedded = await embed(self._embedder, as_client(question), sentences)
+        return await asyncio.to_thread(rate, found, embedded, self._weights)
 
     async def _about_safety(self, question: str, sources: Sequence[Source], risk: Risk) -> list[RatedStretch]:
         """Return the sentences about safety that are closest to the question, in the order of their sources."""
         texts = [f"{source.question}\n\n{source.answer}" for source in sources]
         speaking = await self._screening.speak_of(risk.categories, texts)
-        found = [
-            one
-            for number, source in enumerate(sources, 1)
-            if speaking[number - 1]
-            for one in sentences_of(number, source.answer)
-            if len(one.text) <= MAX_LENGTH
-            and can_begin(one.text)
-            and can_be_quoted(one.text)
-            and may_be_quoted_at_risk(one.text)
-        ][:MAX_EMBEDDED]
-        query, vectors = await self._embed(question, found)
-        rated = [RatedStretch(one, vectors[one.text], float(vectors[one.text] @ query.typed), None) for one in found]
-        chosen: list[RatedStretch] = []
-        for one in sorted(rated, key=lambda one: -one.usefulness):
-            if not any(float(one.vector @ other.vector) >= ALIKE for other in chosen):
-                chosen.append(one)
-        return sorted(chosen[:MAX_QUOTES_AT_RISK], key=lambda one: (one.stretch.source, one.stretch.first))
-
-    async def _embed(self, question: str, found: Sequence[Stretch]) -> tuple[Query, Mapping[str, Vectors]]:
-        """Return the vectors of the question and of each sentence."""
-        asked = [question, as_client(question)]
-        sentences = list(dict.fromkeys(sentence for one in found for sentence in one.sentences))
-        try:
-            typed, client = await self._embedder.embed(asked, TextUse.QUERY)
-            vectors = await self._embedder.embed(sentences)
-        except TextWithheldError:
-            typed, client, *vectors = [vector.tolist() for vector in _word_vectors([*asked, *sentences])]
-        by_text = {text: np.array(vector, np.float32) for text, vector in zip(sentences, vectors, strict=True)}
-        return Query.of(question, np.array(typed, np.float32), np.array(client, np.float32)), by_text
+        found = await asyncio.to_thread(_sentences_about_safety, sources, speaking)
+        if not found:
+            return []
+        embedded = await embed(self._embedder, question, [one.text for one in found])
+        vectors = [embedded.sentences[one.text] for one in found]
+        rated = [
+            RatedStretch(one, vector, float(vector @ embedded.asked), None)
+            for one, vector in zip(found, vectors, strict=True)
+        ]
+        chosen = choose(rated, NO_LIMITS, most=MAX_QUOTES_AT_RISK, several_of_answer=True)
+        return sorted(chosen, key=lambda one: (one.stretch.source, one.stretch.first))
 
 
-def _word_vectors(texts: Sequence[str]) -> list[Vectors]:
-    """Return a vector for each text, of unit length, in which texts that share long words are similar."""
-    words = [_long_words(text) for text in texts]
-    places = {word: place for place, word in enumerate(sorted(frozenset[str]().union(*words)))}
-    vectors = np.zeros((len(texts), len(places) + 1), np.float32)
-    for vector, own in zip(vectors, words, strict=True):
-        vector[[places[word] for word in own]] = len(own) ** -0.5 if own else 0
-    return list(vectors)
-
-
-def _kind(stretch: Stretch, kinds: Mapping[str, Kinds]) -> PassageKind | None:
-    """Return what most of a stretch is; None if the embedding model has no weights to tell."""
-    of = [kinds[sentence] for sentence in stretch.sentences]
-    advice, explanation = (sum(one[kind] for one in of) for kind in (Kind.ADVICE, Kind.EXPLANATION))
-    if advice == explanation:
-        return None
-    return PassageKind.ADVICE if advice > explanation else PassageKind.EXPLANATION
-
-
-def _candidates(question: str, sources: Sequence[Source], scores: Mapping[int, float]) -> list[Stretch]:
-    found = [one for number, source in enumerate(sources, 1) for one in stretches(number, source.answer)]
-    return shortlist(question, found, scores)
-
-
-def _long_words(text: str) -> set[str]:
-    """Return words of at least four letters; shorter ones hardly distinguish sentences."""
-    return {word for word in _WORD.findall(text.casefold()) if len(word) >= 4}
+def _sentences_about_safety(sources: Sequence[Source], speaking: Sequence[bool]) -> list[Stretch]:
+    """Return at most MAX_EMBEDDED sentences about safety of the sources that speak of the danger."""
+    found = (
+        one
+        for number, source in enumerate(sources, 1)
+        if speaking[number - 1]
+        for one in sentences_of(number, source.answer)
+        if len(one.text) <= MAX_LENGTH
+        and can_begin(one.text)
+        and can_be_quoted(one.text)
+        and may_be_quoted_at_risk(one.text)
+    )
+    return list(itertools.islice(found, MAX_EMBEDDED))
 
 
 def _passage(one: RatedStretch) -> Passage:
     return Passage(one.stretch.source, one.kind, one.stretch.text)
-
-
-def _excerpts(
-    sources: Sequence[Source],
-    rated: Sequence[RatedStretch],
-    quotes: Sequence[RatedStretch],
-    is_allowed: Callable[[str], bool],
-) -> dict[int, str]:
-    """Return what of each source may be passed on: quotes and the most useful stretches, or all sentences if none."""
-    excerpts = {}
-    for number, source in enumerate(sources, 1):
-        own = [one for one in quotes if one.stretch.source == number]
-        others = [one for one in rated if one.stretch.source == number]
-        chosen = choose_of_source(own, others, is_allowed)
-        parts = [one.stretch for one in chosen] or [
-            one for one in sentences_of(number, source.answer) if is_allowed(one.text)
-        ]
-        if parts:
-            excerpts[number] = _joined(parts)
-    return excerpts
-
-
-def _joined(parts: Sequence[Stretch]) -> str:
-    """Return the texts, with a mark wherever sentences between them are left out."""
-    text = parts[0].text
-    for one, next_one in itertools.pairwise(parts):
-        text += (" " if next_one.first == one.numbers.stop else OMISSION) + next_one.text
-    return text

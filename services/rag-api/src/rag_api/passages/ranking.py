@@ -56,6 +56,13 @@ class Limits(NamedTuple):
     others: float
     below_best: float
 
+    def lowest(self, best: float | None) -> float:
+        """Return the least usefulness of the next one, given that of the best one, if that is chosen already."""
+        return self.best if best is None else max(self.others, best - self.below_best)
+
+
+NO_LIMITS: Final = Limits(best=-math.inf, others=-math.inf, below_best=math.inf)
+
 
 class Curve(NamedTuple):
     """A logistic curve of log odds, which makes differences count where the sources of a question differ."""
@@ -118,72 +125,70 @@ class Query:
     """A question.
 
     Attributes:
-        typed: the vector of it as typed.
-        as_client: the vector of it as the client would put it.
         concepts: for each word that says something, the stems of which one must occur.
         people: the relations that it names.
     """
 
-    typed: Vectors
-    as_client: Vectors
     concepts: tuple[tuple[str, ...], ...]
     people: frozenset[str]
 
     @classmethod
-    def of(cls, text: str, typed: Vectors, as_client: Vectors) -> "Query":
-        """Return the question with this text and these vectors."""
-        return cls(typed, as_client, query_views(text).concepts, people_in(text))
+    def of(cls, text: str) -> "Query":
+        """Return the question with this text."""
+        return cls(query_views(text).concepts, people_in(text))
 
 
-def features(
-    query: Query,
-    found: Sequence[Stretch],
-    scores: Mapping[int, float],
-    vectors: Mapping[str, Vectors],
-    kinds: Mapping[str, Kinds],
-) -> list[Features]:
-    """Return the features of stretches.
+def known_features(query: Query, found: Sequence[Stretch], scores: Mapping[int, float]) -> list[Features]:
+    """Return the features of stretches that need no vectors; the others are 0.
 
     Args:
         query: the question.
         found: the stretches.
         scores: the feature of each source, by number.
-        vectors: the vector of each sentence, of unit length.
-        kinds: the probability of each kind of sentence, by sentence.
     """
-    read = {text: _read(query, text, kinds[text]) for text in vectors}
-    return [
-        _features([read[text] for text in one.sentences], stretch_vector(one, vectors), query, scores[one.source])
-        for one in found
-    ]
+    read = {text: _read(query, text) for one in found for text in one.sentences}
+    return [_known([read[text] for text in one.sentences], query, scores[one.source]) for one in found]
 
 
 @dataclass(frozen=True)
 class _Sentence:
-    """What counts of a sentence: by number the concepts of the question that it has, strangers, and its kinds."""
+    """What counts of a sentence: by number the concepts of the question that it has, and strangers."""
 
     concepts: frozenset[int]
     strangers: frozenset[str]
-    kinds: Kinds
 
 
-def _read(query: Query, text: str, kinds: Kinds) -> _Sentence:
+def _read(query: Query, text: str) -> _Sentence:
     stems = {word.stem for word in words_of(text)}
     concepts = frozenset(number for number, one in enumerate(query.concepts) if not stems.isdisjoint(one))
-    return _Sentence(concepts, somebodys_people_in(text) - query.people, kinds)
+    return _Sentence(concepts, somebodys_people_in(text) - query.people)
 
 
-def _features(sentences: Sequence[_Sentence], vector: Vectors, query: Query, score: float) -> Features:
+def _known(sentences: Sequence[_Sentence], query: Query, score: float) -> Features:
     shared = frozenset[int]().union(*(one.concepts for one in sentences))
     strangers = frozenset[str]().union(*(one.strangers for one in sentences))
-    worth = [one.kinds[Kind.ADVICE] + one.kinds[Kind.EXPLANATION] for one in sentences]
     return Features(
-        client=float(vector @ query.as_client),
+        client=0.0,
         words=min(1.0, len(shared) / max(1, min(len(query.concepts), MANY_WORDS))),
         source=score,
-        worth=sum(worth) / len(worth),
-        empty=max(one.kinds[Kind.FILLER] + one.kinds[Kind.QUESTION] for one in sentences),
+        worth=0.0,
+        empty=0.0,
         strangers=float(len(strangers)),
+    )
+
+
+def completed(known: Features, similarity: float, kinds: Sequence[Kinds]) -> Features:
+    """Return all features of a stretch.
+
+    Args:
+        known: those that need no vectors.
+        similarity: that of its vector to the question's.
+        kinds: the probability of each kind for each of its sentences.
+    """
+    return known._replace(
+        client=similarity,
+        worth=sum(one[Kind.ADVICE] + one[Kind.EXPLANATION] for one in kinds) / len(kinds),
+        empty=max(one[Kind.FILLER] + one[Kind.QUESTION] for one in kinds),
     )
 
 

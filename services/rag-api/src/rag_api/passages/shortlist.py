@@ -10,7 +10,9 @@ from rag_api.passages.stretches import Stretch
 from rag_api.search.views import query_views
 
 MAX_EMBEDDED: Final = 40
-"""Sentences: a tenth of a second with the local model on two processors, if none of their vectors is cached."""
+"""Sentences: answers can be long, and embedding takes most of the time in which passages are found."""
+MAX_EMBEDDED_FOR_QUOTES: Final = 28
+"""Of these, where only the few best stretches are wanted. See `promising`."""
 _NEIGHBOUR: Final = 0.5
 """How much a word in the sentence before or after counts: what surrounds such a sentence is about the same."""
 _LENGTH: Final = 400
@@ -35,6 +37,19 @@ def shortlist(question: str, found: Sequence[Stretch], scores: Mapping[int, floa
         turns += [((place + 0.5) / max(scores[source], 0.05), source, text) for place, text in enumerate(ranked)]
     taken = frozenset(itertools.islice(dict.fromkeys(text for _, _, text in sorted(turns)), MAX_EMBEDDED))
     return [one for one in found if taken.issuperset(one.sentences)]
+
+
+def promising(found: Sequence[Stretch], promise: Sequence[float], most: int = MAX_EMBEDDED_FOR_QUOTES) -> list[int]:
+    """Return the positions of the stretches that may be among the most useful, of at most `most` sentences in all.
+
+    `promise` is the usefulness of each by what is known without vectors, which seldom make up for a lack of it: of 161
+    questions, none was answered by other quotes for it.
+    """
+    taken: set[str] = set()
+    for place in sorted(range(len(found)), key=lambda place: (-promise[place], place)):
+        more = taken.union(found[place].sentences)
+        taken = more if len(more) <= most else taken
+    return [place for place, one in enumerate(found) if taken.issuperset(one.sentences)]
 
 
 def _ranked(concepts: Sequence[Sequence[str]], stretches: Sequence[Stretch]) -> list[str]:

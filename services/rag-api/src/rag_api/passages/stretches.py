@@ -9,8 +9,8 @@ from typing import Final
 
 from mh_common.sentences import sentence_spans
 
-from rag_api.answers.citations import normalize_citations
-from rag_api.answers.markup import extract_urls, sanitize, strip_invisible
+from rag_api.texts.citations import normalize_citations
+from rag_api.texts.markup import extract_urls, sanitize, strip_invisible
 
 MAX_SENTENCES: Final = 4
 MAX_LENGTH: Final = 450

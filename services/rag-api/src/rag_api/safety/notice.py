@@ -22,8 +22,8 @@ from typing import Final
 from mh_common.models import Risk, RiskCategory, RiskLevel, RiskNotice
 from mh_common.models.risk import INTERNATIONAL
 
-from rag_api.answers.markup import sanitize, strip_invisible
 from rag_api.safety.helplines import HelplineTable
+from rag_api.texts.markup import sanitize, strip_invisible
 
 MAX_QUOTES: Final = 3
 """Most stretches of the question that the summary quotes."""
