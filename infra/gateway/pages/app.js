@@ -17,11 +17,11 @@ const ADVICE = {
   diagnosis: "giving a diagnosis",
   minimising: "playing the matter down",
   ultimatum: "a threat, an ultimatum or a rash separation",
-  frightening: "frightening, shaming or isolating somebody",
+  frightening: "frightening, shaming, pressing or isolating somebody",
   silence: "not asking about a danger",
   secrecy: "keeping a danger secret",
   leaving_alone: "leaving somebody alone who may be in danger",
-  delay: "waiting where there is danger",
+  delay: "waiting, or doing without help, where it is needed",
   no_harm_contract: "relying on a promise not to harm oneself",
   encouraging_harm: "harm to oneself or to others",
 };

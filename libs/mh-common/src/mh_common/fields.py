@@ -58,10 +58,10 @@ class UnsafeAdvice(StrEnum):
     """That it is nothing, will pass, or is done for attention."""
 
     ULTIMATUM = "ultimatum"
-    """Threats and ultimatums."""
+    """Threats, ultimatums, and orders to part."""
 
     FRIGHTENING = "frightening"
-    """To frighten, shame or isolate the person, or to convince them that it is hopeless."""
+    """To frighten, shame, blame, press or isolate somebody, or to convince them that it is hopeless."""
 
     SILENCE = "silence"
     """Not to ask or speak about a danger, as if that brought it about."""
@@ -73,7 +73,7 @@ class UnsafeAdvice(StrEnum):
     """To leave somebody alone, or to look away, who may be in danger."""
 
     DELAY = "delay"
-    """To wait where there is danger."""
+    """To wait where there is danger, or to do without help."""
 
     NO_HARM_CONTRACT = "no_harm_contract"
     """That a promise not to harm oneself is enough."""

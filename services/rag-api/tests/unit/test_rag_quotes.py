@@ -2,7 +2,7 @@
 
 import pytest
 from mh_common.advice import unsafe_advice
-from rag_api.safety.quotes import may_be_passed_on, may_be_quoted_at_risk
+from rag_api.safety.quotes import may_be_passed_on, may_be_quoted, may_be_quoted_at_risk
 
 
 @pytest.mark.parametrize(
@@ -37,17 +37,41 @@ def test_what_another_person_said_of_themselves_is_not_quoted(sentence: str) -> 
 
 @pytest.mark.parametrize(
     "sentence",
-    ["The wish comes from a body in a previous life.", "Karma explains why people leave.", "Look at your horoscope."],
+    [
+        "The wish comes from a body in a previous life.",
+        "Karma explains why people leave.",
+        "Look at your horoscope.",
+        "Connect with your inner higher self.",
+        "Feelings are messages from our soul.",
+        "The dead are not gone.",
+        "The universe has a plan for you.",
+        "Hypnosis can bring back suppressed memories.",
+        "A therapist can help you recover the lost memories.",
+    ],
 )
 def test_what_no_counselor_can_rely_on_is_not_quoted(sentence: str) -> None:
     assert not may_be_passed_on(sentence)
 
 
 @pytest.mark.parametrize(
-    "sentence", ["Her past life experiences shape how she trusts.", "Think of your former life together."]
+    "sentence",
+    [
+        "Her past life experiences shape how she trusts.",
+        "Think of your former life together.",
+        "Happy memories of him may come back.",
+        "Talk about the dead as often as you like.",
+        "Music lifts the spirit.",
+    ],
 )
 def test_a_life_before_is_no_former_life(sentence: str) -> None:
     assert may_be_passed_on(sentence)
+
+
+def test_no_quote_names_a_telephone_number_or_an_address_though_a_language_model_may_read_it() -> None:
+    for sentence in ("Call the lifeline at 1-800-273-8255 to talk.", "See www.example.org for groups near you."):
+        assert not may_be_quoted(sentence)
+        assert may_be_passed_on(sentence)
+    assert may_be_quoted("Ask who is there for her in the evening.")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,10 @@
 import re
 from typing import Final
 
+END: Final = r"(?= *(?:$|[.!;,)\"\u2013\u2014]))"
+"""The end of a clause."""
+FULL_STOP: Final = r"(?= *(?:$|[.!;]))"
+"""The end of a sentence, or of what could be one."""
 SELF: Final = r"(?:my|your|him|her|them|one)sel(?:f|ves)"
 
 

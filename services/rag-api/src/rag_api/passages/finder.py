@@ -17,7 +17,7 @@ from rag_api.passages.rating import candidates, rate
 from rag_api.passages.shortlist import MAX_EMBEDDED
 from rag_api.passages.stretches import MAX_LENGTH, Stretch, can_be_quoted, can_begin, sentences_of
 from rag_api.passages.vectors import embed
-from rag_api.safety.quotes import may_be_passed_on, may_be_quoted_at_risk
+from rag_api.safety.quotes import may_be_passed_on, may_be_quoted, may_be_quoted_at_risk
 from rag_api.safety.screening import ScreeningService
 from rag_api.search.views import as_client
 
@@ -82,14 +82,16 @@ class PassageFinder:
             EmbedderError: the sentences cannot be embedded.
         """
         at_risk = risk.level.needs_notice
-        allowed = partial(may_be_passed_on, at_risk=at_risk)
         rated = await self.rate(question, sources, for_quotes=not excerpts) if excerpts or not at_risk else []
         if at_risk:
             quotes = await self._about_safety(question, sources, risk)
         else:
-            quotes = await asyncio.to_thread(choose, rated, self._weights.limits, allowed)
-        passed_on = await asyncio.to_thread(excerpts_of, sources, rated, quotes, allowed) if excerpts else {}
-        return Passages(tuple(map(_passage, quotes)), passed_on)
+            quotes = await asyncio.to_thread(choose, rated, self._weights.limits, may_be_quoted)
+        found = tuple(map(_passage, quotes))
+        if not excerpts:
+            return Passages(found)
+        allowed = partial(may_be_passed_on, at_risk=at_risk)
+        return Passages(found, await asyncio.to_thread(excerpts_of, sources, rated, quotes, allowed))
 
     async def rate(self, question: str, sources: Sequence[Source], *, for_quotes: bool = False) -> list[RatedStretch]:
         """Return the stretches of these sources with how useful they are for a question.

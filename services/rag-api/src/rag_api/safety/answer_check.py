@@ -16,11 +16,11 @@ _REASONS: Final[dict[UnsafeAdvice, str]] = {
     UnsafeAdvice.DIAGNOSIS: "giving a diagnosis",
     UnsafeAdvice.MINIMISING: "playing the matter down",
     UnsafeAdvice.ULTIMATUM: "a threat, an ultimatum or a rash separation",
-    UnsafeAdvice.FRIGHTENING: "frightening, shaming or isolating somebody",
+    UnsafeAdvice.FRIGHTENING: "frightening, shaming, pressing or isolating somebody",
     UnsafeAdvice.SILENCE: "not asking about a danger",
     UnsafeAdvice.SECRECY: "keeping a danger secret",
     UnsafeAdvice.LEAVING_ALONE: "leaving somebody alone who may be in danger",
-    UnsafeAdvice.DELAY: "waiting where there is danger",
+    UnsafeAdvice.DELAY: "waiting, or doing without help, where it is needed",
     UnsafeAdvice.NO_HARM_CONTRACT: "relying on a promise not to harm oneself",
     UnsafeAdvice.ENCOURAGING_HARM: "harm to oneself or to others",
 }

@@ -16,10 +16,20 @@ _OF_THE_OTHER: Final = any_of(
     r"\bin your (?:(?:specific|particular|own) )?(?:example|case|situation)\b",
     r"\bby your own admission\b",
 )
-# Explanations that no counselor can rely on.
-_ESOTERIC: Final = any_of(
+# Explanations and methods that no counselor can rely on.
+_UNRELIABLE: Final = any_of(
     r"\b(?:previous|past|former|earlier) (?:life|lives|incarnations?)\b(?! (?:experience|event|stress|with|together))",
-    r"\b(?:reincarnat\w*|karm(?:a|ic)|horoscopes?|astrolog\w*|chakras?|your aura|spirit guides?)\b",
+    r"\b(?:reincarnat\w*|karm(?:a|ic)|horoscopes?|astrolog\w*|chakras?|your aura|spirit guides?|reiki|tarot|psychics?|"
+    r"clairvoyan\w*)\b",
+    r"\bhigher sel(?:f|ves)\b|\b(?:soul|spirit) (?:(?:or|and) \w+ )?(?:is (?:saying|telling|guiding|asking)|wants|"
+    r"knows|guides)\b|\bmessages? from (?:our|your|the|his|her|their) (?:soul|spirit|universe)\b",
+    r"\bthe dead (?:are|do|can|hear|see|know)\b|\bexpression vibrations\b|\b(?:positive|negative|bad|good) "
+    r"vibrations\b",
+    r"\bthe universe (?:wants|sends|has (?:a|other) plans?|is (?:telling|sending|trying)|will provide)\b|\blaw of "
+    r"attraction\b",
+    # What comes back so may never have been.
+    r"\b(?:repressed|suppressed|buried|hidden|lost|blocked) memor(?:y|ies)\b|\b(?:recover|bring back|unlock|retrieve|"
+    r"regain)(?:s|ing)? (?:(?:the|your|his|her|their|any|lost) )*memor(?:y|ies)\b",
 )
 _QUESTION: Final = re.compile(r"[?\u00bf\uff1f]\W*$")
 
@@ -28,8 +38,13 @@ _QUESTION: Final = re.compile(r"[?\u00bf\uff1f]\W*$")
 def may_be_passed_on(sentence: str, *, at_risk: bool = False) -> bool:
     """Return whether a sentence may be passed on: to a reader or, `at_risk` or not, to a language model."""
     lower = sentence.lower()
-    is_idle = _OF_THE_OTHER.search(lower) or _ESOTERIC.search(lower)
+    is_idle = _OF_THE_OTHER.search(lower) or _UNRELIABLE.search(lower)
     return not is_idle and unsafe_advice(sentence, at_risk=at_risk) is None
+
+
+def may_be_quoted(sentence: str) -> bool:
+    """Return whether a sentence may be quoted: besides, it names no telephone number, which may be old or elsewhere."""
+    return may_be_passed_on(sentence) and not names_a_contact(sentence)
 
 
 def may_be_quoted_at_risk(sentence: str) -> bool:
