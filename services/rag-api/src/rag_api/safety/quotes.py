@@ -20,7 +20,7 @@ _OF_THE_OTHER: Final = any_of(
 _UNRELIABLE: Final = any_of(
     r"\b(?:previous|past|former|earlier) (?:life|lives|incarnations?)\b(?! (?:experience|event|stress|with|together))",
     r"\b(?:reincarnat\w*|karm(?:a|ic)|horoscopes?|astrolog\w*|chakras?|your aura|spirit guides?|reiki|tarot|psychics?|"
-    r"clairvoyan\w*)\b",
+    r"clairvoyan\w*|metaphysical(?:ly)?)\b",
     r"\bhigher sel(?:f|ves)\b|\b(?:soul|spirit) (?:(?:or|and) \w+ )?(?:is (?:saying|telling|guiding|asking)|wants|"
     r"knows|guides)\b|\bmessages? from (?:our|your|the|his|her|their) (?:soul|spirit|universe)\b",
     r"\bthe dead (?:are|do|can|hear|see|know)\b|\bexpression vibrations\b|\b(?:positive|negative|bad|good) "

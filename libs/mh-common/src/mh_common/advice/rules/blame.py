@@ -73,7 +73,7 @@ VERDICTS: Final = Rule(
         r"this) (?:forever|all your life|for the rest)",
         r"\b(?:paranoid|crazy|insane|mentally ill|depressed|bipolar|borderline|narcissistic) people (?:don't|do not|"
         r"never|can't|cannot|always|are (?:dangerous|violent|all))",
-        rf"(?<!that )\b(?:you|{HE})(?:'re| are|'s| is) (?:just |simply |clearly |obviously |being )*(?:damaged goods|"
+        rf"\b(?<!that )(?:you|{HE})(?:'re| are|'s| is) (?:just |simply |clearly |obviously |being )*(?:damaged goods|"
         r"used goods|(?:a )?(?:drama queen|psycho|slut|whore|nutcase|monster|loser|lunatic)|crazy|insane|nuts|toxic|"
         rf"evil){FULL_STOP}",
         rf"\bwhat(?:'s| is) wrong with you{END}",

@@ -16,7 +16,7 @@ _PARTNER: Final = (
 _LOVED: Final = rf"(?:him|her|them|{_PARTNER})"
 _BOND: Final = r"(?:the|this|that|your) (?:\w+ )?(?:relationship|marriage)"
 _MUST: Final = (
-    r"(?<!support )(?<!help )(?<!courage )(?<!that )\b(?:you|she|he) (?:(?:really|just|simply|clearly|definitely) "
+    r"\b(?<!support )(?<!help )(?<!courage )(?<!that )(?:you|she|he) (?:(?:really|just|simply|clearly|definitely) "
     r")*(?:should|must|needs? to|ha(?:ve|s) to|ought to|had better) (?:(?:just|simply|really|definitely) )*"
 )
 _LEAVE: Final = (
