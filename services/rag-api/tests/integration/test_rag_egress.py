@@ -133,8 +133,8 @@ async def test_show_sent_shows_word_for_word_what_each_server_got(
         plain = await http.post(url + PATH, json={**request, "show_sent": False})
     sent = json.loads(last)["sent"]
     received = [one for one in stub.requests if one.body is not None][: len(sent)]
-    # Embedded are the question, the question as a client would put it, sentences found, and sentences of the answer.
-    assert [call["model"] for call in sent] == ["stub-chat", *["stub-embedding"] * 3, "stub-chat", "stub-embedding"]
+    # Embedded are the question as a client would put it, sentences found, and sentences of the answer.
+    assert [call["model"] for call in sent] == ["stub-chat", *["stub-embedding"] * 2, "stub-chat", "stub-embedding"]
     assert {(call["recipient"], call["remote"]) for call in sent} == {("this machine", False)}
     for call, request_of_call in zip(sent, received, strict=True):
         assert request_of_call.body is not None
