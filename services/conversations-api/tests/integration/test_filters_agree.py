@@ -20,7 +20,18 @@ from indexer_worker.vector_store.collection import ensure_collection
 from indexer_worker.vector_store.rows import vector_row
 from mh_common import vector_index
 from mh_common.field_values import is_single_line, to_index_value, validate_text
-from mh_common.fields import AUTHOR, BY_NAME, CATEGORY, RISK_LEVEL, SOURCE_DATE, SOURCE_URL, UNSAFE_ADVICE, FoundAdvice, Kind, RiskLevel
+from mh_common.fields import (
+    AUTHOR,
+    BY_NAME,
+    CATEGORY,
+    RISK_LEVEL,
+    SOURCE_DATE,
+    SOURCE_URL,
+    UNSAFE_ADVICE,
+    FoundAdvice,
+    Kind,
+    RiskLevel,
+)
 from mh_common.models import Conversation, IndexStatus, SearchMode, SearchRequest, Sentiment
 from mh_common.units import CONVERSATION
 from pydantic import ValidationError

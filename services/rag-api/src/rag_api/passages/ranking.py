@@ -11,10 +11,10 @@ from operator import mul
 from typing import Final, NamedTuple
 
 import numpy as np
-from mh_common.stemming import words_of
 
 from rag_api.passages.kinds import Kind, Kinds, Vectors
 from rag_api.passages.relations import people_in, somebodys_people_in
+from rag_api.passages.stems import stems_of
 from rag_api.passages.stretches import Stretch
 from rag_api.search.views import query_views
 
@@ -146,7 +146,8 @@ def known_features(query: Query, found: Sequence[Stretch], scores: Mapping[int, 
         found: the stretches.
         scores: the feature of each source, by number.
     """
-    read = {text: _read(query, text) for one in found for text in one.sentences}
+    sentences = dict.fromkeys(text for one in found for text in one.sentences)
+    read = {text: _read(query, text) for text in sentences}
     return [_known([read[text] for text in one.sentences], query, scores[one.source]) for one in found]
 
 
@@ -159,7 +160,7 @@ class _Sentence:
 
 
 def _read(query: Query, text: str) -> _Sentence:
-    stems = {word.stem for word in words_of(text)}
+    stems = stems_of(text)
     concepts = frozenset(number for number, one in enumerate(query.concepts) if not stems.isdisjoint(one))
     return _Sentence(concepts, somebodys_people_in(text) - query.people)
 

@@ -4,8 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from mh_common.stemming import words_of
-
+from rag_api.passages.stems import stems_of
 from rag_api.passages.stretches import Stretch
 from rag_api.search.views import query_views
 
@@ -55,7 +54,7 @@ def promising(found: Sequence[Stretch], promise: Sequence[float], most: int = MA
 def _ranked(concepts: Sequence[Sequence[str]], stretches: Sequence[Stretch]) -> list[str]:
     """Return the sentences of an answer, the most promising first."""
     texts = {number: text for one in stretches for number, text in zip(one.numbers, one.sentences, strict=True)}
-    stems = {number: frozenset(word.stem for word in words_of(text)) for number, text in texts.items()}
+    stems = {number: stems_of(text) for number, text in texts.items()}
     shared = {number: sum(not own.isdisjoint(one) for one in concepts) for number, own in stems.items()}
     promise = {
         number: shared[number]

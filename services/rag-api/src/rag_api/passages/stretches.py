@@ -19,6 +19,8 @@ MAX_SCANNED: Final = 20_000
 """Characters of an answer that are searched for sentences."""
 
 _URL: Final = re.compile(r"(?:https?://|www\.)\S+|\b[\w.+-]+@[\w-]+\.\w+|\b\w[\w-]*\.(?:com|org|net)\b")
+# Without one of these a text in ASCII is neither a citation nor markup nor an address.
+_MARKUP: Final = re.compile(r"[\[\]<&\\/:]|www\.", re.IGNORECASE)
 _BLANKS: Final = re.compile(r"\s+")
 _WORD: Final = re.compile(r"\w+")
 _UNSPACED: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
@@ -201,6 +203,8 @@ def _is_courtesy(sentence: str) -> bool:
 
 def _has_no_markup(sentence: str) -> bool:
     """Return whether nothing in it could pass for one of our citations, or for markup where the answer is shown."""
+    if sentence.isascii() and not _MARKUP.search(sentence):
+        return True
     return normalize_citations(sanitize(sentence, extract_urls([sentence])), ()) == sentence
 
 
