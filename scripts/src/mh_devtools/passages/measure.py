@@ -13,6 +13,7 @@ what was found, so that a change that should only be faster can be compared with
 import argparse
 import asyncio
 import json
+import logging
 import statistics
 import sys
 import time
@@ -24,6 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import structlog
 from mh_client import AsyncClient, GroupBy, MHError
 from mh_common.embeddings import Embedder, TextUse
 from mh_common.embeddings.cache import CachedEmbedder
@@ -120,6 +122,8 @@ def main() -> None:
     parser.add_argument("--model", choices=LOCAL_MODELS, default=MINILM.name, help="%(default)s unless given")
     parser.add_argument("--chosen", type=Path, metavar="FILE", help="write what was found as JSON Lines")
     arguments = parser.parse_args()
+    # Not a line for each risk that is noticed.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     lines = [json.loads(line) for line in arguments.file.read_text("utf-8").splitlines()]
     questions = [line.get("question") or line["query"] for line in lines]
     try:

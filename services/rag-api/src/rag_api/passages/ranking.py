@@ -62,6 +62,7 @@ class Limits(NamedTuple):
 
 
 NO_LIMITS: Final = Limits(best=-math.inf, others=-math.inf, below_best=math.inf)
+"""For stretches all of which may be quoted."""
 
 
 class Curve(NamedTuple):
