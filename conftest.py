@@ -32,6 +32,9 @@ from mh_devtools.testing.waiting import wait_until
 hypothesis.settings.register_profile("without deadline", deadline=None)
 hypothesis.settings.load_profile("without deadline")
 
+# What applications and processes of the tests start with, unless a test sets it.
+os.environ.setdefault("AUTH_MODE", "open")
+
 MYSQL = "MariaDB or MySQL"
 REDIS = "Redis"
 ON_MYSQL9 = os.environ.get("MH_TEST_DATABASE") == "mysql9"

@@ -1,6 +1,6 @@
 """Domain errors, independent of HTTP; `mh_common.web.problems` maps each to a status."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mh_common.models import FieldProblem
@@ -47,6 +47,35 @@ class LeaseConflictError(DomainError):
 
 class FeatureDisabledError(DomainError):
     """The requested feature is disabled; the message names the setting."""
+
+
+class AuthenticationError(DomainError):
+    """The caller must say who it is: it sent no credential, or one that is unknown, expired or revoked."""
+
+
+class PermissionDeniedError(DomainError):
+    """The caller may not do this. `missing` are the scopes that it lacks; the member `missing_scopes` lists them."""
+
+    def __init__(self, missing: Sequence[str], remedy: str) -> None:
+        scopes = " and ".join(missing)
+        super().__init__(f"This needs the scope {scopes}. {remedy}")
+        self.members = {"missing_scopes": [str(scope) for scope in missing]}
+
+
+class ForbiddenOriginError(DomainError):
+    """A web page of another site sent a request with the browser's cookie."""
+
+
+class TooManyAttemptsError(DomainError):
+    """Too many attempts in a short time; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ConflictError(DomainError):
+    """What the caller wants to add is there already, or what it wants to change is in use."""
 
 
 class UnavailableError(DomainError):

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mh_common.settings import OtelSettings
 from mh_common.tracing import start_tracing
+from mh_common.web.access import declared_routes
 from mh_common.web.health import Check, health_routes
 from mh_common.web.metrics import NO_TELEMETRY, Refresh, metrics_routes, nothing_to_refresh
 from mh_common.web.problems import STATUS_OF, Statuses, install_problems
@@ -24,7 +25,10 @@ log = structlog.get_logger(__name__)
 BACKGROUND_TASK_FAILED: Final = "background_task_failed"
 
 Start = Callable[[AsyncExitStack], Awaitable[Mapping[str, Any]]]
-"""Creates the application's resources, pushes each clean-up on the stack, and returns the lifespan state."""
+"""Creates the application's resources, pushes each clean-up on the stack, and returns the lifespan state.
+
+The state has the application's `Access` at the key `ACCESS`.
+"""
 
 
 def make_application(
@@ -43,6 +47,8 @@ def make_application(
 ) -> FastAPI:
     """Return an application that has only the health and metrics routes.
 
+    It does not start if it has a route that does not declare who may use it: see `mh_common.web.access`.
+
     Args:
         start: runs at startup; its stack is unwound at shutdown.
         service: name of the package, whose version the application reports, and of the service in traces.
@@ -59,6 +65,7 @@ def make_application(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        declared_routes(app)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(asyncio.to_thread, start_tracing(otel, service))
             yield await start(stack)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from mh_common.errors import DomainError
 from mh_common.models import DependencyHealth, Readiness
+from mh_common.web.access import PUBLIC
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ def health_routes(
 
     Dependencies in `optional` are reported, but the service stays ready without them.
     """
-    router = APIRouter(tags=["health"])
+    router = APIRouter(tags=["health"], dependencies=[PUBLIC])
 
     @router.get("/livez")
     async def live() -> dict[str, str]:

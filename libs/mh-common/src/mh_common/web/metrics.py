@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.telemetry import TelemetryConfig
 
 from mh_common.metrics import CONTENT_TYPE_LATEST, FAST_BUCKETS, Collector, Counter, Histogram, exposition
+from mh_common.web.access import PUBLIC
 
 PATH: Final = "/metrics"
 
@@ -54,7 +55,7 @@ async def nothing_to_refresh(_: Request) -> tuple[Collector, ...]:
 
 def metrics_routes(refresh: Refresh = nothing_to_refresh) -> APIRouter:
     """Return the route /metrics. `refresh` is called for each scrape and returns collectors; it must not fail."""
-    router = APIRouter()
+    router = APIRouter(dependencies=[PUBLIC])
 
     @router.get(PATH, include_in_schema=False)
     async def metrics(request: Request) -> Response:

@@ -25,6 +25,9 @@ Statuses = Mapping[type[errors.DomainError], int]
 """HTTP status by class of domain error; the most derived class counts."""
 
 STATUS_OF: Final[Statuses] = {
+    errors.AuthenticationError: 401,
+    errors.PermissionDeniedError: 403,
+    errors.ForbiddenOriginError: 403,
     errors.NotFoundError: 404,
     errors.InvalidRequestError: 400,
     errors.VersionConflictError: 412,
@@ -32,6 +35,8 @@ STATUS_OF: Final[Statuses] = {
     errors.IdempotencyMismatchError: 422,
     errors.LeaseConflictError: 409,
     errors.FeatureDisabledError: 409,
+    errors.ConflictError: 409,
+    errors.TooManyAttemptsError: 429,
     errors.UnavailableError: 503,
 }
 """For the domain errors common to all services."""
@@ -50,7 +55,7 @@ class _ProblemParts:
 def to_problem(
     error: Exception, statuses: Statuses = STATUS_OF, *, instance: str | None = None, request_id: str | None = None
 ) -> tuple[Problem, Mapping[str, str]]:
-    """Return the problem document for an error, and its response headers (Retry-After, Allow). No I/O.
+    """Return the problem document for an error, and the response headers that belong to it. No I/O.
 
     Takes any exception; unexpected ones become a 500 that reveals nothing about them.
 
@@ -74,15 +79,21 @@ def to_problem(
 
 def _problem_parts(error: Exception, statuses: Statuses) -> _ProblemParts:
     if isinstance(error, errors.DomainError) and (status := _status_of(error, statuses)) is not None:
-        retry_after = error.retry_after if isinstance(error, errors.UnavailableError) else None
-        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-        return _ProblemParts(status, str(error), error.members, headers)
+        return _ProblemParts(status, str(error), error.members, _headers(error))
     if isinstance(error, RequestValidationError):
         return _validation_error(error)
     if isinstance(error, HTTPException):
         detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else None
         return _ProblemParts(error.status_code, detail, headers=error.headers or {})
     return _ProblemParts(500, "An unexpected error occurred. Include the request_id when you report it.")
+
+
+def _headers(error: errors.DomainError) -> Mapping[str, str]:
+    if isinstance(error, errors.UnavailableError | errors.TooManyAttemptsError):
+        return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, errors.AuthenticationError):
+        return {"WWW-Authenticate": "Bearer"}
+    return {}
 
 
 def _status_of(error: errors.DomainError, statuses: Statuses) -> int | None:

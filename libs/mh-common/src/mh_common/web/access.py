@@ -1,0 +1,213 @@
+"""Access control of a request: who calls, and whether they may.
+
+A route declares the scopes that it needs, `requires(Scope.SEARCH)`, that any signed-in caller may use it, `SIGNED_IN`,
+or that everybody may, `PUBLIC`. An application with a route that declares nothing does not start.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Protocol
+from urllib.parse import urlsplit
+
+import structlog
+from fastapi import Depends, FastAPI, Request, Security
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.security import HTTPBearer, SecurityScopes
+from starlette.routing import Mount
+
+from mh_common.auth.principals import LOCAL, Principal
+from mh_common.auth.roles import Scope
+from mh_common.errors import AuthenticationError, ForbiddenOriginError, InvalidRequestError
+
+ACCESS: Final = "access"
+"""Key of `Access` in an application's lifespan state."""
+
+SECURE_COOKIE: Final = "__Host-mh_session"
+LOOPBACK_COOKIE: Final = "mh_session"
+"""Without HTTPS, which only a browser on this machine may do, there is no `__Host-` prefix."""
+_COOKIES: Final = (SECURE_COOKIE, LOOPBACK_COOKIE)
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+CREDENTIAL: Final[ContextVar[str | None]] = ContextVar("credential", default=None)
+"""The token of the request that is being answered, for calls of another service on the caller's behalf."""
+
+NO_CREDENTIAL: Final = "Sign in, or send an API key as `Authorization: Bearer KEY`."
+
+
+class Authenticator(Protocol):
+    """Tells who sent a token."""
+
+    async def authenticate(self, token: str) -> Principal:
+        """Return the caller.
+
+        Raises:
+            AuthenticationError: the token is unknown, expired or revoked, or its owner is disabled.
+            UnavailableError: whether it is valid cannot be found out now.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Access:
+    """Access control of an application.
+
+    Attributes:
+        authenticator: tells who sent a token; None: there are no accounts, and everybody may do everything.
+        origins: origins whose pages may use the cookie, such as `https://mh.example.org`, besides the request's own.
+    """
+
+    authenticator: Authenticator | None = None
+    origins: frozenset[str] = frozenset()
+
+
+async def current_principal(request: Request) -> Principal:
+    """Return the caller of a request. It reads nothing of the request but its headers.
+
+    Raises:
+        AuthenticationError, UnavailableError: as `Authenticator.authenticate`.
+        InvalidRequestError: the request has two credentials.
+        ForbiddenOriginError: the credential is a cookie, and another site's page made the browser send it.
+    """
+    access: Access = getattr(request.state, ACCESS)
+    if access.authenticator is None:
+        return LOCAL
+    token, is_cookie = _credential(request)
+    if token is None:
+        raise AuthenticationError(NO_CREDENTIAL)
+    if is_cookie:
+        _check_origin(request, access.origins)
+    principal = await access.authenticator.authenticate(token)
+    CREDENTIAL.set(token)
+    structlog.contextvars.bind_contextvars(principal=principal.username)
+    return principal
+
+
+CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
+"""The caller."""
+
+_BEARER: Final = HTTPBearer(auto_error=False, description="An API key, or the token of a session.")
+
+
+async def _require(
+    scopes: SecurityScopes, principal: CurrentPrincipal, _: Annotated[Any, Depends(_BEARER)] = None
+) -> None:
+    principal.require(*map(Scope, scopes.scopes))
+
+
+async def _everybody() -> None:
+    pass
+
+
+def requires(*scopes: Scope) -> Any:
+    """Return the declaration of a route or router that needs these scopes: `dependencies=[requires(SEARCH)]`."""
+    return Security(_require, scopes=[scope.value for scope in scopes])
+
+
+SIGNED_IN: Final = requires()
+"""Declaration of a route for every caller who has signed in or sent a key."""
+
+PUBLIC: Final = Depends(_everybody)
+"""Declaration of a route for everybody."""
+
+
+class UndeclaredRoutesError(Exception):
+    """Routes of an application do not declare who may use them; a fault in the code."""
+
+
+@dataclass(frozen=True)
+class DeclaredRoute:
+    """A route, and who may use it.
+
+    Attributes:
+        path: with the prefix of mounted applications.
+        methods: its HTTP methods, sorted.
+        scopes: what a caller needs: `None` if everybody may use it, empty if every signed-in caller may.
+    """
+
+    path: str
+    methods: tuple[str, ...]
+    scopes: frozenset[Scope] | None
+
+
+def declared_routes(app: FastAPI) -> list[DeclaredRoute]:
+    """Return all routes of an application and of those mounted in it, without its pages of API documentation.
+
+    Raises:
+        UndeclaredRoutesError: some do not declare who may use them; the message names them.
+    """
+    found = list(_routes(app, ""))
+    if undeclared := [one for one in found if isinstance(one, str)]:
+        message = f"These routes do not declare who may use them (mh_common.web.access): {', '.join(undeclared)}"
+        raise UndeclaredRoutesError(message)
+    return [one for one in found if isinstance(one, DeclaredRoute)]
+
+
+def _routes(app: FastAPI, prefix: str) -> Iterator[DeclaredRoute | str]:
+    """Yield each route, or the path of one that declares nothing."""
+    documentation = {app.openapi_url, app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url}
+    for route in iter_route_contexts(app.routes):
+        path = f"{prefix}{route.path}"
+        if isinstance(route.original_route, Mount) and isinstance(route.original_route.app, FastAPI):
+            yield from _routes(route.original_route.app, path)
+        elif isinstance(route.original_route, APIRoute):
+            yield _declared(path, tuple(sorted(route.methods or ())), route.dependant) or path
+        elif route.path not in documentation:
+            yield path
+
+
+def _declared(path: str, methods: tuple[str, ...], dependant: Dependant) -> DeclaredRoute | None:
+    found = list(_dependencies(dependant))
+    if required := [one for one in found if one.call is _require]:
+        return DeclaredRoute(
+            path, methods, frozenset(Scope(name) for one in required for name in one.own_oauth_scopes or ())
+        )
+    return DeclaredRoute(path, methods, None) if any(one.call is _everybody for one in found) else None
+
+
+def _dependencies(dependant: Dependant) -> Iterator[Dependant]:
+    for one in dependant.dependencies:
+        yield one
+        yield from _dependencies(one)
+
+
+def forwarded_credential() -> Mapping[str, str]:
+    """Return the header that passes the current request's credential on to another service; none in open mode."""
+    token = CREDENTIAL.get()
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+
+def _credential(request: Request) -> tuple[str | None, bool]:
+    """Return the request's token, and whether it is a cookie's."""
+    bearer = bearer_token(request)
+    cookies = [value for name in _COOKIES if (value := request.cookies.get(name))]
+    if bearer is not None and cookies:
+        raise InvalidRequestError("The request has both an Authorization header and a session cookie: send only one.")
+    return (bearer, False) if bearer is not None or not cookies else (cookies[0], True)
+
+
+def bearer_token(request: Request) -> str | None:
+    """Return the bearer token of the Authorization header; None if the header is missing or has another scheme."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _check_origin(request: Request, origins: frozenset[str]) -> None:
+    """Refuse a request that another site's page made the browser send with its cookie (CSRF).
+
+    Browsers send the page's origin with each unsafe request, or at least whether the page is of the same site.
+    """
+    if request.method in _SAFE_METHODS:
+        return
+    origin = request.headers.get("Origin")
+    if origin is not None:
+        own = urlsplit(str(request.base_url)).netloc
+        if origin in origins or urlsplit(origin).netloc == own:
+            return
+    elif request.headers.get("Sec-Fetch-Site") in ("same-origin", "none"):
+        return
+    raise ForbiddenOriginError(
+        "This page may not act for you: it is of another site. An administrator can allow it in AUTH_ORIGINS."
+    )
