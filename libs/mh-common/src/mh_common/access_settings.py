@@ -46,8 +46,8 @@ class AuthSettings(SettingsGroup):
             raise ValueError(f"AUTH_MODE: must be set: {_MODES}")
         if self.is_open and not _is_loopback(host):
             raise ValueError(
-                f"AUTH_MODE=open gives everybody who reaches WEB_HOST={host} all conversations. Set AUTH_MODE=required, "
-                "or WEB_HOST=127.0.0.1"
+                f"AUTH_MODE=open gives everybody who reaches WEB_HOST={host} all conversations. Set "
+                "AUTH_MODE=required, or WEB_HOST=127.0.0.1"
             )
 
 
