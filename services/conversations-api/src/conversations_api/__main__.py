@@ -4,7 +4,7 @@ from mh_common.settings import load_settings
 from mh_common.startup import run_or_exit
 from mh_common.web.serving import serve
 
-from conversations_api.preflight import wait_until_usable
+from conversations_api.preflight import prepare_accounts, wait_until_usable
 from conversations_api.settings import Settings
 
 
@@ -12,6 +12,7 @@ def main() -> None:
     """Check settings and stores, then become gunicorn; or exit with one line that says what to do."""
     settings = load_settings(Settings)
     run_or_exit(wait_until_usable(settings))
+    run_or_exit(prepare_accounts(settings))
     serve("conversations_api.main:create_app()", settings.web)
 
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Annotated, Final, cast
 
 from fastapi import Depends, Header, Request
+from mh_common.errors import FeatureDisabledError
 from mh_common.web.health import Check
 
+from conversations_api.attempts import SignInAttempts
 from conversations_api.database import AsyncSession, SessionFactory
 from conversations_api.database_errors import database_errors
 from conversations_api.gauges import Gauges
@@ -18,7 +20,10 @@ STATE: Final = "conversations_api"
 
 @dataclass(frozen=True)
 class AppState:
-    """Objects that live as long as the application."""
+    """Objects that live as long as the application.
+
+    `has_accounts` is whether there are accounts (AUTH_MODE=required).
+    """
 
     write_sessions: SessionFactory
     read_sessions: SessionFactory
@@ -26,6 +31,8 @@ class AppState:
     history_enabled: bool
     gauges: Gauges
     unit_sources: UnitSources
+    has_accounts: bool
+    attempts: SignInAttempts
 
 
 def state_of(request: Request) -> AppState:
@@ -62,6 +69,15 @@ async def _unit_sources(request: Request) -> UnitSources:
     return state_of(request).unit_sources
 
 
+async def _attempts(request: Request) -> SignInAttempts:
+    return state_of(request).attempts
+
+
+async def _has_accounts(request: Request) -> None:
+    if not state_of(request).has_accounts:
+        raise FeatureDisabledError("There are no accounts, sessions and API keys here (AUTH_MODE=open).")
+
+
 WriteSession = Annotated[AsyncSession, Depends(_write_session, scope="function")]
 """One transaction. It is committed after the route returns and before the response is sent.
 
@@ -79,6 +95,12 @@ ReadSessions = Annotated[SessionFactory, Depends(_read_sessions)]
 
 Sources = Annotated[UnitSources, Depends(_unit_sources)]
 """The sources of units, by kind."""
+
+Attempts = Annotated[SignInAttempts, Depends(_attempts)]
+"""Limits attempts to guess a password."""
+
+HAS_ACCOUNTS: Final = Depends(_has_accounts)
+"""Declaration of a route that exists only where there are accounts."""
 
 IdempotencyKey = Annotated[
     str | None,

@@ -11,16 +11,22 @@ from mh_common.logging import configure_logging
 from mh_common.metrics import Collector
 from mh_common.settings import load_settings
 from mh_common.units import CONVERSATION
+from mh_common.web.access import ACCESS, Access
 from mh_common.web.application import make_application, run_in_background
 from mh_common.web.health import Check
 from redis.asyncio import Redis
 
+from conversations_api.api_keys.routes import router as api_keys
+from conversations_api.attempts import SignInAttempts
+from conversations_api.authentication import TokenAuthenticator
 from conversations_api.conversations.completion import complete_regularly
 from conversations_api.conversations.duplicates import LOCK_LIFETIME, ImportLockRepository
 from conversations_api.conversations.index_routes import router as conversations_index
 from conversations_api.conversations.routes import router as conversations
 from conversations_api.conversations.unit_source import ConversationUnitSource
+from conversations_api.credentials.last_uses import LastUses
 from conversations_api.database import (
+    SessionFactory,
     check_database,
     make_engine,
     make_read_engine,
@@ -41,8 +47,12 @@ from conversations_api.models import Base
 from conversations_api.outbox.publisher import CeleryPublisher
 from conversations_api.outbox.relay import Relay
 from conversations_api.purge import purge_regularly
+from conversations_api.sessions.repository import UserSessionRepository
+from conversations_api.sessions.routes import router as sessions
 from conversations_api.settings import Settings
+from conversations_api.setup.routes import router as setup
 from conversations_api.units.sources import UnitSources
+from conversations_api.users.routes import router as users
 
 SERVICE: Final = "conversations-api"
 
@@ -72,8 +82,11 @@ def create_app(settings: Settings | None = None, unit_sources: UnitSources = UNI
         refresh=_gauges,
         startup_errors=(DatabaseNotReadyError,),
     )
-    routers = (conversations, conversations_index, index_runs, experiments, history, internal_index, internal_history)
-    for router in routers:
+    for router in (conversations, conversations_index, index_runs, experiments, history):
+        app.include_router(router)
+    for router in (users, sessions, api_keys, setup):
+        app.include_router(router)
+    for router in (internal_index, internal_history):
         app.include_router(router)
     return app
 
@@ -89,7 +102,8 @@ async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExit
     publisher = CeleryPublisher(settings.redis.url)
     stack.push_async_callback(publisher.close)
 
-    sessions = make_session_factory(engine)
+    sessions, reads = make_session_factory(engine), make_session_factory(read_engine)
+    uses = LastUses()
     relay = Relay(sessions, publisher, settings.relay)
     retention = timedelta(days=settings.history.retention_days)
     for work in (
@@ -98,12 +112,30 @@ async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExit
         purge_regularly(sessions, IdempotencyRepository, KEY_LIFETIME),
         purge_regularly(sessions, HistoryRepository, retention),
         purge_regularly(sessions, ImportLockRepository, LOCK_LIFETIME),
+        purge_regularly(sessions, UserSessionRepository, timedelta(0)),
+        uses.write_regularly(sessions),
     ):
         await stack.enter_async_context(run_in_background(work))
     checks: dict[str, Check] = {"database": partial(ping, read_engine), "redis": partial(_ping_redis, redis)}
-    reads = make_session_factory(read_engine)
-    gauges = Gauges(reads, tuple(unit_sources))
-    return {STATE: AppState(sessions, reads, checks, settings.history.enabled, gauges, unit_sources)}
+    state = AppState(
+        write_sessions=sessions,
+        read_sessions=reads,
+        checks=checks,
+        history_enabled=settings.history.enabled,
+        gauges=Gauges(reads, tuple(unit_sources)),
+        unit_sources=unit_sources,
+        has_accounts=not settings.auth.is_open,
+        attempts=SignInAttempts(settings.redis.url),
+    )
+    return {STATE: state, ACCESS: _access(settings, reads, uses)}
+
+
+def _access(settings: Settings, reads: SessionFactory, uses: LastUses) -> Access:
+    if settings.auth.is_open:
+        return Access()
+    key = settings.mh.service_key
+    authenticator = TokenAuthenticator(reads, key.get_secret_value() if key else None, uses)
+    return Access(authenticator, settings.auth.allowed_origins)
 
 
 async def _gauges(request: Request) -> tuple[Collector, ...]:

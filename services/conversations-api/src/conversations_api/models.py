@@ -2,9 +2,12 @@
 
 from datetime import date, datetime
 
+from mh_common.auth.roles import Role
 from mh_common.fields import AUTHOR, CATEGORY, IMPORT_TAG, SOURCE_URL
 from mh_common.models import (
     MAX_SCREENED_BY,
+    AccountKind,
+    AccountState,
     ExperimentKind,
     FoundAdvice,
     IndexRunKind,
@@ -21,6 +24,7 @@ from sqlalchemy import (
     Boolean,
     Date,
     Double,
+    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -280,3 +284,81 @@ class IdempotencyKeyRow(Base):
     request_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     result_ids: Mapped[str] = mapped_column(Text)
+
+
+class UserRow(Base):
+    """An account of a person or of a program."""
+
+    __tablename__ = "users"
+    __table_args__ = (UniqueConstraint("username"), {**_TABLE, "sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
+    # Compared byte by byte: with a case-insensitive collation, "é" and "e" would be the same user.
+    username: Mapped[str] = mapped_column(exact(128))
+    display_name: Mapped[str | None] = mapped_column(String(200))
+    email: Mapped[str | None] = mapped_column(String(254))
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    role: Mapped[Role] = mapped_column(enum_column(Role, "role"))
+    kind: Mapped[AccountKind] = mapped_column(enum_column(AccountKind, "kind"))
+    state: Mapped[AccountState] = mapped_column(enum_column(AccountState, "state"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(Integer)
+
+
+class UserSessionRow(Base):
+    """Where somebody is signed in. It ends at `expires_at`, or at `idle_until` if it is not used before."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        UniqueConstraint("token_hash"),
+        Index("ix_sessions_user_id", "user_id"),
+        Index("ix_sessions_expires_at", "expires_at"),
+        {**_TABLE, "sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
+    token_hash: Mapped[bytes] = mapped_column(Sha256)
+    user_id: Mapped[int] = mapped_column(Key, ForeignKey(UserRow.id, ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    idle_until: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ip: Mapped[str | None] = mapped_column(String(45))
+    user_agent: Mapped[str | None] = mapped_column(String(255))
+
+
+class ApiKeyRow(Base):
+    """A key of a program. `scopes` are as granted, separated by spaces; revoked keys are kept, to say who had them."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        UniqueConstraint("token_hash"),
+        Index("ix_api_keys_user_id_id", "user_id", "id"),
+        {**_TABLE, "sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
+    token_hash: Mapped[bytes] = mapped_column(Sha256)
+    shown: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(String(200))
+    user_id: Mapped[int] = mapped_column(Key, ForeignKey(UserRow.id))
+    created_by: Mapped[int] = mapped_column(Key)
+    scopes: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class InstallationRow(Base):
+    """The one row about this installation: the hash of the setup token, until it is used."""
+
+    __tablename__ = "installation"
+    __table_args__ = (_TABLE,)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    setup_token_hash: Mapped[bytes | None] = mapped_column(Sha256)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    set_up_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

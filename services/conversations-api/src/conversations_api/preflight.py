@@ -3,9 +3,11 @@
 from contextlib import AsyncExitStack
 from functools import partial
 
-from mh_common.startup import Store, redis_store, wait_for_stores
+from mh_common.errors import DomainError
+from mh_common.startup import Store, StoreError, redis_store, wait_for_stores
 from sqlalchemy.exc import DBAPIError
 
+from conversations_api.accounts import in_transaction, prepare_setup
 from conversations_api.database import check_database, make_read_engine, ping
 from conversations_api.database_errors import DatabaseNotReadyError, is_locked
 from conversations_api.models import Base
@@ -24,6 +26,18 @@ async def wait_until_usable(settings: Settings) -> None:
         stack.push_async_callback(engine.dispose)
         database = Store("The database", _REMEDY, partial(check_database, engine, Base.metadata))
         await wait_for_stores([database, redis_store(settings.redis)], settings.startup.timeout)
+
+
+async def prepare_accounts(settings: Settings) -> None:
+    """Where nobody has an account yet, make the first administrator or print how to do so. Raises `StoreError`."""
+    if settings.auth.is_open:
+        return
+    try:
+        text = await in_transaction(settings, partial(prepare_setup, settings=settings.auth))
+    except DomainError as error:
+        raise StoreError(str(error).removesuffix(".")) from error
+    if text is not None:
+        print(text, flush=True)
 
 
 async def wait_until_migratable(settings: Settings) -> None:

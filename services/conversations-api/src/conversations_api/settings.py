@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Self
 
+from mh_common.access_settings import AuthSettings, ServiceKeySettings
 from mh_common.settings import (
+    BLANK_IS_NONE,
     HistorySettings,
     RedisSettings,
     ServiceSettings,
     SettingsGroup,
     WebSettings,
 )
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -74,6 +78,35 @@ class RelaySettings(SettingsGroup):
     max_backoff: float = Field(default=10.0, gt=0, description="Longest delay in seconds after failed attempts.")
 
 
+class FirstAdministratorSettings(AuthSettings):
+    """Who gets in, and who is the first that does."""
+
+    setup_token_file: Annotated[Path | None, BLANK_IS_NONE] = Field(
+        default=None,
+        description="File, readable by the service's user alone, that gets the setup token at the first start besides "
+        "standard output.",
+    )
+    admin_username: Annotated[str | None, BLANK_IS_NONE] = Field(
+        default=None,
+        description="First administrator, made at the first start in place of a setup token. Later it changes nothing.",
+    )
+    admin_password: Annotated[SecretStr | None, BLANK_IS_NONE] = Field(
+        default=None, description="That administrator's password, of at least 12 characters."
+    )
+
+    @model_validator(mode="after")
+    def _administrator_is_whole(self) -> Self:
+        if (self.admin_username is None) != (self.admin_password is None):
+            raise ValueError("AUTH_ADMIN_USERNAME and AUTH_ADMIN_PASSWORD belong together: set both or neither")
+        return self
+
+
+class AccountsSettings(ServiceSettings):
+    """What the command that manages accounts needs."""
+
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+
+
 class Settings(ServiceSettings):
     """All settings of the conversations API."""
 
@@ -82,6 +115,19 @@ class Settings(ServiceSettings):
     relay: RelaySettings = Field(default_factory=RelaySettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    auth: FirstAdministratorSettings = Field(default_factory=FirstAdministratorSettings)
+    # The field name gives the environment variable its prefix: MH_SERVICE_KEY.
+    mh: ServiceKeySettings = Field(default_factory=ServiceKeySettings)
+
+    @model_validator(mode="after")
+    def _access_is_decided(self) -> Self:
+        self.auth.check(self.web.host)
+        if not self.auth.is_open and self.mh.service_key is None:
+            raise ValueError(
+                "MH_SERVICE_KEY: AUTH_MODE=required needs the key that the worker sends, the same for both; "
+                "`python -m mh_common.auth.tokens` prints a new one"
+            )
+        return self
 
     def missing_secrets(self) -> Sequence[str]:
         """See `ServiceSettings.missing_secrets`."""

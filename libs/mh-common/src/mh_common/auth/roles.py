@@ -1,6 +1,6 @@
 """The scopes that routes ask for, and which of them each role has."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -62,6 +62,14 @@ SCOPES_OF: Final[Mapping[Role, frozenset[Scope]]] = {
     Role.ADMIN: _CURATOR | _OPERATOR | {Scope.USERS_MANAGE},
 }
 """The scopes of each role. A key has at most those of its owner's role, as it is at the time of the request."""
+
+_BY_NAME: Final = {scope.value: scope for scope in Scope}
+
+
+def known_scopes(names: Iterable[str]) -> frozenset[Scope]:
+    """Return the scopes with these names, without those that this release does not know."""
+    return frozenset(_BY_NAME[name] for name in names if name in _BY_NAME)
+
 
 SHOWS_CONVERSATIONS: Final = frozenset({Scope.SEARCH, Scope.ANSWERS, Scope.CONVERSATIONS_EXPORT})
 

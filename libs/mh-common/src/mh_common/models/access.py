@@ -69,7 +69,6 @@ class Credential(BaseModel):
 
     kind: CredentialKind
     id: int | None = Field(default=None, description="Id of the session or key.")
-    expires_at: AwareDatetime | None = None
 
 
 class Me(BaseModel):

@@ -78,7 +78,7 @@ async def current_principal(request: Request) -> Principal:
     if token is None:
         raise AuthenticationError(NO_CREDENTIAL)
     if is_cookie:
-        _check_origin(request, access.origins)
+        check_origin(request)
     principal = await access.authenticator.authenticate(token)
     CREDENTIAL.set(token)
     structlog.contextvars.bind_contextvars(principal=principal.username)
@@ -194,17 +194,18 @@ def bearer_token(request: Request) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-def _check_origin(request: Request, origins: frozenset[str]) -> None:
-    """Refuse a request that another site's page made the browser send with its cookie (CSRF).
+def check_origin(request: Request) -> None:
+    """Refuse a request that another site's page made the browser send (CSRF). Raises ForbiddenOriginError.
 
     Browsers send the page's origin with each unsafe request, or at least whether the page is of the same site.
     """
+    access: Access = getattr(request.state, ACCESS)
     if request.method in _SAFE_METHODS:
         return
     origin = request.headers.get("Origin")
     if origin is not None:
         own = urlsplit(str(request.base_url)).netloc
-        if origin in origins or urlsplit(origin).netloc == own:
+        if origin in access.origins or urlsplit(origin).netloc == own:
             return
     elif request.headers.get("Sec-Fetch-Site") in ("same-origin", "none"):
         return

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Query
+from mh_common.auth.roles import Scope
 from mh_common.models import (
     MAX_ID,
     IndexFailurePage,
@@ -13,13 +14,14 @@ from mh_common.models import (
     NumberParameter,
 )
 from mh_common.units import CONVERSATION
+from mh_common.web.access import requires
 
 from conversations_api.conversations import index_documentation as documentation
 from conversations_api.conversations.index_service import ConversationIndexService
 from conversations_api.dependencies import ReadSession, Sources, WriteSession, WriteSessions
 from conversations_api.units.service import retry_failed
 
-router = APIRouter(prefix="/api/v1", tags=["index"])
+router = APIRouter(prefix="/api/v1", tags=["index"], dependencies=[requires(Scope.INDEX_OPERATE)])
 
 Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The conversation's id.")]
 Cursor = Annotated[NumberParameter, Query(ge=0, le=MAX_ID, description="`next_cursor` of the previous page.")]

@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Header, Path, Query, Response
 from fastapi.responses import StreamingResponse
+from mh_common.auth.roles import Scope
 from mh_common.models import (
     MAX_ID,
     BulkCreate,
@@ -21,6 +22,7 @@ from mh_common.models import (
     NumberParameter,
     RowOutcome,
 )
+from mh_common.web.access import requires
 
 from conversations_api.conversations import documentation, export
 from conversations_api.conversations.etags import etag_of, is_unmodified
@@ -35,6 +37,11 @@ JSON: Final = "application/json"
 
 router = APIRouter(prefix=PREFIX, tags=["conversations"])
 
+READ: Final = requires(Scope.CONVERSATIONS_READ)
+WRITE: Final = requires(Scope.CONVERSATIONS_WRITE)
+DELETE: Final = requires(Scope.CONVERSATIONS_DELETE)
+EXPORT: Final = requires(Scope.CONVERSATIONS_READ, Scope.CONVERSATIONS_EXPORT)
+
 Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The conversation's id.")]
 IfMatch = Annotated[
     list[str] | None, Header(description='Change only if the current version is this one: `"3"` or `"3-indexed"`.')
@@ -42,7 +49,7 @@ IfMatch = Annotated[
 IfNoneMatch = Annotated[list[str] | None, Header(description="Return 304 if this is still the current representation.")]
 
 
-@router.post("", status_code=201, response_model=Conversation, responses=documentation.CREATED)
+@router.post("", status_code=201, response_model=Conversation, responses=documentation.CREATED, dependencies=[WRITE])
 async def create(
     content: Annotated[ConversationCreate, Body(openapi_examples=documentation.NEW)],
     session: WriteSession,
@@ -65,14 +72,14 @@ async def create(
     return response
 
 
-@router.get("", response_model=ConversationPage, responses=documentation.LISTED)
+@router.get("", response_model=ConversationPage, responses=documentation.LISTED, dependencies=[READ])
 async def list_conversations(query: Annotated[ListQuery, Query()], session: ReadSession) -> Response:
     """List conversations, one page at a time. No row is repeated or skipped while others are added."""
     page = await ConversationService(session).list(query)
     return Response(page.model_dump_json(exclude_unset=True), media_type=JSON)
 
 
-@router.post("/bulk", status_code=201, responses=documentation.BULK_CREATED)
+@router.post("/bulk", status_code=201, responses=documentation.BULK_CREATED, dependencies=[WRITE])
 async def create_many(
     bulk: Annotated[BulkCreate, Body(openapi_examples=documentation.NEW_ROWS)],
     session: WriteSession,
@@ -93,7 +100,7 @@ async def create_many(
     return BulkCreated(ids=list(result.ids), outcomes=[RowOutcome(one) for one in outcomes])
 
 
-@router.post("/bulk-delete", responses=documentation.BULK_DELETED)
+@router.post("/bulk-delete", responses=documentation.BULK_DELETED, dependencies=[DELETE])
 async def delete_many(
     bulk: Annotated[BulkDelete, Body(openapi_examples=documentation.IDS)],
     session: WriteSession,
@@ -107,7 +114,7 @@ async def delete_many(
     return BulkDeleted(deleted=len(result.ids))
 
 
-@router.post("/undo-import", responses=documentation.UNDONE)
+@router.post("/undo-import", responses=documentation.UNDONE, dependencies=[DELETE])
 async def undo_import(
     undo: Annotated[ImportUndo, Body(openapi_examples=documentation.TAG)],
     session: WriteSession,
@@ -122,7 +129,7 @@ async def undo_import(
     return await ImportService(session).undo(undo, request)
 
 
-@router.get("/export", response_class=StreamingResponse, responses=documentation.EXPORTED)
+@router.get("/export", response_class=StreamingResponse, responses=documentation.EXPORTED, dependencies=[EXPORT])
 async def export_conversations(query: Annotated[ExportQuery, Query()], sessions: ReadSessions) -> StreamingResponse:
     """Download all conversations that match the filters, as a file that can be imported again."""
     pages = export_pages(sessions, query)
@@ -135,13 +142,13 @@ async def export_conversations(query: Annotated[ExportQuery, Query()], sessions:
     )
 
 
-@router.get("/stats", responses=documentation.COUNTED)
+@router.get("/stats", responses=documentation.COUNTED, dependencies=[READ])
 async def stats(session: ReadSession) -> ConversationStats:
     """Count conversations per sentiment, pair of sentiments, month, index status, risk level and unsafe advice."""
     return await ConversationService(session).stats()
 
 
-@router.get("/{conversation_id}", response_model=Conversation, responses=documentation.READ)
+@router.get("/{conversation_id}", response_model=Conversation, responses=documentation.READ, dependencies=[READ])
 async def get(conversation_id: Id, session: ReadSession, if_none_match: IfNoneMatch = None) -> Response:
     """Return a conversation."""
     conversation = await ConversationService(session).get(conversation_id)
@@ -151,7 +158,7 @@ async def get(conversation_id: Id, session: ReadSession, if_none_match: IfNoneMa
     return Response(conversation.model_dump_json(), headers=headers, media_type=JSON)
 
 
-@router.put("/{conversation_id}", response_model=Conversation, responses=documentation.CHANGED)
+@router.put("/{conversation_id}", response_model=Conversation, responses=documentation.CHANGED, dependencies=[WRITE])
 async def replace(
     conversation_id: Id,
     content: Annotated[ConversationCreate, Body(openapi_examples=documentation.NEW)],
@@ -162,7 +169,7 @@ async def replace(
     return _conversation_response(await ConversationService(session).replace(conversation_id, content, if_match))
 
 
-@router.patch("/{conversation_id}", response_model=Conversation, responses=documentation.CHANGED)
+@router.patch("/{conversation_id}", response_model=Conversation, responses=documentation.CHANGED, dependencies=[WRITE])
 async def update(
     conversation_id: Id,
     change: Annotated[ConversationUpdate, Body(openapi_examples=documentation.CHANGE)],
@@ -173,7 +180,7 @@ async def update(
     return _conversation_response(await ConversationService(session).update(conversation_id, change, if_match))
 
 
-@router.delete("/{conversation_id}", status_code=204, responses=documentation.DELETED)
+@router.delete("/{conversation_id}", status_code=204, responses=documentation.DELETED, dependencies=[DELETE])
 async def delete(conversation_id: Id, session: WriteSession, if_match: IfMatch = None) -> None:
     """Delete a conversation. Search stops finding it moments later."""
     await ConversationService(session).delete(conversation_id, if_match)

@@ -3,6 +3,7 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Path, Query, Response
+from mh_common.auth.roles import Scope
 from mh_common.models import (
     MAX_ID,
     Experiment,
@@ -13,6 +14,7 @@ from mh_common.models import (
     NumberParameter,
     Sha256,
 )
+from mh_common.web.access import requires
 from mh_common.web.documentation import answers, problems
 
 from conversations_api.dependencies import IdempotencyKey, ReadSession, WriteSession
@@ -21,7 +23,9 @@ from conversations_api.idempotency.repository import KeyedRequest
 
 PREFIX: Final = "/api/v1/experiments"
 
-router = APIRouter(prefix=PREFIX, tags=["experiments"])
+router = APIRouter(prefix=PREFIX, tags=["experiments"], dependencies=[requires(Scope.EXPERIMENTS_READ)])
+
+_WRITE: Final = requires(Scope.EXPERIMENTS_WRITE)
 
 _FIGURES: Final = {
     "hit@3": {"value": 0.571, "low": 0.522, "high": 0.618},
@@ -54,7 +58,12 @@ Kind = Annotated[ExperimentKind | None, Query(description="Only evaluations of s
 DataSetHash = Annotated[Sha256 | None, Query(description="Only experiments on the data set with this SHA-256 hash.")]
 
 
-@router.post("", status_code=201, responses=answers(_EXPERIMENT, 400, 409, 422, status=201, headers=_HEADERS))
+@router.post(
+    "",
+    status_code=201,
+    responses=answers(_EXPERIMENT, 400, 409, 422, status=201, headers=_HEADERS),
+    dependencies=[_WRITE],
+)
 async def create(
     content: Annotated[ExperimentCreate, Body(openapi_examples=_NEW_EXAMPLES)],
     session: WriteSession,
@@ -88,7 +97,7 @@ async def get(experiment_id: Id, session: ReadSession) -> ExperimentDetail:
     return await ExperimentService(session).get(experiment_id)
 
 
-@router.delete("/{experiment_id}", status_code=204, responses=problems(400, 404))
+@router.delete("/{experiment_id}", status_code=204, responses=problems(400, 404), dependencies=[_WRITE])
 async def delete(experiment_id: Id, session: WriteSession) -> None:
     """Permanently delete an experiment."""
     await ExperimentService(session).delete(experiment_id)

@@ -1,29 +1,33 @@
 """Routes of the query history.
 
-`X-User-Id` is trusted: the platform does not authenticate users. Operators put an authenticating proxy in front of it
-that sets the header and overwrites whatever the client sent.
+With accounts, a user is the one who has signed in, or the owner of the key. Without accounts (AUTH_MODE=open) it is who
+`X-User-Id` says, which is trusted.
 """
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
-from mh_common.errors import FeatureDisabledError
+from mh_common.auth.roles import Scope
+from mh_common.errors import FeatureDisabledError, InvalidRequestError
 from mh_common.models import (
     MAX_ID,
     USER_ID_HEADER,
     USER_ID_PATTERN,
+    FieldProblem,
     HistoryDeleted,
     HistoryEntry,
     HistoryPage,
     NumberParameter,
+    PrincipalKind,
     RequestUuid,
 )
+from mh_common.web.access import CurrentPrincipal, requires
 
 from conversations_api.dependencies import ReadSession, WriteSession, state_of
 from conversations_api.history import documentation
-from conversations_api.history.service import HistoryService
+from conversations_api.history.service import HistoryService, Reader
 
-router = APIRouter(prefix="/api/v1/history", tags=["history"])
+router = APIRouter(prefix="/api/v1/history", tags=["history"], dependencies=[requires(Scope.HISTORY_OWN)])
 
 
 async def _turned_on(request: Request) -> None:
@@ -33,19 +37,42 @@ async def _turned_on(request: Request) -> None:
 
 
 TURNED_ON = [Depends(_turned_on)]
-_USER = Header(
-    alias=USER_ID_HEADER, pattern=USER_ID_PATTERN, description="The user's id, as set by the authenticating proxy."
-)
+_UserId = Annotated[
+    str | None,
+    Header(
+        alias=USER_ID_HEADER,
+        pattern=USER_ID_PATTERN,
+        description="The user's id; counts only where there are no accounts (AUTH_MODE=open).",
+    ),
+]
+
+
+async def _reader(principal: CurrentPrincipal, user_id: _UserId = None) -> Reader:
+    if principal.kind is PrincipalKind.LOCAL:
+        return Reader(user_id, sees_anonymous=True)
+    return Reader(str(principal.user_id), sees_anonymous=False)
+
+
+async def _owner(reader: Annotated[Reader, Depends(_reader)]) -> str:
+    if reader.user_id is None:
+        raise InvalidRequestError(
+            "The request's parameters are invalid; see errors.",
+            [FieldProblem(field=USER_ID_HEADER, message="is required")],
+        )
+    return reader.user_id
+
 
 AnswerId = Annotated[RequestUuid, Path(description="The answer's id.")]
-User = Annotated[str, _USER]
-OptionalUser = Annotated[str | None, _USER]
+HistoryReader = Annotated[Reader, Depends(_reader)]
+"""Who asks for an entry."""
+Owner = Annotated[str, Depends(_owner)]
+"""The user whose entries are meant. Without accounts, the header is required."""
 Cursor = Annotated[NumberParameter | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the previous page.")]
 
 
 @router.get("", responses=documentation.LISTED, dependencies=TURNED_ON)
 async def list_history(
-    user_id: User,
+    user_id: Owner,
     session: ReadSession,
     cursor: Cursor = None,
     limit: Annotated[NumberParameter, Query(ge=1, le=100)] = 20,
@@ -55,18 +82,18 @@ async def list_history(
 
 
 @router.delete("", responses=documentation.CLEARED)
-async def clear(user_id: User, session: WriteSession) -> HistoryDeleted:
+async def clear(user_id: Owner, session: WriteSession) -> HistoryDeleted:
     """Permanently delete all of the user's entries."""
     return HistoryDeleted(deleted=await HistoryService(session).clear(user_id))
 
 
 @router.get("/{answer_id}", responses=documentation.READ, dependencies=TURNED_ON)
-async def get(answer_id: AnswerId, session: ReadSession, user_id: OptionalUser = None) -> HistoryEntry:
-    """Return an entry: one of the user's own, or one stored without a user."""
-    return await HistoryService(session).get(answer_id, user_id)
+async def get(answer_id: AnswerId, session: ReadSession, reader: HistoryReader) -> HistoryEntry:
+    """Return one of the user's own entries; without accounts also one that was stored without a user."""
+    return await HistoryService(session).get(answer_id, reader)
 
 
 @router.delete("/{answer_id}", status_code=204, responses=documentation.DELETED)
-async def delete(answer_id: AnswerId, session: WriteSession, user_id: OptionalUser = None) -> None:
-    """Permanently delete an entry: one of the user's own, or one stored without a user."""
-    await HistoryService(session).delete(answer_id, user_id)
+async def delete(answer_id: AnswerId, session: WriteSession, reader: HistoryReader) -> None:
+    """Permanently delete one of the user's own entries; without accounts also one that was stored without a user."""
+    await HistoryService(session).delete(answer_id, reader)

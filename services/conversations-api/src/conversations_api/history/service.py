@@ -1,10 +1,10 @@
 """Operations on the query history, and who may perform them.
 
-The user id is trusted: authentication is left to a proxy in front of the platform. A user can access their own entries
-and those stored without a user, which belong to whoever knows their `answer_id`. Other users' entries are treated as if
-they did not exist.
+A user can access their own entries. Where there are no accounts, entries stored without a user belong to whoever knows
+their `answer_id`. Other users' entries are treated as if they did not exist.
 """
 
+from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
@@ -19,6 +19,19 @@ from conversations_api.models import HistoryRow
 Entry = TypeVar("Entry", HistoryEntry, HistoryRow)
 
 
+@dataclass(frozen=True)
+class Reader:
+    """Who asks for entries.
+
+    Attributes:
+        user_id: None: only where there are no accounts.
+        sees_anonymous: whether entries stored without a user may be seen.
+    """
+
+    user_id: str | None
+    sees_anonymous: bool
+
+
 class HistoryService:
     """Reads and changes entries in a session; the caller commits."""
 
@@ -26,9 +39,9 @@ class HistoryService:
         self._history = HistoryRepository(session)
         self._clock = clock
 
-    async def get(self, answer_id: UUID, user_id: str | None) -> HistoryEntry:
-        """Return an entry that the user may see. Raises `NotFoundError`."""
-        return _visible(await self._history.find(answer_id), answer_id, user_id)
+    async def get(self, answer_id: UUID, reader: Reader) -> HistoryEntry:
+        """Return an entry that the reader may see. Raises `NotFoundError`."""
+        return _visible(await self._history.find(answer_id), answer_id, reader)
 
     async def list(self, user_id: str, before: int | None, limit: int) -> HistoryPage:
         """Return one page of the user's entries, newest first; `before` is the cursor of the previous page."""
@@ -52,12 +65,12 @@ class HistoryService:
             raise IdempotencyMismatchError("The answer_id was already used for another answer. Use a new one.")
         return stored, new
 
-    async def set_feedback(self, answer_id: UUID, user_id: str | None, content: FeedbackCreate) -> Feedback:
-        """Store the user's feedback, replacing earlier feedback of the same kind. Raises `NotFoundError`.
+    async def set_feedback(self, answer_id: UUID, reader: Reader, content: FeedbackCreate) -> Feedback:
+        """Store the reader's feedback, replacing earlier feedback of the same kind. Raises `NotFoundError`.
 
         A comment without a rating replaces the comment only.
         """
-        row = _visible(await self._history.lock(answer_id), answer_id, user_id)
+        row = _visible(await self._history.lock(answer_id), answer_id, reader)
         if content.rating is not None:
             row.rating, row.comment = content.rating, content.comment
         elif content.comment is not None:
@@ -67,16 +80,16 @@ class HistoryService:
         row.feedback_at = self._clock()
         return to_feedback(row)
 
-    async def delete(self, answer_id: UUID, user_id: str | None) -> None:
+    async def delete(self, answer_id: UUID, reader: Reader) -> None:
         """Permanently delete an entry. Raises `NotFoundError`."""
-        await self._history.delete(_visible(await self._history.lock(answer_id), answer_id, user_id))
+        await self._history.delete(_visible(await self._history.lock(answer_id), answer_id, reader))
 
     async def clear(self, user_id: str) -> int:
         """Permanently delete all of the user's entries; return how many there were."""
         return await self._history.delete_by_user(user_id)
 
 
-def _visible(entry: Entry | None, answer_id: UUID, user_id: str | None) -> Entry:
-    if entry is None or entry.user_id not in (None, user_id):
+def _visible(entry: Entry | None, answer_id: UUID, reader: Reader) -> Entry:
+    if entry is None or not (entry.user_id == reader.user_id or (entry.user_id is None and reader.sees_anonymous)):
         raise NotFoundError(f"There is no history entry {answer_id}.")
     return entry

@@ -3,23 +3,31 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
-from mh_common.models import INTERNAL_HISTORY, Feedback, FeedbackCreate, HistoryEntry, HistoryEntryCreate
+from mh_common.auth.roles import Scope
+from mh_common.models import INTERNAL_HISTORY, Feedback, FeedbackCreate, HistoryEntry, HistoryEntryCreate, PrincipalKind
+from mh_common.web.access import CurrentPrincipal, requires
 
 from conversations_api.dependencies import WriteSession
 from conversations_api.history import documentation
-from conversations_api.history.routes import TURNED_ON, AnswerId, OptionalUser
+from conversations_api.history.routes import TURNED_ON, AnswerId, HistoryReader
 from conversations_api.history.service import HistoryService
 
-router = APIRouter(prefix=INTERNAL_HISTORY, tags=["internal"])
+router = APIRouter(prefix=INTERNAL_HISTORY, tags=["internal"], dependencies=[requires(Scope.ANSWERS)])
 
 
 @router.post("", status_code=201, responses=documentation.ADDED, dependencies=TURNED_ON)
 async def add(
     content: Annotated[HistoryEntryCreate, Body(openapi_examples=documentation.NEW)],
     session: WriteSession,
+    principal: CurrentPrincipal,
     response: Response,
 ) -> HistoryEntry:
-    """Store an answer. Storing it again returns 200 and changes nothing."""
+    """Store an answer. Storing it again returns 200 and changes nothing.
+
+    With accounts it belongs to the caller, whatever `user_id` says.
+    """
+    if principal.kind is not PrincipalKind.LOCAL:
+        content = content.model_copy(update={"user_id": str(principal.user_id)})
     entry, new = await HistoryService(session).add(content)
     response.status_code = 201 if new else 200
     return entry
@@ -30,7 +38,7 @@ async def set_feedback(
     answer_id: AnswerId,
     content: Annotated[FeedbackCreate, Body(openapi_examples=documentation.NEW_FEEDBACK)],
     session: WriteSession,
-    user_id: OptionalUser = None,
+    reader: HistoryReader,
 ) -> Feedback:
     """Store feedback on an answer, replacing earlier feedback."""
-    return await HistoryService(session).set_feedback(answer_id, user_id, content)
+    return await HistoryService(session).set_feedback(answer_id, reader, content)

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Query
+from mh_common.auth.roles import Scope
 from mh_common.models import (
     INTERNAL_INDEX,
     MAX_ID,
@@ -20,6 +21,7 @@ from mh_common.models import (
     UtcTime,
 )
 from mh_common.units import MAX_ORDINAL, UnitKey, UnitKind
+from mh_common.web.access import requires
 
 from conversations_api.dependencies import ReadSession, Sources, WriteSession
 from conversations_api.index_runs import documentation as runs_documentation
@@ -27,7 +29,7 @@ from conversations_api.index_runs.service import IndexRunService
 from conversations_api.internal import index_documentation as documentation
 from conversations_api.units.service import IndexStateService
 
-router = APIRouter(prefix=INTERNAL_INDEX, tags=["internal"])
+router = APIRouter(prefix=INTERNAL_INDEX, tags=["internal"], dependencies=[requires(Scope.INTERNAL)])
 
 RunId = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The run's id.")]
 Kind = Annotated[UnitKind, Query(description="Kind of the units.")]

@@ -1,0 +1,116 @@
+"""Accounts, for operators who can reach the database: `python -m conversations_api.accounts --help`.
+
+It needs no account, so it is also the way back in for those who have lost theirs.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from mh_common.auth.principals import Principal
+from mh_common.auth.roles import SCOPES_OF, Role, Scope
+from mh_common.errors import DomainError
+from mh_common.models import AccountKind, ApiKeyCreate, PrincipalKind, UserCreate
+from mh_common.settings import load_settings
+
+from conversations_api.api_keys.service import ApiKeyService
+from conversations_api.database import AsyncSession, make_engine, make_session_factory
+from conversations_api.database_errors import database_errors
+from conversations_api.settings import AccountsSettings, FirstAdministratorSettings, Settings
+from conversations_api.setup.service import SetupService
+from conversations_api.users.repository import UserRepository
+from conversations_api.users.service import UserService
+
+KEY_NAME: Final = "made by an operator"
+
+
+async def add_key(session: AsyncSession, username: str, role: Role) -> str:
+    """Return a new API key with all scopes of a service account's role; make the account if there is none.
+
+    Raises:
+        DomainError: the username is of a person, or of an account with another role.
+    """
+    users = UserRepository(session)
+    row = await users.find_by_name(username)
+    if row is None:
+        await UserService(session).add(UserCreate(username=username, role=role, kind=AccountKind.SERVICE))
+        row = await users.find_by_name(username)
+    if row is None or row.kind is not AccountKind.SERVICE or row.role is not role:
+        raise DomainError(f"{username} is not a service account with the role {role}. Choose another username.")
+    operator = Principal(
+        username=username, kind=PrincipalKind.SERVICE, scopes=frozenset(Scope), role=role, user_id=row.id
+    )
+    content = ApiKeyCreate(name=KEY_NAME, scopes=sorted(SCOPES_OF[role]))
+    return (await ApiKeyService(session).add(operator, content)).token
+
+
+async def prepare_setup(session: AsyncSession, settings: FirstAdministratorSettings) -> str | None:
+    """Prepare a platform that has no account yet; return the text that tells the operator how to go on, or None.
+
+    Makes the administrator that the settings name, or else a setup token, which is also written to the file that they
+    name. Does nothing if anybody has an account.
+    """
+    service = SetupService(session)
+    if settings.admin_username is not None and settings.admin_password is not None:
+        made = await service.make_administrator(settings.admin_username, settings.admin_password.get_secret_value())
+        return f"Made the administrator {settings.admin_username} of AUTH_ADMIN_USERNAME." if made else None
+    token = await service.make_token()
+    return None if token is None else _announcement(token, settings)
+
+
+def _announcement(token: str, settings: FirstAdministratorSettings) -> str:
+    if settings.setup_token_file is not None:
+        _write_secret(settings.setup_token_file, token)
+    return f"Set up the first administrator with this token, which is shown only now: mh setup --token {token}"
+
+
+def _write_secret(file: Path, secret: str) -> None:
+    """Write a file that only this user can read."""
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as opened:
+        os.fchmod(opened.fileno(), 0o600)
+        opened.write(f"{secret}\n")
+
+
+async def in_transaction(
+    settings: AccountsSettings | Settings, work: Callable[[AsyncSession], Awaitable[str | None]]
+) -> str | None:
+    """Return what `work` returns, which gets a session of the database; commit what it did."""
+    engine = make_engine(settings.database)
+    try:
+        with database_errors():
+            async with make_session_factory(engine).begin() as session:
+                return await work(session)
+    finally:
+        await engine.dispose()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command. What it made is printed to standard output, alone."""
+    parser = argparse.ArgumentParser(prog="python -m conversations_api.accounts", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("setup-token", help="print a new token for making the first administrator")
+    key = commands.add_parser("add-key", help="print a new API key of a service account, which is made if needed")
+    key.add_argument("username")
+    key.add_argument("--role", type=Role, choices=list(Role), required=True)
+    chosen = parser.parse_args(arguments)
+
+    async def work(session: AsyncSession) -> str | None:
+        if chosen.command == "add-key":
+            return await add_key(session, chosen.username, chosen.role)
+        return await SetupService(session).make_token(replace=True)
+
+    try:
+        made = asyncio.run(in_transaction(load_settings(AccountsSettings), work))
+    except DomainError as error:
+        sys.exit(str(error))
+    if made is None:
+        sys.exit("There is an account already: an administrator can add others.")
+    print(made)
+
+
+if __name__ == "__main__":
+    main()

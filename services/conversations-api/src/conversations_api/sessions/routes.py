@@ -1,0 +1,84 @@
+"""Routes of sessions: signing in and out."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Body, Path, Request, Response
+from mh_common.errors import ForbiddenOriginError
+from mh_common.models import MAX_ID, NumberParameter, SessionCreate, SessionCreated, SessionList
+from mh_common.web.access import (
+    LOOPBACK_COOKIE,
+    PUBLIC,
+    SECURE_COOKIE,
+    SIGNED_IN,
+    CurrentPrincipal,
+    check_origin,
+)
+
+from conversations_api.dependencies import HAS_ACCOUNTS, Attempts, ReadSession, WriteSession
+from conversations_api.sessions import documentation
+from conversations_api.sessions.service import MAX_AGE, Browser, UserSessionService
+
+router = APIRouter(prefix="/api/v1/sessions", tags=["accounts"], dependencies=[HAS_ACCOUNTS])
+
+Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The session's id.")]
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@router.post("", status_code=201, responses=documentation.STARTED, dependencies=[PUBLIC])
+async def sign_in(
+    content: Annotated[SessionCreate, Body(openapi_examples=documentation.NEW)],
+    request: Request,
+    response: Response,
+    reads: ReadSession,
+    session: WriteSession,
+    attempts: Attempts,
+) -> SessionCreated:
+    """Sign in with a password. 10 attempts with a username and 100 from an address are possible in 15 minutes."""
+    ip = request.client.host if request.client else None
+    await attempts.count(content.username, ip)
+    browser = Browser(ip, request.headers.get("User-Agent"))
+    if content.cookie:
+        check_origin(request)
+    started, token = await UserSessionService(session).sign_in(reads, content, browser)
+    if not content.cookie:
+        return SessionCreated(session=started, token=token)
+    name, secure = _cookie_of(request)
+    response.set_cookie(
+        name, token, max_age=int(MAX_AGE.total_seconds()), path="/", secure=secure, httponly=True, samesite="lax"
+    )
+    return SessionCreated(session=started, token=None)
+
+
+@router.get("", responses=documentation.LISTED, dependencies=[SIGNED_IN])
+async def list_sessions(principal: CurrentPrincipal, session: ReadSession) -> SessionList:
+    """List where the caller is signed in, newest first."""
+    return await UserSessionService(session).list(principal)
+
+
+@router.delete("/current", status_code=204, responses=documentation.ENDED, dependencies=[SIGNED_IN])
+async def sign_out(principal: CurrentPrincipal, session: WriteSession, response: Response) -> None:
+    """Sign out."""
+    await UserSessionService(session).end_current(principal)
+    response.delete_cookie(SECURE_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+    response.delete_cookie(LOOPBACK_COOKIE, path="/", httponly=True, samesite="lax")
+
+
+@router.delete("/{session_id}", status_code=204, responses=documentation.ENDED, dependencies=[SIGNED_IN])
+async def end(session_id: Id, principal: CurrentPrincipal, session: WriteSession) -> None:
+    """End one of the caller's sessions."""
+    await UserSessionService(session).end(principal, session_id)
+
+
+def _cookie_of(request: Request) -> tuple[str, bool]:
+    """Return the cookie's name, and whether it is sent over HTTPS only.
+
+    Raises:
+        ForbiddenOriginError: the request came by plain HTTP from another machine.
+    """
+    if request.url.scheme == "https":
+        return SECURE_COOKIE, True
+    if request.url.hostname in _LOOPBACK:
+        return LOOPBACK_COOKIE, False
+    raise ForbiddenOriginError(
+        "Signing in with a browser needs HTTPS, except on this machine. The gateway must set X-Forwarded-Proto."
+    )
