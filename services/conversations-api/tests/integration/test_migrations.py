@@ -28,6 +28,10 @@ TABLES = {
     "idempotency_keys",
     "experiments",
     "query_history",
+    "users",
+    "sessions",
+    "api_keys",
+    "installation",
     "alembic_version",
 }
 

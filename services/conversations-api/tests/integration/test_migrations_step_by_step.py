@@ -141,7 +141,7 @@ class FormerRelease:
             case Integer() | Float():
                 return number
             case BINARY() | LargeBinary():
-                return number.to_bytes(32)
+                return self._written.to_bytes(32)
             case JSON():
                 return {"number": number}
             case Date():
