@@ -2,7 +2,7 @@
 
 import math
 import time
-from typing import Final
+from typing import Any, Final, cast
 
 import structlog
 from limits import RateLimitItem, RateLimitItemPerMinute
@@ -10,6 +10,7 @@ from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter, RateLimiter
 from limits.errors import StorageError
 from mh_common.errors import TooManyAttemptsError
+from redis.asyncio import Redis
 
 log = structlog.get_logger(__name__)
 
@@ -23,13 +24,12 @@ LIMITS_WITHOUT_REDIS: Final = "attempt_limits_without_redis"
 class SignInAttempts:
     """Counts attempts in Redis, for all processes together; while Redis is away, in each process for itself."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis: Redis) -> None:
         storage = RedisStorage(
-            f"async+{redis_url}",
+            "async+redis://",
             wrap_exceptions=True,
             implementation="redispy",
-            socket_timeout=1,
-            socket_connect_timeout=1,
+            connection_pool=cast(Any, redis.connection_pool),
         )
         self._shared = FixedWindowRateLimiter(storage)
         self._own = FixedWindowRateLimiter(MemoryStorage())

@@ -125,7 +125,7 @@ async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExit
         gauges=Gauges(reads, tuple(unit_sources)),
         unit_sources=unit_sources,
         has_accounts=not settings.auth.is_open,
-        attempts=SignInAttempts(settings.redis.url),
+        attempts=SignInAttempts(redis),
     )
     return {STATE: state, ACCESS: _access(settings, reads, uses)}
 
