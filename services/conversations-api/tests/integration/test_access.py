@@ -368,7 +368,9 @@ async def test_a_browser_on_another_machine_needs_https(api: httpx.AsyncClient, 
     plain = await api.post("http://mh.example/api/v1/sessions", json=new, headers={"Origin": "http://mh.example"})
     assert plain.status_code == 403
     assert "HTTPS" in plain.json()["detail"]
-    secure = await api.post("https://mh.example/api/v1/sessions", json=new, headers={"Origin": "https://mh.example"})
+    # As the gateway passes it on.
+    behind = {"Origin": "https://mh.example", "X-Forwarded-Proto": "https"}
+    secure = await api.post("http://mh.example/api/v1/sessions", json=new, headers=behind)
     assert secure.status_code == 201
     assert secure.headers["Set-Cookie"].startswith("__Host-mh_session=mh_ses_")
     assert "Secure" in secure.headers["Set-Cookie"]

@@ -204,7 +204,7 @@ def check_origin(request: Request) -> None:
         return
     origin = request.headers.get("Origin")
     if origin is not None:
-        own = urlsplit(str(request.base_url)).netloc
+        own = request.url.netloc
         if origin in access.origins or urlsplit(origin).netloc == own:
             return
     elif request.headers.get("Sec-Fetch-Site") in ("same-origin", "none"):

@@ -13,6 +13,7 @@ from mh_common.web.access import (
     CurrentPrincipal,
     check_origin,
 )
+from mh_common.web.forwarded import address_of, scheme_of
 
 from conversations_api.dependencies import HAS_ACCOUNTS, Attempts, ReadSession, WriteSession
 from conversations_api.sessions import documentation
@@ -34,9 +35,9 @@ async def sign_in(
     attempts: Attempts,
 ) -> SessionCreated:
     """Sign in with a password. 10 attempts with a username and 100 from an address are possible in 15 minutes."""
-    ip = request.client.host if request.client else None
-    await attempts.count(content.username, ip)
-    browser = Browser(ip, request.headers.get("User-Agent"))
+    address = address_of(request)
+    await attempts.count(content.username, address)
+    browser = Browser(address, request.headers.get("User-Agent"))
     if content.cookie:
         check_origin(request)
     started, token = await UserSessionService(session).sign_in(reads, content, browser)
@@ -75,7 +76,7 @@ def _cookie_of(request: Request) -> tuple[str, bool]:
     Raises:
         ForbiddenOriginError: the request came by plain HTTP from another machine.
     """
-    if request.url.scheme == "https":
+    if scheme_of(request) == "https":
         return SECURE_COOKIE, True
     if request.url.hostname in _LOOPBACK:
         return LOOPBACK_COOKIE, False

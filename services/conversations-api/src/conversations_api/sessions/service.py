@@ -21,6 +21,7 @@ MAX_AGE: Final = timedelta(days=14)
 MAX_IDLE: Final = timedelta(hours=12)
 """A session ends if it is not used for this long."""
 
+MAX_ADDRESS: Final = 45
 MAX_USER_AGENT: Final = 255
 
 WRONG: Final = "The username or the password is wrong."
@@ -65,7 +66,7 @@ class UserSessionService:
             last_seen_at=now,
             idle_until=now + MAX_IDLE,
             expires_at=now + MAX_AGE,
-            ip=browser.ip,
+            ip=browser.ip[:MAX_ADDRESS] if browser.ip else None,
             user_agent=browser.user_agent[:MAX_USER_AGENT] if browser.user_agent else None,
         )
         session_id = await self._sessions.add(row)

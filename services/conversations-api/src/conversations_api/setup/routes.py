@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 from mh_common.models import Setup, User
 from mh_common.web.access import PUBLIC
+from mh_common.web.forwarded import address_of
 
 from conversations_api.dependencies import HAS_ACCOUNTS, Attempts, WriteSession
 from conversations_api.setup import documentation
@@ -21,5 +22,5 @@ async def set_up(
     attempts: Attempts,
 ) -> User:
     """Make the first administrator, with the token that the first start printed. It works once."""
-    await attempts.count(None, request.client.host if request.client else None)
+    await attempts.count(None, address_of(request))
     return await SetupService(session).set_up(content)
