@@ -11,6 +11,7 @@ import pytest
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI, HTTPException, Request
 from mh_common.settings import OtelSettings
+from mh_common.web.access import PUBLIC
 from mh_common.web.application import BACKGROUND_TASK_FAILED, Start, make_application, run_in_background
 from mh_common.web.metrics import NO_TELEMETRY
 from mh_common.web.request_ids import REQUEST_COMPLETED
@@ -41,7 +42,7 @@ def mounted(app: FastAPI) -> FastAPI:
     """Mount a separate application under /inner."""
     inner = FastAPI(telemetry=NO_TELEMETRY)
 
-    @inner.get("/things/{key}")
+    @inner.get("/things/{key}", dependencies=[PUBLIC])
     async def thing(key: int, request: Request) -> dict[str, Any]:
         if not key:
             raise HTTPException(418)
