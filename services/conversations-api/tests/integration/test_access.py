@@ -254,6 +254,16 @@ async def test_strangers_keys_sessions_and_answers_do_not_exist(api: httpx.Async
     assert (await api.post(f"{API}/api-keys", json=new, headers=admin)).status_code == 201
 
 
+async def test_nobody_gets_anothers_result_by_an_idempotency_key(api: httpx.AsyncClient, admin: dict[str, str]) -> None:
+    await add_person(api, admin, "cleo", Role.CURATOR)
+    cleo = await signed_in(api, "cleo")
+    key = {"Idempotency-Key": "1"}
+    first = await api.post(f"{API}/conversations", json=NEW, headers={**admin, **key})
+    again = await api.post(f"{API}/conversations", json=NEW, headers={**admin, **key})
+    assert (again.status_code, again.json()["id"]) == (201, first.json()["id"])
+    assert (await api.post(f"{API}/conversations", json=NEW, headers={**cleo, **key})).status_code == 422
+
+
 async def test_the_first_visitor_does_not_become_administrator(api: httpx.AsyncClient, secured: Settings) -> None:
     first = {"username": "mallory", "password": PASSWORD}
     for token in ("", make_token(TokenKind.SETUP)):

@@ -22,7 +22,7 @@ from mh_common.models import (
     NumberParameter,
     RowOutcome,
 )
-from mh_common.web.access import requires
+from mh_common.web.access import CurrentPrincipal, requires
 
 from conversations_api.conversations import documentation, export
 from conversations_api.conversations.etags import etag_of, is_unmodified
@@ -53,10 +53,11 @@ IfNoneMatch = Annotated[list[str] | None, Header(description="Return 304 if this
 async def create(
     content: Annotated[ConversationCreate, Body(openapi_examples=documentation.NEW)],
     session: WriteSession,
+    principal: CurrentPrincipal,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Add a conversation. Search finds it moments later."""
-    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content)
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content, principal.user_id)
     result = await ConversationService(session).add([content], request)
     created = Conversation(
         id=result.ids[0],
@@ -84,6 +85,7 @@ async def create_many(
     bulk: Annotated[BulkCreate, Body(openapi_examples=documentation.NEW_ROWS)],
     session: WriteSession,
     response: Response,
+    principal: CurrentPrincipal,
     idempotency_key: IdempotencyKey = None,
 ) -> BulkCreated:
     """Add up to 1,000 conversations: all of them or, if one is invalid, none.
@@ -93,7 +95,7 @@ async def create_many(
     if bulk.dry_run:
         response.status_code = 200
         return BulkCreated(ids=[], outcomes=list(await ImportService(session).preview(bulk)))
-    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk", bulk)
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk", bulk, principal.user_id)
     result = await ImportService(session).add(bulk, request)
     _set_replayed_header(response, result)
     outcomes = result.outcomes or [RowOutcome.ADDED] * len(result.ids)
@@ -105,10 +107,11 @@ async def delete_many(
     bulk: Annotated[BulkDelete, Body(openapi_examples=documentation.IDS)],
     session: WriteSession,
     response: Response,
+    principal: CurrentPrincipal,
     idempotency_key: IdempotencyKey = None,
 ) -> BulkDeleted:
     """Delete up to 1,000 conversations. Ids that do not exist are ignored."""
-    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk-delete", bulk)
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk-delete", bulk, principal.user_id)
     result = await ConversationService(session).delete_many(bulk.ids, request)
     _set_replayed_header(response, result)
     return BulkDeleted(deleted=len(result.ids))
@@ -118,6 +121,7 @@ async def delete_many(
 async def undo_import(
     undo: Annotated[ImportUndo, Body(openapi_examples=documentation.TAG)],
     session: WriteSession,
+    principal: CurrentPrincipal,
     idempotency_key: IdempotencyKey = None,
 ) -> ImportUndone:
     """Take an import back: delete up to 1,000 of the conversations that it added. Repeat it until none is remaining.
@@ -125,7 +129,7 @@ async def undo_import(
     Conversations that were edited since are kept unless `edited` is true. Those that the import updated keep what it
     gave them. The answer names both.
     """
-    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/undo-import", undo)
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/undo-import", undo, principal.user_id)
     return await ImportService(session).undo(undo, request)
 
 

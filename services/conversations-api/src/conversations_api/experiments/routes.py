@@ -14,7 +14,7 @@ from mh_common.models import (
     NumberParameter,
     Sha256,
 )
-from mh_common.web.access import requires
+from mh_common.web.access import CurrentPrincipal, requires
 from mh_common.web.documentation import answers, problems
 
 from conversations_api.dependencies import IdempotencyKey, ReadSession, WriteSession
@@ -68,10 +68,11 @@ async def create(
     content: Annotated[ExperimentCreate, Body(openapi_examples=_NEW_EXAMPLES)],
     session: WriteSession,
     response: Response,
+    principal: CurrentPrincipal,
     idempotency_key: IdempotencyKey = None,
 ) -> Experiment:
     """Store an experiment: what was evaluated on which data set, and the metrics."""
-    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content)
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content, principal.user_id)
     result = await ExperimentService(session).add(content, request)
     response.headers["Location"] = f"{PREFIX}/{result.ids[0]}"
     if result.replayed:

@@ -28,13 +28,15 @@ class KeyedRequest:
     digest: str
 
     @classmethod
-    def of(cls, key: str | None, route: str, body: BaseModel) -> "KeyedRequest | None":
-        """Return the key with the digest of the request; None if the request has no key."""
+    def of(cls, key: str | None, route: str, body: BaseModel, user_id: int | None = None) -> "KeyedRequest | None":
+        """Return the key with the digest of the request of this user; None if the request has no key."""
         if key is None:
             return None
         # What is not said is left out, so that a release with additional fields computes the same digest.
         sent = body.model_dump_json(exclude_none=True, exclude_defaults=True)
-        return cls(key, hashlib.sha256(f"{route}\n{sent}".encode()).hexdigest())
+        # Nobody gets the result of another user's request by choosing the same key.
+        by = [] if user_id is None else [f"user {user_id}"]
+        return cls(key, hashlib.sha256("\n".join([*by, route, sent]).encode()).hexdigest())
 
 
 @dataclass(frozen=True)
