@@ -34,6 +34,7 @@ hypothesis.settings.load_profile("without deadline")
 
 # What applications and processes of the tests start with, unless a test sets it.
 os.environ.setdefault("AUTH_MODE", "open")
+os.environ.setdefault("AUTH_HOSTS", "api,rag-api,test,minds.example.org")
 
 MYSQL = "MariaDB or MySQL"
 REDIS = "Redis"

@@ -1,12 +1,11 @@
 """Settings of access control, the same in every service."""
 
-from ipaddress import ip_address
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
 from mh_common.auth.tokens import TokenKind, kind_of
-from mh_common.settings import BLANK_IS_NONE, SettingsGroup
+from mh_common.settings import BLANK_IS_NONE, SettingsGroup, host_names, is_loopback
 
 _MODES: Final = (
     "`required`, so that only people with an account and programs with a key get in, or `open`, on a machine that "
@@ -30,6 +29,19 @@ class AuthSettings(SettingsGroup):
         "as `https://notes.example.org`, separated by commas. Empty: only the platform's own pages.",
     )
 
+    hosts: str = Field(
+        default="",
+        description="With AUTH_MODE=open: names under which this machine is reached besides localhost and its loopback "
+        "addresses, separated by commas. A request to any other name is refused, since a web page could have given its "
+        "own name this machine's address to read what is here.",
+    )
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_hosts(cls, value: str) -> str:
+        host_names(value)
+        return value
+
     @property
     def is_open(self) -> bool:
         """Whether there are no accounts."""
@@ -40,11 +52,16 @@ class AuthSettings(SettingsGroup):
         """The origins as a set."""
         return frozenset(origin.strip() for origin in self.origins.split(",") if origin.strip())
 
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """The hosts as a set, each in its `normal_host` form."""
+        return host_names(self.hosts)
+
     def check(self, host: str) -> None:
         """Raise ValueError if a server with these settings must not listen on this address."""
         if self.mode is None:
             raise ValueError(f"AUTH_MODE: must be set: {_MODES}")
-        if self.is_open and not _is_loopback(host):
+        if self.is_open and not is_loopback(host):
             raise ValueError(
                 f"AUTH_MODE=open gives everybody who reaches WEB_HOST={host} all conversations. Set "
                 "AUTH_MODE=required, or WEB_HOST=127.0.0.1"
@@ -66,10 +83,3 @@ class ServiceKeySettings(SettingsGroup):
         if key is not None and kind_of(key.get_secret_value()) is not TokenKind.SERVICE_KEY:
             raise ValueError("must be a whole service key, such as `python -m mh_common.auth.tokens` prints")
         return key
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

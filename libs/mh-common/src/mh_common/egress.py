@@ -6,11 +6,10 @@ operator who wants a name to count as this machine's own lists it in EGRESS_TRUS
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from typing import Final, TypedDict
 
 from mh_common.models import PhiMode
-from mh_common.settings import DataEgress, EgressSettings, PHISettings, normal_host
+from mh_common.settings import DataEgress, EgressSettings, PHISettings, is_loopback, normal_host
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 """Where OpenAI's SDK sends calls without a URL. Passed to it, since it would also read OPENAI_BASE_URL by itself."""
@@ -84,20 +83,7 @@ def recipient_at(url: str, settings: EgressSettings) -> Recipient:
     if match is None:
         return Recipient(UNREADABLE_HOST, is_remote=True)
     host = match["host"]
-    if _is_loopback(host):
+    if is_loopback(host):
         return LOCAL
     name = normal_host(host)
     return Recipient(name, is_remote=name not in settings.hosts)
-
-
-def _is_loopback(host: str) -> bool:
-    # Not "localhost.", nor names below it: whether they are looked up elsewhere depends on the system.
-    if host.lower() == "localhost":
-        return True
-    try:
-        address = ip_address(host.strip("[]"))
-    except ValueError:
-        # Not "127.1" or "2130706433" either, which some systems take for addresses.
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback

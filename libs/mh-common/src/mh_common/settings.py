@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from itertools import takewhile
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -208,6 +208,22 @@ def normal_host(host: str) -> str:
         return host.lower().removesuffix(".")
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether a host is certainly this machine: `localhost` or a loopback address.
+
+    Not "localhost.", nor names below it: whether they are looked up elsewhere depends on the system. Not "127.1" or
+    "2130706433" either, which some systems take for addresses.
+    """
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
 class EgressSettings(SettingsGroup):
     """Which machines count as this one's own when texts are sent. How that is used: docs/privacy.md."""
 
@@ -221,17 +237,24 @@ class EgressSettings(SettingsGroup):
     @field_validator("trusted_hosts")
     @classmethod
     def _are_hosts(cls, value: str) -> str:
-        for host in _parts(value):
-            if not _is_host(host):
-                raise ValueError(
-                    "must be host names or IP addresses separated by commas, without scheme, port or wildcard"
-                )
+        host_names(value)
         return value
 
     @property
     def hosts(self) -> frozenset[str]:
         """The trusted hosts, each in its `normal_host` form."""
-        return frozenset(normal_host(host) for host in _parts(self.trusted_hosts))
+        return host_names(self.trusted_hosts)
+
+
+def host_names(value: str) -> frozenset[str]:
+    """Return the hosts of a setting that lists them, separated by commas, each in its `normal_host` form.
+
+    Raises:
+        ValueError: one of them is no host name or IP address.
+    """
+    if not all(_is_host(host) for host in _parts(value)):
+        raise ValueError("must be host names or IP addresses separated by commas, without scheme, port or wildcard")
+    return frozenset(normal_host(host) for host in _parts(value))
 
 
 def _parts(value: str) -> list[str]:

@@ -131,11 +131,9 @@ async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExit
 
 
 def _access(settings: Settings, reads: SessionFactory, uses: LastUses) -> Access:
-    if settings.auth.is_open:
-        return Access()
     key = settings.mh.service_key
     authenticator = TokenAuthenticator(reads, key.get_secret_value() if key else None, uses)
-    return Access(authenticator, settings.auth.allowed_origins)
+    return Access.of(settings.auth, authenticator)
 
 
 async def _gauges(request: Request) -> tuple[Collector, ...]:

@@ -451,6 +451,17 @@ async def test_accounts_have_plain_errors(api: httpx.AsyncClient, admin: dict[st
     assert (await api.patch(f"{API}/users/{ABSENT}", json={"role": "admin"}, headers=admin)).status_code == 404
 
 
+async def test_without_accounts_only_requests_to_this_machine_are_answered(client: httpx.AsyncClient) -> None:
+    """A web page whose own name has been given a loopback address must not read conversations."""
+    for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.7"):
+        refused = await client.get(f"{API}/conversations", headers={"Host": host})
+        assert (refused.status_code, "AUTH_HOSTS" in refused.json()["detail"]) == (403, True)
+        assert (await client.post(f"{API}/conversations", json=NEW, headers={"Host": host})).status_code == 403
+        assert (await client.get("/livez", headers={"Host": host})).status_code == 200
+    for host in ("localhost:8080", "127.0.0.1", "[::1]:8080", "LOCALHOST"):
+        assert (await client.get(f"{API}/conversations", headers={"Host": host})).status_code == 200
+
+
 async def test_without_accounts_everybody_may_do_everything_and_credentials_are_ignored(
     client: httpx.AsyncClient,
 ) -> None:

@@ -17,9 +17,11 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import HTTPBearer, SecurityScopes
 from starlette.routing import Mount
 
+from mh_common.access_settings import AuthSettings
 from mh_common.auth.principals import LOCAL, Principal
 from mh_common.auth.roles import Scope
 from mh_common.errors import AuthenticationError, ForbiddenOriginError, InvalidRequestError
+from mh_common.settings import is_loopback, normal_host
 
 ACCESS: Final = "access"
 """Key of `Access` in an application's lifespan state."""
@@ -57,10 +59,18 @@ class Access:
     Attributes:
         authenticator: tells who sent a token; None: there are no accounts, and everybody may do everything.
         origins: origins whose pages may use the cookie, such as `https://mh.example.org`, besides the request's own.
+        hosts: names of this machine, without accounts, besides localhost and its loopback addresses.
     """
 
     authenticator: Authenticator | None = None
     origins: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, settings: AuthSettings, authenticator: Authenticator) -> "Access":
+        """Return the access control that the settings ask for; without accounts the authenticator is not used."""
+        used = None if settings.is_open else authenticator
+        return cls(used, settings.allowed_origins, settings.allowed_hosts)
 
 
 async def current_principal(request: Request) -> Principal:
@@ -69,10 +79,12 @@ async def current_principal(request: Request) -> Principal:
     Raises:
         AuthenticationError, UnavailableError: as `Authenticator.authenticate`.
         InvalidRequestError: the request has two credentials.
-        ForbiddenOriginError: the credential is a cookie, and another site's page made the browser send it.
+        ForbiddenOriginError: the credential is a cookie, and another site's page made the browser send it; or there
+            are no accounts, and the request is addressed to another name than this machine's.
     """
     access: Access = getattr(request.state, ACCESS)
     if access.authenticator is None:
+        _check_host(request, access.hosts)
         return LOCAL
     token, is_cookie = _credential(request)
     if token is None:
@@ -192,6 +204,20 @@ def bearer_token(request: Request) -> str | None:
     """Return the bearer token of the Authorization header; None if the header is missing or has another scheme."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _check_host(request: Request, hosts: frozenset[str]) -> None:
+    """Refuse a request that names another host (DNS rebinding).
+
+    A web page whose name has been given this machine's address may read what it gets from there, as from its own
+    server; but its requests carry its name.
+    """
+    host = request.url.hostname or ""
+    if not is_loopback(host) and normal_host(host) not in hosts:
+        raise ForbiddenOriginError(
+            "This platform has no accounts (AUTH_MODE=open), so it answers at the names of this machine only. If this "
+            "is one, add it to AUTH_HOSTS."
+        )
 
 
 def check_origin(request: Request) -> None:
