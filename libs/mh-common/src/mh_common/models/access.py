@@ -1,7 +1,7 @@
 """Accounts, sessions and API keys."""
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints, field_validator
 
@@ -115,18 +115,22 @@ class UserCreate(WireModel):
     kind: OneOf[AccountKind] = AccountKind.PERSON
     display_name: Name | None = None
     email: Email | None = None
-    password: Password | None = Field(default=None, description=f"At least {MIN_PASSWORD} characters.")
+    password: Password | None = Field(default=None, repr=False, description=f"At least {MIN_PASSWORD} characters.")
 
 
 class UserUpdate(WireModel):
     """A change of an account; omitted fields keep their values. Disabling it ends its sessions and its keys' use."""
 
-    display_name: Name | None = None
-    email: Email | None = None
+    null_is_a_value: ClassVar[frozenset[str]] = frozenset({"display_name", "email"})
+
+    display_name: Name | None = Field(default=None, description="null removes it.")
+    email: Email | None = Field(default=None, description="null removes it.")
     role: OneOf[Role] | None = None
     state: OneOf[AccountState] | None = None
     password: Password | None = Field(
-        default=None, description=f"A new password of at least {MIN_PASSWORD} characters; ends the account's sessions."
+        default=None,
+        repr=False,
+        description=f"A new password of at least {MIN_PASSWORD} characters; ends the account's sessions.",
     )
 
 
@@ -140,9 +144,9 @@ class RoleScopes(BaseModel):
 class Setup(WireModel):
     """The first administrator."""
 
-    token: str = Field(max_length=200, description="The setup token, which the first start printed.")
+    token: str = Field(max_length=200, repr=False, description="The setup token, which the first start printed.")
     username: Username
-    password: Password = Field(description=f"At least {MIN_PASSWORD} characters.")
+    password: Password = Field(repr=False, description=f"At least {MIN_PASSWORD} characters.")
     display_name: Name | None = None
 
 
@@ -150,7 +154,7 @@ class SessionCreate(WireModel):
     """Signing in."""
 
     username: str = Field(max_length=MAX_USERNAME)
-    password: str = Field(max_length=MAX_PASSWORD)
+    password: str = Field(max_length=MAX_PASSWORD, repr=False)
     cookie: bool = Field(
         default=False, description="true, for browsers: set a cookie, and return no token that a script could read."
     )
@@ -172,7 +176,9 @@ class SessionCreated(BaseModel):
     """A new session. `token` is null if the session is a cookie."""
 
     session: Session
-    token: str | None = Field(description="To be sent as `Authorization: Bearer TOKEN`. It is shown only now.")
+    token: str | None = Field(
+        repr=False, description="To be sent as `Authorization: Bearer TOKEN`. It is shown only now."
+    )
 
 
 class SessionList(BaseModel):
@@ -184,8 +190,8 @@ class SessionList(BaseModel):
 class PasswordChange(WireModel):
     """A new password of one's own."""
 
-    current_password: str = Field(max_length=MAX_PASSWORD)
-    new_password: Password = Field(description=f"At least {MIN_PASSWORD} characters.")
+    current_password: str = Field(max_length=MAX_PASSWORD, repr=False)
+    new_password: Password = Field(repr=False, description=f"At least {MIN_PASSWORD} characters.")
 
 
 class ApiKey(BaseModel):
@@ -228,7 +234,7 @@ class ApiKeyCreated(BaseModel):
     """A new key and its secret."""
 
     api_key: ApiKey
-    token: str = Field(description="The key itself. It is shown only now: keep it like a password.")
+    token: str = Field(repr=False, description="The key itself. It is shown only now: keep it like a password.")
 
 
 class ApiKeyPage(BaseModel):
