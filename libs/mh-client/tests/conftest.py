@@ -3,13 +3,31 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mh_client import AsyncClient, Client
 from mh_client.cli import main
+from mh_devtools.stubs.access_stub import StubAccess
 from mh_devtools.stubs.platform_stub import StubPlatform
 from mh_devtools.testing.fixtures import CallMethod, RunCommand
+
+
+@pytest.fixture(autouse=True)
+def _no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Send no credential of whoever runs the tests, and store none with theirs."""
+    for name in ("MH_API_KEY", "MH_API_KEY_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@pytest.fixture
+def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubAccess]:
+    """A stub of a platform with accounts, which commands use by default."""
+    with StubAccess.running() as running:
+        monkeypatch.setenv("MH_URL", running.base_url)
+        yield running
 
 
 @pytest.fixture

@@ -12,11 +12,13 @@ from mh_client import (
     APIStatusError,
     APITimeoutError,
     AsyncClient,
+    AuthenticationError,
     BadRequestError,
     Client,
     ConflictError,
     MHError,
     NotFoundError,
+    PermissionDeniedError,
     PreconditionFailedError,
     RateLimitError,
     ResponseDecodeError,
@@ -99,7 +101,9 @@ def create(client: Any) -> Any:
     ("status", "kind"),
     [
         (400, BadRequestError),
-        (401, APIStatusError),
+        (401, AuthenticationError),
+        (403, PermissionDeniedError),
+        (405, APIStatusError),
         (404, NotFoundError),
         (409, ConflictError),
         (412, PreconditionFailedError),
@@ -210,7 +214,7 @@ def test_retries_hide_a_transient_error(call: Caller, status: int) -> None:
 
 
 @respx.mock
-@pytest.mark.parametrize("status", [400, 404, 409, 412, 422, 500, 501])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 422, 500, 501])
 def test_other_errors_are_not_retried(call: Caller, status: int) -> None:
     route = respx.get(f"{CONVERSATIONS}/7").respond(status)
     with pytest.raises(APIStatusError):

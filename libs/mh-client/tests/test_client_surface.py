@@ -7,7 +7,17 @@ from typing import Any, assert_type
 import httpx
 import mh_client
 import pytest
-from mh_client import Answer, AnswerEvent, AsyncClient, Client, Conversation, ConversationPage, SearchResult
+from mh_client import (
+    Answer,
+    AnswerEvent,
+    ApiKey,
+    AsyncClient,
+    Client,
+    Conversation,
+    ConversationPage,
+    SearchResult,
+    User,
+)
 
 
 def _surface(client: Any) -> dict[str, inspect.Signature]:
@@ -37,6 +47,10 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters() -> None:
         "index.sync",
         "history.list",
         "identifiers.preview",
+        "users.iterate",
+        "api_keys.rotate",
+        "sessions.end_current",
+        "me",
         "about",
         "send",
     } <= sync.keys()
@@ -45,7 +59,7 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters() -> None:
 def test_every_method_is_documented() -> None:
     for client in (Client(), AsyncClient()):
         nouns = (client.conversations, client.index, client.experiments, client.history, client.identifiers)
-        for noun in (client, *nouns):
+        for noun in (client, *nouns, client.users, client.api_keys, client.sessions):
             for name, method in inspect.getmembers(noun, inspect.ismethod):
                 assert name.startswith("_") or inspect.getdoc(method), name
 
@@ -58,6 +72,8 @@ def _types_are_exact(client: Client) -> None:
     assert_type(client.conversations.export(format="jsonl"), Iterator[bytes])
     assert_type(client.search("x", limit=3), SearchResult)
     assert_type(client.answer_stream("x"), Generator[AnswerEvent])
+    assert_type(client.users.update(1, role="curator"), User)
+    assert_type(client.api_keys.iterate(), Iterator[ApiKey])
 
 
 async def _awaited_types_are_exact(client: AsyncClient) -> None:

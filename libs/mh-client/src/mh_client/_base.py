@@ -2,22 +2,24 @@
 
 import os
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from importlib.metadata import version
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 from mh_common.models import FieldProblem, Problem, faults
 from mh_common.retries import Backoff, parse_retry_after
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from mh_client._errors import (
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
+    AuthenticationError,
     InvalidInputError,
     MHError,
     ResponseDecodeError,
@@ -32,6 +34,9 @@ DEFAULT_BASE_URL: Final = "http://127.0.0.1:8080"
 CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 30.0
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+API_KEY_VARIABLE: Final = "MH_API_KEY"
+_AUTHORIZATION: Final = "Authorization"
+_KEY_FORM: Final = re.compile(r"[\x21-\x7e]+")
 
 
 class Retry(Enum):
@@ -50,6 +55,22 @@ _RETRIED_STATUSES: Final = {
 }
 
 
+@dataclass(frozen=True)
+class Destination:
+    """Where a client sends its calls: base URL, timeouts (None: each call's own), and the API key it sends with them.
+
+    Raises InvalidInputError if there is a key and the URL has a user name.
+    """
+
+    base_url: str
+    timeout: httpx.Timeout | None = None
+    api_key: SecretStr | None = None
+
+    def __post_init__(self) -> None:
+        if self.api_key is not None:
+            refuse_user_name(self.base_url)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call(Generic[T]):
     """One request to the API and how to parse its response."""
@@ -58,25 +79,28 @@ class Call(Generic[T]):
     path: str
     parse: Callable[[bytes], T]
     params: tuple[tuple[str, str], ...] = ()
-    content: bytes | None = None
+    # It may be a patient's words, or a password.
+    content: bytes | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     retry: Retry = Retry.IDEMPOTENT
     read_timeout: float = READ_TIMEOUT
+    needs_key: bool = True
+    """Whether the client's API key is sent; signing in needs none."""
 
-    def request(
-        self, http: httpx.Client | httpx.AsyncClient, base_url: str, timeout: httpx.Timeout | None
-    ) -> httpx.Request:
-        """Return the request to send; without `timeout` the call's own applies."""
+    def request(self, http: httpx.Client | httpx.AsyncClient, to: Destination) -> httpx.Request:
+        """Return the request to send."""
         headers = {"User-Agent": f"mh-client/{VERSION}", "Accept": "application/json", **self.headers}
+        if self.needs_key and to.api_key is not None and _AUTHORIZATION not in self.headers:
+            headers[_AUTHORIZATION] = f"Bearer {to.api_key.get_secret_value()}"
         if self.content is not None:
             headers["Content-Type"] = "application/json"
         return http.build_request(
             self.method,
-            base_url + self.path,
+            to.base_url + self.path,
             params=self.params or None,
             content=self.content,
             headers=headers,
-            timeout=timeout or httpx.Timeout(self.read_timeout, connect=CONNECT_TIMEOUT),
+            timeout=to.timeout or httpx.Timeout(self.read_timeout, connect=CONNECT_TIMEOUT),
         )
 
     def read(self, response: httpx.Response) -> T:
@@ -139,17 +163,20 @@ def transport_error(error: httpx.RequestError) -> MHError:
     return failure
 
 
-def status_error(response: httpx.Response) -> APIStatusError:
-    """Return the error for an unsuccessful response, whose body must have been read."""
+def status_error(call: Call[Any], response: httpx.Response) -> APIStatusError:
+    """Return the error for an unsuccessful response to a call, whose body must have been read."""
     problem: Problem | None
     try:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:
         problem = None  # not from the platform, such as a proxy's HTML page
     request_id = response.headers.get("X-Request-ID") or (problem.request_id if problem else None)
-    return status_error_class(response.status_code)(
-        response.status_code, problem, request_id, parse_retry_after(response.headers.get("Retry-After"))
-    )
+    kind = status_error_class(response.status_code)
+    retry_after = parse_retry_after(response.headers.get("Retry-After"))
+    if kind is AuthenticationError:
+        was_sent = _AUTHORIZATION in response.request.headers if call.needs_key else None
+        return AuthenticationError(response.status_code, problem, request_id, retry_after, was_sent)
+    return kind(response.status_code, problem, request_id, retry_after)
 
 
 def resolve_base_url(base_url: str | None) -> str:
@@ -159,6 +186,34 @@ def resolve_base_url(base_url: str | None) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise InvalidInputError([FieldProblem(field="base_url", message="must look like http://host:8080")])
     return url
+
+
+def refuse_user_name(base_url: str) -> None:
+    """Raise InvalidInputError if the URL has a user name, which is sent in the same header as an API key."""
+    if urlsplit(base_url).username is not None:
+        message = "must have no user name if there is an API key or session: a request can send only one of them"
+        raise InvalidInputError([FieldProblem(field="base_url", message=message)])
+
+
+def resolve_api_key(api_key: str | None) -> SecretStr | None:
+    """Return the API key to send: the argument, else MH_API_KEY, else None; none for an empty argument.
+
+    Raises InvalidInputError, which does not repeat it, if it cannot be sent.
+    """
+    if api_key is not None:
+        return checked_key(api_key, "api_key") if api_key else None
+    from_environment = os.environ.get(API_KEY_VARIABLE)
+    return checked_key(from_environment, API_KEY_VARIABLE) if from_environment else None
+
+
+def checked_key(key: str, name: str) -> SecretStr:
+    """Return a key that can be sent. Raises InvalidInputError, which names it by `name`."""
+    if not _KEY_FORM.fullmatch(key):
+        message = (
+            "must be one word of visible ASCII characters, without spaces or line breaks; was it copied completely?"
+        )
+        raise InvalidInputError([FieldProblem(field=name, message=message)])
+    return SecretStr(key)
 
 
 def resolve_timeout(timeout: float | httpx.Timeout | None) -> httpx.Timeout | None:

@@ -9,17 +9,30 @@ from typing import Any, Self, TypeVar
 import httpx
 from mh_common.models import AnswerEvent
 
-from mh_client._base import Call, RetryPolicy, resolve_base_url, resolve_timeout, status_error, transport_error
+from mh_client._base import (
+    Call,
+    Destination,
+    RetryPolicy,
+    resolve_api_key,
+    resolve_base_url,
+    resolve_timeout,
+    status_error,
+    transport_error,
+)
 from mh_client._errors import MHError
 from mh_client.resources._binding import AsyncResource, Resource, async_method, sync_method
 from mh_client.resources.about import about
+from mh_client.resources.account import change_password, me, roles, set_up
 from mh_client.resources.answers import Turns, answer, answer_events, read_events, read_events_async
+from mh_client.resources.api_keys import ApiKeys, AsyncApiKeys
 from mh_client.resources.conversations import AsyncConversations, Conversations
 from mh_client.resources.experiments import AsyncExperiments, Experiments
 from mh_client.resources.history import AsyncHistory, History
 from mh_client.resources.identifiers import AsyncIdentifiers, Identifiers
 from mh_client.resources.index import AsyncIndex, Index
 from mh_client.resources.search import search, similar
+from mh_client.resources.sessions import AsyncSessions, Sessions
+from mh_client.resources.users import AsyncUsers, Users
 
 T = TypeVar("T")
 
@@ -28,14 +41,12 @@ class _HTTPSender:
     def __init__(
         self,
         http: httpx.Client,
-        base_url: str,
-        timeout: httpx.Timeout | None,
+        destination: Destination,
         retries: RetryPolicy,
         sleep: Callable[[float], object],
     ) -> None:
         self._http = http
-        self._base_url = base_url
-        self._timeout = timeout
+        self._destination = destination
         self._retries = retries
         self._sleep = sleep
 
@@ -65,28 +76,26 @@ class _HTTPSender:
 
     def _attempt(self, call: Call[Any], stream: bool) -> httpx.Response:
         try:
-            request = call.request(self._http, self._base_url, self._timeout)
+            request = call.request(self._http, self._destination)
             response = self._http.send(request, stream=stream)
             if response.is_success:
                 return response
             response.read()
         except httpx.RequestError as error:
             raise transport_error(error) from error
-        raise status_error(response)
+        raise status_error(call, response)
 
 
 class _AsyncHTTPSender:
     def __init__(
         self,
         http: httpx.AsyncClient,
-        base_url: str,
-        timeout: httpx.Timeout | None,
+        destination: Destination,
         retries: RetryPolicy,
         sleep: Callable[[float], Awaitable[object]],
     ) -> None:
         self._http = http
-        self._base_url = base_url
-        self._timeout = timeout
+        self._destination = destination
         self._retries = retries
         self._sleep = sleep
 
@@ -117,14 +126,14 @@ class _AsyncHTTPSender:
 
     async def _attempt(self, call: Call[Any], stream: bool) -> httpx.Response:
         try:
-            request = call.request(self._http, self._base_url, self._timeout)
+            request = call.request(self._http, self._destination)
             response = await self._http.send(request, stream=stream)
             if response.is_success:
                 return response
             await response.aread()
         except httpx.RequestError as error:
             raise transport_error(error) from error
-        raise status_error(response)
+        raise status_error(call, response)
 
 
 class Client(Resource):
@@ -134,6 +143,7 @@ class Client(Resource):
 
     Args:
         base_url: the gateway or a single service; default MH_URL, else http://127.0.0.1:8080.
+        api_key: an API key, or the token of a session; default MH_API_KEY. An empty text: none, whatever MH_API_KEY is.
         timeout: seconds or httpx.Timeout for every call; default 5 s to connect, 30 s to read, 60 s for answers.
         max_retries: number of retries after the first attempt, where retrying is safe.
         transport: an httpx transport, for tests or special networks.
@@ -145,6 +155,7 @@ class Client(Resource):
         self,
         base_url: str | None = None,
         *,
+        api_key: str | None = None,
         timeout: float | httpx.Timeout | None = None,
         max_retries: int = 2,
         transport: httpx.BaseTransport | None = None,
@@ -152,19 +163,27 @@ class Client(Resource):
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.base_url = resolve_base_url(base_url)
+        destination = Destination(self.base_url, resolve_timeout(timeout), resolve_api_key(api_key))
         http = http_client or httpx.Client(transport=transport)
         self._own_http = http if http_client is None else None
-        super().__init__(_HTTPSender(http, self.base_url, resolve_timeout(timeout), RetryPolicy(max_retries), sleep))
+        super().__init__(_HTTPSender(http, destination, RetryPolicy(max_retries), sleep))
         self.conversations = Conversations(self._sender)
         self.index = Index(self._sender)
         self.experiments = Experiments(self._sender)
         self.history = History(self._sender)
         self.identifiers = Identifiers(self._sender)
+        self.sessions = Sessions(self._sender)
+        self.api_keys = ApiKeys(self._sender)
+        self.users = Users(self._sender)
 
     search = sync_method(search)
     similar = sync_method(similar)
     answer = sync_method(answer)
     about = sync_method(about)
+    me = sync_method(me)
+    change_password = sync_method(change_password)
+    roles = sync_method(roles)
+    set_up = sync_method(set_up)
 
     def answer_stream(
         self,
@@ -208,6 +227,7 @@ class AsyncClient(AsyncResource):
         self,
         base_url: str | None = None,
         *,
+        api_key: str | None = None,
         timeout: float | httpx.Timeout | None = None,
         max_retries: int = 2,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -215,21 +235,27 @@ class AsyncClient(AsyncResource):
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self.base_url = resolve_base_url(base_url)
+        destination = Destination(self.base_url, resolve_timeout(timeout), resolve_api_key(api_key))
         http = http_client or httpx.AsyncClient(transport=transport)
         self._own_http = http if http_client is None else None
-        super().__init__(
-            _AsyncHTTPSender(http, self.base_url, resolve_timeout(timeout), RetryPolicy(max_retries), sleep)
-        )
+        super().__init__(_AsyncHTTPSender(http, destination, RetryPolicy(max_retries), sleep))
         self.conversations = AsyncConversations(self._sender)
         self.index = AsyncIndex(self._sender)
         self.experiments = AsyncExperiments(self._sender)
         self.history = AsyncHistory(self._sender)
         self.identifiers = AsyncIdentifiers(self._sender)
+        self.sessions = AsyncSessions(self._sender)
+        self.api_keys = AsyncApiKeys(self._sender)
+        self.users = AsyncUsers(self._sender)
 
     search = async_method(search)
     similar = async_method(similar)
     answer = async_method(answer)
     about = async_method(about)
+    me = async_method(me)
+    change_password = async_method(change_password)
+    roles = async_method(roles)
+    set_up = async_method(set_up)
 
     def answer_stream(
         self,

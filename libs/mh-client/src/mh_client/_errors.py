@@ -76,11 +76,58 @@ class APIStatusError(MHError):
             text += f": {self.problem.detail}"
         if self.problem is not None and self.problem.errors:
             text += f" [{_fields(self.problem.errors)}]"
+        if remedy := self._remedy():
+            text = f"{text.removesuffix('.')}. {remedy}"
         return f"{text} (request id {self.request_id})" if self.request_id else text
+
+    def _remedy(self) -> str:
+        """Return what the reader can do, without the last full stop; empty: the server says it."""
+        return ""
 
 
 class BadRequestError(APIStatusError):
     """400: a parameter is invalid, or the body is not JSON."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: no API key was sent, or one that is unknown, expired or revoked; or the password to sign in with is wrong.
+
+    `was_sent` says whether a key, or the token of a session, was sent; None for calls that need none, as signing in.
+    """
+
+    def __init__(
+        self,
+        status_code: int,
+        problem: Problem | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        was_sent: bool | None = None,
+    ) -> None:
+        super().__init__(status_code, problem, request_id, retry_after)
+        self.args = (*self.args, was_sent)
+        self.was_sent = was_sent
+
+    def _remedy(self) -> str:
+        if self.was_sent is False:
+            return "No API key was sent: set MH_API_KEY, or api_key= in Python; the command mh has `mh login`"
+        told = self.problem is not None and self.problem.detail
+        return "" if told or self.was_sent is None else "The API key or session that was sent is not valid here"
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the caller may not do this; `missing_scopes` are the scopes that it lacks."""
+
+    @property
+    def missing_scopes(self) -> tuple[str, ...]:
+        """The scopes that the caller lacks; empty if the server names none, as a proxy before it."""
+        named = ((self.problem and self.problem.model_extra) or {}).get("missing_scopes")
+        return tuple(map(str, named)) if isinstance(named, list) else ()
+
+    def _remedy(self) -> str:
+        told = (self.problem and self.problem.detail) or ""
+        if untold := [scope for scope in self.missing_scopes if scope not in told]:
+            return f"Missing: {', '.join(untold)}. Use a key that has it, or ask an administrator"
+        return ""
 
 
 class NotFoundError(APIStatusError):
@@ -88,7 +135,7 @@ class NotFoundError(APIStatusError):
 
 
 class ConflictError(APIStatusError):
-    """409: a request with the same Idempotency-Key is in progress, another worker has the run, or it is disabled."""
+    """409: it exists already, it is disabled, another worker has the run, or the same request is in progress."""
 
 
 class PreconditionFailedError(APIStatusError):
@@ -109,6 +156,8 @@ class ServerError(APIStatusError):
 
 _BY_STATUS: dict[int, type[APIStatusError]] = {
     400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
     404: NotFoundError,
     409: ConflictError,
     412: PreconditionFailedError,

@@ -1,7 +1,8 @@
 """Query history: users' questions, the answers and feedback.
 
-The platform trusts `user_id` without authentication. Users can access their own entries and those stored without a
-user. If the history is disabled, every method except `delete` and `clear` raises ConflictError.
+On a platform with accounts the user is the one whose API key or session is sent, and `user_id` is ignored. Without
+accounts it is trusted, and needed for lists. Users can access their own entries and those stored without a user. If
+the history is disabled, every method except `delete` and `clear` raises ConflictError.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -35,7 +36,7 @@ ANSWERS_PATH: Final = "/api/v1/answers"
 _USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
 
 
-def list_page(user_id: str, cursor: str | None = None, limit: int | None = None) -> Call[HistoryPage]:
+def list_page(user_id: str | None = None, cursor: str | None = None, limit: int | None = None) -> Call[HistoryPage]:
     """Return one page (`limit` 1 to 100, default 20) of the user's own entries, newest first."""
     return Call(
         method="GET",
@@ -66,7 +67,7 @@ def delete(answer_id: UUID | str, user_id: str | None = None) -> Call[None]:
     )
 
 
-def clear(user_id: str) -> Call[int]:
+def clear(user_id: str | None = None) -> Call[int]:
     """Permanently delete all of the user's entries; return how many there were."""
     return Call(
         method="DELETE",
@@ -104,7 +105,7 @@ class History(Resource):
     clear = sync_method(clear)
     feedback = sync_method(feedback)
 
-    def iterate(self, user_id: str) -> Iterator[HistoryEntry]:
+    def iterate(self, user_id: str | None = None) -> Iterator[HistoryEntry]:
         """Iterate over all entries of the user, newest first, requesting pages as needed."""
         for page in pages(self._sender, partial(list_page, user_id)):
             yield from page.items
@@ -119,7 +120,7 @@ class AsyncHistory(AsyncResource):
     clear = async_method(clear)
     feedback = async_method(feedback)
 
-    async def iterate(self, user_id: str) -> AsyncIterator[HistoryEntry]:
+    async def iterate(self, user_id: str | None = None) -> AsyncIterator[HistoryEntry]:
         """Iterate over all entries of the user, newest first, requesting pages as needed."""
         async for page in pages_async(self._sender, partial(list_page, user_id)):
             for entry in page.items:
