@@ -71,6 +71,13 @@ def test_a_list_needs_a_user(stub: StubRecords, mh: RunCommand) -> None:
     assert "MH_USER" in errors
 
 
+def test_whoever_is_signed_in_needs_no_user(stub: StubRecords, mh: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MH_API_KEY", "mh_key_1")
+    stub.entries = [entry(1, user_id=None), entry(2)]
+    assert mh("list")[1].splitlines()[0].startswith(str(UUID(int=1)))
+    assert mh("delete", "--all") == (0, "1 deleted.\n", "")
+
+
 def test_an_entry_is_shown_in_full(stub: StubRecords, mh: RunCommand) -> None:
     code, output, _ = mh("show", UUID(int=1), "--user", "alice")
     assert code == 0

@@ -9,11 +9,14 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
+from mh_client import Role, Scope
 from mh_common.models import Conversation, IndexStatus, Sentiment
+from mh_devtools.stubs.access_stub import StubAccess
 from mh_devtools.stubs.platform_stub import ACUTE, StubPlatform
 
 ARGUMENTS = ["-m", "mh_client.cli"]
@@ -120,6 +123,31 @@ async def test_an_unreachable_platform_is_reported_and_tried_again_on_the_next_c
             assert result.is_error
             assert f"GET {NOWHERE}/api/v1/conversations failed (ConnectError" in text_of(result)
             assert "--url or MH_URL" in text_of(result)
+
+
+async def test_the_credential_of_mh_is_sent(guarded: StubAccess, tmp_path: Path) -> None:
+    ann = guarded.add_user("ann", Role.COUNSELOR)
+    search = [Scope.SEARCH, Scope.CONVERSATIONS_READ]
+    file = tmp_path / "config" / "mental-health" / "credentials.json"
+    file.parent.mkdir(parents=True)
+    entry = {"token": guarded.add_session(ann), "kind": "session", "username": "ann"}
+    file.write_text(json.dumps({"platforms": {guarded.base_url: entry}}))
+    file.chmod(0o600)
+    async with connected() as client:
+        assert not (await client.call_tool("search", {"query": "sleep"})).is_error
+    async with connected(MH_API_KEY=guarded.add_key(ann, search)) as client:
+        assert not (await client.call_tool("search", {"query": "sleep"})).is_error
+    async with connected(MH_API_KEY=guarded.add_key(ann, [Scope.HISTORY_OWN])) as client:
+        refused = await client.call_tool("search", {"query": "sleep"})
+    assert refused.is_error
+    assert "This needs the scope search" in text_of(refused)
+
+
+async def test_a_stranger_is_told_how_to_sign_in(guarded: StubAccess) -> None:
+    async with connected() as client:
+        refused = await client.call_tool("search", {"query": "sleep"})
+    assert refused.is_error
+    assert text_of(refused).endswith("has `mh login`. After that, the MCP client must start `mh mcp` again.")
 
 
 async def test_concurrent_calls_get_their_own_results(stub: StubPlatform) -> None:

@@ -6,8 +6,8 @@ from uuid import UUID
 import typer
 
 from mh_client._answer_output import print_answer
+from mh_client._cli_client import open_client
 from mh_client._cli_common import AsJson, MaybeUser, Url, print_json
-from mh_client._client import Client
 from mh_client._threads import Thread
 
 
@@ -34,7 +34,7 @@ def ask(
     """
     followed = Thread(thread) if thread is not None else None
     answer_id: UUID | None
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         turns = followed.turns(client, user) if followed else []
         if as_json:
             answer = client.answer(question, top_k, turns, user, show_sent)

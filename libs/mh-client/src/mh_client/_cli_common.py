@@ -39,7 +39,9 @@ def _day(text: str) -> date:
 Url = Annotated[
     str | None, typer.Option("--url", help="URL of the platform (default: MH_URL, else http://127.0.0.1:8080).")
 ]
-MaybeUser = Annotated[str | None, typer.Option("--user", envvar="MH_USER", help="The user (or set MH_USER).")]
+MaybeUser = Annotated[
+    str | None, typer.Option("--user", envvar="MH_USER", help="The user, where there are no accounts (or set MH_USER).")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the complete response as JSON.")]
 Time = Annotated[
     datetime | None, typer.Option(parser=_time, metavar="TIME", help="ISO 8601; UTC unless a time zone is given.")

@@ -12,6 +12,7 @@ from mh_common.models import ConversationStats
 
 from mh_client._ask_command import ask
 from mh_client._base import VERSION
+from mh_client._cli_client import explain_refusal, open_client
 from mh_client._cli_common import (
     EXIT_FAILURE,
     EXIT_UNAVAILABLE,
@@ -21,15 +22,16 @@ from mh_client._cli_common import (
     print_json,
     print_text,
 )
-from mh_client._client import Client
 from mh_client._conversation_commands import create, delete, edit, get
 from mh_client._errors import (
     APIConnectionError,
     APIStatusError,
+    AuthenticationError,
     EvaluationRefusedError,
     ImportRefusedError,
     InvalidInputError,
     MHError,
+    PermissionDeniedError,
     RateLimitError,
     ServerError,
 )
@@ -42,10 +44,13 @@ from mh_client._history_commands import app as history_app
 from mh_client._identifier_commands import app as identifiers_app
 from mh_client._import_command import import_
 from mh_client._index_commands import app as index_app
+from mh_client._key_commands import app as keys_app
 from mh_client._mcp_command import serve
 from mh_client._numbers import read_numbers_strictly
 from mh_client._search_commands import search, similar
+from mh_client._sign_in_commands import login, logout, password, roles, setup, whoami
 from mh_client._terminal import print_error, print_notice
+from mh_client._user_commands import app as users_app
 
 app = typer.Typer(
     help="Import, export and search mental health conversations, and ask questions about them.",
@@ -56,6 +61,8 @@ app.add_typer(index_app, name="index")
 app.add_typer(history_app, name="history")
 app.add_typer(experiments_app, name="experiments")
 app.add_typer(identifiers_app, name="identifiers")
+app.add_typer(keys_app, name="keys")
+app.add_typer(users_app, name="users")
 app.command("import")(import_)
 app.command("export")(export)
 app.command("ask")(ask)
@@ -69,6 +76,12 @@ app.command("eval-answers")(evaluate_answers)
 app.command("search")(search)
 app.command("similar")(similar)
 app.command("mcp")(serve)
+app.command("login")(login)
+app.command("logout")(logout)
+app.command("whoami")(whoami)
+app.command("password")(password)
+app.command("roles")(roles)
+app.command("setup")(setup)
 
 
 def run(args: Sequence[str] | None = None) -> NoReturn:
@@ -78,6 +91,8 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     try:
         _command()(args=args, prog_name="mh")
+    except (AuthenticationError, PermissionDeniedError) as error:
+        _fail(EXIT_FAILURE, explain_refusal(error))
     except APIStatusError as error:
         if error.noticed:
             print_notice(error.noticed.as_text(), stderr=True)
@@ -124,7 +139,7 @@ def _main(
 @app.command("stats")
 def _stats(ctx: typer.Context, as_json: AsJson = False, url: Url = None) -> None:
     """Show the number of conversations by sentiment, month, index status, risk level and unsafe advice."""
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         result = client.conversations.stats()
     if as_json:
         print_json(result)

@@ -7,8 +7,8 @@ from mh_common.fields import Sentiment
 from mh_common.models import EDITABLE_DETAILS, MAX_BULK_ROWS, Conversation, ConversationMetadata
 from mh_common.sentiments import parse_sentiment
 
+from mh_client._cli_client import open_client
 from mh_client._cli_common import EXIT_FAILURE, AsJson, Url, print_json, print_text
-from mh_client._client import Client
 from mh_client._filter_options import with_details
 from mh_client._terminal import print_error
 from mh_client.resources._fields import Details
@@ -31,7 +31,7 @@ Id = Annotated[int, typer.Argument(min=1, metavar="ID", help="The conversation's
 
 def get(ctx: typer.Context, conversation_id: Id, as_json: AsJson = False, url: Url = None) -> None:
     """Print a conversation."""
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         _print(client.conversations.get(conversation_id), as_json=as_json)
 
 
@@ -47,7 +47,7 @@ def create(
     **details: Unpack[Details],
 ) -> None:
     """Create a conversation and print it."""
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         created = client.conversations.create(
             question=question,
             answer=answer,
@@ -86,7 +86,7 @@ def edit(
         **details,
     }
     changes = {name: value for name, value in given.items() if value is not None} | dict.fromkeys(cleared)
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         changed = client.conversations.update(conversation_id, if_match=if_version, **cast(Changes, changes))
     _print(changed, as_json=as_json)
 
@@ -98,7 +98,7 @@ def delete(
 ) -> None:
     """Delete conversations for good. The exit code is 1 if one of them did not exist."""
     wanted = list(dict.fromkeys(ids))
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         pieces = [wanted[start : start + MAX_BULK_ROWS] for start in range(0, len(wanted), MAX_BULK_ROWS)]
         deleted = sum(client.conversations.bulk_delete(piece) for piece in pieces)
     print_text(f"{deleted:,} deleted.")

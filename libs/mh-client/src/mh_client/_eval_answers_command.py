@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from mh_common.models import ExperimentCreate
 
+from mh_client._cli_client import open_async_client, open_client
 from mh_client._cli_common import EXIT_FAILURE, EXIT_INTERRUPTED, AsJson, Url
-from mh_client._client import AsyncClient, Client
 from mh_client._errors import EvaluationRefusedError
 from mh_client._eval_command import (
     BaselineFile,
@@ -67,7 +67,7 @@ def evaluate_answers(
     labels = {key: values[-1] for key, values in parse_assignments(label or ()).items()}
     options = run.AnswerOptions(top_k, concurrency, name, labels, note)
     read = read_questions(questions) if questions else None
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         columns = [report.saved_column(client.experiments.get(key)) for key in compare or ()]
         if read and save:
             # Fail before the work, not after it, if experiments cannot be saved.
@@ -91,7 +91,7 @@ def _run(run: Any, url: str, questions: Questions, options: Any) -> ExperimentCr
     done, total = itertools.count(1), len(questions.cases)
 
     async def ask_all(advance: Any) -> ExperimentCreate:
-        async with AsyncClient(url) as client:
+        async with open_async_client(url) as client:
             experiment: ExperimentCreate = await run.evaluate_answers(client, questions, options, advance)
         return experiment
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from mh_common.models import ExperimentCreate
 
+from mh_client._cli_client import open_async_client, open_client
 from mh_client._cli_common import EXIT_FAILURE, EXIT_INTERRUPTED, AsJson, Url, print_json, print_text
 from mh_client._client import AsyncClient, Client
 from mh_client._errors import EvaluationRefusedError
@@ -89,7 +90,7 @@ def evaluate(
     labels = {key: values[-1] for key, values in parse_assignments(label or ()).items()}
     options = run.Options(tuple(sorted(set(ks or run.DEFAULT_KS))), concurrency, labels, note)
     labelled = read_queries(queries) if queries else None
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         columns = [report.saved_column(client.experiments.get(key)) for key in compare or ()]
         runs = _run(run, client, labelled, configurations, options, save) if labelled else []
         ids = [client.experiments.add(one).id if save else None for one in runs]
@@ -128,7 +129,7 @@ def _run(
         client.experiments.list(limit=1)
 
     async def run_all() -> list[ExperimentCreate]:
-        async with AsyncClient(client.base_url) as searching:
+        async with open_async_client(client.base_url) as searching:
             return [await _run_one(run, searching, queries, one, options) for one in configurations]
 
     try:

@@ -5,8 +5,8 @@ from typing import Annotated, Final
 import typer
 from mh_common.models import ExperimentKind
 
+from mh_client._cli_client import open_client
 from mh_client._cli_common import AsJson, Url, print_json, print_text
-from mh_client._client import Client
 
 SHOWN_MEASURES: Final = ("hit@3", "ndcg@10", "citation_recall", "citation_precision", "refusal")
 """Those of search, then those of answers."""
@@ -34,7 +34,7 @@ def _list(
     url: Url = None,
 ) -> None:
     """List experiments, newest first."""
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         page = client.experiments.list(data_set, cursor, limit, kind)
     if as_json:
         print_json(page)
@@ -53,13 +53,13 @@ def _list(
 @app.command("show")
 def _show(ctx: typer.Context, experiment_id: Id, url: Url = None) -> None:
     """Print a saved experiment as JSON."""
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         print_json(client.experiments.get(experiment_id))
 
 
 @app.command("delete")
 def _delete(ctx: typer.Context, experiment_id: Id, url: Url = None) -> None:
     """Permanently delete an experiment."""
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         client.experiments.delete(experiment_id)
     print_text("Deleted.")

@@ -9,8 +9,8 @@ from typing import Annotated, BinaryIO, Final, Unpack
 import typer
 from mh_common.wording import counted
 
+from mh_client._cli_client import open_client
 from mh_client._cli_common import Url
-from mh_client._client import Client
 from mh_client._errors import ImportRefusedError
 from mh_client._export_count import RowCount
 from mh_client._filter_options import with_filters
@@ -42,7 +42,7 @@ def export(
         raise ImportRefusedError("Parquet is not for a terminal; name a file with -o")
     query = ExportQuery(format=form, q=q, raw=raw or None, **filters)
     count = RowCount(form)
-    with Client(url or ctx.obj) as client, _destination(output) as file:
+    with open_client(url or ctx.obj) as client, _destination(output) as file:
         for piece in client.conversations.export(**query):
             file.write(piece)
             count.take(piece)

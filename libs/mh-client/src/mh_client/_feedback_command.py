@@ -6,8 +6,8 @@ from uuid import UUID
 import typer
 from mh_common.models import Feedback, Rating, RiskNoticeRating
 
+from mh_client._cli_client import open_client
 from mh_client._cli_common import AsJson, MaybeUser, Url, print_json, print_text
-from mh_client._client import Client
 
 
 def _notice(text: str) -> RiskNoticeRating:
@@ -38,7 +38,7 @@ def feedback(
     url: Url = None,
 ) -> None:
     """Say whether an answer helped, whether its notice of risk was right, or both; replaces what was said before."""
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         stored = client.history.feedback(answer_id, rating, comment, user, notice)
     if as_json:
         print_json(stored)

@@ -7,8 +7,9 @@ import typer
 from mh_common.models import HistoryEntry
 from mh_common.wording import counted
 
+from mh_client._base import resolve_base_url
+from mh_client._cli_client import credential_for, open_client
 from mh_client._cli_common import EXIT_USAGE, AsJson, MaybeUser, Url, print_json, print_text
-from mh_client._client import Client
 from mh_client._feedback_command import described
 from mh_client._terminal import print_error, truncate
 
@@ -16,21 +17,22 @@ MAX_DISPLAY_LENGTH: Final = 100
 
 app = typer.Typer(help="Show or delete past questions and answers.", no_args_is_help=True, rich_markup_mode=None)
 
-User = Annotated[str, typer.Option("--user", envvar="MH_USER", help="The user (or set MH_USER).")]
 AnswerId = Annotated[UUID, typer.Argument(help="The answer's id.")]
 
 
 @app.command("list")
 def _list(
     ctx: typer.Context,
-    user: User,
+    user: MaybeUser = None,
     limit: Annotated[int, typer.Option(help="Maximum number of entries, 1 to 100.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="Cursor printed by the previous call.")] = None,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """List a user's questions, newest first."""
-    with Client(url or ctx.obj) as client:
+    """List your questions, newest first, or those of a user where there are no accounts."""
+    if not _is_known(user, url or ctx.obj):
+        raise typer.BadParameter("name the user: --user (or MH_USER), or sign in with `mh login`")
+    with open_client(url or ctx.obj) as client:
         page = client.history.list(user, cursor, limit)
     if as_json:
         print_json(page)
@@ -50,13 +52,18 @@ def _show(
     ctx: typer.Context, answer_id: AnswerId, user: MaybeUser = None, as_json: AsJson = False, url: Url = None
 ) -> None:
     """Show a question with its answer, sources and feedback."""
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         entry = client.history.get(answer_id, user)
     if as_json:
         print_json(entry)
         return
     for line in _lines(entry):
         print_text(line)
+
+
+def _is_known(user: str | None, url: str | None) -> bool:
+    """Return whether the platform will know whose history is meant: of the named user, or of who is signed in."""
+    return user is not None or bool(credential_for(resolve_base_url(url)))
 
 
 def _lines(entry: HistoryEntry) -> list[str]:
@@ -77,17 +84,17 @@ def _lines(entry: HistoryEntry) -> list[str]:
 def _delete(
     ctx: typer.Context,
     answer_id: Annotated[UUID | None, typer.Argument(help="The answer's id.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Delete all of the user's entries.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Delete all of your entries, or of the user's.")] = False,
     user: MaybeUser = None,
     url: Url = None,
 ) -> None:
     """Permanently delete one entry, or all entries of a user."""
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         if answer_id is not None and not everything:
             client.history.delete(answer_id, user)
             print_text("Deleted.")
-        elif everything and user is not None and answer_id is None:
+        elif everything and answer_id is None and _is_known(user, url or ctx.obj):
             print_text(f"{client.history.clear(user):,} deleted.")
         else:
-            print_error("mh: give an answer id, or --all with --user (or MH_USER)")
+            print_error("mh: give an answer id, or --all with --user (or MH_USER) unless you are signed in")
             raise typer.Exit(EXIT_USAGE)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mh_client._cli_client import open_client
 from mh_client._cli_common import AsJson, Url, print_json, print_text
-from mh_client._client import Client
 
 app = typer.Typer(
     help="See which names and other identifiers the platform recognises.", no_args_is_help=True, rich_markup_mode=None
@@ -30,7 +30,7 @@ def _preview(
     This is not de-identification: what is not recognised stays in the text.
     """
     given = sys.stdin.read() if text == "-" else text
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         found = client.identifiers.preview(given)
     if as_json:
         print_json(found)

@@ -9,6 +9,7 @@ from typing import Final
 from mh_common.models import ConversationStats, IndexStatus
 from mh_common.wording import counted
 
+from mh_client._cli_client import open_async_client
 from mh_client._client import AsyncClient
 from mh_client._errors import APIConnectionError, RateLimitError, ServerError
 from mh_client._import_facts import FactsShown
@@ -34,10 +35,10 @@ async def import_with_progress(url: str | None, file: Path, options: ImportOptio
 
     If the import is interrupted, print how to resume it and raise the error.
     """
-    async with AsyncClient(url, max_retries=1) as client:
+    async with open_async_client(url, max_retries=1) as client:
         # Fail fast on a wrong URL, instead of after all the retries of a running import.
         await client.conversations.list(limit=1)
-    async with AsyncClient(url, max_retries=MAX_RETRIES) as client:
+    async with open_async_client(url, max_retries=MAX_RETRIES) as client:
         try:
             done = await _import(client, file, options)
         except (APIConnectionError, RateLimitError, ServerError, asyncio.CancelledError):
@@ -78,7 +79,7 @@ async def _import(client: AsyncClient, file: Path, options: ImportOptions) -> Im
 async def check_with_progress(url: str | None, file: Path, options: ImportOptions) -> FileCheck:
     """Return what an import of the file would do, showing progress. Say how many rows seem to name people."""
     total = await asyncio.to_thread(lambda: file.stat().st_size if file.is_file() else 0)
-    async with AsyncClient(url, max_retries=1) as client:
+    async with open_async_client(url, max_retries=1) as client:
         with progress_reporter(file.name) as show:
             check = await check_file(
                 client, file, options, lambda done, check: show(done, total, f"{counted(check.rows, 'row')} read")

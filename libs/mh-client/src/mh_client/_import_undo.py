@@ -9,6 +9,7 @@ import typer
 from mh_common.models import ImportUndone
 from mh_common.wording import counted
 
+from mh_client._cli_client import open_client
 from mh_client._cli_common import EXIT_FAILURE, print_json, print_text
 from mh_client._client import Client
 from mh_client._errors import ImportRefusedError
@@ -22,7 +23,7 @@ SHOWN_IDS: Final = 20
 
 def undo_import(url: str | None, tag: str, given: Arguments, state_dir: Path, *, dry_run: bool, as_json: bool) -> None:
     """Delete what an import added, after a question, and print what was deleted and what was kept."""
-    with Client(url) as client:
+    with open_client(url) as client:
         found = client.conversations.undo_import(tag, edited=given["edited"], dry_run=True)
         if dry_run:
             _print(tag, found, as_json=as_json, would_be=True)

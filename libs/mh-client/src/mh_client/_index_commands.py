@@ -8,6 +8,7 @@ import typer
 from mh_common.models import IndexFailurePage, IndexRun, IndexRunStatus, IndexSummary
 from mh_common.wording import counted
 
+from mh_client._cli_client import open_client
 from mh_client._cli_common import EXIT_FAILURE, EXIT_INTERRUPTED, AsJson, Time, Url, print_json, print_text
 from mh_client._client import Client
 from mh_client._errors import APIConnectionError, RateLimitError, ServerError
@@ -25,7 +26,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait until the run has finis
 @app.command("status")
 def _status(ctx: typer.Context, as_json: AsJson = False, url: Url = None) -> None:
     """Show the state of the index: indexed, pending and failed conversations, lag, and reasons for failures."""
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         summary = client.index.summary()
     if as_json:
         print_json(summary)
@@ -55,7 +56,7 @@ def _failures(
     url: Url = None,
 ) -> None:
     """List the conversations that could not be indexed, and why."""
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         found = list(islice(client.index.iterate_failures(), limit + 1))
     shown, more = found[:limit], len(found) > limit
     if as_json:
@@ -69,7 +70,7 @@ def _failures(
 @app.command("retry")
 def _retry(ctx: typer.Context, as_json: AsJson = False, url: Url = None) -> None:
     """Queue all conversations that could not be indexed."""
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         done = client.index.retry()
     if as_json:
         print_json(done)
@@ -89,7 +90,7 @@ def _sync(
     url: Url = None,
 ) -> None:
     """Compare the index with the conversations and repair the differences; `--since` limits it to recent changes."""
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         run = client.index.sync(since=since, force=force)
         _finish(client, run, wait, as_json)
 
@@ -100,7 +101,7 @@ def _rebuild(ctx: typer.Context, wait: Wait = False, as_json: AsJson = False, ur
 
     On a Milvus server, a new index replaces the live one once it is complete; Milvus Lite is rebuilt in place.
     """
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         _finish(client, client.index.rebuild(), wait, as_json)
 
 

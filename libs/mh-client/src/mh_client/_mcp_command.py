@@ -6,6 +6,7 @@ import signal
 
 import typer
 
+from mh_client._cli_client import open_async_client
 from mh_client._cli_common import EXIT_USAGE, Url
 from mh_client._terminal import print_error
 
@@ -20,4 +21,4 @@ def serve(ctx: typer.Context, url: Url = None) -> None:
         raise typer.Exit(EXIT_USAGE) from error
     # On exit Python would wait for the thread that reads standard input; there is nothing to clean up.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    asyncio.run(stdio.serve(url or ctx.obj))
+    asyncio.run(stdio.serve(open_async_client(url or ctx.obj)))

@@ -6,8 +6,8 @@ import typer
 from mh_common.fields import FoundAdvice, RiskLevel
 from mh_common.models import EDITABLE_DETAILS, Explanation, GroupBy, SearchHit, SearchMode, SearchResult
 
+from mh_client._cli_client import open_client
 from mh_client._cli_common import AsJson, Url, print_json, print_text
-from mh_client._client import Client
 from mh_client._filter_options import with_filters
 from mh_client._terminal import print_notice, truncate
 from mh_client.resources._fields import FieldFilters
@@ -49,7 +49,7 @@ def search(
         similarity_threshold=similarity_threshold,
         **filters,
     )
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         found = client.search(query, **asked)
     if not as_json:
         print_notice(found.as_line())
@@ -65,7 +65,7 @@ def similar(
     url: Url = None,
 ) -> None:
     """Find questions similar to that of a conversation, best first."""
-    with Client(url or ctx.obj) as client:
+    with open_client(url or ctx.obj) as client:
         _print(client.similar(conversation_id, limit, similarity_threshold or 0.0), as_json=as_json)
 
 

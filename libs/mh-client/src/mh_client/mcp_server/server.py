@@ -17,7 +17,7 @@ from mcp.types import (
 from mcp.types import Tool as ToolDescription
 
 from mh_client._base import VERSION
-from mh_client._errors import APIConnectionError, APIStatusError, InvalidInputError, MHError
+from mh_client._errors import APIConnectionError, APIStatusError, AuthenticationError, InvalidInputError, MHError
 from mh_client.mcp_server.models import AskOutput
 from mh_client.mcp_server.tools import TOOLS, Platform
 
@@ -93,6 +93,8 @@ def _error_text(error: MHError) -> str:
         return f"Invalid arguments: {error}. Correct them and call the tool again."
     if isinstance(error, APIConnectionError):
         return f"{error}. Is the platform running there? Set another URL for `mh mcp` with --url or MH_URL."
+    if isinstance(error, AuthenticationError):
+        return f"{error}. After that, the MCP client must start `mh mcp` again."
     text = str(error)
     if isinstance(error, APIStatusError):
         # The sources of an answer that could not be generated.

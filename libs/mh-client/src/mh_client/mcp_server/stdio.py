@@ -37,9 +37,9 @@ class RemotePlatform:
         return f"{self._client.base_url}{PATH}/{key}"
 
 
-async def serve(url: str | None) -> None:
-    """Serve until standard input is closed. Raises InvalidInputError if the URL is invalid."""
-    async with AsyncClient(url) as client:
+async def serve(client: AsyncClient) -> None:
+    """Serve the platform of this client until standard input is closed, and close the client."""
+    async with client:
         platform = RemotePlatform(client)
         server = build_server(lambda _: platform)
         async with stdio_server() as (incoming, outgoing):
