@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 from mh_client import (
@@ -15,6 +16,8 @@ from mh_client import (
     UnprocessableError,
     User,
 )
+from mh_client.resources.api_keys import ScopeName
+from mh_client.resources.users import RoleName
 from mh_devtools.stubs.access_stub import StubAccess
 from mh_devtools.testing.fixtures import CallMethod
 
@@ -144,6 +147,11 @@ def test_keys_page_by_page_and_those_of_another_account(call: CallMethod, guarde
 def test_scopes_of_no_use_are_refused_before_sending(call: CallMethod, scopes: list[str], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         call("api_keys.create", "x", scopes)
+
+
+def test_every_name_of_a_role_or_scope_is_accepted() -> None:
+    assert set(get_args(RoleName)) == set(Role)
+    assert set(get_args(ScopeName)) == set(Scope) - {Scope.INTERNAL}
 
 
 def test_sessions_are_listed_and_ended(

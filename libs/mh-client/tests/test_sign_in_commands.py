@@ -198,7 +198,7 @@ def test_signing_out_forgets_the_session_even_if_the_platform_is_down(
 def test_who_one_is(guarded: StubAccess, ann: User, mh: RunCommand, given: Callable[[str], None]) -> None:
     sign_in(mh, given)
     _, output, _ = mh("whoami")
-    assert output.splitlines()[1] == "By session 1, until 2026-03-15 12:00 UTC"
+    assert output.splitlines()[1] == "By session 1"
     assert json.loads(mh("whoami", "--json")[1])["username"] == "ann"
     _, output, _ = mh("roles")
     assert output.splitlines()[0] == "counselor  answers, conversations:read, history:own, search"
@@ -396,6 +396,19 @@ def test_what_cannot_be_stored_is_said(
     code, output, errors = sign_in(mh, given)
     assert (code, output) == (2, "")
     assert errors.startswith("mh: credentials: cannot be ")
+
+
+def test_too_many_attempts_are_told_apart_from_an_outage(
+    guarded: StubAccess, mh: RunCommand, given: Callable[[str], None]
+) -> None:
+    guarded.is_too_often = True
+    code, _, errors = sign_in(mh, given)
+    assert code == 3
+    assert errors == (
+        "mh: that was too often; try again later. The platform returned: 429 Too Many Requests: Too many attempts. "
+        "Try again in 800 seconds.\n"
+    )
+    assert len(guarded.authorizations) == 1
 
 
 def test_no_server_is_one_clear_line(mh: RunCommand, given: Callable[[str], None]) -> None:

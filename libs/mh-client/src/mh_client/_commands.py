@@ -96,7 +96,9 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
     except APIStatusError as error:
         if error.noticed:
             print_notice(error.noticed.as_text(), stderr=True)
-        if isinstance(error, ServerError | RateLimitError):
+        if isinstance(error, RateLimitError):
+            _fail(EXIT_UNAVAILABLE, f"that was too often; try again later. The platform returned: {error}")
+        if isinstance(error, ServerError):
             _fail(EXIT_UNAVAILABLE, f"the platform is unavailable; try again later. It returned: {error}")
         _fail(EXIT_FAILURE, str(error))
     except (ImportRefusedError, EvaluationRefusedError, InvalidInputError, FileRefusedError) as error:

@@ -189,6 +189,4 @@ def _credential_of(me: Me) -> str:
     if me.credential is None:
         return "There are no accounts (AUTH_MODE=open): everybody may do everything."
     kind = me.credential.kind.replace("_", " ").replace("api", "API")
-    number = f" {me.credential.id}" if me.credential.id is not None else ""
-    ends = me.credential.expires_at
-    return f"By {kind}{number}" + (f", until {ends:%Y-%m-%d %H:%M %Z}" if ends else "")
+    return f"By {kind}" if me.credential.id is None else f"By {kind} {me.credential.id}"

@@ -5,7 +5,7 @@ with StubAccess.running() as stub:
     client = Client(stub.base_url, api_key=stub.add_key(ann, [Scope.SEARCH]))
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -89,6 +89,7 @@ class StubAccess(StubPlatform):
         is_open: whether there are no accounts, as with AUTH_MODE=open.
         authorizations: the Authorization header of each request, in order.
         is_down: whether every request is answered 503.
+        is_too_often: whether signing in is answered 429.
     """
 
     def __init__(self) -> None:
@@ -100,6 +101,7 @@ class StubAccess(StubPlatform):
         self.is_open = False
         self.authorizations: list[str | None] = []
         self.is_down = False
+        self.is_too_often = False
         routes = [
             Route("/api/v1/setup", self._set_up, methods=["POST"]),
             Route("/api/v1/sessions", self._sign_in, methods=["POST"]),
@@ -229,6 +231,8 @@ class StubAccess(StubPlatform):
 
     async def _sign_in(self, request: Request) -> Response:
         content = SessionCreate.model_validate_json(await request.body())
+        if self.is_too_often:
+            return _problem(429, "Too many attempts. Try again in 800 seconds.", headers={"Retry-After": "800"})
         if self.is_open:
             return _problem(409, NO_ACCOUNTS)
         for user in self.accounts.values():
@@ -257,8 +261,7 @@ class StubAccess(StubPlatform):
         user = self.accounts.get(caller.user_id or 0)
         credential = None
         if caller.credential is not None:
-            item = self.issued[_token(request)].item
-            credential = Credential(kind=caller.credential, id=item.id, expires_at=item.expires_at)
+            credential = Credential(kind=caller.credential, id=caller.credential_id)
         return json_response(
             Me(
                 id=caller.user_id,
@@ -387,6 +390,7 @@ def _token(request: Request) -> str:
     return request.headers.get("Authorization", "").removeprefix("Bearer ")
 
 
-def _problem(status: int, detail: str, **members: Any) -> Response:
+def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **members: Any) -> Response:
     problem = Problem(title="Refused", status=status, detail=detail, **members)
-    return Response(problem.model_dump_json(exclude_none=True), status, media_type="application/problem+json")
+    content = problem.model_dump_json(exclude_none=True)
+    return Response(content, status, headers, media_type="application/problem+json")
