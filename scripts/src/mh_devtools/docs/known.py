@@ -108,7 +108,8 @@ class Known:
             if name == ".env.example" or name.startswith("infra/env/"):
                 text = (ROOT / name).read_text(encoding="utf-8")
                 found.update(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=", text, re.MULTILINE))
-        return found
+        # The command `mh`, tests and benchmarks read variables with the prefix of a settings group.
+        return found | {word for word in self.words if re.fullmatch(r"MH_[A-Z0-9_]+", word)}
 
     @cached_property
     def prefixes(self) -> set[str]:
