@@ -143,7 +143,7 @@ def test_an_api_key_is_checked_and_stored(
     )
     assert not guarded.issued[key].has_ended
     for bad, message in (
-        ("mh_key_unknown", "mh: This credential is not known here. Was it copied completely?"),
+        ("mh_key_unknown", "mh: This credential is not known here. Was it copied completely?\n"),
         ("two words", "mh: API key: must be one word of visible ASCII characters"),
         ("", "mh: API key: must be 1 line on standard input"),
         (b"\xff", "mh: API key: must be UTF-8 text on standard input"),

@@ -11,7 +11,7 @@ from mh_common.wording import counted
 
 from mh_client._cli_client import open_async_client
 from mh_client._client import AsyncClient
-from mh_client._errors import APIConnectionError, RateLimitError, ServerError
+from mh_client._errors import APIConnectionError, AuthenticationError, RateLimitError, ServerError
 from mh_client._import_facts import FactsShown
 from mh_client._import_identifiers import describe
 from mh_client._terminal import print_error, progress_reporter
@@ -41,7 +41,7 @@ async def import_with_progress(url: str | None, file: Path, options: ImportOptio
     async with open_async_client(url, max_retries=MAX_RETRIES) as client:
         try:
             done = await _import(client, file, options)
-        except (APIConnectionError, RateLimitError, ServerError, asyncio.CancelledError):
+        except (APIConnectionError, AuthenticationError, RateLimitError, ServerError, asyncio.CancelledError):
             print_error("mh: the import was interrupted. Progress is saved: run the same command again to resume.")
             raise
         if done.earlier and not (done.added or done.updated):

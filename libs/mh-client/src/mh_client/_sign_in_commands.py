@@ -39,8 +39,7 @@ def login(
     _warn_if_readable(base_url)
     earlier = find_credential(base_url)
     token = _ask_key() if with_key else _sign_in(base_url, username, from_stdin=password_stdin)
-    with Client(base_url, api_key=token.get_secret_value()) as client:
-        me = client.me()
+    me = _owner_of(base_url, token)
     if me.credential is None:
         print_error(f"mh: {base_url} has no accounts (AUTH_MODE=open): everybody may do everything. Nothing was stored")
         raise typer.Exit(EXIT_FAILURE)
@@ -55,6 +54,7 @@ def login(
 def logout(ctx: typer.Context, url: Url = None) -> None:
     """Sign out: end the session, and remove what `mh login` stored for this URL."""
     base_url = resolve_base_url(url or ctx.obj)
+    refuse_user_name(base_url)
     stored = remove_credential(base_url)
     if stored is None:
         print_text(f"You were not signed in at {base_url}.")
@@ -147,6 +147,16 @@ def _sign_in(base_url: str, username: str | None, *, from_stdin: bool) -> Secret
 
 def _ask_key() -> SecretStr:
     return checked_key(secret("API key", from_stdin=not is_terminal()).strip(), "API key")
+
+
+def _owner_of(base_url: str, token: SecretStr) -> Me:
+    with Client(base_url, api_key=token.get_secret_value()) as client:
+        try:
+            return client.me()
+        except AuthenticationError as error:
+            # Not as other commands say it: what was refused was given just now.
+            print_error(f"mh: {(error.problem and error.problem.detail) or error}")
+            raise typer.Exit(EXIT_FAILURE) from error
 
 
 def _end(base_url: str, session: StoredCredential) -> None:
