@@ -307,6 +307,14 @@ async def test_nobody_learns_whether_a_username_exists(api: httpx.AsyncClient, a
     assert answers == [(401, "The username or the password is wrong.")] * 4
 
 
+async def test_a_password_may_be_typed_in_any_normal_form(api: httpx.AsyncClient, admin: dict[str, str]) -> None:
+    composed, decomposed = "caf\u00e9 au lait 12", "cafe\u0301 au lait 12"
+    new = {"username": "zoe", "role": "counselor", "password": decomposed}
+    assert (await api.post(f"{API}/users", json=new, headers=admin)).status_code == 201
+    for typed in (composed, decomposed):
+        await signed_in(api, "zoe", typed)
+
+
 async def test_passwords_cannot_be_guessed_for_long(api: httpx.AsyncClient, admin: dict[str, str]) -> None:
     wrong = {"username": "root", "password": "wrong password!"}
     # One attempt was made when the administrator signed in.

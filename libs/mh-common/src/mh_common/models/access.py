@@ -20,6 +20,9 @@ Username = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9._@+-]{{1,{MAX
 
 Password = Annotated[str, StringConstraints(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD), NORMAL_FORM]
 
+GivenPassword = Annotated[str, StringConstraints(max_length=MAX_PASSWORD), NORMAL_FORM]
+"""A password to be compared: normalised like one that is set, whatever its length."""
+
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME),
@@ -79,7 +82,7 @@ class Me(BaseModel):
     display_name: str | None = None
     kind: PrincipalKind
     role: Role | None
-    scopes: list[Scope]
+    scopes: list[str] = Field(description="See `GET /api/v1/roles`; later releases may have more.")
     credential: Credential | None
 
 
@@ -138,7 +141,7 @@ class RoleScopes(BaseModel):
     """A role, and what it may do."""
 
     role: Role
-    scopes: list[Scope]
+    scopes: list[str]
 
 
 class Setup(WireModel):
@@ -154,7 +157,7 @@ class SessionCreate(WireModel):
     """Signing in."""
 
     username: str = Field(max_length=MAX_USERNAME)
-    password: str = Field(max_length=MAX_PASSWORD, repr=False)
+    password: GivenPassword = Field(repr=False)
     cookie: bool = Field(
         default=False, description="true, for browsers: set a cookie, and return no token that a script could read."
     )
@@ -190,7 +193,7 @@ class SessionList(BaseModel):
 class PasswordChange(WireModel):
     """A new password of one's own."""
 
-    current_password: str = Field(max_length=MAX_PASSWORD, repr=False)
+    current_password: GivenPassword = Field(repr=False)
     new_password: Password = Field(repr=False, description=f"At least {MIN_PASSWORD} characters.")
 
 
@@ -202,7 +205,7 @@ class ApiKey(BaseModel):
     shown: str = Field(description="The beginning of the key, to recognise it by.")
     user_id: int
     username: str
-    scopes: list[Scope] = Field(description="As granted. What it may do now is also limited by its owner's role.")
+    scopes: list[str] = Field(description="As granted. What it may do now is also limited by its owner's role.")
     created_at: AwareDatetime
     created_by: int
     expires_at: AwareDatetime | None
