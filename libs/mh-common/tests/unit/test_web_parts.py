@@ -219,6 +219,32 @@ async def test_an_optional_dependency_does_not_affect_readiness(
     assert (await client.get("/livez")).json() == {"status": "ok"}
 
 
+async def test_an_optional_dependency_that_hangs_is_given_up_earlier(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = asyncio.Event()
+
+    async def hangs() -> None:
+        try:
+            await _never()
+        finally:
+            given_up.set()
+
+    async def waits_for_that() -> None:
+        await given_up.wait()
+
+    monkeypatch.setitem(CHECKS, "extra", hangs)
+    monkeypatch.setitem(CHECKS, "slow", waits_for_that)
+
+    response = await client.get("/readyz")
+
+    assert response.status_code == 200
+    assert {name: entry["ok"] for name, entry in response.json()["dependencies"].items()} == {
+        "extra": False,
+        "slow": True,
+    }
+
+
 async def test_each_request_is_one_json_line_with_its_id_and_without_its_query(
     client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
 ) -> None:

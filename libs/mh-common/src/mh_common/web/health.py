@@ -18,15 +18,16 @@ Check = Callable[[], Awaitable[None]]
 """Returns when the dependency can be used; raises otherwise."""
 
 CHECK_TIMEOUT: Final = 3.0
+"""Seconds that a check may take; one of an optional dependency a third of it: who asks must not give up over it."""
 DEPENDENCY_NOT_READY: Final = "dependency_not_ready"
 
 
-async def _run(name: str, check: Check) -> DependencyHealth:
+async def _run(name: str, check: Check, limit: float) -> DependencyHealth:
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT):
+        async with asyncio.timeout(limit):
             await check()
     except TimeoutError:
-        return DependencyHealth(ok=False, detail=f"{name} did not respond within {CHECK_TIMEOUT:.0f} s")
+        return DependencyHealth(ok=False, detail=f"{name} did not respond within {limit:.0f} s")
     except DomainError as error:  # its message is meant for users
         log.warning(DEPENDENCY_NOT_READY, dependency=name, error=type(error).__name__)
         return DependencyHealth(ok=False, detail=str(error))
@@ -38,7 +39,8 @@ async def _run(name: str, check: Check) -> DependencyHealth:
 
 async def readiness(checks: Mapping[str, Check], optional: frozenset[str] = frozenset()) -> Readiness:
     """Run the checks concurrently. Those in `optional` do not affect readiness."""
-    found = await asyncio.gather(*(_run(name, check) for name, check in checks.items()))
+    limits = {name: CHECK_TIMEOUT / 3 if name in optional else CHECK_TIMEOUT for name in checks}
+    found = await asyncio.gather(*(_run(name, check, limits[name]) for name, check in checks.items()))
     health = dict(zip(checks, found, strict=True))
     return Readiness(
         ready=all(dependency.ok for name, dependency in health.items() if name not in optional),
