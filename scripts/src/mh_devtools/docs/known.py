@@ -113,8 +113,11 @@ class Known:
 
     @cached_property
     def prefixes(self) -> set[str]:
-        """The prefixes of the variables of each settings group, such as `DATABASE_`."""
-        return {f"{name}_".upper() for name, _ in settings_reference.groups()}
+        """The prefixes of the variables of each settings group, such as `DATABASE_`.
+
+        Without `MH_`, which also begins the names that the client and the tests read.
+        """
+        return {f"{name}_".upper() for name, _ in settings_reference.groups()} - {"MH_"}
 
     @cached_property
     def targets(self) -> set[str]:
@@ -134,12 +137,15 @@ class Known:
     def _openapi(self) -> list[dict[str, Any]]:
         import conversations_api.main
         import rag_api.main
+        from conversations_api.settings import FirstAdministratorSettings
         from conversations_api.settings import Settings as ConversationsSettings
+        from mh_common.access_settings import AuthSettings
         from rag_api.settings import Settings as RagSettings
 
+        # The routes are the same in both modes.
         apps = (
-            conversations_api.main.create_app(ConversationsSettings()),
-            rag_api.main.create_app(RagSettings()),
+            conversations_api.main.create_app(ConversationsSettings(auth=FirstAdministratorSettings(mode="open"))),
+            rag_api.main.create_app(RagSettings(auth=AuthSettings(mode="open"))),
         )
         return [app.openapi() for app in apps]
 

@@ -6,12 +6,14 @@ with StubConversations.running() as stub:
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from mh_common.auth.principals import LOCAL
+from mh_common.auth.roles import Scope
 from mh_common.models import (
     INTERNAL_HISTORY,
     INTERNAL_INDEX,
@@ -26,6 +28,7 @@ from mh_common.models import (
     IndexReport,
     IndexReportAnswer,
     IndexStatus,
+    Me,
     Sentiment,
     UnitScreening,
     UnitVersion,
@@ -58,6 +61,8 @@ class StubConversations:
         history: every stored answer, in order.
         feedback: the feedback by answer id.
         statuses: status codes with which the next requests fail, one each.
+        callers: who may call, by credential. None: there are no accounts (AUTH_MODE=open), and no credential counts.
+        received: path and credential (None: none) of every request but those for readiness, in order.
         base_url: set by `running`.
     """
 
@@ -72,10 +77,14 @@ class StubConversations:
         self.history: list[HistoryEntryCreate] = []
         self.feedback: dict[UUID, Feedback] = {}
         self.statuses: list[int] = []
+        self.callers: Mapping[str, Me] | None = None
+        self.received: list[tuple[str, str | None]] = []
         self.base_url = ""
         self._lock = threading.Lock()
         self.app = Starlette(
             routes=[
+                Route("/readyz", self._ready),
+                Route("/api/v1/me", self._me),
                 Route("/api/v1/conversations", self._list, methods=["GET"]),
                 Route(f"{INTERNAL_INDEX}/reports", self._report, methods=["POST"]),
                 Route(INTERNAL_HISTORY, self._add_answer, methods=["POST"]),
@@ -119,8 +128,43 @@ class StubConversations:
         with serving(stub.app) as stub.base_url:
             yield stub
 
+    def asked_for(self, path: str) -> list[str | None]:
+        """Return the credentials of the requests of this path, in order."""
+        return [credential for asked, credential in self.received if asked == path]
+
+    def _refusal(self, request: Request, scope: Scope | None = None) -> Response | None:
+        """Note who called, and return the response to a caller who may not."""
+        _, _, credential = request.headers.get("Authorization", "").partition("Bearer ")
+        self.received.append((request.url.path, credential or None))
+        if self.callers is None:
+            return None
+        caller = self.callers.get(credential)
+        if caller is None:
+            return problem_response(401)
+        if scope is not None and scope not in caller.scopes:
+            return problem_response(403, missing_scopes=[scope])
+        return None
+
+    def _ready(self, _: Request) -> Response:
+        return self._fail() if self.statuses else Response()
+
+    async def _me(self, request: Request) -> Response:
+        refusal = self._refusal(request)
+        if self.statuses:
+            return self._fail()
+        if refusal:
+            return refusal
+        if self.callers is None:
+            everything = sorted(LOCAL.scopes)
+            return json_response(
+                Me(id=None, username=LOCAL.username, kind=LOCAL.kind, role=None, scopes=everything, credential=None)
+            )
+        return json_response(self.callers[request.headers["Authorization"].removeprefix("Bearer ")])
+
     # Synchronous handlers run in threads of their own, so that `after_read` may block.
     def _list(self, request: Request) -> Response:
+        if refusal := self._refusal(request, Scope.CONVERSATIONS_READ):
+            return refusal
         ids = [int(key) for key in request.query_params.getlist("ids")]
         with self._lock:
             self.reads.append(ids)
@@ -134,6 +178,8 @@ class StubConversations:
         return json_response(ConversationPage(items=found[:limit], next_cursor=None))
 
     async def _report(self, request: Request) -> Response:
+        if refusal := self._refusal(request, Scope.INTERNAL):
+            return refusal
         report = IndexReport.model_validate_json(await request.body())
         with self._lock:
             if self.statuses:
@@ -147,6 +193,8 @@ class StubConversations:
         return json_response(IndexReportAnswer(versions=versions))
 
     async def _add_answer(self, request: Request) -> Response:
+        if refusal := self._refusal(request, Scope.ANSWERS):
+            return refusal
         entry = HistoryEntryCreate.model_validate_json(await request.body())
         with self._lock:
             self.history.append(entry)
@@ -156,6 +204,8 @@ class StubConversations:
     async def _rate(self, request: Request) -> Response:
         if self.statuses:
             return self._fail()
+        if refusal := self._refusal(request, Scope.ANSWERS):
+            return refusal
         answer_id = request.path_params["answer_id"]
         user = request.headers.get(USER_ID_HEADER)
         if answer_id not in self.answers or self.answers[answer_id] not in (None, user):

@@ -40,6 +40,9 @@ ConnectClient = Callable[[str], Awaitable[ClientT]]
 ConversationTable = dict[int, Conversation]
 """The rows of a stub of the conversations API, by id; tests may change them."""
 
+MakeCaller = Callable[..., str]
+"""Adds a caller with these scopes to a stub of the conversations API, further fields as keywords; returns its key."""
+
 MakeConversation = Callable[..., Conversation]
 """Creates a conversation from id, question and answer, and further fields as keywords."""
 
