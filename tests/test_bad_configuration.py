@@ -34,7 +34,7 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in os.environ if name.startswith(("PATH", "PYTHON", "COV"))}
     # Celery would print a warning about running as root.
     ours = {"HOME": str(folder), "PYTHONWARNINGS": "ignore", "RECONCILE_SCHEDULE_FILE": str(folder / "beat")}
-    return kept | ours | {"STARTUP_TIMEOUT": "1"} | variables
+    return kept | ours | {"STARTUP_TIMEOUT": "1", "AUTH_MODE": "open"} | variables
 
 
 def refusal(service: str, folder: Path, **variables: str) -> str:
@@ -101,6 +101,9 @@ def refusal(service: str, folder: Path, **variables: str) -> str:
         ("rag-api", {"LLM_DATA_EGRESS": "yes"}, "LLM_DATA_EGRESS: Input should be 'allowed'"),
         ("worker", {"EGRESS_TRUSTED_HOSTS": f"http://{SECRET}"}, "EGRESS_TRUSTED_HOSTS: must be host names"),
         ("rag-api", {"PHI_MODE": "on"}, "PHI_MODE: Input should be 'off', 'pseudonymise' or 'refuse'"),
+        ("rag-api", {"AUTH_MODE": ""}, "AUTH_MODE: must be set: `required`"),
+        ("rag-api", {"WEB_HOST": "0.0.0.0"}, "AUTH_MODE=open gives everybody who reaches WEB_HOST=0.0.0.0"),  # noqa: S104
+        ("rag-api", {"DOORS_API_KEY": SECRET}, "DOORS_API_KEY is no longer used. Remove it, set AUTH_MODE=required"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(

@@ -18,12 +18,13 @@ from mh_common.errors import UnavailableError
 from mh_common.identifiers import Recognizer, make_recognizer
 from mh_common.logging import configure_logging
 from mh_common.milvus import make_client as make_milvus_client
-from mh_common.models import MAX_ID, PhiMode
+from mh_common.models import PhiMode
 from mh_common.outgoing import RecognizerOnDemand
 from mh_common.risk import LexiconScreener
 from mh_common.risk_classifier import make_screener
 from mh_common.settings import load_settings
 from mh_common.tracing import inject_trace_headers
+from mh_common.web.access import ACCESS, Access
 from mh_common.web.application import make_application
 from mh_common.web.health import Check
 from redis.asyncio import Redis
@@ -32,6 +33,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from rag_api.about.routes import router as about
 from rag_api.about.service import describe
+from rag_api.access import RemoteAuthenticator, forward_credential
 from rag_api.answers.background import BackgroundWriter
 from rag_api.answers.finding import SourceFinder
 from rag_api.answers.finishing import Finisher
@@ -41,6 +43,7 @@ from rag_api.answers.routes import router as answers
 from rag_api.answers.service import AnswerService
 from rag_api.answers.similarity_judge import SimilarityJudge
 from rag_api.answers.support import SupportCheck
+from rag_api.api_calls import check_readiness
 from rag_api.dependencies import STATE, AppState, state_of
 from rag_api.feedback.routes import router as feedback
 from rag_api.feedback.service import FeedbackService
@@ -49,6 +52,7 @@ from rag_api.identifiers.service import IdentifierService
 from rag_api.integrations.chat.routes import router as chat
 from rag_api.integrations.dify.routes import router as dify
 from rag_api.integrations.documents.routes import router as documents
+from rag_api.integrations.mcp.metadata import router as mcp_metadata
 from rag_api.integrations.mcp.routes import router as mcp
 from rag_api.integrations.openai.app import mount_openai
 from rag_api.integrations.search.healthcheck import router as healthcheck
@@ -106,7 +110,7 @@ def create_app(settings: Settings | None = None, recorder: AnswerRecorder | None
     for router in (search, answers, feedback, identifiers, about, search_for_tools, documents, healthcheck, dify):
         app.include_router(router)
     mount_openai(app)
-    for router in (chat, mcp):
+    for router in (chat, mcp, mcp_metadata):
         app.include_router(router)
     return app
 
@@ -121,7 +125,7 @@ def _cors_middleware(settings: IntegrationSettings) -> list[Middleware]:
             allow_origins=sorted(settings.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
-            expose_headers=["Retry-After", "X-Request-ID"],
+            expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-ID"],
             max_age=600,
         )
     ]
@@ -149,15 +153,7 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
         consistency=settings.milvus.consistency,
         timeout=settings.milvus.timeout,
     )
-    http = await stack.enter_async_context(httpx.AsyncClient(event_hooks={"request": [inject_trace_headers]}))
-    conversations = await stack.enter_async_context(
-        AsyncClient(
-            settings.conversations.url,
-            timeout=settings.conversations.timeout,
-            max_retries=CONVERSATIONS_RETRIES,
-            http_client=http,
-        )
-    )
+    conversations, access = await _conversations(settings, stack)
     screening = _screening(settings.safety, settings.embedding, stack)
     search = SearchService(embedder, index, conversations, screening, settings.search)
     if recorder is None and settings.history.enabled:
@@ -190,7 +186,25 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
         integrations=settings.doors,
         checks=_readiness_checks(index, conversations, embedder),
     )
-    return {STATE: state}
+    return {STATE: state, ACCESS: access}
+
+
+async def _conversations(settings: Settings, stack: AsyncExitStack) -> tuple[AsyncClient, Access]:
+    """Return the client of the conversations API, which calls it on each caller's behalf, and the access control."""
+    http = await stack.enter_async_context(
+        httpx.AsyncClient(event_hooks={"request": [inject_trace_headers, forward_credential]})
+    )
+    conversations = await stack.enter_async_context(
+        AsyncClient(
+            settings.conversations.url,
+            timeout=settings.conversations.timeout,
+            max_retries=CONVERSATIONS_RETRIES,
+            http_client=http,
+        )
+    )
+    authenticator = RemoteAuthenticator(conversations)
+    http.event_hooks["response"].append(authenticator.forget_refused)
+    return conversations, Access.of(settings.auth, authenticator)
 
 
 def _screening(settings: SafetySettings, embedding: EmbeddingSettings, stack: AsyncExitStack) -> ScreeningService:
@@ -255,8 +269,7 @@ async def _check_index(index: VectorIndex) -> None:
 
 async def _check_conversations(conversations: AsyncClient) -> None:
     try:
-        # The maximum id: proves that the API and its database respond, and transfers no text.
-        await conversations.conversations.list(ids=[MAX_ID], limit=1)
+        await conversations.send(check_readiness())
     except MHError as error:
         raise UnavailableError("The conversations API is unavailable.") from error
 

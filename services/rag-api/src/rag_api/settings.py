@@ -1,8 +1,10 @@
 """Settings of rag-api."""
 
+import os
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
+from mh_common.access_settings import AuthSettings
 from mh_common.egress import OPENAI_URL, Recipient, recipient_at
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 from mh_common.settings import (
@@ -20,9 +22,14 @@ from mh_common.settings import (
 from mh_common.settings import (
     SafetySettings as _Screening,
 )
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rag_api.safety.helplines import helpline_table
+
+_KEY_IS_GONE: Final = (
+    "DOORS_API_KEY is no longer used. Remove it, set AUTH_MODE=required, and give each program an API key of its own: "
+    "docs/access.md"
+)
 
 _Number = Annotated[float | None, BLANK_IS_NONE]
 
@@ -157,10 +164,6 @@ class LLMSettings(SettingsGroup):
 class IntegrationSettings(SettingsGroup):
     """Integrations with other programs: Dify, OpenAI-compatible clients, MCP clients, web pages of other origins."""
 
-    api_key: Annotated[SecretStr | None, BLANK_IS_NONE] = Field(
-        default=None,
-        description="Bearer token that Dify, OpenAI-compatible and MCP clients must send; empty: no token is needed.",
-    )
     cors_origins: str = Field(
         default="",
         pattern=r"^(\*|https?://[^\s,*/]+(\s*,\s*https?://[^\s,*/]+)*)?$",
@@ -201,6 +204,21 @@ class Settings(ServiceSettings):
     doors: IntegrationSettings = Field(default_factory=IntegrationSettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    auth: AuthSettings = Field(default_factory=AuthSettings)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_key_of_former_releases(cls, values: Any) -> Any:
+        """Refuse a setting whose owner believes that it still protects something."""
+        doors = values.get("doors") if isinstance(values, dict) else None
+        if (isinstance(doors, dict) and doors.get("api_key")) or os.environ.get("DOORS_API_KEY_FILE"):
+            raise ValueError(_KEY_IS_GONE)
+        return values
+
+    @model_validator(mode="after")
+    def _access_is_decided(self) -> Self:
+        self.auth.check(self.web.host)
+        return self
 
     def missing_secrets(self) -> Sequence[str]:
         """See `ServiceSettings.missing_secrets`."""

@@ -12,14 +12,17 @@ from fastapi import FastAPI
 from indexer_worker.vector_store.collection import ensure_collection
 from indexer_worker.vector_store.rows import vector_row
 from mh_common import vector_index as fields
+from mh_common.access_settings import AuthSettings
+from mh_common.auth.roles import Role
+from mh_common.auth.tokens import TokenKind, make_token
 from mh_common.embeddings import CachedEmbedder, EmbeddingSettings, OpenAISettings, make_embedder
 from mh_common.logging import configure_logging
-from mh_common.models import Conversation, IndexStatus, Sentiment
+from mh_common.models import Conversation, Credential, CredentialKind, IndexStatus, Me, PrincipalKind, Sentiment
 from mh_common.settings import ConversationsSettings, MilvusSettings
 from mh_devtools.stubs.conversations_stub import StubConversations
 from mh_devtools.stubs.openai_stub import StubOpenAI
 from mh_devtools.stubs.server import serving
-from mh_devtools.testing.fixtures import ConversationTable, MakeConversation, RunApp, ServeApp, WriteIndex
+from mh_devtools.testing.fixtures import ConversationTable, MakeCaller, MakeConversation, RunApp, ServeApp, WriteIndex
 from pydantic import SecretStr
 from pymilvus import AsyncMilvusClient
 from rag_api.answers.records import AnswerRecorder
@@ -59,6 +62,29 @@ def statuses(conversations_stub: StubConversations) -> Iterator[list[int]]:
 
 
 @pytest.fixture
+def make_caller(conversations_stub: StubConversations) -> Iterator[MakeCaller]:
+    """Add callers to the conversations API, which from then on refuses all others."""
+    callers: dict[str, Me] = {}
+    conversations_stub.callers = callers
+    conversations_stub.received.clear()
+
+    def make(*scopes: str, username: str = "ann", user_id: int = 7, token: str | None = None) -> str:
+        token = token or make_token(TokenKind.API_KEY)
+        callers[token] = Me(
+            id=user_id,
+            username=username,
+            kind=PrincipalKind.PERSON,
+            role=Role.COUNSELOR,
+            scopes=list(scopes),
+            credential=Credential(kind=CredentialKind.API_KEY, id=1),
+        )
+        return token
+
+    yield make
+    conversations_stub.callers = None
+
+
+@pytest.fixture
 def stub(stub_openai: StubOpenAI) -> Iterator[StubOpenAI]:
     """The OpenAI stub; texts that share words have similar vectors."""
     before = stub_openai.dimension, stub_openai.bag_of_words, stub_openai.reply, stub_openai.pieces
@@ -89,6 +115,12 @@ def settings(milvus_uri: str, conversations_stub: StubConversations, stub: StubO
         search=SearchSettings(embed_timeout=30),
         answers=AnswersSettings(time_limit=5, max_retries=0),
     )
+
+
+@pytest.fixture
+def required(settings: Settings) -> Settings:
+    """Settings with accounts: use `make_caller`."""
+    return settings.model_copy(update={"auth": AuthSettings(mode="required")})
 
 
 @pytest.fixture

@@ -5,15 +5,15 @@ from typing import Any
 
 import httpx
 import pytest
+from mh_common.auth.roles import Scope
 from mh_common.models import Sentiment
+from mh_devtools.stubs.conversations_stub import StubConversations
 from mh_devtools.stubs.openai_stub import Fault, StubOpenAI
-from mh_devtools.testing.fixtures import MakeConversation, RunApp, WriteIndex
-from pydantic import SecretStr
+from mh_devtools.testing.fixtures import MakeCaller, MakeConversation, RunApp, WriteIndex
 from pymilvus import AsyncMilvusClient
-from rag_api.settings import IntegrationSettings, Settings
+from rag_api.settings import Settings
 
 PATH = "/retrieval"
-KEY = "s3cret"
 
 
 def body(query: str = "fall asleep", **changes: Any) -> dict[str, Any]:
@@ -23,9 +23,9 @@ def body(query: str = "fall asleep", **changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def with_key(settings: Settings) -> Settings:
-    """Settings with a key."""
-    return settings.model_copy(update={"doors": IntegrationSettings(api_key=SecretStr(KEY))})
+def key(make_caller: MakeCaller) -> str:
+    """A key that may search."""
+    return make_caller(Scope.SEARCH, Scope.CONVERSATIONS_READ)
 
 
 async def test_records_equal_the_search_hits(
@@ -87,35 +87,43 @@ async def test_filter_syntax_in_the_query_is_text(
     assert len(records) == 2
 
 
-@pytest.mark.parametrize("authorization", [None, KEY, f"Basic {KEY}", "Bearer", "Bearer  "])
+@pytest.mark.parametrize("authorization", [None, "{key}", "Basic {key}", "Bearer", "Bearer  "])
 async def test_a_malformed_authorization_header_is_rejected(
-    running: RunApp, with_key: Settings, authorization: str | None
+    running: RunApp, required: Settings, key: str, authorization: str | None
 ) -> None:
-    headers = {} if authorization is None else {"Authorization": authorization}
-    async with running(with_key) as client:
+    headers = {} if authorization is None else {"Authorization": authorization.format(key=key)}
+    async with running(required) as client:
         response = await client.post(PATH, json=body(), headers=headers)
     assert response.status_code == 403
     assert response.json() == {"error_code": 1001, "error_msg": "The Authorization header must be: Bearer KEY"}
 
 
 @pytest.mark.parametrize("content", ["", "{", json.dumps(body())])
-async def test_a_wrong_key_is_rejected_whatever_the_body(running: RunApp, with_key: Settings, content: str) -> None:
-    headers = {"Authorization": "Bearer another", "Content-Type": "application/json"}
-    async with running(with_key) as client:
+async def test_a_wrong_key_is_rejected_whatever_the_body(
+    running: RunApp, required: Settings, key: str, content: str
+) -> None:
+    headers = {"Authorization": f"Bearer {key[:-1]}", "Content-Type": "application/json"}
+    async with running(required) as client:
         response = await client.post(PATH, content=content, headers=headers)
     assert response.status_code == 403
     assert response.json()["error_code"] == 1002
-    assert "another" not in response.text
-    assert KEY not in response.text
+    assert key[:-1] not in response.text
 
 
-async def test_the_key_is_accepted_and_optional_if_not_configured(
-    running: RunApp, settings: Settings, with_key: Settings, index: WriteIndex, conversation: MakeConversation
+async def test_the_key_is_accepted_and_ignored_where_there_are_no_accounts(
+    running: RunApp,
+    settings: Settings,
+    required: Settings,
+    key: str,
+    index: WriteIndex,
+    conversation: MakeConversation,
+    conversations_stub: StubConversations,
 ) -> None:
     await index([conversation(1)])
-    async with running(with_key) as client:
-        opened = await client.post(PATH, json=body(), headers={"Authorization": f"bearer {KEY}"})
+    async with running(required) as client:
+        opened = await client.post(PATH, json=body(), headers={"Authorization": f"bearer {key}"})
         assert (opened.status_code, len(opened.json()["records"])) == (200, 1)
+    conversations_stub.callers = None
     async with running(settings) as client:
         for headers in ({}, {"Authorization": "Bearer whatever"}):
             assert (await client.post(PATH, json=body(), headers=headers)).status_code == 200
@@ -123,10 +131,10 @@ async def test_the_key_is_accepted_and_optional_if_not_configured(
 
 @pytest.mark.parametrize("content_type", [None, "application/json", "application/x-www-form-urlencoded"])
 async def test_the_registration_probe_without_a_body_passes(
-    running: RunApp, with_key: Settings, content_type: str | None
+    running: RunApp, required: Settings, key: str, content_type: str | None
 ) -> None:
-    headers = {"Authorization": f"Bearer {KEY}", **({"Content-Type": content_type} if content_type else {})}
-    async with running(with_key) as client:
+    headers = {"Authorization": f"Bearer {key}", **({"Content-Type": content_type} if content_type else {})}
+    async with running(required) as client:
         response = await client.post(PATH, headers=headers)
     # Dify treats 403, 404 and 502 as failures.
     assert response.status_code == 400
@@ -236,7 +244,7 @@ async def test_the_documented_example_works_and_the_key_is_documented(
 ) -> None:
     document = (await client.get("/openapi.json")).json()
     operation = document["paths"][PATH]["post"]
-    assert operation["security"] == [{"HTTPBearer": []}]
+    assert operation["security"] == [{"HTTPBearer": ["search"]}]
     assert set(operation["responses"]) >= {"200", "400", "403", "404", "503"}
     (example,) = document["components"]["schemas"]["RetrievalRequest"]["examples"]
     response = await client.post(PATH, json=example)

@@ -12,11 +12,11 @@ import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
+from mh_common.auth.roles import Scope
 from mh_common.models.answers import NOTICE
 from mh_devtools.stubs.openai_stub import CHAT, Fault, StubOpenAI
-from mh_devtools.testing.fixtures import ConversationTable, MakeConversation, ServeApp, WriteIndex
+from mh_devtools.testing.fixtures import ConversationTable, MakeCaller, MakeConversation, ServeApp, WriteIndex
 from mh_devtools.testing.waiting import eventually
-from pydantic import SecretStr
 from rag_api.answers.records import AnswerRecord
 from rag_api.settings import IntegrationSettings, SearchSettings, Settings
 
@@ -307,11 +307,11 @@ async def test_no_text_is_logged(
 
 @generations
 async def test_without_the_key_nothing_is_disclosed(
-    served: ServeApp, settings: Settings, indexed: None, mode: str
+    served: ServeApp, required: Settings, make_caller: MakeCaller, indexed: None, mode: str
 ) -> None:
-    settings = settings.model_copy(update={"doors": IntegrationSettings(api_key=SecretStr("a key of mine"))})
-    with served(settings) as url:
-        async with connected(url, mode, Authorization="Bearer a key of mine") as client:
+    key = make_caller(Scope.SEARCH, Scope.CONVERSATIONS_READ)
+    with served(required) as url:
+        async with connected(url, mode, Authorization=f"Bearer {key}") as client:
             assert not (await client.call_tool("search", {"query": "sleep"})).is_error
         async with httpx.AsyncClient(base_url=url, headers=ACCEPT, timeout=60) as http:
             none = await http.post("/mcp", json=INITIALIZE)
@@ -322,8 +322,8 @@ async def test_without_the_key_nothing_is_disclosed(
                 raise AssertionError
     for response in (none, other):
         assert response.status_code == 401
-        assert response.headers["WWW-Authenticate"] == "Bearer"
-        assert "Authorization: Bearer KEY" in response.json()["error"]["message"]
+        assert response.headers["WWW-Authenticate"].startswith("Bearer resource_metadata=")
+    assert "Authorization: Bearer KEY" in none.json()["error"]["message"]
     assert raised.group_contains(MCPError, match="Authorization: Bearer KEY")
 
 
@@ -340,11 +340,17 @@ async def test_without_the_key_nothing_is_disclosed(
     ],
 )
 async def test_only_allowed_origins_may_call(
-    served: ServeApp, settings: Settings, integration_settings: dict[str, str], origin: str, status: int
+    served: ServeApp,
+    required: Settings,
+    make_caller: MakeCaller,
+    integration_settings: dict[str, str],
+    origin: str,
+    status: int,
 ) -> None:
-    settings = settings.model_copy(update={"doors": IntegrationSettings(**integration_settings)})
+    settings = required.model_copy(update={"doors": IntegrationSettings(**integration_settings)})
     # As in DNS rebinding: Host and Origin agree.
     headers = {**ACCEPT, "Origin": origin, "Host": origin.partition("//")[2] or "here"}
+    headers["Authorization"] = f"Bearer {make_caller()}"
     with served(settings) as url:
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as http:
             response = await http.post("/mcp", json=INITIALIZE)
@@ -353,10 +359,8 @@ async def test_only_allowed_origins_may_call(
         assert "DOORS_CORS_ORIGINS" in response.json()["error"]["message"]
 
 
-async def test_preflight_requests_of_allowed_origins_succeed(served: ServeApp, settings: Settings) -> None:
-    settings = settings.model_copy(
-        update={"doors": IntegrationSettings(cors_origins="https://chat.example.org", api_key=SecretStr("key"))}
-    )
+async def test_preflight_requests_of_allowed_origins_succeed(served: ServeApp, required: Settings) -> None:
+    settings = required.model_copy(update={"doors": IntegrationSettings(cors_origins="https://chat.example.org")})
     asked = {
         "Origin": "https://chat.example.org",
         "Access-Control-Request-Method": "POST",

@@ -9,15 +9,16 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from mh_common.auth.roles import Scope
 from mh_common.models import Answer, Conversation
+from mh_common.web.access import NO_CREDENTIAL
 from mh_devtools.stubs.conversations_stub import StubConversations
 from mh_devtools.stubs.obedient_model import ObedientModel
 from mh_devtools.stubs.openai_stub import CHAT, Fault, StubOpenAI
-from mh_devtools.testing.fixtures import MakeConversation, ServeApp, WriteIndex
+from mh_devtools.testing.fixtures import MakeCaller, MakeConversation, ServeApp, WriteIndex
 from mh_devtools.testing.waiting import eventually
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessageParam
-from pydantic import SecretStr
 from rag_api.settings import AnswersSettings, IntegrationSettings, Settings
 
 MODEL = "mental-health"
@@ -363,11 +364,10 @@ async def test_keep_alive_comments_do_not_disturb_the_sdk(
 
 
 async def test_the_key_is_checked_before_the_body_is_read(
-    served: ServeApp, settings: Settings, indexed: list[Conversation]
+    served: ServeApp, required: Settings, make_caller: MakeCaller, indexed: list[Conversation]
 ) -> None:
-    integrations = IntegrationSettings(api_key=SecretStr("open sesame"))
-    with served(settings.model_copy(update={"doors": integrations})) as url:
-        async with sdk(url, "open sesame") as client:
+    with served(required) as url:
+        async with sdk(url, make_caller(Scope.SEARCH, Scope.ANSWERS, Scope.CONVERSATIONS_READ)) as client:
             assert [model.id for model in (await client.models.list()).data] == [MODEL]
             assert (await client.models.retrieve(MODEL)).id == MODEL
             assert (await client.chat.completions.create(model=MODEL, messages=ASKED)).choices
@@ -380,7 +380,7 @@ async def test_the_key_is_checked_before_the_body_is_read(
     assert (refused.value.code, refused.value.type) == ("invalid_api_key", "invalid_request_error")
     assert response.status_code == elsewhere.status_code == 401
     error = {
-        "message": "The API key is missing or wrong. Send the value of DOORS_API_KEY as bearer token.",
+        "message": NO_CREDENTIAL,
         "type": "invalid_request_error",
         "param": None,
         "code": "invalid_api_key",

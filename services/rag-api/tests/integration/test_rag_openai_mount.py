@@ -10,7 +10,6 @@ from mh_common.web.problems import UNEXPECTED_ERROR
 from mh_common.web.request_ids import REQUEST_COMPLETED
 from mh_devtools.testing.exposition import metric_value
 from mh_devtools.testing.fixtures import MakeConversation, RunApp, WriteIndex
-from pydantic import SecretStr
 from rag_api.main import create_app
 from rag_api.settings import IntegrationSettings, Settings
 from structlog.testing import capture_logs
@@ -79,10 +78,10 @@ async def test_an_unexpected_error_uses_openais_format_and_is_logged_once(
     assert [line["event"] for line in logs].count(UNEXPECTED_ERROR) == 1
 
 
-async def test_cors_applies_to_the_mounted_application(running: RunApp, settings: Settings) -> None:
-    integrations = IntegrationSettings(cors_origins=CHAT, api_key=SecretStr("a key"))
+async def test_cors_applies_to_the_mounted_application(running: RunApp, required: Settings) -> None:
+    integrations = IntegrationSettings(cors_origins=CHAT)
     asked = {"Origin": CHAT, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
-    async with running(settings.model_copy(update={"doors": integrations})) as client:
+    async with running(required.model_copy(update={"doors": integrations})) as client:
         preflight = await client.options(STORE, headers=asked)
         refused = await client.post(STORE, json={}, headers={"Origin": CHAT})
     assert preflight.status_code == 200
@@ -102,9 +101,9 @@ def test_the_openapi_document_lists_the_routes_with_their_key(settings: Settings
         "/v1/chat/completions",
         STORE.replace("conversations", "{vector_store_id}"),
     ]
-    for path in routes:
+    for path, scopes in zip(routes, ([], [], ["answers"], ["search"]), strict=True):
         for operation in document["paths"][path].values():
-            assert operation["security"] == [{"HTTPBearer": []}]
+            assert operation["security"] == [{"HTTPBearer": scopes}]
             error = operation["responses"]["default"]["content"]["application/json"]["schema"]
             assert error == {"$ref": "#/components/schemas/ErrorBody"}
     assert "HTTPBearer" in document["components"]["securitySchemes"]

@@ -1,5 +1,7 @@
 """Settings from the environment."""
 
+from pathlib import Path
+
 import pytest
 from mh_common.models import PhiMode
 from mh_common.settings import load_settings
@@ -90,3 +92,48 @@ def test_an_invalid_origin_is_rejected_by_variable_name(monkeypatch: pytest.Monk
 def test_origins(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
     monkeypatch.setenv("DOORS_CORS_ORIGINS", origins)
     assert load_settings(Settings).doors.cors_origins == origins
+
+
+def test_who_gets_in_must_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AUTH_MODE")
+    with pytest.raises(SystemExit, match="AUTH_MODE: must be set"):
+        load_settings(Settings)
+
+
+@pytest.mark.parametrize(
+    ("mode", "host", "starts"),
+    [
+        ("open", "127.0.0.1", True),
+        ("open", "localhost", True),
+        ("open", "0.0.0.0", False),  # noqa: S104 - nothing listens on it
+        ("required", "0.0.0.0", True),  # noqa: S104
+    ],
+)
+def test_nobody_but_this_machine_reaches_an_open_service(
+    monkeypatch: pytest.MonkeyPatch, mode: str, host: str, starts: bool
+) -> None:
+    monkeypatch.setenv("AUTH_MODE", mode)
+    monkeypatch.setenv("WEB_HOST", host)
+    if starts:
+        assert load_settings(Settings).auth.is_open == (mode == "open")
+        return
+    with pytest.raises(SystemExit, match=r"AUTH_MODE=open gives everybody.*AUTH_MODE=required"):
+        load_settings(Settings)
+
+
+@pytest.mark.parametrize("variable", ["DOORS_API_KEY", "DOORS_API_KEY_FILE"])
+def test_the_key_of_former_releases_stops_the_start(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "s3cret")
+    with pytest.raises(SystemExit, match=r"DOORS_API_KEY is no longer used.*AUTH_MODE=required.*API key") as stopped:
+        load_settings(Settings)
+    assert "s3cret" not in str(stopped.value)
+    # What Compose passes on unset is empty.
+    monkeypatch.setenv(variable, "")
+    assert load_settings(Settings).auth.is_open
+
+
+def test_the_key_of_former_releases_is_found_in_the_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("DOORS_API_KEY=s3cret\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="DOORS_API_KEY is no longer used"):
+        load_settings(Settings)

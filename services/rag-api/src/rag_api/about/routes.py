@@ -4,10 +4,12 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 from mh_common.models import About
+from mh_common.web.access import SIGNED_IN
+from mh_common.web.problems import problem_responses
 
 from rag_api.dependencies import State
 
-router = APIRouter(prefix="/api/v1", tags=["about"])
+router = APIRouter(prefix="/api/v1", tags=["about"], dependencies=[SIGNED_IN])
 
 _EXAMPLE: Final[dict[str, Any]] = {
     "version": "0.1.0",
@@ -27,7 +29,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
 @router.get(
     "/about",
     summary="What answers here, and who gets the texts",
-    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}},
+    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}, **problem_responses(401, 503)},
 )
 async def about(state: State) -> About:
     """Return the models in use and the hosts that questions and conversations are sent to, to be shown before asking.

@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 from mh_client import AsyncClient
 from mh_common.models import AnswerLatency, HistoryEntryCreate, HistoryHit, Risk, Usage, Withheld
+from mh_common.web.access import CREDENTIAL
 
 from rag_api.api_calls import record_answer
 
@@ -37,7 +38,7 @@ class RecordedHit:
 
 @dataclass(frozen=True)
 class AnswerRecord:
-    """A complete answer. `user` is the X-User-Id of the request; `filters` are the options of the search."""
+    """A complete answer. `user` is in whose history it belongs; `filters` are the options of the search."""
 
     answer_id: UUID
     user: str | None
@@ -93,14 +94,14 @@ class HistoryRecorder:
 
 
 class RecordQueue:
-    """Passes records to a recorder one by one, in the background.
+    """Passes records to a recorder one by one, in the background, each with the credential of the request it is from.
 
     When the queue is full because the recorder is too slow, new records are dropped and logged.
     """
 
     def __init__(self, recorder: AnswerRecorder) -> None:
         self._recorder = recorder
-        self._waiting: asyncio.Queue[AnswerRecord] = asyncio.Queue(MAX_QUEUED)
+        self._waiting: asyncio.Queue[tuple[AnswerRecord, str | None]] = asyncio.Queue(MAX_QUEUED)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -120,13 +121,15 @@ class RecordQueue:
     def add(self, record: AnswerRecord) -> None:
         """Queue a record. Returns immediately."""
         try:
-            self._waiting.put_nowait(record)
+            self._waiting.put_nowait((record, CREDENTIAL.get()))
         except asyncio.QueueFull:
             log.warning(RECORD_DROPPED, count=1)
 
     async def _deliver(self) -> None:
         while True:
-            record = await self._waiting.get()
+            record, credential = await self._waiting.get()
+            # This task has a context of its own, in which no request is answered.
+            CREDENTIAL.set(credential)
             try:
                 async with asyncio.timeout(TIME_LIMIT):
                     await self._recorder.record(record)

@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Header, Request, Response
-from mh_common.models import ANSWER_EVENTS, USER_ID_PATTERN, Answer, AnswerRequest
+from fastapi import APIRouter, Request, Response
+from mh_common.auth.roles import Scope
+from mh_common.models import ANSWER_EVENTS, Answer, AnswerRequest
+from mh_common.web.access import requires
 from mh_common.web.event_streams import EVENT_STREAM, EventStreamResponse, cancel_on_disconnect, event, problem_event
 from mh_common.web.media_types import negotiate_media_type
 from mh_common.web.problems import problem_responses
@@ -14,26 +16,16 @@ from starlette.requests import ClientDisconnect
 from rag_api.answers.openapi_examples import EXAMPLE, STREAM_EXAMPLE
 from rag_api.answers.pending import PendingAnswer
 from rag_api.answers.service import AnswerService
-from rag_api.dependencies import State
+from rag_api.dependencies import CurrentCaller, State
 from rag_api.problems import problem_of
 
-router = APIRouter(prefix="/api/v1/answers", tags=["answers"])
+router = APIRouter(prefix="/api/v1/answers", tags=["answers"], dependencies=[requires(Scope.ANSWERS)])
 
 JSON: Final = "application/json"
 CLIENT_CLOSED_REQUEST: Final = 499
 """nginx's status for a request whose client closed the connection. Only the access log shows it."""
 
 _EVENT_NAMES: Final = {kind: name for name, kind in ANSWER_EVENTS.items()}
-
-UserId = Annotated[
-    str | None,
-    Header(
-        alias="X-User-Id",
-        pattern=USER_ID_PATTERN,
-        description="The user, as identified by the proxy that authenticated the request; stored with the answer if "
-        "the history is enabled. 1 to 128 ASCII characters, no spaces.",
-    ),
-]
 
 _OK: Final[dict[str, Any]] = {
     "description": "The answer: complete or, with `Accept: text/event-stream`, streamed.",
@@ -48,9 +40,9 @@ _OK: Final[dict[str, Any]] = {
     "",
     summary="Ask how to help a patient",
     response_model=Answer,
-    responses={200: _OK, **problem_responses(400, 406, 422, 502, 503, 504)},
+    responses={200: _OK, **problem_responses(400, 401, 403, 406, 422, 502, 503, 504)},
 )
-async def answer(body: AnswerRequest, request: Request, state: State, user: UserId = None) -> Answer | Response:
+async def answer(body: AnswerRequest, request: Request, state: State, caller: CurrentCaller) -> Answer | Response:
     """Return a suggestion for the counselor, grounded in the `top_k` most similar conversations, cited as [1] [2].
 
     The question and those before it are screened for risk first: from elevated risk on, show `risk_notice` before
@@ -75,6 +67,7 @@ async def answer(body: AnswerRequest, request: Request, state: State, user: User
     `sources`. A notice of risk is in every problem document that follows it, as `risk` and `risk_notice`.
     """
     media_type = negotiate_media_type(request, (JSON, EVENT_STREAM))
+    user = caller.user_id()
     try:
         if media_type == JSON:
             return await cancel_on_disconnect(request, state.answers.answer(body, user))

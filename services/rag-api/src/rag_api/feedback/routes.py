@@ -2,13 +2,15 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Header, Path
-from mh_common.models import USER_ID_HEADER, USER_ID_PATTERN, Feedback, FeedbackCreate, RequestUuid
+from fastapi import APIRouter, Body, Path
+from mh_common.auth.roles import Scope
+from mh_common.models import Feedback, FeedbackCreate, RequestUuid
+from mh_common.web.access import requires
 from mh_common.web.problems import problem_responses
 
-from rag_api.dependencies import State
+from rag_api.dependencies import CurrentCaller, State
 
-router = APIRouter(prefix="/api/v1/answers", tags=["answers"])
+router = APIRouter(prefix="/api/v1/answers", tags=["answers"], dependencies=[requires(Scope.ANSWERS)])
 
 _NEW: Final[dict[str, Any]] = {"rating": "up", "comment": "Just what I needed."}
 _EXAMPLE: Final = {**_NEW, "risk_notice": None, "at": "2026-03-02T09:21:00.480000Z"}
@@ -18,15 +20,6 @@ _EXAMPLES: Final[dict[str, Any]] = {
 }
 
 AnswerId = Annotated[RequestUuid, Path(description="The answer's id.")]
-# Trusted: a proxy in front of the platform authenticates users and overwrites the header.
-User = Annotated[
-    str | None,
-    Header(
-        alias=USER_ID_HEADER,
-        pattern=USER_ID_PATTERN,
-        description="The user, as identified by the authenticating proxy.",
-    ),
-]
 
 
 @router.post(
@@ -34,17 +27,17 @@ User = Annotated[
     summary="Rate an answer or its notice of risk",
     responses={
         200: {"content": {"application/json": {"example": _EXAMPLE}}},
-        **problem_responses(400, 404, 409, 422, 503),
+        **problem_responses(400, 401, 403, 404, 409, 422, 503),
     },
 )
 async def give_feedback(
     answer_id: AnswerId,
     content: Annotated[FeedbackCreate, Body(openapi_examples=_EXAMPLES)],
     state: State,
-    user_id: User = None,
+    caller: CurrentCaller,
 ) -> Feedback:
     """Store feedback on an answer, on its notice of risk, or on both, replacing earlier feedback of the same kind.
 
     404 if the history does not contain the answer, or if it belongs to another user. 409 if the history is disabled.
     """
-    return await state.feedback.set(answer_id, content, user_id)
+    return await state.feedback.set(answer_id, content, caller.user_id())

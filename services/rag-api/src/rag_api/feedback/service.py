@@ -9,7 +9,7 @@ from mh_client import APIStatusError, AsyncClient, ConflictError, MHError, NotFo
 from mh_common import errors
 from mh_common.models import Feedback, FeedbackCreate
 
-from rag_api.api_calls import set_feedback
+from rag_api.api_calls import refusal_of, set_feedback
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +29,7 @@ class FeedbackService:
             NotFoundError: the answer is not in the history, or belongs to another user.
             FeatureDisabledError: the query history is disabled.
             UnavailableError: the conversations API is down.
+            AuthenticationError, PermissionDeniedError: it refuses the caller's credential.
         """
         try:
             return await self._conversations.send(set_feedback(answer_id, content, user_id))
@@ -39,6 +40,8 @@ class FeedbackService:
                 "The query history, which stores feedback, is disabled (HISTORY_ENABLED)."
             ) from error
         except MHError as error:
+            if refusal := refusal_of(error):
+                raise refusal from error
             log.warning(FEEDBACK_FAILED, error=type(error).__name__)
             asked = error.retry_after if isinstance(error, APIStatusError) else None
             message = "The conversations API, which stores feedback, is unavailable."

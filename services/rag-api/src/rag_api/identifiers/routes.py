@@ -3,12 +3,14 @@
 from typing import Any, Final
 
 from fastapi import APIRouter
+from mh_common.auth.roles import Scope
 from mh_common.models import IdentifiersPreview, IdentifiersPreviewRequest
+from mh_common.web.access import requires
 from mh_common.web.problems import problem_responses
 
 from rag_api.dependencies import State
 
-router = APIRouter(prefix="/api/v1/identifiers", tags=["identifiers"])
+router = APIRouter(prefix="/api/v1/identifiers", tags=["identifiers"], dependencies=[requires(Scope.ANSWERS)])
 
 _EXAMPLE: Final[dict[str, Any]] = {
     "text": "Mrs. [PERSON_1] of [PLACE_1] sleeps badly since [DATE_1].",
@@ -25,7 +27,10 @@ _EXAMPLE: Final[dict[str, Any]] = {
 @router.post(
     "/preview",
     summary="Show what would be hidden of a text",
-    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}, **problem_responses(400, 422)},
+    responses={
+        200: {"content": {"application/json": {"example": _EXAMPLE}}},
+        **problem_responses(400, 401, 403, 422, 503),
+    },
 )
 async def preview(body: IdentifiersPreviewRequest, state: State) -> IdentifiersPreview:
     """Return the text with pseudonyms for the identifiers that are recognised, as a language model would get it.

@@ -3,12 +3,14 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Response
+from mh_common.auth.roles import Scope
 from mh_common.models import MAX_ID, DecimalParameter, NumberParameter, SearchRequest, SearchResult
+from mh_common.web.access import requires
 from mh_common.web.problems import problem_responses
 
 from rag_api.dependencies import State
 
-router = APIRouter(prefix="/api/v1", tags=["search"])
+router = APIRouter(prefix="/api/v1", tags=["search"], dependencies=[requires(Scope.SEARCH)])
 
 _EXAMPLE: Final[dict[str, Any]] = {
     "hits": [
@@ -48,7 +50,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
     summary="Search by meaning and keywords",
     responses={
         200: {"content": {"application/json": {"example": _EXAMPLE}}},
-        **problem_responses(400, 422, 503),
+        **problem_responses(400, 401, 403, 422, 503),
     },
 )
 async def search(request: SearchRequest, state: State) -> Response:
@@ -69,7 +71,7 @@ async def search(request: SearchRequest, state: State) -> Response:
     summary="Find similar questions",
     responses={
         200: {"content": {"application/json": {"example": _EXAMPLE}}},
-        **problem_responses(400, 404, 422, 503),
+        **problem_responses(400, 401, 403, 404, 422, 503),
     },
 )
 async def similar(

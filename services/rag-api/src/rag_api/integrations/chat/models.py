@@ -50,7 +50,8 @@ class PlainChatRequest(WireModel):
     model: ModelName | None = Field(default=None, description="Another language model; requires `api_key`.")
     api_key: Annotated[SecretStr, Strict(False), AfterValidator(_validate_api_key)] | None = Field(
         default=None,
-        description="A key for the language model's server, used for this request only, never logged or stored. "
+        description="A key for the language model's server, used for this request only, never logged or stored; not "
+        "the key of this platform, which belongs into the Authorization header. "
         "Answered by quotes if the platform does not take keys of callers.",
     )
 

@@ -7,16 +7,18 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
+from mh_common.auth.roles import Scope
 from mh_common.errors import InvalidRequestError
 from mh_common.models import AnswerDone, AnswerEvent, AnswerRequest, AnswerRisk, AnswerToken, Problem, Source
+from mh_common.web.access import PUBLIC, requires
 from mh_common.web.event_streams import CancellableStreamingResponse, cancel_on_disconnect
 from starlette.requests import ClientDisconnect
 
 from rag_api.answers.generators import GenerationOptions
 from rag_api.answers.language_models import PLATFORM_MODEL, AnswerBackends
-from rag_api.answers.routes import CLIENT_CLOSED_REQUEST, UserId
+from rag_api.answers.routes import CLIENT_CLOSED_REQUEST
 from rag_api.answers.service import AnswerService
-from rag_api.dependencies import AppState, State
+from rag_api.dependencies import AppState, CurrentCaller, State
 from rag_api.integrations.chat.models import ChatError, Health, PlainChatRequest
 from rag_api.integrations.citations import cited_sources, doubts_list, plain_list
 from rag_api.integrations.error_formats import IntegrationRoute, one_line_message
@@ -36,7 +38,7 @@ class ChatRoute(IntegrationRoute):
 router = APIRouter(prefix="/api", tags=["chat"], route_class=ChatRoute)
 
 
-@router.get("/health", summary="Check that the service is running")
+@router.get("/health", summary="Check that the service is running", dependencies=[PUBLIC])
 async def health() -> Health:
     """Return 200 whenever the service is running; `/readyz` says whether its dependencies are available."""
     return Health()
@@ -46,10 +48,11 @@ async def health() -> Health:
     "/chat",
     summary="Ask how to help a patient (plain text)",
     response_class=PlainTextResponse,
-    responses={status: {"model": ChatError} for status in (400, 422, 502, 503, 504)},
+    responses={status: {"model": ChatError} for status in (400, 401, 403, 422, 502, 503, 504)},
+    dependencies=[requires(Scope.ANSWERS)],
 )
 async def chat(
-    body: PlainChatRequest, request: Request, state: State, public_url: PublicUrl, user: UserId = None
+    body: PlainChatRequest, request: Request, state: State, public_url: PublicUrl, caller: CurrentCaller
 ) -> Response:
     """Stream the answer of `/api/v1/answers` as plain text, followed by the sentences to doubt and the sources
     it cites.
@@ -59,6 +62,7 @@ async def chat(
     status; after a later one the text ends with a line that begins with `[Error`. Without a language model the answer
     consists of quotes, and `developer_message` is ignored; if `api_key` cannot be used here, it says so before them.
     """
+    user = caller.user_id()
     backends = _caller_backends(body, state)
     try:
         started = await cancel_on_disconnect(request, _wait_for_first_event(body, user, state.answers, backends))

@@ -3,6 +3,8 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from mh_common.auth.roles import Scope
+from mh_common.web.access import requires
 
 from rag_api.dependencies import State
 from rag_api.integrations.documents import service
@@ -10,10 +12,16 @@ from rag_api.integrations.documents.models import Document, Documents, Documents
 from rag_api.integrations.fastapi_errors import FastAPIErrorRoute, error_detail_responses
 from rag_api.integrations.links import PublicUrl
 
-router = APIRouter(tags=["integrations"], route_class=FastAPIErrorRoute)
+router = APIRouter(
+    tags=["integrations"], route_class=FastAPIErrorRoute, dependencies=[requires(Scope.CONVERSATIONS_READ)]
+)
 
 
-@router.get("/documents", summary="List all conversations (for tools)", responses=error_detail_responses(422, 503))
+@router.get(
+    "/documents",
+    summary="List all conversations (for tools)",
+    responses=error_detail_responses(401, 403, 422, 503),
+)
 async def list_documents(query: Annotated[DocumentsQuery, Query()], state: State, public_url: PublicUrl) -> Documents:
     """Return a page of conversations, like GET /api/v1/conversations, whether they are indexed or not.
 

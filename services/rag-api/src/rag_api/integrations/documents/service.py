@@ -4,8 +4,8 @@ from mh_client import AsyncClient, BadRequestError, MHError
 from mh_common.errors import InvalidRequestError
 from mh_common.models import ConversationPage, FieldProblem
 
+from rag_api.api_calls import to_domain_error
 from rag_api.integrations.documents.models import DocumentsQuery
-from rag_api.search.hydration import to_unavailable_error
 
 
 async def page(conversations: AsyncClient, query: DocumentsQuery) -> ConversationPage:
@@ -14,6 +14,7 @@ async def page(conversations: AsyncClient, query: DocumentsQuery) -> Conversatio
     Raises:
         InvalidRequestError: the cursor is not a next_cursor of an earlier page.
         UnavailableError: the conversations API is down.
+        AuthenticationError, PermissionDeniedError: it refuses the caller's credential.
     """
     try:
         return await conversations.conversations.list(
@@ -24,4 +25,4 @@ async def page(conversations: AsyncClient, query: DocumentsQuery) -> Conversatio
         wrong = FieldProblem(field="cursor", message="must be the unchanged next_cursor of a previous page")
         raise InvalidRequestError("The cursor is invalid.", [wrong]) from error
     except MHError as error:
-        raise to_unavailable_error(error) from error
+        raise to_domain_error(error) from error

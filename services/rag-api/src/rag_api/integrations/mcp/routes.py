@@ -6,22 +6,68 @@ stream would stay open without ever carrying an event (ADR 35).
 
 import asyncio
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from mh_common.errors import AuthenticationError, ForbiddenOriginError
+from mh_common.models import Problem
+from mh_common.web.access import SIGNED_IN
+from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_api.answers.routes import CLIENT_CLOSED_REQUEST
-from rag_api.dependencies import State
-from rag_api.integrations.authentication import bearer_token, is_authorized
+from rag_api.dependencies import CurrentCaller, State
+from rag_api.integrations.error_formats import IntegrationRoute, one_line_message
+from rag_api.integrations.links import public_url_of
+from rag_api.integrations.mcp.metadata import SCOPES, metadata_url
 from rag_api.settings import IntegrationSettings
 
 INVALID_REQUEST: Final = -32600
-"""JSON-RPC error code."""
+INTERNAL_ERROR: Final = -32603
+"""JSON-RPC error codes."""
 
-router = APIRouter(tags=["mcp"])
+CALLER: Final = "mcp_caller"
+"""Key of the `Caller` in a request's state, for the tools."""
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong."""
+
+    code: int
+    message: str
+
+
+class JSONRPCError(BaseModel):
+    """A JSON-RPC error that answers no particular call."""
+
+    jsonrpc: Literal["2.0"] = "2.0"
+    id: None = None
+    error: ErrorDetail
+
+
+class MCPRoute(IntegrationRoute):
+    """A route that returns errors as JSON-RPC errors, and says with a 401 where to read how to get in."""
+
+    @staticmethod
+    def error_body(problem: Problem) -> JSONRPCError:
+        """See `IntegrationRoute.error_body`."""
+        code = INVALID_REQUEST if problem.status < 500 else INTERNAL_ERROR
+        return JSONRPCError(error=ErrorDetail(code=code, message=one_line_message(problem)))
+
+    @classmethod
+    def error_response(cls, request: Request, error: Exception) -> JSONResponse:
+        """See `IntegrationRoute.error_response`."""
+        response = super().error_response(request, error)
+        if isinstance(error, AuthenticationError):
+            metadata = metadata_url(public_url_of(request))
+            scopes = " ".join(SCOPES)
+            response.headers["WWW-Authenticate"] = f'Bearer resource_metadata="{metadata}", scope="{scopes}"'
+        return response
+
+
+router = APIRouter(tags=["mcp"], route_class=MCPRoute, dependencies=[SIGNED_IN])
 
 
 @router.post(
@@ -30,15 +76,21 @@ router = APIRouter(tags=["mcp"])
     response_class=Response,
     responses={
         200: {"description": "A JSON-RPC response, or a stream of events that ends with it."},
-        **{status: {"description": f"{HTTPStatus(status).phrase}, as a JSON-RPC error."} for status in (401, 403)},
+        **{
+            status: {"model": JSONRPCError, "description": f"{HTTPStatus(status).phrase}, as a JSON-RPC error."}
+            for status in (401, 403, 503)
+        },
     },
 )
-async def exchange(request: Request, state: State) -> Response:
+async def exchange(request: Request, state: State, caller: CurrentCaller) -> Response:
     """Serve the tools `search`, `fetch` and `ask` to MCP clients: one JSON-RPC message over streamable HTTP.
 
-    If DOORS_API_KEY is set, it is required as bearer token. There are no sessions and there is no GET.
+    Each tool needs its scope: `search`, `conversations:read` or `answers`. There are no sessions and there is no GET.
     """
-    return _access_error(request, state.integrations) or _Exchange()
+    if not _is_allowed_origin(request, state.integrations):
+        raise ForbiddenOriginError("This origin is not allowed. Add it to DOORS_CORS_ORIGINS.")
+    setattr(request.state, CALLER, caller)
+    return _Exchange()
 
 
 class _Exchange(Response):
@@ -66,16 +118,6 @@ def _load_server() -> ASGIApp:
     return serve_exchange
 
 
-def _access_error(request: Request, settings: IntegrationSettings) -> JSONResponse | None:
-    if not _is_allowed_origin(request, settings):
-        message = "This origin is not allowed. Add it to DOORS_CORS_ORIGINS."
-        return _error(403, message)
-    if not is_authorized(settings.api_key, bearer_token(request)):
-        message = "Send the platform's key: `Authorization: Bearer KEY`."
-        return _error(401, message, {"WWW-Authenticate": "Bearer"})
-    return None
-
-
 def _is_allowed_origin(request: Request, settings: IntegrationSettings) -> bool:
     """Return whether the request comes from no web page, or from one of an allowed origin.
 
@@ -88,9 +130,3 @@ def _is_allowed_origin(request: Request, settings: IntegrationSettings) -> bool:
     own = urlsplit(settings.public_url) if settings.public_url else None
     allowed = settings.origins | ({f"{own.scheme}://{own.netloc}".lower()} if own else set())
     return "*" in allowed or origin in allowed
-
-
-def _error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return a JSON-RPC error that answers no particular call."""
-    error = {"code": INVALID_REQUEST, "message": message}
-    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, status, headers)

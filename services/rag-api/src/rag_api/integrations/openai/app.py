@@ -3,6 +3,7 @@
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from mh_common.web.access import SIGNED_IN
 from mh_common.web.metrics import NO_TELEMETRY
 from starlette.exceptions import HTTPException
 
@@ -18,7 +19,7 @@ router.include_router(rag_api.integrations.openai.model_list.router)
 router.include_router(rag_api.integrations.openai.chat.routes.router)
 router.include_router(rag_api.integrations.openai.vector_stores.routes.router)
 
-_unknown_router = APIRouter(route_class=OpenAIRoute)
+_unknown_router = APIRouter(route_class=OpenAIRoute, dependencies=[SIGNED_IN])
 
 
 @_unknown_router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)

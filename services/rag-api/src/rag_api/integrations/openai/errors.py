@@ -1,22 +1,16 @@
-"""OpenAI's error format, and the route class that returns it and checks the key."""
+"""OpenAI's error format, and the route class that returns it."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from fastapi import Depends, HTTPException, Request, Response
-from fastapi.security import HTTPBearer
+from fastapi import Request
 from fastapi.sse import format_sse_event
 from mh_common.errors import InvalidRequestError, NotFoundError
 from mh_common.models import Problem
 from pydantic import BaseModel
 
-from rag_api.dependencies import state_of
-from rag_api.integrations.authentication import bearer_token, is_authorized
 from rag_api.integrations.error_formats import IntegrationRoute, one_line_message
 from rag_api.problems import problem_of
-
-API_KEY = Depends(HTTPBearer(auto_error=False, description="The value of DOORS_API_KEY, if set."))
-"""Dependency for the OpenAPI document only; `OpenAIRoute` checks the key before the body is read."""
 
 _CODES: Final = {400: "invalid_value", 401: "invalid_api_key"}
 
@@ -59,7 +53,7 @@ def error_body(problem: Problem) -> ErrorBody:
         message=one_line_message(problem),
         type="server_error" if problem.status >= 500 else "invalid_request_error",
         param=members.get("param") or next((fault.field for fault in problem.errors or []), None),
-        code=members.get("code") or _CODES.get(problem.status),
+        code=members.get("code") or ("missing_scope" if "missing_scopes" in members else _CODES.get(problem.status)),
     )
     return ErrorBody(error=detail)
 
@@ -67,7 +61,7 @@ def error_body(problem: Problem) -> ErrorBody:
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` of a route for these error statuses."""
     # "default" keeps FastAPI from documenting its own 422, which is never returned here.
-    answered: tuple[int | str, ...] = (400, 401, *statuses, "default")
+    answered: tuple[int | str, ...] = (400, 401, 403, 503, *statuses, "default")
     return {status: {"model": ErrorBody} for status in answered}
 
 
@@ -78,20 +72,8 @@ def error_event(request: Request, error: Exception) -> bytes:
 
 
 class OpenAIRoute(IntegrationRoute):
-    """A route that checks the key first, and returns errors in OpenAI's format."""
+    """A route that returns errors in OpenAI's format."""
 
     error_body = staticmethod(error_body)
     # OpenAI uses 400 for all invalid bodies.
     statuses: ClassVar[Mapping[int, int]] = {422: 400}
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """See `APIRoute.get_route_handler`."""
-        handle = super().get_route_handler()
-
-        async def handle_with_key(request: Request) -> Response:
-            if not is_authorized(state_of(request).integrations.api_key, bearer_token(request)):
-                wrong_key = "The API key is missing or wrong. Send the value of DOORS_API_KEY as bearer token."
-                return self.error_response(request, HTTPException(401, wrong_key))
-            return await handle(request)
-
-        return handle_with_key

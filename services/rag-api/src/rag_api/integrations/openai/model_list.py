@@ -3,12 +3,13 @@
 from typing import Final, Literal
 
 from fastapi import APIRouter
+from mh_common.web.access import SIGNED_IN
 from pydantic import BaseModel
 
 from rag_api.answers.language_models import PLATFORM_MODEL
-from rag_api.integrations.openai.errors import API_KEY, OpenAIRoute, UnknownResourceError, error_responses
+from rag_api.integrations.openai.errors import OpenAIRoute, UnknownResourceError, error_responses
 
-router = APIRouter(prefix="/models", tags=["openai"], route_class=OpenAIRoute, dependencies=[API_KEY])
+router = APIRouter(prefix="/models", tags=["openai"], route_class=OpenAIRoute, dependencies=[SIGNED_IN])
 
 CREATED: Final = 1_767_225_600
 """1 January 2026, a fixed date: OpenAI's format requires a creation time."""

@@ -3,12 +3,13 @@
 from typing import Literal
 
 from fastapi import APIRouter, Response
+from mh_common.web.access import PUBLIC
 from mh_common.web.health import readiness
 from pydantic import BaseModel, Field
 
 from rag_api.dependencies import State
 
-router = APIRouter(tags=["integrations"])
+router = APIRouter(tags=["integrations"], dependencies=[PUBLIC])
 
 
 class Healthcheck(BaseModel):

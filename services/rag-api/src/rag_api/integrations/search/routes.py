@@ -3,14 +3,16 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from mh_common.auth.roles import Scope
 from mh_common.models import SearchResult
+from mh_common.web.access import requires
 
 from rag_api.dependencies import State
 from rag_api.integrations.fastapi_errors import FastAPIErrorRoute, error_detail_responses
 from rag_api.integrations.links import PublicUrl
 from rag_api.integrations.search.models import FoundConversation, FoundSource, PlainSearch, Results, ResultsAsText
 
-router = APIRouter(tags=["integrations"], route_class=FastAPIErrorRoute)
+router = APIRouter(tags=["integrations"], route_class=FastAPIErrorRoute, dependencies=[requires(Scope.SEARCH)])
 
 
 async def _found(body: PlainSearch, state: State) -> SearchResult:
@@ -24,7 +26,7 @@ def _conversations(found: SearchResult, public_url: str) -> list[FoundConversati
     return [FoundConversation.of(hit, public_url) for hit in found.hits]
 
 
-@router.post("/search", summary="Search (for tools)", responses=error_detail_responses(422, 503))
+@router.post("/search", summary="Search (for tools)", responses=error_detail_responses(401, 403, 422, 503))
 async def search(found: Found, public_url: PublicUrl) -> Results:
     """Return the best matching conversations, one for each distinct question, like /api/v1/search.
 
@@ -34,7 +36,9 @@ async def search(found: Found, public_url: PublicUrl) -> Results:
     return Results(results=results, total_results=len(results), risk=found.risk, risk_notice=found.risk_notice)
 
 
-@router.post("/search-simple", summary="Search (as text for a prompt)", responses=error_detail_responses(422, 503))
+@router.post(
+    "/search-simple", summary="Search (as text for a prompt)", responses=error_detail_responses(401, 403, 422, 503)
+)
 async def search_simple(found: Found, public_url: PublicUrl) -> ResultsAsText:
     """Return the results of /search as one text, and the source of each result."""
     results = _conversations(found, public_url)

@@ -1,16 +1,16 @@
 """POST /v1/chat/completions."""
 
-import re
 from collections.abc import Awaitable
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from mh_common.models import USER_ID_PATTERN
+from mh_common.auth.roles import Scope
+from mh_common.web.access import requires
 from mh_common.web.event_streams import EVENT_STREAM, EventStreamResponse, cancel_on_disconnect
 from starlette.requests import ClientDisconnect
 
-from rag_api.answers.routes import CLIENT_CLOSED_REQUEST, UserId
-from rag_api.dependencies import AppState, State
+from rag_api.answers.routes import CLIENT_CLOSED_REQUEST
+from rag_api.dependencies import AppState, CurrentCaller, State
 from rag_api.integrations.links import PublicUrl
 from rag_api.integrations.openai.chat.background_prompts import find_background_prompt
 from rag_api.integrations.openai.chat.conversation import answer_request, generation_options
@@ -23,13 +23,13 @@ from rag_api.integrations.openai.chat.replies import (
     to_completion,
     to_events,
 )
-from rag_api.integrations.openai.errors import API_KEY, OpenAIRoute, error_responses
+from rag_api.integrations.openai.errors import OpenAIRoute, error_responses
 from rag_api.integrations.openai.model_list import check_model
 
-router = APIRouter(route_class=OpenAIRoute, tags=["openai"], dependencies=[API_KEY])
+router = APIRouter(route_class=OpenAIRoute, tags=["openai"], dependencies=[requires(Scope.ANSWERS)])
 
 OPEN_WEBUI_USER: Final = "X-OpenWebUI-User-Id"
-"""Header that Open WebUI sends if it is configured to forward user information."""
+"""Header that Open WebUI sends if it is configured to forward user information; counts where there are no accounts."""
 
 _OK: Final = {
     "description": "The answer: complete or, with `stream`, in chunks.",
@@ -41,10 +41,10 @@ _OK: Final = {
     "/chat/completions",
     summary="Ask how to help a patient (chat completions)",
     response_model=ChatCompletion,
-    responses={200: _OK, **error_responses(404, 502, 503, 504)},
+    responses={200: _OK, **error_responses(404, 502, 504)},
 )
 async def complete(
-    body: ChatRequest, request: Request, state: State, public_url: PublicUrl, user: UserId = None
+    body: ChatRequest, request: Request, state: State, public_url: PublicUrl, caller: CurrentCaller
 ) -> Response | ChatCompletion:
     """Return the answer of `/api/v1/answers`, with the cited conversations as annotations.
 
@@ -59,7 +59,8 @@ async def complete(
     check_model(body.model)
     include_usage = bool(body.stream_options and body.stream_options.include_usage)
     options = ReplyOptions(public_url, body.source_list, include_usage)
-    pending = _prepare_reply(state, body, user or _fallback_user(request, body))
+    user = caller.user_id(request.headers.get(OPEN_WEBUI_USER), body.user)
+    pending = _prepare_reply(state, body, user)
     try:
         if not body.stream:
             return await cancel_on_disconnect(request, _to_completion(pending, options))
@@ -67,12 +68,6 @@ async def complete(
     except ClientDisconnect:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     return EventStreamResponse(to_events(request, reply, options), state.heartbeat)
-
-
-def _fallback_user(request: Request, body: ChatRequest) -> str | None:
-    """Return the user if X-User-Id is not sent; names that are not valid in that header are ignored."""
-    name = request.headers.get(OPEN_WEBUI_USER) or body.user or ""
-    return name if re.fullmatch(USER_ID_PATTERN, name) else None
 
 
 async def _prepare_reply(state: AppState, body: ChatRequest, user: str | None) -> Reply:

@@ -5,12 +5,14 @@ from typing import Final
 
 from fastapi import APIRouter
 from mh_common import vector_index as fields
+from mh_common.auth.roles import Scope
 from mh_common.models import ConversationMetadata, SearchHit, SearchRequest
+from mh_common.web.access import requires
 from mh_common.wording import join_names
 
 from rag_api.dependencies import State
 from rag_api.integrations.links import PublicUrl, conversation_link
-from rag_api.integrations.openai.errors import API_KEY, OpenAIRoute, UnknownResourceError, error_responses
+from rag_api.integrations.openai.errors import OpenAIRoute, UnknownResourceError, error_responses
 from rag_api.integrations.openai.vector_stores.filters import to_condition
 from rag_api.integrations.openai.vector_stores.models import (
     KEYS,
@@ -24,7 +26,7 @@ from rag_api.safety.screening import screened_beside
 from rag_api.search.filters import And, Condition
 from rag_api.search.service import SearchService
 
-router = APIRouter(route_class=OpenAIRoute, tags=["openai"], dependencies=[API_KEY])
+router = APIRouter(route_class=OpenAIRoute, tags=["openai"], dependencies=[requires(Scope.SEARCH)])
 
 VECTOR_STORE_ID: Final = "conversations"
 
@@ -45,7 +47,7 @@ Return the best matching conversations, one for each distinct question, like `/a
     "/vector_stores/{vector_store_id}/search",
     summary="Search the conversations (vector store search)",
     description=DESCRIPTION,
-    responses=error_responses(404, 503),
+    responses=error_responses(404),
 )
 async def search(
     vector_store_id: str, body: StoreSearchRequest, state: State, public_url: PublicUrl
