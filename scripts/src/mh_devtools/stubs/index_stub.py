@@ -23,12 +23,13 @@ from mh_common.models import (
     UnitVersions,
 )
 from mh_common.units import CONVERSATION, UnitKey, conversation_unit
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from mh_devtools.stubs.conversations_stub import CREATED, StubConversations
-from mh_devtools.stubs.server import json_response
+from mh_devtools.stubs.server import json_response, problem_response
 from mh_devtools.testing.runs import queued_run
 
 
@@ -43,6 +44,8 @@ class StubIndex(StubConversations):
         after_versions: called after a page of versions is copied and before it is returned.
         claims: run id and owner of every claim, in order; `on_claim` is called after each.
         owners: the holder of each run and the end of its lease (monotonic clock, seconds), by run id.
+        service_key: the key without which every request is answered 401; None: none is needed.
+        unsigned: how many requests came without it.
     """
 
     def __init__(self) -> None:
@@ -56,7 +59,10 @@ class StubIndex(StubConversations):
         self.claims: list[tuple[int, str]] = []
         self.on_claim: Callable[[], object] = lambda: None
         self.owners: dict[int, tuple[str, float]] = {}
+        self.service_key: str | None = None
+        self.unsigned = 0
         self._queued_at: dict[UnitKey, datetime] = {}
+        self.app.add_middleware(BaseHTTPMiddleware, dispatch=self._check_key)
         self.app.router.routes += [
             Route(f"{INTERNAL_INDEX}/versions", self._versions, methods=["GET"]),
             Route(f"{INTERNAL_INDEX}/queue", self._queue, methods=["POST"]),
@@ -79,6 +85,12 @@ class StubIndex(StubConversations):
     def set_pending_for(self, key: int, age: timedelta) -> None:
         """Pretend that the row was queued that long ago."""
         self._queued_at[conversation_unit(key)] = datetime.now(UTC) - age
+
+    async def _check_key(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        if self.service_key is None or request.headers.get("Authorization") == f"Bearer {self.service_key}":
+            return await call_next(request)
+        self.unsigned += 1
+        return problem_response(401, headers={"WWW-Authenticate": "Bearer"})
 
     def _versions(self, request: Request) -> Response:
         kind = request.query_params["kind"]

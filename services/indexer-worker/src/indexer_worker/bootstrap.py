@@ -5,15 +5,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
-import httpx
-from mh_client import AsyncClient
 from mh_common.embeddings import Embedder, make_embedder
 from mh_common.embeddings.disk_vectors import DiskVectors
 from mh_common.milvus import make_client
-from mh_common.tracing import inject_trace_headers
 from pymilvus import AsyncMilvusClient
 
-from indexer_worker.api_calls import ConversationsAPI
+from indexer_worker.api_calls import ConversationsAPI, connected_api
 from indexer_worker.indexing.screening import Screening, make_screening
 from indexer_worker.indexing.service import IndexService
 from indexer_worker.indexing.sources.conversations import ConversationSource
@@ -77,9 +74,7 @@ async def build_services(settings: Settings, stack: AsyncExitStack, kinds: Seque
     timeout = settings.milvus.timeout
     milvus = make_client(settings.milvus.uri, settings.milvus.token, timeout)
     stack.push_async_callback(milvus.close)
-    http = await stack.enter_async_context(httpx.AsyncClient(event_hooks={"request": [inject_trace_headers]}))
-    client = AsyncClient(settings.conversations.url, timeout=settings.conversations.timeout, http_client=http)
-    api = ConversationsAPI(client)
+    api = await stack.enter_async_context(connected_api(settings.conversations, settings.mh))
     queue = JobQueue(settings.redis)
     stack.callback(queue.close)
     services = {kind.layout.kind: _build_kind(kind, api, embedder, screening, milvus, timeout) for kind in kinds}

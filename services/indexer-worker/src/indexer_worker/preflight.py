@@ -3,6 +3,7 @@
 They run in a process of their own, because the libraries they load (gRPC, onnxruntime) must not be in one that forks.
 """
 
+import asyncio
 import sys
 from contextlib import closing
 
@@ -29,7 +30,8 @@ async def wait_until_usable(settings: Settings, *, beat: bool) -> None:
 def run_checks(settings: Settings, *, beat: bool) -> None:
     """End the process with one line on standard error if an operator has to act first.
 
-    A collection with another embedding model does not prevent the start: only a running worker can rebuild it.
+    A collection with another embedding model does not prevent the start: only a running worker can rebuild it. A key
+    that the conversations API refuses does not either: jobs wait until both have the same one.
     """
     run_or_exit(wait_until_usable(settings, beat=beat))
     if beat:
@@ -41,10 +43,26 @@ def run_checks(settings: Settings, *, beat: bool) -> None:
                 print(f"The indexer worker starts. {plan.note}.", file=sys.stderr)
             runtime.prepare()
         except (VectorStoreError, IndexMismatchError) as error:
-            print(f"The indexer worker starts, but its jobs will be postponed: {error}.", file=sys.stderr)
+            _say_postponed(error)
         except (EmbedderError, ValueError) as error:
             print(f"The indexer worker cannot start. {error}", file=sys.stderr)
             sys.exit(1)
+    if settings.startup.timeout:
+        _check_key(settings)
+
+
+def _check_key(settings: Settings) -> None:
+    # Imported late: the process that forks needs no client.
+    from indexer_worker.api_calls import ServiceKeyRefusedError, check_key
+
+    try:
+        asyncio.run(check_key(settings.conversations, settings.mh))
+    except ServiceKeyRefusedError as error:
+        _say_postponed(error)
+
+
+def _say_postponed(error: Exception) -> None:
+    print(f"The indexer worker starts, but its jobs will be postponed: {error}.", file=sys.stderr)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Annotated, Self
 
+from mh_common.access_settings import ServiceKeySettings
 from mh_common.embeddings import EmbeddingSettings, OpenAISettings
 from mh_common.metrics import FOLDER_VARIABLE
 from mh_common.settings import (
@@ -136,6 +137,7 @@ class Settings(ServiceSettings):
     redis: RedisSettings = Field(default_factory=RedisSettings)
     milvus: MilvusSettings = Field(default_factory=MilvusSettings)
     conversations: ConversationsSettings = Field(default_factory=ConversationsSettings)
+    mh: ServiceKeySettings = Field(default_factory=ServiceKeySettings)
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
     openai: OpenAISettings = Field(default_factory=OpenAISettings)
     safety: SafetySettings = Field(default_factory=SafetySettings)

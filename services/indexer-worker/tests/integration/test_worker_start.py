@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from mh_common.auth.tokens import TokenKind, make_token
 from mh_common.jobs import INDEX_QUEUE, IndexJob
 from mh_common.models import IndexStatus
 from mh_devtools import servers
@@ -42,6 +43,35 @@ def test_a_milvus_that_is_away_at_a_start_that_does_not_look_is_waited_for(
         milvus.stop()
 
 
+def test_a_worker_whose_key_is_refused_says_so_and_its_jobs_wait_until_it_is_accepted(
+    start_worker: servers.StartProcess, redis_url: str, conversations: StubIndex, tmp_path: Path
+) -> None:
+    conversations.service_key = make_token(TokenKind.SERVICE_KEY)
+    conversations.put(1, "text")
+    key, file = make_token(TokenKind.SERVICE_KEY), tmp_path / "key"
+    file.write_text(f"{key}\n")
+    worker = start_worker(MH_SERVICE_KEY_FILE=str(file))
+    app = Celery("sender", broker=redis_url, set_as_current=False)
+    app.send_task(IndexJob.CREATED.value, kwargs={"ids": 1}, queue=INDEX_QUEUE)
+    app.close()
+    wait_until(lambda: "index_job_postponed" in worker.log.read_text())
+    assert conversations.reads == []
+
+    conversations.service_key = key
+    wait_until(lambda: conversations.outcomes)
+
+    assert conversations.outcomes[0].status is IndexStatus.INDEXED
+    log = worker.log.read_text()
+    refused = (
+        "The conversations API refuses this worker's key; set MH_SERVICE_KEY, or MH_SERVICE_KEY_FILE, to the same key"
+    )
+    assert f"The indexer worker starts, but its jobs will be postponed: {refused}" in log
+    [postponed, *_] = [line for line in log.splitlines() if "index_job_postponed" in line]
+    assert refused in postponed
+    assert key not in log
+    assert "Traceback" not in log
+
+
 def test_a_mismatched_collection_postpones_jobs_and_says_what_to_do(
     environment: dict[str, str], start_worker: servers.StartProcess, conversations: StubIndex, redis_url: str
 ) -> None:
@@ -74,6 +104,7 @@ def test_a_mismatched_collection_postpones_jobs_and_says_what_to_do(
     [
         ({"WORKER_TIME_LIMIT": "-1"}, "Invalid settings. WORKER_TIME_LIMIT: "),
         ({"METRICS_PORT": "9100"}, "Invalid settings. METRICS: METRICS_PORT needs PROMETHEUS_"),
+        ({"MH_SERVICE_KEY": "mh_svc_short"}, "Invalid settings. MH_SERVICE_KEY: must be a whole service key"),
         ({"EMBEDDING_DIMENSION": ""}, "The indexer worker cannot start. Set EMBEDDING_DIMENSION"),
         (
             {"EMBEDDING_BASE_URL": "http://tei.example/v1"},

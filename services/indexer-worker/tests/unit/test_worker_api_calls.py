@@ -1,15 +1,17 @@
 """What the worker sends to the conversations API, and what it makes of the answers."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 import respx
-from indexer_worker.api_calls import ConversationsAPI
+from indexer_worker.api_calls import ConversationsAPI, ServiceKeyRefusedError, check_key, connected_api
 from mh_client import AsyncClient, ConflictError
+from mh_common.access_settings import ServiceKeySettings
+from mh_common.auth.tokens import TokenKind, make_token
 from mh_common.models import (
     CurrentVersion,
     IndexOutcome,
@@ -24,7 +26,9 @@ from mh_common.models import (
     UnitVersion,
     UnitVersions,
 )
+from mh_common.settings import ConversationsSettings
 from mh_common.units import UnitKey, conversation_unit
+from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.testing.responses import model_response
 from mh_devtools.testing.runs import queued_run
 
@@ -105,3 +109,57 @@ async def test_differences_are_queued(api: ConversationsAPI) -> None:
             {"kind": "note", "source_id": 9, "ordinal": 2},
         ]
     }
+
+
+@pytest.fixture
+def guarded() -> Iterator[StubIndex]:
+    """An API that needs a service key."""
+    with StubIndex.running() as stub:
+        assert isinstance(stub, StubIndex)
+        stub.service_key = make_token(TokenKind.SERVICE_KEY)
+        stub.add_run()
+        yield stub
+
+
+def keyed(key: str | None) -> ServiceKeySettings:
+    return ServiceKeySettings.model_validate({"service_key": key})
+
+
+async def test_every_call_carries_the_service_key(guarded: StubIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of whoever starts the worker by hand: it is not the worker's.
+    monkeypatch.setenv("MH_API_KEY", make_token(TokenKind.API_KEY))
+    guarded.put(7, "text")
+    report = IndexReport(
+        outcomes=[IndexOutcome(**conversation_unit(7)._asdict(), version=1, status=IndexStatus.INDEXED)]
+    )
+    settings = ConversationsSettings(url=guarded.base_url)
+
+    async with connected_api(settings, keyed(guarded.service_key)) as api:
+        assert [row.id for row in await api.rows([7])] == [7]
+        assert await api.queue([conversation_unit(7)]) == 1
+        assert [one.source_id for one in (await api.versions(conversation_unit(0), limit=5)).items] == [7]
+        await api.report(report)
+        run = await api.add_run(IndexRunKind.RECONCILE)
+        await api.claim_run(run.id, "w1")
+        await api.report_run(run.id, IndexRunProgress(owner="w1", status=IndexRunStatus.DONE))
+
+    assert guarded.unsigned == 0
+
+
+@pytest.mark.parametrize("key", [None, make_token(TokenKind.SERVICE_KEY)], ids=["none", "another"])
+async def test_a_refused_key_is_named_with_what_to_set(guarded: StubIndex, key: str | None) -> None:
+    settings = ConversationsSettings(url=guarded.base_url)
+    with pytest.raises(ServiceKeyRefusedError, match=r"set MH_SERVICE_KEY, .* \(401: ") as refused:
+        await check_key(settings, keyed(key))
+    assert str(key) not in str(refused.value)
+    async with connected_api(settings, keyed(key)) as api:
+        for call in (api.rows([1]), api.queue([conversation_unit(1)]), api.add_run(IndexRunKind.REBUILD)):
+            with pytest.raises(ServiceKeyRefusedError):
+                await call
+
+
+async def test_an_api_that_does_not_answer_yet_says_nothing_of_the_key(guarded: StubIndex) -> None:
+    guarded.statuses = [503]
+    await check_key(ConversationsSettings(url=guarded.base_url), keyed(guarded.service_key))
+    assert guarded.statuses == []
+    await check_key(ConversationsSettings(url="http://127.0.0.1:9"), keyed(guarded.service_key))
