@@ -215,6 +215,9 @@ def test_services_refuse_empty_secrets_and_rag_api_asks_no_model_without_a_key()
             "indexer-worker",
         }
         assert configs["rag-api"].get("ANSWERS_MODE") == mode
+        modes = {name: data.get("AUTH_MODE") for name, data in configs.items()}
+        assert {name for name, found in modes.items() if found} == {"conversations-api", "rag-api"}
+        assert modes["conversations-api"] == modes["rag-api"] == "required"
 
 
 def test_secrets_come_from_the_named_ones_and_reach_only_who_needs_them(objects: list[Object]) -> None:
@@ -228,12 +231,13 @@ def test_secrets_come_from_the_named_ones_and_reach_only_who_needs_them(objects:
         for name, pod in pods(objects).items()
     }
     openai = {"openai"} if any("openai" in names for names in given.values()) else set()
+    optional = {"first-administrator"} if openai else set()
     assert {name: names for name, names in given.items() if name != "flower"} == {
-        "conversations-api": {"mysql", "redis"},
+        "conversations-api": {"mysql", "redis", "service-key"} | optional,
         "migration": {"mysql", "redis"},
-        "indexer-worker": {"redis", "milvus"} | openai,
+        "indexer-worker": {"redis", "milvus", "service-key"} | openai,
         "indexer-beat": {"redis"},
-        "rag-api": {"milvus"} | openai | ({"search-cache", "doors"} if openai else set()),
+        "rag-api": {"milvus"} | openai | ({"search-cache"} if openai else set()),
         "gateway": set(),
     }
 
@@ -294,6 +298,8 @@ def test_one_value_gives_worker_and_rag_api_the_larger_model(tmp_path: Path) -> 
     [
         ("secrets: {database: {existingSecret: ''}}", "Set secrets.database.existingSecret"),
         ("secrets: {redis: {existingSecret: ''}}", "Set secrets.redis.existingSecret"),
+        ("secrets: {serviceKey: {existingSecret: ''}}", "Set secrets.serviceKey.existingSecret"),
+        ("config: {MH_SERVICE_KEY: hush}", "invalid propertyName 'MH_SERVICE_KEY'"),
         ("index: {config: {MILVUS_URI: ''}}", "Set index.config.MILVUS_URI"),
         ("conversationsApi: {config: {DATABASE_URL: ''}}", "Set conversationsApi.config.DATABASE_URL"),
         ("gatway: {replicas: 3}", "additional properties 'gatway' not allowed"),

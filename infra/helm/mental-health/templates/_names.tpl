@@ -34,11 +34,13 @@ http://{{ include "mh.name" (list . "conversations-api") }}:8000
 {{- $database := required "Set conversationsApi.config.DATABASE_URL to mysql+aiomysql://HOST:3306/DATABASE." $values.conversationsApi.config.DATABASE_URL -}}
 {{- /* Services refuse to start with an empty secret. Beat is exempt: it gets only the Redis secret. */ -}}
 {{- $production := dict "ENVIRONMENT" "production" -}}
+{{- /* Pods listen on all addresses, where the services do not start without access control. */ -}}
+{{- $access := dict "AUTH_MODE" "required" -}}
 {{- $answers := ternary (dict) (dict "ANSWERS_MODE" "quotes") (not (empty $values.secrets.openai.existingSecret)) -}}
 {{- $model := ternary (dict "EMBEDDING_PROVIDER" "local" "EMBEDDING_MODEL" "all-mpnet-base-v2") (dict) $values.index.qualityModel -}}
 {{- $own := dict
-  "conversations-api" (list $values.conversationsApi.config $production)
-  "rag-api" (list $model $values.ragApi.config $values.index.config $url $answers $production)
+  "conversations-api" (list $values.conversationsApi.config $access $production)
+  "rag-api" (list $model $values.ragApi.config $values.index.config $url $answers $access $production)
   "indexer-worker" (list $model $values.indexerWorker.config $values.index.config $url $production)
   "indexer-beat" (list $model $values.indexerWorker.config $values.index.config $url)
 -}}
@@ -55,7 +57,7 @@ http://{{ include "mh.name" (list . "conversations-api") }}:8000
 {{- range $name := rest . }}
 {{- $secret := index $root.Values.secrets $name }}
 {{- $missing := printf "Set secrets.%s.existingSecret to the Secret that contains %s; the chart does not create it." $name (keys $secret.variables | sortAlpha | join " and ") }}
-{{- if or $secret.existingSecret (not (has $name (list "openai" "searchCache" "doors"))) }}
+{{- if or $secret.existingSecret (not (has $name (list "openai" "searchCache" "firstAdministrator"))) }}
 {{- range $variable, $key := $secret.variables }}
 - name: {{ $variable }}
   valueFrom:
