@@ -13,10 +13,15 @@ from mh_client import Client, MHError
 from rich.panel import Panel
 from rich.text import Text
 
-from mh_devtools import servers
+from mh_devtools import access, servers
 from mh_devtools.embedded.data import console, import_data, sync_or_rebuild_index, wait_until_searchable
 from mh_devtools.embedded.interrupts import Interrupts
-from mh_devtools.embedded.local_stack import Stack, exclusive_lock, port_from_environment
+from mh_devtools.embedded.local_stack import (
+    Stack,
+    auth_mode_from_environment,
+    exclusive_lock,
+    port_from_environment,
+)
 from mh_devtools.paths import ROOT
 from mh_devtools.set_up import quality_model
 
@@ -37,14 +42,18 @@ def ask(client: Client) -> None:
         )
 
 
-def print_addresses(url: str) -> None:
-    """Print the URLs and a sample command."""
-    lines = (
+def print_addresses(stack: Stack) -> None:
+    """Print the URLs, a sample command and, if an administrator must be made first, with which token."""
+    url = stack.url
+    key = f"{access.API_KEY}=$(cat {stack.api_key_file}) " if stack.api_key else ""
+    lines = [
         f"\nServing at {url}  (Ctrl-C stops everything)",
         f"  documentation  {url}/docs",
         f"  conversations  {url}/api/v1/conversations?limit=5",
-        f"  ask            .venv/bin/mh --url {url} ask 'How do I help with panic attacks?'",
-    )
+        f"  ask            {key}.venv/bin/mh --url {url} ask 'How do I help with panic attacks?'",
+    ]
+    if stack.setup_token:
+        lines.append(f"  administrator  {access.set_up_command(url, stack.setup_token)}")
     for line in lines:
         console.print(line, soft_wrap=True)
 
@@ -52,18 +61,18 @@ def print_addresses(url: str) -> None:
 def serve(var: Path, interrupts: Interrupts, *, demo: bool) -> None:
     """Run the stack until it is interrupted or, with `demo`, until the sample question is answered."""
     with exclusive_lock(var), ExitStack() as cleanup:
-        stack = Stack(var, port_from_environment(), interrupts)
+        stack = Stack(var, port_from_environment(), interrupts, auth_mode_from_environment())
         cleanup.callback(stack.stop)
         with console.status("Starting Redis, Milvus Lite, the APIs and the worker"):
             stack.start()
-        with Client(stack.url, timeout=60) as client:
+        with Client(stack.url, api_key=stack.api_key, timeout=60) as client:
             sync_or_rebuild_index(stack, client)
             import_data(stack, client)
             wait_until_searchable(stack, client)
             ask(client)
         if demo:
             return
-        print_addresses(stack.url)
+        print_addresses(stack)
         while True:
             stack.check()
             time.sleep(0.5)

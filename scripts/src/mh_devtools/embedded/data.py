@@ -8,7 +8,7 @@ import time
 from mh_client import Client, IndexRunStatus, IndexStatus
 from rich.console import Console
 
-from mh_devtools import servers
+from mh_devtools import access, servers
 from mh_devtools.embedded.local_stack import Stack
 from mh_devtools.paths import SAMPLE
 
@@ -26,7 +26,8 @@ def import_data(stack: Stack, client: Client) -> None:
     command = [sys.executable, "-m", "mh_client.cli", "--url", stack.url, "import", dataset, "--wait", *again]
     # Keep the journals with the data, by name: the port may differ next time.
     command += ["--state-dir", str(stack.var / "imports"), "--platform", "embedded"]
-    code = subprocess.run(command, check=False).returncode
+    env = os.environ | ({access.API_KEY: stack.api_key} if stack.api_key else {})
+    code = subprocess.run(command, env=env, check=False).returncode
     stack.check()
     # Code 1: imported, except for rejected rows, which the importer has reported.
     if code not in (0, 1):

@@ -9,10 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from mh_common.auth.roles import Role
 
-from mh_devtools import servers
+from mh_devtools import access, servers
 from mh_devtools.embedded.interrupts import Interrupts
 from mh_devtools.paths import DATABASE_SERVICE
+
+USERNAME = "make-run"
+"""The service account whose key imports the data and asks the sample question."""
 
 
 @contextmanager
@@ -41,11 +45,28 @@ def port_from_environment() -> int:
     return int(text)
 
 
-class Stack:
-    """The running processes, in the order in which they were started."""
+def auth_mode_from_environment() -> str:
+    """Return AUTH_MODE, or open: only this machine reaches the platform. Raises ServerError if it is invalid."""
+    mode = os.environ.get("AUTH_MODE") or access.OPEN
+    if mode not in access.MODES:
+        raise servers.ServerError(f"AUTH_MODE must be {' or '.join(access.MODES)}, not {mode!r}.")
+    return mode
 
-    def __init__(self, var: Path, port: int, interrupts: Interrupts) -> None:
+
+class Stack:
+    """The running processes, in the order in which they were started.
+
+    Attributes:
+        api_key: an administrator's, once started with `auth_mode` required; kept in `api_key_file`. Else None.
+        setup_token: for making the first administrator; None if there is one, or no accounts.
+    """
+
+    def __init__(self, var: Path, port: int, interrupts: Interrupts, auth_mode: str = access.OPEN) -> None:
         self.var = var
+        self.api_key: str | None = None
+        self.setup_token: str | None = None
+        self.api_key_file = var / "api-key"
+        self._auth_mode = auth_mode
         self._interrupts = interrupts
         self.url = f"http://127.0.0.1:{port}"
         self._port = port
@@ -63,14 +84,27 @@ class Stack:
         self._start("APIs", env, "-m", "mh_devtools.embedded.local_gateway", str(self._port), str(services_port))
         servers.wait_until(self._running[-1], self._ready, timeout=60)
         self.check()
+        if self._auth_mode == access.REQUIRED:
+            self._use_access(env)
+
+    def _use_access(self, env: Mapping[str, str]) -> None:
+        key = access.api_key(self.api_key_file, self.url, lambda: access.add_key(USERNAME, Role.ADMIN, env))
+        self.api_key, self.setup_token = key, access.setup_token(self._setup_token_file, self.url, key)
+
+    @property
+    def _setup_token_file(self) -> Path:
+        return self.var / "setup-token"
 
     def _environment(self, redis_port: int, milvus_port: int, services_port: int) -> dict[str, str]:
+        # The processes act for whoever sends a request, not for who started them.
+        own = {name: value for name, value in os.environ.items() if name != access.API_KEY}
         return {
             # The local model by default, not "auto": the first start must not need a key, and adding one later must
             # not switch the model, since an index cannot be searched with another.
             "EMBEDDING_PROVIDER": "local",
             "EMBEDDING_THREADS": servers.WORKER_THREADS,
-            **os.environ,
+            **own,
+            **self._access(),
             "PYTHONUNBUFFERED": "1",
             "WORKER_EMBEDDING_CACHE": str(self.var / "embeddings.sqlite"),
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.var / 'legacy_development.db'}",
@@ -80,6 +114,13 @@ class Stack:
             "CONVERSATIONS_URL": f"http://127.0.0.1:{services_port}",
             "RECONCILE_SCHEDULE_FILE": str(self.var / "beat"),
         }
+
+    def _access(self) -> dict[str, str]:
+        mode = {"AUTH_MODE": self._auth_mode}
+        if self._auth_mode == access.OPEN:
+            return mode
+        key = access.service_key(self.var / "service-key")
+        return {**mode, "MH_SERVICE_KEY": key, "AUTH_SETUP_TOKEN_FILE": str(self._setup_token_file)}
 
     def _start(self, name: str, env: Mapping[str, str], *arguments: str) -> None:
         log = self.var / "log" / f"{name.lower().replace(' ', '-')}.log"

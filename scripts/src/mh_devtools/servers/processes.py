@@ -119,8 +119,12 @@ def start(
     env: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Running:
-    """Start a process in its own group, with its output in `log`, in `folder` or the current folder."""
+    """Start a process in its own group, with its output in `log`, in `folder` or the current folder.
+
+    Only the owner can read the log: conversations-api may print a setup token.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
+    log.touch(mode=0o600)
     with log.open("ab") as output:
         process = subprocess.Popen(
             [str(part) for part in command],
