@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from mh_devtools import servers
+from mh_devtools import access, servers
 from mh_devtools.embedded.interrupts import Interrupts
 from mh_devtools.embedded.local_stack import exclusive_lock
 from mh_devtools.paths import ROOT
@@ -45,8 +45,11 @@ def run(var: Path) -> None:
         parts = Parts(var, given)
         supervisor.note(pid=os.getpid(), url=parts.url, ports=parts.ports, ready=False)
         start(parts, supervisor)
+        key = parts.api_key()
         supervisor.note(ready=True)
         print_addresses(parts, given)
+        if key:
+            print_access(parts, key)
         supervisor.watch()
 
 
@@ -72,6 +75,13 @@ def print_addresses(parts: Parts, given: Mapping[str, str]) -> None:
     say(f"  index            {milvus}")
     say("  examples         make smoke")
     say("  new processes    make rolling-restart")
+
+
+def print_access(parts: Parts, key: str) -> None:
+    """Print where an API key is and, if an administrator must be made first, with which token."""
+    say(f"  key of an administrator, for programs on this machine: export {access.API_KEY}=$(cat {parts.api_key_file})")
+    if token := parts.setup_token(key):
+        say(f"  the first administrator: {access.set_up_command(parts.url, token)}")
 
 
 def restart(var: Path) -> None:

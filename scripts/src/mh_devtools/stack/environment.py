@@ -3,11 +3,13 @@
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from dotenv import dotenv_values
+from mh_common.auth.tokens import TokenKind, make_token
 
 from mh_devtools import servers
 from mh_devtools.paths import ROOT
@@ -16,6 +18,13 @@ FOLDER: Final = ROOT / "infra" / "env"
 
 SECRETS: Final = ("MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD", "REDIS_PASSWORD", "MILVUS_ROOT_PASSWORD")
 """Secrets of the stores on this machine."""
+SERVICE_KEY: Final = "MH_SERVICE_KEY"
+
+_MAKERS: Final[Mapping[str, Callable[[], str]]] = {
+    **{name: partial(secrets.token_hex, 24) for name in SECRETS},
+    SERVICE_KEY: partial(make_token, TokenKind.SERVICE_KEY),
+}
+"""The secrets that are made if the operator chose none."""
 
 _REFERENCE: Final = re.compile(r"\$\{([A-Z_]+)(?::([-?])([^{}]*))?\}")
 # Variables that a container has too, and those that coverage measurement needs.
@@ -64,9 +73,9 @@ def chosen(var: Path) -> dict[str, str]:
     found = {**written, **os.environ}
     kept = var / "secrets.env"
     made = {name: value for name, value in dotenv_values(kept, interpolate=False).items() if value}
-    missing = [name for name in SECRETS if not found.get(name) and name not in made]
+    missing = [name for name in _MAKERS if not found.get(name) and name not in made]
     if missing:
-        made |= {name: secrets.token_hex(24) for name in missing}
+        made |= {name: _MAKERS[name]() for name in missing}
         kept.touch(mode=0o600)
         kept.write_text("".join(f"{name}={value}\n" for name, value in made.items()), encoding="utf-8")
     return {**found, **{name: value for name, value in made.items() if not found.get(name)}}

@@ -14,8 +14,9 @@ from typing import Final
 
 import httpx
 import pymysql
+from mh_common.auth.roles import Role
 
-from mh_devtools import servers
+from mh_devtools import access, servers
 from mh_devtools.paths import DATABASE_SERVICE
 from mh_devtools.servers import nginx
 from mh_devtools.stack import environment
@@ -25,6 +26,9 @@ REPLICAS: Final = 2
 CONVERSATIONS: Final = tuple(f"conversations-api-{number + 1}" for number in range(REPLICAS))
 RAG: Final = tuple(f"rag-api-{number + 1}" for number in range(REPLICAS))
 WORKERS: Final = tuple(f"indexer-worker-{number + 1}" for number in range(REPLICAS))
+USERNAME: Final = "make-stack"
+"""The service account whose key `make stack` and `make smoke` use."""
+API_KEY_FILE: Final = "api-key"
 STORES, SERVICES, ENTRANCE = range(3)
 """The startup steps."""
 
@@ -52,6 +56,7 @@ class Parts:
 
     def __init__(self, folder: Path, given: Mapping[str, str]) -> None:
         self._folder = folder
+        self.api_key_file = folder / API_KEY_FILE
         stores = [] if given.get("MILVUS_URI") else ["milvus"]
         names = ("mysql", "redis", "services", *stores, *CONVERSATIONS, *RAG)
         self.ports = dict(zip(names, _quiet_ports(len(names)), strict=True))
@@ -66,6 +71,7 @@ class Parts:
         }
         if stores:
             here["MILVUS_URI"] = f"http://127.0.0.1:{self.ports['milvus']}"
+        self._setup_token_file = folder / "setup-token"
         self._given = {"WEB_CONCURRENCY": "1", **given, **here}
 
     def stores(self) -> list[Part]:
@@ -94,6 +100,22 @@ class Parts:
             lines = done.stderr.strip().splitlines() or ["no message"]
             raise servers.ServerError(f"The database migration failed: {lines[-1]}")
 
+    def api_key(self) -> str | None:
+        """Return the API key of an administrator, kept in `api_key_file`; None with AUTH_MODE=open.
+
+        conversations-api must be ready. Raises ServerError.
+        """
+        if self._given.get("AUTH_MODE") == access.OPEN:
+            return None
+        env = environment.process_environment("conversations-api", self._given)
+        return access.api_key(
+            self.api_key_file, self.url, lambda: access.add_key(USERNAME, Role.ADMIN, env, self._folder)
+        )
+
+    def setup_token(self, key: str) -> str | None:
+        """Return the token for making the first administrator; None if a person has an account. Raises ServerError."""
+        return access.setup_token(self._setup_token_file, self.url, key)
+
     def _make_database(self) -> None:
         user, password = self._given.get("MYSQL_USER") or "conversations", self._given["MYSQL_PASSWORD"]
         with closing(self._connect_to_mysql()) as connection, connection.cursor() as cursor:
@@ -121,7 +143,8 @@ class Parts:
 
     def _api(self, service: str, name: str) -> Part:
         port = self.ports[name]
-        start = self._starter(service, name, "-m", service.replace("-", "_"), WEB_PORT=str(port))
+        more = {"AUTH_SETUP_TOKEN_FILE": str(self._setup_token_file)} if name in CONVERSATIONS else {}
+        start = self._starter(service, name, "-m", service.replace("-", "_"), WEB_PORT=str(port), **more)
         return Part(name, SERVICES, start, lambda: _answers(f"http://127.0.0.1:{port}/readyz"))
 
     def _index(self) -> list[Part]:

@@ -15,8 +15,9 @@ from typing import Self
 import httpx
 import pymysql
 from mh_client import AsyncClient, IndexStatus
+from mh_common.auth.roles import Role
 
-from mh_devtools import servers
+from mh_devtools import access, servers
 from mh_devtools.paths import DATABASE_SERVICE
 from mh_devtools.testing.waiting import eventually
 
@@ -24,8 +25,32 @@ DATABASE = "legacy_development"
 NO_MILVUS = "http://127.0.0.1:9"
 """Pass this as `milvus_uri` if no index is needed, so that none is started."""
 SETTINGS = (
-    *("ANSWERS_", "CONVERSATIONS_", "DATABASE_", "DOORS_", "EGRESS_", "EMBEDDING_", "ENVIRONMENT", "HISTORY_", "LLM_"),
-    *("LOG_", "METRICS_", "MILVUS_", "OPENAI_", "OTEL_", "PHI_", "PROMETHEUS_", "REDIS_", "RELAY_", "SEARCH_"),
+    *(
+        "ANSWERS_",
+        "AUTH_",
+        "CONVERSATIONS_",
+        "DATABASE_",
+        "DOORS_",
+        "EGRESS_",
+        "EMBEDDING_",
+        "ENVIRONMENT",
+        "HISTORY_",
+        "LLM_",
+    ),
+    *(
+        "LOG_",
+        "METRICS_",
+        "MH_API_KEY",
+        "MH_SERVICE_KEY",
+        "MILVUS_",
+        "OPENAI_",
+        "OTEL_",
+        "PHI_",
+        "PROMETHEUS_",
+        "REDIS_",
+        "RELAY_",
+        "SEARCH_",
+    ),
     *("STARTUP_", "WEB_", "WORKER_"),
 )
 """Prefixes of the services' environment variables."""
@@ -42,7 +67,8 @@ class ServerStack:
         durable: a database started here syncs on every commit.
         deployed: run the APIs under Gunicorn, as deployed, with one worker process, instead of uvicorn.
         rag_app: application factory of rag-api; None: do not start it.
-        environment: environment variables of the APIs and workers.
+        environment: environment variables of the APIs and workers. AUTH_MODE is `open` unless it is set here; with
+            `required` they also need a MH_SERVICE_KEY.
     """
 
     def __init__(
@@ -78,6 +104,7 @@ class ServerStack:
             "REDIS_URL": redis_url or f"redis://127.0.0.1:{self._redis_port}/0",
             "MILVUS_URI": self.milvus_uri,
             "CONVERSATIONS_URL": self.api_url,
+            "AUTH_MODE": access.OPEN,
             "EMBEDDING_PROVIDER": "local",
             "LOG_LEVEL": "WARNING",
             **environment,
@@ -133,6 +160,10 @@ class ServerStack:
     def beside(self) -> dict[str, str]:
         """Environment variables for a process that uses the second database."""
         return {"DATABASE_URL": f"{self.env['DATABASE_URL']}_beside"}
+
+    def add_key(self, username: str, role: Role = Role.ADMIN) -> str:
+        """Return a new API key of a service account, which is made if there is none. Raises ServerError."""
+        return access.add_key(username, role, self.env, self._folder)
 
     def connect_to_mysql(self, database: str | None = None) -> pymysql.Connection:
         """Return a new connection to the database; the caller closes it."""

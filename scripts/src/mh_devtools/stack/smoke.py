@@ -2,7 +2,7 @@
 
 The blocks of shell and Python are run unchanged, except for the URL and the path of `mh`. Commands that call make are
 skipped. If there are no conversations, the sample is imported first. If an example fails or prints nothing, exits with
-code 1 and one line.
+code 1 and one line. Examples get the stack's API key as MH_API_KEY, and curl sends it if the example names none.
 """
 
 import argparse
@@ -18,10 +18,10 @@ from typing import Final
 import httpx
 from mh_client import Client, MHError
 
-from mh_devtools import servers
+from mh_devtools import access, servers
 from mh_devtools.paths import ROOT
-from mh_devtools.stack import environment
 from mh_devtools.stack.__main__ import VAR, read_state, say
+from mh_devtools.stack.parts import API_KEY_FILE
 
 DOCUMENTS: Final = (ROOT / "README.md", ROOT / "docs" / "integrations.md")
 ADDRESS: Final = "http://127.0.0.1:8080"
@@ -44,17 +44,21 @@ class Example:
         """Its first line."""
         return self.code.splitlines()[0]
 
-    def run(self, url: str, state: Path) -> str:
-        """Run it against the gateway at `url` and return what it printed. Raises ServerError when it fails."""
+    def run(self, url: str, state: Path, key: str | None = None) -> str:
+        """Run it against the gateway at `url` and return what it printed. Raises ServerError when it fails.
+
+        `state` is a folder for what is kept between examples; `key` becomes MH_API_KEY.
+        """
         code = self.code.replace(ADDRESS, url)
         command = [sys.executable, "-c", code]
         if self.language == "sh":
             here = Path(sys.executable).parent
             command = ["bash", "-euo", "pipefail", "-c", code.replace(".venv/bin/", f"{here}/")]
-        # CURL_HOME has curl's options, XDG_STATE_HOME the import journals of mh.
-        chosen = environment.chosen(state.parent)
-        key = {name: chosen[name] for name in ("DOORS_API_KEY",) if name in chosen}
-        env = {**os.environ, **key, "CURL_HOME": str(state), "XDG_STATE_HOME": str(state), "MH_URL": url}
+        # XDG_STATE_HOME has the import journals of mh.
+        env = {**os.environ, "CURL_HOME": str(state), "XDG_STATE_HOME": str(state), "MH_URL": url}
+        self._write_curl_options(state, key)
+        if key is not None:
+            env[access.API_KEY] = key
         done = subprocess.run(
             command,
             cwd=ROOT,
@@ -69,6 +73,12 @@ class Example:
             reason = " ".join(done.stdout.split())[-300:] or "it printed nothing"
             raise servers.ServerError(f"This example failed: {self.title}: {reason}")
         return done.stdout
+
+    def _write_curl_options(self, state: Path, key: str | None) -> None:
+        options = ["fail-with-body", "show-error"]
+        if key is not None and "Authorization:" not in self.code:
+            options.append(f'header = "Authorization: Bearer {key}"')
+        access.keep_secret(state / ".curlrc", "\n".join(options))
 
 
 IMPORT: Final = Example("sh", ".venv/bin/mh import scripts/sample/conversations.csv --wait --again")
@@ -90,8 +100,8 @@ def documented() -> list[Example]:
     return [example for file in DOCUMENTS for example in examples(file.read_text(encoding="utf-8"))]
 
 
-def smoke(url: str, state: Path) -> None:
-    """Fetch every page and run every example. Raises ServerError on the first failure."""
+def smoke(url: str, state: Path, key: str | None = None) -> None:
+    """Fetch every page and run every example, with this API key. Raises ServerError on the first failure."""
     for page in PAGES:
         try:
             response = httpx.get(url + page, timeout=30)
@@ -100,12 +110,10 @@ def smoke(url: str, state: Path) -> None:
         if response.status_code != 200:
             raise servers.ServerError(f"{url}{page} returned {response.status_code}: {response.text[:300]}")
         say(f"ok  GET {page}")
-    state.mkdir(parents=True, exist_ok=True)
-    (state / ".curlrc").write_text("fail-with-body\nshow-error\n", encoding="utf-8")
-    with Client(url) as client:
+    with Client(url, api_key=key) as client:
         wanted = [] if client.conversations.stats().total else [IMPORT]
     for example in [*wanted, *documented()]:
-        example.run(url, state)
+        example.run(url, state, key)
         say(f"ok  {example.title}")
 
 
@@ -115,7 +123,7 @@ def main() -> None:
     parser.add_argument("--var", type=Path, default=VAR, help="the stack's folder")
     var = parser.parse_args().var.resolve()
     try:
-        smoke(read_state(var)["url"], var / "smoke")
+        smoke(read_state(var)["url"], var / "smoke", access.kept_secret(var / API_KEY_FILE))
     except (servers.ServerError, MHError) as error:
         sys.exit(f"{error}")
 
