@@ -30,10 +30,10 @@ WORDS: Final = (
 
 
 class Clients:
-    """Async context manager for one user's connections to every API."""
+    """Async context manager for one user's connections to every API, with an API key."""
 
-    def __init__(self, urls: dict[str, str]) -> None:
-        self._connections = {name: AsyncClient(urls[name], timeout=TIMEOUT_S) for name in (*APIS, RAG)}
+    def __init__(self, urls: dict[str, str], api_key: str) -> None:
+        self._connections = {name: AsyncClient(urls[name], api_key=api_key, timeout=TIMEOUT_S) for name in (*APIS, RAG)}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:

@@ -62,7 +62,10 @@ async def run(plan: Plan, stack: ChaosStack, embedder: StubOpenAI) -> Result:
     interposer = Interposer(stack.ports[REDIS], actor_rng(plan.seed, "interposer"))
     faults = Faults(stack, interposer, embedder, actor_rng(plan.seed, "faults at work"))
     async with asyncio.timeout(plan.end + LONGEST_S), AsyncExitStack() as resources, asyncio.TaskGroup() as group:
-        users = [await resources.enter_async_context(Clients(stack.urls)) for _ in range(WRITERS + READERS + 2)]
+        users = [
+            await resources.enter_async_context(Clients(stack.urls, stack.api_key))
+            for _ in range(WRITERS + READERS + 2)
+        ]
         writers = [Writer(f"writer{number}", plan, users.pop(), oracle) for number in range(WRITERS + 1)]
         readers = [Reader(actor_rng(plan.seed, f"reader {n}"), users.pop(), oracle) for n in range(READERS)]
         scheduler = group.create_task(_schedule(users.pop(), plan))

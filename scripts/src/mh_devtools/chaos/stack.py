@@ -14,9 +14,11 @@ from typing import Final, Self
 import httpx
 import psutil
 import pymysql
+from mh_common.auth.roles import Role
+from mh_common.auth.tokens import TokenKind, make_token
 from mh_common.jobs import INDEX_QUEUE
 
-from mh_devtools import servers
+from mh_devtools import access, servers
 from mh_devtools.chaos.interposer import API_DATABASE, WORKER_DATABASE
 from mh_devtools.chaos.plan import APIS, MILVUS, MYSQL, RAG, REDIS, WORKERS
 from mh_devtools.paths import DATABASE_SERVICE
@@ -48,7 +50,8 @@ _SHORT_WAITS: Final = {
 class ChaosStack:
     """MariaDB, Redis, Milvus Lite, two conversations APIs, rag-api and two workers.
 
-    A context manager. `folder` holds data and logs; `start_all` starts the processes.
+    A context manager. `folder` holds data and logs; `start_all` starts the processes. Access control is on, so that
+    faults meet the check of keys too; `api_key` is an administrator's, once started.
     """
 
     def __init__(self, folder: Path, embedder: StubOpenAI) -> None:
@@ -56,6 +59,7 @@ class ChaosStack:
         self.ports = {name: servers.free_port() for name in (*APIS, RAG, REDIS, MILVUS, MYSQL)}
         self.urls = {name: f"http://127.0.0.1:{self.ports[name]}" for name in (*APIS, RAG, MILVUS)}
         self.redis_keeps = False
+        self.api_key = ""
         self.unexpected: list[str] = []
         self._running: dict[str, servers.Running] = {}
         self._down: set[str] = set()
@@ -69,6 +73,8 @@ class ChaosStack:
             "EMBEDDING_API_KEY": embedder.api_key,
             "EMBEDDING_MODEL": "stub",
             "EMBEDDING_DIMENSION": str(embedder.dimension),
+            "AUTH_MODE": access.REQUIRED,
+            "MH_SERVICE_KEY": make_token(TokenKind.SERVICE_KEY),
             "LOG_LEVEL": "INFO",
             "PYTHONUNBUFFERED": "1",
             **_SHORT_WAITS,
@@ -94,6 +100,7 @@ class ChaosStack:
             connection.cursor().execute(f"CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
         command = [sys.executable, "-m", "alembic", "upgrade", "head"]
         subprocess.run(command, cwd=DATABASE_SERVICE, env=self._env, check=True)
+        self.api_key = access.add_key("chaos", Role.ADMIN, self._env)
         for name in (*APIS, RAG, *WORKERS):
             self.start(name)
         for name in (*APIS, RAG):
