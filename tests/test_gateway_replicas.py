@@ -120,6 +120,16 @@ def test_one_client_that_asks_too_much_is_refused_and_others_are_not(tmp_path: P
     assert probes == [200] * 4
 
 
+@pytest.mark.parametrize(("trusted", "scheme"), [("127.0.0.1", "https"), ("10.0.0.0/8", "http")])
+def test_only_a_trusted_proxy_says_that_the_browser_came_by_https(
+    tmp_path: Path, sound: EchoServer, trusted: str, scheme: str
+) -> None:
+    with gateway(tmp_path, sound.server_port, GATEWAY_TRUSTED_PROXY=trusted) as client:
+        for given in ({"X-Forwarded-Proto": "https"}, {"X-Forwarded-Proto": "gopher"}, {}):
+            client.get("/api/v1/sessions", headers=given)
+    assert [seen.headers["x-forwarded-proto"] for seen in sound.seen] == [scheme, "http", "http"]
+
+
 def test_questions_are_limited_more_tightly_than_the_rest(tmp_path: Path, sound: EchoServer) -> None:
     with gateway(tmp_path, sound.server_port, GATEWAY_ANSWERS_RATE="1r/m", GATEWAY_ANSWERS_BURST="1") as client:
         asked = [client.post("/api/v1/answers", json={}) for _ in range(3)]

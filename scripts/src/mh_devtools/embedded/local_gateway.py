@@ -12,11 +12,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import conversations_api.main
+import conversations_api.settings
 import rag_api.main
 import uvicorn
+from conversations_api.preflight import prepare_accounts
 from fastapi import FastAPI
 from mh_common.logging import configure_logging
-from mh_common.settings import LogSettings, ServiceSettings
+from mh_common.settings import LogSettings, ServiceSettings, load_settings
+from mh_common.startup import run_or_exit
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -164,6 +167,7 @@ def create_app(services_port: int) -> Gateway:
 def main() -> None:
     """Serve them: `python -m mh_devtools.embedded.local_gateway PORT SERVICES_PORT`."""
     port, services_port = map(int, sys.argv[1:])
+    run_or_exit(prepare_accounts(load_settings(conversations_api.settings.Settings)))
     config = uvicorn.Config(create_app(services_port), access_log=False, timeout_graceful_shutdown=10)
     uvicorn.Server(config).run([_listening(port), _listening(services_port)])
 
