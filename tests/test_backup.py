@@ -15,12 +15,14 @@ from typing import Any
 import pymysql
 import pytest
 from conversations_api.models import (
+    Base,
     ConversationRow,
     ExperimentRow,
     HistoryRow,
     IdempotencyKeyRow,
     IndexStateRow,
     OutboxRow,
+    UserSessionRow,
 )
 from conversations_api.settings import DatabaseSettings
 from mh_common.jobs import IndexJob
@@ -35,6 +37,8 @@ from sqlalchemy import URL, Column, Connection, TypeDecorator, create_engine, de
 
 ENGINES = ["sqlite", pytest.param("mysql", marks=pytest.mark.mysql)]
 TEXTS = ["plain", "tab\tand\nlines\r\n", "quotes \" ' \\ and %s :name", "emoji 🙂 and \u2028 separators", "x" * 70_000]
+ID = 50
+"""Of the row with every column, in each table."""
 AT = datetime(2026, 3, 2, 9, 15, 0, 123456, tzinfo=UTC)
 
 
@@ -100,11 +104,13 @@ def add_a_row_with_every_column(connection: Connection) -> None:
     """Write one row to each table, with a value in every column, also in those that are added later."""
     for table in ConversationRow.metadata.sorted_tables:
         row = {column.name: a_value(column) for column in table.columns}
-        connection.execute(insert(table), row | {name: 50 for name in ("id", "source_id") if name in row})
+        connection.execute(insert(table), row | {name: ID for name in ("id", "source_id") if name in row})
 
 
 def a_value(column: Column[Any]) -> Any:
-    """A value of the column's type."""
+    """A value of the column's type, or the id of the row that it refers to."""
+    if column.foreign_keys:
+        return ID
     stored = column.type
     kind = (stored.impl_instance if isinstance(stored, TypeDecorator) else stored).python_type
     if issubclass(kind, StrEnum):
@@ -119,8 +125,9 @@ def texts(connection: Connection) -> list[tuple[int, str, str]]:
 
 
 def contents(connection: Connection) -> dict[str, list[Any]]:
-    """Every row of the tables to which a restore adds nothing."""
+    """Every row of the tables to which a restore adds nothing and of which it leaves nothing out."""
     tables = [table for table in ConversationRow.metadata.sorted_tables if not table.name.startswith("index_")]
+    tables.remove(Base.metadata.tables[UserSessionRow.__tablename__])
     return {table.name: list(connection.execute(select(table).order_by(*table.primary_key))) for table in tables}
 
 
@@ -168,7 +175,9 @@ def test_what_was_saved_comes_back_on_either_engine(
     assert restore(empty, file) == saved
 
     assert saved["mental_health_conversations"].rows == 2 * len(TEXTS)
+    assert [saved[name].rows for name in ("users", "api_keys", "installation")] == [1, 1, 1]
     assert connected(empty, contents) == connected(filled, contents)
+    assert connected(empty, lambda connection: connection.execute(select(UserSessionRow)).all()) == []
     again = tmp_path / "again.gz"
     assert backup(empty, again)["mental_health_conversations"] == saved["mental_health_conversations"]
 

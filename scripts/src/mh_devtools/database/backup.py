@@ -3,7 +3,8 @@
 The database is the one in DATABASE_URL: MySQL, MariaDB or SQLite. A backup of one can be restored into another. The
 file is gzipped JSON: a header line, one line per row, and a line with the row count and checksum of each table. It is a
 consistent snapshot, even if the database is in use. A restore verifies what it wrote and queues every conversation for
-indexing, so that the index is rebuilt as soon as the services start.
+indexing, so that the index is rebuilt as soon as the services start. Accounts and API keys are included, sessions are
+not: whoever was signed in signs in again.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from conversations_api.settings import Settings
+from conversations_api.settings import AccountsSettings
 from mh_common.jobs import IndexJob
 from mh_common.models import IndexRunKind, IndexRunStatus, IndexStatus, RunCounts
 from mh_common.settings import load_settings
@@ -48,7 +49,8 @@ from sqlalchemy.types import TypeEngine
 from mh_devtools.database.backup_file import BATCH, FORMAT, BackupError, Digest, Sums, batches, read_checked
 from mh_devtools.paths import DATABASE_SERVICE
 
-VERSIONS: Final = "alembic_version"
+LEFT_OUT: Final = frozenset({"alembic_version", "sessions"})
+"""The version is in the header. A restored session could be one that its user ended after the backup."""
 DRIVERS: Final = {"mysql": "mysql+pymysql", "sqlite": "sqlite"}
 
 
@@ -134,7 +136,7 @@ def _begin_snapshot(connection: Connection) -> None:
 
 
 def _tables(connection: Connection) -> list[Table]:
-    """Return the existing tables, referenced ones first."""
+    """Return the existing tables but those left out, referenced ones first."""
     metadata = MetaData()
     metadata.reflect(connection)
     for table in metadata.sorted_tables:
@@ -142,7 +144,7 @@ def _tables(connection: Connection) -> list[Table]:
             if isinstance(column.type, Float):
                 # Read as float: MySQL's dialect would convert it to a rounded decimal.
                 column.type.asdecimal = False
-    return [table for table in metadata.sorted_tables if table.name != VERSIONS]
+    return [table for table in metadata.sorted_tables if table.name not in LEFT_OUT]
 
 
 def _next_ids(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:
@@ -247,7 +249,7 @@ def main() -> None:
     arguments = parser.parse_args()
     act = backup if arguments.action == "backup" else restore
     try:
-        digests = act(load_settings(Settings).database.address, arguments.file)
+        digests = act(load_settings(AccountsSettings).database.address, arguments.file)
     except (BackupError, OSError) as error:
         sys.exit(str(error))
     for name, digest in digests.items():
