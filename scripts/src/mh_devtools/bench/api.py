@@ -1,4 +1,7 @@
-"""The conversations API, compared with minimal FastAPI handlers: on the async ORM, and on raw drivers."""
+"""The conversations API, compared with minimal FastAPI handlers: on the async ORM, and on raw drivers.
+
+And compared with itself: what it costs that every request must have a key.
+"""
 
 import itertools
 import json
@@ -19,6 +22,8 @@ WARM_UP_S = 0.2
 OURS, ORM, BARE, SYNC = "platform", "async ORM", "raw aiomysql", "synchronous"
 GOALS = {ORM: 0.9, BARE: 0.5, SYNC: 1.5}
 """Minimum requests per second of the platform, as a share of each baseline's."""
+ACCESS_GOAL = 0.75
+"""Minimum requests per second with access control, as a share of those without it."""
 
 
 def requests_of(prefix: str, ids: Sequence[int], rows: Sequence[ConversationCreate]) -> dict[str, Iterator[bytes]]:
@@ -69,6 +74,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
                     for side, port in ports.items()
                 }
                 yield from figures(f"{kind}, {clients} {'client' if clients == 1 else 'clients'}", sides, bench)
+        yield from access_figures(stack, ids, bench)
 
 
 def figures(name: str, sides: dict[str, partial[float]], bench: Bench) -> Iterator[Figure]:
@@ -77,3 +83,25 @@ def figures(name: str, sides: dict[str, partial[float]], bench: Bench) -> Iterat
     for side, goal in GOALS.items():
         shown = {f"{one}, requests/s": rates[one] for one in (OURS, side)}
         yield Figure(f"{name} / {side}", "times", at_least(goal), ratios(rates[OURS], rates[side]), shown)
+
+
+def access_figures(stack: ServerStack, ids: Sequence[int], bench: Bench) -> Iterator[Figure]:
+    """Measure reads of one conversation, with and without access control."""
+    port, key = servers.free_port(), stack.add_key("bench")
+    with stack.serving(
+        "conversations-api with accounts", "conversations_api.main:create_app", port, "/readyz", **stack.with_accounts
+    ):
+        requests = {
+            "with accounts, requests/s": (port, itertools.cycle([get(f"{PREFIX}/{one}", key) for one in ids])),
+            "open, requests/s": (stack.api_port, itertools.cycle([get(f"{PREFIX}/{one}") for one in ids])),
+        }
+        for to, some in requests.values():
+            requests_per_second(some, to, max(bench.scale.clients), WARM_UP_S)
+        for clients in bench.scale.clients:
+            sides = {
+                name: partial(requests_per_second, some, to, clients, bench.scale.seconds)
+                for name, (to, some) in requests.items()
+            }
+            shown = in_turn(sides, bench.scale.rounds, warm=True)
+            name = f"GET one, {clients} {'client' if clients == 1 else 'clients'}, AUTH_MODE=required / open"
+            yield Figure(name, "times", at_least(ACCESS_GOAL), ratios(*shown.values()), shown)

@@ -67,6 +67,9 @@ def measure(bench: Bench, with_peer: bool = True) -> Iterator[Figure]:
             size.export_peak = _export_peak(stack)
             searching.add_to_chroma(before, added)
             yield from searching.figures(rows)
+            if rows == bench.scale.sizes[0]:
+                # At the smallest, where a search takes least and the check of its key weighs most.
+                yield from searching.access_figures(rows)
     yield from _figures(sizes)
 
 

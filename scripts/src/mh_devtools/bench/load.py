@@ -5,16 +5,20 @@ import time
 from collections.abc import Iterator
 
 
-def send(method: str, path: str, body: str) -> bytes:
-    """Return the bytes of a request with a JSON body."""
+def send(method: str, path: str, body: str, key: str | None = None) -> bytes:
+    """Return the bytes of a request with a JSON body, and with an API key if there is one."""
     content = body.encode()
-    headers = f"Host: bench\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    headers = f"{_headers(key)}Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
     return f"{method} {path} HTTP/1.1\r\n{headers}".encode() + content
 
 
-def get(path: str) -> bytes:
-    """Return the bytes of a GET request."""
-    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+def get(path: str, key: str | None = None) -> bytes:
+    """Return the bytes of a GET request, with an API key if there is one."""
+    return f"GET {path} HTTP/1.1\r\n{_headers(key)}\r\n".encode()
+
+
+def _headers(key: str | None) -> str:
+    return "Host: 127.0.0.1\r\n" + (f"Authorization: Bearer {key}\r\n" if key else "")
 
 
 class Connection:

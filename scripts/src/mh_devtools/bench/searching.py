@@ -1,4 +1,5 @@
-"""Searches over HTTP, compared with calling their parts directly, and with queries to a Chroma server.
+"""Searches over HTTP, compared with calling their parts directly, with queries to a Chroma server, and with searches
+that need a key.
 
 Part of `growth`, which calls this at each size. The vectors in the index are the stub embedder's; the texts are the
 data set's. Each query is used once, so that the platform answers none from a cache.
@@ -22,6 +23,7 @@ from rag_api.search.index import IndexQuery
 from rag_api.search.milvus.index import MilvusIndex
 from rag_api.search.selection import MIN_CANDIDATES
 
+from mh_devtools import servers
 from mh_devtools.bench import stub_embedder
 from mh_devtools.bench.load import latencies, requests_per_second, send
 from mh_devtools.bench.measuring import Bench, Figure, Side, at_least, at_most, differences, in_turn, ratios
@@ -37,6 +39,8 @@ VECTORS = 500
 """Query vectors for Chroma, used repeatedly: it does not cache results."""
 COLLECTION = "conversations"
 WARM_UP_S = 0.3
+ACCESS_GOAL = 0.95
+"""Minimum requests per second with access control, as a share of those without it."""
 CONSISTENCY: str = MilvusSettings.model_fields["consistency"].default
 """Consistency level of both sides: the platform's default."""
 
@@ -151,6 +155,38 @@ class Searching:
         )
         return Figure(f"{name} / Chroma query", "times", at_least(1), ratios(*shown.values()), shown, note)
 
+    def access_figures(self, size: int) -> Iterator[Figure]:
+        """Measure searches with and without access control at this size, at both APIs."""
+        stack, seconds = self._stack, self._seconds
+        api_port, rag_port, key = servers.free_port(), servers.free_port(), stack.add_key("bench")
+        environment = stack.with_accounts | {"CONVERSATIONS_URL": f"http://127.0.0.1:{api_port}"}
+        conversations, factory = "conversations-api with accounts", "conversations_api.main:create_app"
+        rag = "rag-api with accounts"
+        with (
+            stack.serving(conversations, factory, api_port, "/readyz", **environment),
+            stack.serving(rag, stub_embedder.RAG_APP, rag_port, "/readyz", **environment),
+        ):
+            latencies(self._requests(key), rag_port, max(CLIENTS), WARM_UP_S)
+            for clients in CLIENTS:
+                sides = {
+                    "with accounts, requests/s": partial(
+                        requests_per_second, self._requests(key), rag_port, clients, seconds
+                    ),
+                    "open, requests/s": partial(
+                        requests_per_second, self._requests(), self._free_port, clients, seconds
+                    ),
+                }
+                shown = in_turn(sides, self._scale.rounds, warm=True)
+                name = f"search, {size:,} rows, {clients} {'client' if clients == 1 else 'clients'}"
+                yield Figure(
+                    f"{name}, AUTH_MODE=required / open",
+                    "times",
+                    at_least(ACCESS_GOAL),
+                    ratios(*shown.values()),
+                    shown,
+                    "Neither side embeds.",
+                )
+
     def _chroma_requests(self) -> Iterator[bytes]:
         if self._chroma is None:
             return iter(())
@@ -158,7 +194,7 @@ class Searching:
             self._chroma.queries(COLLECTION, stub_embedder.vectors(self._queries.take(VECTORS)), LIMIT)
         )
 
-    def _requests(self) -> Iterator[bytes]:
+    def _requests(self, key: str | None = None) -> Iterator[bytes]:
         while True:
             [text] = self._queries.take(1)
-            yield send("POST", "/api/v1/search", json.dumps({"query": text, "limit": LIMIT}))
+            yield send("POST", "/api/v1/search", json.dumps({"query": text, "limit": LIMIT}), key)

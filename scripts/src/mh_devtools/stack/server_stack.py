@@ -16,6 +16,7 @@ import httpx
 import pymysql
 from mh_client import AsyncClient, IndexStatus
 from mh_common.auth.roles import Role
+from mh_common.auth.tokens import TokenKind, make_token
 
 from mh_devtools import access, servers
 from mh_devtools.paths import DATABASE_SERVICE
@@ -91,6 +92,7 @@ class ServerStack:
         self._given = {"mysql": mysql_port, "redis": redis_url, "milvus": milvus_uri}
         self._running: list[servers.Running] = []
         self._stores = 0
+        self._service_key = make_token(TokenKind.SERVICE_KEY)
         self._redis_port, self._milvus_port = servers.free_port(), servers.free_port()
         self.api_port, self.rag_port = servers.free_port(), servers.free_port()
         self.mysql_port, self.database = mysql_port or servers.free_port(), database
@@ -161,6 +163,11 @@ class ServerStack:
         """Environment variables for a process that uses the second database."""
         return {"DATABASE_URL": f"{self.env['DATABASE_URL']}_beside"}
 
+    @property
+    def with_accounts(self) -> dict[str, str]:
+        """Environment variables for an API with access control, beside those without it."""
+        return {"AUTH_MODE": access.REQUIRED, "MH_SERVICE_KEY": self._service_key}
+
     def add_key(self, username: str, role: Role = Role.ADMIN) -> str:
         """Return a new API key of a service account, which is made if there is none. Raises ServerError."""
         return access.add_key(username, role, self.env, self._folder)
@@ -178,6 +185,17 @@ class ServerStack:
         server = self._start(name, sys.executable, "-m", *command, **environment)
         self._running.append(server)
         servers.wait_until(server, lambda: answers(f"http://127.0.0.1:{port}{ready}"), timeout=60)
+
+    @contextmanager
+    def serving(self, name: str, factory: str, port: int, ready: str, **environment: str) -> Iterator[None]:
+        """Do what `serve` does, and stop the application after the block."""
+        self.serve(name, factory, port, ready, **environment)
+        server = self._running[-1]
+        try:
+            yield
+        finally:
+            self._running.remove(server)
+            server.stop()
 
     @contextmanager
     def worker(
