@@ -1,10 +1,13 @@
 """The embedded stack: one command, a question answered, and nothing left behind."""
 
 import csv
+import itertools
 import os
+import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -14,7 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from mh_client import Client, IndexRunKind, IndexRunStatus, IndexStatus, NotFoundError
+from mh_client import AuthenticationError, Client, IndexRunKind, IndexRunStatus, IndexStatus, NotFoundError
 from mh_common import vector_index
 from mh_devtools import servers
 from mh_devtools.servers import stores
@@ -133,6 +136,38 @@ def test_a_data_set_goes_in_and_answers_come_out(dataset: Path | None, tmp_path:
         assert all(hit.id != changed.id for hit in client.search("afraid of lighthouse keepers", limit=20).hits)
         with pytest.raises(NotFoundError):
             client.conversations.get(changed.id)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_with_access_control_it_imports_and_answers_by_its_own_key_and_nobody_else_gets_in(tmp_path: Path) -> None:
+    file, var = tmp_path / "few.csv", tmp_path / "var"
+    with SAMPLE.open(newline="", encoding="utf-8") as sample, file.open("w", newline="", encoding="utf-8") as few:
+        csv.writer(few).writerows(itertools.islice(csv.reader(sample), 4))
+    with running(var, AUTH_MODE="required", MH_DATASET=str(file)) as stack:
+        stack.wait_for("Serving at")
+        url = f"http://127.0.0.1:{stack.port}"
+        wait_until(lambda: "setup --token" in stack.output)
+        [token] = re.findall(r"mh --url \S+ setup --token (mh_set_\w+)", stack.output)
+        for secret in ("service-key", "api-key", "setup-token", "log/apis.log"):
+            assert stat.S_IMODE((var / secret).stat().st_mode) == 0o600
+        key = (var / "api-key").read_text().strip()
+        assert key not in stack.output
+        with Client(url, api_key="") as stranger, pytest.raises(AuthenticationError):
+            stranger.search("panic")
+        with Client(url, api_key=key) as client:
+            first = client.conversations.list(limit=1).items[0]
+            unusual = "Since the lighthouse keeper left I am afraid of lighthouses and of their keepers."
+            client.conversations.update(first.id, question=unusual)
+            # Found only if conversations-api accepts the worker's key.
+            wait_until(lambda: [hit.question for hit in client.search(unusual, limit=1).hits] == [unusual])
+            client.set_up(token, "ana", "a password of many words")
+
+    with running(var, AUTH_MODE="required") as again:
+        again.wait_for("Serving at")
+        with Client(f"http://127.0.0.1:{again.port}", api_key=key) as client:
+            assert client.me().username == "make-run"
+    assert "setup --token" not in again.output
 
 
 @pytest.fixture(scope="module")

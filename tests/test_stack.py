@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,10 +20,11 @@ import psutil
 import pymysql
 import pytest
 import redis
+from mh_common.auth.tokens import TokenKind, make_token
 from mh_devtools import servers
 from mh_devtools.servers import nginx
 from mh_devtools.stack import environment, smoke
-from mh_devtools.stack.parts import CONVERSATIONS, RAG, WORKERS
+from mh_devtools.stack.parts import API_KEY_FILE, CONVERSATIONS, RAG, USERNAME, WORKERS
 from mh_devtools.stack.supervisor import ROLLED
 from mh_devtools.testing.waiting import wait_until
 
@@ -38,6 +40,9 @@ pytestmark = [
 
 CHOSEN = {
     **{name: f"{name.lower().replace('_', '')}1" for name in environment.SECRETS},
+    environment.SERVICE_KEY: make_token(TokenKind.SERVICE_KEY),
+    # As when nobody sets it.
+    "AUTH_MODE": "",
     "MYSQL_USER": "counselors",
     "EMBEDDING_PROVIDER": "local",
     "LOG_LEVEL": "WARNING",
@@ -65,6 +70,11 @@ class Stack:
     @property
     def url(self) -> str:
         return str(self.state["url"])
+
+    @property
+    def key(self) -> dict[str, str]:
+        """The header with the stack's API key."""
+        return {"Authorization": f"Bearer {(self.folder / API_KEY_FILE).read_text().strip()}"}
 
     def pid(self, part: str) -> int:
         return int(self.state["parts"][part])
@@ -112,7 +122,7 @@ def test_every_process_has_what_the_environment_files_say_and_nothing_else_of_ou
         "CONVERSATIONS_URL": f"http://{at['services']}",
     }
     own = {"EMBEDDING_THREADS", "PYTHONUNBUFFERED", "RECONCILE_SCHEDULE_FILE", "WEB_PORT"}
-    own |= {"WORKER_EMBEDDING_CACHE", "WORKER_HEARTBEAT_FILE"}
+    own |= {"AUTH_SETUP_TOKEN_FILE", "WORKER_EMBEDDING_CACHE", "WORKER_HEARTBEAT_FILE"}
     # Set by rag-api itself, before it started Gunicorn.
     own.add("ORT_DISABLE_TELEMETRY")
     processes = {
@@ -138,6 +148,41 @@ def test_the_stores_are_locked(stack: Stack) -> None:
             pymysql.connect(host="127.0.0.1", port=port, user=user, password=password)
 
 
+def test_nobody_gets_in_without_a_key_and_nobody_from_outside_is_a_service(stack: Stack) -> None:
+    services = {"Authorization": f"Bearer {CHOSEN[environment.SERVICE_KEY]}"}
+    with httpx.Client(base_url=stack.url, timeout=30) as client:
+        for path in (
+            "/api/v1/conversations",
+            "/api/v1/index/runs",
+            "/api/v1/history",
+            "/conversations-api/api/v1/me",
+        ):
+            assert client.get(path).status_code == 401
+        assert client.post("/api/v1/search", json={"query": "panic"}).status_code == 401
+        for path in ("/internal/index/versions", "/conversations-api/internal/index/versions"):
+            assert client.get(path, headers=services).status_code == 404
+        # X-User-Id makes nobody somebody else.
+        me = client.get("/api/v1/me", headers=stack.key | {"X-User-Id": "somebody"}).json()
+    assert me["username"] == USERNAME
+
+
+def test_the_first_administrator_is_made_with_the_printed_token_and_signs_in(stack: Stack) -> None:
+    [token] = re.findall(r"mh --url \S+ setup --token (mh_set_\w+)$", stack.output(), flags=re.MULTILINE)
+    person = {"username": "ana", "password": "a password of many words"}
+    with httpx.Client(base_url=stack.url, timeout=30) as client:
+        assert client.post("/api/v1/setup", json={**person, "token": token}).status_code == 201
+        assert client.post("/api/v1/setup", json={**person, "token": token}).status_code == 401
+        signed_in = {**person, "cookie": True}
+        here = {"Origin": stack.url}
+        plain = client.post("/api/v1/sessions", json=signed_in, headers=here)
+        # The gateway believes a proxy on this machine that the browser came by HTTPS.
+        secure = client.post("/api/v1/sessions", json=signed_in, headers=here | {"X-Forwarded-Proto": "https"})
+    assert (plain.status_code, secure.status_code) == (201, 201)
+    assert plain.headers["Set-Cookie"].startswith("mh_session=")
+    assert secure.headers["Set-Cookie"].startswith("__Host-mh_session=")
+    assert "Secure" in secure.headers["Set-Cookie"]
+
+
 def test_the_documents_examples_work_through_the_gateway(stack: Stack) -> None:
     done = stack.command("mh_devtools.stack.smoke")
 
@@ -154,7 +199,7 @@ def test_a_replica_that_dies_is_missed_by_nobody_who_reads_and_is_started_again(
         dead = stack.pid(name)
         os.killpg(dead, signal.SIGKILL)
         path = "/api/v1/conversations?limit=1" if name in CONVERSATIONS else "/livez"
-        with httpx.Client(base_url=stack.url, timeout=30) as client:
+        with httpx.Client(base_url=stack.url, headers=stack.key, timeout=30) as client:
             while stack.pid(name) == dead:
                 assert client.get(path).status_code == 200
     wait_until(lambda: f"{CONVERSATIONS[0]} exited unexpectedly (exit code -9)" in stack.output(), timeout=120)
@@ -216,7 +261,7 @@ async def test_a_rolling_restart_under_fifty_clients_loses_not_one_request(stack
     load = Load(Counter(), [], asyncio.Event())
     work = [write] * 10 + [ask] * 10 + [read] * 30
     limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
-    async with httpx.AsyncClient(base_url=stack.url, timeout=60, limits=limits) as client:
+    async with httpx.AsyncClient(base_url=stack.url, headers=stack.key, timeout=60, limits=limits) as client:
         total = (await client.get("/api/v1/conversations/stats")).json()["total"]
         async with asyncio.TaskGroup() as clients:
             for who in range(CLIENTS):

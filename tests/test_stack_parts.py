@@ -7,8 +7,10 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mh_common.auth.tokens import TokenKind, kind_of
 from mh_devtools import servers
 from mh_devtools.stack import environment, smoke, supervisor
 from mh_devtools.stack.parts import SERVICES, Part, Parts
@@ -129,7 +131,7 @@ def test_an_empty_secret_is_named_with_the_file_that_asks_for_it() -> None:
 
 def test_secrets_that_nobody_chose_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "ROOT", tmp_path)
-    for name in environment.SECRETS:
+    for name in (*environment.SECRETS, environment.SERVICE_KEY):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / ".env").write_text("REDIS_PASSWORD=chosen\nMYSQL_PASSWORD=\n")
 
@@ -138,9 +140,10 @@ def test_secrets_that_nobody_chose_are_made_once(tmp_path: Path, monkeypatch: py
     assert made["REDIS_PASSWORD"] == "chosen"
     assert len({made[name] for name in environment.SECRETS}) == len(environment.SECRETS)
     assert min(len(made[name]) for name in environment.SECRETS if name != "REDIS_PASSWORD") >= 32
-    assert {name: environment.chosen(tmp_path)[name] for name in environment.SECRETS} == {
-        name: made[name] for name in environment.SECRETS
-    }
+    assert kind_of(made[environment.SERVICE_KEY]) is TokenKind.SERVICE_KEY
+    again = environment.chosen(tmp_path)
+    for name in (*environment.SECRETS, environment.SERVICE_KEY):
+        assert again[name] == made[name]
     assert (tmp_path / "secrets.env").stat().st_mode & 0o077 == 0
     monkeypatch.setenv("MYSQL_PASSWORD", "of the environment")
     assert environment.chosen(tmp_path)["MYSQL_PASSWORD"] == "of the environment"
@@ -191,6 +194,40 @@ def test_an_example_that_fails_is_named(
         with pytest.raises(servers.ServerError, match=complaint):
             smoke.smoke(f"http://127.0.0.1:{server.server_port}", tmp_path / "state")
     assert capsys.readouterr().out.splitlines()[-1] == "ok  curl -s \\"
+
+
+KEYED = """```sh
+curl -s http://127.0.0.1:8080/one
+curl -s http://127.0.0.1:8080/two -H "Authorization: Bearer $MH_API_KEY"
+```
+```python
+import os
+print("the key is there" if os.environ["MH_API_KEY"] == "mh_key_of_the_stack" else "it is not")
+```
+"""
+
+
+def test_examples_are_sent_with_the_stacks_key_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "README.md").write_text(KEYED)
+    monkeypatch.setattr(smoke, "DOCUMENTS", (tmp_path / "README.md",))
+    printed = []
+    run = smoke.Example.run
+
+    def noted(*arguments: Any) -> str:
+        printed.append(run(*arguments))
+        return printed[-1]
+
+    monkeypatch.setattr(smoke.Example, "run", noted)
+    with EchoServer.running("gateway") as server:
+        server.answer = lambda handler: send_json(
+            handler, 200, {**STATS, "index_status": {"pending": 0, "indexed": 7, "failed": 0}}
+        )
+        smoke.smoke(f"http://127.0.0.1:{server.server_port}", tmp_path / "state", "mh_key_of_the_stack")
+    sent = {seen.target: seen.headers.get("authorization") for seen in server.seen}
+    # Two of the same header would be joined by a comma.
+    assert sent["/api/v1/conversations/stats"] == sent["/one"] == sent["/two"] == "Bearer mh_key_of_the_stack"
+    assert printed[-1] == "the key is there\n"
+    assert (tmp_path / "state" / ".curlrc").stat().st_mode & 0o077 == 0
 
 
 def test_a_gateway_that_does_not_answer_is_named(tmp_path: Path) -> None:
