@@ -43,7 +43,7 @@ CONNECTIONS = {
 STORES = {
     "gateway": set[int](),
     "conversations-api": {3306, 6379},
-    "migration": {3306, 6379},
+    "migration": {3306},
     "rag-api": {19530, 443},
     "indexer-worker": {6379, 19530, 443},
     "indexer-beat": {6379},
@@ -234,7 +234,7 @@ def test_secrets_come_from_the_named_ones_and_reach_only_who_needs_them(objects:
     optional = {"first-administrator"} if openai else set()
     assert {name: names for name, names in given.items() if name != "flower"} == {
         "conversations-api": {"mysql", "redis", "service-key"} | optional,
-        "migration": {"mysql", "redis"},
+        "migration": {"mysql"},
         "indexer-worker": {"redis", "milvus", "service-key"} | openai,
         "indexer-beat": {"redis"},
         "rag-api": {"milvus"} | openai | ({"search-cache"} if openai else set()),

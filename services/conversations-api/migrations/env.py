@@ -12,7 +12,7 @@ from conversations_api.database import make_engine
 from conversations_api.database_errors import is_locked
 from conversations_api.models import Base
 from conversations_api.preflight import wait_until_migratable
-from conversations_api.settings import Settings
+from conversations_api.settings import AccountsSettings
 from mh_common.settings import load_settings
 from mh_common.startup import run_or_exit
 from sqlalchemy import Connection, text
@@ -34,7 +34,7 @@ async def migrate() -> None:
     """Run the Alembic command on one connection."""
     timeout = lock_timeout()
     given = context.config.attributes.get("database")
-    settings = load_settings(Settings) if given is None else Settings(database=given)
+    settings = load_settings(AccountsSettings) if given is None else AccountsSettings(database=given)
     await wait_until_migratable(settings)
     engine = make_engine(settings.database.model_copy(update={"lock_timeout": timeout}))
     try:

@@ -11,7 +11,7 @@ from conversations_api.accounts import in_transaction, prepare_setup
 from conversations_api.database import check_database, make_read_engine, ping
 from conversations_api.database_errors import DatabaseNotReadyError, is_locked
 from conversations_api.models import Base
-from conversations_api.settings import Settings
+from conversations_api.settings import AccountsSettings, Settings
 
 _REMEDY = "start its server, or correct DATABASE_URL, DATABASE_USER and DATABASE_PASSWORD"
 
@@ -40,7 +40,7 @@ async def prepare_accounts(settings: Settings) -> None:
         print(text, flush=True)
 
 
-async def wait_until_migratable(settings: Settings) -> None:
+async def wait_until_migratable(settings: AccountsSettings) -> None:
     """Wait until the database answers, whatever tables it has. Raises `StoreError`.
 
     A locked database counts as answering: the migration itself waits for the lock, with the operator's timeout.

@@ -64,6 +64,12 @@ class DatabaseSettings(SettingsGroup):
             url = url.set(password=self.password.get_secret_value())
         return url
 
+    def missing_secrets(self) -> Sequence[str]:
+        """See `ServiceSettings.missing_secrets`."""
+        if self.address.get_backend_name() == "sqlite" or self.address.password:
+            return ()
+        return ("DATABASE_PASSWORD: the password of DATABASE_USER",)
+
 
 class RelaySettings(SettingsGroup):
     """The relay, which publishes outbox rows to the job queue."""
@@ -102,9 +108,13 @@ class FirstAdministratorSettings(AuthSettings):
 
 
 class AccountsSettings(ServiceSettings):
-    """What the command that manages accounts needs."""
+    """What commands need that work on the database alone: accounts, migrations, backups."""
 
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+
+    def missing_secrets(self) -> Sequence[str]:
+        """See `ServiceSettings.missing_secrets`."""
+        return self.database.missing_secrets()
 
 
 class Settings(ServiceSettings):
@@ -131,7 +141,4 @@ class Settings(ServiceSettings):
 
     def missing_secrets(self) -> Sequence[str]:
         """See `ServiceSettings.missing_secrets`."""
-        missing = []
-        if self.database.address.get_backend_name() != "sqlite" and not self.database.address.password:
-            missing.append("DATABASE_PASSWORD: the password of DATABASE_USER")
-        return [*missing, *self.redis.missing_secrets()]
+        return [*self.database.missing_secrets(), *self.redis.missing_secrets()]
