@@ -12,8 +12,7 @@ from mh_common.models import AccountState, CredentialKind, PrincipalKind
 
 from conversations_api.clock import Clock, utc_now
 from conversations_api.credentials.last_uses import LastUses
-from conversations_api.credentials.repository import CredentialRepository, Owner
-from conversations_api.database import SessionFactory
+from conversations_api.credentials.repository import CredentialReader, Owner
 from conversations_api.database_errors import database_errors
 
 PLATFORM: Final = Principal(
@@ -31,14 +30,16 @@ class TokenAuthenticator:
     """Looks tokens up in the database; see `mh_common.web.access.Authenticator`.
 
     Args:
-        reads: sessions to read in.
+        credentials: reads them.
         service_key: the key of the platform's own services; None: they have none.
         uses: notes when a credential was used.
         clock: returns the current time.
     """
 
-    def __init__(self, reads: SessionFactory, service_key: str | None, uses: LastUses, clock: Clock = utc_now) -> None:
-        self._reads = reads
+    def __init__(
+        self, credentials: CredentialReader, service_key: str | None, uses: LastUses, clock: Clock = utc_now
+    ) -> None:
+        self._credentials = credentials
         self._service_key = service_key
         self._uses = uses
         self._clock = clock
@@ -57,11 +58,9 @@ class TokenAuthenticator:
             raise AuthenticationError(_UNKNOWN)
         now = self._clock()
         with database_errors():
-            async with self._reads() as session:
-                credentials = CredentialRepository(session)
-                if kind is TokenKind.API_KEY:
-                    return self._by_key(await credentials.find_key(token_hash(token)), now)
-                return self._by_session(await credentials.find_session(token_hash(token)), now)
+            if kind is TokenKind.API_KEY:
+                return self._by_key(await self._credentials.find_key(token_hash(token)), now)
+            return self._by_session(await self._credentials.find_session(token_hash(token)), now)
 
     def _service(self, token: str) -> Principal:
         expected = self._service_key

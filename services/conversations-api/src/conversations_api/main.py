@@ -25,8 +25,8 @@ from conversations_api.conversations.index_routes import router as conversations
 from conversations_api.conversations.routes import router as conversations
 from conversations_api.conversations.unit_source import ConversationUnitSource
 from conversations_api.credentials.last_uses import LastUses
+from conversations_api.credentials.repository import CredentialReader
 from conversations_api.database import (
-    SessionFactory,
     check_database,
     make_engine,
     make_read_engine,
@@ -127,12 +127,12 @@ async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExit
         has_accounts=not settings.auth.is_open,
         attempts=SignInAttempts(redis),
     )
-    return {STATE: state, ACCESS: _access(settings, reads, uses)}
+    return {STATE: state, ACCESS: _access(settings, CredentialReader(read_engine), uses)}
 
 
-def _access(settings: Settings, reads: SessionFactory, uses: LastUses) -> Access:
+def _access(settings: Settings, credentials: CredentialReader, uses: LastUses) -> Access:
     key = settings.mh.service_key
-    authenticator = TokenAuthenticator(reads, key.get_secret_value() if key else None, uses)
+    authenticator = TokenAuthenticator(credentials, key.get_secret_value() if key else None, uses)
     return Access.of(settings.auth, authenticator)
 
 

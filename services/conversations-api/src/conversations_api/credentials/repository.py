@@ -1,14 +1,16 @@
 """Reads credentials with their owners, in one statement each."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeVarTuple
 
 from mh_common.auth.roles import Role, Scope, known_scopes
 from mh_common.models import AccountKind, AccountState
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Row, Select, bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from conversations_api.models import ApiKeyRow, UserRow, UserSessionRow
+
+Columns = TypeVarTuple("Columns")
 
 
 class Owner(NamedTuple):
@@ -29,30 +31,52 @@ class Owner(NamedTuple):
 
 
 _OWNER = (UserRow.id, UserRow.username, UserRow.role, UserRow.kind, UserRow.state)
+# Made once: every request needs one of them.
+_KEY: Final = (
+    select(*_OWNER, ApiKeyRow.id, ApiKeyRow.expires_at, ApiKeyRow.revoked_at, ApiKeyRow.scopes)
+    .join(UserRow, UserRow.id == ApiKeyRow.user_id)
+    .where(ApiKeyRow.token_hash == bindparam("token_hash"))
+)
+_SESSION: Final = (
+    select(*_OWNER, UserSessionRow.id, UserSessionRow.expires_at, UserSessionRow.idle_until)
+    .join(UserRow, UserRow.id == UserSessionRow.user_id)
+    .where(UserSessionRow.token_hash == bindparam("token_hash"))
+)
 
 
-class CredentialRepository:
-    """Reads credentials, and notes their use, in a session."""
+class CredentialReader:
+    """Reads credentials, each on a connection of the engine for reads.
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    An ORM session would take more of a request's time than the statement.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
 
     async def find_key(self, token_hash: bytes) -> Owner | None:
         """Return the API key whose token has this hash, or None."""
-        # Columns instead of ORM objects: every request does this.
-        columns = (*_OWNER, ApiKeyRow.id, ApiKeyRow.expires_at, ApiKeyRow.revoked_at, ApiKeyRow.scopes)
-        query = select(*columns).join(UserRow, UserRow.id == ApiKeyRow.user_id)
-        row = (await self._session.execute(query.where(ApiKeyRow.token_hash == token_hash))).one_or_none()
-        if row is None:
-            return None
-        return Owner(*row[:-1], known_scopes(row[-1].split()))
+        row = await self._read(_KEY, token_hash)
+        return None if row is None else Owner(*row[:-1], known_scopes(row[-1].split()))
 
     async def find_session(self, token_hash: bytes) -> Owner | None:
         """Return the session whose token has this hash, with the earlier of its two ends, or None."""
-        columns = (*_OWNER, UserSessionRow.id, UserSessionRow.expires_at, UserSessionRow.idle_until)
-        query = select(*columns).join(UserRow, UserRow.id == UserSessionRow.user_id)
-        row = (await self._session.execute(query.where(UserSessionRow.token_hash == token_hash))).one_or_none()
+        row = await self._read(_SESSION, token_hash)
         return None if row is None else Owner(*row[:-2], min(row[-2], row[-1]))
+
+    async def _read(self, statement: Select[*Columns], token_hash: bytes) -> Row[*Columns] | None:
+        connection = await self._engine.connect()
+        try:
+            return (await connection.execute(statement, {"token_hash": token_hash})).one_or_none()
+        finally:
+            # `async with` would close it in a task of its own, to survive cancellation; closing sends nothing here.
+            await connection.close()
+
+
+class CredentialRepository:
+    """Notes the use of credentials, in a session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
 
     async def set_key_used(self, key_id: int, at: datetime) -> None:
         """Note when a key was used."""
