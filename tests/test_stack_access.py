@@ -79,7 +79,11 @@ def test_the_setup_token_is_told_until_a_person_has_an_account(accounts: Account
     access.keep_secret(file, TOKEN)
     accounts.users = [PROGRAM]
     assert access.setup_token(file, url, KEY) == TOKEN
-    accounts.users = [PROGRAM, PERSON]
+    # An administrator took the role of an administrator from it.
+    accounts.status = 403
+    assert access.setup_token(file, url, KEY) is None
+    assert file.exists()
+    accounts.status, accounts.users = 200, [PROGRAM, PERSON]
     assert access.setup_token(file, url, KEY) is None
     assert not file.exists()
 

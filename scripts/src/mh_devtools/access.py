@@ -73,6 +73,8 @@ def api_key(file: Path, url: str, make: Callable[[], str]) -> str:
 def setup_token(file: Path, url: str, key: str) -> str | None:
     """Return the setup token that conversations-api at `url` wrote to this file; None once a person has an account.
 
+    None also if the key may not list the accounts any more: somebody who could do that has an account.
+
     Args:
         file: AUTH_SETUP_TOKEN_FILE; removed when the token is of no more use.
         url: of conversations-api, or of a gateway in front of it.
@@ -84,19 +86,21 @@ def setup_token(file: Path, url: str, key: str) -> str | None:
     if (kept := kept_secret(file)) is None:
         return None
     page = _get(f"{url}/api/v1/users?limit=200", key)
-    if page is not None and all(user["kind"] != AccountKind.PERSON for user in page["items"]):
-        return kept
-    file.unlink()
-    return None
+    if page is None:
+        return None
+    if any(user["kind"] == AccountKind.PERSON for user in page["items"]):
+        file.unlink()
+        return None
+    return kept
 
 
 def _get(url: str, key: str) -> Any:
-    """Return the JSON at this URL; None if the key is not accepted. Raises ServerError."""
+    """Return the JSON at this URL; None if the key may not read it. Raises ServerError."""
     try:
         answer = httpx.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
     except httpx.HTTPError as error:
         raise servers.ServerError(f"{url} cannot be fetched: {error}") from error
-    if answer.status_code == 401:
+    if answer.status_code in (401, 403):
         return None
     if answer.status_code != 200:
         raise servers.ServerError(f"{url} returned {answer.status_code}: {answer.text[:300]}")
