@@ -4,6 +4,7 @@
 const PAGE_SIZE = 20;
 const find = (id) => document.getElementById(id);
 const EVENT_STREAM = "text/event-stream";
+const SESSIONS = "/api/v1/sessions";
 const MAX_TURNS = 20;
 const MAX_TURN_LENGTH = 8000;
 const MAX_HISTORY_LENGTH = 32000;
@@ -55,9 +56,9 @@ function clear() {
   nextPage = null;
 }
 
-async function send(path, body, accept = "application/json", signal = undefined) {
+async function send(path, body, accept = "application/json", signal = undefined, method = body ? "POST" : "GET") {
   const headers = { Accept: accept, ...(body && { "Content-Type": "application/json" }) };
-  const options = { headers, signal, ...(body && { method: "POST", body: JSON.stringify(body) }) };
+  const options = { headers, signal, method, ...(body && { body: JSON.stringify(body) }) };
   let response;
   try {
     response = await fetch(path, options);
@@ -66,6 +67,7 @@ async function send(path, body, accept = "application/json", signal = undefined)
     throw new Error("The platform cannot be reached. Is it running?");
   }
   if (response.ok) return response;
+  if (response.status === 401 && path !== SESSIONS) showSignIn();
   throw problemError(await response.json().catch(() => ({})), response.status);
 }
 
@@ -530,6 +532,65 @@ async function showRecipients() {
   find("search-recipient").textContent = searchRecipient(about);
 }
 
+// With accounts, nothing but the form to sign in is shown to who has not. What was typed stays where it is.
+function showSignIn() {
+  const isNew = find("sign-in").hidden;
+  find("account").hidden = true;
+  document.querySelector("nav").hidden = true;
+  for (const name of Object.keys(WORK)) find(name).hidden = true;
+  find("sign-in").hidden = false;
+  settle();
+  clear();
+  if (isNew) find("sign-in").querySelector("input").focus();
+}
+
+async function showAccount() {
+  let me;
+  try {
+    me = await request("/api/v1/me");
+  } catch (error) {
+    // Without a session, no more needs to be said than the form does.
+    if (error.status !== 401) say(error.message, true);
+    return;
+  }
+  find("sign-in").hidden = true;
+  document.querySelector("nav").hidden = false;
+  const view = document.querySelector("nav [aria-current]").dataset.view;
+  for (const name of Object.keys(WORK)) find(name).hidden = name !== view;
+  find("account").hidden = me.kind === "local";
+  find("account").querySelector("span").textContent = `Signed in as ${me.display_name ?? me.username} (${me.role}).`;
+  say("");
+  showRecipients();
+}
+
+async function signIn(fields) {
+  say("");
+  try {
+    await send(SESSIONS, { username: fields.username.trim(), password: fields.password, cookie: true });
+  } catch (error) {
+    say(error.message, true);
+    return;
+  }
+  find("sign-in").reset();
+  await showAccount();
+}
+
+async function signOut() {
+  turns = [];
+  try {
+    await send(`${SESSIONS}/current`, undefined, undefined, undefined, "DELETE");
+  } catch (error) {
+    if (error.status !== 401) {
+      say(error.message, true);
+      return;
+    }
+  }
+  for (const name of Object.keys(WORK)) find(name).reset();
+  find("follow-up").hidden = true;
+  showSignIn();
+  say("Signed out.");
+}
+
 const WORK = {
   ask: runAsk,
   search: (fields) => run(() => search(fields)),
@@ -558,9 +619,14 @@ document.querySelector("nav").addEventListener("click", (event) => {
   find(view).querySelector("input, textarea").focus();
 });
 
+find("sign-in").addEventListener("submit", (event) => {
+  event.preventDefault();
+  signIn(Object.fromEntries(new FormData(event.target)));
+});
+find("account").querySelector("button").addEventListener("click", signOut);
 find("stop").addEventListener("click", () => underWay?.abort());
 find("more").addEventListener("click", () => nextPage?.());
 find("question").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find("ask").requestSubmit();
 });
-showRecipients();
+showAccount();
