@@ -52,7 +52,8 @@ def page() -> Iterator[str]:
     for service, app in applications().items():
         yield f"\n## {service}\n\n"
         yield from _header("route", "needs")
-        for route in sorted(declared_routes(app), key=lambda one: (one.path, one.methods)):
+        # Routes of mounted applications are there twice: once more for the OpenAPI document.
+        for route in sorted(set(declared_routes(app)), key=lambda one: (one.path, one.methods)):
             # Mounted applications have a route for whatever they do not know.
             if "{path:path}" not in route.path:
                 yield from _row(f"`{'`, `'.join(route.methods)}` `{route.path}`", _allowed(route), _needs(route))
