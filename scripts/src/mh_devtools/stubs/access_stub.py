@@ -156,7 +156,7 @@ class StubAccess(StubPlatform):
         self.issued[token] = _Issued(user.id, session)
         return token
 
-    def add_key(self, user: User, scopes: Sequence[Scope], name: str = "a program", **fields: Any) -> str:
+    def add_key(self, user: User, scopes: Sequence[str], name: str = "a program", **fields: Any) -> str:
         """Make a key, with these other fields of `ApiKey`; return it."""
         token = make_token(TokenKind.API_KEY)
         values: dict[str, Any] = {"created_by": user.id, "expires_at": None} | fields

@@ -3,6 +3,8 @@
 Only adds tables: the previous release keeps working, without access control.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from conversations_api.column_types import Key, Sha256, UtcDateTime, exact
@@ -12,8 +14,8 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-TABLE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_unicode_ci"}
-WITH_IDS = {**TABLE, "sqlite_autoincrement": True}
+TABLE: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_unicode_ci"}
+WITH_IDS: dict[str, Any] = {**TABLE, "sqlite_autoincrement": True}
 ROLES = ("counselor", "curator", "operator", "admin")
 KINDS = ("person", "service")
 STATES = ("active", "disabled")

@@ -14,7 +14,7 @@ from typing import Final
 from mh_common.auth.principals import Principal
 from mh_common.auth.roles import SCOPES_OF, Role, Scope
 from mh_common.errors import DomainError
-from mh_common.models import AccountKind, ApiKeyCreate, PrincipalKind, UserCreate
+from mh_common.models import AccountKind, AccountState, ApiKeyCreate, PrincipalKind, UserCreate
 from mh_common.settings import load_settings
 
 from conversations_api.api_keys.service import ApiKeyService
@@ -41,6 +41,8 @@ async def add_key(session: AsyncSession, username: str, role: Role) -> str:
         row = await users.find_by_name(username)
     if row is None or row.kind is not AccountKind.SERVICE or row.role is not role:
         raise DomainError(f"{username} is not a service account with the role {role}. Choose another username.")
+    if row.state is AccountState.DISABLED:
+        raise DomainError(f"{username} is disabled: its keys would be refused. Enable it, or choose another username.")
     operator = Principal(
         username=username, kind=PrincipalKind.SERVICE, scopes=frozenset(Scope), role=role, user_id=row.id
     )
