@@ -4,13 +4,14 @@ Tests run in several processes (pytest-xdist). Each has its own Redis and Milvus
 shared server.
 """
 
+import gc
 import logging
 import os
 import signal
 import ssl
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -207,6 +208,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """Run more processes than there are CPUs, since tests spend much of their time waiting for servers."""
     return min((os.cpu_count() or 1) * 2, 8)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without garbage collection, and spare what was collected later ones: nearly all of it stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups

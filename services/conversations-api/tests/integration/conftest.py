@@ -2,9 +2,10 @@
 
 import asyncio
 import uuid
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,8 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from asgi_lifespan import LifespanManager
-from conversations_api.database import SessionFactory, make_engine, make_session_factory
+from conversations_api import main
+from conversations_api.database import SessionFactory, make_engine, make_read_engine, make_session_factory
 from conversations_api.main import create_app
 from conversations_api.models import Base, OutboxRow
 from conversations_api.outbox import relay as relay_module
@@ -29,7 +31,8 @@ from mh_common.units import UnitKey, conversation_units
 from mh_common.web import health
 from mh_devtools.testing.fixtures import RunApp, RunQuery
 from mh_devtools.testing.waiting import eventually
-from sqlalchemy import CursorResult, create_engine, delete, func, select, text
+from sqlalchemy import CursorResult, Engine, create_engine, delete, func, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 SERVICE = Path(__file__).resolve().parents[2]
 EVERY_DATABASE = [pytest.param("mysql", marks=pytest.mark.mysql), "sqlite"]
@@ -115,10 +118,43 @@ def database(migrated_database: DatabaseSettings, empty_tables: Callable[[], Non
     return migrated_database
 
 
+_MakeEngine = Callable[[DatabaseSettings], AsyncEngine]
+_unused_engines: defaultdict[tuple[_MakeEngine, DatabaseSettings], list[Engine]] = defaultdict(list)
+
+
+class _UsedAgain(AsyncEngine):
+    """An engine that the next test takes once this one has disposed of it and with it of all its connections.
+
+    It has compiled the statements of an application's startup, which takes longer than to run them.
+    """
+
+    __slots__ = ("_unused",)
+
+    def __init__(self, engine: Engine, unused: list[Engine]) -> None:
+        super().__init__(engine)
+        self._unused = unused
+
+    async def dispose(self, close: bool = True) -> None:
+        await super().dispose(close)
+        self._unused.append(self.sync_engine)
+
+
+def _engine_of(make: _MakeEngine, settings: DatabaseSettings) -> AsyncEngine:
+    unused = _unused_engines[make, settings]
+    return _UsedAgain(unused.pop() if unused else make(settings).sync_engine, unused)
+
+
+@pytest.fixture(autouse=True)
+def engines_are_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let applications take engines that are not in use before they make any."""
+    for make in (make_engine, make_read_engine):
+        monkeypatch.setattr(main, make.__name__, partial(_engine_of, make))
+
+
 @pytest.fixture
 async def sessions(database: DatabaseSettings) -> AsyncIterator[SessionFactory]:
     """Factory of sessions on that database."""
-    engine = make_engine(database)
+    engine = _engine_of(make_engine, database)
     yield make_session_factory(engine)
     await engine.dispose()
 
