@@ -212,7 +212,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Collect without garbage collection, and spare what was collected later ones: nearly all of it stays to the end."""
+    """Collect without garbage collection, and spare what was collected later ones: nearly all of it stays."""
     gc.disable()
     try:
         return (yield)

@@ -3,10 +3,12 @@
 Pools: prefork (the default) or solo. Running beat twice is harmless: the API gives a run to one worker at a time.
 """
 
+import gc
 import logging
 import warnings
 from contextlib import ExitStack
 from functools import cache, partial
+from importlib import import_module
 from typing import Any, Final
 
 import structlog
@@ -38,6 +40,9 @@ PROCESS_READY: Final = "worker_process_ready"
 """A new process has loaded its clients and its model and can start a job immediately."""
 
 SERVICE: Final = "indexer-worker"
+
+SHARED: Final = ("mh_client", "mh_common.advice", "mh_common.risk")
+"""What all processes of the worker need and what survives a fork: loaded once, by the one that starts the others."""
 
 START_TIMEOUT_S: Final = 60.0
 """Seconds a new process may take to load its libraries and its model before Celery replaces it."""
@@ -153,6 +158,10 @@ def _connect_main_process(settings: Settings) -> None:
     def preflight(**_: Any) -> None:
         # Before forking.
         remove_stale_metric_files()
+        for name in SHARED:
+            import_module(name)
+        # Else the other processes' garbage collections would copy the memory that they share with this one.
+        gc.freeze()
         _preflight(settings, beat=False)
 
     def preflight_of_beat(**_: Any) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import httpx
 import pytest
@@ -96,17 +96,17 @@ def stub(stub_openai: StubOpenAI) -> Iterator[StubOpenAI]:
     stub_openai.dimension, stub_openai.bag_of_words, stub_openai.reply, stub_openai.pieces = before
 
 
-@pytest.fixture
-def settings(milvus_uri: str, conversations_stub: StubConversations, stub: StubOpenAI) -> Settings:
-    """Settings without a language model; tests change copies of them."""
+@cache
+def _settings(milvus: str, conversations: str, openai: str, api_key: str) -> Settings:
+    """Return settings for stores and stubs at these addresses, read once: that takes longer than many a test."""
     return Settings(
         _env_file=None,
-        milvus=MilvusSettings(uri=milvus_uri, timeout=30),
-        conversations=ConversationsSettings(url=conversations_stub.base_url, timeout=30),
+        milvus=MilvusSettings(uri=milvus, timeout=30),
+        conversations=ConversationsSettings(url=conversations, timeout=30),
         embedding=EmbeddingSettings(
             provider="openai",
-            base_url=stub.base_url,
-            api_key=SecretStr(stub.api_key),
+            base_url=openai,
+            api_key=SecretStr(api_key),
             model="stub-embedding",
             dimension=DIMENSION,
             max_attempts=1,
@@ -115,6 +115,12 @@ def settings(milvus_uri: str, conversations_stub: StubConversations, stub: StubO
         search=SearchSettings(embed_timeout=30),
         answers=AnswersSettings(time_limit=5, max_retries=0),
     )
+
+
+@pytest.fixture
+def settings(milvus_uri: str, conversations_stub: StubConversations, stub: StubOpenAI) -> Settings:
+    """Settings without a language model; tests change copies of them."""
+    return _settings(milvus_uri, conversations_stub.base_url, stub.base_url, stub.api_key)
 
 
 @pytest.fixture

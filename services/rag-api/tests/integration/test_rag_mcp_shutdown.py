@@ -76,22 +76,22 @@ async def test_idle_sessions_do_not_delay_shutdown(replica: tuple[servers.Runnin
         await asyncio.to_thread(assert_exited_cleanly, running)
 
 
-@pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_an_answer_in_progress_is_completed(
-    replica: tuple[servers.Running, str], stub: StubOpenAI, mode: str
-) -> None:
+async def test_answers_in_progress_are_completed(replica: tuple[servers.Running, str], stub: StubOpenAI) -> None:
     running, url = replica
-    stub.add_faults(Fault(hang=True, path=CHAT))
+    stub.add_faults(Fault(hang=True, path=CHAT), Fault(hang=True, path=CHAT))
     stub.reply = "Suggest a fixed hour [1]."
-    async with connected(url, mode) as client:
-        # The client fetches a tool's schema after the first result.
-        await client.list_tools()
-        task = asyncio.create_task(client.call_tool("ask", {"question": "Why can a patient not fall asleep?"}))
-        await eventually(lambda: stub.chats())
+    async with connected(url, "legacy") as older, connected(url, "auto") as newer:
+        clients = (older, newer)
+        for client in clients:
+            # The client fetches a tool's schema after the first result.
+            await client.list_tools()
+        question = {"question": "Why can a patient not fall asleep?"}
+        tasks = [asyncio.create_task(client.call_tool("ask", question)) for client in clients]
+        await eventually(lambda: len(stub.chats()) == len(clients))
         running.process.send_signal(signal.SIGTERM)
         port = int(url.rpartition(":")[2].removesuffix("/mcp"))
         await eventually(lambda: not servers.listens(port))
         stub.release()
-        answer = (await task).structured_content
+        answers = [(await task).structured_content for task in tasks]
         await asyncio.to_thread(assert_exited_cleanly, running)
-    assert answer["answer"] == stub.reply
+    assert [answer["answer"] for answer in answers] == [stub.reply] * len(clients)
