@@ -14,6 +14,8 @@ from typing import Any
 
 import pymysql
 import pytest
+from alembic import command
+from alembic.config import Config
 from conversations_api.models import (
     Base,
     ConversationRow,
@@ -31,7 +33,7 @@ from mh_common.units import conversation_units
 from mh_devtools.database import backup as saving
 from mh_devtools.database.backup import backup, restore
 from mh_devtools.database.backup_file import BackupError
-from mh_devtools.stack.server_stack import migrate
+from mh_devtools.paths import DATABASE_SERVICE
 from mh_devtools.testing.fixtures import MySQL
 from sqlalchemy import URL, Column, Connection, TypeDecorator, create_engine, delete, func, insert, select
 
@@ -62,7 +64,10 @@ def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> MakeDatabas
 
 
 def bring_up_to_date(address: URL) -> None:
-    migrate(os.environ | {"DATABASE_URL": address.render_as_string(hide_password=False)})
+    # In this process: another one takes several times as long.
+    config = Config(DATABASE_SERVICE / "alembic.ini")
+    config.attributes["database"] = DatabaseSettings(url=address.render_as_string(hide_password=False))
+    command.upgrade(config, "head")
 
 
 def connected(address: URL, work: Callable[[Connection], Any]) -> Any:
