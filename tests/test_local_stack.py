@@ -20,9 +20,14 @@ import pytest
 from mh_client import AuthenticationError, Client, IndexRunKind, IndexRunStatus, IndexStatus, NotFoundError
 from mh_common import vector_index
 from mh_devtools import servers
+from mh_devtools.servers import browser as browser_of_this_machine
 from mh_devtools.servers import stores
 from mh_devtools.testing.waiting import wait_until
 from pymilvus import DataType, MilvusClient
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.expected_conditions import visibility_of_element_located
+from selenium.webdriver.support.ui import WebDriverWait
 
 pytestmark = pytest.mark.e2e
 
@@ -138,6 +143,35 @@ def test_a_data_set_goes_in_and_answers_come_out(dataset: Path | None, tmp_path:
             client.conversations.get(changed.id)
 
 
+def _signs_in_and_out_on_the_page(url: str, username: str, password: str) -> None:
+    with browser_of_this_machine.chromium() as page:
+        wait = WebDriverWait(page, 30)
+
+        def shown(selector: str) -> WebElement:
+            return wait.until(visibility_of_element_located((By.CSS_SELECTOR, selector)))
+
+        def sign_in(typed: str) -> None:
+            shown("#sign-in [name=password]").send_keys(typed)
+            shown("#sign-in button").click()
+
+        page.get(url)
+        shown("#sign-in [name=username]").send_keys(username)
+        assert not page.find_element(By.ID, "ask").is_displayed()
+        sign_in("a wrong password")
+        wait.until(lambda _: shown("#message").text == "The username or the password is wrong.")
+        shown("#sign-in [name=password]").clear()
+        sign_in(password)
+        assert shown("#account").text.startswith(f"Signed in as {username} (admin).")
+        shown("#question").send_keys("Since the lighthouse keeper left I am afraid.")
+        shown("#ask button").click()
+        wait.until(lambda _: len(page.find_elements(By.CSS_SELECTOR, "#conversations li")) == 3)
+        shown("#account button").click()
+        shown("#sign-in")
+        assert page.get_cookies() == []
+        assert not page.find_elements(By.CSS_SELECTOR, "#conversations li")
+        assert page.find_element(By.ID, "question").get_attribute("value") == ""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_with_access_control_it_imports_and_answers_by_its_own_key_and_nobody_else_gets_in(tmp_path: Path) -> None:
@@ -162,6 +196,7 @@ def test_with_access_control_it_imports_and_answers_by_its_own_key_and_nobody_el
             # Found only if conversations-api accepts the worker's key.
             wait_until(lambda: [hit.question for hit in client.search(unusual, limit=1).hits] == [unusual])
             client.set_up(token, "ana", "a password of many words")
+        _signs_in_and_out_on_the_page(url, "ana", "a password of many words")
 
     with running(var, AUTH_MODE="required") as again:
         again.wait_for("Serving at")

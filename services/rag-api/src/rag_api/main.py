@@ -200,6 +200,8 @@ async def _conversations(settings: Settings, stack: AsyncExitStack) -> tuple[Asy
             timeout=settings.conversations.timeout,
             max_retries=CONVERSATIONS_RETRIES,
             http_client=http,
+            # Never one of the environment: every call is made as its caller.
+            api_key="",
         )
     )
     authenticator = RemoteAuthenticator(conversations)

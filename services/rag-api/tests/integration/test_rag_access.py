@@ -98,6 +98,26 @@ async def test_a_caller_is_asked_for_once(
     assert set(conversations_stub.asked_for(READ)) == {key}
 
 
+async def test_a_key_in_the_environment_is_sent_for_nobody(
+    running: RunApp,
+    settings: Settings,
+    required: Settings,
+    make_caller: MakeCaller,
+    indexed: list[Conversation],
+    conversations_stub: StubConversations,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    strong = make_caller(*Scope)
+    monkeypatch.setenv("MH_API_KEY", strong)
+    key = make_caller(*COUNSELOR)
+    async with running(required) as client:
+        assert (await client.post(SEARCH, json=QUERY, headers=bearer(key))).status_code == 200
+        assert (await client.post(SEARCH, json=QUERY)).status_code == 401
+    async with running(settings) as client:
+        assert (await client.post(SEARCH, json=QUERY)).status_code == 200
+    assert strong not in {*conversations_stub.asked_for(ME), *conversations_stub.asked_for(READ)}
+
+
 async def test_each_of_many_callers_at_once_reads_with_its_own_credential(
     served: ServeApp,
     required: Settings,
