@@ -1,8 +1,10 @@
 """Engines and sessions, and the differences between MySQL, MariaDB and SQLite other than SQL itself."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
+import aiosqlite
 from mh_common.text import as_read
 from sqlalchemy import Connection, MetaData, event, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -69,7 +71,7 @@ def _options(settings: DatabaseSettings) -> dict[str, Any]:
         "pool_timeout": settings.pool_timeout,
     }
     if settings.address.get_backend_name() == "sqlite":
-        return {**options, "connect_args": {"timeout": settings.lock_timeout}}
+        return {**options, "connect_args": {"timeout": settings.lock_timeout, "async_creator_fn": _open_sqlite}}
     session = _MYSQL_SESSION.format(lock_timeout=settings.lock_timeout)
     return {
         **options,
@@ -78,6 +80,28 @@ def _options(settings: DatabaseSettings) -> dict[str, Any]:
         "pool_recycle": 1800,
         "connect_args": {"charset": "utf8mb4", "connect_timeout": 5, "init_command": session},
     }
+
+
+async def _open_sqlite(*place: Any, **options: Any) -> aiosqlite.Connection:
+    """Open a connection. If this is cancelled, as background work is at shutdown, close what was opened meanwhile.
+
+    aiosqlite 0.22 leaves that open.
+    """
+    connection = aiosqlite.connect(*place, **options)
+    # As SQLAlchemy has it: a connection in use does not hold up the end of the process.
+    connection._thread.daemon = True
+    opening = asyncio.create_task(_opened(connection))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        await asyncio.wait([opening])
+        if opening.exception() is None:
+            await connection.close()
+        raise
+
+
+async def _opened(connection: aiosqlite.Connection) -> aiosqlite.Connection:
+    return await connection
 
 
 def _reject_closed(_: DBAPIConnection, entry: ConnectionPoolEntry, __: object) -> None:
