@@ -545,13 +545,12 @@ function showSignIn() {
 }
 
 async function showAccount() {
-  let me;
+  // Whatever else is wrong shows at the first question.
+  let me = { kind: "local" };
   try {
     me = await request("/api/v1/me");
   } catch (error) {
-    // Without a session, no more needs to be said than the form does.
-    if (error.status !== 401) say(error.message, true);
-    return;
+    if (error.status === 401) return;
   }
   find("sign-in").hidden = true;
   document.querySelector("nav").hidden = false;

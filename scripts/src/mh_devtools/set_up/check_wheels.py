@@ -72,6 +72,7 @@ PLATFORMS = (LINUX, LINUX_ARM, MACOS, INTEL_MAC)
 
 KNOWN = {
     ("pytrec-eval-terrier", LINUX_ARM): "compiled from source: needs gcc and Python's headers; for tests only",
+    ("argon2-cffi-bindings", INTEL_MAC): "compiled from source: needs a C compiler",
     ("cryptography", INTEL_MAC): "compiled from source: needs Rust",
     ("onnxruntime", INTEL_MAC): "has neither wheel nor source: Intel Macs are not supported",
 }
