@@ -342,6 +342,18 @@ async def test_who_changes_their_password_ends_the_other_sessions(
     await signed_in(api, "root", "another long phrase")
 
 
+async def test_a_password_changed_with_a_key_ends_all_sessions(
+    api: httpx.AsyncClient, admin: dict[str, str], query: RunQuery
+) -> None:
+    """Also the one whose id is the key's."""
+    made = await make_key(api, admin, Scope.CONVERSATIONS_READ)
+    session = (await api.get(f"{API}/me", headers=admin)).json()["credential"]["id"]
+    await query("UPDATE api_keys SET id = :session WHERE id = :key", session=session, key=made["api_key"]["id"])
+    change = {"current_password": PASSWORD, "new_password": "another long phrase"}
+    assert (await api.put(f"{API}/me/password", json=change, headers=bearer(made["token"]))).status_code == 204
+    assert (await api.get(f"{API}/me", headers=admin)).status_code == 401
+
+
 async def test_the_last_administrator_cannot_be_locked_out(api: httpx.AsyncClient, admin: dict[str, str]) -> None:
     for change in ({"state": "disabled"}, {"role": "operator"}):
         assert (await api.patch(f"{API}/users/1", json=change, headers=admin)).status_code in (404, 409)

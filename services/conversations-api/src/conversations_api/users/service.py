@@ -1,6 +1,5 @@
 """Operations on accounts."""
 
-from collections.abc import Collection
 from typing import Final
 
 from mh_common.auth.principals import Principal
@@ -10,6 +9,7 @@ from mh_common.models import (
     AccountKind,
     AccountState,
     Credential,
+    CredentialKind,
     FieldProblem,
     Me,
     PasswordChange,
@@ -28,7 +28,6 @@ from conversations_api.sessions.repository import UserSessionRepository
 from conversations_api.users.repository import UserRepository, to_user
 
 _OWN_FIELDS: Final = ("display_name", "email", "role", "state")
-_NOT_NULL: Final = ("role", "state")
 
 
 class UserService:
@@ -71,10 +70,9 @@ class UserService:
         Raises:
             NotFoundError: there is no such account.
             ConflictError: it is the last administrator, who would be locked out.
-            InvalidRequestError: a service account gets a password, or a role or state is null.
+            InvalidRequestError: a service account gets a password.
         """
         given = change.model_fields_set
-        _refuse_null(change, given)
         # Before the first statement, so that nobody waits for this transaction meanwhile.
         password_hash = await hash_password(change.password) if change.password else None
         administrators = await self._users.lock_administrators()
@@ -124,7 +122,8 @@ class UserService:
         row.password_hash = await hash_password(change.new_password)
         row.version += 1
         row.updated_at = self._clock()
-        await self._sessions.delete_of_user(row.id, but=principal.credential_id)
+        own = principal.credential_id if principal.credential is CredentialKind.SESSION else None
+        await self._sessions.delete_of_user(row.id, but=own)
 
 
 def _is_administrator(row: UserRow) -> bool:
@@ -135,13 +134,3 @@ def _refuse_password(password: str | None) -> None:
     if password is not None:
         problem = FieldProblem(field="password", message="must be absent: service accounts have keys instead")
         raise InvalidRequestError("The request's body is invalid; see errors.", [problem])
-
-
-def _refuse_null(change: UserUpdate, given: Collection[str]) -> None:
-    problems = [
-        FieldProblem(field=name, message="must not be null")
-        for name in _NOT_NULL
-        if name in given and getattr(change, name) is None
-    ]
-    if problems:
-        raise InvalidRequestError("The request's body is invalid; see errors.", problems)
