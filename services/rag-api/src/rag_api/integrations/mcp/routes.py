@@ -21,15 +21,13 @@ from rag_api.answers.routes import CLIENT_CLOSED_REQUEST
 from rag_api.dependencies import CurrentCaller, State
 from rag_api.integrations.error_formats import IntegrationRoute, one_line_message
 from rag_api.integrations.links import public_url_of
+from rag_api.integrations.mcp.caller import CALLER
 from rag_api.integrations.mcp.metadata import SCOPES, metadata_url
 from rag_api.settings import IntegrationSettings
 
 INVALID_REQUEST: Final = -32600
 INTERNAL_ERROR: Final = -32603
 """JSON-RPC error codes."""
-
-CALLER: Final = "mcp_caller"
-"""Key of the `Caller` in a request's state, for the tools."""
 
 
 class ErrorDetail(BaseModel):

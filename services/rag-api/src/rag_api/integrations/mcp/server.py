@@ -14,7 +14,7 @@ from starlette import types
 
 from rag_api.dependencies import Caller, state_of
 from rag_api.integrations.links import conversation_link, public_url_of
-from rag_api.integrations.mcp.routes import CALLER
+from rag_api.integrations.mcp.caller import CALLER
 from rag_api.problems import problem_of
 
 T = TypeVar("T")
