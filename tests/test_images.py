@@ -55,7 +55,9 @@ class Container:
         path = f"{image.root}/opt/venv/bin{os.pathsep}{os.defpath}"
         # A library that wants to write there must not stop the service.
         self.env |= {"PATH": path, "HOME": "/proc/nowhere", "TMPDIR": str(self._temporary)}
-        self.env |= {"WEB_PORT": str(self.port), "PYTHONWARNINGS": "ignore", "STARTUP_TIMEOUT": "20"} | variables
+        self.env |= {"WEB_PORT": str(self.port), "PYTHONWARNINGS": "ignore", "STARTUP_TIMEOUT": "20"}
+        # Images have no mode; here they listen on this machine only.
+        self.env |= {"AUTH_MODE": "open", "WEB_HOST": "127.0.0.1"} | variables
 
     def _copy_to_work(self, stage: Stage) -> None:
         self._work.mkdir(exist_ok=True)
@@ -190,7 +192,7 @@ def test_the_image_of_an_api_is_small(service: str) -> None:
 def headers_of(method: str, path: str, body: bytes) -> bytes:
     lines = [
         f"{method} {path} HTTP/1.1",
-        "Host: test",
+        "Host: 127.0.0.1",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
     ]

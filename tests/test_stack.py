@@ -122,7 +122,8 @@ def test_every_process_has_what_the_environment_files_say_and_nothing_else_of_ou
         "CONVERSATIONS_URL": f"http://{at['services']}",
     }
     own = {"EMBEDDING_THREADS", "PYTHONUNBUFFERED", "RECONCILE_SCHEDULE_FILE", "WEB_PORT"}
-    own |= {"AUTH_SETUP_TOKEN_FILE", "WORKER_EMBEDDING_CACHE", "WORKER_HEARTBEAT_FILE"}
+    # The first one is of the tests.
+    own |= {"AUTH_HOSTS", "AUTH_SETUP_TOKEN_FILE", "WORKER_EMBEDDING_CACHE", "WORKER_HEARTBEAT_FILE"}
     # Set by rag-api itself, before it started Gunicorn.
     own.add("ORT_DISABLE_TELEMETRY")
     processes = {
