@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from mh_common.models import Conversation, SearchHit
+from mh_common.web.forwarded import scheme_of
 
 from rag_api.dependencies import state_of
 
@@ -26,7 +27,7 @@ def public_url_of(request: Request) -> str:
     """
     if configured := state_of(request).integrations.public_url:
         return configured.rstrip("/")
-    scheme = request.headers.get("X-Forwarded-Proto", request.url.scheme)
+    scheme = scheme_of(request)
     scheme = scheme if scheme in ("http", "https") else "http"
     return f"{scheme}://{request.url.netloc}"
 
