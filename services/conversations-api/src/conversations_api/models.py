@@ -307,6 +307,53 @@ class UserRow(Base):
     version: Mapped[int] = mapped_column(Integer)
 
 
+class UserIdentityRow(Base):
+    """Who an account's owner, or somebody on whose behalf it acts, is elsewhere.
+
+    `issuer` is the address of an OpenID provider, or names the account whose keys act for outside users.
+    """
+
+    __tablename__ = "user_identities"
+    __table_args__ = (
+        UniqueConstraint("issuer", "subject"),
+        Index("ix_user_identities_user_id_id", "user_id", "id"),
+        {**_TABLE, "sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
+    # None: of the time before there were accounts.
+    user_id: Mapped[int | None] = mapped_column(Key, ForeignKey(UserRow.id, ondelete="CASCADE"))
+    # Compared byte by byte: with a case-insensitive collation, "u1" and "U1" would be the same user.
+    issuer: Mapped[str] = mapped_column(exact(255))
+    subject: Mapped[str] = mapped_column(exact(255))
+    email: Mapped[str | None] = mapped_column(String(254))
+    email_verified: Mapped[bool] = mapped_column(Boolean)
+    linked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class TeamRow(Base):
+    """A group of people who share what is meant for the group only."""
+
+    __tablename__ = "teams"
+    __table_args__ = (UniqueConstraint("name"), {**_TABLE, "sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(exact(200))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(Integer)
+
+
+class TeamMemberRow(Base):
+    """That an account belongs to a team. A lead changes its members."""
+
+    __tablename__ = "team_members"
+    __table_args__ = (Index("ix_team_members_user_id", "user_id"), _TABLE)
+
+    team_id: Mapped[int] = mapped_column(Key, ForeignKey(TeamRow.id, ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(Key, ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True)
+    lead: Mapped[bool] = mapped_column(Boolean)
+
+
 class UserSessionRow(Base):
     """Where somebody is signed in. It ends at `expires_at`, or at `idle_until` if it is not used before."""
 
