@@ -160,6 +160,11 @@ def _connect_main_process(settings: Settings) -> None:
         remove_stale_metric_files()
         for name in SHARED:
             import_module(name)
+        if settings.safety.screening == "on":
+            # Imported late: beat, and commands that ask a running worker, do not screen.
+            from mh_common.risk.lexicon import load_lexicon
+
+            load_lexicon()
         # Else the other processes' garbage collections would copy the memory that they share with this one.
         gc.freeze()
         _preflight(settings, beat=False)

@@ -10,6 +10,7 @@ filler words ("really", "just"), `..` up to three words, `...` up to seven. All 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from mh_common.risk.words import fold
@@ -56,9 +57,11 @@ class WordLists:
     def __init__(self, lists: Mapping[str, str]) -> None:
         self._lists = lists
         self.names = tuple(lists)
+        # The same words stand in many patterns.
+        self.words = cache(self._words)
         self.fillers = self.words("{filler}")[0] if "filler" in lists else frozenset()
 
-    def words(self, alternatives: str) -> tuple[frozenset[str], tuple[str, ...], str]:
+    def _words(self, alternatives: str) -> tuple[frozenset[str], tuple[str, ...], str]:
         """Return the words, the beginnings of words and the sign for a number among these alternatives."""
         words: set[str] = set()
         prefixes: set[str] = set()
