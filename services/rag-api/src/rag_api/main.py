@@ -37,7 +37,7 @@ from rag_api.access import RemoteAuthenticator, forward_credential
 from rag_api.answers.background import BackgroundWriter
 from rag_api.answers.finding import SourceFinder
 from rag_api.answers.finishing import Finisher
-from rag_api.answers.language_models import LanguageModels, make_client
+from rag_api.answers.language_models import LanguageModels
 from rag_api.answers.records import AnswerRecorder, HistoryRecorder, RecordQueue
 from rag_api.answers.routes import router as answers
 from rag_api.answers.service import AnswerService
@@ -161,9 +161,8 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
     records = RecordQueue(recorder) if recorder else None
     if records:
         await stack.enter_async_context(records.running())
-    client = make_client(settings)
-    stack.push_async_callback(client.close)
-    models = LanguageModels(settings, client, (plan.recipient, embedder.model), recognizer)
+    models = LanguageModels(settings, (plan.recipient, embedder.model), recognizer)
+    stack.push_async_callback(models.close)
     for hint in filter(None, (plan.note, _unused_key(settings))):
         log.warning(EGRESS_NOT_ALLOWED, hint=hint)
     state = AppState(

@@ -2,30 +2,30 @@
 
 import asyncio
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mh_common.egress import OPENAI_URL, Recipient
+from mh_common.egress import Recipient
 from mh_common.identifiers import Recognizer
 from mh_common.models import PhiMode
 from mh_common.outgoing import OutgoingTexts
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from pydantic import SecretStr
 
 from rag_api.answers.generators import ExtractiveGenerator, Generator, LLMGenerator
 from rag_api.answers.instrumented import InstrumentedLanguageModel
-from rag_api.answers.llm import LanguageModel, OpenAILanguageModel, SamplingParams
+from rag_api.answers.llm import LanguageModel, SamplingParams
 from rag_api.answers.prompts import Prompts, make_environment
 from rag_api.answers.query_rewriting import LLMQueryRewriter, QueryRewriter, RuleBasedQueryRewriter
 from rag_api.answers.sent import RecordingLanguageModel, SentRecord
 from rag_api.answers.tokens import make_token_counter
 from rag_api.settings import Settings
 
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
 PLATFORM_MODEL = "mental-health"
 """The model name that other programs see, whichever language model answers."""
-
-PLACEHOLDER_KEY = "none"
-"""For the SDK, which insists on a key; no request is ever sent with it."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,6 @@ class LanguageModels:
 
     Args:
         settings: the service's settings.
-        client: made by `make_client`; the caller closes it.
         embedding: who gets the texts that are embedded, and the name of the embedding model.
         recognizer: finds identifiers in texts for the language model.
 
@@ -56,16 +55,10 @@ class LanguageModels:
         configured: the configured language model; None if there is no key, or if its server may not get texts.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        client: AsyncOpenAI,
-        embedding: tuple[Recipient, str],
-        recognizer: Recognizer,
-    ) -> None:
-        self._settings = settings.openai
+    def __init__(self, settings: Settings, embedding: tuple[Recipient, str], recognizer: Recognizer) -> None:
+        self._settings = settings
+        self._server = settings.openai
         self._time_limit = settings.answers.time_limit
-        self._client = client
         self._embedding = embedding
         self._recognizer = recognizer
         self.recipient = settings.language_model_server
@@ -74,17 +67,29 @@ class LanguageModels:
         budget = settings.answers.context_window - settings.answers.reserved_tokens
         self.prompts = _prompts(settings.embedding.model_dir, budget)
         self.configured: LanguageModel | None = None
-        if self._settings.api_key is not None and settings.answers.mode != "quotes" and self.may_be_asked:
+        if self._server.api_key is not None and settings.answers.mode != "quotes" and self.may_be_asked:
             self.configured = InstrumentedLanguageModel(
-                self._openai(client, self._settings.model),
-                prompt_price=self._settings.prompt_price,
-                completion_price=self._settings.completion_price,
+                self._openai(self._client, self._server.model),
+                prompt_price=self._server.prompt_price,
+                completion_price=self._server.completion_price,
             )
+
+    @cached_property
+    def _client(self) -> "AsyncOpenAI":
+        # Imported where it is used: many platforms have no language model, and the SDK is a fifth of a start.
+        from rag_api.answers.openai_language_model import make_client
+
+        return make_client(self._settings)
+
+    async def close(self) -> None:
+        """Close the connections to the server."""
+        if "_client" in vars(self):
+            await self._client.close()
 
     @property
     def name(self) -> str:
         """The name of the configured model; also used for callers' keys if they name no model."""
-        return self._settings.model
+        return self._server.model
 
     def deadline(self) -> float:
         """Return the deadline of a call that starts now, as a time of the event loop."""
@@ -131,8 +136,10 @@ class LanguageModels:
         """Return backends for one request that need no language model; the answer says the reason, if there is one."""
         return AnswerBackends(RuleBasedQueryRewriter(), ExtractiveGenerator(reason), SentRecord(self._embedding))
 
-    def _openai(self, client: AsyncOpenAI, name: str) -> OpenAILanguageModel:
-        store_false = self._settings.store_false
+    def _openai(self, client: "AsyncOpenAI", name: str) -> LanguageModel:
+        from rag_api.answers.openai_language_model import OpenAILanguageModel
+
+        store_false = self._server.store_false
         return OpenAILanguageModel(
             client, model=name, store_false=self.recipient.is_openai if store_false is None else store_false
         )
@@ -145,15 +152,3 @@ def _prompts(model_dir: Path | None, budget: int) -> Prompts:
     All applications of a process share them: to read the tokenizer and to compile the templates takes a while.
     """
     return Prompts(make_environment(), make_token_counter(model_dir), budget)
-
-
-def make_client(settings: Settings) -> AsyncOpenAI:
-    """Return a client of the language model's server, with or without a configured key."""
-    key = settings.openai.api_key
-    return AsyncOpenAI(
-        api_key=key.get_secret_value() if key else PLACEHOLDER_KEY,
-        base_url=settings.openai.base_url or OPENAI_URL,
-        timeout=settings.openai.timeout,
-        max_retries=settings.answers.max_retries,
-        http_client=DefaultAsyncHttpxClient(**settings.language_model_server.client_options),
-    )
