@@ -18,6 +18,9 @@ CHUNK: Final = 500
 INTERVAL: Final = 3600.0
 """Seconds between two purges."""
 
+FIRST_AFTER: Final = 30.0
+"""Seconds from the start to the first purge: requests that wait for the start come first."""
+
 PURGE_FAILED: Final = "purge_failed"
 
 
@@ -45,7 +48,8 @@ async def purge(sessions: SessionFactory, repository: type[Repository], cutoff: 
 async def purge_regularly(
     sessions: SessionFactory, repository: type[Repository], retention: timedelta, interval: float = INTERVAL
 ) -> None:
-    """Purge until cancelled. A failure is logged; the next purge catches up."""
+    """Purge until cancelled, first after FIRST_AFTER seconds. A failure is logged; the next purge catches up."""
+    await asyncio.sleep(FIRST_AFTER)
     while True:
         try:
             with database_errors():

@@ -348,3 +348,9 @@ async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """Client of the running application."""
     async with _run_app(settings) as client:
         yield client
+
+
+@pytest.fixture
+def purged_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application purges when it starts, not some time later."""
+    monkeypatch.setattr("conversations_api.purge.FIRST_AFTER", 0.0)

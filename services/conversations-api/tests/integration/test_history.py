@@ -303,6 +303,7 @@ async def test_the_purge_deletes_what_is_older_in_chunks(
     assert await purge(sessions, HistoryRepository, now - timedelta(days=2)) == 0
 
 
+@pytest.mark.usefixtures("purged_at_once")
 async def test_the_application_purges_by_its_retention_also_when_turned_off(
     run_app: RunApp, settings: Settings, sessions: SessionFactory, row_counts: Any
 ) -> None:
@@ -318,6 +319,7 @@ async def test_the_application_purges_by_its_retention_also_when_turned_off(
         await eventually(one_is_left)
 
 
+@pytest.mark.usefixtures("purged_at_once")
 async def test_the_next_round_catches_up_after_a_failure(
     sessions: SessionFactory, row_counts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,6 +178,7 @@ async def test_keys_past_their_lifetime_are_deleted(
     assert {row[0] for row in await query("SELECT * FROM idempotency_keys")} == {"young-0", "young-1", "young-2"}
 
 
+@pytest.mark.usefixtures("purged_at_once")
 async def test_old_keys_are_deleted_while_the_application_is_running(
     run_app: RunApp, settings: Settings, sessions: SessionFactory, query: RunQuery
 ) -> None:
@@ -188,6 +189,7 @@ async def test_old_keys_are_deleted_while_the_application_is_running(
         await eventually(lambda: no_keys(query))
 
 
+@pytest.mark.usefixtures("purged_at_once")
 async def test_the_next_purge_catches_up_after_a_failure(sessions: SessionFactory, query: RunQuery) -> None:
     async with sessions.begin() as session:
         old = datetime.now(UTC) - 2 * KEY_LIFETIME
