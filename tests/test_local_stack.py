@@ -104,8 +104,9 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1000)
-@pytest.mark.parametrize("dataset", [SAMPLE, pytest.param(None, marks=pytest.mark.slow, id="a larger one")])
+@pytest.mark.parametrize("dataset", [SAMPLE, None], ids=["the sample", "a larger one"])
 def test_a_data_set_goes_in_and_answers_come_out(dataset: Path | None, tmp_path: Path) -> None:
     file = dataset or larger_dataset()
     if file is None:

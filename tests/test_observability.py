@@ -17,6 +17,8 @@ from mh_devtools.testing.exposition import metric_value
 from mh_devtools.testing.logs import json_lines
 from mh_devtools.testing.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 SENTINEL = "xylophonist"
 """Represents text written by a patient, a counselor or a user."""
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -14,7 +14,7 @@ from mh_devtools.stack.server_stack import ServerStack, until_indexed
 from mh_devtools.testing.fixtures import ConnectClient
 from mh_devtools.testing.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis, pytest.mark.timeout(300)]
 
 
 class Store:

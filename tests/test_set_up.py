@@ -22,6 +22,8 @@ from mh_devtools import servers
 from mh_devtools.paths import ROOT
 from mh_devtools.set_up import environments, redis_server
 
+pytestmark = [pytest.mark.slow, pytest.mark.installs]
+
 FETCHES_REDIS = redis_server.can_be_fetched()
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
