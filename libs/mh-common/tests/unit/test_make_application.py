@@ -160,3 +160,23 @@ async def test_a_mounted_application_s_spans_are_named_by_the_whole_route() -> N
             await client.get("/inner/things/7")
         [span] = collector.named("GET /inner/things/{key}")
     assert span.attributes["http.route"] == "/inner/things/{key}"
+
+
+async def test_work_that_takes_its_cancellation_for_a_failure_is_cancelled_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mh_common.web.application.CANCEL_INTERVAL_S", 0.01)
+    cancelled = 0
+
+    async def work() -> None:
+        nonlocal cancelled
+        while cancelled < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled += 1
+        await asyncio.Event().wait()
+
+    async with run_in_background(work()):
+        await asyncio.sleep(0)
+    assert cancelled == 2

@@ -1,5 +1,6 @@
 """The application as a whole: start, health, OpenAPI, errors."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -45,6 +46,12 @@ async def test_without_its_database_the_application_is_not_ready(
     assert ready.status_code == 503
     assert ready.json()["dependencies"]["database"]["ok"] is False
     assert "db.internal" not in ready.text
+
+
+@pytest.mark.usefixtures("purged_at_once")
+async def test_it_ends_at_once_while_its_background_tasks_connect(run_app: RunApp, settings: Settings) -> None:
+    async with asyncio.timeout(60), run_app(settings) as client:
+        assert (await client.get("/livez")).status_code == 200
 
 
 @ON_SQLITE

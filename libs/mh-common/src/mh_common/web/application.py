@@ -88,6 +88,10 @@ def make_application(
     return app
 
 
+CANCEL_INTERVAL_S: Final = 1.0
+"""Seconds until work in the background that did not end is cancelled again."""
+
+
 @asynccontextmanager
 async def run_in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run `work` in a background task while the block runs, then cancel it. A failure before that is logged."""
@@ -96,8 +100,11 @@ async def run_in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[No
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        # Again, until it ends: a database driver may turn the cancellation into an error, which the work takes for a
+        # failure of what it was doing, and goes on.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=CANCEL_INTERVAL_S)
 
 
 def _report_failure(task: asyncio.Task[None]) -> None:
