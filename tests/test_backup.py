@@ -24,6 +24,7 @@ from conversations_api.models import (
     IdempotencyKeyRow,
     IndexStateRow,
     OutboxRow,
+    UserIdentityRow,
     UserSessionRow,
 )
 from conversations_api.settings import DatabaseSettings
@@ -99,7 +100,9 @@ def add_rows(connection: Connection, first: int = 1) -> None:
     data_set = {"data_set_name": "q.jsonl", "data_set_sha256": "0" * 64, "data_set_cases": 2}
     experiment = {"id": first, "created_at": AT, "name": "n", "duration_seconds": 0.1 + 0.2, "note": None}
     connection.execute(insert(ExperimentRow), {**experiment, **json_texts, **data_set})
-    answer = {"id": first, "answer_id": f"answer-{first}", "user_id": "alice", "created_at": AT, "model": "m"}
+    person = {"id": first, "issuer": "urn:example", "subject": f"alice-{first}", "email_verified": False}
+    connection.execute(insert(UserIdentityRow), {**person, "linked_at": AT})
+    answer = {"id": first, "answer_id": f"answer-{first}", "identity_id": first, "created_at": AT, "model": "m"}
     texts_of = dict.fromkeys(("question", "standalone_query", "answer", "comment"), TEXTS[0])
     found = {"filters": "{}", "hits": "[]", "usage": "{}", "latency_ms": 1e-7, "rating": "up", "feedback_at": AT}
     connection.execute(insert(HistoryRow), {**answer, **texts_of, **found})

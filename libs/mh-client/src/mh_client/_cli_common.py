@@ -40,7 +40,12 @@ Url = Annotated[
     str | None, typer.Option("--url", help="URL of the platform (default: MH_URL, else http://127.0.0.1:8080).")
 ]
 MaybeUser = Annotated[
-    str | None, typer.Option("--user", envvar="MH_USER", help="The user, where there are no accounts (or set MH_USER).")
+    str | None,
+    typer.Option(
+        "--user",
+        envvar="MH_USER",
+        help="The person to act for: with a key that may, or where there are no accounts (or set MH_USER).",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the complete response as JSON.")]
 Time = Annotated[

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from mh_common.auth.principals import LOCAL, Principal
-from mh_common.auth.roles import SCOPES_OF, Role, Scope
+from mh_common.auth.roles import GIVEN_TO_KEYS, SCOPES_OF, Role, Scope, key_scopes, known_scopes
 from mh_common.auth.tokens import TokenKind, make_token, shown_part
 from mh_common.errors import PermissionDeniedError
 from mh_common.models import (
@@ -214,7 +214,8 @@ class StubAccess(StubPlatform):
         user = self.accounts[issued.user_id]
         scopes, kind = SCOPES_OF[user.role], CredentialKind.SESSION
         if isinstance(issued.item, ApiKey):
-            scopes, kind = scopes & frozenset(issued.item.scopes), CredentialKind.API_KEY
+            granted, of_service = known_scopes(issued.item.scopes), user.kind is AccountKind.SERVICE
+            scopes, kind = key_scopes(user.role, granted, of_service=of_service), CredentialKind.API_KEY
         return Principal(
             user.username, PrincipalKind(user.kind.value), scopes, user.role, user.id, kind, issued.item.id
         )
@@ -290,7 +291,7 @@ class StubAccess(StubPlatform):
             return _problem(409, NO_ACCOUNTS)
         maker = self.principal(request)
         owner = self.accounts[content.user_id or maker.user_id or 0]
-        if beyond := sorted(set(content.scopes) - SCOPES_OF[owner.role]):
+        if beyond := sorted(set(content.scopes) - SCOPES_OF[owner.role] - GIVEN_TO_KEYS):
             message = f"must be scopes of the owner's role, {owner.role}, which lacks {', '.join(beyond)}"
             problem = FieldProblem(field="scopes", message=message)
             return _problem(422, "The request's body is invalid; see errors.", errors=[problem])

@@ -145,6 +145,13 @@ class StubConversations:
             return problem_response(403, missing_scopes=[scope])
         return None
 
+    def _user(self, request: Request, named: str | None) -> str | None:
+        """Return whose history is meant, if the request names this person: theirs, or the caller's own."""
+        caller = (self.callers or {}).get(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        if caller is None or (named is not None and Scope.ON_BEHALF_OF in caller.scopes):
+            return named
+        return str(caller.id)
+
     def _ready(self, _: Request) -> Response:
         return self._fail() if self.statuses else Response()
 
@@ -196,6 +203,7 @@ class StubConversations:
         if refusal := self._refusal(request, Scope.ANSWERS):
             return refusal
         entry = HistoryEntryCreate.model_validate_json(await request.body())
+        entry = entry.model_copy(update={"user_id": self._user(request, entry.user_id)})
         with self._lock:
             self.history.append(entry)
             self.answers[entry.answer_id] = entry.user_id
@@ -207,7 +215,7 @@ class StubConversations:
         if refusal := self._refusal(request, Scope.ANSWERS):
             return refusal
         answer_id = request.path_params["answer_id"]
-        user = request.headers.get(USER_ID_HEADER)
+        user = self._user(request, request.headers.get(USER_ID_HEADER))
         if answer_id not in self.answers or self.answers[answer_id] not in (None, user):
             return problem_response(404)
         given = FeedbackCreate.model_validate_json(await request.body())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mh_common.auth.principals import Principal
-from mh_common.auth.roles import SCOPES_OF, Role, Scope
+from mh_common.auth.roles import GIVEN_TO_KEYS, SCOPES_OF, Role, Scope
 from mh_common.errors import DomainError
 from mh_common.models import AccountKind, AccountState, ApiKeyCreate, PrincipalKind, UserCreate
 from mh_common.settings import load_settings
@@ -20,6 +20,7 @@ from mh_common.settings import load_settings
 from conversations_api.api_keys.service import ApiKeyService
 from conversations_api.database import AsyncSession, make_engine, make_session_factory
 from conversations_api.database_errors import database_errors
+from conversations_api.outside_users.repository import OutsideUserRepository
 from conversations_api.settings import AccountsSettings, FirstAdministratorSettings, Settings
 from conversations_api.setup.service import SetupService
 from conversations_api.users.repository import UserRepository
@@ -28,8 +29,10 @@ from conversations_api.users.service import UserService
 KEY_NAME: Final = "made by an operator"
 
 
-async def add_key(session: AsyncSession, username: str, role: Role) -> str:
+async def add_key(session: AsyncSession, username: str, role: Role, *, on_behalf_of: bool = False) -> str:
     """Return a new API key with all scopes of a service account's role; make the account if there is none.
+
+    With `on_behalf_of` the key may act for people without an account as well.
 
     Raises:
         DomainError: the username is of a person, or of an account with another role.
@@ -46,8 +49,22 @@ async def add_key(session: AsyncSession, username: str, role: Role) -> str:
     operator = Principal(
         username=username, kind=PrincipalKind.SERVICE, scopes=frozenset(Scope), role=role, user_id=row.id
     )
-    content = ApiKeyCreate(name=KEY_NAME, scopes=sorted(SCOPES_OF[role]))
+    more = GIVEN_TO_KEYS if on_behalf_of else frozenset()
+    content = ApiKeyCreate(name=KEY_NAME, scopes=sorted(SCOPES_OF[role] | more))
     return (await ApiKeyService(session).add(operator, content)).token
+
+
+async def adopt_history(session: AsyncSession, username: str) -> str:
+    """Give a service account the people of the time without accounts, whose earlier questions its keys find then.
+
+    Raises:
+        DomainError: there is no service account with this name.
+    """
+    row = await UserRepository(session).find_by_name(username)
+    if row is None or row.kind is not AccountKind.SERVICE:
+        raise DomainError(f"There is no service account {username}: add-key makes one.")
+    people = await OutsideUserRepository(session).adopt(row.id)
+    return f"{username} acts for {people} more people, who were named before there were accounts."
 
 
 async def prepare_setup(session: AsyncSession, settings: FirstAdministratorSettings) -> str | None:
@@ -98,11 +115,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     key = commands.add_parser("add-key", help="print a new API key of a service account, which is made if needed")
     key.add_argument("username")
     key.add_argument("--role", type=Role, choices=list(Role), required=True)
+    key.add_argument("--on-behalf-of", action="store_true", help="let it act for people without an account")
+    adopt = commands.add_parser("adopt-history", help="give a service account the history of the time without accounts")
+    adopt.add_argument("username")
     chosen = parser.parse_args(arguments)
 
     async def work(session: AsyncSession) -> str | None:
         if chosen.command == "add-key":
-            return await add_key(session, chosen.username, chosen.role)
+            return await add_key(session, chosen.username, chosen.role, on_behalf_of=chosen.on_behalf_of)
+        if chosen.command == "adopt-history":
+            return await adopt_history(session, chosen.username)
         return await SetupService(session).make_token(replace=True)
 
     try:

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Final
 
 from mh_common.auth.principals import Principal
-from mh_common.auth.roles import SCOPES_OF, Scope
+from mh_common.auth.roles import SCOPES_OF, Scope, key_scopes
 from mh_common.auth.tokens import TokenKind, kind_of, token_hash
 from mh_common.errors import AuthenticationError
-from mh_common.models import AccountState, CredentialKind, PrincipalKind
+from mh_common.models import AccountKind, AccountState, CredentialKind, PrincipalKind
 
 from conversations_api.clock import Clock, utc_now
 from conversations_api.credentials.last_uses import LastUses
@@ -75,7 +75,7 @@ class TokenAuthenticator:
             raise AuthenticationError("This API key was revoked. Ask for a new one.")
         if found.expires_at is not None and found.expires_at <= now:
             raise AuthenticationError("This API key has expired. Ask for a new one.")
-        scopes = SCOPES_OF[found.role] & found.granted
+        scopes = key_scopes(found.role, found.granted, of_service=found.kind is AccountKind.SERVICE)
         self._uses.note(CredentialKind.API_KEY, found.credential_id, now)
         return _principal(found, scopes, CredentialKind.API_KEY)
 

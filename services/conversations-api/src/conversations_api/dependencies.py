@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from typing import Annotated, Final, cast
 
 from fastapi import Depends, Header, Request
+from mh_common.auth.outside_users import outside_id
 from mh_common.errors import FeatureDisabledError
+from mh_common.web.access import CurrentPrincipal
 from mh_common.web.health import Check
+from mh_common.web.outside_users import NamedUser
 
 from conversations_api.attempts import SignInAttempts
 from conversations_api.database import AsyncSession, SessionFactory
@@ -78,6 +81,10 @@ async def _has_accounts(request: Request) -> None:
         raise FeatureDisabledError("There are no accounts, sessions and API keys here (AUTH_MODE=open).")
 
 
+async def _acts_for(principal: CurrentPrincipal, named: NamedUser = None) -> str | None:
+    return None if principal.user_id is None else outside_id(principal, named)
+
+
 WriteSession = Annotated[AsyncSession, Depends(_write_session, scope="function")]
 """One transaction. It is committed after the route returns and before the response is sent.
 
@@ -98,6 +105,9 @@ Sources = Annotated[UnitSources, Depends(_unit_sources)]
 
 Attempts = Annotated[SignInAttempts, Depends(_attempts)]
 """Limits attempts to guess a password."""
+
+ActsFor = Annotated[str | None, Depends(_acts_for)]
+"""The id of the person without an account for whom an account asks; None: for itself, or there are no accounts."""
 
 HAS_ACCOUNTS: Final = Depends(_has_accounts)
 """Declaration of a route that exists only where there are accounts."""

@@ -236,21 +236,25 @@ class ExperimentRow(Base):
 class HistoryRow(Base):
     """A user's question, its answer, and the user's feedback.
 
+    It belongs to an account, or to a person without one, for whom an account's keys act or whom anybody named while
+    there were no accounts; never to both, and to nobody if nobody was named.
+
     `filters`, `hits`, `usage` and `risk_categories` are JSON. Members of enums that may still grow are plain text.
     """
 
     __tablename__ = "query_history"
     __table_args__ = (
         UniqueConstraint("answer_id"),
-        Index("ix_query_history_user_id_id", "user_id", "id"),
+        Index("ix_query_history_account_id_id", "account_id", "id"),
+        Index("ix_query_history_identity_id_id", "identity_id", "id"),
         Index("ix_query_history_created_at", "created_at"),
         {**_TABLE, "sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
     answer_id: Mapped[str] = mapped_column(String(36))
-    # Compared byte by byte: with a case-insensitive collation, one user could see another's entries.
-    user_id: Mapped[str | None] = mapped_column(exact(128))
+    account_id: Mapped[int | None] = mapped_column(Key, ForeignKey("users.id", ondelete="CASCADE"))
+    identity_id: Mapped[int | None] = mapped_column(Key, ForeignKey("user_identities.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     question: Mapped[str] = mapped_column(MediumText)
     standalone_query: Mapped[str | None] = mapped_column(MediumText)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from conversations_api import purge as purging
 from conversations_api.database import SessionFactory
-from conversations_api.history.repository import HistoryRepository
+from conversations_api.history.repository import HistoryRepository, Owner
 from conversations_api.purge import PURGE_FAILED, purge, purge_regularly
 from conversations_api.settings import Settings
 from mh_common.models import INTERNAL_HISTORY, HistoryEntryCreate
@@ -289,7 +289,7 @@ async def test_the_examples_of_the_document_are_accepted(client: httpx.AsyncClie
 async def add_at(sessions: SessionFactory, moments: list[datetime]) -> None:
     async with sessions.begin() as session:
         for moment in moments:
-            await HistoryRepository(session).add(HistoryEntryCreate.model_validate(new()), moment)
+            await HistoryRepository(session).add(HistoryEntryCreate.model_validate(new()), Owner(), moment)
 
 
 async def test_the_purge_deletes_what_is_older_in_chunks(

@@ -32,6 +32,9 @@ TABLES = {
     "sessions",
     "api_keys",
     "installation",
+    "user_identities",
+    "teams",
+    "team_members",
     "alembic_version",
 }
 

@@ -1,17 +1,17 @@
 """FastAPI dependencies: the application's state, and who asks."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, cast
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Request
 from mh_client import AsyncClient
+from mh_common.auth.outside_users import outside_id
 from mh_common.auth.principals import Principal
-from mh_common.errors import InvalidRequestError
-from mh_common.models import USER_ID_HEADER, USER_ID_PATTERN, About, FieldProblem, PrincipalKind
+from mh_common.models import About
 from mh_common.web.access import CurrentPrincipal
 from mh_common.web.health import Check
+from mh_common.web.outside_users import NamedUser
 
 from rag_api.answers.background import BackgroundWriter
 from rag_api.answers.language_models import LanguageModels
@@ -77,39 +77,20 @@ class Caller:
     principal: Principal
     named: str | None = None
 
-    def user_id(self, *others: str | None) -> str | None:
-        """Return the user in whose history an answer is stored; None: nobody's.
+    def acts_for(self, *others: str | None) -> str | None:
+        """Return the id of the person for whom the caller acts; None: for itself.
 
-        With accounts it is the caller's account. Without, it is who the caller says it is: in X-User-Id, else the first
-        of the other names that is given, if it could be in that header.
+        It is what X-User-Id says, else the first of the other names that is given; see
+        `mh_common.auth.outside_users.outside_id`.
 
         Raises:
             InvalidRequestError: X-User-Id counts and is invalid.
         """
-        if self.principal.kind is not PrincipalKind.LOCAL:
-            return None if self.principal.user_id is None else str(self.principal.user_id)
-        if self.named is None:
-            name = next(filter(None, others), "")
-            return name if re.fullmatch(USER_ID_PATTERN, name) else None
-        if not re.fullmatch(USER_ID_PATTERN, self.named):
-            wrong = FieldProblem(field=USER_ID_HEADER, message="must be 1 to 128 visible ASCII characters, no spaces")
-            raise InvalidRequestError("The request's parameters are invalid; see errors.", [wrong])
-        return self.named
+        return outside_id(self.principal, self.named, *others)
 
 
-async def _get_caller(
-    principal: CurrentPrincipal,
-    user: Annotated[
-        str | None,
-        Header(
-            alias=USER_ID_HEADER,
-            description="The user in whose history the answer is stored, as identified by the proxy that authenticated "
-            "the request. 1 to 128 ASCII characters, no spaces. Only without accounts (AUTH_MODE=open): with them it "
-            "is ignored, and the user is the caller.",
-        ),
-    ] = None,
-) -> Caller:
-    return Caller(principal, user)
+async def _get_caller(principal: CurrentPrincipal, named: NamedUser = None) -> Caller:
+    return Caller(principal, named)
 
 
 CurrentCaller = Annotated[Caller, Depends(_get_caller)]

@@ -68,12 +68,18 @@ def make_caller(conversations_stub: StubConversations) -> Iterator[MakeCaller]:
     conversations_stub.callers = callers
     conversations_stub.received.clear()
 
-    def make(*scopes: str, username: str = "ann", user_id: int = 7, token: str | None = None) -> str:
+    def make(
+        *scopes: str,
+        username: str = "ann",
+        user_id: int = 7,
+        token: str | None = None,
+        kind: PrincipalKind = PrincipalKind.PERSON,
+    ) -> str:
         token = token or make_token(TokenKind.API_KEY)
         callers[token] = Me(
             id=user_id,
             username=username,
-            kind=PrincipalKind.PERSON,
+            kind=kind,
             role=Role.COUNSELOR,
             scopes=list(scopes),
             credential=Credential(kind=CredentialKind.API_KEY, id=1),

@@ -47,9 +47,9 @@ def answer(
 ) -> Call[Answer]:
     """Suggest how to help a patient, grounded in the `top_k` (1 to 20) best matching conversations.
 
-    `conversation_history` has the earlier turns of a follow-up question; `user_id` is the user who asks. With
-    `show_sent` the answer has in `sent` what was sent to which server for it. Waits up to 60 s. Retried only if the
-    server cannot have processed it, because each call of a language model costs money.
+    `conversation_history` has the earlier turns of a follow-up question; `user_id` is the person for whom you ask, if
+    your key may act for others. With `show_sent` the answer has in `sent` what was sent to which server for it. Waits
+    up to 60 s. Retried only if the server cannot have processed it, because each call of a language model costs money.
     """
     return _call(question, top_k, conversation_history, user_id, show_sent, "application/json")
 

@@ -1,7 +1,8 @@
 """Query history: users' questions, the answers and feedback.
 
-On a platform with accounts the user is the one whose API key or session is sent, and `user_id` is ignored. Without
-accounts it is trusted, and needed for lists. Users can access their own entries and those stored without a user. If
+The user is the one whose API key or session is sent, and `user_id` is ignored; except of a key that has the scope
+`on-behalf-of`: then it names the person for whom it is sent. On a platform without accounts `user_id` is trusted, and
+needed for lists. Users can access their own entries and those stored without a user. If
 the history is disabled, every method except `delete` and `clear` raises ConflictError.
 """
 

@@ -28,6 +28,9 @@ class Scope(StrEnum):
     """See the state of the search index, check and rebuild it."""
     USERS_MANAGE = "users:manage"
     """Add, change and disable people and service accounts, and make keys for them."""
+    ON_BEHALF_OF = "on-behalf-of"
+    """Act for people without an account, whom each request names (ADR 65). No role has it: administrators give it to
+    keys of service accounts."""
     INTERNAL = "internal"
     """What the platform's own services call. No role has it, and no key of a person."""
 
@@ -62,6 +65,19 @@ SCOPES_OF: Final[Mapping[Role, frozenset[Scope]]] = {
     Role.ADMIN: _CURATOR | _OPERATOR | {Scope.USERS_MANAGE},
 }
 """The scopes of each role. A key has at most those of its owner's role, as it is at the time of the request."""
+
+GIVEN_TO_KEYS: Final = frozenset({Scope.ON_BEHALF_OF})
+"""Scopes in no role, which administrators give to keys of service accounts, and to nothing else."""
+
+
+def key_scopes(role: Role, granted: frozenset[Scope], *, of_service: bool) -> frozenset[Scope]:
+    """Return what a key may do now: what it was granted, as far as its owner's role has it.
+
+    What is in no role is not cut to one: that it was granted shows that an administrator made the key. It counts for
+    keys of service accounts only, and until the key is revoked.
+    """
+    return granted & (SCOPES_OF[role] | GIVEN_TO_KEYS if of_service else SCOPES_OF[role])
+
 
 _BY_NAME: Final = {scope.value: scope for scope in Scope}
 

@@ -52,6 +52,11 @@ class AnswerRequest(WireModel):
     show_sent: bool = Field(
         default=False, description="Whether to return what was sent to which server for this answer, in `sent`."
     )
+    user_id: str | None = Field(
+        default=None,
+        description="The person for whom the request is made, for programs that cannot send X-User-Id, which precedes "
+        "it. It counts as that header does, and is ignored if it cannot be in it.",
+    )
 
 
 class Source(BaseModel):

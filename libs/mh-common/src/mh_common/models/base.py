@@ -39,7 +39,7 @@ MAX_BULK_ROWS = 1000
 """Most conversations in one bulk request."""
 
 USER_ID_PATTERN = r"^[\x21-\x7e]{1,128}$"
-"""Allowed values of the X-User-Id header."""
+"""Allowed values of the X-User-Id header, and other ids of people without an account."""
 
 MAX_VALUES = 100
 """Most values of one filter."""

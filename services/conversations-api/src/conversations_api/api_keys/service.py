@@ -1,10 +1,10 @@
 """Operations on API keys."""
 
 from mh_common.auth.principals import Principal
-from mh_common.auth.roles import SCOPES_OF, Scope, known_scopes
+from mh_common.auth.roles import GIVEN_TO_KEYS, SCOPES_OF, Scope, known_scopes
 from mh_common.auth.tokens import TokenKind, make_token, shown_part, token_hash
 from mh_common.errors import ConflictError, InvalidRequestError, NotFoundError
-from mh_common.models import AccountState, ApiKeyCreate, ApiKeyCreated, ApiKeyPage, FieldProblem
+from mh_common.models import AccountKind, AccountState, ApiKeyCreate, ApiKeyCreated, ApiKeyPage, FieldProblem
 
 from conversations_api.api_keys.repository import ApiKeyRepository, to_api_key
 from conversations_api.clock import Clock, utc_now
@@ -91,11 +91,14 @@ class ApiKeyService:
 
     def _check(self, principal: Principal, owner: UserRow, content: ApiKeyCreate) -> None:
         problems = []
-        if beyond := sorted(set(content.scopes) - SCOPES_OF[owner.role]):
+        asked = set(content.scopes) - GIVEN_TO_KEYS
+        if given := sorted(set(content.scopes) & GIVEN_TO_KEYS):
+            problems += _problems_of_giving(principal, owner, given)
+        if beyond := sorted(asked - SCOPES_OF[owner.role]):
             message = f"must be scopes of the owner's role, {owner.role}, which lacks {', '.join(beyond)}"
             problems.append(FieldProblem(field="scopes", message=message))
         # Else a key that may do little could make one that may do more.
-        elif own := sorted(set(content.scopes) - principal.scopes):
+        elif own := sorted(asked - principal.scopes):
             message = f"must be scopes of the credential that asks for the key, which lacks {', '.join(own)}"
             problems.append(FieldProblem(field="scopes", message=message))
         if content.expires_at is not None and content.expires_at <= self._clock():
@@ -104,6 +107,16 @@ class ApiKeyService:
             problems.append(FieldProblem(field="user_id", message="must be an account that is not disabled"))
         if problems:
             raise InvalidRequestError("The request's body is invalid; see errors.", problems)
+
+
+def _problems_of_giving(principal: Principal, owner: UserRow, scopes: list[Scope]) -> list[FieldProblem]:
+    """Return what is wrong with giving a key scopes that are in no role."""
+    names = ", ".join(scopes)
+    if Scope.USERS_MANAGE not in principal.scopes:
+        return [FieldProblem(field="scopes", message=f"must not contain {names}: only administrators can give it")]
+    if owner.kind is not AccountKind.SERVICE:
+        return [FieldProblem(field="scopes", message=f"must not contain {names}: it is for keys of service accounts")]
+    return []
 
 
 def _account_of(principal: Principal) -> int:

@@ -29,7 +29,7 @@ from conversations_api.conversations.etags import etag_of, is_unmodified
 from conversations_api.conversations.filters import ExportQuery, ListQuery
 from conversations_api.conversations.import_service import ImportService
 from conversations_api.conversations.service import ConversationService, export_pages
-from conversations_api.dependencies import IdempotencyKey, ReadSession, ReadSessions, WriteSession
+from conversations_api.dependencies import ActsFor, IdempotencyKey, ReadSession, ReadSessions, WriteSession
 from conversations_api.idempotency.repository import IdempotentResult, KeyedRequest
 
 PREFIX: Final = "/api/v1/conversations"
@@ -54,10 +54,11 @@ async def create(
     content: Annotated[ConversationCreate, Body(openapi_examples=documentation.NEW)],
     session: WriteSession,
     principal: CurrentPrincipal,
+    acts_for: ActsFor,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Add a conversation. Search finds it moments later."""
-    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content, principal.user_id)
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content, principal.user_id, acts_for)
     result = await ConversationService(session).add([content], request)
     created = Conversation(
         id=result.ids[0],
@@ -86,6 +87,7 @@ async def create_many(
     session: WriteSession,
     response: Response,
     principal: CurrentPrincipal,
+    acts_for: ActsFor,
     idempotency_key: IdempotencyKey = None,
 ) -> BulkCreated:
     """Add up to 1,000 conversations: all of them or, if one is invalid, none.
@@ -95,7 +97,7 @@ async def create_many(
     if bulk.dry_run:
         response.status_code = 200
         return BulkCreated(ids=[], outcomes=list(await ImportService(session).preview(bulk)))
-    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk", bulk, principal.user_id)
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk", bulk, principal.user_id, acts_for)
     result = await ImportService(session).add(bulk, request)
     _set_replayed_header(response, result)
     outcomes = result.outcomes or [RowOutcome.ADDED] * len(result.ids)
@@ -108,10 +110,11 @@ async def delete_many(
     session: WriteSession,
     response: Response,
     principal: CurrentPrincipal,
+    acts_for: ActsFor,
     idempotency_key: IdempotencyKey = None,
 ) -> BulkDeleted:
     """Delete up to 1,000 conversations. Ids that do not exist are ignored."""
-    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk-delete", bulk, principal.user_id)
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk-delete", bulk, principal.user_id, acts_for)
     result = await ConversationService(session).delete_many(bulk.ids, request)
     _set_replayed_header(response, result)
     return BulkDeleted(deleted=len(result.ids))
@@ -122,6 +125,7 @@ async def undo_import(
     undo: Annotated[ImportUndo, Body(openapi_examples=documentation.TAG)],
     session: WriteSession,
     principal: CurrentPrincipal,
+    acts_for: ActsFor,
     idempotency_key: IdempotencyKey = None,
 ) -> ImportUndone:
     """Take an import back: delete up to 1,000 of the conversations that it added. Repeat it until none is remaining.
@@ -129,7 +133,7 @@ async def undo_import(
     Conversations that were edited since are kept unless `edited` is true. Those that the import updated keep what it
     gave them. The answer names both.
     """
-    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/undo-import", undo, principal.user_id)
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/undo-import", undo, principal.user_id, acts_for)
     return await ImportService(session).undo(undo, request)
 
 

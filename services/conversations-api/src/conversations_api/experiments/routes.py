@@ -17,7 +17,7 @@ from mh_common.models import (
 from mh_common.web.access import CurrentPrincipal, requires
 from mh_common.web.documentation import answers, problems
 
-from conversations_api.dependencies import IdempotencyKey, ReadSession, WriteSession
+from conversations_api.dependencies import ActsFor, IdempotencyKey, ReadSession, WriteSession
 from conversations_api.experiments.service import ExperimentService
 from conversations_api.idempotency.repository import KeyedRequest
 
@@ -69,10 +69,11 @@ async def create(
     session: WriteSession,
     response: Response,
     principal: CurrentPrincipal,
+    acts_for: ActsFor,
     idempotency_key: IdempotencyKey = None,
 ) -> Experiment:
     """Store an experiment: what was evaluated on which data set, and the metrics."""
-    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content, principal.user_id)
+    request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content, principal.user_id, acts_for)
     result = await ExperimentService(session).add(content, request)
     response.headers["Location"] = f"{PREFIX}/{result.ids[0]}"
     if result.replayed:

@@ -6,14 +6,13 @@ from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
 from mh_common.models import Feedback, HistoryEntry, HistoryEntryCreate
-from sqlalchemy import ColumnElement, CursorResult, delete, insert, select
+from sqlalchemy import ColumnElement, CursorResult, delete, false, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations_api.models import HistoryRow
 
 _PLAIN: Final = (
-    "user_id",
     "question",
     "standalone_query",
     "answer",
@@ -25,11 +24,11 @@ _PLAIN: Final = (
 )
 
 
-class StoredEntry(NamedTuple):
-    """An entry and its key, which determines its position in the list."""
+class Owner(NamedTuple):
+    """Whose entries are meant: an account's own, those of a person without one, or, without both, nobody's."""
 
-    key: int
-    entry: HistoryEntry
+    account_id: int | None = None
+    identity_id: int | None = None
 
 
 class HistoryRepository:
@@ -38,9 +37,10 @@ class HistoryRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def add(self, content: HistoryEntryCreate, at: datetime) -> bool:
+    async def add(self, content: HistoryEntryCreate, owner: Owner, at: datetime) -> bool:
         """Insert an entry; return False if one with its `answer_id` exists, which is left unchanged."""
         row = {
+            **owner._asdict(),
             **content.model_dump(mode="json", include=set(_PLAIN)),
             "answer_id": str(content.answer_id),
             "created_at": at,
@@ -56,10 +56,11 @@ class HistoryRepository:
             return False
         return True
 
-    async def find(self, answer_id: UUID) -> HistoryEntry | None:
+    async def find(self, answer_id: UUID) -> HistoryRow | None:
         """Return an entry, or None."""
-        row = await self._session.scalar(select(HistoryRow).where(HistoryRow.answer_id == str(answer_id)))
-        return None if row is None else to_entry(row)
+        query = select(HistoryRow).where(HistoryRow.answer_id == str(answer_id))
+        row: HistoryRow | None = await self._session.scalar(query)
+        return row
 
     async def lock(self, answer_id: UUID) -> HistoryRow | None:
         """Return an entry, or None; it is locked against other writers until the commit."""
@@ -67,20 +68,20 @@ class HistoryRepository:
         row: HistoryRow | None = await self._session.scalar(query.with_for_update())
         return row
 
-    async def list(self, user_id: str, before: int | None, limit: int) -> list[StoredEntry]:
-        """Return at most `limit` of the user's entries with keys below `before`, newest first."""
-        query = select(HistoryRow).where(HistoryRow.user_id == user_id).order_by(HistoryRow.id.desc()).limit(limit)
+    async def list(self, owner: Owner, before: int | None, limit: int) -> list[HistoryRow]:
+        """Return at most `limit` of the owner's entries with keys below `before`, newest first."""
+        query = select(HistoryRow).where(_belongs_to(owner)).order_by(HistoryRow.id.desc()).limit(limit)
         if before is not None:
             query = query.where(HistoryRow.id < before)
-        return [StoredEntry(row.id, to_entry(row)) for row in await self._session.scalars(query)]
+        return list(await self._session.scalars(query))
 
     async def delete(self, row: HistoryRow) -> None:
         """Delete a locked entry."""
         await self._session.delete(row)
 
-    async def delete_by_user(self, user_id: str) -> int:
-        """Delete all of a user's entries; return how many there were."""
-        return await self._delete(HistoryRow.user_id == user_id)
+    async def delete_of(self, owner: Owner) -> int:
+        """Delete all of an owner's entries; return how many there were."""
+        return await self._delete(_belongs_to(owner))
 
     async def delete_before(self, cutoff: datetime, limit: int) -> int:
         """Delete at most `limit` of the entries stored before `cutoff`, oldest first; return how many."""
@@ -93,15 +94,27 @@ class HistoryRepository:
         return cast(CursorResult[Any], done).rowcount
 
 
+def _belongs_to(owner: Owner) -> ColumnElement[bool]:
+    if owner.account_id is not None:
+        return HistoryRow.account_id == owner.account_id
+    return false() if owner.identity_id is None else HistoryRow.identity_id == owner.identity_id
+
+
+def owner_of(row: HistoryRow) -> Owner:
+    """Return to whom an entry belongs."""
+    return Owner(row.account_id, row.identity_id)
+
+
 def to_feedback(row: HistoryRow) -> Feedback:
     """Return the feedback that a row holds."""
     return Feedback(rating=row.rating, comment=row.comment, risk_notice=row.risk_notice, at=row.feedback_at)
 
 
-def to_entry(row: HistoryRow) -> HistoryEntry:
-    """Return the entry that a row holds."""
+def to_entry(row: HistoryRow, user_id: str | None) -> HistoryEntry:
+    """Return the entry that a row holds; `user_id` is what its owner is called."""
     rated = None if row.feedback_at is None else to_feedback(row)
     return HistoryEntry(
+        user_id=user_id,
         **{name: getattr(row, name) for name in _PLAIN},
         answer_id=UUID(row.answer_id),
         created_at=row.created_at,

@@ -1,27 +1,26 @@
 """Routes of the query history.
 
-With accounts, a user is the one who has signed in, or the owner of the key. Without accounts (AUTH_MODE=open) it is who
-`X-User-Id` says, which is trusted.
+With accounts, a user is the one who has signed in, or the owner of the key. If the caller may act for others, which
+keys with the scope `on-behalf-of` may, and everybody where there are no accounts, it is who `X-User-Id` says.
 """
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from mh_common.auth.roles import Scope
 from mh_common.errors import FeatureDisabledError, InvalidRequestError
 from mh_common.models import (
     MAX_ID,
     USER_ID_HEADER,
-    USER_ID_PATTERN,
     FieldProblem,
     HistoryDeleted,
     HistoryEntry,
     HistoryPage,
     NumberParameter,
-    PrincipalKind,
     RequestUuid,
 )
 from mh_common.web.access import CurrentPrincipal, requires
+from mh_common.web.outside_users import OutsideUser as NamedUser
 
 from conversations_api.dependencies import ReadSession, WriteSession, state_of
 from conversations_api.history import documentation
@@ -37,54 +36,44 @@ async def _turned_on(request: Request) -> None:
 
 
 TURNED_ON = [Depends(_turned_on)]
-_UserId = Annotated[
-    str | None,
-    Header(
-        alias=USER_ID_HEADER,
-        pattern=USER_ID_PATTERN,
-        description="The user's id; counts only where there are no accounts (AUTH_MODE=open).",
-    ),
-]
 
 
-async def _reader(principal: CurrentPrincipal, user_id: _UserId = None) -> Reader:
-    if principal.kind is PrincipalKind.LOCAL:
-        return Reader(user_id, sees_anonymous=True)
-    return Reader(str(principal.user_id), sees_anonymous=False)
+async def _reader(principal: CurrentPrincipal, named: NamedUser) -> Reader:
+    return Reader.of(principal, named)
 
 
-async def _owner(reader: Annotated[Reader, Depends(_reader)]) -> str:
-    if reader.user_id is None:
+async def _owner(reader: Annotated[Reader, Depends(_reader)]) -> Reader:
+    if reader.is_anonymous:
         raise InvalidRequestError(
             "The request's parameters are invalid; see errors.",
             [FieldProblem(field=USER_ID_HEADER, message="is required")],
         )
-    return reader.user_id
+    return reader
 
 
 AnswerId = Annotated[RequestUuid, Path(description="The answer's id.")]
 HistoryReader = Annotated[Reader, Depends(_reader)]
 """Who asks for an entry."""
-Owner = Annotated[str, Depends(_owner)]
+Owner = Annotated[Reader, Depends(_owner)]
 """The user whose entries are meant. Without accounts, the header is required."""
 Cursor = Annotated[NumberParameter | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the previous page.")]
 
 
 @router.get("", responses=documentation.LISTED, dependencies=TURNED_ON)
 async def list_history(
-    user_id: Owner,
+    owner: Owner,
     session: ReadSession,
     cursor: Cursor = None,
     limit: Annotated[NumberParameter, Query(ge=1, le=100)] = 20,
 ) -> HistoryPage:
     """List the user's own entries, newest first, one page at a time."""
-    return await HistoryService(session).list(user_id, cursor, limit)
+    return await HistoryService(session).list(owner, cursor, limit)
 
 
 @router.delete("", responses=documentation.CLEARED)
-async def clear(user_id: Owner, session: WriteSession) -> HistoryDeleted:
+async def clear(owner: Owner, session: WriteSession) -> HistoryDeleted:
     """Permanently delete all of the user's entries."""
-    return HistoryDeleted(deleted=await HistoryService(session).clear(user_id))
+    return HistoryDeleted(deleted=await HistoryService(session).clear(owner))
 
 
 @router.get("/{answer_id}", responses=documentation.READ, dependencies=TURNED_ON)

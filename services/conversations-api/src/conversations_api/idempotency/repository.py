@@ -28,14 +28,20 @@ class KeyedRequest:
     digest: str
 
     @classmethod
-    def of(cls, key: str | None, route: str, body: BaseModel, user_id: int | None = None) -> "KeyedRequest | None":
-        """Return the key with the digest of the request of this user; None if the request has no key."""
+    def of(
+        cls, key: str | None, route: str, body: BaseModel, user_id: int | None = None, acts_for: str | None = None
+    ) -> "KeyedRequest | None":
+        """Return the key with the digest of the request of this user; None if the request has no key.
+
+        `acts_for` is the id of the person without an account for whom the user makes it.
+        """
         if key is None:
             return None
         # What is not said is left out, so that a release with additional fields computes the same digest.
         sent = body.model_dump_json(exclude_none=True, exclude_defaults=True)
         # Nobody gets the result of another user's request by choosing the same key.
-        by = [] if user_id is None else [f"user {user_id}"]
+        person = "" if acts_for is None else f" for {acts_for}"
+        by = [] if user_id is None else [f"user {user_id}{person}"]
         return cls(key, hashlib.sha256("\n".join([*by, route, sent]).encode()).hexdigest())
 
 

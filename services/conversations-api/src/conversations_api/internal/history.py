@@ -3,14 +3,15 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
+from mh_common.auth.outside_users import outside_id
 from mh_common.auth.roles import Scope
-from mh_common.models import INTERNAL_HISTORY, Feedback, FeedbackCreate, HistoryEntry, HistoryEntryCreate, PrincipalKind
+from mh_common.models import INTERNAL_HISTORY, Feedback, FeedbackCreate, HistoryEntry, HistoryEntryCreate
 from mh_common.web.access import CurrentPrincipal, requires
 
 from conversations_api.dependencies import WriteSession
 from conversations_api.history import documentation
 from conversations_api.history.routes import TURNED_ON, AnswerId, HistoryReader
-from conversations_api.history.service import HistoryService
+from conversations_api.history.service import HistoryService, Reader
 
 router = APIRouter(prefix=INTERNAL_HISTORY, tags=["internal"], dependencies=[requires(Scope.ANSWERS)])
 
@@ -24,11 +25,10 @@ async def add(
 ) -> HistoryEntry:
     """Store an answer. Storing it again returns 200 and changes nothing.
 
-    With accounts it belongs to the caller, whatever `user_id` says.
+    It belongs to the caller or, if that may act for others, to the person whose id `user_id` is.
     """
-    if principal.kind is not PrincipalKind.LOCAL:
-        content = content.model_copy(update={"user_id": str(principal.user_id)})
-    entry, new = await HistoryService(session).add(content)
+    reader = Reader.of(principal, outside_id(principal, content.user_id))
+    entry, new = await HistoryService(session).add(content, reader)
     response.status_code = 201 if new else 200
     return entry
 

@@ -38,7 +38,11 @@ class RecordedHit:
 
 @dataclass(frozen=True)
 class AnswerRecord:
-    """A complete answer. `user` is in whose history it belongs; `filters` are the options of the search."""
+    """A complete answer.
+
+    `user` is the person for whom the caller acts, and in whose history it belongs; None: in the caller's own. `filters`
+    are the options of the search.
+    """
 
     answer_id: UUID
     user: str | None

@@ -67,7 +67,7 @@ async def answer(body: AnswerRequest, request: Request, state: State, caller: Cu
     `sources`. A notice of risk is in every problem document that follows it, as `risk` and `risk_notice`.
     """
     media_type = negotiate_media_type(request, (JSON, EVENT_STREAM))
-    user = caller.user_id()
+    user = caller.acts_for(body.user_id)
     try:
         if media_type == JSON:
             return await cancel_on_disconnect(request, state.answers.answer(body, user))

@@ -40,4 +40,4 @@ async def give_feedback(
 
     404 if the history does not contain the answer, or if it belongs to another user. 409 if the history is disabled.
     """
-    return await state.feedback.set(answer_id, content, caller.user_id())
+    return await state.feedback.set(answer_id, content, caller.acts_for())

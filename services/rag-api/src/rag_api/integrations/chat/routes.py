@@ -62,7 +62,7 @@ async def chat(
     status; after a later one the text ends with a line that begins with `[Error`. Without a language model the answer
     consists of quotes, and `developer_message` is ignored; if `api_key` cannot be used here, it says so before them.
     """
-    user = caller.user_id()
+    user = caller.acts_for()
     backends = _caller_backends(body, state)
     try:
         started = await cancel_on_disconnect(request, _wait_for_first_event(body, user, state.answers, backends))

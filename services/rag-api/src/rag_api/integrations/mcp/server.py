@@ -53,7 +53,7 @@ class _LocalPlatform:
     async def answer(self, question: str, top_k: int) -> Answer:
         request = AnswerRequest(question=question, top_k=top_k)
         return await self._if_allowed(
-            Scope.ANSWERS, lambda: self._state.answers.answer(request, self._caller.user_id())
+            Scope.ANSWERS, lambda: self._state.answers.answer(request, self._caller.acts_for())
         )
 
     def link(self, key: int) -> str:

@@ -98,7 +98,9 @@ class ChatRequest(RequestModel):
         default=None, description="Passed to the language model."
     )
     user: str | None = Field(
-        default=None, description="The user, unless the header X-User-Id or X-OpenWebUI-User-Id is sent."
+        default=None,
+        description="The person for whom the request is made, unless the header X-User-Id or X-OpenWebUI-User-Id names "
+        "one. It counts as X-User-Id does.",
     )
     source_list: bool = Field(
         default=False,

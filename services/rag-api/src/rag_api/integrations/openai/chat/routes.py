@@ -29,7 +29,7 @@ from rag_api.integrations.openai.model_list import check_model
 router = APIRouter(route_class=OpenAIRoute, tags=["openai"], dependencies=[requires(Scope.ANSWERS)])
 
 OPEN_WEBUI_USER: Final = "X-OpenWebUI-User-Id"
-"""Header that Open WebUI sends if it is configured to forward user information; counts where there are no accounts."""
+"""Header that Open WebUI sends if it is configured to forward user information; counts as X-User-Id does."""
 
 _OK: Final = {
     "description": "The answer: complete or, with `stream`, in chunks.",
@@ -59,7 +59,7 @@ async def complete(
     check_model(body.model)
     include_usage = bool(body.stream_options and body.stream_options.include_usage)
     options = ReplyOptions(public_url, body.source_list, include_usage)
-    user = caller.user_id(request.headers.get(OPEN_WEBUI_USER), body.user)
+    user = caller.acts_for(request.headers.get(OPEN_WEBUI_USER), body.user)
     pending = _prepare_reply(state, body, user)
     try:
         if not body.stream:

@@ -1,0 +1,1 @@
+"""People without an account, for whom programs act."""
