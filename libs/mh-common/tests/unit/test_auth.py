@@ -3,6 +3,7 @@
 import pytest
 from asgi_lifespan import LifespanManager
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
 from mh_common.access_settings import AuthSettings, ServiceKeySettings
@@ -12,7 +13,16 @@ from mh_common.auth.tokens import ALPHABET, TokenKind, kind_of, make_token, show
 from mh_common.errors import PermissionDeniedError
 from mh_common.models import ApiKeyCreate, PrincipalKind
 from mh_common.settings import OtelSettings
-from mh_common.web.access import ACCESS, PUBLIC, SIGNED_IN, Access, UndeclaredRoutesError, declared_routes, requires
+from mh_common.web.access import (
+    ACCESS,
+    PUBLIC,
+    SIGNED_IN,
+    Access,
+    GuardedRoute,
+    UndeclaredRoutesError,
+    declared_routes,
+    requires,
+)
 from mh_common.web.application import make_application
 from pydantic import SecretStr, ValidationError
 
@@ -108,18 +118,20 @@ def test_a_service_key_is_a_whole_one() -> None:
         assert key not in str(refused.value)
 
 
-def an_application(*, declared: bool) -> FastAPI:
+def an_application(*, declared: bool, guarded: bool = True) -> FastAPI:
     async def start(_: object) -> dict[str, object]:
         return {ACCESS: Access()}
 
     app = make_application(
         start, service="mh-common", otel=OtelSettings(), title="Test", description="Test", checks=lambda _: {}
     )
-    router = APIRouter(prefix="/things", dependencies=[requires(Scope.SEARCH)])
+    kind = GuardedRoute if guarded else APIRoute
+    router = APIRouter(prefix="/things", route_class=kind, dependencies=[requires(Scope.SEARCH)])
     for path, dependencies in (("/own", [requires(Scope.ANSWERS)]), ("/inherited", [])):
         router.get(path, dependencies=dependencies)(lambda: None)
     app.include_router(router)
     inner = FastAPI(openapi_url=None)
+    inner.router.route_class = GuardedRoute
     inner.get("/signed-in", dependencies=[SIGNED_IN])(lambda: None)
     inner.get("/public", dependencies=[PUBLIC])(lambda: None)
     inner.get("/maybe", dependencies=[PUBLIC] if declared else [])(lambda: None)
@@ -146,4 +158,10 @@ async def test_an_application_with_a_route_that_declares_nothing_does_not_start(
         pass
     with pytest.raises(UndeclaredRoutesError, match="/inner/maybe"):
         async with LifespanManager(an_application(declared=False)):
+            pass
+
+
+async def test_an_application_with_a_route_that_checks_too_late_does_not_start() -> None:
+    with pytest.raises(UndeclaredRoutesError, match=r"GuardedRoute.*: /things/own, /things/inherited"):
+        async with LifespanManager(an_application(declared=True, guarded=False)):
             pass

@@ -9,6 +9,7 @@ import pytest
 import redis
 from conversations_api import passwords
 from conversations_api.accounts import add_key, in_transaction, prepare_setup
+from conversations_api.credentials.repository import CredentialReader, Owner
 from conversations_api.main import create_app
 from conversations_api.settings import FirstAdministratorSettings, Settings
 from mh_common.access_settings import ServiceKeySettings
@@ -155,6 +156,41 @@ async def test_no_route_but_the_public_ones_takes_a_missing_or_wrong_credential(
             else:
                 assert response.status_code == 401, f"{name}: {call.method} {call.path}"
                 assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+@ON_ONE_DATABASE
+async def test_who_may_not_is_told_so_whatever_the_body(
+    api: httpx.AsyncClient, admin: dict[str, str], secured: Settings
+) -> None:
+    await add_person(api, admin, "olga", Role.OPERATOR)
+    await add_person(api, admin, "ann", Role.COUNSELOR)
+    callers = {Role.OPERATOR: await signed_in(api, "olga"), Role.COUNSELOR: await signed_in(api, "ann")}
+    broken = {"Content-Type": "application/json"}
+    for call in every_call(create_app(secured)):
+        if call.method == "GET" or call.scopes is None:
+            continue
+        nobody = await api.request(call.method, call.path, content=b"no JSON", headers=broken)
+        assert nobody.status_code == 401, f"{call.method} {call.path}"
+        for role, headers in callers.items():
+            if not call.scopes <= SCOPES_OF[role]:
+                refused = await api.request(call.method, call.path, content=b"no JSON", headers={**broken, **headers})
+                assert refused.status_code == 403, f"{role}: {call.method} {call.path}"
+
+
+async def test_a_caller_is_looked_up_once(
+    api: httpx.AsyncClient, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the route's declaration is checked before its body is read, and its dependencies ask for the caller."""
+    found: list[bytes] = []
+    find = CredentialReader.find_session
+
+    async def note(reader: CredentialReader, token_hash: bytes) -> Owner | None:
+        found.append(token_hash)
+        return await find(reader, token_hash)
+
+    monkeypatch.setattr(CredentialReader, "find_session", note)
+    assert (await api.post(f"{API}/conversations", json=NEW, headers=admin)).status_code == 201
+    assert len(found) == 1
 
 
 async def test_a_disabled_account_can_do_nothing_from_then_on(api: httpx.AsyncClient, admin: dict[str, str]) -> None:

@@ -70,6 +70,22 @@ async def test_each_route_with_scopes_refuses_a_key_without_them(
                 assert all(scope in response.text for scope in call.scopes), call.path
 
 
+async def test_each_route_refuses_whatever_the_body(
+    running: RunApp, required: Settings, make_caller: MakeCaller, calls: list[RouteCall]
+) -> None:
+    broken = {"Content-Type": "application/json"}
+    poor = bearer(make_caller())
+    async with running(required) as client:
+        for call in calls:
+            if call.scopes is None or call.method == "GET":
+                continue
+            nobody = await client.request(call.method, call.path, content=b"no JSON", headers=broken)
+            assert nobody.status_code == (403 if call.path == "/retrieval" else 401), call.path
+            if call.scopes:
+                refused = await client.request(call.method, call.path, content=b"no JSON", headers={**broken, **poor})
+                assert refused.status_code == 403, call.path
+
+
 async def test_the_credential_is_checked_before_the_body_is_validated(
     running: RunApp, required: Settings, make_caller: MakeCaller
 ) -> None:

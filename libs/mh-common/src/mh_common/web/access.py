@@ -1,17 +1,19 @@
 """Access control of a request: who calls, and whether they may.
 
 A route declares the scopes that it needs, `requires(Scope.SEARCH)`, that any signed-in caller may use it, `SIGNED_IN`,
-or that everybody may, `PUBLIC`. An application with a route that declares nothing does not start.
+or that everybody may, `PUBLIC`. It is a `GuardedRoute`, which checks the declaration before anything of the request but
+its headers is read. An application with a route that declares nothing, or that is another kind of route, does not
+start.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import structlog
-from fastapi import Depends, FastAPI, Request, Security
+from fastapi import Depends, FastAPI, Request, Response, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import HTTPBearer, SecurityScopes
@@ -35,6 +37,9 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CREDENTIAL: Final[ContextVar[str | None]] = ContextVar("credential", default=None)
 """The token of the request that is being answered, for calls of another service on the caller's behalf."""
+
+_PRINCIPAL: Final = "mh_principal"
+"""Key of the caller in a request's scope, which is the request's own; the state may be shared with others."""
 
 NO_CREDENTIAL: Final = "Sign in, or send an API key as `Authorization: Bearer KEY`."
 
@@ -74,7 +79,7 @@ class Access:
 
 
 async def current_principal(request: Request) -> Principal:
-    """Return the caller of a request. It reads nothing of the request but its headers.
+    """Return the caller of a request, who is asked for once. It reads nothing of the request but its headers.
 
     Raises:
         AuthenticationError, UnavailableError: as `Authenticator.authenticate`.
@@ -82,6 +87,13 @@ async def current_principal(request: Request) -> Principal:
         ForbiddenOriginError: the credential is a cookie, and another site's page made the browser send it; or there
             are no accounts, and the request is addressed to another name than this machine's.
     """
+    known: Principal | None = request.scope.get(_PRINCIPAL)
+    if known is None:
+        known = request.scope[_PRINCIPAL] = await _identify(request)
+    return known
+
+
+async def _identify(request: Request) -> Principal:
     access: Access = getattr(request.state, ACCESS)
     if access.authenticator is None:
         _check_host(request, access.hosts)
@@ -126,7 +138,7 @@ PUBLIC: Final = Depends(_everybody)
 
 
 class UndeclaredRoutesError(Exception):
-    """Routes of an application do not declare who may use them; a fault in the code."""
+    """Routes of an application do not declare who may use them, or do not check it; a fault in the code."""
 
 
 @dataclass(frozen=True)
@@ -148,11 +160,14 @@ def declared_routes(app: FastAPI) -> list[DeclaredRoute]:
     """Return all routes of an application and of those mounted in it, without its pages of API documentation.
 
     Raises:
-        UndeclaredRoutesError: some do not declare who may use them; the message names them.
+        UndeclaredRoutesError: some do not declare who may use them, or are no GuardedRoute; the message names them.
     """
     found = list(_routes(app, ""))
     if undeclared := [one for one in found if isinstance(one, str)]:
-        message = f"These routes do not declare who may use them (mh_common.web.access): {', '.join(undeclared)}"
+        message = (
+            "These routes do not declare who may use them, or have no route_class=GuardedRoute "
+            f"(mh_common.web.access): {', '.join(undeclared)}"
+        )
         raise UndeclaredRoutesError(message)
     return [one for one in found if isinstance(one, DeclaredRoute)]
 
@@ -165,7 +180,9 @@ def _routes(app: FastAPI, prefix: str) -> Iterator[DeclaredRoute | str]:
         if isinstance(route.original_route, Mount) and isinstance(route.original_route.app, FastAPI):
             yield from _routes(route.original_route.app, path)
         elif isinstance(route.original_route, APIRoute):
-            yield _declared(path, tuple(sorted(route.methods or ())), route.dependant) or path
+            declared = _declared(path, tuple(sorted(route.methods or ())), route.dependant)
+            guarded = isinstance(route.original_route, GuardedRoute)
+            yield declared if declared is not None and (guarded or declared.scopes is None) else path
         elif route.path not in documentation:
             yield path
 
@@ -185,19 +202,24 @@ def _dependencies(dependant: Dependant) -> Iterator[Dependant]:
         yield from _dependencies(one)
 
 
-def access_check(route: APIRoute) -> Callable[[Request], Awaitable[None]]:
-    """Return what checks a route's declaration ahead of FastAPI, which reads the body before it comes to it.
+class GuardedRoute(APIRoute):
+    """A route whose declaration is checked before the request's body is read, which FastAPI reads before all else.
 
-    For routes with an error format of their own. The check raises what the declaration itself would raise.
+    Who may not call it learns nothing else, whatever is in the body, and need not be waited for to send it.
     """
-    declared = _declared(route.path, (), route.dependant)
-    scopes = None if declared is None else declared.scopes
 
-    async def check(request: Request) -> None:
-        if scopes is not None:
-            (await current_principal(request)).require(*sorted(scopes))
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See `APIRoute.get_route_handler`."""
+        handle = super().get_route_handler()
+        declared = _declared(self.path, (), self.dependant)
+        scopes = None if declared is None else declared.scopes
 
-    return check
+        async def check_and_handle(request: Request) -> Response:
+            if scopes is not None:
+                (await current_principal(request)).require(*sorted(scopes))
+            return await handle(request)
+
+        return check_and_handle
 
 
 def forwarded_credential() -> Mapping[str, str]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Query, Response
 from mh_common.models import MAX_ID, ApiKeyCreate, ApiKeyCreated, ApiKeyPage, NumberParameter
-from mh_common.web.access import SIGNED_IN, CurrentPrincipal
+from mh_common.web.access import SIGNED_IN, CurrentPrincipal, GuardedRoute
 
 from conversations_api.api_keys import documentation
 from conversations_api.api_keys.service import ApiKeyService
@@ -12,7 +12,7 @@ from conversations_api.dependencies import HAS_ACCOUNTS, ReadSession, WriteSessi
 
 PREFIX = "/api/v1/api-keys"
 
-router = APIRouter(prefix=PREFIX, tags=["accounts"], dependencies=[SIGNED_IN, HAS_ACCOUNTS])
+router = APIRouter(route_class=GuardedRoute, prefix=PREFIX, tags=["accounts"], dependencies=[SIGNED_IN, HAS_ACCOUNTS])
 
 Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The key's id.")]
 Cursor = Annotated[NumberParameter | None, Query(ge=1, le=MAX_ID, description="`next_cursor` of the previous page.")]

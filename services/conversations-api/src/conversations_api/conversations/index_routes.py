@@ -14,14 +14,16 @@ from mh_common.models import (
     NumberParameter,
 )
 from mh_common.units import CONVERSATION
-from mh_common.web.access import requires
+from mh_common.web.access import GuardedRoute, requires
 
 from conversations_api.conversations import index_documentation as documentation
 from conversations_api.conversations.index_service import ConversationIndexService
 from conversations_api.dependencies import ReadSession, Sources, WriteSession, WriteSessions
 from conversations_api.units.service import retry_failed
 
-router = APIRouter(prefix="/api/v1", tags=["index"], dependencies=[requires(Scope.INDEX_OPERATE)])
+router = APIRouter(
+    route_class=GuardedRoute, prefix="/api/v1", tags=["index"], dependencies=[requires(Scope.INDEX_OPERATE)]
+)
 
 Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The conversation's id.")]
 Cursor = Annotated[NumberParameter, Query(ge=0, le=MAX_ID, description="`next_cursor` of the previous page.")]

@@ -22,7 +22,7 @@ from mh_common.models import (
     NumberParameter,
     RowOutcome,
 )
-from mh_common.web.access import CurrentPrincipal, requires
+from mh_common.web.access import CurrentPrincipal, GuardedRoute, requires
 
 from conversations_api.conversations import documentation, export
 from conversations_api.conversations.etags import etag_of, is_unmodified
@@ -35,7 +35,7 @@ from conversations_api.idempotency.repository import IdempotentResult, KeyedRequ
 PREFIX: Final = "/api/v1/conversations"
 JSON: Final = "application/json"
 
-router = APIRouter(prefix=PREFIX, tags=["conversations"])
+router = APIRouter(route_class=GuardedRoute, prefix=PREFIX, tags=["conversations"])
 
 READ: Final = requires(Scope.CONVERSATIONS_READ)
 WRITE: Final = requires(Scope.CONVERSATIONS_WRITE)

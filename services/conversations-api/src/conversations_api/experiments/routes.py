@@ -14,7 +14,7 @@ from mh_common.models import (
     NumberParameter,
     Sha256,
 )
-from mh_common.web.access import CurrentPrincipal, requires
+from mh_common.web.access import CurrentPrincipal, GuardedRoute, requires
 from mh_common.web.documentation import answers, problems
 
 from conversations_api.dependencies import ActsFor, IdempotencyKey, ReadSession, WriteSession
@@ -23,7 +23,9 @@ from conversations_api.idempotency.repository import KeyedRequest
 
 PREFIX: Final = "/api/v1/experiments"
 
-router = APIRouter(prefix=PREFIX, tags=["experiments"], dependencies=[requires(Scope.EXPERIMENTS_READ)])
+router = APIRouter(
+    route_class=GuardedRoute, prefix=PREFIX, tags=["experiments"], dependencies=[requires(Scope.EXPERIMENTS_READ)]
+)
 
 _WRITE: Final = requires(Scope.EXPERIMENTS_WRITE)
 

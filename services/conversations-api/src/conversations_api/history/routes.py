@@ -19,14 +19,16 @@ from mh_common.models import (
     NumberParameter,
     RequestUuid,
 )
-from mh_common.web.access import CurrentPrincipal, requires
+from mh_common.web.access import CurrentPrincipal, GuardedRoute, requires
 from mh_common.web.outside_users import OutsideUser as NamedUser
 
 from conversations_api.dependencies import ReadSession, WriteSession, state_of
 from conversations_api.history import documentation
 from conversations_api.history.service import HistoryService, Reader
 
-router = APIRouter(prefix="/api/v1/history", tags=["history"], dependencies=[requires(Scope.HISTORY_OWN)])
+router = APIRouter(
+    route_class=GuardedRoute, prefix="/api/v1/history", tags=["history"], dependencies=[requires(Scope.HISTORY_OWN)]
+)
 
 
 async def _turned_on(request: Request) -> None:

@@ -12,13 +12,15 @@ from mh_common.models import (
     IndexSyncRequest,
     NumberParameter,
 )
-from mh_common.web.access import requires
+from mh_common.web.access import GuardedRoute, requires
 
 from conversations_api.dependencies import ReadSession, WriteSession
 from conversations_api.index_runs import documentation
 from conversations_api.index_runs.service import IndexRunService
 
-router = APIRouter(prefix="/api/v1/index", tags=["index"], dependencies=[requires(Scope.INDEX_OPERATE)])
+router = APIRouter(
+    route_class=GuardedRoute, prefix="/api/v1/index", tags=["index"], dependencies=[requires(Scope.INDEX_OPERATE)]
+)
 
 Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The run's id.")]
 Sync = Annotated[IndexSyncRequest, Body(openapi_examples=documentation.SYNC)]

@@ -6,14 +6,16 @@ from fastapi import APIRouter, Body, Response
 from mh_common.auth.outside_users import outside_id
 from mh_common.auth.roles import Scope
 from mh_common.models import INTERNAL_HISTORY, Feedback, FeedbackCreate, HistoryEntry, HistoryEntryCreate
-from mh_common.web.access import CurrentPrincipal, requires
+from mh_common.web.access import CurrentPrincipal, GuardedRoute, requires
 
 from conversations_api.dependencies import WriteSession
 from conversations_api.history import documentation
 from conversations_api.history.routes import TURNED_ON, AnswerId, HistoryReader
 from conversations_api.history.service import HistoryService, Reader
 
-router = APIRouter(prefix=INTERNAL_HISTORY, tags=["internal"], dependencies=[requires(Scope.ANSWERS)])
+router = APIRouter(
+    route_class=GuardedRoute, prefix=INTERNAL_HISTORY, tags=["internal"], dependencies=[requires(Scope.ANSWERS)]
+)
 
 
 @router.post("", status_code=201, responses=documentation.ADDED, dependencies=TURNED_ON)

@@ -21,7 +21,7 @@ from mh_common.models import (
     UtcTime,
 )
 from mh_common.units import MAX_ORDINAL, UnitKey, UnitKind
-from mh_common.web.access import requires
+from mh_common.web.access import GuardedRoute, requires
 
 from conversations_api.dependencies import ReadSession, Sources, WriteSession
 from conversations_api.index_runs import documentation as runs_documentation
@@ -29,7 +29,9 @@ from conversations_api.index_runs.service import IndexRunService
 from conversations_api.internal import index_documentation as documentation
 from conversations_api.units.service import IndexStateService
 
-router = APIRouter(prefix=INTERNAL_INDEX, tags=["internal"], dependencies=[requires(Scope.INTERNAL)])
+router = APIRouter(
+    route_class=GuardedRoute, prefix=INTERNAL_INDEX, tags=["internal"], dependencies=[requires(Scope.INTERNAL)]
+)
 
 RunId = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The run's id.")]
 Kind = Annotated[UnitKind, Query(description="Kind of the units.")]

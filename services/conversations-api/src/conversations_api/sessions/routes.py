@@ -11,6 +11,7 @@ from mh_common.web.access import (
     SECURE_COOKIE,
     SIGNED_IN,
     CurrentPrincipal,
+    GuardedRoute,
     check_origin,
 )
 from mh_common.web.forwarded import address_of, scheme_of
@@ -19,7 +20,7 @@ from conversations_api.dependencies import HAS_ACCOUNTS, Attempts, ReadSession, 
 from conversations_api.sessions import documentation
 from conversations_api.sessions.service import MAX_AGE, Browser, UserSessionService
 
-router = APIRouter(prefix="/api/v1/sessions", tags=["accounts"], dependencies=[HAS_ACCOUNTS])
+router = APIRouter(route_class=GuardedRoute, prefix="/api/v1/sessions", tags=["accounts"], dependencies=[HAS_ACCOUNTS])
 
 Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The session's id.")]
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -15,13 +15,13 @@ from mh_common.models import (
     UserPage,
     UserUpdate,
 )
-from mh_common.web.access import SIGNED_IN, CurrentPrincipal, requires
+from mh_common.web.access import SIGNED_IN, CurrentPrincipal, GuardedRoute, requires
 
 from conversations_api.dependencies import HAS_ACCOUNTS, Attempts, ReadSession, WriteSession
 from conversations_api.users import documentation
 from conversations_api.users.service import UserService
 
-router = APIRouter(prefix="/api/v1", tags=["accounts"])
+router = APIRouter(route_class=GuardedRoute, prefix="/api/v1", tags=["accounts"])
 
 Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The account's id.")]
 Cursor = Annotated[NumberParameter, Query(ge=0, le=MAX_ID, description="`next_cursor` of the previous page.")]

@@ -4,12 +4,12 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 from mh_common.models import About
-from mh_common.web.access import SIGNED_IN
+from mh_common.web.access import SIGNED_IN, GuardedRoute
 from mh_common.web.problems import problem_responses
 
 from rag_api.dependencies import State
 
-router = APIRouter(prefix="/api/v1", tags=["about"], dependencies=[SIGNED_IN])
+router = APIRouter(route_class=GuardedRoute, prefix="/api/v1", tags=["about"], dependencies=[SIGNED_IN])
 
 _EXAMPLE: Final[dict[str, Any]] = {
     "version": "0.1.0",

@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from mh_common.auth.roles import Scope
 from mh_common.models import ANSWER_EVENTS, Answer, AnswerRequest
-from mh_common.web.access import requires
+from mh_common.web.access import GuardedRoute, requires
 from mh_common.web.event_streams import EVENT_STREAM, EventStreamResponse, cancel_on_disconnect, event, problem_event
 from mh_common.web.media_types import negotiate_media_type
 from mh_common.web.problems import problem_responses
@@ -19,7 +19,9 @@ from rag_api.answers.service import AnswerService
 from rag_api.dependencies import CurrentCaller, State
 from rag_api.problems import problem_of
 
-router = APIRouter(prefix="/api/v1/answers", tags=["answers"], dependencies=[requires(Scope.ANSWERS)])
+router = APIRouter(
+    route_class=GuardedRoute, prefix="/api/v1/answers", tags=["answers"], dependencies=[requires(Scope.ANSWERS)]
+)
 
 JSON: Final = "application/json"
 CLIENT_CLOSED_REQUEST: Final = 499

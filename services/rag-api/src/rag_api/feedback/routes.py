@@ -5,12 +5,14 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Body, Path
 from mh_common.auth.roles import Scope
 from mh_common.models import Feedback, FeedbackCreate, RequestUuid
-from mh_common.web.access import requires
+from mh_common.web.access import GuardedRoute, requires
 from mh_common.web.problems import problem_responses
 
 from rag_api.dependencies import CurrentCaller, State
 
-router = APIRouter(prefix="/api/v1/answers", tags=["answers"], dependencies=[requires(Scope.ANSWERS)])
+router = APIRouter(
+    route_class=GuardedRoute, prefix="/api/v1/answers", tags=["answers"], dependencies=[requires(Scope.ANSWERS)]
+)
 
 _NEW: Final[dict[str, Any]] = {"rating": "up", "comment": "Just what I needed."}
 _EXAMPLE: Final = {**_NEW, "risk_notice": None, "at": "2026-03-02T09:21:00.480000Z"}

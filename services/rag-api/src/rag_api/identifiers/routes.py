@@ -5,12 +5,14 @@ from typing import Any, Final
 from fastapi import APIRouter
 from mh_common.auth.roles import Scope
 from mh_common.models import IdentifiersPreview, IdentifiersPreviewRequest
-from mh_common.web.access import requires
+from mh_common.web.access import GuardedRoute, requires
 from mh_common.web.problems import problem_responses
 
 from rag_api.dependencies import State
 
-router = APIRouter(prefix="/api/v1/identifiers", tags=["identifiers"], dependencies=[requires(Scope.ANSWERS)])
+router = APIRouter(
+    route_class=GuardedRoute, prefix="/api/v1/identifiers", tags=["identifiers"], dependencies=[requires(Scope.ANSWERS)]
+)
 
 _EXAMPLE: Final[dict[str, Any]] = {
     "text": "Mrs. [PERSON_1] of [PLACE_1] sleeps badly since [DATE_1].",

@@ -5,9 +5,8 @@ from typing import Any, ClassVar, Final
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from mh_common.models import Problem, Risk
-from mh_common.web.access import access_check
+from mh_common.web.access import GuardedRoute
 from pydantic import BaseModel
 
 from rag_api.problems import problem_of
@@ -15,7 +14,7 @@ from rag_api.problems import problem_of
 MAX_SHOWN_FIELDS: Final = 10
 
 
-class IntegrationRoute(APIRoute):
+class IntegrationRoute(GuardedRoute):
     """A route that returns every error as `error_body`, in its integration's format.
 
     Who may call is checked before the body is read: whatever is in it, a refused caller learns nothing else.
@@ -39,11 +38,9 @@ class IntegrationRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See `APIRoute.get_route_handler`."""
         handle = super().get_route_handler()
-        check = access_check(self)
 
         async def handle_with_error_format(request: Request) -> Response:
             try:
-                await check(request)
                 return await handle(request)
             except Exception as error:  # any error, so that clients always get the format they expect
                 return self.error_response(request, error)

@@ -5,12 +5,12 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Query, Response
 from mh_common.auth.roles import Scope
 from mh_common.models import MAX_ID, DecimalParameter, NumberParameter, SearchRequest, SearchResult
-from mh_common.web.access import requires
+from mh_common.web.access import GuardedRoute, requires
 from mh_common.web.problems import problem_responses
 
 from rag_api.dependencies import State
 
-router = APIRouter(prefix="/api/v1", tags=["search"], dependencies=[requires(Scope.SEARCH)])
+router = APIRouter(route_class=GuardedRoute, prefix="/api/v1", tags=["search"], dependencies=[requires(Scope.SEARCH)])
 
 _EXAMPLE: Final[dict[str, Any]] = {
     "hits": [
