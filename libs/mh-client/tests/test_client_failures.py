@@ -291,3 +291,14 @@ def test_timeouts_of_the_caller_apply_to_every_call(call: Caller) -> None:
     seen = [made.request.extensions["timeout"] for made in route.calls]
     assert [limits["read"] for limits in seen] == [1.5, 2.0]
     assert [limits["connect"] for limits in seen] == [1.5, 1.0]
+
+
+@respx.mock
+def test_a_quota_that_is_used_up_is_named(call: Caller) -> None:
+    problem = {"title": "Too Many Requests", "status": 429, "detail": "Later.", "quota": "search:minute"}
+    for body, quota in ((problem, "search:minute"), ({**problem, "quota": 7}, None), ({}, None)):
+        respx.get(f"{CONVERSATIONS}/7").respond(429, json=body, headers={"Retry-After": "900"})
+        with pytest.raises(RateLimitError) as caught:
+            call(get)
+        assert (caught.value.quota, caught.value.retry_after) == (quota, 900)
+    assert call.slept == []

@@ -147,7 +147,13 @@ class UnprocessableError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """429: too many requests; `retry_after` says how long to wait."""
+    """429: too many requests; `retry_after` says how long to wait, and `quota` what there were too many of."""
+
+    @property
+    def quota(self) -> str | None:
+        """The quota that is used up, such as `answers:minute`; None if the server names none, as for signing in."""
+        named = ((self.problem and self.problem.model_extra) or {}).get("quota")
+        return named if isinstance(named, str) else None
 
 
 class ServerError(APIStatusError):

@@ -1,9 +1,11 @@
 """Settings of access control, the same in every service."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
+from mh_common.auth.quotas import DEFAULTS, Quota, changed
 from mh_common.auth.tokens import TokenKind, kind_of
 from mh_common.settings import BLANK_IS_NONE, SettingsGroup, host_names, is_loopback
 
@@ -66,6 +68,29 @@ class AuthSettings(SettingsGroup):
                 f"AUTH_MODE=open gives everybody who reaches WEB_HOST={host} all conversations. Set "
                 "AUTH_MODE=required, or WEB_HOST=127.0.0.1"
             )
+
+
+class RateSettings(SettingsGroup):
+    """How often each account may do what. Without accounts (AUTH_MODE=open) nothing is counted."""
+
+    limits: str = Field(
+        default="",
+        description="Quotas that differ from the defaults, separated by commas, such as `search:minute=600, "
+        "answers:day=none`. The defaults, for each account: "
+        + ", ".join(f"{quota.name}={quota.most}" for quota in DEFAULTS)
+        + ". answers:day counts for each person, also for those for whom a key acts. All services need the same value.",
+    )
+
+    @field_validator("limits")
+    @classmethod
+    def _are_quotas(cls, value: str) -> str:
+        changed(value)
+        return value
+
+    @property
+    def quotas(self) -> Mapping[str, Quota]:
+        """The quotas by name."""
+        return changed(self.limits)
 
 
 class ServiceKeySettings(SettingsGroup):

@@ -74,6 +74,27 @@ class TooManyAttemptsError(DomainError):
         self.retry_after = retry_after
 
 
+class QuotaExceededError(TooManyAttemptsError):
+    """The caller has used up a quota; the member `quota` is its name. `retry_after` is in seconds.
+
+    Args:
+        quota: the quota's name.
+        most: how much there is of it in a period.
+        noun: what it counts, in words.
+        period: minute, hour or day.
+        retry_after: seconds until there is some again.
+    """
+
+    def __init__(self, quota: str, most: int, noun: str, period: str, retry_after: int) -> None:
+        article = "an" if period == "hour" else "a"
+        super().__init__(
+            f"You have asked for {most:,} {noun} in {article} {period}, the quota {quota}. Try again in {retry_after} "
+            f"second{'' if retry_after == 1 else 's'}; an administrator can raise it in RATE_LIMITS.",
+            retry_after,
+        )
+        self.members = {"quota": quota}
+
+
 class ConflictError(DomainError):
     """What the caller wants to add is there already, or what it wants to change is in use."""
 

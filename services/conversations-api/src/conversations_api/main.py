@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from mh_common.logging import configure_logging
 from mh_common.metrics import Collector
+from mh_common.rate_limits import RateLimits, redis_for_limits
 from mh_common.settings import load_settings
 from mh_common.units import CONVERSATION
 from mh_common.web.access import ACCESS, Access
@@ -127,13 +128,16 @@ async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExit
         has_accounts=not settings.auth.is_open,
         attempts=SignInAttempts(redis),
     )
-    return {STATE: state, ACCESS: _access(settings, CredentialReader(read_engine), uses)}
+    counters = redis_for_limits(settings.redis.url)
+    stack.push_async_callback(counters.aclose)
+    limits = RateLimits(settings.rate.quotas, counters, SERVICE)
+    return {STATE: state, ACCESS: _access(settings, CredentialReader(read_engine), uses, limits)}
 
 
-def _access(settings: Settings, credentials: CredentialReader, uses: LastUses) -> Access:
+def _access(settings: Settings, credentials: CredentialReader, uses: LastUses, limits: RateLimits) -> Access:
     key = settings.mh.service_key
     authenticator = TokenAuthenticator(credentials, key.get_secret_value() if key else None, uses)
-    return Access.of(settings.auth, authenticator)
+    return Access.of(settings.auth, authenticator, limits)
 
 
 async def _gauges(request: Request) -> tuple[Collector, ...]:

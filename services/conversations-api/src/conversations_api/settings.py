@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
 
-from mh_common.access_settings import AuthSettings, ServiceKeySettings
+from mh_common.access_settings import AuthSettings, RateSettings, ServiceKeySettings
 from mh_common.settings import (
     BLANK_IS_NONE,
     HistorySettings,
@@ -126,6 +126,7 @@ class Settings(ServiceSettings):
     history: HistorySettings = Field(default_factory=HistorySettings)
     web: WebSettings = Field(default_factory=WebSettings)
     auth: FirstAdministratorSettings = Field(default_factory=FirstAdministratorSettings)
+    rate: RateSettings = Field(default_factory=RateSettings)
     # The field name gives the environment variable its prefix: MH_SERVICE_KEY.
     mh: ServiceKeySettings = Field(default_factory=ServiceKeySettings)
 

@@ -15,7 +15,7 @@ from mh_common.errors import AuthenticationError, UnavailableError
 from mh_common.models import Me, PrincipalKind
 from mh_common.web.access import forwarded_credential
 
-from rag_api.api_calls import to_domain_error, who_sent
+from rag_api.api_calls import to_domain_error, too_many, who_sent
 
 KEPT_S: Final = 30.0
 """Seconds for which a caller is known. So long a revoked key gets in, but is shown no text: each is read with it."""
@@ -99,6 +99,17 @@ async def forward_credential(request: httpx.Request) -> None:
     """Send the caller's credential along, unless the request has one: an httpx "request" hook."""
     if "Authorization" not in request.headers:
         request.headers.update(forwarded_credential())
+
+
+async def refuse_too_many(response: httpx.Response) -> None:
+    """Tell the caller that a quota of the API is used up, instead of waiting for more: an httpx "response" hook.
+
+    Raises:
+        TooManyAttemptsError: the API refused the call with 429.
+    """
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        await response.aread()
+        raise too_many(response)
 
 
 class _Kept(Generic[T]):

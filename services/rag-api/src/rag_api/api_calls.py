@@ -4,10 +4,17 @@ import math
 from typing import Annotated, Final
 from uuid import UUID
 
+import httpx
 import structlog
 from mh_client import APIConnectionError, APIStatusError, APITimeoutError, Call, MHError
 from mh_common.auth.roles import Role
-from mh_common.errors import AuthenticationError, DomainError, PermissionDeniedError, UnavailableError
+from mh_common.errors import (
+    AuthenticationError,
+    DomainError,
+    PermissionDeniedError,
+    TooManyAttemptsError,
+    UnavailableError,
+)
 from mh_common.models import (
     INTERNAL_HISTORY,
     USER_ID_HEADER,
@@ -16,8 +23,10 @@ from mh_common.models import (
     HistoryEntry,
     HistoryEntryCreate,
     Me,
+    Problem,
 )
-from pydantic import BeforeValidator
+from mh_common.retries import parse_retry_after
+from pydantic import BeforeValidator, ValidationError
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +94,19 @@ def to_domain_error(error: MHError) -> DomainError:
     else:
         reason = "cannot be reached" if isinstance(error, APIConnectionError) else "sent an unreadable response"
     return UnavailableError(f"The conversations API, which holds the texts, {reason}.", retry_after=5)
+
+
+def too_many(response: httpx.Response) -> TooManyAttemptsError:
+    """Return the error for a caller to whom the API answered 429; the response has been read."""
+    try:
+        problem = Problem.model_validate_json(response.content)
+    except ValidationError:
+        problem = None  # of a gateway
+    message = (problem and problem.detail) or "There were too many requests of the conversations API for a moment."
+    error = TooManyAttemptsError(message, math.ceil(parse_retry_after(response.headers.get("Retry-After")) or 1))
+    if quota := ((problem and problem.model_extra) or {}).get("quota"):
+        error.members = {"quota": str(quota)}
+    return error
 
 
 def refusal_of(error: MHError) -> AuthenticationError | PermissionDeniedError | None:

@@ -9,7 +9,7 @@ from mh_client import AsyncClient
 from mh_common.auth.outside_users import outside_id
 from mh_common.auth.principals import Principal
 from mh_common.models import About
-from mh_common.web.access import CurrentPrincipal
+from mh_common.web.access import CurrentPrincipal, Limiter, limits_of
 from mh_common.web.health import Check
 from mh_common.web.outside_users import NamedUser
 
@@ -72,10 +72,24 @@ class Caller:
     Attributes:
         principal: the signed-in caller, or everybody where there are no accounts.
         named: what the header X-User-Id says.
+        limits: counts answers; None: nothing does.
     """
 
     principal: Principal
     named: str | None = None
+    limits: Limiter | None = None
+
+    async def asks(self, *others: str | None) -> str | None:
+        """Return `acts_for` of a caller who asks for an answer, and count that.
+
+        Raises:
+            InvalidRequestError: as `acts_for`.
+            QuotaExceededError: the person has had all answers of the day.
+        """
+        person = self.acts_for(*others)
+        if self.limits is not None:
+            await self.limits.count_answer(self.principal, person)
+        return person
 
     def acts_for(self, *others: str | None) -> str | None:
         """Return the id of the person for whom the caller acts; None: for itself.
@@ -89,8 +103,8 @@ class Caller:
         return outside_id(self.principal, self.named, *others)
 
 
-async def _get_caller(principal: CurrentPrincipal, named: NamedUser = None) -> Caller:
-    return Caller(principal, named)
+async def _get_caller(request: Request, principal: CurrentPrincipal, named: NamedUser = None) -> Caller:
+    return Caller(principal, named, limits_of(request))
 
 
 CurrentCaller = Annotated[Caller, Depends(_get_caller)]

@@ -20,6 +20,7 @@ from mh_common.logging import configure_logging
 from mh_common.milvus import make_client as make_milvus_client
 from mh_common.models import PhiMode
 from mh_common.outgoing import RecognizerOnDemand
+from mh_common.rate_limits import RateLimits, redis_for_limits
 from mh_common.risk import LexiconScreener
 from mh_common.risk_classifier import make_screener
 from mh_common.settings import load_settings
@@ -33,7 +34,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from rag_api.about.routes import router as about
 from rag_api.about.service import describe
-from rag_api.access import RemoteAuthenticator, forward_credential
+from rag_api.access import RemoteAuthenticator, forward_credential, refuse_too_many
 from rag_api.answers.background import BackgroundWriter
 from rag_api.answers.finding import SourceFinder
 from rag_api.answers.finishing import Finisher
@@ -204,8 +205,15 @@ async def _conversations(settings: Settings, stack: AsyncExitStack) -> tuple[Asy
         )
     )
     authenticator = RemoteAuthenticator(conversations)
-    http.event_hooks["response"].append(authenticator.forget_refused)
-    return conversations, Access.of(settings.auth, authenticator)
+    http.event_hooks["response"] += [authenticator.forget_refused, refuse_too_many]
+    return conversations, Access.of(settings.auth, authenticator, _limits(settings, stack))
+
+
+def _limits(settings: Settings, stack: AsyncExitStack) -> RateLimits:
+    counters = None if settings.search.redis_url is None else redis_for_limits(settings.search.redis_url)
+    if counters is not None:
+        stack.push_async_callback(counters.aclose)
+    return RateLimits(settings.rate.quotas, counters, SERVICE)
 
 
 def _screening(settings: SafetySettings, embedding: EmbeddingSettings, stack: AsyncExitStack) -> ScreeningService:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
-from mh_common.access_settings import AuthSettings
+from mh_common.access_settings import AuthSettings, RateSettings
 from mh_common.egress import OPENAI_URL, Recipient, recipient_at
 from mh_common.embeddings.settings import EmbeddingSettings, OpenAISettings
 from mh_common.settings import (
@@ -42,7 +42,8 @@ class SearchSettings(SettingsGroup):
     )
     redis_url: Annotated[Annotated[str, Field(pattern=r"^rediss?://")] | None, BLANK_IS_NONE] = Field(
         default=None,
-        description="Redis that caches query vectors for EMBEDDING_CACHE_TTL; empty: each process has its own cache.",
+        description="Redis that caches query vectors for EMBEDDING_CACHE_TTL, and counts for RATE_LIMITS; empty: each "
+        "process has a cache and counts of its own.",
     )
     question_weight: float = Field(
         default=0.25,
@@ -205,6 +206,7 @@ class Settings(ServiceSettings):
     history: HistorySettings = Field(default_factory=HistorySettings)
     web: WebSettings = Field(default_factory=WebSettings)
     auth: AuthSettings = Field(default_factory=AuthSettings)
+    rate: RateSettings = Field(default_factory=RateSettings)
 
     @model_validator(mode="before")
     @classmethod

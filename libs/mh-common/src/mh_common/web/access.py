@@ -6,7 +6,7 @@ its headers is read. An application with a route that declares nothing, or that 
 start.
 """
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Protocol
@@ -33,6 +33,9 @@ LOOPBACK_COOKIE: Final = "mh_session"
 """Without HTTPS, which only a browser on this machine may do, there is no `__Host-` prefix."""
 _COOKIES: Final = (SECURE_COOKIE, LOOPBACK_COOKIE)
 
+_INTERNAL: Final = "/internal/"
+"""Beginning of the paths that no gateway forwards."""
+
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CREDENTIAL: Final[ContextVar[str | None]] = ContextVar("credential", default=None)
@@ -57,6 +60,18 @@ class Authenticator(Protocol):
         ...
 
 
+class Limiter(Protocol):
+    """Counts what callers do; see `mh_common.rate_limits.RateLimits`."""
+
+    async def count(self, principal: Principal, scopes: Collection[Scope]) -> None:
+        """Count a request that needs these scopes. Raises QuotaExceededError."""
+        ...
+
+    async def count_answer(self, principal: Principal, person: str | None) -> None:
+        """Count an answer for a person without an account, or for the caller itself. Raises QuotaExceededError."""
+        ...
+
+
 @dataclass(frozen=True)
 class Access:
     """Access control of an application.
@@ -65,17 +80,20 @@ class Access:
         authenticator: tells who sent a token; None: there are no accounts, and everybody may do everything.
         origins: origins whose pages may use the cookie, such as `https://mh.example.org`, besides the request's own.
         hosts: names of this machine, without accounts, besides localhost and its loopback addresses.
+        limits: counts what callers do; None: nothing is counted.
     """
 
     authenticator: Authenticator | None = None
     origins: frozenset[str] = frozenset()
     hosts: frozenset[str] = frozenset()
+    limits: Limiter | None = None
 
     @classmethod
-    def of(cls, settings: AuthSettings, authenticator: Authenticator) -> "Access":
-        """Return the access control that the settings ask for; without accounts the authenticator is not used."""
-        used = None if settings.is_open else authenticator
-        return cls(used, settings.allowed_origins, settings.allowed_hosts)
+    def of(cls, settings: AuthSettings, authenticator: Authenticator, limits: Limiter | None = None) -> "Access":
+        """Return the access control that the settings ask for; without accounts it neither asks nor counts."""
+        if settings.is_open:
+            return cls(None, settings.allowed_origins, settings.allowed_hosts)
+        return cls(authenticator, settings.allowed_origins, settings.allowed_hosts, limits)
 
 
 async def current_principal(request: Request) -> Principal:
@@ -135,6 +153,26 @@ SIGNED_IN: Final = requires()
 
 PUBLIC: Final = Depends(_everybody)
 """Declaration of a route for everybody."""
+
+
+async def allow(request: Request, *scopes: Scope) -> None:
+    """Let a request through that needs these scopes, and count it.
+
+    Raises:
+        AuthenticationError, UnavailableError, InvalidRequestError, ForbiddenOriginError: as `current_principal`.
+        PermissionDeniedError: the caller lacks a scope.
+        QuotaExceededError: the caller has used up a quota.
+    """
+    principal = await current_principal(request)
+    principal.require(*scopes)
+    if (limits := limits_of(request)) is not None and scopes:
+        await limits.count(principal, scopes)
+
+
+def limits_of(request: Request) -> Limiter | None:
+    """Return what counts the requests of this application; None: nothing does."""
+    access: Access = getattr(request.state, ACCESS)
+    return access.limits
 
 
 class UndeclaredRoutesError(Exception):
@@ -203,7 +241,7 @@ def _dependencies(dependant: Dependant) -> Iterator[Dependant]:
 
 
 class GuardedRoute(APIRoute):
-    """A route whose declaration is checked before the request's body is read, which FastAPI reads before all else.
+    """A route that is checked and counted before the request's body is read, which FastAPI reads before all else.
 
     Who may not call it learns nothing else, whatever is in the body, and need not be waited for to send it.
     """
@@ -213,9 +251,13 @@ class GuardedRoute(APIRoute):
         handle = super().get_route_handler()
         declared = _declared(self.path, (), self.dependant)
         scopes = None if declared is None else declared.scopes
+        # What the platform's services call for somebody was counted where that came in.
+        is_counted = not self.path.startswith(_INTERNAL)
 
         async def check_and_handle(request: Request) -> Response:
-            if scopes is not None:
+            if scopes is not None and is_counted:
+                await allow(request, *sorted(scopes))
+            elif scopes is not None:
                 (await current_principal(request)).require(*sorted(scopes))
             return await handle(request)
 

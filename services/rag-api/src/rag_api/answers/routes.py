@@ -42,7 +42,7 @@ _OK: Final[dict[str, Any]] = {
     "",
     summary="Ask how to help a patient",
     response_model=Answer,
-    responses={200: _OK, **problem_responses(400, 401, 403, 406, 422, 502, 503, 504)},
+    responses={200: _OK, **problem_responses(400, 401, 403, 406, 422, 429, 502, 503, 504)},
 )
 async def answer(body: AnswerRequest, request: Request, state: State, caller: CurrentCaller) -> Answer | Response:
     """Return a suggestion for the counselor, grounded in the `top_k` most similar conversations, cited as [1] [2].
@@ -69,7 +69,7 @@ async def answer(body: AnswerRequest, request: Request, state: State, caller: Cu
     `sources`. A notice of risk is in every problem document that follows it, as `risk` and `risk_notice`.
     """
     media_type = negotiate_media_type(request, (JSON, EVENT_STREAM))
-    user = caller.acts_for(body.user_id)
+    user = await caller.asks(body.user_id)
     try:
         if media_type == JSON:
             return await cancel_on_disconnect(request, state.answers.answer(body, user))

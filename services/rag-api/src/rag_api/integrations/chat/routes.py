@@ -48,7 +48,7 @@ async def health() -> Health:
     "/chat",
     summary="Ask how to help a patient (plain text)",
     response_class=PlainTextResponse,
-    responses={status: {"model": ChatError} for status in (400, 401, 403, 422, 502, 503, 504)},
+    responses={status: {"model": ChatError} for status in (400, 401, 403, 422, 429, 502, 503, 504)},
     dependencies=[requires(Scope.ANSWERS)],
 )
 async def chat(
@@ -62,7 +62,7 @@ async def chat(
     status; after a later one the text ends with a line that begins with `[Error`. Without a language model the answer
     consists of quotes, and `developer_message` is ignored; if `api_key` cannot be used here, it says so before them.
     """
-    user = caller.acts_for()
+    user = await caller.asks()
     backends = _caller_backends(body, state)
     try:
         started = await cancel_on_disconnect(request, _wait_for_first_event(body, user, state.answers, backends))

@@ -10,6 +10,7 @@ from mh_client import APIStatusError
 from mh_client.mcp_server.server import build_server
 from mh_common.auth.roles import Scope
 from mh_common.models import Answer, AnswerRequest, Conversation, SearchFilters, SearchRequest, SearchResult
+from mh_common.web.access import allow
 from starlette import types
 
 from rag_api.dependencies import Caller, state_of
@@ -52,20 +53,22 @@ class _LocalPlatform:
 
     async def answer(self, question: str, top_k: int) -> Answer:
         request = AnswerRequest(question=question, top_k=top_k)
-        return await self._if_allowed(
-            Scope.ANSWERS, lambda: self._state.answers.answer(request, self._caller.acts_for())
-        )
+
+        async def ask() -> Answer:
+            return await self._state.answers.answer(request, await self._caller.asks())
+
+        return await self._if_allowed(Scope.ANSWERS, ask)
 
     def link(self, key: int) -> str:
         return conversation_link(public_url_of(self._request), key)
 
     async def _if_allowed(self, scope: Scope, work: Callable[[], Awaitable[T]]) -> T:
-        """Await `work` if the caller has the scope.
+        """Await `work` if the caller has the scope, and some left of its quota.
 
         Raise errors as the client library would raise the problem that other routes return.
         """
         try:
-            self._caller.principal.require(scope)
+            await allow(self._request, scope)
             return await work()
         except Exception as error:  # any error, as other routes turn any error into a problem
             problem, headers = problem_of(self._request, error)

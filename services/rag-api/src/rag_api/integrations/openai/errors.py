@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from rag_api.integrations.error_formats import IntegrationRoute, one_line_message
 from rag_api.problems import problem_of
 
-_CODES: Final = {400: "invalid_value", 401: "invalid_api_key"}
+_CODES: Final = {400: "invalid_value", 401: "invalid_api_key", 429: "rate_limit_exceeded"}
 
 
 class ErrorDetail(BaseModel):
@@ -61,7 +61,7 @@ def error_body(problem: Problem) -> ErrorBody:
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` of a route for these error statuses."""
     # "default" keeps FastAPI from documenting its own 422, which is never returned here.
-    answered: tuple[int | str, ...] = (400, 401, 403, 503, *statuses, "default")
+    answered: tuple[int | str, ...] = (400, 401, 403, 429, 503, *statuses, "default")
     return {status: {"model": ErrorBody} for status in answered}
 
 

@@ -10,7 +10,7 @@ from mh_common.web.event_streams import EVENT_STREAM, EventStreamResponse, cance
 from starlette.requests import ClientDisconnect
 
 from rag_api.answers.routes import CLIENT_CLOSED_REQUEST
-from rag_api.dependencies import AppState, CurrentCaller, State
+from rag_api.dependencies import AppState, Caller, CurrentCaller, State
 from rag_api.integrations.links import PublicUrl
 from rag_api.integrations.openai.chat.background_prompts import find_background_prompt
 from rag_api.integrations.openai.chat.conversation import answer_request, generation_options
@@ -59,8 +59,7 @@ async def complete(
     check_model(body.model)
     include_usage = bool(body.stream_options and body.stream_options.include_usage)
     options = ReplyOptions(public_url, body.source_list, include_usage)
-    user = caller.acts_for(request.headers.get(OPEN_WEBUI_USER), body.user)
-    pending = _prepare_reply(state, body, user)
+    pending = _prepare_reply(state, body, caller, request.headers.get(OPEN_WEBUI_USER))
     try:
         if not body.stream:
             return await cancel_on_disconnect(request, _to_completion(pending, options))
@@ -70,9 +69,10 @@ async def complete(
     return EventStreamResponse(to_events(request, reply, options), state.heartbeat)
 
 
-async def _prepare_reply(state: AppState, body: ChatRequest, user: str | None) -> Reply:
+async def _prepare_reply(state: AppState, body: ChatRequest, caller: Caller, user_of_open_webui: str | None) -> Reply:
     if background_prompt := find_background_prompt(body.messages):
         return background_reply(state.background, background_prompt)
+    user = await caller.asks(user_of_open_webui, body.user)
     pending = await state.answers.prepare(answer_request(body.messages), user, generation_options(body))
     return answer_reply(state.answers, pending)
 
