@@ -11,6 +11,7 @@ from typing import Any
 import conversations_api.metrics
 import indexer_worker.metrics
 import mh_common.embeddings.metrics
+import mh_common.rate_limits
 import mh_common.web.metrics
 import pytest
 import rag_api.metrics
@@ -30,6 +31,7 @@ FOLDER = ROOT / "infra" / "monitoring"
 DASHBOARD = FOLDER / "grafana" / "dashboards" / "platform.json"
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 MODULES = (
+    mh_common.rate_limits,
     mh_common.web.metrics,
     mh_common.embeddings.metrics,
     conversations_api.metrics,

@@ -27,6 +27,7 @@ ScopeName = Literal[
     "experiments:write",
     "index:operate",
     "users:manage",
+    "on-behalf-of",
 ]
 
 
