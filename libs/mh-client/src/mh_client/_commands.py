@@ -140,7 +140,7 @@ def _main(
 
 @app.command("stats")
 def _stats(ctx: typer.Context, as_json: AsJson = False, url: Url = None) -> None:
-    """Show the number of conversations by sentiment, month, index status, risk level and unsafe advice."""
+    """Show the number of conversations by sentiment, month, index status, risk level, unsafe advice and review."""
     with open_client(url or ctx.obj) as client:
         result = client.conversations.stats()
     if as_json:
@@ -163,6 +163,7 @@ def _tables(stats: ConversationStats) -> dict[str, dict[str, int]]:
         "Search index": {str(name): count for name, count in stats.index_status.items()},
         "Risk level": _screened(stats.risk_level, stats.total),
         "Unsafe advice": _screened(stats.unsafe_advice, stats.total),
+        "Review": {str(name): count for name, count in stats.review_state.items()},
     }
 
 

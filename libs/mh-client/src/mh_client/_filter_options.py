@@ -4,7 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
-from mh_common.fields import FIELDS, FILTERS, Filter, FoundAdvice, Kind, Operator, RiskLevel, Sentiment
+from mh_common.fields import (
+    FIELDS,
+    FILTERS,
+    Filter,
+    FoundAdvice,
+    Kind,
+    Operator,
+    Origin,
+    ReviewState,
+    RiskLevel,
+    Sentiment,
+)
 from mh_common.models import EDITABLE_DETAILS
 
 from mh_client._cli_common import Day, Time
@@ -15,6 +26,8 @@ _SEVERAL_CHOICES: Mapping[type, Any] = {
     Sentiment: list[Sentiment] | None,
     RiskLevel: list[RiskLevel] | None,
     FoundAdvice: list[FoundAdvice] | None,
+    Origin: list[Origin] | None,
+    ReviewState: list[ReviewState] | None,
 }
 
 

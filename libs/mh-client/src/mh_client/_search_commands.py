@@ -3,7 +3,7 @@
 from typing import Annotated, Final, Unpack
 
 import typer
-from mh_common.fields import FoundAdvice, RiskLevel
+from mh_common.fields import FoundAdvice, ReviewState, RiskLevel
 from mh_common.models import EDITABLE_DETAILS, Explanation, GroupBy, SearchHit, SearchMode, SearchResult
 
 from mh_client._cli_client import open_client
@@ -92,6 +92,8 @@ def _print_hit(hit: SearchHit) -> None:
         details.append(f"risk: {hit.risk_level}")
     if hit.unsafe_advice not in (None, FoundAdvice.NONE):
         details.append(f"unsafe advice: {hit.unsafe_advice}")
+    if hit.review_state is not ReviewState.UNREVIEWED:
+        details.append(str(hit.review_state))
     if details:
         print_text(f"  {' · '.join(details)}")
     print_text("")

@@ -101,6 +101,35 @@ class FoundAdvice(StrEnum):
     ENCOURAGING_HARM = UnsafeAdvice.ENCOURAGING_HARM.value
 
 
+class Origin(StrEnum):
+    """How a conversation came to the platform."""
+
+    IMPORT = "import"
+    """By an import, with many others."""
+
+    PERSON = "person"
+    """By somebody who was signed in."""
+
+    API = "api"
+    """By a program with an API key, or on a platform without accounts."""
+
+    CONNECTION = "connection"
+    """By a connection to another system. Nothing writes it yet."""
+
+
+class ReviewState(StrEnum):
+    """What a curator decided about a conversation."""
+
+    UNREVIEWED = "unreviewed"
+    """Nobody has reviewed it since its question and answer were written."""
+
+    APPROVED = "approved"
+    """Answers may rest on it."""
+
+    REJECTED = "rejected"
+    """No answer rests on it."""
+
+
 class Kind(StrEnum):
     """The type of a field's values."""
 
@@ -262,6 +291,21 @@ UNSAFE_ADVICE: Final = ConversationField(
     optional=True,
     derived=True,
 )
+ORIGIN: Final = ConversationField(
+    name="origin",
+    kind=Kind.CHOICE,
+    filter_prefix="origin",
+    example="origin:import,person",
+    choices=tuple(Origin),
+    optional=True,
+)
+REVIEW_STATE: Final = ConversationField(
+    name="review_state",
+    kind=Kind.CHOICE,
+    filter_prefix="review_state",
+    example="review_state:approved",
+    choices=tuple(ReviewState),
+)
 ID: Final = ConversationField(name="id", kind=Kind.ID, filter_prefix="ids", example="id:1,2,3")
 
 FIELDS: Final = (
@@ -276,6 +320,8 @@ FIELDS: Final = (
     IMPORT_TAG,
     RISK_LEVEL,
     UNSAFE_ADVICE,
+    ORIGIN,
+    REVIEW_STATE,
     ID,
 )
 BY_NAME: Final = {field.name: field for field in FIELDS}

@@ -56,7 +56,7 @@ ANALYZER: Final = {
 }
 """How Milvus tokenizes `text` and queries for BM25."""
 
-SCHEMA: Final = 6
+SCHEMA: Final = 7
 """Schema number, raised with each change to the fields' meaning or content; an index with another must be rebuilt."""
 
 MAX_VARCHAR_BYTES: Final = 65_535

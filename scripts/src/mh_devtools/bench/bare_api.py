@@ -3,7 +3,7 @@
 `create_app` shows the limit of the machine with FastAPI: raw aiomysql, one row in, one row out, no validation beyond
 the path, no request ids, metrics, entity tags or problem documents. `create_sync_app` is a typical first version: `def`
 handlers on synchronous SQLAlchemy with PyMySQL, in FastAPI's thread pool. Both write what the platform writes:
-conversation, index state and outbox row, in one transaction.
+conversation, its earlier version, index state and outbox row, in one transaction.
 """
 
 import os
@@ -21,7 +21,7 @@ from sqlalchemy import create_engine, make_url, text
 COLUMNS: Final = (
     "c.id, c.version, c.created_at, c.updated_at, c.question, c.answer, c.question_sentiment, c.answer_sentiment, "
     "s.status AS index_status, c.source_url, c.source_date, c.category, c.author, c.import_tag, s.risk_level, "
-    "s.unsafe_advice"
+    "s.unsafe_advice, c.origin, c.review_state, c.created_by, c.updated_by, c.reviewed_by, c.reviewed_at"
 )
 SELECT: Final = (
     f"SELECT {COLUMNS} FROM mental_health_conversations c JOIN index_states s ON s.kind = 'conversation' "  # noqa: S608 - constants
@@ -32,9 +32,9 @@ LIST: Final = SELECT + "ORDER BY c.id LIMIT %(limit)s"
 LOCK: Final = GET + " FOR UPDATE"
 INSERT: Final = (
     "INSERT INTO mental_health_conversations (question, answer, question_sentiment, answer_sentiment, version, "
-    "created_at, updated_at, source_url, source_date, category, author, content_hash) VALUES (%(question)s, "
+    "created_at, updated_at, source_url, source_date, category, author, origin, content_hash) VALUES (%(question)s, "
     "%(answer)s, %(question_sentiment)s, %(answer_sentiment)s, 1, %(now)s, %(now)s, %(source_url)s, %(source_date)s, "
-    "%(category)s, %(author)s, UNHEX(%(content_hash)s))"
+    "%(category)s, %(author)s, 'api', UNHEX(%(content_hash)s))"
 )
 INSERT_STATE: Final = (
     "INSERT INTO index_states (kind, source_id, ordinal, status, attempts, queued_at) "
@@ -43,6 +43,11 @@ INSERT_STATE: Final = (
 INSERT_OUTBOX: Final = (
     "INSERT INTO index_outbox (kind, source_id, ordinal, job, created_at) "
     "VALUES ('conversation', %(id)s, 0, %(job)s, %(now)s)"
+)
+CONTENT: Final = "question, answer, question_sentiment, answer_sentiment, source_url, source_date, category, author"
+KEEP: Final = (
+    f"INSERT INTO conversation_versions (conversation_id, version, changed_at, changed_by, {CONTENT}) "  # noqa: S608 - constants
+    f"SELECT id, version, updated_at, updated_by, {CONTENT} FROM mental_health_conversations WHERE id = %(id)s"
 )
 UPDATE: Final = (
     "UPDATE mental_health_conversations SET question_sentiment = %(sentiment)s, version = version + 1, "
@@ -54,7 +59,7 @@ UPDATE_STATE: Final = (
 )
 JOBS: Final = ("CreatedMentalHealthConversationJob", "UpdatedMentalHealthConversationJob")
 
-_NAMED: Final = (GET, LIST, LOCK, INSERT, INSERT_STATE, INSERT_OUTBOX, UPDATE, UPDATE_STATE)
+_NAMED: Final = (GET, LIST, LOCK, INSERT, INSERT_STATE, INSERT_OUTBOX, KEEP, UPDATE, UPDATE_STATE)
 _BOUND: Final = {statement: text(statement.replace("%(", ":").replace(")s", "")) for statement in _NAMED}
 """The statements with SQLAlchemy's parameter syntax."""
 
@@ -140,7 +145,7 @@ def create_app() -> FastAPI:
         ):
             await cursor.execute(LOCK, parameters)
             row: dict[str, Any] = await cursor.fetchone()
-            for statement in (UPDATE, UPDATE_STATE, INSERT_OUTBOX):
+            for statement in (KEEP, UPDATE, UPDATE_STATE, INSERT_OUTBOX):
                 await cursor.execute(statement, parameters)
             await connection.commit()
         return {**row, "version": row["version"] + 1, "question_sentiment": body.question_sentiment}
@@ -182,7 +187,7 @@ def create_sync_app() -> FastAPI:
         parameters = {"id": conversation_id, "job": JOBS[1], "now": _now(), "sentiment": body.question_sentiment}
         with engine.begin() as connection:
             row = dict(connection.execute(_BOUND[LOCK], parameters).mappings().one())
-            for statement in (UPDATE, UPDATE_STATE, INSERT_OUTBOX):
+            for statement in (KEEP, UPDATE, UPDATE_STATE, INSERT_OUTBOX):
                 connection.execute(_BOUND[statement], parameters)
         return {**row, "version": row["version"] + 1, "question_sentiment": body.question_sentiment}
 

@@ -2,7 +2,7 @@
 
 The session is a dependency, rows are ORM objects, and responses are models that FastAPI validates. There is nothing
 else: no request ids, metrics, entity tags, idempotency keys or problem documents. A write stores what the platform
-stores: conversation, index state and outbox row, in one transaction.
+stores: conversation, its earlier version, index state and outbox row, in one transaction.
 """
 
 import os
@@ -65,6 +65,12 @@ class Conversation(Base):
     author: Mapped[str | None]
     import_tag: Mapped[str | None]
     content_hash: Mapped[bytes] = mapped_column(Sha256)
+    created_by: Mapped[int | None]
+    updated_by: Mapped[int | None]
+    origin: Mapped[str | None]
+    review_state: Mapped[str] = mapped_column(default="unreviewed")
+    reviewed_by: Mapped[int | None]
+    reviewed_at: Mapped[datetime | None] = mapped_column(MOMENT)
     state: Mapped[IndexState] = relationship(
         lazy="joined",
         innerjoin=True,
@@ -88,6 +94,25 @@ class Conversation(Base):
     def unsafe_advice(self) -> str | None:
         """The kind of unsafe advice in its answer."""
         return self.state.unsafe_advice
+
+
+class Version(Base):
+    """An earlier version of a conversation."""
+
+    __tablename__ = "conversation_versions"
+
+    conversation_id: Mapped[int] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    changed_at: Mapped[datetime] = mapped_column(MOMENT)
+    changed_by: Mapped[int | None]
+    question: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(Text)
+    question_sentiment: Mapped[str]
+    answer_sentiment: Mapped[str]
+    source_url: Mapped[str | None]
+    source_date: Mapped[date | None]
+    category: Mapped[str | None]
+    author: Mapped[str | None]
 
 
 class Outbox(Base):
@@ -116,6 +141,12 @@ class Shown(Body):
     import_tag: str | None
     risk_level: str | None
     unsafe_advice: str | None
+    origin: str | None
+    review_state: str
+    created_by: int | None
+    updated_by: int | None
+    reviewed_by: int | None
+    reviewed_at: datetime | None
 
 
 def _now() -> datetime:
@@ -153,7 +184,9 @@ def create_app() -> FastAPI:
         """Add a conversation."""
         now = _now()
         same = content_hash(body.question, body.answer)
-        row = Conversation(**body.model_dump(), content_hash=same, version=1, created_at=now, updated_at=now)
+        row = Conversation(
+            **body.model_dump(), content_hash=same, version=1, created_at=now, updated_at=now, origin="api"
+        )
         row.state = IndexState(status="pending", attempts=0, queued_at=now)
         session.add(row)
         await session.flush()
@@ -166,6 +199,8 @@ def create_app() -> FastAPI:
         """Change a conversation."""
         now = _now()
         row = await session.get_one(Conversation, conversation_id, with_for_update=True)
+        content = {name: getattr(row, name) for name in Body.model_fields}
+        session.add(Version(conversation_id=row.id, version=row.version, changed_at=row.updated_at, **content))
         row.question_sentiment, row.version, row.updated_at = body.question_sentiment, row.version + 1, now
         row.state.status, row.state.attempts, row.state.reason, row.state.queued_at = "pending", 0, None, now
         row.state.risk_level = row.state.unsafe_advice = row.state.screened_by = None

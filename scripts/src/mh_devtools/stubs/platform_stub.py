@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 from uuid import UUID
 
 from conversations_api.conversations.merging import merge
+from mh_common.fields import ReviewState
 from mh_common.identifiers import IdentifierKind
 from mh_common.models import (
     ANSWER_EVENTS,
@@ -357,6 +358,7 @@ class StubPlatform:
                 },
                 risk_level=dict.fromkeys(RiskLevel, 0),
                 unsafe_advice=dict.fromkeys(FoundAdvice, 0),
+                review_state={**dict.fromkeys(ReviewState, 0), ReviewState.UNREVIEWED: total},
             )
         )
 

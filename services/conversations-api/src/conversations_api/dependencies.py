@@ -25,7 +25,8 @@ STATE: Final = "conversations_api"
 class AppState:
     """Objects that live as long as the application.
 
-    `has_accounts` is whether there are accounts (AUTH_MODE=required).
+    `has_accounts` is whether there are accounts (AUTH_MODE=required); `keeps_versions`, whether a change of a
+    conversation leaves an earlier version.
     """
 
     write_sessions: SessionFactory
@@ -35,6 +36,7 @@ class AppState:
     gauges: Gauges
     unit_sources: UnitSources
     has_accounts: bool
+    keeps_versions: bool
     attempts: SignInAttempts
 
 

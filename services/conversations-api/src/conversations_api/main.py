@@ -23,8 +23,10 @@ from conversations_api.authentication import TokenAuthenticator
 from conversations_api.conversations.completion import complete_regularly
 from conversations_api.conversations.duplicates import LOCK_LIFETIME, ImportLockRepository
 from conversations_api.conversations.index_routes import router as conversations_index
+from conversations_api.conversations.review_routes import router as reviews
 from conversations_api.conversations.routes import router as conversations
 from conversations_api.conversations.unit_source import ConversationUnitSource
+from conversations_api.conversations.versions import VersionRepository
 from conversations_api.credentials.last_uses import LastUses
 from conversations_api.credentials.repository import CredentialReader
 from conversations_api.database import (
@@ -83,7 +85,7 @@ def create_app(settings: Settings | None = None, unit_sources: UnitSources = UNI
         refresh=_gauges,
         startup_errors=(DatabaseNotReadyError,),
     )
-    for router in (conversations, conversations_index, index_runs, experiments, history):
+    for router in (conversations, reviews, conversations_index, index_runs, experiments, history):
         app.include_router(router)
     for router in (users, sessions, api_keys, setup):
         app.include_router(router)
@@ -117,6 +119,8 @@ async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExit
         uses.write_regularly(sessions),
     ):
         await stack.enter_async_context(run_in_background(work))
+    if not settings.conversations.keep_versions:
+        await stack.enter_async_context(run_in_background(purge_regularly(sessions, VersionRepository, timedelta(0))))
     checks: dict[str, Check] = {"database": partial(ping, read_engine), "redis": partial(_ping_redis, redis)}
     state = AppState(
         write_sessions=sessions,
@@ -126,6 +130,7 @@ async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExit
         gauges=Gauges(reads, tuple(unit_sources)),
         unit_sources=unit_sources,
         has_accounts=not settings.auth.is_open,
+        keeps_versions=settings.conversations.keep_versions,
         attempts=SignInAttempts(redis),
     )
     counters = redis_for_limits(settings.redis.url)

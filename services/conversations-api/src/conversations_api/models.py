@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from mh_common.auth.roles import Role
-from mh_common.fields import AUTHOR, CATEGORY, IMPORT_TAG, SOURCE_URL
+from mh_common.fields import AUTHOR, CATEGORY, IMPORT_TAG, SOURCE_URL, Origin, ReviewState
 from mh_common.models import (
     MAX_SCREENED_BY,
     AccountKind,
@@ -95,6 +95,8 @@ class ConversationRow(Base):
 
     `content_hash` and `markup_words` are computed from the texts (`conversations/contents.py`) and null where they
     still have to be. The index of `content_hash` is not unique: conversations may be the same.
+
+    Accounts are named by their ids alone, which stay when an account is deleted.
     """
 
     __tablename__ = "mental_health_conversations"
@@ -108,6 +110,8 @@ class ConversationRow(Base):
         Index("ix_mental_health_conversations_author", "author"),
         Index("ix_mental_health_conversations_import_tag", "import_tag"),
         Index("ix_mental_health_conversations_content_hash", "content_hash"),
+        Index("ix_mental_health_conversations_origin", "origin"),
+        Index("ix_mental_health_conversations_review_state", "review_state"),
         Index("ft_mental_health_conversations_question_answer", "question", "answer", mysql_prefix="FULLTEXT").ddl_if(
             dialect="mysql"
         ),
@@ -130,6 +134,45 @@ class ConversationRow(Base):
     import_tag: Mapped[str | None] = mapped_column(exact(IMPORT_TAG.max_length))
     content_hash: Mapped[bytes | None] = mapped_column(Sha256)
     markup_words: Mapped[str | None] = mapped_column(Text)
+    created_by: Mapped[int | None] = mapped_column(Key)
+    updated_by: Mapped[int | None] = mapped_column(Key)
+    origin: Mapped[Origin | None] = mapped_column(enum_column(Origin, "origin"))
+    # The default is for what other programs and earlier releases write.
+    review_state: Mapped[ReviewState] = mapped_column(
+        enum_column(ReviewState, "review_state"), server_default=ReviewState.UNREVIEWED.value
+    )
+    reviewed_by: Mapped[int | None] = mapped_column(Key)
+    reviewed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class ConversationVersionRow(Base):
+    """The content of a conversation in an earlier version; the current one is in the conversation's row.
+
+    The foreign key deletes it with the conversation, whoever deletes that. `changed_at` and `changed_by` are when and
+    by whom this version was made.
+    """
+
+    __tablename__ = "conversation_versions"
+    __table_args__ = (_TABLE,)
+
+    # By the convention its name would be longer than MySQL allows.
+    conversation_id: Mapped[int] = mapped_column(
+        Key,
+        ForeignKey(ConversationRow.id, ondelete="CASCADE", name="fk_conversation_versions_conversation_id"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    version: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_by: Mapped[int | None] = mapped_column(Key)
+    question: Mapped[str] = mapped_column(MediumText)
+    answer: Mapped[str] = mapped_column(MediumText)
+    question_sentiment: Mapped[Sentiment] = mapped_column(enum_column(Sentiment, "question_sentiment"))
+    answer_sentiment: Mapped[Sentiment] = mapped_column(enum_column(Sentiment, "answer_sentiment"))
+    source_url: Mapped[str | None] = mapped_column(exact(SOURCE_URL.max_length))
+    source_date: Mapped[date | None] = mapped_column(Date)
+    category: Mapped[str | None] = mapped_column(exact(CATEGORY.max_length))
+    author: Mapped[str | None] = mapped_column(exact(AUTHOR.max_length))
 
 
 class ImportLockRow(Base):

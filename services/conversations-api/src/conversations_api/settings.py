@@ -84,6 +84,15 @@ class RelaySettings(SettingsGroup):
     max_backoff: float = Field(default=10.0, gt=0, description="Longest delay in seconds after failed attempts.")
 
 
+class ConversationSettings(SettingsGroup):
+    """What is kept of conversations."""
+
+    keep_versions: bool = Field(
+        default=True,
+        description="false: no earlier versions of conversations are kept; those that there are, are deleted.",
+    )
+
+
 class FirstAdministratorSettings(AuthSettings):
     """Who gets in, and who is the first that does."""
 
@@ -123,6 +132,7 @@ class Settings(ServiceSettings):
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     redis: RedisSettings = Field(default_factory=RedisSettings)
     relay: RelaySettings = Field(default_factory=RelaySettings)
+    conversations: ConversationSettings = Field(default_factory=ConversationSettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
     web: WebSettings = Field(default_factory=WebSettings)
     auth: FirstAdministratorSettings = Field(default_factory=FirstAdministratorSettings)

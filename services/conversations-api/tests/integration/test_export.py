@@ -79,8 +79,9 @@ async def test_cells_that_a_spreadsheet_would_run_are_guarded(client: httpx.Asyn
 
 async def test_the_columns_come_in_a_fixed_order(client: httpx.AsyncClient) -> None:
     columns = "question,answer,question_sentiment,answer_sentiment,id,version,created_at,updated_at"
-    details = "source_url,source_date,category,author,import_tag,risk_level,unsafe_advice"
-    assert await download(client, "csv") == f"{columns},{details}\r\n"
+    details = "source_url,source_date,category,author,import_tag,risk_level,unsafe_advice,origin,review_state"
+    people = "created_by,updated_by,reviewed_by,reviewed_at"
+    assert await download(client, "csv") == f"{columns},{details},{people}\r\n"
     assert await download(client, "jsonl") == ""
     answer = await client.get(f"{PATH}/export")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"

@@ -20,6 +20,7 @@ from sqlalchemy import create_engine, insert, inspect, text
 
 TABLES = {
     "mental_health_conversations",
+    "conversation_versions",
     "import_locks",
     "import_updates",
     "index_states",
@@ -29,6 +30,9 @@ TABLES = {
     "experiments",
     "query_history",
     "users",
+    "user_identities",
+    "teams",
+    "team_members",
     "sessions",
     "api_keys",
     "installation",

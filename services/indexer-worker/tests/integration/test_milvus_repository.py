@@ -98,7 +98,7 @@ async def test_workers_that_start_together_make_one_collection(empty_milvus_uri:
         await ensure_collection(one, "fake", 2)
 
         found = await two.describe_collection(fields.COLLECTION)
-        assert found["description"] == "embedding=fake;dimension=2;schema=6"
+        assert found["description"] == "embedding=fake;dimension=2;schema=7"
         assert {field["name"] for field in found["fields"]} == {
             fields.ID,
             fields.EMBEDDING,
@@ -157,8 +157,8 @@ async def test_a_collection_of_another_model_is_rejected_and_left_unchanged(
         with pytest.raises(IndexMismatchError) as refusal:
             await write
 
-    assert "'embedding=fake;dimension=2;schema=6'" in str(refusal.value)
-    assert f"needs 'embedding={model};dimension={dimension};schema=6'" in str(refusal.value)
+    assert "'embedding=fake;dimension=2;schema=7'" in str(refusal.value)
+    assert f"needs 'embedding={model};dimension={dimension};schema=7'" in str(refusal.value)
     assert await count(milvus) == 1
 
 

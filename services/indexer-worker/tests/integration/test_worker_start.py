@@ -91,10 +91,10 @@ def test_a_mismatched_collection_postpones_jobs_and_says_what_to_do(
         in log
     )
     assert (
-        "contains 'embedding=stub;dimension=1536;schema=6' (missing or different fields: embedding, text_embedding)"
+        "contains 'embedding=stub;dimension=1536;schema=7' (missing or different fields: embedding, text_embedding)"
         in log
     )
-    assert "needs 'embedding=stub;dimension=8;schema=6'" in log
+    assert "needs 'embedding=stub;dimension=8;schema=7'" in log
     assert "mh index rebuild" in log
     assert conversations.outcomes == []
 

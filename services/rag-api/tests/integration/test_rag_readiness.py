@@ -107,7 +107,7 @@ async def test_a_collection_of_another_embedding_model_is_rejected(
         assert response.headers["retry-after"] == "60"
         detail = response.json()["detail"]
         assert f"'embedding={model};dimension={dimension};" in detail
-        assert "'embedding=stub-embedding;dimension=64;schema=6'" in detail
+        assert "'embedding=stub-embedding;dimension=64;schema=7'" in detail
     ready = await client.get("/readyz")
     assert ready.status_code == 503
     assert ready.json()["dependencies"]["milvus"]["detail"] == detail

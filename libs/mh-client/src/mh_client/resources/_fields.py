@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Literal, TypedDict
 
-from mh_common.fields import FoundAdvice, RiskLevel, Sentiment
+from mh_common.fields import FoundAdvice, Origin, ReviewState, RiskLevel, Sentiment
 
 SentimentName = Literal["positive", "negative", "neutral"]
 RiskLevelName = Literal["none", "low", "elevated", "acute"]
@@ -22,6 +22,8 @@ FoundAdviceName = Literal[
     "no_harm_contract",
     "encouraging_harm",
 ]
+OriginName = Literal["import", "person", "api", "connection"]
+ReviewStateName = Literal["unreviewed", "approved", "rejected"]
 
 
 class FieldFilters(TypedDict, total=False):
@@ -51,6 +53,9 @@ class FieldFilters(TypedDict, total=False):
     risk_level_empty: bool | None
     unsafe_advice: FoundAdvice | FoundAdviceName | Sequence[FoundAdvice | FoundAdviceName] | None
     unsafe_advice_empty: bool | None
+    origin: Origin | OriginName | Sequence[Origin | OriginName] | None
+    origin_empty: bool | None
+    review_state: ReviewState | ReviewStateName | Sequence[ReviewState | ReviewStateName] | None
     ids: Sequence[int] | None
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from mh_common.fields import FoundAdvice, RiskLevel, Sentiment
+from mh_common.fields import FoundAdvice, Origin, ReviewState, RiskLevel, Sentiment
 from mh_common.models.base import (
     MAX_BULK_ROWS,
     UNSET,
@@ -41,7 +41,7 @@ class ConversationDetails(BaseModel):
 
 
 class ConversationMetadata(ConversationDetails):
-    """`ConversationDetails`, and what the platform itself found out about a conversation."""
+    """`ConversationDetails`, and what the platform itself, or a curator, found out about a conversation."""
 
     risk_level: RiskLevel | None = Field(
         default=None,
@@ -52,6 +52,17 @@ class ConversationMetadata(ConversationDetails):
         default=None,
         description="What kind of advice that can do harm the answer seems to give: that of the first such sentence. "
         "none: nothing was noticed. null: not screened, or not yet. For review; it may be wrong.",
+    )
+
+    origin: Origin | None = Field(
+        default=None,
+        description="How it was added. import: by an import. person: by somebody signed in. api: by a program with an "
+        "API key, or without accounts. null: by an earlier release or another program.",
+    )
+    review_state: ReviewState = Field(
+        default=ReviewState.UNREVIEWED,
+        description="What a curator decided about its question and answer; a change of either sets it back to "
+        "unreviewed. Answers never rest on what was rejected.",
     )
 
 
@@ -70,6 +81,16 @@ class _DetailsInput(WireModel):
 
 EDITABLE_DETAILS: Final = tuple(_DetailsInput.model_fields)
 """The `ConversationDetails` that a client can send."""
+
+
+_BY_REVIEW: Final = "is set by PUT /api/v1/conversations/{id}/review; leave it out"
+SET_BY: Final = {
+    "created_by": "is set by the platform to the caller; leave it out",
+    "updated_by": "is set by the platform to the caller; leave it out",
+    "origin": "is set by the platform, by who adds the conversation and by which route; leave it out",
+    **dict.fromkeys(("review_state", "reviewed_by", "reviewed_at"), _BY_REVIEW),
+}
+"""Fields of a conversation that nobody sends as a part of it, with what sets them."""
 
 
 class _Content(WireModel):
@@ -142,6 +163,15 @@ class _Stored(BaseModel):
     question_sentiment: Sentiment
     answer_sentiment: Sentiment
     index_status: IndexStatus = Field(description="Whether the current version is searchable.")
+    created_by: int | None = Field(
+        default=None,
+        description="Id of the account that added it, which may be gone by now; null without accounts and before them.",
+    )
+    updated_by: int | None = Field(
+        default=None, description="Id of the account that made the current version, as `created_by`."
+    )
+    reviewed_by: int | None = Field(default=None, description="Id of the account that reviewed it, as `created_by`.")
+    reviewed_at: AwareDatetime | None = Field(default=None, description="When it was reviewed; null: unreviewed.")
 
 
 class Conversation(ConversationMetadata, _Stored):
@@ -160,6 +190,56 @@ class ConversationPage(BaseModel):
     total: int | None = Field(
         default=None, description="Number of conversations that match the filters; only with `include_total`."
     )
+
+
+class ConversationReview(WireModel):
+    """What a curator decided about a conversation."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"review_state": "approved"}]})
+
+    review_state: OneOf[ReviewState] = Field(description="unreviewed takes a decision back.")
+
+
+class BulkReview(ConversationReview):
+    """What a curator decided about several conversations; ids that do not exist are ignored."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"ids": [17, 18], "review_state": "approved"}]}
+    )
+
+    ids: Annotated[list[ConversationId], AtMost(MAX_BULK_ROWS, least=1)]
+
+
+class BulkReviewed(BaseModel):
+    """How many conversations a review concerned."""
+
+    found: int = Field(description="Conversations with one of these ids.")
+    changed: int = Field(description="Those of them that had another state before.")
+
+
+class ConversationVersion(BaseModel):
+    """The content of a conversation in one version."""
+
+    version: int
+    changed_at: AwareDatetime = Field(description="When this version was made.")
+    changed_by: int | None = Field(
+        description="Id of the account that made it; null without accounts, and before there were any."
+    )
+    question: str
+    answer: str
+    question_sentiment: Sentiment
+    answer_sentiment: Sentiment
+    source_url: str | None
+    source_date: date | None
+    category: str | None
+    author: str | None
+
+
+class ConversationVersionPage(BaseModel):
+    """One page of a conversation's versions, newest first, beginning with the current one."""
+
+    items: list[ConversationVersion]
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class OnDuplicate(StrEnum):
@@ -273,3 +353,4 @@ class ConversationStats(BaseModel):
     index_status: dict[IndexStatus, int]
     risk_level: dict[RiskLevel, int] = Field(default={}, description="The rest of `total` is not screened.")
     unsafe_advice: dict[FoundAdvice, int] = Field(default={}, description="The rest of `total` is not screened.")
+    review_state: dict[ReviewState, int] = Field(default={}, description="Each conversation has one.")

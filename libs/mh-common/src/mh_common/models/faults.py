@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
+from mh_common.models.conversations import SET_BY
 from mh_common.models.problems import FieldProblem
 
 MAX_LISTED: Final = 100
@@ -32,7 +33,7 @@ def field_problems(faults: Sequence[Mapping[str, Any]]) -> list[FieldProblem]:
     listed = [
         FieldProblem(
             field=".".join(map(str, fault["loc"])),
-            message=_MESSAGES.get(fault["type"], str(fault["msg"]).removeprefix("Value error, ")),
+            message=_message(fault),
             # The rows of a bulk request are in `items`.
             row=fault["loc"][1] if fault["loc"][:1] == ("items",) and len(fault["loc"]) > 1 else None,
         )
@@ -43,3 +44,9 @@ def field_problems(faults: Sequence[Mapping[str, Any]]) -> list[FieldProblem]:
         last = FieldProblem(field="", message=f"and {more + 1:,} more errors; correct these first")
         return [*listed[:-1], last]
     return listed
+
+
+def _message(fault: Mapping[str, Any]) -> str:
+    if fault["type"] == "extra_forbidden" and (known := SET_BY.get(str(fault["loc"][-1]))):
+        return known
+    return _MESSAGES.get(fault["type"], str(fault["msg"]).removeprefix("Value error, "))

@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mh_common.fields import FIELDS, FILTERS, FoundAdvice, RiskLevel, Sentiment
+from mh_common.fields import FIELDS, FILTERS, FoundAdvice, Origin, ReviewState, RiskLevel, Sentiment
 from mh_common.models.base import (
     MAX_BULK_ROWS,
     MAX_VALUES,
@@ -74,6 +74,9 @@ class SearchFilters(WireModel):
     risk_level_empty: bool | None = _filter("risk_level_empty")
     unsafe_advice: AnyOf[OneOf[FoundAdvice]] | None = _filter("unsafe_advice")
     unsafe_advice_empty: bool | None = _filter("unsafe_advice_empty")
+    origin: AnyOf[OneOf[Origin]] | None = _filter("origin")
+    origin_empty: bool | None = _filter("origin_empty")
+    review_state: AnyOf[OneOf[ReviewState]] | None = _filter("review_state")
     ids: Annotated[list[ConversationId], AtMost(MAX_BULK_ROWS, least=1)] | None = _filter("ids")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from mh_common.fields import FoundAdvice
+from mh_common.fields import FoundAdvice, ReviewState
 from mh_common.models import BulkCreated
 from mh_common.web.documentation import Responses, answers, problems
 
@@ -25,6 +25,12 @@ CONVERSATION: Final = {
     "import_tag": "clinic-2026",
     "risk_level": None,
     "unsafe_advice": None,
+    "origin": "import",
+    "review_state": "unreviewed",
+    "created_by": 4,
+    "updated_by": 4,
+    "reviewed_by": None,
+    "reviewed_at": None,
 }
 _CONTENT: Final = {
     name: CONVERSATION[name]
@@ -44,6 +50,7 @@ STATS: Final = {
     "index_status": {"pending": 1, "indexed": 0, "failed": 0},
     "risk_level": {"none": 0, "low": 0, "elevated": 0, "acute": 0},
     "unsafe_advice": dict.fromkeys(FoundAdvice, 0),
+    "review_state": {**dict.fromkeys(ReviewState, 0), ReviewState.UNREVIEWED: 1},
 }
 
 NEW: Final = {"conversation": {"summary": "A question and its answer", "value": _CONTENT}}
@@ -56,11 +63,13 @@ NEW_ROWS: Final = {
 }
 CHANGE: Final = {"sentiment": {"summary": "Change one field", "value": {"question_sentiment": "neutral"}}}
 IDS: Final = {"two": {"summary": "Two conversations", "value": {"ids": [17, 18]}}}
+REVIEW: Final = {"approve": {"summary": "Approve it", "value": {"review_state": "approved"}}}
+REVIEWS: Final = {"two": {"summary": "Two conversations", "value": {"ids": [17, 18], "review_state": "approved"}}}
 TAG: Final = {"import": {"summary": "An import", "value": {"import_tag": "clinic-2026"}}}
 
 _ETAG: Final = {
     "ETag": {
-        "description": "Version, index status, risk level and unsafe advice, for If-Match and If-None-Match.",
+        "description": "Version, index status, risk level, unsafe advice and review, for If-Match and If-None-Match.",
         "schema": {"type": "string"},
     }
 }
@@ -90,6 +99,11 @@ BULK_CREATED: Final[Responses] = {
     },
 }
 BULK_DELETED: Final = answers({"deleted": 2}, 400, 409, 422, headers=_REPLAYED)
+BULK_REVIEWED: Final = answers({"found": 2, "changed": 1}, 400, 422)
+_VERSION: Final = {**_CONTENT, "version": 1, "changed_at": CONVERSATION["updated_at"], "changed_by": 4}
+VERSIONS: Final = answers({"items": [_VERSION], "next_cursor": None}, 400, 404)
+VERSION: Final = answers(_VERSION, 400, 404)
+RESTORED: Final = answers({**CONVERSATION, "version": 3}, 400, 404, 412, headers=_ETAG)
 UNDONE: Final = answers(
     {"deleted": 900, "remaining": 0, "edited": 1, "edited_ids": [17], "updated": 0, "updated_ids": []},
     *(400, 404, 409, 422),

@@ -91,9 +91,9 @@ class DuplicateRepository:
             candidates = {one: keys for one, keys in candidates.items() if keys and one not in found}
         return found
 
-    async def update(self, values: Mapping[int, Mapping[str, Any]], at: datetime) -> None:
-        """Give each of these conversations its values and make a new version of it."""
-        for statement in _updates(values, {"version": _ROW.version + 1, "updated_at": at}):
+    async def update(self, values: Mapping[int, Mapping[str, Any]], at: datetime, user_id: int | None) -> None:
+        """Give each of these conversations its values and make a new version of it, by this account."""
+        for statement in _updates(values, {"version": _ROW.version + 1, "updated_at": at, "updated_by": user_id}):
             await self._session.execute(statement)
 
     async def is_complete(self) -> bool:

@@ -1,6 +1,6 @@
 """Entity tags: `"VERSION-INDEX_STATUS"`, or `"VERSION-INDEX_STATUS-RISK_LEVEL-UNSAFE_ADVICE"` of what is screened.
 
-`If-Match` compares only the version.
+What was approved or rejected says so at the end. `If-Match` compares only the version.
 """
 
 import re
@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from typing import Final
 
 from mh_common.errors import InvalidRequestError, VersionConflictError
+from mh_common.fields import ReviewState
 from mh_common.models import Conversation, FieldProblem
 
 _TAG: Final = re.compile(r'(?P<weak>W/)?"(?P<opaque>[\x21\x23-\x7e\x80-\xff]*)"')
 _SEPARATOR: Final = re.compile(r"[ \t]*(,[ \t]*)+")
-_VERSION: Final = re.compile(r"([0-9]+)(-[a-z_]+){0,3}")
+_VERSION: Final = re.compile(r"([0-9]+)(-[a-z_]+){0,4}")
 
 
 def etag_of(conversation: Conversation) -> str:
     """Return the entity tag of this representation."""
     found = (conversation.risk_level, conversation.unsafe_advice)
-    parts = (str(conversation.version), conversation.index_status, *found)
+    review = None if conversation.review_state is ReviewState.UNREVIEWED else conversation.review_state
+    parts = (str(conversation.version), conversation.index_status, *found, review)
     return f'"{"-".join(part for part in parts if part)}"'
 
 

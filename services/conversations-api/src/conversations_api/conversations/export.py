@@ -18,6 +18,10 @@ CSV_COLUMNS: Final = (
     "created_at",
     "updated_at",
     *ConversationMetadata.model_fields,
+    "created_by",
+    "updated_by",
+    "reviewed_by",
+    "reviewed_at",
 )
 COLUMNS: Final = {ExportFormat.CSV: CSV_COLUMNS, ExportFormat.JSONL: tuple(Conversation.model_fields)}
 MEDIA_TYPES: Final = {

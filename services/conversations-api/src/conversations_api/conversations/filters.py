@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 
-from mh_common.fields import FILTERS, FoundAdvice, RiskLevel, Sentiment
+from mh_common.fields import FILTERS, FoundAdvice, Origin, ReviewState, RiskLevel, Sentiment
 from mh_common.models import (
     MAX_VALUES,
     AtMost,
@@ -88,6 +88,9 @@ class ConversationFilters(WireModel):
     risk_level_empty: FlagParameter | None = _bound("risk_level_empty")
     unsafe_advice: AnyOf[OneOf[FoundAdvice]] = _any_of("unsafe_advice")
     unsafe_advice_empty: FlagParameter | None = _bound("unsafe_advice_empty")
+    origin: AnyOf[OneOf[Origin]] = _any_of("origin")
+    origin_empty: FlagParameter | None = _bound("origin_empty")
+    review_state: AnyOf[OneOf[ReviewState]] = _any_of("review_state")
     ids: Annotated[list[Annotated[NumberParameter, Field(ge=1, le=MAX_ID)]], AtMost(MAX_IDS)] = Field(
         default=[],
         description="Only these ids; may be repeated. Ids that do not exist are ignored.",

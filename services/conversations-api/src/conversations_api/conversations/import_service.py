@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from mh_common.errors import NotFoundError, UnavailableError
+from mh_common.fields import Origin
 from mh_common.models import (
     MAX_BULK_ROWS,
     BulkCreate,
@@ -17,6 +18,7 @@ from mh_common.text import content_hash
 
 from conversations_api.clock import Clock, utc_now
 from conversations_api.conversations.duplicates import CHANGED_AT_ONCE, DuplicateRepository, Found
+from conversations_api.conversations.editing import Editor
 from conversations_api.conversations.imports import ImportRepository
 from conversations_api.conversations.merging import Merge, merge
 from conversations_api.conversations.writer import ConversationWriter
@@ -30,8 +32,9 @@ MAX_NAMED: Final = 100
 class ImportService:
     """Adds, updates and takes back the conversations of imports in a session; the caller commits."""
 
-    def __init__(self, session: AsyncSession, clock: Clock = utc_now) -> None:
-        self._writer = ConversationWriter(session)
+    def __init__(self, session: AsyncSession, editor: Editor = Editor(), clock: Clock = utc_now) -> None:  # noqa: B008 - frozen
+        self._editor = editor
+        self._writer = ConversationWriter(session, editor)
         self._duplicates = DuplicateRepository(session)
         self._imports = ImportRepository(session)
         self._keys = IdempotencyRepository(session)
@@ -47,10 +50,10 @@ class ImportService:
         if request and (result := await self._keys.claim(request, now)):
             return result
         if bulk.on_duplicate is OnDuplicate.ADD:
-            ids = await self._writer.add(bulk.items, now, bulk.import_tag)
+            ids = await self._writer.add(bulk.items, now, origin=Origin.IMPORT, import_tag=bulk.import_tag)
             return await self._keys.save_result(request, IdempotentResult(ids, now))
         work, stored = await self._merge(bulk, now)
-        new_ids = await self._writer.add(work.added, now, bulk.import_tag)
+        new_ids = await self._writer.add(work.added, now, origin=Origin.IMPORT, import_tag=bulk.import_tag)
         await self._update(work, stored, now, bulk.import_tag)
         result = IdempotentResult(work.ids(new_ids), now, outcomes=work.outcomes)
         return await self._keys.save_result(request, result)
@@ -111,7 +114,8 @@ class ImportService:
         rows = [stored[key] for key in work.changed]
         # Strictly increasing, even if the clock was set back.
         at = max(now, *(row.updated_at + timedelta(microseconds=1) for row in rows))
-        await self._duplicates.update(work.changed, at)
+        await self._writer.keep_versions(list(work.changed))
+        await self._duplicates.update(work.changed, at, self._editor.user_id)
         await self._writer.queue_changed(list(work.changed), at)
         if import_tag is not None:
             await self._imports.add_updates(import_tag, {row.id: row.version + 1 for row in rows})

@@ -154,10 +154,13 @@ class ConversationRepository:
         yield or_(hidden.is_(None), ~or_(*(hidden.contains(f" {word} ", autoescape=True) for word in words.all)))
 
     async def add(
-        self, items: Sequence[ConversationCreate], at: datetime, import_tag: str | None = None
+        self, items: Sequence[ConversationCreate], at: datetime, provenance: Mapping[str, Any]
     ) -> Sequence[int]:
-        """Insert conversations with version 1; return their ids in the order of the items."""
-        same = {"version": 1, "created_at": at, "updated_at": at, "import_tag": import_tag}
+        """Insert conversations with version 1; return their ids in the order of the items.
+
+        `provenance` are columns that have the same values in all of them: who added them, and how.
+        """
+        same = {"version": 1, "created_at": at, "updated_at": at, **provenance}
         rows = [{**dict(item), **computed(item.question, item.answer), **same} for item in items]
         return [key for chunk in _chunks(rows) for key in await self._insert(chunk)]
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Body, Header, Path, Query, Response
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from mh_common.auth.roles import Scope
 from mh_common.models import (
@@ -25,11 +25,12 @@ from mh_common.models import (
 from mh_common.web.access import CurrentPrincipal, GuardedRoute, requires
 
 from conversations_api.conversations import documentation, export
+from conversations_api.conversations.editing import Editor
 from conversations_api.conversations.etags import etag_of, is_unmodified
 from conversations_api.conversations.filters import ExportQuery, ListQuery
 from conversations_api.conversations.import_service import ImportService
 from conversations_api.conversations.service import ConversationService, export_pages
-from conversations_api.dependencies import ActsFor, IdempotencyKey, ReadSession, ReadSessions, WriteSession
+from conversations_api.dependencies import ActsFor, IdempotencyKey, ReadSession, ReadSessions, WriteSession, state_of
 from conversations_api.idempotency.repository import IdempotentResult, KeyedRequest
 
 PREFIX: Final = "/api/v1/conversations"
@@ -49,26 +50,38 @@ IfMatch = Annotated[
 IfNoneMatch = Annotated[list[str] | None, Header(description="Return 304 if this is still the current representation.")]
 
 
+async def _editor(request: Request, principal: CurrentPrincipal) -> Editor:
+    return Editor.of(principal, keeps_versions=state_of(request).keeps_versions)
+
+
+Editing = Annotated[Editor, Depends(_editor)]
+"""Who makes the changes of a request."""
+
+
 @router.post("", status_code=201, response_model=Conversation, responses=documentation.CREATED, dependencies=[WRITE])
 async def create(
     content: Annotated[ConversationCreate, Body(openapi_examples=documentation.NEW)],
     session: WriteSession,
     principal: CurrentPrincipal,
     acts_for: ActsFor,
+    editor: Editing,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Add a conversation. Search finds it moments later."""
     request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}", content, principal.user_id, acts_for)
-    result = await ConversationService(session).add([content], request)
+    result = await ConversationService(session, editor).add([content], request)
     created = Conversation(
         id=result.ids[0],
         version=1,
         created_at=result.at,
         updated_at=result.at,
         index_status=IndexStatus.PENDING,
+        created_by=editor.user_id,
+        updated_by=editor.user_id,
+        origin=editor.origin,
         **dict(content),
     )
-    response = _conversation_response(created, 201)
+    response = conversation_response(created, 201)
     response.headers["Location"] = f"{PREFIX}/{created.id}"
     _set_replayed_header(response, result)
     return response
@@ -88,6 +101,7 @@ async def create_many(
     response: Response,
     principal: CurrentPrincipal,
     acts_for: ActsFor,
+    editor: Editing,
     idempotency_key: IdempotencyKey = None,
 ) -> BulkCreated:
     """Add up to 1,000 conversations: all of them or, if one is invalid, none.
@@ -98,7 +112,7 @@ async def create_many(
         response.status_code = 200
         return BulkCreated(ids=[], outcomes=list(await ImportService(session).preview(bulk)))
     request = KeyedRequest.of(idempotency_key, f"POST {PREFIX}/bulk", bulk, principal.user_id, acts_for)
-    result = await ImportService(session).add(bulk, request)
+    result = await ImportService(session, editor).add(bulk, request)
     _set_replayed_header(response, result)
     outcomes = result.outcomes or [RowOutcome.ADDED] * len(result.ids)
     return BulkCreated(ids=list(result.ids), outcomes=[RowOutcome(one) for one in outcomes])
@@ -152,7 +166,7 @@ async def export_conversations(query: Annotated[ExportQuery, Query()], sessions:
 
 @router.get("/stats", responses=documentation.COUNTED, dependencies=[READ])
 async def stats(session: ReadSession) -> ConversationStats:
-    """Count conversations per sentiment, pair of sentiments, month, index status, risk level and unsafe advice."""
+    """Count conversations per sentiment, pair of sentiments, month, index status, risk level, advice and review."""
     return await ConversationService(session).stats()
 
 
@@ -171,10 +185,12 @@ async def replace(
     conversation_id: Id,
     content: Annotated[ConversationCreate, Body(openapi_examples=documentation.NEW)],
     session: WriteSession,
+    editor: Editing,
     if_match: IfMatch = None,
 ) -> Response:
     """Replace a conversation's content. Identical content changes nothing."""
-    return _conversation_response(await ConversationService(session).replace(conversation_id, content, if_match))
+    service = ConversationService(session, editor)
+    return conversation_response(await service.replace(conversation_id, content, if_match))
 
 
 @router.patch("/{conversation_id}", response_model=Conversation, responses=documentation.CHANGED, dependencies=[WRITE])
@@ -182,10 +198,12 @@ async def update(
     conversation_id: Id,
     change: Annotated[ConversationUpdate, Body(openapi_examples=documentation.CHANGE)],
     session: WriteSession,
+    editor: Editing,
     if_match: IfMatch = None,
 ) -> Response:
     """Change some fields of a conversation; omitted fields keep their values."""
-    return _conversation_response(await ConversationService(session).update(conversation_id, change, if_match))
+    service = ConversationService(session, editor)
+    return conversation_response(await service.update(conversation_id, change, if_match))
 
 
 @router.delete("/{conversation_id}", status_code=204, responses=documentation.DELETED, dependencies=[DELETE])
@@ -194,7 +212,7 @@ async def delete(conversation_id: Id, session: WriteSession, if_match: IfMatch =
     await ConversationService(session).delete(conversation_id, if_match)
 
 
-def _conversation_response(conversation: Conversation, status: int = 200) -> Response:
+def conversation_response(conversation: Conversation, status: int = 200) -> Response:
     """Return a response with the conversation. Serialised here because FastAPI would validate it once more."""
     return Response(conversation.model_dump_json(), status, {"ETag": etag_of(conversation)}, JSON)
 

@@ -86,6 +86,8 @@ class ResultAttributes(BaseModel):
     import_tag: str | None = Field(default=None, exclude_if=_absent)
     risk_level: str | None = Field(default=None, exclude_if=_absent)
     unsafe_advice: str | None = Field(default=None, exclude_if=_absent)
+    origin: str | None = Field(default=None, exclude_if=_absent)
+    review_state: str
     url: str
 
 
