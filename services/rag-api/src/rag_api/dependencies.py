@@ -19,6 +19,7 @@ from rag_api.answers.service import AnswerService
 from rag_api.feedback.service import FeedbackService
 from rag_api.identifiers.service import IdentifierService
 from rag_api.safety.screening import ScreeningService
+from rag_api.search.approval import ApprovalRule
 from rag_api.search.service import SearchService
 from rag_api.settings import IntegrationSettings
 
@@ -31,6 +32,7 @@ class AppState:
     """Objects that live as long as the application.
 
     Attributes:
+        sources: which conversations may be quoted, or given to a language model.
         about: what answers and searches here.
         background: answers background prompts of chat programs.
         heartbeat: seconds without an event after which a streamed answer sends a keep-alive comment.
@@ -39,6 +41,7 @@ class AppState:
     """
 
     search: SearchService
+    sources: ApprovalRule
     answers: AnswerService
     language_models: LanguageModels
     background: BackgroundWriter

@@ -63,6 +63,7 @@ from rag_api.problems import STATUS_OF
 from rag_api.safety.helplines import helpline_table
 from rag_api.safety.notice import Notices
 from rag_api.safety.screening import ScreeningService
+from rag_api.search.approval import ApprovalRule
 from rag_api.search.index import VectorIndex, VectorIndexError
 from rag_api.search.milvus.index import MilvusIndex
 from rag_api.search.routes import router as search
@@ -166,10 +167,12 @@ async def _start(settings: Settings, recorder: AnswerRecorder | None, stack: Asy
     stack.push_async_callback(models.close)
     for hint in filter(None, (plan.note, _unused_key(settings))):
         log.warning(EGRESS_NOT_ALLOWED, hint=hint)
+    rule = ApprovalRule(settings.answers.approved_only, settings.risk_needs_approval)
     state = AppState(
         search=search,
+        sources=rule,
         answers=AnswerService(
-            SourceFinder(search, PassageFinder(embedder, screening), settings.answers),
+            SourceFinder(search, PassageFinder(embedder, screening), rule, settings.answers),
             models.default_backends,
             screening,
             Finisher(screening, SupportCheck(SimilarityJudge(embedder)), records),

@@ -117,6 +117,16 @@ class AnswersSettings(SettingsGroup):
         description="Seconds without an event after which a streamed answer sends a keep-alive comment.",
     )
 
+    approved_only: bool = Field(
+        default=False,
+        description="true: answers rest only on conversations that a curator approved. Rejected ones are never used.",
+    )
+    risk_needs_approval: Annotated[bool | None, BLANK_IS_NONE] = Field(
+        default=None,
+        description="true: answers rest on conversations of elevated or acute risk only if a curator approved them. "
+        "Empty: true with AUTH_MODE=required, false with open.",
+    )
+
     @model_validator(mode="after")
     def _prompt_fits(self) -> Self:
         if self.context_window < 2 * self.reserved_tokens:
@@ -238,6 +248,12 @@ class Settings(ServiceSettings):
     def may_ask_language_model(self) -> bool:
         """Whether questions and conversations may be sent to that server."""
         return self.language_model_server.may_get_texts(self.llm.data_egress)
+
+    @property
+    def risk_needs_approval(self) -> bool:
+        """Whether conversations of elevated or acute risk must be approved before answers rest on them."""
+        told = self.answers.risk_needs_approval
+        return not self.auth.is_open if told is None else told
 
     @model_validator(mode="after")
     def _model_can_be_used(self) -> Self:

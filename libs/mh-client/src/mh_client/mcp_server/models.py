@@ -110,7 +110,11 @@ class AskOutput(AnswerRisk):
 
     answer: str = Field(description="Cites its sources as [1], [2].")
     sources: list[CitedSource] = Field(description="The conversations that the answer is based on, by citation number.")
-    relevant: bool = Field(description="False: nothing relevant was found, and the answer says so.")
+    relevant: bool = Field(description="False: nothing relevant was found that may be used, and the answer says so.")
+    held_back: int = Field(
+        description="More than 0: conversations are about this, but a curator has to approve them before an answer may "
+        "rest on them."
+    )
     grounded: bool = Field(description="Every sentence of the answer cites a source.")
     uncited_sentences: list[str] = Field(description="Sentences that cite no source and may be unsupported.")
     unsupported_sentences: list[str] = Field(
@@ -119,7 +123,7 @@ class AskOutput(AnswerRisk):
     )
     model: str = Field(
         description="The language model; `extractive`: sentences of the sources are quoted; `none`: nothing relevant "
-        "was found."
+        "was found that may be used."
     )
     notice: str = Field(description="Disclaimer to show with the answer.")
     index_rebuilding: bool = Field(description="True: sources may be missing for now, but none is wrong.")

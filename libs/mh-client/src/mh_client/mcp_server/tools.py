@@ -131,6 +131,7 @@ async def _ask(platform: Platform, asked: AskInput) -> AskOutput:
         answer=answer.answer,
         sources=sources,
         relevant=bool(sources),
+        held_back=answer.held_back,
         grounded=answer.grounded,
         uncited_sentences=answer.uncited_sentences,
         unsupported_sentences=[
@@ -183,8 +184,8 @@ TOOLS: Final[Mapping[str, Tool[Any]]] = {
         title="Ask how to help a patient",
         description="Return a suggestion for a counselor on how to help a patient, based only on the most similar "
         f"conversations. {_SHOW_FIRST} The answer cites its sources as [1], [2], and `sources` lists them by number: "
-        "keep the citations. If `relevant` is false, nothing relevant was found and there is no suggestion: say so, "
-        "and do not invent one. Earlier questions are not remembered. Can take up to a minute.",
+        "keep the citations. If `relevant` is false, there is no suggestion: tell the user what `answer` says, and do "
+        "not invent one. Earlier questions are not remembered. Can take up to a minute.",
         input=AskInput,
         output=AskOutput,
         run=_ask,

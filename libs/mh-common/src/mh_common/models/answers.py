@@ -120,6 +120,11 @@ class AnswerSources(BaseModel):
         description="question: as asked. model or rule: rewritten using conversation_history, by the language model or "
         "without one. fallback: as asked, because the language model failed to rewrite it."
     )
+    held_back: int = Field(
+        default=0,
+        description="If there are no sources: how many conversations are about this, but must be approved by a curator "
+        "before an answer may rest on them. At most 20 are counted. The answer says so.",
+    )
     index_rebuilding: bool = Field(
         default=False,
         description="The index is being rebuilt in place and does not contain every conversation yet: sources may be "
@@ -228,7 +233,7 @@ class AnswerDone(BaseModel):
 
     model: str = Field(
         description="The language model; `extractive` if passages of the sources are quoted without a model; `none` "
-        "if nothing relevant was found."
+        "if nothing relevant was found, or nothing that may be used."
     )
     grounded: bool = Field(
         description="Every sentence cites a source. Whether the source supports it: see `checked_sentences`."

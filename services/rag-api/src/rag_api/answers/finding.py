@@ -11,6 +11,7 @@ from rag_api.answers.errors import AnswerTimeoutError, AnswerUnavailableError
 from rag_api.answers.pending import Found, source_of
 from rag_api.answers.query_rewriting import QueryRewriter, StandaloneQuery
 from rag_api.passages.finder import PassageFinder, Passages
+from rag_api.search.approval import NOTHING_HELD_BACK, ApprovalRule
 from rag_api.search.service import SearchService
 from rag_api.settings import AnswersSettings
 
@@ -26,16 +27,22 @@ class SourceFinder:
     Args:
         search: finds the conversations.
         passages: finds what is worth reading in them.
+        rule: which conversations may be sources.
         settings: the time limit for rewriting a question.
     """
 
-    def __init__(self, search: SearchService, passages: PassageFinder, settings: AnswersSettings) -> None:
+    def __init__(
+        self, search: SearchService, passages: PassageFinder, rule: ApprovalRule, settings: AnswersSettings
+    ) -> None:
         self._search = search
         self._passages = passages
+        self._rule = rule
         self._settings = settings
 
     async def find(self, request: AnswerRequest, deadline: float, query_rewriter: QueryRewriter) -> Found:
         """Return the conversations that are relevant to a question, which is first made a standalone one.
+
+        If there are none that may be sources, also how many there are that may not.
 
         Raises:
             QueryRejectedError, UnavailableError: the search failed.
@@ -44,7 +51,9 @@ class SourceFinder:
         rewritten = time.perf_counter()
         # Quotation marks and colons in a patient's words are not query syntax.
         search = SearchRequest(query=query.text, plain_query=True, limit=request.top_k)
-        return Found(query, rewritten, search, await self._search.search_unscreened(search, relevant_only=True))
+        result = await self._search.search_unscreened(search, rule=self._rule, relevant_only=True)
+        held_back = NOTHING_HELD_BACK if result.hits else await self._search.held_back(search, self._rule)
+        return Found(query, rewritten, search, result, held_back)
 
     async def passages(
         self, found: Found, risk: Risk, deadline: float, *, excerpts: bool
@@ -62,7 +71,7 @@ class SourceFinder:
             return [], Passages()
         try:
             async with asyncio.timeout_at(deadline):
-                others = await self._search.other_answers(query, hits[:BEST_QUESTIONS], OTHER_ANSWERS)
+                others = await self._search.other_answers(query, hits[:BEST_QUESTIONS], OTHER_ANSWERS, self._rule)
                 candidates = [*hits, *others]
                 sources = [source_of(hit) for hit in candidates]
                 passages = await self._passages.find(query, sources, risk, excerpts=excerpts)

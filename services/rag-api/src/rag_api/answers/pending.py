@@ -19,16 +19,21 @@ from mh_common.models import (
 from rag_api.answers.generators import Generation
 from rag_api.answers.query_rewriting import StandaloneQuery
 from rag_api.answers.sent import SentRecord
+from rag_api.search.approval import HeldBack
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was searched for a question, when the search began (`time.perf_counter`), and what was found."""
+    """What was searched for a question, when the search began (`time.perf_counter`), and what was found.
+
+    `held_back` is what may not be a source, counted only if nothing else was found.
+    """
 
     query: StandaloneQuery
     rewritten: float
     search: SearchRequest
     result: SearchResult
+    held_back: HeldBack
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class PendingAnswer:
             sources=[source_of(hit) for hit in self.hits],
             standalone_query=self.found.query.text,
             query_origin=self.found.query.origin,
+            held_back=self.found.held_back.waiting,
             index_rebuilding=self.found.result.index_rebuilding,
             notice=self.disclaimer,
         )

@@ -30,6 +30,7 @@ from rag_api.answers.quoting import EXTRACTIVE_MODEL
 from rag_api.passages.finder import Passages
 from rag_api.safety.notice import risk_remark
 from rag_api.safety.screening import ScreeningService, notice_in_errors, screened_beside
+from rag_api.search.approval import CRISIS_PROTOCOL, HeldBack
 from rag_api.settings import AnswersSettings
 
 log = structlog.get_logger(__name__)
@@ -38,8 +39,9 @@ ANSWER_FAILED: Final = "answer_failed"
 
 NOTHING_FOUND: Final = (
     "Nothing relevant was found: no indexed conversation is similar to this question, so there is nothing to base an "
-    "answer on. If the patient may be at risk, follow your crisis protocol."
+    f"answer on. {CRISIS_PROTOCOL}"
 )
+HELD_BACK: Final = f"{{reason}} So there is nothing to base an answer on. {CRISIS_PROTOCOL}"
 
 
 class AnswerService:
@@ -112,7 +114,9 @@ class AnswerService:
         standalone = found.query.text if found.query.text != request.question else None
         question = Question(request.question, standalone, risk.risk)
         with notice_in_errors(risk):
-            generation = await _prepare_generation(backends.generator, question, hits, passages, options)
+            generation = await _prepare_generation(
+                backends.generator, question, hits, passages, options, found.held_back
+            )
         return PendingAnswer(
             answer_id=uuid4(),
             user=user,
@@ -183,7 +187,9 @@ async def _prepare_generation(
     hits: Sequence[SearchHit],
     passages: Passages,
     options: GenerationOptions,
+    held_back: HeldBack,
 ) -> Generation:
     if not hits:
-        return FixedGeneration(NOTHING_FOUND)
+        reason = held_back.as_text()
+        return FixedGeneration(HELD_BACK.format(reason=reason) if reason else NOTHING_FOUND)
     return await generator.prepare(question, [source_of(hit) for hit in hits], passages, options)

@@ -4,8 +4,8 @@ Only stale matches cause another iteration, to find replacements.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -26,6 +26,7 @@ from mh_common.models import (
 
 from rag_api import metrics
 from rag_api.safety.screening import ScreeningService, screened_beside
+from rag_api.search.approval import MAX_COUNTED, ApprovalRule, HeldBack
 from rag_api.search.filters import And, Condition, In, condition_from_request
 from rag_api.search.highlights import highlights, query_stems
 from rag_api.search.hydration import HydratedHit, Hydrator
@@ -54,7 +55,10 @@ Ranks = Mapping[str, Mapping[int, int]]
 
 @dataclass(frozen=True)
 class SearchParameters:
-    """The parameters of a search, whichever route it comes from."""
+    """The parameters of a search, whichever route it comes from.
+
+    `allows` tells of a conversation, as it is stored now, whether it may be a hit; None: each may.
+    """
 
     text: str
     condition: Condition
@@ -64,6 +68,7 @@ class SearchParameters:
     relevant_only: bool
     grouped: bool
     explain: bool
+    allows: Callable[[Conversation], bool] | None = None
 
 
 class SearchService:
@@ -84,10 +89,15 @@ class SearchService:
         if self._ranker.calibration(SearchMode.HYBRID) is None:
             log.warning(SCORES_UNCALIBRATED, model=embedder.model)
 
-    async def search(self, request: SearchRequest, extra_condition: Condition = And()) -> SearchResult:  # noqa: B008 - frozen
+    async def search(
+        self,
+        request: SearchRequest,
+        extra_condition: Condition = And(),  # noqa: B008 - frozen
+        rule: ApprovalRule | None = None,
+    ) -> SearchResult:
         """Return the best hits, highest score first, equal scores by id; all of them satisfy `extra_condition`.
 
-        The query is screened for risk meanwhile.
+        With a `rule`, only what may be a source is a hit. The query is screened for risk meanwhile.
 
         Raises:
             QuerySyntaxError: the query has a syntax error.
@@ -95,7 +105,7 @@ class SearchService:
             UnavailableError: the embedder, the index or the conversations API is down; the message says which. Errors
                 but of syntax have the notice of risk, if there is one, as members.
         """
-        parameters = _parameters(request, extra_condition)
+        parameters = _parameters(request, extra_condition, rule)
         screening = self._screening.screen_question(request.query)
         noticed, found = await screened_beside(screening, self._run(parameters))
         return found.model_copy(update=dict(noticed))
@@ -104,6 +114,7 @@ class SearchService:
         self,
         request: SearchRequest,
         extra_condition: Condition = And(),  # noqa: B008 - frozen
+        rule: ApprovalRule | None = None,
         *,
         relevant_only: bool = False,
     ) -> SearchResult:
@@ -111,7 +122,23 @@ class SearchService:
 
         With `relevant_only`, those below the relevance threshold are left out, if there is one.
         """
-        return await self._run(_parameters(request, extra_condition, relevant_only=relevant_only))
+        return await self._run(_parameters(request, extra_condition, rule, relevant_only=relevant_only))
+
+    async def held_back(
+        self,
+        request: SearchRequest,
+        rule: ApprovalRule,
+        extra_condition: Condition = And(),  # noqa: B008 - frozen
+    ) -> HeldBack:
+        """Return how many relevant conversations the rule keeps from being hits. Raises what `search` raises.
+
+        For a search that found nothing.
+        """
+        parameters = _parameters(request, extra_condition, relevant_only=True)
+        parameters = replace(
+            parameters, limit=MAX_COUNTED, grouped=False, explain=False, allows=lambda row: not rule.allows(row)
+        )
+        return HeldBack.of((await self._run(parameters)).hits)
 
     async def find(self, conversation_id: int) -> Conversation | None:
         """Return the current version of a conversation; None if it does not exist.
@@ -141,17 +168,27 @@ class SearchService:
             )
         )
 
-    async def other_answers(self, query: str, hits: Sequence[SearchHit], limit: int) -> list[SearchHit]:
-        """Return further answers to the questions of these hits, those closest to the query first.
+    async def other_answers(
+        self, query: str, hits: Sequence[SearchHit], limit: int, rule: ApprovalRule
+    ) -> list[SearchHit]:
+        """Return further answers to the questions of these hits that may be sources, those closest to the query first.
 
         Raises:
             QueryRejectedError, UnavailableError: as in `search`.
         """
         questions = [fields.question_hash(hit.question) for hit in hits]
-        same = And([In(fields.QUESTION_HASH, questions), In(fields.ID, [hit.id for hit in hits], negated=True)])
+        others = In(fields.ID, [hit.id for hit in hits], negated=True)
         found = await self._run(
             SearchParameters(
-                query, same, SearchMode.HYBRID, limit, 0.0, relevant_only=False, grouped=False, explain=False
+                query,
+                And([In(fields.QUESTION_HASH, questions), others, rule.condition]),
+                SearchMode.HYBRID,
+                limit,
+                0.0,
+                relevant_only=False,
+                grouped=False,
+                explain=False,
+                allows=rule.allows,
             )
         )
         return found.hits
@@ -192,8 +229,8 @@ class SearchService:
     ) -> list[HydratedHit]:
         """Return the best hits for the parameters, best first.
 
-        A conversation that was changed or deleted since it was indexed is replaced by the next best one, which may have
-        the same question.
+        A conversation that was changed or deleted since it was indexed, or is not allowed, is replaced by the next best
+        one, which may have the same question.
         """
         selection = Selection(parameters.limit, grouped=parameters.grouped)
         exhausted = False
@@ -206,23 +243,33 @@ class SearchService:
             batch = selection.next_batch(iteration)
             if not batch:
                 break
-            selection.add(batch, await self._hydrator.hydrate(batch))
+            found = await self._hydrator.hydrate(batch)
+            allows = parameters.allows
+            selection.add(batch, found if allows is None else [one for one in found if allows(one.row)])
             if selection.is_complete:
                 break
         return selection.best()
 
 
-def _parameters(request: SearchRequest, extra_condition: Condition, *, relevant_only: bool = False) -> SearchParameters:
+def _parameters(
+    request: SearchRequest,
+    extra_condition: Condition,
+    rule: ApprovalRule | None = None,
+    *,
+    relevant_only: bool = False,
+) -> SearchParameters:
+    conditions = [] if rule is None else [rule.condition]
     parsed = ParsedQuery(request.query, And()) if request.plain_query else parse_query(request.query)
     return SearchParameters(
         text=parsed.text,
-        condition=And([parsed.condition, condition_from_request(request), extra_condition]),
+        condition=And([parsed.condition, condition_from_request(request), extra_condition, *conditions]),
         mode=request.mode,
         limit=request.limit,
         min_score=request.similarity_threshold or 0.0,
         relevant_only=relevant_only,
         grouped=request.group_by is GroupBy.QUESTION,
         explain=request.explain,
+        allows=None if rule is None else rule.allows,
     )
 
 

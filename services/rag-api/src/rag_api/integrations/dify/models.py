@@ -33,11 +33,13 @@ from pydantic import (
 
 from rag_api.integrations.links import conversation_link
 from rag_api.integrations.titles import make_title
+from rag_api.search.approval import HeldBack
 
 MAX_CONDITIONS: Final = 50
 MAX_NAMES: Final = len(NAMES)
 """Maximum names in one condition: the number of fields."""
 MAX_VALUES: Final = 1000
+HELD_BACK_TITLE: Final = "Not yet approved"
 """Maximum values in all conditions together."""
 
 TITLE_LENGTH: Final = 80
@@ -181,17 +183,41 @@ class _Metadata(BaseModel):
     )
 
 
+class HeldBackMetadata(BaseModel):
+    """Metadata of the record that says why there is no other."""
+
+    risk: Risk = Field(description="What screening for risk noticed in the query.")
+    risk_summary: str | None = Field(
+        default=None, description="The notice of that risk in one line, to show first; omitted if there is none."
+    )
+    held_back: int = Field(description="Conversations that a curator has to approve first; at most 20 are counted.")
+
+
 class RecordMetadata(ConversationMetadata, _Metadata):
     """Metadata of a conversation, and the risk in the query. Fields without a value are omitted."""
 
 
 class Record(BaseModel):
-    """A conversation that was found."""
+    """A conversation that was found; or why none may be used, if it is the only record."""
 
     content: str = Field(description="Question and answer.")
     score: float = Field(ge=0, le=1, description="The same as `score` in /api/v1/search.")
     title: str = Field(description="The beginning of the question.")
-    metadata: RecordMetadata
+    metadata: RecordMetadata | HeldBackMetadata
+
+    @classmethod
+    def of_held_back(cls, held_back: HeldBack, result: SearchResult) -> Self:
+        """Return the record that says why there is no other."""
+        return cls(
+            content=held_back.as_text(),
+            score=held_back.score,
+            title=HELD_BACK_TITLE,
+            metadata=HeldBackMetadata(
+                risk=result.risk,
+                risk_summary=result.risk_notice.summary if result.risk_notice else None,
+                held_back=held_back.waiting,
+            ),
+        )
 
     @classmethod
     def of(cls, hit: SearchHit, result: SearchResult, public_url: str) -> Self:

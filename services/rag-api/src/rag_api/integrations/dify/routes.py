@@ -65,8 +65,15 @@ async def retrieve(body: RetrievalRequest, state: State, public_url: PublicUrl) 
 
     The metadata of each record say what screening for risk noticed in the query (`risk`); from elevated risk on, they
     have the notice in one line (`risk_summary`). If there are no records, nothing says it.
+
+    Only conversations that may be sources of answers are returned, since Dify gives them to a language model. If all
+    that is relevant must be approved first, the only record says so.
     """
     if body.knowledge_id != KNOWLEDGE_ID:
         raise NotFoundError(f"Unknown knowledge base. Set the External Knowledge ID to {KNOWLEDGE_ID}.")
-    result = await state.search.search(body.search_request(), to_condition(body.metadata_condition))
+    request, condition = body.search_request(), to_condition(body.metadata_condition)
+    result = await state.search.search(request, condition, state.sources)
+    if not result.hits:
+        held_back = await state.search.held_back(request, state.sources, condition)
+        return Retrieval(records=[Record.of_held_back(held_back, result)] if held_back.as_text() else [])
     return Retrieval(records=[Record.of(hit, result, public_url) for hit in result.hits])

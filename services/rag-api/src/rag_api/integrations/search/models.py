@@ -3,6 +3,7 @@
 import datetime as dt
 from typing import Self
 
+from mh_common.fields import ReviewState
 from mh_common.models import QueryRisk, QueryText, SearchHit, SearchRequest, WireModel
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -49,6 +50,7 @@ class FoundConversation(FoundSource):
     """A conversation that was found."""
 
     answer: str
+    review_state: ReviewState = Field(description="Whether a curator approved or rejected it.")
 
     @classmethod
     def of(cls, hit: SearchHit, public_url: str) -> Self:
@@ -56,6 +58,7 @@ class FoundConversation(FoundSource):
         return cls(
             question=hit.question,
             answer=hit.answer,
+            review_state=hit.review_state,
             link=source_link(hit, public_url),
             date=hit.source_date or hit.created_at.date(),
             similarity_score=hit.score,
@@ -81,7 +84,8 @@ class ResultsAsText(QueryRisk):
 
     context: str = Field(
         description="One paragraph for each result, separated by blank lines. From elevated risk on, the first "
-        "paragraph is the notice in one line, which begins with `[Notice]`. Empty if there are neither."
+        "paragraph is the notice in one line, which begins with `[Notice]`. Without results it says if conversations "
+        "about the query must be approved first. Otherwise empty."
     )
     sources: list[FoundSource]
     total_results: int = Field(description="Number of results returned.")

@@ -19,7 +19,13 @@ async def _found(body: PlainSearch, state: State) -> SearchResult:
     return await state.search.search(body.request())
 
 
+async def _found_sources(body: PlainSearch, state: State) -> SearchResult:
+    return await state.search.search(body.request(), rule=state.sources)
+
+
 Found = Annotated[SearchResult, Depends(_found)]
+FoundSources = Annotated[SearchResult, Depends(_found_sources)]
+"""What may be given to a language model."""
 
 
 def _conversations(found: SearchResult, public_url: str) -> list[FoundConversation]:
@@ -39,13 +45,19 @@ async def search(found: Found, public_url: PublicUrl) -> Results:
 @router.post(
     "/search-simple", summary="Search (as text for a prompt)", responses=error_detail_responses(401, 403, 422, 503)
 )
-async def search_simple(found: Found, public_url: PublicUrl) -> ResultsAsText:
-    """Return the results of /search as one text, and the source of each result."""
+async def search_simple(body: PlainSearch, found: FoundSources, state: State, public_url: PublicUrl) -> ResultsAsText:
+    """Return the results of /search as one text, and the source of each result.
+
+    Only conversations that may be sources of answers are among them, since the text is meant for a language model. If
+    all that is relevant must be approved first, the text says so.
+    """
     results = _conversations(found, public_url)
     blocks = [one.to_prompt_block(number) for number, one in enumerate(results, start=1)]
+    if not blocks and (reason := (await state.search.held_back(body.request(), state.sources)).as_text()):
+        blocks = [reason]
     return ResultsAsText(
         context="\n\n".join([found.as_line(), *blocks] if found.risk_notice else blocks),
-        sources=[FoundSource.model_validate(one.model_dump(exclude={"answer"})) for one in results],
+        sources=[FoundSource.model_validate(one.model_dump(exclude={"answer", "review_state"})) for one in results],
         total_results=len(results),
         risk=found.risk,
         risk_notice=found.risk_notice,
