@@ -44,6 +44,8 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters() -> None:
         "answer",
         "conversations.list",
         "conversations.export",
+        "conversations.review",
+        "conversations.restore",
         "index.sync",
         "history.list",
         "identifiers.preview",

@@ -26,7 +26,7 @@ ROW = {
 }
 PRINTED = (
     "conversation 7, version 2, indexed in the search index\nQ (negative): How do I\nsleep? [31m\n"
-    "A (neutral): At the same hour.\ncategory: sleep\n"
+    "A (neutral): At the same hour.\ncategory: sleep\nreview_state: unreviewed\n"
 )
 
 

@@ -1,6 +1,7 @@
 """Client for the mental health conversations platform: `Client` and `AsyncClient`, models and errors."""
 
 from mh_common.auth.roles import Role, Scope
+from mh_common.fields import Origin, ReviewState
 from mh_common.models import (
     About,
     AccountKind,
@@ -16,12 +17,15 @@ from mh_common.models import (
     ApiKey,
     ApiKeyCreated,
     ApiKeyPage,
+    BulkReviewed,
     CheckedSentence,
     Conversation,
     ConversationCreate,
     ConversationPage,
     ConversationStats,
     ConversationTurn,
+    ConversationVersion,
+    ConversationVersionPage,
     Credential,
     CredentialKind,
     DataSet,
@@ -135,6 +139,7 @@ __all__ = [
     "AsyncClient",
     "AuthenticationError",
     "BadRequestError",
+    "BulkReviewed",
     "Call",
     "CheckedSentence",
     "Client",
@@ -144,6 +149,8 @@ __all__ = [
     "ConversationPage",
     "ConversationStats",
     "ConversationTurn",
+    "ConversationVersion",
+    "ConversationVersionPage",
     "Credential",
     "CredentialKind",
     "DataSet",
@@ -185,6 +192,7 @@ __all__ = [
     "ModelInfo",
     "MonthCount",
     "NotFoundError",
+    "Origin",
     "PartScore",
     "PermissionDeniedError",
     "PhiMode",
@@ -195,6 +203,7 @@ __all__ = [
     "RateLimitError",
     "Rating",
     "ResponseDecodeError",
+    "ReviewState",
     "Risk",
     "RiskCategory",
     "RiskLevel",

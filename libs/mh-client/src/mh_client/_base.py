@@ -232,3 +232,10 @@ def validated(model: type[M], values: Mapping[str, object]) -> M:
 def field_problems(error: ValidationError) -> list[FieldProblem]:
     """Convert pydantic's errors, without the input."""
     return faults.field_problems(error.errors(include_input=False, include_url=False, include_context=False))
+
+
+def if_match_header(given: int | str | None) -> dict[str, str]:
+    """Return the header that makes a change conditional on a version or ETag; none for None."""
+    if given is None:
+        return {}
+    return {"If-Match": f'"{given}"' if isinstance(given, int) else given}

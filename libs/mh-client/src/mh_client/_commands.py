@@ -47,6 +47,8 @@ from mh_client._index_commands import app as index_app
 from mh_client._key_commands import app as keys_app
 from mh_client._mcp_command import serve
 from mh_client._numbers import read_numbers_strictly
+from mh_client._review_commands import app as versions_app
+from mh_client._review_commands import review
 from mh_client._search_commands import search, similar
 from mh_client._sign_in_commands import login, logout, password, roles, setup, whoami
 from mh_client._terminal import print_error, print_notice
@@ -63,6 +65,7 @@ app.add_typer(experiments_app, name="experiments")
 app.add_typer(identifiers_app, name="identifiers")
 app.add_typer(keys_app, name="keys")
 app.add_typer(users_app, name="users")
+app.add_typer(versions_app, name="versions")
 app.command("import")(import_)
 app.command("export")(export)
 app.command("ask")(ask)
@@ -71,6 +74,7 @@ app.command("get")(get)
 app.command("create")(create)
 app.command("edit")(edit)
 app.command("delete")(delete)
+app.command("review")(review)
 app.command("eval")(evaluate)
 app.command("eval-answers")(evaluate_answers)
 app.command("search")(search)

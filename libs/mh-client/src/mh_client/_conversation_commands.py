@@ -32,7 +32,7 @@ Id = Annotated[int, typer.Argument(min=1, metavar="ID", help="The conversation's
 def get(ctx: typer.Context, conversation_id: Id, as_json: AsJson = False, url: Url = None) -> None:
     """Print a conversation."""
     with open_client(url or ctx.obj) as client:
-        _print(client.conversations.get(conversation_id), as_json=as_json)
+        print_conversation(client.conversations.get(conversation_id), as_json=as_json)
 
 
 @with_details
@@ -55,7 +55,7 @@ def create(
             answer_sentiment=answer_sentiment,
             **details,
         )
-    _print(created, as_json=as_json)
+    print_conversation(created, as_json=as_json)
 
 
 @with_details
@@ -88,7 +88,7 @@ def edit(
     changes = {name: value for name, value in given.items() if value is not None} | dict.fromkeys(cleared)
     with open_client(url or ctx.obj) as client:
         changed = client.conversations.update(conversation_id, if_match=if_version, **cast(Changes, changes))
-    _print(changed, as_json=as_json)
+    print_conversation(changed, as_json=as_json)
 
 
 def delete(
@@ -107,7 +107,8 @@ def delete(
         raise typer.Exit(EXIT_FAILURE)
 
 
-def _print(found: Conversation, *, as_json: bool) -> None:
+def print_conversation(found: Conversation, *, as_json: bool) -> None:
+    """Print a conversation, as text or as JSON."""
     if as_json:
         print_json(found)
         return

@@ -21,7 +21,7 @@ from mh_common.models import (
     Sentiment,
 )
 
-from mh_client._base import IDEMPOTENCY_KEY, Call, validated
+from mh_client._base import IDEMPOTENCY_KEY, Call, if_match_header, validated
 from mh_client._export_parquet import parquet, parquet_async
 from mh_client._pagination import pages, pages_async
 from mh_client.resources._binding import AsyncResource, Resource, async_method, sync_method
@@ -30,6 +30,7 @@ from mh_client.resources._fields import Details, FieldFilters, SentimentName
 from mh_client.resources._frames import frame_of, load_pandas
 from mh_client.resources._params import query_params
 from mh_client.resources._signatures import named_arguments
+from mh_client.resources.reviews import bulk_review, restore, review, version, versions
 
 PATH: Final = "/api/v1/conversations"
 
@@ -141,7 +142,7 @@ def replace(
         method="PUT",
         path=f"{PATH}/{conversation_id:d}",
         content=validated(ConversationCreate, values).model_dump_json(exclude_none=True).encode(),
-        headers=_if_match(if_match),
+        headers=if_match_header(if_match),
         parse=Conversation.model_validate_json,
     )
 
@@ -160,7 +161,7 @@ def update(
         method="PATCH",
         path=f"{PATH}/{conversation_id:d}",
         content=sent.encode(),
-        headers=_if_match(if_match),
+        headers=if_match_header(if_match),
         parse=Conversation.model_validate_json,
     )
 
@@ -170,7 +171,7 @@ def delete(conversation_id: int, *, if_match: int | str | None = None) -> Call[N
     return Call(
         method="DELETE",
         path=f"{PATH}/{conversation_id:d}",
-        headers=_if_match(if_match),
+        headers=if_match_header(if_match),
         parse=_no_content,
     )
 
@@ -234,6 +235,11 @@ class Conversations(Resource):
     list = sync_method(list_page)
     stats = sync_method(stats)
     index_state = sync_method(index_state)
+    review = sync_method(review)
+    bulk_review = sync_method(bulk_review)
+    versions = sync_method(versions)
+    version = sync_method(version)
+    restore = sync_method(restore)
 
     def bulk_create(
         self,
@@ -315,6 +321,11 @@ class AsyncConversations(AsyncResource):
     list = async_method(list_page)
     stats = async_method(stats)
     index_state = async_method(index_state)
+    review = async_method(review)
+    bulk_review = async_method(bulk_review)
+    versions = async_method(versions)
+    version = async_method(version)
+    restore = async_method(restore)
 
     async def bulk_create(
         self,
@@ -396,12 +407,6 @@ def _fields_of(content: Content | None) -> dict[str, Any]:
 
 def _key(given: str | None) -> dict[str, str]:
     return {IDEMPOTENCY_KEY: given or str(uuid.uuid4())}
-
-
-def _if_match(given: int | str | None) -> dict[str, str]:
-    if given is None:
-        return {}
-    return {"If-Match": f'"{given}"' if isinstance(given, int) else given}
 
 
 def _no_content(body: bytes) -> None:
