@@ -252,6 +252,7 @@ function show(conversations) {
     if (one.index_status && one.index_status !== "indexed") facts.push(`not yet in semantic search (${one.index_status})`);
     facts.push(...[one.category, one.author, one.source_date].filter(Boolean));
     if (one.risk_level && one.risk_level !== "none") facts.push(`risk: ${one.risk_level}`);
+    if (one.review_state && one.review_state !== "unreviewed") facts.push(`${one.review_state} by a curator`);
     const line = element("p", "facts", facts.join(" · "));
     if (isWebAddress(one.source_url)) line.append(" · ", webLink(one.source_url, `source at ${new URL(one.source_url).host}`));
     if (one.unsafe_advice in ADVICE) item.append(reviewMark(one.unsafe_advice));

@@ -31,6 +31,8 @@ _EXAMPLE: Final[dict[str, Any]] = {
             "author": "Jane Doe",
             "risk_level": "none",
             "unsafe_advice": "none",
+            "origin": "import",
+            "review_state": "approved",
             "highlights": {"question": [[6, 11], [22, 30]], "answer": [[33, 40]]},
             "explanation": None,
         }
