@@ -14,7 +14,9 @@ from mh_client import (
     IndexStatus,
     InvalidInputError,
     NotFoundError,
+    Origin,
     PreconditionFailedError,
+    ReviewState,
     RiskLevel,
     Sentiment,
     UnprocessableError,
@@ -81,6 +83,42 @@ async def test_what_speaks_of_danger_is_found_by_its_level_in_lists_and_searches
     assert (changed.version, changed.risk_level) == (2, None)
     await eventually(is_screened)
     assert (await api.conversations.list(**review)).items == []
+
+
+async def test_a_review_reaches_searches_and_answers_and_a_restored_text_is_searched(
+    api: AsyncClient, rag: AsyncClient
+) -> None:
+    kept, left = await api.conversations.bulk_create(
+        [row("Why do I lie awake?", answer="Keep the same hours."), row("Why am I awake?", answer="Sell the house.")]
+    )
+    assert (await api.conversations.get(kept)).origin is Origin.IMPORT
+    rejected = await api.conversations.review(left, "rejected", if_match=1)
+    assert (rejected.version, rejected.review_state) == (1, ReviewState.REJECTED)
+    assert (await api.conversations.bulk_review([kept], "approved")).changed == 1
+
+    async def found(state: ReviewState) -> list[int]:
+        return [hit.id for hit in (await rag.search("why awake", review_state=state)).hits]
+
+    async def are_indexed() -> bool:
+        return await found(ReviewState.APPROVED) == [kept] and await found(ReviewState.REJECTED) == [left]
+
+    await eventually(are_indexed)
+    assert [hit.id for hit in (await rag.search("awake review_state:rejected")).hits] == [left]
+    answer = await rag.answer("Why does a patient lie awake?")
+    assert left not in [source.id for source in answer.sources]
+    assert "Sell the house" not in answer.answer
+
+    await api.conversations.update(kept, answer="Count lighthouses.")
+    restored = await api.conversations.restore(kept, 1, if_match=2)
+    assert (restored.version, restored.review_state) == (3, ReviewState.UNREVIEWED)
+    page = await api.conversations.versions(kept)
+    assert [one.answer for one in page.items] == ["Keep the same hours.", "Count lighthouses.", "Keep the same hours."]
+    assert (await api.conversations.version(kept, 2)).answer == "Count lighthouses."
+
+    async def is_restored() -> bool:
+        return [hit.version for hit in (await rag.search("same hours", review_state="unreviewed")).hits] == [3]
+
+    await eventually(is_restored)
 
 
 async def test_answers_that_give_harmful_advice_are_found_in_lists_and_searches(

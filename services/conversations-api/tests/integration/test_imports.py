@@ -299,7 +299,7 @@ async def test_what_an_import_added_is_found_by_its_tag_and_keeps_it(client: htt
     assert_problem(await client.post(PATH, json=row("q", import_tag="x")), 422)
     exported = (await client.get(f"{PATH}/export", params={"import_tag": "clinic 2026"})).text
     assert ",author,import_tag,risk_level,unsafe_advice," in exported.splitlines()[0]
-    assert exported.splitlines()[2].endswith(',"clinic 2026","",""')
+    assert exported.splitlines()[2].endswith(',"clinic 2026","","","import","unreviewed","","","",""')
     for wrong in ("", "x" * 129, "a\nb", 5):
         answer = await client.post(f"{PATH}/bulk", json={"items": [row("q")], "import_tag": wrong})
         assert [error["field"] for error in assert_problem(answer, 422)["errors"]] == ["import_tag"]

@@ -34,6 +34,7 @@ async def insert(client: AsyncMilvusClient, ids: Iterable[int], version: int = 1
         **dict.fromkeys((fields.QUESTION, fields.TEXT, fields.WORDS), "text"),
         **dict.fromkeys((fields.QUESTION_SENTIMENT, fields.ANSWER_SENTIMENT), "neutral"),
         **dict.fromkeys((fields.QUESTION_HASH, fields.CREATED_AT, fields.UPDATED_AT), 1),
+        "review_state": "unreviewed",
         **{field.name: to_index_value(field, None) for field in fields.FILTERABLE if field.optional},
         fields.VERSION: version,
     }

@@ -114,6 +114,7 @@ async def test_workers_that_start_together_make_one_collection(empty_milvus_uri:
             fields.CREATED_AT,
             fields.UPDATED_AT,
             *("source_url", "source_date", "category", "author", "import_tag", "risk_level", "unsafe_advice"),
+            *("origin", "review_state"),
         }
 
 

@@ -52,6 +52,8 @@ def test_a_row_holds_what_search_needs_and_every_field_of_the_contract() -> None
         "import_tag": "",
         "risk_level": "",
         "unsafe_advice": "",
+        "origin": "",
+        "review_state": "unreviewed",
     }
 
 
@@ -73,6 +75,7 @@ def test_details_are_kept_to_filter_by() -> None:
     details["import_tag"] = "clinic-2026"
     details["risk_level"] = "acute"
     details["unsafe_advice"] = "leaving_alone"
+    details |= {"origin": "import", "review_state": "approved"}
     row = vector_row(conversation(**details), [1.0], [1.0])
     assert {name: row[name] for name in details} == {**details, "source_date": 737_791}
 

@@ -59,6 +59,7 @@ async def test_records_equal_the_search_hits(
                     "answer_sentiment": hit["answer_sentiment"],
                     "created_at": hit["created_at"],
                     "updated_at": hit["updated_at"],
+                    "review_state": "unreviewed",
                     "risk": {"level": "none", "categories": [], "spans": [], "screened": True},
                 },
             }

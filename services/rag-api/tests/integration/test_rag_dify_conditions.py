@@ -148,11 +148,11 @@ async def test_no_conditions_filter_nothing(client: httpx.AsyncClient, rows: lis
             one("mood", "is", "low"),
             "name",
             "use one of question_sentiment, answer_sentiment, created_at, updated_at, source_url, source_date, "
-            "category, author, import_tag, risk_level, unsafe_advice, id",
+            "category, author, import_tag, risk_level, unsafe_advice, origin, review_state, id",
         ),
         (one("mood", "empty"), "name", "is not a filterable field"),
         (one([QUESTION, "mood"], "is", "negative"), "name", "is not a filterable field"),
-        (one([], "is", "negative"), "name", "a list of 1 to 12"),
+        (one([], "is", "negative"), "name", "a list of 1 to 14"),
         (one(7, "is", "negative"), "name", "must be the name of a field"),  # type: ignore[arg-type]
         (one(QUESTION, "like", "neg%"), "comparison_operator", "Input should be 'contains', 'not contains'"),
         (
@@ -252,7 +252,7 @@ async def test_every_invalid_condition_is_reported_and_misspelt_filters_are_neve
     assert response.json()["error_msg"] == (
         "metadata_condition.conditions.0.name: is not a filterable field; use one of question_sentiment, "
         "answer_sentiment, created_at, updated_at, source_url, source_date, category, author, import_tag, "
-        "risk_level, unsafe_advice, id; "
+        "risk_level, unsafe_advice, origin, review_state, id; "
         "metadata_condition.conditions.2.value: is required for this operator"
     )
     many = await post(client, [one("mood", "is", 1)] * 12)

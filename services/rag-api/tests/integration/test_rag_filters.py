@@ -90,6 +90,7 @@ def entity(row: Row) -> dict[str, Any]:
         fields.VERSION: 1,
         fields.CREATED_AT: to_microseconds(row.created_at),
         fields.UPDATED_AT: to_microseconds(row.updated_at),
+        "review_state": "unreviewed",
         **{field.name: to_index_value(field, None) for field in fields.FILTERABLE if field.optional},
     }
 

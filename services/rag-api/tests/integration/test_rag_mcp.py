@@ -162,6 +162,7 @@ async def test_fetch_returns_the_full_conversation(
             "version": "2",
             "created_at": table[3].created_at.isoformat(),
             "updated_at": table[3].updated_at.isoformat(),
+            "review_state": "unreviewed",
         },
     }
 

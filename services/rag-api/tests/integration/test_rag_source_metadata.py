@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from mcp import Client
-from mh_common.fields import NAMES, FoundAdvice, RiskLevel
+from mh_common.fields import NAMES, FoundAdvice, Origin, ReviewState, RiskLevel
 from mh_common.models import Conversation
 from mh_devtools.testing.fixtures import MakeConversation, ServeApp, WriteIndex
 from rag_api.integrations.dify.models import RecordMetadata
@@ -21,6 +21,7 @@ DETAILS: dict[str, Any] = {
     "import_tag": "clinic-2026",
     "risk_level": "acute",
     "unsafe_advice": "leaving_alone",
+    "origin": "import",
 }
 NONE = dict.fromkeys(DETAILS)
 
@@ -29,7 +30,8 @@ NONE = dict.fromkeys(DETAILS)
 async def rows(index: WriteIndex, conversation: MakeConversation) -> list[Conversation]:
     """Conversations with all, some and no source metadata; each has its own question."""
     whole = {**DETAILS, "source_date": date(2021, 1, 1), "risk_level": RiskLevel.ACUTE}
-    whole["unsafe_advice"] = FoundAdvice.LEAVING_ALONE
+    whole |= {"unsafe_advice": FoundAdvice.LEAVING_ALONE, "origin": Origin.IMPORT}
+    whole["review_state"] = ReviewState.APPROVED
     some = {"category": "sleep", "source_date": date(2020, 12, 31), "risk_level": RiskLevel.NONE}
     some["unsafe_advice"] = FoundAdvice.NONE
     found = [
@@ -87,6 +89,10 @@ async def test_hits_include_source_metadata(client: httpx.AsyncClient, rows: lis
         ({"unsafe_advice": ["none"]}, {2}),
         ({"unsafe_advice_empty": True}, {3}),
         ({"risk_level_empty": False}, {1, 2}),
+        ({"origin": ["import", "person"]}, {1}),
+        ({"origin_empty": True}, {2, 3}),
+        ({"review_state": ["approved"]}, {1}),
+        ({"review_state": ["unreviewed", "rejected"]}, {2, 3}),
     ],
 )
 async def test_a_search_is_filtered(
@@ -126,6 +132,10 @@ async def test_a_search_is_filtered(
         ("unsafe_advice:medication,Leaving_Alone", {1}),
         ("-unsafe_advice:none", {1, 3}),
         ("-unsafe_advice:*", {3}),
+        ("origin:import,api", {1}),
+        ("-origin:*", {2, 3}),
+        ("review_state:Approved", {1}),
+        ("-review_state:approved", {2, 3}),
         ("author: unknown", {1, 2, 3}),
         ("Category:sleep", {1, 2, 3}),
     ],
@@ -170,6 +180,8 @@ async def dify(client: httpx.AsyncClient, name: str, operator: str, value: Any =
         ("risk_level", "is not", "acute", {2, 3}),
         ("unsafe_advice", "in", "medication,leaving_alone", {1}),
         ("unsafe_advice", "empty", None, {3}),
+        ("origin", "is", "import", {1}),
+        ("review_state", "is not", "approved", {2, 3}),
         ("risk_level", "in", "elevated,acute", {1}),
         ("risk_level", "not empty", None, {1, 2}),
         ("category", "is", "sleep", {2}),
@@ -252,6 +264,8 @@ async def openai_search(client: httpx.AsyncClient, filters: dict[str, Any] | Non
         ("in", "risk_level", ["elevated", "acute"], {1}),
         ("ne", "risk_level", "acute", {2, 3}),
         ("in", "unsafe_advice", ["medication", "leaving_alone"], {1}),
+        ("ne", "origin", "import", {2, 3}),
+        ("eq", "review_state", "approved", {1}),
         ("eq", "category", "sleep", {2}),
         ("ne", "category", "sleep", {1, 3}),
         ("in", "category", ["sleep", DETAILS["category"]], {1, 2}),

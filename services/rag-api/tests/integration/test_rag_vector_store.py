@@ -81,6 +81,7 @@ async def test_results_equal_the_search_hits(
         "answer_sentiment": row.answer_sentiment.value,
         "created_at": int(row.created_at.timestamp()),
         "updated_at": row.id - 2,
+        "review_state": "unreviewed",
         "url": f"{str(sdk.base_url).removesuffix('/v1/')}/api/v1/conversations/{row.id}",
     }
 

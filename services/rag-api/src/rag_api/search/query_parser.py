@@ -35,7 +35,10 @@ from rag_api.search.filters import (
 )
 from rag_api.search.periods import compare, parse_period, within
 
-_TEXTS = "|".join(field.name for field in FIELDS if field.kind is Kind.TEXT)
+# Names whose value may begin with any character: with a quotation mark, or `*`.
+_TEXTS = "|".join(
+    field.name for field in FIELDS if field.kind is Kind.TEXT or (field.optional and "_" not in field.name)
+)
 _LONG_NAMES = "|".join(field.name for field in FIELDS if "_" in field.name and field.kind is not Kind.TEXT)
 _START = r"(?<!\S)"
 _SIGN = "(?::|<=|>=|=|<|>)"
