@@ -173,7 +173,7 @@ async def test_every_reply_says_that_all_must_be_approved_first(
     assert (answer.sources, answer.held_back, answer.model) == ([], 2, "none")
     assert "Nothing relevant was found" not in answer.answer
     [record] = json.loads(said["dify"])["records"]
-    assert (record["title"], record["metadata"]["held_back"]) == ("Not yet approved", 2)
+    assert (record["title"], record["metadata"]["held_back"]) == ("No conversation may be used", 2)
     assert 0 <= record["score"] <= 1
     assert json.loads(said["mcp"])["structured_content"]["held_back"] == 2
     assert json.loads(said["prompt"])["sources"] == []

@@ -39,8 +39,8 @@ MAX_CONDITIONS: Final = 50
 MAX_NAMES: Final = len(NAMES)
 """Maximum names in one condition: the number of fields."""
 MAX_VALUES: Final = 1000
-HELD_BACK_TITLE: Final = "Not yet approved"
 """Maximum values in all conditions together."""
+HELD_BACK_TITLE: Final = "No conversation may be used"
 
 TITLE_LENGTH: Final = 80
 
