@@ -10,10 +10,11 @@ import httpx
 import pytest
 from conversations_api import passwords
 from conversations_api.accounts import add_key, in_transaction, prepare_setup
-from conversations_api.settings import FirstAdministratorSettings, Settings
+from conversations_api.settings import FirstAdministratorSettings, RelaySettings, Settings
 from mh_common.access_settings import ServiceKeySettings
 from mh_common.auth.roles import Role
 from mh_common.auth.tokens import TokenKind, make_token
+from mh_common.settings import RedisSettings
 from mh_devtools.testing.access import PASSWORD
 from mh_devtools.testing.fixtures import RunApp, RunQuery
 from mh_devtools.testing.responses import assert_problem
@@ -40,6 +41,14 @@ async def read(client: httpx.AsyncClient, key: int) -> dict[str, Any]:
 
 async def review(client: httpx.AsyncClient, key: int, state: str, **headers: str) -> httpx.Response:
     return await client.put(f"{PATH}/{key}/review", json={"review_state": state}, headers=headers)
+
+
+@pytest.fixture
+async def quiet(settings: Settings, run_app: RunApp) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a platform whose Redis is down, so that outbox rows stay to be looked at."""
+    changes = {"redis": RedisSettings(url="redis://127.0.0.1:1/0"), "relay": RelaySettings(poll_interval=600)}
+    async with run_app(settings.model_copy(update=changes)) as client:
+        yield client
 
 
 @pytest.fixture
@@ -179,9 +188,8 @@ async def test_a_changed_text_takes_a_decision_back_and_other_changes_do_not(cli
         assert changed == {**await read(client, key), "index_status": "pending"}
 
 
-async def test_a_review_makes_no_version_and_is_queued_for_the_index(
-    client: httpx.AsyncClient, query: RunQuery
-) -> None:
+async def test_a_review_makes_no_version_and_is_queued_for_the_index(quiet: httpx.AsyncClient, query: RunQuery) -> None:
+    client = quiet
     key = await add(client)
     new = await client.get(f"{PATH}/{key}")
     await query("DELETE FROM index_outbox")
@@ -208,7 +216,8 @@ async def test_a_review_makes_no_version_and_is_queued_for_the_index(
     assert (await review(client, key, "unreviewed")).json()["reviewed_at"] is None
 
 
-async def test_many_are_reviewed_at_once(client: httpx.AsyncClient, query: RunQuery) -> None:
+async def test_many_are_reviewed_at_once(quiet: httpx.AsyncClient, query: RunQuery) -> None:
+    client = quiet
     keys = [await add(client, question=f"q{number}") for number in range(3)]
     await review(client, keys[0], "approved")
     await query("DELETE FROM index_outbox")

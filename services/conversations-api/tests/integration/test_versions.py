@@ -1,12 +1,15 @@
 """Earlier versions of conversations: kept by every change, listed, restored, and gone with their conversation."""
 
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+from conversations_api import purge
 from conversations_api.conversations.versions import CONTENT
-from conversations_api.settings import ConversationSettings, Settings
+from conversations_api.settings import ConversationSettings, RelaySettings, Settings
+from mh_common.settings import RedisSettings
 from mh_devtools.testing.fixtures import RunApp, RunQuery
 from mh_devtools.testing.responses import assert_problem
 from mh_devtools.testing.waiting import eventually
@@ -42,6 +45,14 @@ def content(row: dict[str, Any]) -> dict[str, Any]:
 async def kept(query: RunQuery) -> list[tuple[int, int]]:
     found = await query("SELECT conversation_id, version FROM conversation_versions ORDER BY 1, 2")
     return [(key, number) for key, number in found]
+
+
+@pytest.fixture
+async def quiet(settings: Settings, run_app: RunApp) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a platform whose Redis is down, so that outbox rows stay to be looked at."""
+    changes = {"redis": RedisSettings(url="redis://127.0.0.1:1/0"), "relay": RelaySettings(poll_interval=600)}
+    async with run_app(settings.model_copy(update=changes)) as client:
+        yield client
 
 
 async def test_each_kind_of_change_keeps_what_was_there(client: httpx.AsyncClient, query: RunQuery) -> None:
@@ -85,7 +96,8 @@ async def test_pages_of_versions_follow_one_another(client: httpx.AsyncClient) -
     assert numbers == [5, 4, 3, 2, 1]
 
 
-async def test_a_restore_is_a_change_like_any_other(client: httpx.AsyncClient, query: RunQuery) -> None:
+async def test_a_restore_is_a_change_like_any_other(quiet: httpx.AsyncClient, query: RunQuery) -> None:
+    client = quiet
     key = await add(client)
     changed = await edit(client, key, answer="b")
     approved = await client.put(f"{PATH}/{key}/review", json={"review_state": "approved"})
@@ -122,8 +134,9 @@ async def test_versions_go_with_their_conversation_however_it_goes(client: httpx
 
 
 async def test_none_are_kept_if_the_settings_say_so(
-    client: httpx.AsyncClient, settings: Settings, run_app: RunApp, query: RunQuery
+    client: httpx.AsyncClient, settings: Settings, run_app: RunApp, query: RunQuery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(purge, "FIRST_AFTER", 0.0)
     key = await add(client)
     await edit(client, key, answer="b")
     assert await kept(query) == [(key, 1)]
