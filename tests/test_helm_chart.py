@@ -189,7 +189,8 @@ def test_each_part_reaches_what_it_needs_and_nothing_else(objects: list[Object])
     keeps_queries = any(variable["name"] == "SEARCH_REDIS_URL" for variable in container(all_pods["rag-api"])["env"])
     for name, policy in policies.items():
         ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
-        optional = {6379} if name == "rag-api" and keeps_queries else set()
+        # With all features: the cache of queries, and the OpenID provider.
+        optional = {"rag-api": {6379}, "conversations-api": {443}}.get(name, set()) if keeps_queries else set()
         assert ports - {53, 8000, 4318} == STORES[name] | optional, name
         assert (8000 in ports) == any(start == name for start, _ in CONNECTIONS)
 
@@ -231,7 +232,7 @@ def test_secrets_come_from_the_named_ones_and_reach_only_who_needs_them(objects:
         for name, pod in pods(objects).items()
     }
     openai = {"openai"} if any("openai" in names for names in given.values()) else set()
-    optional = {"first-administrator"} if openai else set()
+    optional = {"first-administrator", "oidc"} if openai else set()
     assert {name: names for name, names in given.items() if name != "flower"} == {
         "conversations-api": {"mysql", "redis", "service-key"} | optional,
         "migration": {"mysql"},

@@ -61,7 +61,7 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters() -> None:
 def test_every_method_is_documented() -> None:
     for client in (Client(), AsyncClient()):
         nouns = (client.conversations, client.index, client.experiments, client.history, client.identifiers)
-        for noun in (client, *nouns, client.users, client.api_keys, client.sessions):
+        for noun in (client, *nouns, client.users, client.api_keys, client.sessions, client.identities, client.teams):
             for name, method in inspect.getmembers(noun, inspect.ismethod):
                 assert name.startswith("_") or inspect.getdoc(method), name
 

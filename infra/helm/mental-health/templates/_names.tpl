@@ -57,7 +57,7 @@ http://{{ include "mh.name" (list . "conversations-api") }}:8000
 {{- range $name := rest . }}
 {{- $secret := index $root.Values.secrets $name }}
 {{- $missing := printf "Set secrets.%s.existingSecret to the Secret that contains %s; the chart does not create it." $name (keys $secret.variables | sortAlpha | join " and ") }}
-{{- if or $secret.existingSecret (not (has $name (list "openai" "searchCache" "firstAdministrator"))) }}
+{{- if or $secret.existingSecret (not (has $name (list "openai" "searchCache" "firstAdministrator" "oidc"))) }}
 {{- range $variable, $key := $secret.variables }}
 - name: {{ $variable }}
   valueFrom:

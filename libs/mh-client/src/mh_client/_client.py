@@ -29,9 +29,11 @@ from mh_client.resources.conversations import AsyncConversations, Conversations
 from mh_client.resources.experiments import AsyncExperiments, Experiments
 from mh_client.resources.history import AsyncHistory, History
 from mh_client.resources.identifiers import AsyncIdentifiers, Identifiers
+from mh_client.resources.identities import AsyncIdentities, Identities
 from mh_client.resources.index import AsyncIndex, Index
 from mh_client.resources.search import search, similar
 from mh_client.resources.sessions import AsyncSessions, Sessions
+from mh_client.resources.teams import AsyncTeams, Teams
 from mh_client.resources.users import AsyncUsers, Users
 
 T = TypeVar("T")
@@ -175,6 +177,8 @@ class Client(Resource):
         self.sessions = Sessions(self._sender)
         self.api_keys = ApiKeys(self._sender)
         self.users = Users(self._sender)
+        self.identities = Identities(self._sender)
+        self.teams = Teams(self._sender)
 
     search = sync_method(search)
     similar = sync_method(similar)
@@ -247,6 +251,8 @@ class AsyncClient(AsyncResource):
         self.sessions = AsyncSessions(self._sender)
         self.api_keys = AsyncApiKeys(self._sender)
         self.users = AsyncUsers(self._sender)
+        self.identities = AsyncIdentities(self._sender)
+        self.teams = AsyncTeams(self._sender)
 
     search = async_method(search)
     similar = async_method(similar)

@@ -51,6 +51,7 @@ from mh_client._review_commands import app as versions_app
 from mh_client._review_commands import review
 from mh_client._search_commands import search, similar
 from mh_client._sign_in_commands import login, logout, password, roles, setup, whoami
+from mh_client._team_commands import app as teams_app
 from mh_client._terminal import print_error, print_notice
 from mh_client._user_commands import app as users_app
 
@@ -66,6 +67,7 @@ app.add_typer(identifiers_app, name="identifiers")
 app.add_typer(keys_app, name="keys")
 app.add_typer(users_app, name="users")
 app.add_typer(versions_app, name="versions")
+app.add_typer(teams_app, name="teams")
 app.command("import")(import_)
 app.command("export")(export)
 app.command("ask")(ask)

@@ -8,6 +8,7 @@ from mh_common.models import AccountKind, AccountState, User
 
 from mh_client._cli_client import open_client
 from mh_client._cli_common import AsJson, Url, print_json, print_text
+from mh_client._identity_commands import app as identities_app
 from mh_client._secret_input import secret
 from mh_client._terminal import print_error
 from mh_client.resources.users import UserChanges
@@ -15,6 +16,7 @@ from mh_client.resources.users import UserChanges
 app = typer.Typer(
     help="Manage the accounts of people and programs; needs users:manage.", no_args_is_help=True, rich_markup_mode=None
 )
+app.add_typer(identities_app, name="identities")
 
 Id = Annotated[int, typer.Argument(min=1, metavar="ID", help="The account's id; `mh users list` shows it.")]
 DisplayName = Annotated[str | None, typer.Option(help="Name to show.")]

@@ -49,8 +49,9 @@ from sqlalchemy.types import TypeEngine
 from mh_devtools.database.backup_file import BATCH, FORMAT, BackupError, Digest, Sums, batches, read_checked
 from mh_devtools.paths import DATABASE_SERVICE
 
-LEFT_OUT: Final = frozenset({"alembic_version", "sessions"})
-"""The version is in the header. A restored session could be one that its user ended after the backup."""
+LEFT_OUT: Final = frozenset({"alembic_version", "sessions", "oidc_sign_ins"})
+"""The version is in the header. A restored session could be one that its user ended after the backup; a sign-in
+that was under way is over."""
 DRIVERS: Final = {"mysql": "mysql+pymysql", "sqlite": "sqlite"}
 
 

@@ -27,8 +27,8 @@ NO_MILVUS = "http://127.0.0.1:9"
 """Pass this as `milvus_uri` if no index is needed, so that none is started."""
 SETTINGS = (
     *("ANSWERS_", "AUTH_", "CONVERSATIONS_", "DATABASE_", "DOORS_", "EGRESS_", "EMBEDDING_", "ENVIRONMENT"),
-    *("HISTORY_", "LLM_", "LOG_", "METRICS_", "MH_API_KEY", "MH_SERVICE_KEY", "MILVUS_", "OPENAI_", "OTEL_", "PHI_"),
-    *("PROMETHEUS_", "REDIS_", "RELAY_", "SEARCH_", "STARTUP_", "WEB_", "WORKER_"),
+    *("HISTORY_", "LLM_", "LOG_", "METRICS_", "MH_API_KEY", "MH_SERVICE_KEY", "MILVUS_", "OIDC_", "OPENAI_", "OTEL_"),
+    *("PHI_", "PROMETHEUS_", "REDIS_", "RELAY_", "SEARCH_", "STARTUP_", "WEB_", "WORKER_"),
 )
 """Prefixes of the services' environment variables."""
 

@@ -15,6 +15,8 @@ from conversations_api.attempts import SignInAttempts
 from conversations_api.database import AsyncSession, SessionFactory
 from conversations_api.database_errors import database_errors
 from conversations_api.gauges import Gauges
+from conversations_api.oidc.identity import IdentityProvider
+from conversations_api.oidc.service import SignInRules
 from conversations_api.units.sources import UnitSources
 
 STATE: Final = "conversations_api"
@@ -22,11 +24,28 @@ STATE: Final = "conversations_api"
 
 
 @dataclass(frozen=True)
+class ProviderSignIn:
+    """Signing in with an OpenID provider.
+
+    Attributes:
+        provider: the provider.
+        issuer: what it calls itself.
+        name: what people know it by.
+        rules: who gets an account by signing in.
+    """
+
+    provider: IdentityProvider
+    issuer: str
+    name: str
+    rules: SignInRules
+
+
+@dataclass(frozen=True)
 class AppState:
     """Objects that live as long as the application.
 
-    `has_accounts` is whether there are accounts (AUTH_MODE=required); `keeps_versions`, whether a change of a
-    conversation leaves an earlier version.
+    `has_accounts` is whether there are accounts (AUTH_MODE=required); `sign_in`, how people sign in besides
+    passwords; `keeps_versions`, whether a change of a conversation leaves an earlier version.
     """
 
     write_sessions: SessionFactory
@@ -38,6 +57,7 @@ class AppState:
     has_accounts: bool
     keeps_versions: bool
     attempts: SignInAttempts
+    sign_in: ProviderSignIn | None
 
 
 def state_of(request: Request) -> AppState:
@@ -78,6 +98,17 @@ async def _attempts(request: Request) -> SignInAttempts:
     return state_of(request).attempts
 
 
+async def _optional_sign_in(request: Request) -> ProviderSignIn | None:
+    return state_of(request).sign_in
+
+
+async def _sign_in(request: Request) -> ProviderSignIn:
+    sign_in = state_of(request).sign_in
+    if sign_in is None:
+        raise FeatureDisabledError("Nobody can sign in with an OpenID provider here (OIDC_ISSUER is not set).")
+    return sign_in
+
+
 async def _has_accounts(request: Request) -> None:
     if not state_of(request).has_accounts:
         raise FeatureDisabledError("There are no accounts, sessions and API keys here (AUTH_MODE=open).")
@@ -110,6 +141,12 @@ Attempts = Annotated[SignInAttempts, Depends(_attempts)]
 
 ActsFor = Annotated[str | None, Depends(_acts_for)]
 """The id of the person without an account for whom an account asks; None: for itself, or there are no accounts."""
+
+OptionalSignIn = Annotated[ProviderSignIn | None, Depends(_optional_sign_in)]
+"""The OpenID provider, or None."""
+
+SignIn = Annotated[ProviderSignIn, Depends(_sign_in)]
+"""The OpenID provider of a route that exists only where there is one."""
 
 HAS_ACCOUNTS: Final = Depends(_has_accounts)
 """Declaration of a route that exists only where there are accounts."""

@@ -5,12 +5,13 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from mh_common.logging import configure_logging
 from mh_common.metrics import Collector
 from mh_common.rate_limits import RateLimits, redis_for_limits
-from mh_common.settings import load_settings
+from mh_common.settings import is_loopback, load_settings
 from mh_common.units import CONVERSATION
 from mh_common.web.access import ACCESS, Access
 from mh_common.web.application import make_application, run_in_background
@@ -37,16 +38,20 @@ from conversations_api.database import (
     ping,
 )
 from conversations_api.database_errors import DatabaseNotReadyError
-from conversations_api.dependencies import STATE, AppState, state_of
+from conversations_api.dependencies import STATE, AppState, ProviderSignIn, state_of
 from conversations_api.experiments.routes import router as experiments
 from conversations_api.gauges import Gauges
 from conversations_api.history.repository import HistoryRepository
 from conversations_api.history.routes import router as history
 from conversations_api.idempotency.repository import KEY_LIFETIME, IdempotencyRepository
+from conversations_api.identities.routes import router as identities
 from conversations_api.index_runs.routes import router as index_runs
 from conversations_api.internal.history import router as internal_history
 from conversations_api.internal.index import router as internal_index
 from conversations_api.models import Base
+from conversations_api.oidc.repository import OidcSignInRepository
+from conversations_api.oidc.routes import router as oidc
+from conversations_api.oidc.service import MAX_PENDING, SignInRules
 from conversations_api.outbox.publisher import CeleryPublisher
 from conversations_api.outbox.relay import Relay
 from conversations_api.purge import purge_regularly
@@ -54,6 +59,7 @@ from conversations_api.sessions.repository import UserSessionRepository
 from conversations_api.sessions.routes import router as sessions
 from conversations_api.settings import Settings
 from conversations_api.setup.routes import router as setup
+from conversations_api.teams.routes import router as teams
 from conversations_api.units.sources import UnitSources
 from conversations_api.users.routes import router as users
 
@@ -87,7 +93,7 @@ def create_app(settings: Settings | None = None, unit_sources: UnitSources = UNI
     )
     for router in (conversations, reviews, conversations_index, index_runs, experiments, history):
         app.include_router(router)
-    for router in (users, sessions, api_keys, setup):
+    for router in (users, sessions, api_keys, setup, identities, oidc, teams):
         app.include_router(router)
     for router in (internal_index, internal_history):
         app.include_router(router)
@@ -116,6 +122,7 @@ async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExit
         purge_regularly(sessions, HistoryRepository, retention),
         purge_regularly(sessions, ImportLockRepository, LOCK_LIFETIME),
         purge_regularly(sessions, UserSessionRepository, timedelta(0)),
+        purge_regularly(sessions, OidcSignInRepository, MAX_PENDING),
         uses.write_regularly(sessions),
     ):
         await stack.enter_async_context(run_in_background(work))
@@ -132,11 +139,31 @@ async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExit
         has_accounts=not settings.auth.is_open,
         keeps_versions=settings.conversations.keep_versions,
         attempts=SignInAttempts(redis),
+        sign_in=await _sign_in(settings, stack),
     )
     counters = redis_for_limits(settings.redis.url)
     stack.push_async_callback(counters.aclose)
     limits = RateLimits(settings.rate.quotas, counters, SERVICE)
     return {STATE: state, ACCESS: _access(settings, CredentialReader(read_engine), uses, limits)}
+
+
+async def _sign_in(settings: Settings, stack: AsyncExitStack) -> ProviderSignIn | None:
+    """Return how people sign in with the OpenID provider of the settings; None if there is none."""
+    oidc = settings.oidc
+    if oidc.issuer is None or oidc.shown_name is None or settings.doors.public_url is None:
+        return None
+    # They take memory, which most platforms have better uses for.
+    import httpx
+
+    from conversations_api.oidc.provider import TIMEOUT, OidcProvider
+
+    # A redirect would send the secret to another server; a proxy cannot reach a provider on this machine.
+    through_proxy = not is_loopback(urlsplit(oidc.issuer).hostname or "")
+    http = await stack.enter_async_context(
+        httpx.AsyncClient(timeout=TIMEOUT, trust_env=through_proxy, follow_redirects=False)
+    )
+    provider = OidcProvider(oidc, settings.doors.public_url, http)
+    return ProviderSignIn(provider, oidc.issuer, oidc.shown_name, SignInRules(oidc.role, oidc.link_by_email))
 
 
 def _access(settings: Settings, credentials: CredentialReader, uses: LastUses, limits: RateLimits) -> Access:

@@ -378,6 +378,18 @@ class UserIdentityRow(Base):
     linked_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class OidcSignInRow(Base):
+    """That a browser was sent to the OpenID provider to sign in. Of state and cookie it has the hashes only."""
+
+    __tablename__ = "oidc_sign_ins"
+    __table_args__ = _TABLE
+
+    state_hash: Mapped[bytes] = mapped_column(Sha256, primary_key=True)
+    browser_hash: Mapped[bytes] = mapped_column(Sha256)
+    return_to: Mapped[str] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
 class TeamRow(Base):
     """A group of people who share what is meant for the group only."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,9 +104,10 @@ def test_a_practice_is_set_up_by_commands(
     assert signed_in == (0, f"Signed in: ann, admin, at {platform.url}.\n", "")
     given(PASSWORD)
     assert mh("users", "add", "bob", "--role", "counselor", "--password-stdin")[0] == 0
-    assert mh("users", "add", "intranet", "--role", "counselor", "--service")[0] == 0
+    # Ids go on from those of other tests.
+    intranet = json.loads(mh("users", "add", "intranet", "--role", "counselor", "--service", "--json")[1])["id"]
     scopes = ("--scope", "search", "--scope", "conversations:read")
-    code, key, _ = mh("keys", "create", "its searches", *scopes, "--user-id", 3)
+    code, key, _ = mh("keys", "create", "its searches", *scopes, "--user-id", intranet)
     assert code == 0
     assert mh("stats")[0] == 0
     assert mh("history", "list") == (0, "The history is empty.\n", "")
@@ -114,11 +116,11 @@ def test_a_practice_is_set_up_by_commands(
     assert mh("stats")[0] == 0
     assert "This needs the scope users:manage" in mh("users", "list")[2]
     monkeypatch.delenv("MH_API_KEY")
-    assert mh("users", "disable", 3)[0] == 0
+    assert mh("users", "disable", intranet)[0] == 0
     monkeypatch.setenv("MH_API_KEY", key.strip())
     assert "This account is disabled" in mh("stats")[2]
     monkeypatch.delenv("MH_API_KEY")
-    code, _, errors = mh("users", "disable", 1)
+    code, _, errors = mh("users", "disable", json.loads(mh("whoami", "--json")[1])["id"])
     assert (code, "the only administrator left" in errors) == (1, True)
     assert mh("logout") == (0, f"Signed out: ann, at {platform.url}.\n", "")
     assert mh("whoami")[0] == 1
@@ -176,3 +178,69 @@ async def test_keys_of_the_asynchronous_client(platform: Platform) -> None:
         with pytest.raises(PermissionDeniedError) as caught:
             await program.users.list()
         assert caught.value.missing_scopes == ("users:manage",)
+
+
+def test_identities_and_teams_by_mh_and_the_client(
+    platform: Platform, mh: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Client(platform.url, api_key="") as stranger:
+        stranger.set_up(platform.setup_token, "ann", PASSWORD)
+        token = stranger.sessions.create("ann", PASSWORD).token
+    assert token is not None
+    monkeypatch.setenv("MH_URL", platform.url)
+    monkeypatch.setenv("MH_API_KEY", token)
+    issuer = "https://login.example.org"
+    with Client(platform.url, api_key=token) as client:
+        ann, bob = client.me().id, client.users.create("bob", "counselor").id
+        assert ann is not None
+        with pytest.raises(BadRequestError, match="no provider of its own"):
+            client.identities.create(bob, "user_2abc")
+        code, output, _ = mh("users", "identities", "add", bob, "user_2abc", "--issuer", issuer)
+        [identity] = client.identities.iterate(bob)
+        assert (code, output) == (0, f"identity {identity.id} of account {bob}: user_2abc at {issuer}\n")
+        with pytest.raises(ConflictError):
+            client.identities.create(ann, "user_2abc", issuer)
+        assert "user_2abc" in mh("users", "identities", "list", bob)[1]
+        assert mh("users", "identities", "delete", bob, identity.id)[0] == 0
+        assert mh("users", "identities", "list", bob)[1] == "Nobody.\n"
+
+        code, output, _ = mh("teams", "add", "Crisis line")
+        [team] = [one.id for one in client.teams.iterate()]
+        assert (code, output) == (0, f"team {team}: Crisis line\n")
+        assert mh("teams", "rename", team, "Day clinic")[1] == f"team {team}: Day clinic\n"
+        assert mh("teams", "put", team, bob, "--lead")[1] == f"bob is a lead of team {team}\n"
+        assert mh("teams", "put", team, ann)[1] == f"ann is in team {team}\n"
+        assert mh("teams", "members", team)[1].split() == [str(ann), "ann", str(bob), "bob", "lead"]
+        assert mh("teams", "list")[1].split() == [str(team), "Day", "clinic"]
+        assert mh("teams", "mine")[1].split() == [str(team), "Day", "clinic"]
+        assert [(one.username, one.lead) for one in client.teams.iterate_members(team)] == [
+            ("ann", False),
+            ("bob", True),
+        ]
+        assert client.teams.get(team) == next(client.teams.iterate())
+        assert mh("teams", "remove", team, bob)[0] == 0
+        assert mh("teams", "delete", team)[0] == 0
+        assert mh("teams", "list")[1] == "None.\n"
+
+
+async def test_identities_and_teams_of_the_asynchronous_client(platform: Platform) -> None:
+    async with AsyncClient(platform.url) as stranger:
+        await stranger.set_up(platform.setup_token, "ann", PASSWORD)
+        token = (await stranger.sessions.create("ann", PASSWORD)).token
+    async with AsyncClient(platform.url, api_key=token) as client:
+        ann = (await client.me()).id
+        assert ann is not None
+        identity = await client.identities.create(ann, "user_2abc", "https://login.example.org")
+        assert [one async for one in client.identities.iterate(ann)] == [identity]
+        await client.identities.delete(ann, identity.id)
+        # It ended the sessions of the account.
+        with pytest.raises(AuthenticationError):
+            await client.me()
+    async with AsyncClient(platform.url) as stranger:
+        token = (await stranger.sessions.create("ann", PASSWORD)).token
+    async with AsyncClient(platform.url, api_key=token) as client:
+        team = await client.teams.create("Crisis line")
+        assert [one async for one in client.teams.iterate()] == [team]
+        member = await client.teams.put_member(team.id, ann, lead=True)
+        assert [one async for one in client.teams.iterate_members(team.id)] == [member]
+        assert [(one.name, one.lead) for one in (await client.me()).teams] == [("Crisis line", True)]

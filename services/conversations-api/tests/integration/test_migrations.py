@@ -37,6 +37,7 @@ TABLES = {
     "api_keys",
     "installation",
     "user_identities",
+    "oidc_sign_ins",
     "teams",
     "team_members",
     "alembic_version",

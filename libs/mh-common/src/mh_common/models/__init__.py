@@ -12,6 +12,7 @@ from mh_common.models.access import (
     Credential,
     CredentialKind,
     Me,
+    OwnTeam,
     PasswordChange,
     PrincipalKind,
     RoleScopes,
@@ -126,6 +127,7 @@ from mh_common.models.identifiers import (
     IdentifiersPreviewRequest,
     PhiMode,
 )
+from mh_common.models.identities import Identity, IdentityCreate, IdentityPage, SignInProvider
 from mh_common.models.index_runs import (
     IndexRun,
     IndexRunClaim,
@@ -189,6 +191,7 @@ from mh_common.models.search import (
     SearchRequest,
     SearchResult,
 )
+from mh_common.models.teams import Team, TeamCreate, TeamMember, TeamMemberPage, TeamMemberPut, TeamPage, TeamUpdate
 from mh_common.units import MAX_ID, IndexStatus
 
 __all__ = [
@@ -283,6 +286,9 @@ __all__ = [
     "IdentifierSpan",
     "IdentifiersPreview",
     "IdentifiersPreviewRequest",
+    "Identity",
+    "IdentityCreate",
+    "IdentityPage",
     "ImportTag",
     "ImportUndo",
     "ImportUndone",
@@ -309,6 +315,7 @@ __all__ = [
     "NumberParameter",
     "OnDuplicate",
     "OneOf",
+    "OwnTeam",
     "PartScore",
     "PasswordChange",
     "PhiMode",
@@ -349,8 +356,16 @@ __all__ = [
     "SessionList",
     "Setup",
     "Sha256",
+    "SignInProvider",
     "Source",
     "SourceUrl",
+    "Team",
+    "TeamCreate",
+    "TeamMember",
+    "TeamMemberPage",
+    "TeamMemberPut",
+    "TeamPage",
+    "TeamUpdate",
     "ThemeMetrics",
     "UnitPosition",
     "UnitQueue",

@@ -74,6 +74,14 @@ class Credential(BaseModel):
     id: int | None = Field(default=None, description="Id of the session or key.")
 
 
+class OwnTeam(BaseModel):
+    """A team that the caller belongs to."""
+
+    id: int
+    name: str
+    lead: bool = Field(description="Whether the caller may change who is in it.")
+
+
 class Me(BaseModel):
     """The caller, and what it may do with the credential that it sent."""
 
@@ -84,6 +92,7 @@ class Me(BaseModel):
     role: Role | None
     scopes: list[str] = Field(description="See `GET /api/v1/roles`; later releases may have more.")
     credential: Credential | None
+    teams: list[OwnTeam] = Field(default_factory=list, description="By name.")
 
 
 class User(BaseModel):

@@ -1,29 +1,20 @@
 """Routes of sessions: signing in and out."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Request, Response
-from mh_common.errors import ForbiddenOriginError
 from mh_common.models import MAX_ID, NumberParameter, SessionCreate, SessionCreated, SessionList
-from mh_common.web.access import (
-    LOOPBACK_COOKIE,
-    PUBLIC,
-    SECURE_COOKIE,
-    SIGNED_IN,
-    CurrentPrincipal,
-    GuardedRoute,
-    check_origin,
-)
-from mh_common.web.forwarded import address_of, scheme_of
+from mh_common.web.access import PUBLIC, SIGNED_IN, CurrentPrincipal, GuardedRoute, check_origin
+from mh_common.web.forwarded import address_of
 
 from conversations_api.dependencies import HAS_ACCOUNTS, Attempts, ReadSession, WriteSession
 from conversations_api.sessions import documentation
-from conversations_api.sessions.service import MAX_AGE, Browser, UserSessionService
+from conversations_api.sessions.cookies import delete_session_cookie, set_session_cookie
+from conversations_api.sessions.service import Browser, UserSessionService
 
 router = APIRouter(route_class=GuardedRoute, prefix="/api/v1/sessions", tags=["accounts"], dependencies=[HAS_ACCOUNTS])
 
 Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The session's id.")]
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @router.post("", status_code=201, responses=documentation.STARTED, dependencies=[PUBLIC])
@@ -44,10 +35,7 @@ async def sign_in(
     started, token = await UserSessionService(session).sign_in(reads, content, browser)
     if not content.cookie:
         return SessionCreated(session=started, token=token)
-    name, secure = _cookie_of(request)
-    response.set_cookie(
-        name, token, max_age=int(MAX_AGE.total_seconds()), path="/", secure=secure, httponly=True, samesite="lax"
-    )
+    set_session_cookie(request, response, token)
     return SessionCreated(session=started, token=None)
 
 
@@ -61,26 +49,10 @@ async def list_sessions(principal: CurrentPrincipal, session: ReadSession) -> Se
 async def sign_out(principal: CurrentPrincipal, session: WriteSession, response: Response) -> None:
     """Sign out."""
     await UserSessionService(session).end_current(principal)
-    response.delete_cookie(SECURE_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
-    response.delete_cookie(LOOPBACK_COOKIE, path="/", httponly=True, samesite="lax")
+    delete_session_cookie(response)
 
 
 @router.delete("/{session_id}", status_code=204, responses=documentation.ENDED, dependencies=[SIGNED_IN])
 async def end(session_id: Id, principal: CurrentPrincipal, session: WriteSession) -> None:
     """End one of the caller's sessions."""
     await UserSessionService(session).end(principal, session_id)
-
-
-def _cookie_of(request: Request) -> tuple[str, bool]:
-    """Return the cookie's name, and whether it is sent over HTTPS only.
-
-    Raises:
-        ForbiddenOriginError: the request came by plain HTTP from another machine.
-    """
-    if scheme_of(request) == "https":
-        return SECURE_COOKIE, True
-    if request.url.hostname in _LOOPBACK:
-        return LOOPBACK_COOKIE, False
-    raise ForbiddenOriginError(
-        "Signing in with a browser needs HTTPS, except on this machine. The gateway must set X-Forwarded-Proto."
-    )

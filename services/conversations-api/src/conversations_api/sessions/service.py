@@ -54,8 +54,12 @@ class UserSessionService:
         """
         user = await UserRepository(reads).find_by_name(content.username)
         is_right = await verify_password(content.password, user.password_hash if user else None)
-        if user is None or not is_right or not _may_sign_in(user):
+        if user is None or not is_right or not may_sign_in(user):
             raise AuthenticationError(WRONG)
+        return await self.start(user, browser)
+
+    async def start(self, user: UserRow, browser: Browser) -> tuple[Session, str]:
+        """Return a new session and its token. The caller has found out that it is this person, who may sign in."""
         now = self._clock()
         await self._users.set_last_login(user.id, now)
         token = make_token(TokenKind.SESSION)
@@ -95,7 +99,8 @@ def idle_until(now: datetime) -> datetime:
     return now + MAX_IDLE
 
 
-def _may_sign_in(user: UserRow) -> bool:
+def may_sign_in(user: UserRow) -> bool:
+    """Return whether there can be sessions of an account."""
     return user.state is AccountState.ACTIVE and user.kind is AccountKind.PERSON
 
 

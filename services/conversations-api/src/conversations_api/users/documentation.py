@@ -28,6 +28,7 @@ _ME: Final = {
     "role": "counselor",
     "scopes": sorted(SCOPES_OF[Role.COUNSELOR]),
     "credential": {"kind": "session", "id": 31},
+    "teams": [{"id": 4, "name": "Crisis line", "lead": False}],
 }
 
 NEW: Final = {

@@ -7,7 +7,7 @@ from typing import Any
 from mh_common.auth.roles import Role
 from mh_common.errors import ConflictError, NotFoundError
 from mh_common.models import AccountKind, AccountState, User
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -48,6 +48,15 @@ class UserRepository:
         """Return the account with this username, or None."""
         row: UserRow | None = await self._session.scalar(select(UserRow).where(UserRow.username == username))
         return row
+
+    async def list_by_email(self, email: str) -> list[UserRow]:
+        """Return the active accounts of people whose address the database takes for the same as this one."""
+        query = select(UserRow).where(
+            func.lower(UserRow.email) == email.lower(),
+            UserRow.kind == AccountKind.PERSON,
+            UserRow.state == AccountState.ACTIVE,
+        )
+        return list(await self._session.scalars(query))
 
     async def set_last_login(self, user_id: int, at: datetime) -> None:
         """Note when somebody signed in. It is no change of the account."""

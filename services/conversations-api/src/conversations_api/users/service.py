@@ -25,6 +25,7 @@ from conversations_api.database import AsyncSession
 from conversations_api.models import UserRow
 from conversations_api.passwords import hash_password, verify_password
 from conversations_api.sessions.repository import UserSessionRepository
+from conversations_api.teams.repository import TeamRepository
 from conversations_api.users.repository import UserRepository, to_user
 
 _OWN_FIELDS: Final = ("display_name", "email", "role", "state")
@@ -36,6 +37,7 @@ class UserService:
     def __init__(self, session: AsyncSession, clock: Clock = utc_now) -> None:
         self._users = UserRepository(session)
         self._sessions = UserSessionRepository(session)
+        self._teams = TeamRepository(session)
         self._clock = clock
 
     async def get(self, user_id: int) -> User:
@@ -95,6 +97,7 @@ class UserService:
     async def describe(self, principal: Principal) -> Me:
         """Return who a caller is. Raises NotFoundError if its account was deleted meanwhile."""
         user = None if principal.user_id is None else await self._users.get(principal.user_id)
+        teams = [] if principal.user_id is None else await self._teams.list_of_user(principal.user_id)
         return Me(
             id=principal.user_id,
             username=principal.username,
@@ -105,6 +108,7 @@ class UserService:
             credential=Credential(kind=principal.credential, id=principal.credential_id)
             if principal.credential
             else None,
+            teams=teams,
         )
 
     async def change_password(self, principal: Principal, change: PasswordChange) -> None:

@@ -1,0 +1,1 @@
+"""Who accounts are at an OpenID provider."""
