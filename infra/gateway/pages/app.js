@@ -542,7 +542,19 @@ function showSignIn() {
   find("sign-in").hidden = false;
   settle();
   clear();
-  if (isNew) find("sign-in").querySelector("input").focus();
+  if (isNew) {
+    find("sign-in").querySelector("input").focus();
+    offerProvider();
+  }
+}
+
+// A link and no script: the provider's page replaces this one, and sends the browser back here.
+async function offerProvider() {
+  const { name } = await request("/api/v1/oidc").catch(() => ({}));
+  const place = encodeURIComponent(location.pathname + location.hash);
+  find("provider").textContent = `Sign in with ${name}`;
+  find("provider").href = `/api/v1/oidc/start?return_to=${place}`;
+  find("provider").hidden = !name;
 }
 
 async function showAccount() {
