@@ -10,7 +10,7 @@ from alembic import op
 from conversations_api.column_types import Sha256, UtcDateTime
 
 revision = "0017"
-down_revision = "0014"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

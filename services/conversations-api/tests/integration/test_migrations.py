@@ -36,10 +36,7 @@ TABLES = {
     "sessions",
     "api_keys",
     "installation",
-    "user_identities",
     "oidc_sign_ins",
-    "teams",
-    "team_members",
     "alembic_version",
 }
 

@@ -12,6 +12,7 @@ from mh_common.models import (
     ConversationVersionPage,
     NumberParameter,
 )
+from mh_common.web.access import GuardedRoute
 
 from conversations_api.conversations import documentation
 from conversations_api.conversations.routes import PREFIX, READ, WRITE, Editing, Id, IfMatch, conversation_response
@@ -20,7 +21,7 @@ from conversations_api.dependencies import ReadSession, WriteSession
 
 MAX_VERSION: Final = 2**31 - 1
 
-router = APIRouter(prefix=PREFIX, tags=["conversations"])
+router = APIRouter(route_class=GuardedRoute, prefix=PREFIX, tags=["conversations"])
 
 Number = Annotated[NumberParameter, Path(ge=1, le=MAX_VERSION, description="The version's number.")]
 Cursor = Annotated[NumberParameter, Query(ge=1, le=MAX_VERSION, description="`next_cursor` of the previous page.")]

@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Path, Query
 from mh_common.auth.roles import Scope
 from mh_common.models import MAX_ID, Identity, IdentityCreate, IdentityPage, NumberParameter
-from mh_common.web.access import requires
+from mh_common.web.access import GuardedRoute, requires
 
 from conversations_api.dependencies import HAS_ACCOUNTS, OptionalSignIn, ReadSession, WriteSession
 from conversations_api.identities import documentation
 from conversations_api.identities.service import IdentityService
 
 router = APIRouter(
+    route_class=GuardedRoute,
     prefix="/api/v1/users/{user_id}/identities",
     tags=["accounts"],
     dependencies=[requires(Scope.USERS_MANAGE), HAS_ACCOUNTS],

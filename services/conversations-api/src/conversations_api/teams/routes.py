@@ -15,13 +15,13 @@ from mh_common.models import (
     TeamPage,
     TeamUpdate,
 )
-from mh_common.web.access import SIGNED_IN, CurrentPrincipal, requires
+from mh_common.web.access import SIGNED_IN, CurrentPrincipal, GuardedRoute, requires
 
 from conversations_api.dependencies import HAS_ACCOUNTS, ReadSession, WriteSession
 from conversations_api.teams import documentation
 from conversations_api.teams.service import TeamService
 
-router = APIRouter(prefix="/api/v1/teams", tags=["accounts"], dependencies=[HAS_ACCOUNTS])
+router = APIRouter(route_class=GuardedRoute, prefix="/api/v1/teams", tags=["accounts"], dependencies=[HAS_ACCOUNTS])
 
 Id = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The team's id.")]
 UserId = Annotated[NumberParameter, Path(ge=1, le=MAX_ID, description="The account's id.")]
