@@ -1,16 +1,16 @@
-"""Counts what callers do against their quotas (ADR 68)."""
+"""Counts what callers do against their quotas (ADR 68), and attempts to sign in."""
 
-import asyncio
 import math
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
-from weakref import WeakValueDictionary
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, cast
 
 import structlog
+from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerHour, RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import FixedWindowRateLimiter, RateLimiter
+from limits.errors import StorageError
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.exceptions import RedisError
 
 from mh_common.auth.principals import Principal
 from mh_common.auth.quotas import ANSWERS_OF_A_DAY, Quota
@@ -30,58 +30,61 @@ MAX_CONNECTIONS: Final = 16
 """Most connections of a process for counting."""
 AWAY_S: Final = 5.0
 """Seconds for which each process counts for itself before it tries Redis again."""
-SHARE: Final = 100
-"""A process claims this part of a quota at a time, so that most requests cost no call of Redis."""
-_CLEANED_EVERY_S: Final = 60.0
+
+_ITEMS: Final = {"minute": RateLimitItemPerMinute, "hour": RateLimitItemPerHour, "day": RateLimitItemPerDay}
 
 
-@dataclass
-class _Claim:
-    """What a process has claimed of a quota, for a caller and a period.
+class SharedCounters:
+    """Counts in Redis, for all processes together; while Redis is away, in each process for itself.
 
-    Attributes:
-        ends: when the period does, in seconds since 1970.
-        left: requests that were claimed and not made.
-        used_up: whether there is nothing left to claim.
+    Args:
+        redis: with a short timeout; None: each process counts for itself.
+        clock: returns seconds since some time.
     """
 
-    ends: float
-    left: int = 0
-    used_up: bool = False
+    def __init__(self, redis: Redis | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._shared = None if redis is None else FixedWindowRateLimiter(_storage(redis))
+        self._own = FixedWindowRateLimiter(MemoryStorage())
+        self._away_until = -math.inf
+
+    async def hit(self, limit: RateLimitItem, *by: str) -> int | None:
+        """Count one; return None, or the seconds until there is more if there were too many.
+
+        Args:
+            limit: how many there may be, and in which time from the first.
+            by: whose they are.
+        """
+        if self._shared is not None and self._clock() >= self._away_until:
+            try:
+                return await _hit(self._shared, limit, by)
+            except StorageError as error:
+                self._away_until = self._clock() + AWAY_S
+                log.warning(LIMITS_WITHOUT_REDIS, error=type(error.storage_error).__name__)
+        return await _hit(self._own, limit, by)
 
 
 class RateLimits:
-    """Counts in Redis, for all processes and replicas of a service; while Redis is away, in each process for itself.
-
-    Periods are the clock's, so at the change of two up to twice the quota is possible in a short time. A process claims
-    a hundredth of a quota at a time: with several processes a caller may be refused that much earlier for each.
+    """Counts what accounts do. A quota begins with the first request that it counts, and begins anew when it is over.
 
     Args:
         quotas: by name.
-        redis: with a short timeout; None: each process counts for itself.
+        counters: counts.
         service: whose requests are counted.
-        clock: returns seconds since 1970.
     """
 
-    def __init__(
-        self, quotas: Mapping[str, Quota], redis: Redis | None, service: str, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, quotas: Mapping[str, Quota], counters: SharedCounters, service: str) -> None:
         self._by_scope = {quota.scope: quota for quota in quotas.values() if quota.scope is not None}
         self._of_a_day = quotas.get(ANSWERS_OF_A_DAY)
-        self._redis = redis
+        self._counters = counters
         self._service = service
-        self._clock = clock
-        self._claims: dict[str, _Claim] = {}
-        self._own: dict[str, int] = {}
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._away_until = -math.inf
-        self._clean_at = -math.inf
 
     async def count(self, principal: Principal, scopes: Collection[Scope]) -> None:
         """Count a request that needs these scopes. Raises QuotaExceededError if a quota of the caller is used up."""
-        quotas = [self._by_scope[scope] for scope in scopes if scope in self._by_scope]
-        if quotas and (who := _account_of(principal)) is not None:
-            await self._count(quotas, who)
+        if (who := _account_of(principal)) is not None:
+            for scope in scopes:
+                if (quota := self._by_scope.get(scope)) is not None:
+                    await self._count(quota, who)
 
     async def count_answer(self, principal: Principal, person: str | None) -> None:
         """Count an answer for the person without an account for whom a caller acts, or for the caller itself.
@@ -89,71 +92,13 @@ class RateLimits:
         Raises QuotaExceededError if their quota of the day is used up.
         """
         if self._of_a_day is not None and (who := _account_of(principal)) is not None:
-            await self._count([self._of_a_day], who if person is None else f"{who}:{person}")
+            await self._count(self._of_a_day, *((who,) if person is None else (who, person)))
 
-    async def _count(self, quotas: Sequence[Quota], who: str) -> None:
-        now = self._clock()
-        wanted = self._take(quotas, who, now)
-        if not wanted:
-            return
-        # One request claims at a time, and the others of this caller then take of what it has got.
-        lock = self._locks.setdefault(who, asyncio.Lock())
-        async with lock:
-            wanted = self._take(wanted, who, now)
-            claims = [self._claim_of(quota, who, now) for quota in wanted]
-            shares = [_share(quota) for quota in wanted]
-            if not wanted:
-                return
-            totals = await self._add([(key, share) for (key, _), share in zip(claims, shares, strict=True)], wanted)
-            for quota, (_, claim), share, total in zip(wanted, claims, shares, totals, strict=True):
-                usable = min(share, quota.most - (total - share))
-                if usable < 1:
-                    claim.used_up = True
-                    raise _refusal(quota, claim, now)
-                claim.left = usable - 1
-
-    def _take(self, quotas: Sequence[Quota], who: str, now: float) -> Sequence[Quota]:
-        """Take one of each quota of what was claimed; return those of which nothing is left here."""
-        wanted = []
-        for quota in quotas:
-            _, claim = self._claim_of(quota, who, now)
-            if claim.left:
-                claim.left -= 1
-            elif claim.used_up:
-                raise _refusal(quota, claim, now)
-            else:
-                wanted.append(quota)
-        return wanted
-
-    def _claim_of(self, quota: Quota, who: str, now: float) -> tuple[str, _Claim]:
-        number = int(now // quota.seconds)
-        key = f"{quota.name}:{number}:{who}"
-        claim = self._claims.get(key) or self._new_claim(key, (number + 1) * quota.seconds, now)
-        return key, claim
-
-    def _new_claim(self, key: str, ends: float, now: float) -> _Claim:
-        if now >= self._clean_at:
-            self._clean_at = now + _CLEANED_EVERY_S
-            self._claims = {name: claim for name, claim in self._claims.items() if claim.ends > now}
-            self._own = {name: total for name, total in self._own.items() if name in self._claims}
-        claim = self._claims[key] = _Claim(ends)
-        return claim
-
-    async def _add(self, claims: Sequence[tuple[str, int]], quotas: Sequence[Quota]) -> Sequence[int]:
-        """Add to the totals of these quotas, which have these keys, in one round trip; return the totals."""
-        if self._redis is not None and self._clock() >= self._away_until:
-            try:
-                pipeline = self._redis.pipeline(transaction=False)
-                for (key, by), quota in zip(claims, quotas, strict=True):
-                    pipeline.incrby(f"mh:rate:{self._service}:{key}", by)
-                    pipeline.expire(f"mh:rate:{self._service}:{key}", quota.seconds)
-                return (await pipeline.execute())[::2]
-            except (RedisError, OSError) as error:
-                self._away_until = self._clock() + AWAY_S
-                log.warning(LIMITS_WITHOUT_REDIS, error=type(error).__name__)
-        for key, by in claims:
-            self._own[key] = self._own.get(key, 0) + by
-        return [self._own[key] for key, _ in claims]
+    async def _count(self, quota: Quota, *who: str) -> None:
+        item = _ITEMS[quota.period](quota.most, namespace=quota.name)
+        if (wait := await self._counters.hit(item, self._service, *who)) is not None:
+            REFUSED.labels(quota.name).inc()
+            raise QuotaExceededError(quota.name, quota.most, quota.noun, quota.period, wait)
 
 
 def redis_for_limits(url: str) -> Redis:
@@ -168,17 +113,25 @@ def redis_for_limits(url: str) -> Redis:
     return Redis.from_pool(pool)
 
 
+def _storage(redis: Redis) -> RedisStorage:
+    return RedisStorage(
+        "async+redis://",
+        wrap_exceptions=True,
+        implementation="redispy",
+        key_prefix="mh:rate",
+        connection_pool=cast(Any, redis.connection_pool),
+    )
+
+
+async def _hit(limiter: RateLimiter, limit: RateLimitItem, by: tuple[str, ...]) -> int | None:
+    if await limiter.hit(limit, *by):
+        return None
+    reset, _ = await limiter.get_window_stats(limit, *by)
+    return max(1, math.ceil(reset - time.time()))
+
+
 def _account_of(principal: Principal) -> str | None:
     """Return who has the quota: an account, whatever it was recognised by; None: who has none."""
     if principal.credential is CredentialKind.SERVICE_KEY or principal.user_id is None:
         return None
     return str(principal.user_id)
-
-
-def _share(quota: Quota) -> int:
-    return max(1, quota.most // SHARE)
-
-
-def _refusal(quota: Quota, claim: _Claim, now: float) -> QuotaExceededError:
-    REFUSED.labels(quota.name).inc()
-    return QuotaExceededError(quota.name, quota.most, quota.noun, quota.period, max(1, math.ceil(claim.ends - now)))

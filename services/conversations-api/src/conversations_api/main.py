@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI, Request
 from mh_common.logging import configure_logging
 from mh_common.metrics import Collector
-from mh_common.rate_limits import RateLimits, redis_for_limits
+from mh_common.rate_limits import RateLimits, SharedCounters, redis_for_limits
 from mh_common.settings import is_loopback, load_settings
 from mh_common.units import CONVERSATION
 from mh_common.web.access import ACCESS, Access
@@ -129,6 +129,9 @@ async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExit
     if not settings.conversations.keep_versions:
         await stack.enter_async_context(run_in_background(purge_regularly(sessions, VersionRepository, timedelta(0))))
     checks: dict[str, Check] = {"database": partial(ping, read_engine), "redis": partial(_ping_redis, redis)}
+    redis_of_counters = redis_for_limits(settings.redis.url)
+    stack.push_async_callback(redis_of_counters.aclose)
+    counters = SharedCounters(redis_of_counters)
     state = AppState(
         write_sessions=sessions,
         read_sessions=reads,
@@ -138,11 +141,9 @@ async def _start(settings: Settings, unit_sources: UnitSources, stack: AsyncExit
         unit_sources=unit_sources,
         has_accounts=not settings.auth.is_open,
         keeps_versions=settings.conversations.keep_versions,
-        attempts=SignInAttempts(redis),
+        attempts=SignInAttempts(counters),
         sign_in=await _sign_in(settings, stack),
     )
-    counters = redis_for_limits(settings.redis.url)
-    stack.push_async_callback(counters.aclose)
     limits = RateLimits(settings.rate.quotas, counters, SERVICE)
     return {STATE: state, ACCESS: _access(settings, CredentialReader(read_engine), uses, limits)}
 

@@ -20,7 +20,7 @@ from mh_common.logging import configure_logging
 from mh_common.milvus import make_client as make_milvus_client
 from mh_common.models import PhiMode
 from mh_common.outgoing import RecognizerOnDemand
-from mh_common.rate_limits import RateLimits, redis_for_limits
+from mh_common.rate_limits import RateLimits, SharedCounters, redis_for_limits
 from mh_common.risk import LexiconScreener
 from mh_common.risk_classifier import make_screener
 from mh_common.settings import load_settings
@@ -213,10 +213,10 @@ async def _conversations(settings: Settings, stack: AsyncExitStack) -> tuple[Asy
 
 
 def _limits(settings: Settings, stack: AsyncExitStack) -> RateLimits:
-    counters = None if settings.search.redis_url is None else redis_for_limits(settings.search.redis_url)
-    if counters is not None:
-        stack.push_async_callback(counters.aclose)
-    return RateLimits(settings.rate.quotas, counters, SERVICE)
+    redis = None if settings.search.redis_url is None else redis_for_limits(settings.search.redis_url)
+    if redis is not None:
+        stack.push_async_callback(redis.aclose)
+    return RateLimits(settings.rate.quotas, SharedCounters(redis), SERVICE)
 
 
 def _screening(settings: SafetySettings, embedding: EmbeddingSettings, stack: AsyncExitStack) -> ScreeningService:
