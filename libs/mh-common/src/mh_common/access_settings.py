@@ -76,7 +76,7 @@ class RateSettings(SettingsGroup):
     limits: str = Field(
         default="",
         description="Quotas that differ from the defaults, separated by commas, such as `search:minute=600, "
-        "answers:day=none`. The defaults, for each account: "
+        "answers:day=none`; `none` alone ends all. The defaults, for each account: "
         + ", ".join(f"{quota.name}={quota.most}" for quota in DEFAULTS)
         + ". answers:day counts for each person, also for those for whom a key acts. All services need the same value.",
     )

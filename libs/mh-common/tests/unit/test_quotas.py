@@ -17,6 +17,7 @@ def test_a_text_changes_some_quotas_and_ends_others() -> None:
     assert "answers:day" not in quotas
     assert len(quotas) == len(DEFAULTS) - 1
     assert quotas["conversations:export:hour"].seconds == 3600
+    assert changed(" none ") == {}
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ class ChaosStack:
             "EMBEDDING_DIMENSION": str(embedder.dimension),
             "AUTH_MODE": access.REQUIRED,
             "MH_SERVICE_KEY": make_token(TokenKind.SERVICE_KEY),
+            "RATE_LIMITS": "none",
             "LOG_LEVEL": "INFO",
             "PYTHONUNBUFFERED": "1",
             **_SHORT_WAITS,

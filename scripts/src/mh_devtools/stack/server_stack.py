@@ -15,7 +15,7 @@ from typing import Self
 import httpx
 import pymysql
 from mh_client import AsyncClient, IndexStatus
-from mh_common.auth.roles import Role
+from mh_common.auth.roles import Role, Scope
 from mh_common.auth.tokens import TokenKind, make_token
 
 from mh_devtools import access, servers
@@ -141,8 +141,12 @@ class ServerStack:
 
     @property
     def with_accounts(self) -> dict[str, str]:
-        """Environment variables for an API with access control, beside those without it."""
-        return {"AUTH_MODE": access.REQUIRED, "MH_SERVICE_KEY": self._service_key}
+        """Environment variables for an API with access control, beside those without it.
+
+        Requests are counted against quotas that are not used up.
+        """
+        quotas = ", ".join(f"{scope}:minute=999999999" for scope in (Scope.CONVERSATIONS_READ, Scope.SEARCH))
+        return {"AUTH_MODE": access.REQUIRED, "MH_SERVICE_KEY": self._service_key, "RATE_LIMITS": quotas}
 
     def add_key(self, username: str, role: Role = Role.ADMIN) -> str:
         """Return a new API key of a service account, which is made if there is none. Raises ServerError."""

@@ -66,15 +66,19 @@ _ENTRY: Final = re.compile(rf"\s*([a-z:-]+)\s*=\s*([1-9]\d{{0,8}}|{NO_LIMIT})\s*
 def changed(text: str, quotas: Iterable[Quota] = DEFAULTS) -> Mapping[str, Quota]:
     """Return the quotas by name, with the changes of a text such as `search:minute=600, answers:day=none`.
 
+    `none` alone ends all of them.
+
     Raises:
         ValueError: it has another form, or names no quota.
     """
+    if text.strip() == NO_LIMIT:
+        return {}
     known = {quota.name: quota for quota in quotas}
     found = dict(known)
     for entry in filter(str.strip, text.split(",")):
         match = _ENTRY.fullmatch(entry)
         if match is None:
-            raise ValueError(f"must look like `search:minute=600, answers:day={NO_LIMIT}`")
+            raise ValueError(f"must look like `search:minute=600, answers:day={NO_LIMIT}`, or be {NO_LIMIT}")
         name, most = match.groups()
         if name not in known:
             raise ValueError(f"must name quotas among {', '.join(known)}")
