@@ -295,6 +295,7 @@ def test_a_cut_off_file_is_refused(filled: URL, make_database: MakeDatabase, tmp
         restore(make_database("sqlite", "backup_target"), file)
 
 
+@pytest.mark.slow
 def test_the_command_prints_counts_and_says_in_one_line_what_is_wrong(filled: URL, tmp_path: Path) -> None:
     def run(*arguments: str, address: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "mh_devtools.database.backup", *arguments]

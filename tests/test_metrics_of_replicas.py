@@ -6,9 +6,12 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 from mh_devtools import servers
 from mh_devtools.testing.exposition import metric_value
 from mh_devtools.testing.waiting import wait_until
+
+pytestmark = pytest.mark.slow
 
 PROCESSES = 2
 DURATIONS = "mh_http_request_duration_seconds_count"

@@ -31,7 +31,11 @@ from selenium.webdriver.support.ui import WebDriverWait
 MISSING = f"{nginx.MISSING}; or {browser_of_this_machine.MISSING}"
 HERE = nginx.find_nginx() and browser_of_this_machine.find_browser()
 
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not HERE and os.environ.get("CI") != "true", reason=MISSING)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.e2e,
+    pytest.mark.skipif(not HERE and os.environ.get("CI") != "true", reason=MISSING),
+]
 
 
 class Practice(NamedTuple):

@@ -88,6 +88,7 @@ def test_the_setup_token_is_told_until_a_person_has_an_account(accounts: Account
     assert not file.exists()
 
 
+@pytest.mark.slow
 def test_a_key_for_a_program_is_made_in_the_database_or_the_reason_is_told(tmp_path: Path) -> None:
     env = os.environ | {"DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path / 'accounts.db'}"}
     migrate(env, tmp_path)

@@ -205,6 +205,7 @@ def test_the_script_evaluates_the_given_platform(stub: StubRecords, queries: Pat
     assert len(stub.experiments) == 1
 
 
+@pytest.mark.slow
 def test_without_a_named_file_the_script_holds_both_of_the_sample_to_their_baselines(stub: StubRecords) -> None:
     env = {**os.environ, "MH_URL": stub.base_url, "EVAL_QUERIES": ""}
     command = [sys.executable, "-m", "mh_devtools.search.evaluate"]
@@ -214,6 +215,7 @@ def test_without_a_named_file_the_script_holds_both_of_the_sample_to_their_basel
     assert done.stderr.count("mh: default: ndcg@10 is 0.0000") == 2
 
 
+@pytest.mark.slow
 def test_the_script_holds_each_model_to_its_own_baselines(stub: StubRecords) -> None:
     other = stub.about.embedding.model_copy(update={"name": "all-mpnet-base-v2"})
     stub.about = stub.about.model_copy(update={"embedding": other})

@@ -125,6 +125,7 @@ async def test_an_unreachable_platform_is_reported_and_tried_again_on_the_next_c
             assert "--url or MH_URL" in text_of(result)
 
 
+@pytest.mark.slow
 async def test_the_credential_of_mh_is_sent(guarded: StubAccess, tmp_path: Path) -> None:
     ann = guarded.add_user("ann", Role.COUNSELOR)
     search = [Scope.SEARCH, Scope.CONVERSATIONS_READ]

@@ -133,6 +133,7 @@ def start(config: Config, database: DatabaseSettings, *arguments: str, **variabl
     )
 
 
+@pytest.mark.slow
 @EVERY_KIND
 def test_concurrent_upgrades_wait_for_each_other(empty_database: DatabaseSettings, config: Config) -> None:
     running = [start(config, empty_database, "upgrade", "head") for _ in range(4)]

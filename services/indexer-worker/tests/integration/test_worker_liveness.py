@@ -32,7 +32,7 @@ from mh_devtools.testing.waiting import wait_until
 from pymilvus import AsyncMilvusClient
 from redis import Redis
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.slow, pytest.mark.redis]
 
 
 # Once it is ready and there is a collection, no live worker needs more than these 4.3 seconds for anything.

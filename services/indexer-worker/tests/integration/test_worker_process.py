@@ -26,7 +26,7 @@ from mh_devtools.testing.waiting import wait_until
 from pymilvus import MilvusClient
 from redis import Redis
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.slow, pytest.mark.redis]
 
 # A process that hangs is noticed after these; the worker itself counts as stalled much later.
 HANGS = {"WORKER_HOLD_TIME": "60", "WORKER_JOB_TIMEOUT": "2.5", "WORKER_TIME_LIMIT": "3"}

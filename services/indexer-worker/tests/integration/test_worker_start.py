@@ -72,6 +72,7 @@ def test_a_worker_whose_key_is_refused_says_so_and_its_jobs_wait_until_it_is_acc
     assert "Traceback" not in log
 
 
+@pytest.mark.slow
 def test_a_mismatched_collection_postpones_jobs_and_says_what_to_do(
     environment: dict[str, str], start_worker: servers.StartProcess, conversations: StubIndex, redis_url: str
 ) -> None:

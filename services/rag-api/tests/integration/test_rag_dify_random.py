@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from mh_common.models import Conversation, Sentiment
 from mh_devtools.testing.fixtures import MakeConversation, WriteIndex
 
+pytestmark = pytest.mark.slow
+
 Filter = dict[str, Any]
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -18,6 +18,8 @@ from mh_devtools.testing.fixtures import MakeConversation, WriteIndex
 from mh_devtools.testing.waiting import eventually
 from rag_api.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def replica(
