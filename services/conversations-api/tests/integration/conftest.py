@@ -15,7 +15,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from asgi_lifespan import LifespanManager
-from conversations_api import main
+from conversations_api import main, passwords
 from conversations_api.database import SessionFactory, make_engine, make_read_engine, make_session_factory
 from conversations_api.main import create_app
 from conversations_api.models import Base, OutboxRow
@@ -31,6 +31,8 @@ from mh_common.units import UnitKey, conversation_units
 from mh_common.web import health
 from mh_devtools.testing.fixtures import RunApp, RunQuery
 from mh_devtools.testing.waiting import eventually
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import CursorResult, Engine, create_engine, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -48,6 +50,17 @@ def _new_database(kind: str, request: pytest.FixtureRequest, folder: Path) -> Da
     with pymysql.connect(host="127.0.0.1", port=server.port, user="root") as connection:
         connection.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
     return DatabaseSettings(url=server.url(name))
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords by the same function with a thousandth of the work."""
+    monkeypatch.setattr(passwords, "_hasher", _cheap_hasher)
+
+
+@cache
+def _cheap_hasher() -> PasswordHash:
+    return PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
 
 
 @pytest.fixture(scope="session")

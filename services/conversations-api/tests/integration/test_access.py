@@ -7,7 +7,6 @@ from typing import Any, Final
 import httpx
 import pytest
 import redis
-from conversations_api import passwords
 from conversations_api.accounts import add_key, in_transaction, prepare_setup
 from conversations_api.credentials.repository import CredentialReader, Owner
 from conversations_api.main import create_app
@@ -18,8 +17,6 @@ from mh_common.auth.tokens import TokenKind, make_token
 from mh_common.errors import DomainError
 from mh_devtools.testing.access import ABSENT, PASSWORD, RouteCall, every_call
 from mh_devtools.testing.fixtures import RunApp, RunQuery
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import SecretStr
 
 NEW: Final = {
@@ -34,13 +31,6 @@ ON_ONE_DATABASE: Final = pytest.mark.parametrize("migrated_database", ["sqlite"]
 """For tests of many requests, whose answers do not depend on the database."""
 
 SignIn = Callable[[str], Awaitable[dict[str, str]]]
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash passwords by the same function with a thousandth of the work."""
-    hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
-    monkeypatch.setattr(passwords, "_hasher", lambda: hasher)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 
 import pytest
 import redis
-from conversations_api import passwords
 from conversations_api.main import create_app
 from conversations_api.preflight import prepare_accounts
 from conversations_api.settings import FirstAdministratorSettings, Settings
@@ -28,8 +27,6 @@ from mh_client import (
 from mh_client.cli import main
 from mh_devtools.stubs.server import serving
 from mh_devtools.testing.fixtures import RunCommand
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
 
 PASSWORD: Final = "choose a long phrase"
 OTHER: Final = "choose a longer phrase"
@@ -41,13 +38,6 @@ class Platform(NamedTuple):
 
     url: str
     setup_token: str
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash passwords by the same function with a thousandth of the work."""
-    hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
-    monkeypatch.setattr(passwords, "_hasher", lambda: hasher)
 
 
 @pytest.fixture

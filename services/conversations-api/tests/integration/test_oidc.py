@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 import redis
-from conversations_api import passwords
 from conversations_api.settings import Settings
 from mh_devtools import servers
 from mh_devtools.stubs.oidc_stub import CLIENT_SECRET, StubOidc, new_key
@@ -30,15 +29,6 @@ from mh_devtools.testing.oidc import (
     with_accounts,
     with_provider,
 )
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash passwords by the same function with a thousandth of the work."""
-    hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
-    monkeypatch.setattr(passwords, "_hasher", lambda: hasher)
 
 
 @pytest.fixture

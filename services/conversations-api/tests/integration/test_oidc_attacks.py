@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 import redis
-from conversations_api import passwords
 from conversations_api.settings import Settings
 from mh_devtools.stubs.oidc_stub import StubOidc, new_key
 from mh_devtools.testing.fixtures import RunApp, RunQuery
@@ -26,19 +25,10 @@ from mh_devtools.testing.oidc import (
     with_accounts,
     with_provider,
 )
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
 
 pytestmark = pytest.mark.parametrize("migrated_database", ["sqlite"], indirect=True)
 
 Forge = Callable[[StubOidc, dict[str, Any]], str]
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash passwords by the same function with a thousandth of the work."""
-    hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
-    monkeypatch.setattr(passwords, "_hasher", lambda: hasher)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any, Final
 import httpx
 import pytest
 import redis
-from conversations_api import passwords
 from conversations_api.accounts import add_key, adopt_history, in_transaction, prepare_setup
 from conversations_api.settings import FirstAdministratorSettings, Settings
 from mh_common.access_settings import ServiceKeySettings
@@ -19,21 +18,12 @@ from mh_common.errors import DomainError
 from mh_common.models import INTERNAL_HISTORY
 from mh_devtools.testing.access import PASSWORD
 from mh_devtools.testing.fixtures import RunApp, RunQuery
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import SecretStr
 
 API: Final = "/api/v1"
 HISTORY: Final = "/api/v1/history"
 SCOPES: Final = [Scope.CONVERSATIONS_READ, Scope.ANSWERS, Scope.HISTORY_OWN, Scope.CONVERSATIONS_WRITE]
 Headers = Mapping[str, str]
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash passwords by the same function with a thousandth of the work."""
-    hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
-    monkeypatch.setattr(passwords, "_hasher", lambda: hasher)
 
 
 @pytest.fixture

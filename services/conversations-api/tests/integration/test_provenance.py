@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from conversations_api import passwords
 from conversations_api.accounts import add_key, in_transaction, prepare_setup
 from conversations_api.settings import FirstAdministratorSettings, RelaySettings, Settings
 from mh_common.access_settings import ServiceKeySettings
@@ -18,8 +17,6 @@ from mh_common.settings import RedisSettings
 from mh_devtools.testing.access import PASSWORD
 from mh_devtools.testing.fixtures import RunApp, RunQuery
 from mh_devtools.testing.responses import assert_problem
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import SecretStr
 
 API = "/api/v1"
@@ -53,11 +50,9 @@ async def quiet(settings: Settings, run_app: RunApp) -> AsyncIterator[httpx.Asyn
 
 @pytest.fixture
 async def accounts(
-    settings: Settings, run_app: RunApp, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, run_app: RunApp
 ) -> AsyncIterator[tuple[httpx.AsyncClient, dict[str, str], dict[str, str]]]:
     """A platform with accounts; the headers of its administrator, and of a service account's key."""
-    cheap = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
-    monkeypatch.setattr(passwords, "_hasher", lambda: cheap)
     key = SecretStr(make_token(TokenKind.SERVICE_KEY))
     auth = FirstAdministratorSettings(mode="required")
     secured = settings.model_copy(update={"auth": auth, "mh": ServiceKeySettings(service_key=key)})

@@ -6,23 +6,13 @@ from typing import Any, Final
 import httpx
 import pytest
 import redis
-from conversations_api import passwords
 from conversations_api.settings import Settings
 from mh_common.auth.roles import Role
 from mh_devtools.testing.access import PASSWORD
 from mh_devtools.testing.fixtures import RunApp
 from mh_devtools.testing.oidc import OidcPlatform, begin, with_accounts
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
 
 TEAMS: Final = "/api/v1/teams"
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash passwords by the same function with a thousandth of the work."""
-    hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
-    monkeypatch.setattr(passwords, "_hasher", lambda: hasher)
 
 
 class Practice:
