@@ -25,7 +25,7 @@ from mh_devtools.testing.waiting import wait_until
 pytestmark = [pytest.mark.installs, pytest.mark.timeout(900)]
 
 # What docker-library/repo-info states of the base, and of it what rag-api's image leaves out: of Python, and of Debian.
-BASE_MB = {"conversations-api": 124.3, "rag-api": 124.3 - 11.5 - 19.7}
+BASE_MB = {"conversations-api": 124.3, "rag-api": 124.3 - 12.8 - 19.7}
 LIMIT_MB = 250
 STORES = {
     "DATABASE_URL": "sqlite+aiosqlite:///{folder}/images.db",
