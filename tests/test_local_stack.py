@@ -35,11 +35,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "scripts" / "sample" / "conversations.csv"
 
 
-def larger_dataset() -> Path | None:
-    """A larger data set, if there is one beside the checkout."""
+def largest_dataset() -> Path:
+    """The data set that MH_TEST_DATASET names, or a larger one beside the checkout, or else the sample."""
     named = os.environ.get("MH_TEST_DATASET")
     beside = sorted(ROOT.parent.glob("*/data/train.csv"))
-    return Path(named) if named else next(iter(beside), None)
+    return Path(named) if named else next(iter(beside), SAMPLE)
 
 
 class LocalStack:
@@ -106,11 +106,9 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1000)
-@pytest.mark.parametrize("dataset", [SAMPLE, None], ids=["the sample", "a larger one"])
-def test_a_data_set_goes_in_and_answers_come_out(dataset: Path | None, tmp_path: Path) -> None:
-    file = dataset or larger_dataset()
-    if file is None:
-        pytest.skip("no larger data set is beside the checkout; MH_TEST_DATASET can name one")
+def test_a_data_set_goes_in_and_answers_come_out(tmp_path: Path) -> None:
+    # The demo takes the sample, on every Python.
+    file = largest_dataset()
     # The user may have set PYTHONPATH already.
     theirs = str(tmp_path / "theirs")
     with (
@@ -121,7 +119,7 @@ def test_a_data_set_goes_in_and_answers_come_out(dataset: Path | None, tmp_path:
 
         stats = client.conversations.stats()
         assert stats.total == stats.index_status[IndexStatus.INDEXED] > 150
-        assert dataset or stats.total == 2009
+        assert file == SAMPLE or stats.total == 2009
 
         answer = client.answer("How do I help a patient who panics in crowded places?")
         assert len(answer.sources) >= 3
