@@ -206,18 +206,21 @@ class TestDatabase:
             cursor.execute("DROP USER careful@'127.0.0.1'")
             cursor.execute("DROP DATABASE bad_configuration")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("service", ["conversations-api", "migration"])
     def test_a_wrong_password_is_named(self, service: str, user: str, redis_url: str, tmp_path: Path) -> None:
         variables = {"DATABASE_URL": f"{user}/bad_configuration", "DATABASE_PASSWORD": "wrong"}
         line = refusal(service, tmp_path, REDIS_URL=redis_url, STARTUP_TIMEOUT="60", **variables)
         assert "correct DATABASE_USER and DATABASE_PASSWORD" in line
 
+    @pytest.mark.slow
     def test_a_database_that_is_not_there_is_named(self, user: str, tmp_path: Path) -> None:
         line = refusal(
             "migration", tmp_path, DATABASE_URL=f"{user}/nothing", DATABASE_PASSWORD=SECRET, STARTUP_TIMEOUT="60"
         )
         assert "DATABASE" in line
 
+    @pytest.mark.slow
     def test_a_database_without_tables_is_named(self, user: str, redis_url: str, tmp_path: Path) -> None:
         url = f"{user}/bad_configuration"
         variables = {"DATABASE_URL": url, "DATABASE_PASSWORD": SECRET, "STARTUP_TIMEOUT": "60"}
@@ -226,6 +229,7 @@ class TestDatabase:
         assert "alembic upgrade head" in line
 
 
+@pytest.mark.slow
 @pytest.mark.redis
 @pytest.mark.parametrize("service", ["worker", "beat"])
 def test_a_wrong_redis_password_is_named(service: str, milvus_uri: str, tmp_path: Path) -> None:
@@ -261,6 +265,7 @@ def refusing_milvus() -> Iterator[str]:
     server.stop(grace=0).wait()
 
 
+@pytest.mark.slow
 @pytest.mark.redis
 @pytest.mark.parametrize("service", ["worker", "rag-api"])
 def test_a_wrong_milvus_token_is_named(service: str, refusing_milvus: str, redis_url: str, tmp_path: Path) -> None:

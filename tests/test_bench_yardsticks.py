@@ -11,7 +11,7 @@ from mh_devtools import servers
 from mh_devtools.stack.server_stack import ServerStack
 from mh_devtools.testing.fixtures import MySQL
 
-pytestmark = [pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.mysql, pytest.mark.redis]
 
 ROW = {
     "question": "Why do I wake at four? 🌙",

@@ -50,6 +50,7 @@ TEXTS = st.one_of(
 ).filter(lambda text: text.strip() == text and normalized(text) == text and not is_blank(plain_text(text)))
 
 
+@pytest.mark.slow
 @given(texts=st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_an_export_holds_what_was_added(client: httpx.AsyncClient, texts: list[tuple[str, str]]) -> None:

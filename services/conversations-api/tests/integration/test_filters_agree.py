@@ -164,6 +164,7 @@ async def found_in(index: MilvusIndex, condition: Condition) -> set[int]:
     return {match.unit.key.source_id for match in await index.search(query, ROWS + 10, condition)}
 
 
+@pytest.mark.slow
 @given(given_filters=FILTERS)
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_sql_and_milvus_find_the_same(
@@ -241,6 +242,7 @@ def holds_part(part: Substring, value: str) -> bool:
     }[part.position]
 
 
+@pytest.mark.slow
 @given(condition=conditions)
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_milvus_finds_what_plain_python_does(index: MilvusIndex, condition: Condition) -> None:

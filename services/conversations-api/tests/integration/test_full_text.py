@@ -104,6 +104,7 @@ async def test_operators_and_wildcards_do_not_act(client: httpx.AsyncClient) -> 
     assert await find(client, "much") == [worry]
 
 
+@pytest.mark.slow
 @given(q=st.text(WITHOUT_SURROGATES, min_size=1, max_size=40))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_text_makes_an_error_or_finds_everything(client: httpx.AsyncClient, q: str) -> None:
@@ -133,6 +134,7 @@ WORD = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(words=st.lists(WORD, min_size=1, max_size=6), index=st.integers(0, 99))
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_word_of_a_row_finds_the_row(client: httpx.AsyncClient, words: list[str], index: int) -> None:

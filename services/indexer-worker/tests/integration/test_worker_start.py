@@ -13,7 +13,7 @@ from mh_devtools import servers
 from mh_devtools.stubs.index_stub import StubIndex
 from mh_devtools.testing.waiting import wait_until
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.slow, pytest.mark.redis]
 
 
 def last_line(worker: servers.Running) -> str:
@@ -72,7 +72,6 @@ def test_a_worker_whose_key_is_refused_says_so_and_its_jobs_wait_until_it_is_acc
     assert "Traceback" not in log
 
 
-@pytest.mark.slow
 def test_a_mismatched_collection_postpones_jobs_and_says_what_to_do(
     environment: dict[str, str], start_worker: servers.StartProcess, conversations: StubIndex, redis_url: str
 ) -> None:

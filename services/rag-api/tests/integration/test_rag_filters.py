@@ -154,6 +154,7 @@ def holds(condition: Condition, row: Row) -> bool:
     }[condition.operator]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
 async def test_filters_agree_with_plain_python(milvus: AsyncMilvusClient, monkeypatch: pytest.MonkeyPatch) -> None:
     # So that a word in nearly every row takes several queries, even with few rows.

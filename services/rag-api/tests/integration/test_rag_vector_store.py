@@ -231,6 +231,7 @@ def deepest(broad: int) -> dict[str, Any]:
     return filters
 
 
+@pytest.mark.slow
 async def test_filters_agree_with_plain_python(client: httpx.AsyncClient, indexed: list[Conversation]) -> None:
     # The largest filters that are accepted.
     cases: list[dict[str, Any]] = [

@@ -61,6 +61,7 @@ def expected(row: dict[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in row.items() if value is not None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", WRITTEN)
 @settings(max_examples=250)
 @given(pages=st.lists(st.lists(conversations, max_size=4), max_size=3), raw=st.booleans())
