@@ -76,6 +76,7 @@ class RateLimits:
     def __init__(self, quotas: Mapping[str, Quota], counters: SharedCounters, service: str) -> None:
         self._by_scope = {quota.scope: quota for quota in quotas.values() if quota.scope is not None}
         self._of_a_day = quotas.get(ANSWERS_OF_A_DAY)
+        self._items = {quota.name: _ITEMS[quota.period](quota.most, namespace=quota.name) for quota in quotas.values()}
         self._counters = counters
         self._service = service
 
@@ -95,8 +96,7 @@ class RateLimits:
             await self._count(self._of_a_day, *((who,) if person is None else (who, person)))
 
     async def _count(self, quota: Quota, *who: str) -> None:
-        item = _ITEMS[quota.period](quota.most, namespace=quota.name)
-        if (wait := await self._counters.hit(item, self._service, *who)) is not None:
+        if (wait := await self._counters.hit(self._items[quota.name], self._service, *who)) is not None:
             REFUSED.labels(quota.name).inc()
             raise QuotaExceededError(quota.name, quota.most, quota.noun, quota.period, wait)
 

@@ -1,7 +1,7 @@
 """Who changes conversations, and what is kept of what they were."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from mh_common.auth.principals import Principal
 from mh_common.fields import Origin
@@ -27,3 +27,7 @@ class Editor:
         """Return the editor that a caller is: a person if it has signed in, otherwise a program."""
         is_person = principal.credential is CredentialKind.SESSION
         return cls(principal.user_id, Origin.PERSON if is_person else Origin.API, keeps_versions)
+
+
+NOBODY: Final = Editor()
+"""The editor of a request that only reads."""

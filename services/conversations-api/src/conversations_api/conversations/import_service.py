@@ -18,7 +18,7 @@ from mh_common.text import content_hash
 
 from conversations_api.clock import Clock, utc_now
 from conversations_api.conversations.duplicates import CHANGED_AT_ONCE, DuplicateRepository, Found
-from conversations_api.conversations.editing import Editor
+from conversations_api.conversations.editing import NOBODY, Editor
 from conversations_api.conversations.imports import ImportRepository
 from conversations_api.conversations.merging import Merge, merge
 from conversations_api.conversations.writer import ConversationWriter
@@ -32,7 +32,7 @@ MAX_NAMED: Final = 100
 class ImportService:
     """Adds, updates and takes back the conversations of imports in a session; the caller commits."""
 
-    def __init__(self, session: AsyncSession, editor: Editor = Editor(), clock: Clock = utc_now) -> None:  # noqa: B008 - frozen
+    def __init__(self, session: AsyncSession, editor: Editor = NOBODY, clock: Clock = utc_now) -> None:
         self._editor = editor
         self._writer = ConversationWriter(session, editor)
         self._duplicates = DuplicateRepository(session)

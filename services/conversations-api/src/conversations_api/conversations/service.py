@@ -22,7 +22,7 @@ from mh_common.units import CONVERSATION
 from conversations_api.clock import Clock, utc_now
 from conversations_api.conversations import cursor
 from conversations_api.conversations.contents import computed
-from conversations_api.conversations.editing import Editor
+from conversations_api.conversations.editing import NOBODY, Editor
 from conversations_api.conversations.etags import require_version
 from conversations_api.conversations.filters import ConversationFilters, ListQuery, Sort
 from conversations_api.conversations.repository import ConversationRepository
@@ -44,7 +44,7 @@ EXPORT_PAGE: Final = 100
 class ConversationService:
     """Reads and changes conversations in a session; the caller commits."""
 
-    def __init__(self, session: AsyncSession, editor: Editor = Editor(), clock: Clock = utc_now) -> None:  # noqa: B008 - frozen
+    def __init__(self, session: AsyncSession, editor: Editor = NOBODY, clock: Clock = utc_now) -> None:
         self._editor = editor
         self._conversations = ConversationRepository(session)
         self._versions = VersionRepository(session)

@@ -105,6 +105,8 @@ class Or:
 Condition = In | Compare | Phrase | Substring | Not | And | Or
 
 MATCH_NOTHING: Final = In(fields.ID, ())
+MATCH_ALL: Final = And()
+"""Every conversation."""
 
 _WILDCARD: Final = re.compile(r"[%_\\]")
 _NOT_IN_STEMS: Final = re.compile(r"""[\s!-/:-@\[-`{-~]""")
@@ -133,7 +135,7 @@ def is_empty(name: str, *, negated: bool) -> Condition:
     """Return the condition that the field has no value or, if `negated`, that it has one."""
     field = BY_NAME[name]
     if not field.optional:
-        return And() if negated else MATCH_NOTHING
+        return MATCH_ALL if negated else MATCH_NOTHING
     return In(name, [to_index_value(field, None)], negated)
 
 

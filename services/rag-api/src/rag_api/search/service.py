@@ -27,7 +27,7 @@ from mh_common.models import (
 from rag_api import metrics
 from rag_api.safety.screening import ScreeningService, screened_beside
 from rag_api.search.approval import MAX_COUNTED, ApprovalRule, HeldBack
-from rag_api.search.filters import And, Condition, In, condition_from_request
+from rag_api.search.filters import MATCH_ALL, And, Condition, In, condition_from_request
 from rag_api.search.highlights import highlights, query_stems
 from rag_api.search.hydration import HydratedHit, Hydrator
 from rag_api.search.index import IndexQuery, VectorIndex
@@ -92,7 +92,7 @@ class SearchService:
     async def search(
         self,
         request: SearchRequest,
-        extra_condition: Condition = And(),  # noqa: B008 - frozen
+        extra_condition: Condition = MATCH_ALL,
         rule: ApprovalRule | None = None,
     ) -> SearchResult:
         """Return the best hits, highest score first, equal scores by id; all of them satisfy `extra_condition`.
@@ -113,7 +113,7 @@ class SearchService:
     async def search_unscreened(
         self,
         request: SearchRequest,
-        extra_condition: Condition = And(),  # noqa: B008 - frozen
+        extra_condition: Condition = MATCH_ALL,
         rule: ApprovalRule | None = None,
         *,
         relevant_only: bool = False,
@@ -128,7 +128,7 @@ class SearchService:
         self,
         request: SearchRequest,
         rule: ApprovalRule,
-        extra_condition: Condition = And(),  # noqa: B008 - frozen
+        extra_condition: Condition = MATCH_ALL,
     ) -> HeldBack:
         """Return how many relevant conversations the rule keeps from being hits. Raises what `search` raises.
 
@@ -259,7 +259,7 @@ def _parameters(
     relevant_only: bool = False,
 ) -> SearchParameters:
     conditions = [] if rule is None else [rule.condition]
-    parsed = ParsedQuery(request.query, And()) if request.plain_query else parse_query(request.query)
+    parsed = ParsedQuery(request.query, MATCH_ALL) if request.plain_query else parse_query(request.query)
     return SearchParameters(
         text=parsed.text,
         condition=And([parsed.condition, condition_from_request(request), extra_condition, *conditions]),

@@ -18,6 +18,7 @@ from mh_common.text import is_blank, normalized
 
 from rag_api.integrations.dify.models import MetadataCondition, MetadataFilter, Scalar
 from rag_api.search.filters import (
+    MATCH_ALL,
     And,
     Compare,
     ComparisonOperator,
@@ -87,7 +88,7 @@ def to_condition(metadata_condition: MetadataCondition | None) -> Condition:
         InvalidRequestError: a field is unknown, or an operator or value is invalid for it; lists every such error.
     """
     if metadata_condition is None or not metadata_condition.conditions:
-        return And()
+        return MATCH_ALL
     parts: list[Condition] = []
     problems: list[FieldProblem] = []
     for place, one in enumerate(metadata_condition.conditions):

@@ -23,7 +23,7 @@ from rag_api.integrations.openai.vector_stores.models import (
     StoreSearchResult,
 )
 from rag_api.safety.screening import screened_beside
-from rag_api.search.filters import And, Condition
+from rag_api.search.filters import MATCH_ALL, Condition
 from rag_api.search.service import SearchService
 
 router = APIRouter(route_class=OpenAIRoute, tags=["openai"], dependencies=[requires(Scope.SEARCH)])
@@ -57,7 +57,7 @@ async def search(
         message = f"There is no such vector store. Use {VECTOR_STORE_ID}."
         raise UnknownResourceError(message, "vector_store_id", "vector_store_not_found")
     queries = [body.query] if isinstance(body.query, str) else body.query
-    condition = to_condition(body.filters) if body.filters else And()
+    condition = to_condition(body.filters) if body.filters else MATCH_ALL
     screening = state.screening.screen_question("\n".join(queries))
     noticed, hits = await screened_beside(screening, _hits(state.search, body, queries, condition))
     data = [_result(hit, public_url) for hit in hits]
